@@ -1,0 +1,165 @@
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/status.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) __asan_poison_memory_region((p), (n))
+#define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
+enum { GAP = 64 };
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+enum { GAP = 0 };
+#endif
+
+enum { ALIGN = 64, FIRST_CHUNK = 64 * 1024 };
+
+typedef struct Chunk {
+    struct Chunk *next;
+    unsigned char *data; /* ALIGN-aligned */
+    size_t size, used;
+} Chunk;
+
+struct Arena {
+    Chunk *head; /* the chunk in use; older, full ones follow */
+    size_t used, peak, system_calls;
+};
+
+static size_t round_up(size_t bytes) { return (bytes + (ALIGN - 1)) & ~(size_t)(ALIGN - 1); }
+
+static Chunk *chunk_create(size_t size)
+{
+    Chunk *chunk = malloc(sizeof *chunk);
+    void *data = aligned_alloc(ALIGN, size);
+    if (chunk == NULL || data == NULL) {
+        free(chunk);
+        free(data);
+        return NULL;
+    }
+    *chunk = (Chunk){.data = data, .size = size};
+    POISON(data, size);
+    return chunk;
+}
+
+static void chunks_free(Chunk *chunk)
+{
+    while (chunk != NULL) {
+        Chunk *next = chunk->next;
+        UNPOISON(chunk->data, chunk->size);
+        free(chunk->data);
+        free(chunk);
+        chunk = next;
+    }
+}
+
+static _Noreturn void out_of_memory(size_t bytes)
+{
+    fprintf(stderr, "bitfold: out of memory: %zu bytes more were needed\n", bytes);
+    exit(1);
+}
+
+Arena *arena_create(void)
+{
+    Arena *arena = calloc(1, sizeof *arena);
+    if (arena == NULL) out_of_memory(sizeof *arena);
+    return arena;
+}
+
+void arena_destroy(Arena *arena)
+{
+    if (arena == NULL) return;
+    chunks_free(arena->head);
+    free(arena);
+}
+
+void *arena_try_alloc(Arena *arena, size_t bytes)
+{
+    if (bytes > SIZE_MAX / 4) {
+        status_fail(STATUS_NOMEM, "memory: %zu bytes asked for; more than this machine can address", bytes);
+        return NULL;
+    }
+    const size_t block = round_up(bytes == 0 ? 1 : bytes) + GAP;
+    if (arena->head == NULL || arena->head->size - arena->head->used < block) {
+        size_t size = arena->head == NULL ? FIRST_CHUNK : 2 * arena->head->size;
+        const size_t cap = (size_t)64 << 20; /* past this, grow by what is asked, not by doubling */
+        if (size > cap) size = cap;
+        if (size < block) size = block;
+        Chunk *chunk = chunk_create(size);
+        if (chunk == NULL) {
+            status_fail(STATUS_NOMEM, "memory: %zu bytes asked for; the system has no more", bytes);
+            return NULL;
+        }
+        chunk->next = arena->head;
+        arena->head = chunk;
+        arena->system_calls++;
+    }
+    Chunk *chunk = arena->head;
+    unsigned char *p = chunk->data + chunk->used;
+    chunk->used += block;
+    arena->used += block;
+    if (arena->used > arena->peak) arena->peak = arena->used;
+    UNPOISON(p, bytes == 0 ? 1 : bytes);
+    return p;
+}
+
+void *arena_alloc(Arena *arena, size_t bytes)
+{
+    void *p = arena_try_alloc(arena, bytes);
+    if (p == NULL) out_of_memory(bytes);
+    return p;
+}
+
+void *arena_zalloc(Arena *arena, size_t bytes) { return memset(arena_alloc(arena, bytes), 0, bytes); }
+
+char *arena_strdup(Arena *arena, const char *text)
+{
+    const size_t bytes = strlen(text) + 1;
+    return memcpy(arena_alloc(arena, bytes), text, bytes);
+}
+
+char *arena_printf(Arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    const int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    ASSERT(length >= 0);
+    char *text = arena_alloc(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void arena_reset(Arena *arena)
+{
+    if (arena->head != NULL && arena->head->next != NULL) {
+        chunks_free(arena->head);
+        arena->head = chunk_create(round_up(arena->peak));
+        if (arena->head == NULL) out_of_memory(arena->peak);
+        arena->system_calls++;
+    }
+    if (arena->head != NULL) {
+        arena->head->used = 0;
+        POISON(arena->head->data, arena->head->size);
+    }
+    arena->used = 0;
+}
+
+size_t arena_used_bytes(const Arena *arena) { return arena->used; }
+size_t arena_peak_bytes(const Arena *arena) { return arena->peak; }
+size_t arena_system_calls(const Arena *arena) { return arena->system_calls; }

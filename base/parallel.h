@@ -1,0 +1,26 @@
+/* The only place that opens an OpenMP region.
+ *
+ * Work is cut into a number of chunks that depends on the problem alone, never on the thread count; a chunk's
+ * result may not depend on the thread that ran it.  Reductions write one partial result per chunk and the caller
+ * sums them in chunk order: the same bits with any number of threads.
+ */
+#ifndef BITFOLD_BASE_PARALLEL_H
+#define BITFOLD_BASE_PARALLEL_H
+
+/* chunk: 0 .. chunks-1; thread: 0 .. parallel_threads()-1, for per-thread scratch. */
+typedef void ParallelFn(void *context, int chunk, int thread);
+
+/* Runs fn for every chunk and returns when all are done.  Chunks may run in any order, at the same time. */
+void parallel_for(int chunks, ParallelFn *fn, void *context);
+
+int parallel_threads(void);
+void parallel_set_threads(int threads); /* 1 .. 256; default: OMP_NUM_THREADS, else the number of cores */
+
+/* The items [*first, *last) of chunk `chunk` when `count` items are spread over `chunks` chunks. */
+void parallel_range(long count, int chunks, int chunk, long *first, long *last);
+
+/* Chunks for a reduction over a batch of n images: min(n, PARALLEL_CHUNKS). */
+enum { PARALLEL_CHUNKS = 16 };
+static inline int parallel_chunks(long n) { return n < PARALLEL_CHUNKS ? (int)n : PARALLEL_CHUNKS; }
+
+#endif

@@ -1,0 +1,29 @@
+/* The contract between training and deployment: how an integer stands for a real number.
+ *
+ *     real = scale * (q - zero_point),      qmin <= q <= qmax
+ *
+ * Deployed codes are int8 always.  A signed b-bit tensor uses [-2^(b-1), 2^(b-1)-1] (narrow: without the lowest
+ * code).  An unsigned b-bit tensor (what leaves a ReLU, or a camera) sits at the TOP of int8, in
+ * [127-(2^b-1), 127]: its upper clip is then int8's own saturation, at every width, and 8 bits give [-128, 127], the
+ * grid TFLite and CMSIS-NN use.  The zero point is never stored negated.
+ */
+#ifndef BITFOLD_BASE_QPARAMS_H
+#define BITFOLD_BASE_QPARAMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+    int bits;         /* 2 .. 8                                                                   */
+    bool is_signed;   /* false: the grid starts at real 0 (or is affine with unsigned placement)  */
+    int qmin, qmax;   /* the codes in use                                                         */
+    int axis;         /* -1: one scale for the tensor; else the axis that scale[] runs along      */
+    int n;            /* number of scales: 1, or the length of the axis                           */
+    float *scale;     /* [n], > 0 and finite                                                      */
+    int32_t zero_point; /* qmin .. qmax; 0 for every symmetric signed grid                        */
+} QuantParams;
+
+/* How integers are rescaled at run time; the targets differ in rounding (kernels/requant.h). */
+typedef enum { DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE } Dialect;
+
+#endif

@@ -1,0 +1,42 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local char message[1024];
+
+Status status_fail(Status code, const char *format, ...)
+{
+    /* Formatted beside the buffer: an argument may be the previous message. */
+    char text[sizeof message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    memcpy(message, text, sizeof text);
+    return code;
+}
+
+Status status_prefix(Status code, const char *format, ...)
+{
+    char prefix[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(prefix, sizeof prefix, format, args);
+    va_end(args);
+    char text[2 * sizeof message];
+    snprintf(text, sizeof text, "%s: %s", prefix, message);
+    text[sizeof message - 1] = '\0';
+    memcpy(message, text, sizeof message);
+    return code;
+}
+
+const char *status_message(void) { return message; }
+
+void assert_failed(const char *condition, const char *file, int line)
+{
+    fprintf(stderr, "bitfold: internal error: %s is false at %s:%d; please report it\n", condition, file, line);
+    abort();
+}

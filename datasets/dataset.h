@@ -1,0 +1,74 @@
+/* Data sets: images as bytes, NHWC, with a label each, already split.
+ *
+ * Images stay bytes until the model's input layer normalises them or takes them as codes, so augmentation works on what
+ * the camera gives and a quantized model can be fed the pixels themselves.
+ */
+#ifndef BITFOLD_DATASETS_DATASET_H
+#define BITFOLD_DATASETS_DATASET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/field.h"
+#include "base/status.h"
+
+typedef struct {
+    FloatList mean, std; /* per channel or one for all; in units of a pixel range of 0 to 1 */
+} NormalizeConfig;
+
+typedef struct {
+    int crop_padding;    /* pixels of zero padding before a random crop back to size; 0: off */
+    bool flip;           /* horizontal, probability 1/2                                       */
+    int shift;           /* +- pixels, zero filled                                            */
+    double rotate;       /* +- degrees, bilinear, zero filled                                 */
+} AugmentConfig;
+
+typedef struct {
+    const char *dataset;  /* a name of datasets.def                                           */
+    const char *dir;      /* relative to the config's folder; resolved to `path` by the reader */
+    const char *path;     /* not a JSON key: where dir really is                              */
+    NormalizeConfig normalize;
+    AugmentConfig augment;
+    double validation;    /* share of the training images held out, 0 to 0.5                  */
+    int train_limit;      /* use only the first N training images (after the split); 0: all   */
+    int test_limit;
+    int classes;          /* 0: what the data says                                            */
+    /* synthetic only */
+    int synthetic_train, synthetic_test;
+    double synthetic_noise;
+    const char *resize;   /* folder only: "resize" or "crop"                                  */
+} DataConfig;
+extern const Field data_fields[];
+
+typedef struct {
+    int n, h, w, c, classes;
+    const uint8_t *images; /* [N,H,W,C] */
+    const int32_t *labels; /* [N], 0 .. classes-1 */
+} Dataset;
+
+typedef struct {
+    Dataset train, validation, test; /* validation.n may be 0 */
+    const char **class_names;        /* [classes]; "0", "1", ... when the data has none */
+} DataSplits;
+
+/* A kind of data set.  `load` reads cfg->path, checks everything it reads and fills train and test (train.h/w/c are the
+ * model's [H,W,C] that the caller wants; a reader that cannot resize refuses another size).  dataset_load then applies
+ * the validation split and the limits. */
+typedef struct {
+    const char *name, *doc;
+    Status (*load)(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
+} DatasetType;
+
+extern const DatasetType *const dataset_types[]; /* NULL-ended, from datasets.def */
+const DatasetType *dataset_type(const char *name); /* NULL if unknown */
+
+/* Loads and splits; checks shape against want_hwc and labels against cfg->classes.  The validation split is drawn with
+ * RNG_SPLIT and the seed.  STATUS_FORMAT/CONFIG/IO with file, what was found and what is required. */
+Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
+
+/* One image resized (bilinear) or centre-cropped-and-resized from a PNG, for `predict` and the folder reader: bytes
+ * [H,W,C] in the arena.  Gray, RGB, RGBA (over black), palette and 16-bit PNGs; at most 16384 pixels a side. */
+Status image_read_png(Arena *arena, const char *path, const int want_hwc[3], bool crop, uint8_t **pixels);
+
+#endif

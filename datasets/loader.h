@@ -1,0 +1,32 @@
+/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared in a background thread. */
+#ifndef BITFOLD_DATASETS_LOADER_H
+#define BITFOLD_DATASETS_LOADER_H
+
+#include "datasets/dataset.h"
+
+typedef struct {
+    int n;                 /* images in this batch: the last one of an epoch may be short */
+    const uint8_t *pixels; /* [n,H,W,C] */
+    const int32_t *labels; /* [n] */
+} Batch;
+
+typedef struct {
+    const Dataset *data;
+    int batch;
+    uint64_t seed;
+    bool shuffle;
+    const AugmentConfig *augment; /* NULL: none */
+    bool prefetch;                /* a background thread prepares the next batch */
+} LoaderConfig;
+
+typedef struct Loader Loader;
+Status loader_create(Arena *arena, const LoaderConfig *config, Loader **loader);
+void loader_destroy(Loader *loader); /* stops the thread; NULL is allowed */
+
+int loader_batches(const Loader *loader); /* per epoch: ceil(n / batch) */
+
+/* The batch `index` of `epoch`; calls in order are what the prefetch expects, any other order is only slower.  Valid until
+ * the next call. */
+const Batch *loader_get(Loader *loader, int epoch, int index);
+
+#endif

@@ -1,0 +1,89 @@
+/* The kernel table: pure functions on restrict pointers, chosen once at start-up for the CPU.
+ *
+ * No allocation, no tensors, no errors, no threads in here: an op cuts its work into chunks (base/parallel.h) and calls a
+ * kernel per chunk with that thread's scratch.  Everything is NHWC, outermost dimension first.
+ *
+ * Variants: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL).  BITFOLD_ISA=ref|avx2|avx512 overrides
+ * the choice downwards.  Integer kernels give the same bits in every variant; float kernels the same bits for one
+ * variant, whatever the thread count, because no result depends on how images are split between calls.
+ */
+#ifndef BITFOLD_KERNELS_KERNELS_H
+#define BITFOLD_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A 2-D convolution or pool over a batch.  Weights [O,KH,KW,C/groups]; depthwise [1,KH,KW,C*M] with groups = C, o = C*M.
+ * Output: oh = floor((h + pt + pb - ((kh-1)*dh + 1)) / sh) + 1, ow alike (pb, pr enter nothing else). */
+typedef struct {
+    int n, h, w, c;     /* input                              */
+    int o, oh, ow;      /* output channels, rows, columns     */
+    int kh, kw, sh, sw, dh, dw;
+    int pt, pb, pl, pr; /* padding: top, bottom, left, right  */
+    int groups;
+} ConvGeom;
+
+/* An input that is either floats or codes; codes are dequantized while they are packed: scale * (q - zero_point). */
+typedef struct {
+    const float *x;      /* NULL when only codes exist */
+    const int8_t *codes;
+    float scale;
+    int zero_point;
+} ConvInput;
+
+typedef struct Kernels {
+    const char *isa;
+
+    /* c[m,n] = (accumulate ? c : 0) + sum_k a[m*ra + k*ca] * b[k*ldb + n]; b rows contiguous. k summed in order. */
+    void (*gemm_f32)(int m, int n, int k, const float *a, ptrdiff_t ra, ptrdiff_t ca, const float *b, ptrdiff_t ldb,
+                     float *c, ptrdiff_t ldc, bool accumulate);
+    /* c[m,n] = sum_k a[m*lda + k] * b(k,n), exact in int32. b packed by gemm_s16_pack; k padded to even with zeros, a's rows
+     * too (lda >= round_up(k, 2)).  |c| < 2^31 is the caller's promise. */
+    void (*gemm_s16)(int m, int n, int k, const int16_t *a, ptrdiff_t lda, const int16_t *b, int32_t *c, ptrdiff_t ldc);
+
+    /* Depthwise convolution of `images` images. x, y, dy, dx at the first image. */
+    void (*dwconv_f32_forward)(const ConvGeom *g, int images, ConvInput x, const float *w, float *y);
+    void (*dwconv_f32_backward_data)(const ConvGeom *g, int images, const float *dy, const float *w, float *dx); /* dx += */
+    void (*dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw); /* dw += */
+    /* acc = sum (x - zx) * w, cells outside the image contribute 0. */
+    void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
+} Kernels;
+
+/* The table for this CPU (or BITFOLD_ISA); never NULL.  kernels_select is called by main and by tests; it fails only for a
+ * BITFOLD_ISA that is unknown or that the CPU lacks, with the sentence in *error. */
+const Kernels *kernels(void);
+bool kernels_select(const char *isa_or_null, const char **error);
+
+/* b[k*ldb + n] (rows contiguous) or its transpose bt[n*ldb + k] to the panel layout of gemm_s16. */
+size_t gemm_s16_packed_count(int n, int k); /* int16 values */
+void gemm_s16_pack(int n, int k, const int8_t *bt, ptrdiff_t ldb, int16_t *packed);
+
+/* ---- convolution drivers on top of the table (kernels/conv.c): im2col in L1/L2-sized tiles + gemm, any geometry ------- */
+
+size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each function below */
+
+/* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads: once per step, not per image. */
+size_t conv_f32_packed_count(const ConvGeom *g); /* floats */
+void conv_f32_pack(const ConvGeom *g, const float *w, float *packed);
+void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *packed, float *y, void *scratch);
+void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, void *scratch); /* dx += */
+void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw, void *scratch); /* dw += */
+
+size_t conv_s8_packed_count(const ConvGeom *g); /* int16 values */
+void conv_s8_pack(const ConvGeom *g, const int8_t *w, int16_t *packed);
+/* acc[OH,OW,O] = sum (x - zx) * w: padding contributes exactly 0. */
+void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const int16_t *packed, int32_t *acc,
+                     void *scratch);
+
+/* ---- pools (kernels/pool.c); cells outside the image are ignored ------------------------------------------------------- */
+
+/* argmax[y element] = flat index into that image's x of the first largest element; NULL: not stored. */
+void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, int32_t *argmax);
+void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *y, int32_t *argmax);
+void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int32_t *argmax, float *dx); /* dx += */
+void avgpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y);
+void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y); /* average_codes */
+void avgpool_backward(const ConvGeom *g, int images, const float *dy, float *dx); /* dx += */
+
+#endif
