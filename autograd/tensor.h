@@ -1,0 +1,43 @@
+/* Tensors: a shape, values, and, when the values lie on a grid, their codes.
+ *
+ * Layouts, outermost dimension first: activations [N,H,W,C], convolution weights [O,KH,KW,C/groups], depthwise
+ * [1,KH,KW,C*M], dense [O,I].
+ */
+#ifndef BITFOLD_AUTOGRAD_TENSOR_H
+#define BITFOLD_AUTOGRAD_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/qparams.h"
+
+enum { SHAPE_MAX_RANK = 4 };
+
+typedef struct {
+    int rank;
+    int dim[SHAPE_MAX_RANK];
+} Shape;
+
+typedef struct Tensor {
+    const char *name;
+    Shape shape;
+    float *x;              /* the values; NULL when only codes exist                                          */
+    int8_t *codes;         /* the values' codes; NULL when they lie on no grid                                */
+    const QuantParams *qp; /* the grid of `codes`; set together with them                                     */
+    const float *sign;     /* quantized weights only: channel c stands for sign[c] * scale * code; NULL: all 1 */
+    float *dx;             /* d loss / d x, made by the first consumer that writes to it                      */
+    bool needs_grad;
+} Tensor;
+
+long shape_elements(Shape s);
+bool shape_equal(Shape a, Shape b);
+/* "[128,28,28,1]" in one of four per-thread buffers: for messages. */
+const char *shape_text(Shape s);
+
+static inline Shape shape_1(int a) { return (Shape){1, {a}}; }
+static inline Shape shape_2(int a, int b) { return (Shape){2, {a, b}}; }
+static inline Shape shape_4(int a, int b, int c, int d) { return (Shape){4, {a, b, c, d}}; }
+static inline long tensor_elements(const Tensor *t) { return shape_elements(t->shape); }
+
+#endif
