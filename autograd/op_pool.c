@@ -1,0 +1,107 @@
+/* Maximum and average pooling, on floats or on codes. */
+#include "autograd/ops.h"
+
+#include <string.h>
+
+#include "base/parallel.h"
+
+typedef struct {
+    ConvGeom g;
+    const float *x, *dy;
+    const int8_t *codes;
+    float *y, *dx;
+    int8_t *y_codes;
+    int32_t *argmax;
+    int lo, hi; /* codes: the grid's range */
+} Pool;
+
+static size_t in_image(const ConvGeom *g) { return (size_t)g->h * (size_t)g->w * (size_t)g->c; }
+static size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
+
+static void max_forward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Pool *p = context;
+    long a, b;
+    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
+    const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
+    int32_t *argmax = p->argmax != NULL ? p->argmax + out : NULL;
+    if (p->codes != NULL)
+        maxpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->y_codes + out, argmax);
+    else
+        maxpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out, argmax);
+}
+
+static void max_backward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Pool *p = context;
+    long a, b;
+    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
+    const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
+    maxpool_backward(&p->g, (int)(b - a), p->dy + out, p->argmax + out, p->dx + in);
+}
+
+static void avg_forward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Pool *p = context;
+    long a, b;
+    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
+    const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
+    if (p->codes != NULL)
+        avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->lo, p->hi, p->y_codes + out);
+    else
+        avgpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out);
+}
+
+static void avg_backward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Pool *p = context;
+    long a, b;
+    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
+    avgpool_backward(&p->g, (int)(b - a), p->dy + (size_t)a * out_image(&p->g), p->dx + (size_t)a * in_image(&p->g));
+}
+
+static void max_backward(Tape *t, Node *node)
+{
+    Pool *p = node->saved;
+    p->dy = node->out->dx;
+    p->dx = tensor_grad(t, node->in[0]);
+    parallel_for(parallel_chunks(p->g.n), max_backward_chunk, p);
+}
+
+static void avg_backward(Tape *t, Node *node)
+{
+    Pool *p = node->saved;
+    p->dy = node->out->dx;
+    p->dx = tensor_grad(t, node->in[0]);
+    parallel_for(parallel_chunks(p->g.n), avg_backward_chunk, p);
+}
+
+static const OpType maxpool_type = {"maxpool", "x[N,H,W,C] -> y[N,P,Q,C]", max_backward};
+static const OpType avgpool_type = {"avgpool", "x[N,H,W,C] -> y[N,P,Q,C]", avg_backward};
+
+static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom, ParallelFn *forward)
+{
+    if (!tape_contract(t, type, 1, &x)) return NULL;
+    ConvGeom g = *geom;
+    g.groups = x->shape.dim[3];
+    const Status status = conv_geom_fill(&g, x->shape, x->shape.dim[3]);
+    if (status != STATUS_OK) return tape_fail(t, status), NULL;
+    const Shape shape = shape_4(g.n, g.oh, g.ow, g.o);
+    Tensor *y = x->codes != NULL ? tape_codes(t, type->name, shape, x->qp) : tape_tensor(t, type->name, shape);
+    Pool *p = arena_zalloc(t->arena, sizeof *p);
+    *p = (Pool){.g = g, .x = x->x, .codes = x->codes, .y = y->x, .y_codes = y->codes};
+    if (x->codes != NULL) p->lo = x->qp->qmin, p->hi = x->qp->qmax;
+    Node *node = tape_record(t, type, 1, &x, y);
+    if (node != NULL) node->saved = p;
+    if (node != NULL && type == &maxpool_type)
+        p->argmax = arena_alloc(t->arena, sizeof(int32_t) * (size_t)tensor_elements(y));
+    parallel_for(parallel_chunks(g.n), forward, p);
+    return y;
+}
+
+Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g) { return pool(t, &maxpool_type, x, g, max_forward_chunk); }
+Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g) { return pool(t, &avgpool_type, x, g, avg_forward_chunk); }

@@ -1,0 +1,58 @@
+/* y = min(max(x, 0), limit). */
+#include "autograd/ops.h"
+
+#include "base/parallel.h"
+
+typedef struct {
+    const float *x, *dy;
+    float *y, *dx;
+    long n;
+    float limit;
+} Relu;
+
+static void forward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Relu *r = context;
+    long first, last;
+    parallel_range(r->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float limit = r->limit;
+#pragma omp simd
+    for (long i = first; i < last; i++) {
+        const float v = r->x[i] > 0.0f ? r->x[i] : 0.0f;
+        r->y[i] = v < limit ? v : limit;
+    }
+}
+
+static void backward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Relu *r = context;
+    long first, last;
+    parallel_range(r->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float limit = r->limit;
+#pragma omp simd
+    for (long i = first; i < last; i++) r->dx[i] += r->x[i] > 0.0f && r->x[i] < limit ? r->dy[i] : 0.0f;
+}
+
+static void relu_backward(Tape *t, Node *node)
+{
+    Relu *r = node->saved;
+    r->dy = node->out->dx;
+    r->dx = tensor_grad(t, node->in[0]);
+    parallel_for(PARALLEL_CHUNKS, backward_chunk, r);
+}
+
+static const OpType relu_type = {"relu", "x[...] -> y[...]", relu_backward};
+
+Tensor *op_relu(Tape *t, Tensor *x, float limit)
+{
+    if (!tape_contract(t, &relu_type, 1, &x)) return NULL;
+    Tensor *y = tape_tensor(t, "relu", x->shape);
+    Relu *r = arena_zalloc(t->arena, sizeof *r);
+    *r = (Relu){.x = tensor_values(t, x), .y = y->x, .n = tensor_elements(x), .limit = limit};
+    parallel_for(PARALLEL_CHUNKS, forward_chunk, r);
+    Node *node = tape_record(t, &relu_type, 1, &x, y);
+    if (node != NULL) node->saved = r;
+    return y;
+}

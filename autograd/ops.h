@@ -1,0 +1,68 @@
+/* The float ops.  Each is in op_<name>.c with its backward directly under its forward.  Every op returns NULL after a failure
+ * of the tape.  Inputs may be on a grid (codes): what an op then does stands with it. */
+#ifndef BITFOLD_AUTOGRAD_OPS_H
+#define BITFOLD_AUTOGRAD_OPS_H
+
+#include "autograd/tape.h"
+#include "kernels/kernels.h"
+
+/* y[n,p,q,o] = b[o] + sum_{k,l,c} x[n, p*sh + k*dh - pt, q*sw + l*dw - pl, c] * w[o,k,l,c]; cells outside are 0.
+ * g gives stride, dilation, padding and groups; its sizes are filled from the tensors.
+ * When x and w are both codes the sum is taken in int32, exactly, and y = s_x * s_w[o] * acc + b. */
+Tensor *op_conv2d(Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g);
+
+/* As op_conv2d with groups = C and M output channels for each: w[1,KH,KW,C*M], channel c*M+m reads channel c. */
+Tensor *op_depthwise(Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g);
+
+/* y[n,o] = b[o] + sum_i x[n,i] * w[o,i]. Codes as op_conv2d. */
+Tensor *op_dense(Tape *t, Tensor *x, Tensor *w, Tensor *b);
+
+/* Batch norm over N,H,W (Ioffe-Szegedy 2015, 1502.03167).
+ * batch statistics: mean, var of this batch; running = (1 - momentum) * running + momentum * batch (unbiased variance);
+ * otherwise the running ones, as constants.   y = gamma * (x - mean) / sqrt(var + epsilon) + beta */
+typedef struct {
+    float *mean, *var; /* running, [C] */
+    float momentum, epsilon;
+} BatchNormState;
+Tensor *op_batchnorm(Tape *t, Tensor *x, Tensor *gamma, Tensor *beta, BatchNormState *state, bool batch_statistics);
+
+/* y = min(max(x, 0), limit); limit INFINITY: ReLU; 6: ReLU6.  Gradient 1 strictly inside. */
+Tensor *op_relu(Tape *t, Tensor *x, float limit);
+
+/* y = a + b. */
+Tensor *op_add(Tape *t, Tensor *a, Tensor *b);
+
+/* Along the last axis. */
+Tensor *op_concat(Tape *t, int inputs, Tensor *const *x);
+
+/* Pools; on codes they stay codes of the same grid: the maximum is exact, the average rounds half away from zero
+ * (average_codes) with the straight-through gradient of the exact average. */
+Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g);
+Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g);
+
+/* The same elements under another shape. */
+Tensor *op_reshape(Tape *t, Tensor *x, Shape shape);
+
+/* loss = mean_n ( - sum_k target[n,k] * log softmax(z[n])[k] ), target = (1 - smoothing) * onehot + smoothing / K.
+ * *correct, if not NULL: images whose largest logit (lowest index on ties) is the label. */
+Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, int *correct);
+
+/* dx of x += dy, when x needs a gradient. */
+void add_gradient(Tape *t, Tensor *x, const float *dy);
+
+/* dx += and dw += of any op whose forward is a convolution of x with w; x and w may be codes. */
+void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const float *dy);
+
+/* A dense layer as a 1x1 convolution on a 1x1 image. */
+ConvGeom dense_geom(int n, int inputs, int outputs);
+
+/* Fills the sizes of g for an input [N,H,W,C] and o output channels.  STATUS_SHAPE when the window does not fit. */
+Status conv_geom_fill(ConvGeom *g, Shape x, int o);
+
+/* SAME as TensorFlow: out = ceil(in / stride), the odd cell of padding at the end. */
+void same_padding(int in, int kernel, int stride, int dilation, int *before, int *after);
+
+/* Deterministic column sums: out[c] = sum over rows of x[rows,c] (fixed chunks, in order). */
+void column_sums(Tape *t, const float *x, long rows, int c, float *out_add);
+
+#endif

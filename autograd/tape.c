@@ -1,0 +1,196 @@
+#include "autograd/tape.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parallel.h"
+
+Tape *tape_create(Arena *owner, Arena *step)
+{
+    Tape *t = ARENA_ARRAY(owner, Tape, 1);
+    t->arena = step;
+    return t;
+}
+
+void tape_reset(Tape *t, bool grad)
+{
+    arena_reset(t->arena);
+    *t = (Tape){.arena = t->arena, .grad = grad};
+}
+
+Status tape_fail(Tape *t, Status status)
+{
+    if (t->status == STATUS_OK) {
+        t->status = status;
+        snprintf(t->message, sizeof t->message, "%s", status_message());
+    }
+    return status;
+}
+
+static Tensor *tensor_header(Tape *t, const char *name, Shape shape)
+{
+    Tensor *y = arena_zalloc(t->arena, sizeof *y);
+    y->name = name;
+    y->shape = shape;
+    return y;
+}
+
+Tensor *tape_tensor(Tape *t, const char *name, Shape shape)
+{
+    Tensor *y = tensor_header(t, name, shape);
+    y->x = arena_alloc(t->arena, sizeof(float) * (size_t)shape_elements(shape));
+    return y;
+}
+
+Tensor *tape_codes(Tape *t, const char *name, Shape shape, const QuantParams *qp)
+{
+    Tensor *y = tensor_header(t, name, shape);
+    y->codes = arena_alloc(t->arena, (size_t)shape_elements(shape));
+    y->qp = qp;
+    return y;
+}
+
+Tensor *tape_leaf(Tape *t, const char *name, Shape shape, float *x, float *dx)
+{
+    Tensor *y = tensor_header(t, name, shape);
+    y->x = x;
+    y->dx = dx;
+    y->needs_grad = dx != NULL;
+    return y;
+}
+
+Node *tape_record(Tape *t, const OpType *type, int inputs, Tensor *const *in, Tensor *out)
+{
+    ASSERT(inputs <= NODE_MAX_INPUTS);
+    bool needed = false;
+    for (int i = 0; i < inputs; i++) needed |= in[i] != NULL && in[i]->needs_grad;
+    if (!t->grad || !needed) return NULL;
+    Node *node = arena_zalloc(t->arena, sizeof *node);
+    node->type = type;
+    node->inputs = inputs;
+    memcpy(node->in, in, sizeof *in * (size_t)inputs);
+    node->out = out;
+    node->previous = t->last;
+    t->last = node;
+    out->needs_grad = true;
+    return node;
+}
+
+float *tensor_grad(Tape *t, Tensor *x)
+{
+    if (x == NULL || !x->needs_grad) return NULL;
+    if (x->dx == NULL) x->dx = arena_zalloc(t->arena, sizeof(float) * (size_t)tensor_elements(x));
+    return x->dx;
+}
+
+Status tape_backward(Tape *t, Tensor *loss)
+{
+    if (tape_failed(t)) return t->status;
+    float *dloss = tensor_grad(t, loss);
+    ASSERT(dloss != NULL && tensor_elements(loss) == 1);
+    dloss[0] = 1.0f;
+    for (Node *n = t->last; n != NULL; n = n->previous)
+        if (n->out->dx != NULL) n->type->backward(t, n); /* no dx: nothing behind it reaches the loss */
+    return t->status;
+}
+
+typedef struct {
+    const Tensor *t;
+    float *x;
+} Dequantize;
+
+static void dequantize_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Dequantize *d = context;
+    const QuantParams *qp = d->t->qp;
+    long first, last;
+    parallel_range(tensor_elements(d->t), PARALLEL_CHUNKS, chunk, &first, &last);
+    if (qp->n == 1 && d->t->sign == NULL) {
+        const float scale = qp->scale[0];
+        const int z = qp->zero_point;
+#pragma omp simd
+        for (long i = first; i < last; i++) d->x[i] = scale * (float)(d->t->codes[i] - z);
+        return;
+    }
+    const Shape *s = &d->t->shape;
+    const bool outermost = qp->axis <= 0;
+    const long channels = s->dim[outermost ? 0 : s->rank - 1], per_channel = tensor_elements(d->t) / channels;
+    for (long i = first; i < last; i++) {
+        const long c = outermost ? i / per_channel : i % channels;
+        const float scale = qp->scale[qp->n == 1 ? 0 : c] * (d->t->sign == NULL ? 1.0f : d->t->sign[c]);
+        d->x[i] = scale * (float)(d->t->codes[i] - qp->zero_point);
+    }
+}
+
+const float *tensor_values(Tape *t, const Tensor *x)
+{
+    if (x->x != NULL) return x->x;
+    const long n = tensor_elements(x);
+    Dequantize d = {x, arena_alloc(t->arena, sizeof(float) * (size_t)n)};
+    parallel_for(PARALLEL_CHUNKS, dequantize_chunk, &d);
+    return d.x;
+}
+
+/* ---- contracts --------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int length[26];         /* bound to the letter; -1: free */
+    const char *binder[26]; /* the input that bound it       */
+    size_t binder_length[26];
+} Bindings;
+
+/* Matches one "name[A,B,C]" against a shape. */
+static bool contract_input(Tape *t, const OpType *type, const char *name, size_t name_length, const char *dims,
+                           const Tensor *x, Bindings *b)
+{
+    const char *where = t->where != NULL ? t->where : "";
+    int rank = 0;
+    for (const char *p = dims; *p != ']'; p++) rank += isupper((unsigned char)*p) != 0;
+    if (x->shape.rank != rank) {
+        tape_fail(t, status_fail(STATUS_SHAPE, "%s \"%s\": %.*s has shape %s; rank %d is required by %s", type->name,
+                                 where, (int)name_length, name, shape_text(x->shape), rank, type->contract));
+        return false;
+    }
+    int i = 0;
+    for (const char *p = dims; *p != ']'; p++) {
+        if (!isupper((unsigned char)*p)) continue;
+        const int letter = *p - 'A', length = x->shape.dim[i++];
+        if (b->length[letter] < 0) {
+            b->length[letter] = length;
+            b->binder[letter] = name;
+            b->binder_length[letter] = name_length;
+        } else if (b->length[letter] != length) {
+            tape_fail(t, status_fail(STATUS_SHAPE, "%s \"%s\": %c is %d in %.*s but %d in %.*s; contract %s", type->name,
+                                     where, *p, b->length[letter], (int)b->binder_length[letter], b->binder[letter],
+                                     length, (int)name_length, name, type->contract));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool tape_contract(Tape *t, const OpType *type, int inputs, Tensor *const *in)
+{
+    if (tape_failed(t)) return false;
+    Bindings b;
+    for (int i = 0; i < 26; i++) b.length[i] = -1;
+    const char *p = type->contract;
+    for (int i = 0; i < inputs; i++) {
+        const char *name = p, *open = strchr(p, '[');
+        ASSERT(open != NULL);
+        const bool many = open[-1] == '*', any = strncmp(open, "[...]", 5) == 0;
+        const char *close = strchr(open, ']');
+        const bool optional = close[1] == '?';
+        if (in[i] == NULL) {
+            ASSERT(optional); /* NULL without a kept failure is our bug */
+        } else if (!any && !contract_input(t, type, name, (size_t)(open - name) - (many ? 1 : 0), open + 1, in[i], &b)) {
+            return false;
+        }
+        if (many) continue;
+        p = close + 1 + (optional ? 1 : 0);
+        while (*p == ' ') p++;
+    }
+    return true;
+}

@@ -1,0 +1,243 @@
+#include "quant/fake_quant.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/parallel.h"
+
+void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
+{
+    *lo = qp->qmin;
+    *hi = qp->qmax;
+    if (a.relu && qp->zero_point > *lo) *lo = qp->zero_point;
+    if (a.limit < INFINITY) {
+        const float top = rintf(a.limit / qp->scale[0]) + (float)qp->zero_point;
+        if (top < (float)*hi) *hi = (int)top < *lo ? *lo : (int)top;
+    }
+}
+
+/* ---- activations ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const float *x;
+    int8_t *codes;
+    QuantParams qp;
+    Activation act;
+    int lo, hi;
+    float min[PARALLEL_CHUNKS], max[PARALLEL_CHUNKS];
+    bool learn;
+    const QuantizerType *type;
+    GridBackward grid;
+} FakeQuant;
+
+static void forward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    FakeQuant *f = context;
+    long first, last;
+    parallel_range(f->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float scale = f->qp.scale[0], lo = (float)(f->lo - f->qp.zero_point), hi = (float)(f->hi - f->qp.zero_point);
+    const int z = f->qp.zero_point;
+    const float *x = f->x;
+    int8_t *codes = f->codes;
+#pragma omp simd
+    for (long i = first; i < last; i++) {
+        float v = x[i] / scale;
+        v = v < lo ? lo : v;
+        v = v > hi ? hi : v;
+        codes[i] = (int8_t)((int)rintf(v) + z);
+    }
+    if (!f->learn || first == last) return;
+    float min = x[first], max = x[first];
+#pragma omp simd reduction(min : min) reduction(max : max)
+    for (long i = first; i < last; i++) {
+        min = x[i] < min ? x[i] : min;
+        max = x[i] > max ? x[i] : max;
+    }
+    f->min[chunk] = min;
+    f->max[chunk] = max;
+}
+
+static void fake_quant_backward(Tape *t, Node *node);
+static const OpType fake_quant_type = {"fake_quant", "x[...] step[A]? -> y[...]", fake_quant_backward};
+
+/* What passed by, after the activation: max(x, 0) and min(x, limit) are monotone, so they act on the extremes. */
+static void learn_extremes(Tape *t, Quantizer *q, float min, float max, Activation a)
+{
+    if (a.relu) min = fmaxf(min, 0.0f), max = fmaxf(max, 0.0f);
+    min = fminf(min, a.limit), max = fminf(max, a.limit);
+    if (!isfinite(min) || !isfinite(max)) {
+        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: the values are not finite; finite activations are required",
+                                 q->name));
+        return;
+    }
+    observer_update_extremes(&q->observer, min, max);
+    float lo, hi;
+    const Status status = observer_range(&q->observer, &q->goal, &lo, &hi);
+    if (status != STATUS_OK)
+        tape_fail(t, status);
+    else
+        q->type->start(q, lo, hi);
+}
+
+Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn)
+{
+    Tensor *step = q->step == NULL ? NULL : tape_leaf(t, q->step->name, q->step->shape, q->step->x, q->step->dx);
+    Tensor *in[] = {x, step};
+    if (!tape_contract(t, &fake_quant_type, 2, in)) return NULL;
+    if (!q->ready) {
+        tape_fail(t, status_fail(STATUS_STATE, "%s: its range was never observed; calibrate first", q->name));
+        return NULL;
+    }
+    q->type->refresh(q, NULL);
+    FakeQuant *f = arena_zalloc(t->arena, sizeof *f);
+    /* The grid of THIS step: the quantizer's own moves on when it learns. */
+    QuantParams *qp = arena_alloc(t->arena, sizeof *qp);
+    *qp = q->qp;
+    qp->scale = arena_alloc(t->arena, sizeof(float));
+    qp->scale[0] = q->qp.scale[0];
+    Tensor *y = tape_codes(t, q->name, x->shape, qp);
+    const long n = tensor_elements(x);
+    *f = (FakeQuant){.x = tensor_values(t, x), .codes = y->codes, .qp = *qp, .act = a, .learn = learn && !q->type->learns,
+                     .type = q->type, .grid = {.q = q, .n = n, .per_image = n / x->shape.dim[0]}};
+    activation_clamp(qp, a, &f->lo, &f->hi);
+    parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
+    if (f->learn) {
+        float min = f->min[0], max = f->max[0];
+        for (int k = 1; k < PARALLEL_CHUNKS && k < n; k++) min = fminf(min, f->min[k]), max = fmaxf(max, f->max[k]);
+        learn_extremes(t, q, min, max, a);
+    }
+    Node *node = tape_record(t, &fake_quant_type, 2, in, y);
+    if (node != NULL) node->saved = f;
+    return y;
+}
+
+/* The mask and the residual are recomputed from x, which is alive anyway. */
+static void residual_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    FakeQuant *f = context;
+    long first, last;
+    parallel_range(f->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float scale = f->qp.scale[0], lo = (float)(f->lo - f->qp.zero_point), hi = (float)(f->hi - f->qp.zero_point);
+    const float *x = f->x;
+    uint8_t *inside = f->grid.inside;
+#pragma omp simd
+    for (long i = first; i < last; i++) {
+        const float v = x[i] / scale;
+        inside[i] = v >= lo && v <= hi;
+    }
+    if (f->grid.residual == NULL) return;
+    /* Above the activation's own limit the output is constant, whatever the step. */
+    const float cut = f->act.limit < INFINITY ? f->act.limit : INFINITY;
+    for (long i = first; i < last; i++)
+        f->grid.residual[i] = x[i] >= cut ? 0.0f : f->type->step_gradient(x[i] / scale, lo, hi);
+}
+
+static void fake_quant_backward(Tape *t, Node *node)
+{
+    FakeQuant *f = node->saved;
+    f->grid.inside = arena_alloc(t->arena, (size_t)f->grid.n);
+    if (f->type->learns) f->grid.residual = arena_alloc(t->arena, sizeof(float) * (size_t)f->grid.n);
+    parallel_for(PARALLEL_CHUNKS, residual_chunk, f);
+    float *dx = tensor_grad(t, node->in[0]);
+    grid_backward(t, &f->grid, node->out->dx, dx);
+}
+
+typedef struct {
+    const GridBackward *g;
+    const float *dy;
+    float *dx;
+    double sum[PARALLEL_CHUNKS];
+} Masked;
+
+static void masked_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    Masked *m = context;
+    long first, last;
+    parallel_range(m->g->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const uint8_t *inside = m->g->inside;
+    if (m->dx != NULL) {
+#pragma omp simd
+        for (long i = first; i < last; i++) m->dx[i] += inside[i] ? m->dy[i] : 0.0f;
+    }
+    if (m->g->residual == NULL) return;
+    double sum = 0;
+    for (long i = first; i < last; i++) sum += (double)(m->dy[i] * m->g->residual[i]);
+    m->sum[chunk] = sum;
+}
+
+void grid_backward(Tape *t, const GridBackward *g, const float *dy, float *dx)
+{
+    (void)t;
+    Masked m = {.g = g, .dy = dy, .dx = dx};
+    parallel_for(PARALLEL_CHUNKS, masked_chunk, &m);
+    if (g->residual == NULL || g->q->step == NULL) return;
+    double sum = 0;
+    for (int k = 0; k < PARALLEL_CHUNKS; k++) sum += m.sum[k];
+    const double largest = (double)(g->q->qp.qmax - g->q->qp.zero_point);
+    g->q->step->dx[0] += (float)(sum / sqrt((double)g->per_image * largest));
+}
+
+/* ---- weights ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    QuantParams qp;
+    const float *sign;
+    WeightView view;
+} WeightQuant;
+
+static void weights_backward(Tape *t, Node *node)
+{
+    const WeightQuant *f = node->saved;
+    const Tensor *w = node->in[0];
+    float *dw = tensor_grad(t, node->in[0]);
+    float *ds = tensor_grad(t, node->in[1]);
+    const float *dy = node->out->dx;
+    const float lo = (float)f->qp.qmin, hi = (float)f->qp.qmax;
+    const long n = f->view.n, per_step = f->qp.n == 1 ? n : f->view.per_channel;
+    const float gradient_scale = 1.0f / sqrtf((float)per_step * hi);
+    for (long i = 0; i < n; i++) {
+        const long c = weight_channel(&f->view, i);
+        const float sign = f->sign == NULL ? 1.0f : f->sign[c], scale = f->qp.scale[f->qp.n == 1 ? 0 : c];
+        const float v = sign * w->x[i] / scale;
+        if (dw != NULL && v >= lo && v <= hi) dw[i] += dy[i];
+        if (ds != NULL) ds[f->qp.n == 1 ? 0 : c] += gradient_scale * dy[i] * sign * lsq_step_gradient(v, lo, hi);
+    }
+}
+
+static const OpType weights_type = {"fake_quant_weights", "w[...] step[A]? -> y[...]", weights_backward};
+
+Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign)
+{
+    Tensor *step = q->step == NULL ? NULL : tape_leaf(t, q->step->name, q->step->shape, q->step->x, q->step->dx);
+    Tensor *in[] = {w, step};
+    if (!tape_contract(t, &weights_type, 2, in)) return NULL;
+    WeightQuant *f = arena_zalloc(t->arena, sizeof *f);
+    const long n = tensor_elements(w);
+    const bool outermost = q->qp.axis == 0;
+    const int channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
+    f->view = (WeightView){w->x, n, n / channels, channels, outermost};
+    f->sign = sign;
+    if (!q->ready) q->type->start_weights(q, &f->view);
+    q->type->refresh(q, &f->view);
+    QuantParams *qp = arena_alloc(t->arena, sizeof *qp);
+    *qp = q->qp;
+    qp->scale = arena_alloc(t->arena, sizeof(float) * (size_t)qp->n);
+    memcpy(qp->scale, q->qp.scale, sizeof(float) * (size_t)qp->n);
+    f->qp = *qp;
+    Tensor *y = tape_codes(t, q->name, w->shape, qp);
+    y->x = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+    y->sign = sign;
+    for (long i = 0; i < n; i++) {
+        const long c = weight_channel(&f->view, i);
+        const float s = sign == NULL ? 1.0f : sign[c], scale = qp->scale[qp->n == 1 ? 0 : c];
+        const int code = quantize_value(s * w->x[i], scale, 0, qp->qmin, qp->qmax);
+        y->codes[i] = (int8_t)code;
+        y->x[i] = s * scale * (float)code;
+    }
+    Node *node = tape_record(t, &weights_type, 2, in, y);
+    if (node != NULL) node->saved = f;
+    return y;
+}

@@ -1,0 +1,100 @@
+/* Quantizers: the nodes that put a tensor on its grid during training, and what they know.
+ *
+ * Order within a step: the tensor is quantized with the range known BEFORE the step, then the quantizer learns from what
+ * it saw, so observing never needs a pass of its own.  The first range comes from calibration.
+ */
+#ifndef BITFOLD_QUANT_FAKE_QUANT_H
+#define BITFOLD_QUANT_FAKE_QUANT_H
+
+#include "autograd/param.h"
+#include "autograd/tape.h"
+#include "quant/observer.h"
+#include "quant/quantizer.h"
+
+struct QuantizerType;
+
+/* What a configuration asks of one quantizer. */
+typedef struct {
+    int bits;
+    bool per_channel;                 /* weights only */
+    bool narrow, symmetric;           /* symmetric: activations; weights always are */
+    const struct QuantizerType *type;
+    const ObserverType *observer;
+    double momentum, percentile;
+} QuantizerSpec;
+
+/* Weights as channels: element i belongs to channel i / per_channel (outermost) or i % channels (depthwise). */
+typedef struct {
+    const float *w;
+    long n, per_channel;
+    int channels;
+    bool outermost;
+} WeightView;
+static inline long weight_channel(const WeightView *v, long i)
+{
+    return v->outermost ? i / v->per_channel : i % v->channels;
+}
+
+typedef struct Quantizer {
+    const char *name; /* "conv1.weight", "conv1.out", "input" */
+    const struct QuantizerType *type;
+    bool is_weight, symmetric;
+    bool ready;       /* a range is known */
+    bool frozen;      /* the range no longer follows what is seen */
+    QuantParams qp;
+    Observer observer;
+    ObserverGoal goal;
+    Param *step;      /* learned steps [qp.n]; NULL for the types that learn none */
+} Quantizer;
+
+/* A way to choose the scale.  Adding one = one file + one line in quantizers.def. */
+typedef struct QuantizerType {
+    const char *name, *doc;
+    bool learns; /* the scale is a parameter: gets a gradient, is kept in the parameter set */
+    /* Sets the first scale from calibrated activations (lo, hi: the observer's range), or from weights. */
+    void (*start)(Quantizer *q, float lo, float hi);
+    void (*start_weights)(Quantizer *q, const WeightView *w);
+    /* Before each use: brings qp up to date.  w is NULL for activations. */
+    void (*refresh)(Quantizer *q, const WeightView *w);
+    /* d(xq)/d(step) of one value v = x / step, clipped to [lo, hi]; NULL if nothing is learned. */
+    float (*step_gradient)(float v, float lo, float hi);
+} QuantizerType;
+extern const QuantizerType *const quantizer_types[]; /* NULL-ended: observed, lsq */
+const QuantizerType *quantizer_type(const char *name);
+
+/* A quantizer for activations (`is_signed` false: what leaves a ReLU) or for weights of `channels` channels along axis 0, or
+ * the last axis (depthwise).  A learned step is added to `params` when the type has one. */
+Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec, bool is_signed);
+Quantizer *quantizer_create_weights(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
+                                    int channels, int axis);
+
+/* Takes the range from the observer (end of calibration).  STATUS_STATE, naming the quantizer, if nothing was seen. */
+Status quantizer_calibrated(Quantizer *q);
+
+/* The activation that is fused into a quantizer: values are clamped to [0 or -inf, limit] first. */
+typedef struct {
+    bool relu;
+    float limit; /* INFINITY, or 6 */
+} Activation;
+/* Its clamp on the grid: lo = zero point for ReLU, hi = min(qmax, z + rne(limit / scale)). */
+void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi);
+
+/* y = dequant(quant(act(x))): y holds codes only.  Gradient: straight through where act(x) lies inside the grid before
+ * rounding, 0 outside; the learned step's by the type's formula, scaled by 1 / sqrt(elements per image * largest code)
+ * (Esser 2020, 1902.08153).  `learn`: the observer sees act(x) afterwards. */
+Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn);
+
+/* Weights: codes and values.  sign[c] < 0: the code stands for -scale (quant/int_ops.h tells why).  Straight through inside. */
+Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign);
+
+/* The part of backward that every op ending on a grid shares: dx_in[i] = dy[i] * inside[i], and the learned step's gradient
+ * from residual[i] = d(y)/d(step).  residual NULL: nothing learned. */
+typedef struct {
+    Quantizer *q;
+    long n, per_image;
+    uint8_t *inside;
+    float *residual;
+} GridBackward;
+void grid_backward(Tape *t, const GridBackward *g, const float *dy, float *dx);
+
+#endif

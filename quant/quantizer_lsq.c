@@ -1,0 +1,45 @@
+/* Learned step size quantization (Esser 2020, 1902.08153): the scale is a parameter trained with the weights.
+ *   v = x / s;  xq = s * rne(clip(v, n, p));  d xq / d s = rne(v) - v inside, n or p outside. */
+#include <math.h>
+
+#include "quant/fake_quant.h"
+
+static const float SMALLEST_STEP = 1e-8f;
+
+static void lsq_start(Quantizer *q, float lo, float hi)
+{
+    if (q->ready) return; /* from here on the step is the optimizer's */
+    grid_symmetric(lo, hi, &q->qp, 0);
+    q->step->x[0] = q->qp.scale[0];
+    q->ready = true;
+}
+
+static void lsq_start_weights(Quantizer *q, const WeightView *w)
+{
+    for (int c = 0; c < q->qp.n; c++) {
+        double sum = 0;
+        long count = 0;
+        for (long i = 0; i < w->n; i++)
+            if (q->qp.n == 1 || weight_channel(w, i) == c) sum += (double)fabsf(w->w[i]), count++;
+        /* s = 2 mean|w| / sqrt(p), section 2.1 of the paper */
+        const double step = 2.0 * sum / (double)count / sqrt((double)q->qp.qmax);
+        q->step->x[c] = step > 0.0 ? (float)step : 1.0f;
+    }
+    q->ready = true;
+}
+
+static void lsq_refresh(Quantizer *q, const WeightView *w)
+{
+    (void)w;
+    for (int c = 0; c < q->qp.n; c++) q->qp.scale[c] = fmaxf(q->step->x[c], SMALLEST_STEP);
+}
+
+const QuantizerType quantizer_lsq = {
+    .name = "lsq",
+    .doc = "learned step size (Esser 2020): the scale is trained with the weights; 2 bits need it",
+    .learns = true,
+    .start = lsq_start,
+    .start_weights = lsq_start_weights,
+    .refresh = lsq_refresh,
+    .step_gradient = lsq_step_gradient,
+};

@@ -1,0 +1,65 @@
+/* The scale follows an observer: activations' from what passed by, weights' from the weights themselves. */
+#include <math.h>
+
+#include "quant/fake_quant.h"
+
+static void observed_start(Quantizer *q, float lo, float hi)
+{
+    if (q->frozen) return;
+    if (q->symmetric)
+        grid_symmetric(lo, hi, &q->qp, 0);
+    else
+        grid_affine(lo, hi, &q->qp);
+    q->ready = true;
+}
+
+static void follow_largest(Quantizer *q, const WeightView *w)
+{
+    for (int c = 0; c < q->qp.n; c++) {
+        float largest = 0.0f;
+        for (long i = 0; i < w->n; i++)
+            if (q->qp.n == 1 || weight_channel(w, i) == c) largest = fmaxf(largest, fabsf(w->w[i]));
+        grid_symmetric(-largest, largest, &q->qp, c);
+    }
+}
+
+/* Histogram observers search each channel's threshold once; it then stays. */
+static void search_thresholds(Quantizer *q, const WeightView *w)
+{
+    for (int c = 0; c < q->qp.n; c++) {
+        Arena *arena = arena_create();
+        float *values = arena_alloc(arena, sizeof(float) * (size_t)w->n);
+        size_t count = 0;
+        for (long i = 0; i < w->n; i++)
+            if (q->qp.n == 1 || weight_channel(w, i) == c) values[count++] = w->w[i];
+        Observer observer = observer_make(q->observer.type, arena, 1.0);
+        float lo = 0.0f, hi = 0.0f;
+        if (observer_update(&observer, values, count) == STATUS_OK)
+            (void)observer_range(&observer, &q->goal, &lo, &hi); /* cannot fail after one update */
+        grid_symmetric(lo, hi, &q->qp, c);
+        arena_destroy(arena);
+    }
+}
+
+static void observed_start_weights(Quantizer *q, const WeightView *w)
+{
+    if (q->observer.type->uses_histogram)
+        search_thresholds(q, w);
+    else
+        follow_largest(q, w);
+    q->ready = true;
+}
+
+/* Weights move every step, so their range is taken anew from the weights of the step: known before the step's data is. */
+static void observed_refresh(Quantizer *q, const WeightView *w)
+{
+    if (w != NULL && !q->observer.type->uses_histogram) follow_largest(q, w);
+}
+
+const QuantizerType quantizer_observed = {
+    .name = "observed",
+    .doc = "the scale follows an observer: running extremes or a calibrated threshold; weights: their largest magnitude",
+    .start = observed_start,
+    .start_weights = observed_start_weights,
+    .refresh = observed_refresh,
+};
