@@ -16,6 +16,33 @@ void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
     }
 }
 
+static QuantParams *grid_copy(Tape *t, const Quantizer *q)
+{
+    QuantParams *qp = arena_alloc(t->arena, sizeof *qp);
+    *qp = q->qp;
+    qp->scale = arena_alloc(t->arena, sizeof(float) * (size_t)qp->n);
+    memcpy(qp->scale, q->qp.scale, sizeof(float) * (size_t)qp->n);
+    return qp;
+}
+
+QuantParams *grid_of_step(Tape *t, Quantizer *q)
+{
+    q->type->refresh(q, NULL);
+    return grid_copy(t, q);
+}
+
+bool grid_ready(Tape *t, const Quantizer *q)
+{
+    if (!tape_failed(t) && !q->ready)
+        tape_fail(t, status_fail(STATUS_STATE, "%s: its range was never observed; calibrate first", q->name));
+    return !tape_failed(t);
+}
+
+Tensor *step_leaf(Tape *t, const Quantizer *q)
+{
+    return q->step == NULL ? NULL : tape_leaf(t, q->step->name, q->step->shape, q->step->x, q->step->dx);
+}
+
 /* ---- activations ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -82,20 +109,12 @@ static void learn_extremes(Tape *t, Quantizer *q, float min, float max, Activati
 
 Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn)
 {
-    Tensor *step = q->step == NULL ? NULL : tape_leaf(t, q->step->name, q->step->shape, q->step->x, q->step->dx);
+    Tensor *step = step_leaf(t, q);
     Tensor *in[] = {x, step};
     if (!tape_contract(t, &fake_quant_type, 2, in)) return NULL;
-    if (!q->ready) {
-        tape_fail(t, status_fail(STATUS_STATE, "%s: its range was never observed; calibrate first", q->name));
-        return NULL;
-    }
-    q->type->refresh(q, NULL);
+    if (!grid_ready(t, q)) return NULL;
     FakeQuant *f = arena_zalloc(t->arena, sizeof *f);
-    /* The grid of THIS step: the quantizer's own moves on when it learns. */
-    QuantParams *qp = arena_alloc(t->arena, sizeof *qp);
-    *qp = q->qp;
-    qp->scale = arena_alloc(t->arena, sizeof(float));
-    qp->scale[0] = q->qp.scale[0];
+    QuantParams *qp = grid_of_step(t, q);
     Tensor *y = tape_codes(t, q->name, x->shape, qp);
     const long n = tensor_elements(x);
     *f = (FakeQuant){.x = tensor_values(t, x), .codes = y->codes, .qp = *qp, .act = a, .learn = learn && !q->type->learns,
@@ -211,7 +230,7 @@ static const OpType weights_type = {"fake_quant_weights", "w[...] step[A]? -> y[
 
 Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign)
 {
-    Tensor *step = q->step == NULL ? NULL : tape_leaf(t, q->step->name, q->step->shape, q->step->x, q->step->dx);
+    Tensor *step = step_leaf(t, q);
     Tensor *in[] = {w, step};
     if (!tape_contract(t, &weights_type, 2, in)) return NULL;
     WeightQuant *f = arena_zalloc(t->arena, sizeof *f);
@@ -222,10 +241,7 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     f->sign = sign;
     if (!q->ready) q->type->start_weights(q, &f->view);
     q->type->refresh(q, &f->view);
-    QuantParams *qp = arena_alloc(t->arena, sizeof *qp);
-    *qp = q->qp;
-    qp->scale = arena_alloc(t->arena, sizeof(float) * (size_t)qp->n);
-    memcpy(qp->scale, q->qp.scale, sizeof(float) * (size_t)qp->n);
+    QuantParams *qp = grid_copy(t, q);
     f->qp = *qp;
     Tensor *y = tape_codes(t, q->name, w->shape, qp);
     y->x = arena_alloc(t->arena, sizeof(float) * (size_t)n);

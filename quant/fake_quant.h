@@ -87,6 +87,12 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
 /* Weights: codes and values.  sign[c] < 0: the code stands for -scale (quant/int_ops.h tells why).  Straight through inside. */
 Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign);
 
+/* For ops that end on a quantizer's grid: that it has a range (else the tape fails), its grid as of this step (the
+ * quantizer's own moves on when it learns), its learned step as a leaf (NULL if none). */
+bool grid_ready(Tape *t, const Quantizer *q);
+QuantParams *grid_of_step(Tape *t, Quantizer *q);
+Tensor *step_leaf(Tape *t, const Quantizer *q);
+
 /* The part of backward that every op ending on a grid shares: dx_in[i] = dy[i] * inside[i], and the learned step's gradient
  * from residual[i] = d(y)/d(step).  residual NULL: nothing learned. */
 typedef struct {

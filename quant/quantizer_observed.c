@@ -15,12 +15,13 @@ static void observed_start(Quantizer *q, float lo, float hi)
 
 static void follow_largest(Quantizer *q, const WeightView *w)
 {
-    for (int c = 0; c < q->qp.n; c++) {
-        float largest = 0.0f;
-        for (long i = 0; i < w->n; i++)
-            if (q->qp.n == 1 || weight_channel(w, i) == c) largest = fmaxf(largest, fabsf(w->w[i]));
-        grid_symmetric(-largest, largest, &q->qp, c);
+    float *largest = q->qp.scale; /* becomes the scale below */
+    for (int c = 0; c < q->qp.n; c++) largest[c] = 0.0f;
+    for (long i = 0; i < w->n; i++) {
+        float *at = &largest[q->qp.n == 1 ? 0 : weight_channel(w, i)];
+        *at = fmaxf(*at, fabsf(w->w[i]));
     }
+    for (int c = 0; c < q->qp.n; c++) grid_symmetric(-largest[c], largest[c], &q->qp, c);
 }
 
 /* Histogram observers search each channel's threshold once; it then stays. */

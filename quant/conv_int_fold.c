@@ -1,0 +1,62 @@
+#include "quant/int_ops.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BIAS_LIMIT = 1 << 30 };
+
+/* The most |sum (x - z) * code| can be for each channel. */
+static void largest_sums(const Tensor *w, const QuantParams *x, double *out, int channels)
+{
+    const long n = tensor_elements(w), per_channel = n / channels;
+    const bool outermost = w->qp->axis == 0;
+    const int reach = x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point
+                                                                        : x->zero_point - x->qmin;
+    memset(out, 0, sizeof *out * (size_t)channels);
+    for (long i = 0; i < n; i++) out[outermost ? i / per_channel : i % channels] += fabs((double)w->codes[i]) * reach;
+}
+
+Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
+                     const float *b, const QuantParams *y, Activation act, Dialect dialect, bool strict, ConvInt *out)
+{
+    const bool outermost = w->qp->axis == 0;
+    const int O = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
+    const long n = tensor_elements(w), per_channel = n / O;
+    const float s_x = x->scale[0], s_y = y->scale[0];
+    *out = (ConvInt){.weights = arena_alloc(arena, (size_t)n),
+                     .bias = ARENA_ARRAY(arena, int32_t, O),
+                     .weight_scale = ARENA_ARRAY(arena, float, O),
+                     .multiplier = ARENA_ARRAY(arena, Multiplier, O),
+                     .shift = w->qp->bits < 7 ? 7 - w->qp->bits : 0};
+    activation_clamp(y, act, &out->lo, &out->hi);
+    double *reach = ARENA_ARRAY(arena, double, O);
+    bool *dead = ARENA_ARRAY(arena, bool, O);
+    largest_sums(w, x, reach, O);
+    for (int o = 0; o < O; o++) {
+        const float s_w = w->qp->scale[w->qp->n == 1 ? 0 : o] * (u == NULL ? 1.0f : fabsf(u[o]));
+        const float bias = b == NULL ? 0.0f : b[o];
+        if (!isfinite(s_w) || !isfinite(bias) || !isfinite(s_x) || !isfinite(s_y))
+            return status_fail(STATUS_NUMERIC, "%s: channel %d: weight scale %g, bias %g, input scale %g, output scale "
+                                               "%g; all must be finite",
+                               name, o, (double)s_w, (double)bias, (double)s_x, (double)s_y);
+        out->weight_scale[o] = s_w / (float)(1 << out->shift);
+        dead[o] = reach[o] * (double)s_x * (double)s_w < 0.25 * (double)s_y;
+        if (dead[o]) {
+            /* The smallest scale on which the bias takes 20 bits, and not so small that a multiplier vanishes. */
+            const float need = fabsf(bias) / (s_x * 0x1p20f), least = s_y / s_x * 0x1p-24f;
+            out->weight_scale[o] = need > least ? need : least;
+        }
+        if (!quantize_bias(bias, s_x, out->weight_scale[o], &out->bias[o])) {
+            if (strict)
+                return status_fail(STATUS_NUMERIC, "%s: channel %d: bias %g on a grid of %g; must stay below 2^30 steps",
+                                   name, o, (double)bias, (double)(s_x * out->weight_scale[o]));
+            out->bias[o] = bias < 0.0f ? -(BIAS_LIMIT - 1) : BIAS_LIMIT - 1;
+        }
+        out->multiplier[o] = multiplier_make(dialect, s_x, out->weight_scale[o], s_y);
+    }
+    for (long i = 0; i < n; i++) {
+        const long o = outermost ? i / per_channel : i % O;
+        out->weights[i] = dead[o] ? 0 : (int8_t)(w->codes[i] * (1 << out->shift));
+    }
+    return STATUS_OK;
+}

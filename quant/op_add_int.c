@@ -1,0 +1,143 @@
+/* Residual add and concat in the deployment arithmetic; straight through inside the output's grid. */
+#include "quant/int_ops.h"
+
+#include <math.h>
+
+#include "base/parallel.h"
+
+typedef struct {
+    const Tensor *a, *b;
+    Tensor *y;
+    AddParams add;
+    GridBackward grid;
+    int lo, hi;
+} AddNode;
+
+/* Marks where v = y / s_y before rounding lies inside the clamp and what the learned step sees of it. */
+static inline void grid_mark(const GridBackward *g, const QuantParams *y, int lo, int hi, long i, float v)
+{
+    const float flo = (float)(lo - y->zero_point), fhi = (float)(hi - y->zero_point);
+    g->inside[i] = v >= flo && v <= fhi;
+    if (g->residual != NULL)
+        g->residual[i] = hi < y->qmax && v > fhi ? 0.0f : g->q->type->step_gradient(v, flo, fhi);
+}
+
+static void add_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const AddNode *d = context;
+    long first, last;
+    parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const int8_t *a = d->a->codes, *b = d->b->codes;
+    for (long i = first; i < last; i++) d->y->codes[i] = requant_add(&d->add, a[i], b[i]);
+    if (d->grid.inside == NULL) return;
+    const QuantParams *qa = d->a->qp, *qb = d->b->qp, *qy = d->y->qp;
+    const float ra = qa->scale[0] / qy->scale[0], rb = qb->scale[0] / qy->scale[0];
+    for (long i = first; i < last; i++)
+        grid_mark(&d->grid, qy, d->lo, d->hi, i,
+                  ra * (float)(a[i] - qa->zero_point) + rb * (float)(b[i] - qb->zero_point));
+}
+
+static void add_int_backward(Tape *t, Node *node)
+{
+    const AddNode *d = node->saved;
+    float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)d->grid.n);
+    grid_backward(t, &d->grid, node->out->dx, g);
+    add_gradient(t, node->in[0], g);
+    add_gradient(t, node->in[1], g);
+}
+
+static const OpType add_int_type = {"add_int", "a[N,H,W,C] b[N,H,W,C] step[A]? -> y[N,H,W,C]", add_int_backward};
+
+static void grid_alloc(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y)
+{
+    const long n = tensor_elements(y);
+    *g = (GridBackward){.q = q, .n = n, .per_image = n / y->shape.dim[0]};
+    if (!t->grad) return;
+    g->inside = arena_alloc(t->arena, (size_t)n);
+    if (q->type->learns) g->residual = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+}
+
+Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, Dialect dialect)
+{
+    if (!grid_ready(t, q)) return NULL;
+    Tensor *step = step_leaf(t, q);
+    Tensor *in[] = {a, b, step};
+    if (!tape_contract(t, &add_int_type, 3, in)) return NULL;
+    ASSERT(a->codes != NULL && b->codes != NULL);
+    AddNode *d = arena_zalloc(t->arena, sizeof *d);
+    d->a = a, d->b = b;
+    d->y = tape_codes(t, q->name, a->shape, grid_of_step(t, q));
+    const QuantParams *qy = d->y->qp;
+    activation_clamp(qy, act, &d->lo, &d->hi);
+    if (!add_params_make(dialect, a->qp->scale[0], a->qp->zero_point, b->qp->scale[0], b->qp->zero_point, qy->scale[0],
+                         qy->zero_point, d->lo, d->hi, &d->add)) {
+        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: add of scales %g and %g to %g; ratios must lie in [2^-10, 2^8)",
+                                 q->name, (double)a->qp->scale[0], (double)b->qp->scale[0], (double)qy->scale[0]));
+        return NULL;
+    }
+    grid_alloc(t, &d->grid, q, d->y);
+    parallel_for(PARALLEL_CHUNKS, add_chunk, d);
+    Node *node = tape_record(t, &add_int_type, 3, in, d->y);
+    if (node != NULL) node->saved = d;
+    return d->y;
+}
+
+/* ---- concat ------------------------------------------------------------------------------------------------------------- */
+
+static void concat_int_backward(Tape *t, Node *node)
+{
+    const GridBackward *grid = node->saved;
+    const int total = node->out->shape.dim[3], inputs = node->inputs - 1;
+    const long rows = grid->n / total;
+    float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)grid->n);
+    grid_backward(t, grid, node->out->dx, g);
+    int at = 0;
+    for (int i = 0; i < inputs; i++) {
+        const int c = node->in[i]->shape.dim[3];
+        float *dx = tensor_grad(t, node->in[i]);
+        for (long r = 0; dx != NULL && r < rows; r++)
+            for (int k = 0; k < c; k++) dx[r * c + k] += g[r * total + at + k];
+        at += c;
+    }
+}
+
+static const OpType concat_int_type = {"concat_int", "x*[...] -> y[...]", concat_int_backward};
+
+Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Dialect dialect)
+{
+    if (!grid_ready(t, q)) return NULL;
+    ASSERT(inputs < NODE_MAX_INPUTS);
+    Shape shape = x[0]->shape;
+    shape.dim[3] = 0;
+    for (int i = 0; i < inputs; i++) shape.dim[3] += x[i]->shape.dim[3];
+    Tensor *y = tape_codes(t, q->name, shape, grid_of_step(t, q));
+    GridBackward *grid = arena_zalloc(t->arena, sizeof *grid);
+    grid_alloc(t, grid, q, y);
+    const QuantParams *qy = y->qp;
+    const long rows = tensor_elements(y) / shape.dim[3];
+    int at = 0;
+    for (int i = 0; i < inputs; i++) {
+        const QuantParams *qx = x[i]->qp;
+        const Multiplier M = multiplier_rescale(dialect, qx->scale[0], qy->scale[0]);
+        const float ratio = qx->scale[0] / qy->scale[0];
+        const int c = x[i]->shape.dim[3];
+        const bool same = qx->scale[0] == qy->scale[0] && qx->zero_point == qy->zero_point;
+        for (long r = 0; r < rows; r++)
+            for (int k = 0; k < c; k++) {
+                const int q_x = x[i]->codes[r * c + k];
+                const long j = r * shape.dim[3] + at + k;
+                y->codes[j] = same ? (int8_t)q_x
+                                   : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
+                if (grid->inside != NULL)
+                    grid_mark(grid, qy, qy->qmin, qy->qmax, j, ratio * (float)(q_x - qx->zero_point));
+            }
+        at += c;
+    }
+    Tensor *in[NODE_MAX_INPUTS];
+    for (int i = 0; i < inputs; i++) in[i] = x[i];
+    in[inputs] = step_leaf(t, q);
+    Node *node = tape_record(t, &concat_int_type, inputs + 1, in, y);
+    if (node != NULL) node->saved = grid;
+    return y;
+}

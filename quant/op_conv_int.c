@@ -1,0 +1,181 @@
+/* Convolution in the deployment arithmetic; see int_ops.h.
+ *   forward:  q_y = clamp(z_y + R(sum (q_x - z_x) q_w + q_b))
+ *   backward: of y = clip(u * conv(x, w) + b) with the rounding passed straight through:
+ *     g = dy * inside;  db = sum g;  dV = corr(x, g);  du = <w, dV>;  dw = u * dV;  dx = convT(g, u * w) */
+#include "quant/int_ops.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/parallel.h"
+
+typedef struct {
+    ConvGeom g;
+    bool depthwise;
+    ConvInt fold;
+    const QuantParams *x, *y;
+    const int8_t *x_codes;
+    int16_t *packed;
+    int8_t *codes;
+    Dialect dialect;
+    int chunks;
+    unsigned char *scratch;
+    size_t scratch_bytes; /* per thread: an image of accumulators, then the kernel's own */
+    size_t acc_bytes;
+    GridBackward grid;
+    const QuantizerType *type;
+} ConvIntNode;
+
+static size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
+
+/* Rows of accumulators to codes; in training also where the gradient passes and what the learned step sees. */
+static void epilogue(const ConvIntNode *c, const int32_t *acc, size_t first, size_t rows)
+{
+    const int O = c->g.o, z = c->y->zero_point, lo = c->fold.lo, hi = c->fold.hi;
+    const float flo = (float)(lo - z), fhi = (float)(hi - z);
+    for (size_t r = 0; r < rows; r++) {
+        const int32_t *a = acc + r * (size_t)O;
+        int8_t *q = c->codes + first + r * (size_t)O;
+        if (c->dialect == DIALECT_XNNPACK) {
+#pragma omp simd
+            for (int o = 0; o < O; o++) {
+                float v = (float)(a[o] + c->fold.bias[o]) * c->fold.multiplier[o].f;
+                v = v < flo ? flo : v;
+                v = v > fhi ? fhi : v;
+                q[o] = (int8_t)((int)rintf(v) + z);
+            }
+        } else {
+            for (int o = 0; o < O; o++)
+                q[o] = requant(c->dialect, a[o] + c->fold.bias[o], c->fold.multiplier[o], z, lo, hi);
+        }
+        if (c->grid.inside == NULL) continue;
+        uint8_t *inside = c->grid.inside + first + r * (size_t)O;
+        const float s_x = c->x->scale[0], s_y = c->y->scale[0];
+#pragma omp simd
+        for (int o = 0; o < O; o++) {
+            const float v = (float)(a[o] + c->fold.bias[o]) * (s_x * c->fold.weight_scale[o] / s_y);
+            inside[o] = v >= flo && v <= fhi;
+        }
+        if (c->grid.residual == NULL) continue;
+        float *residual = c->grid.residual + first + r * (size_t)O;
+        for (int o = 0; o < O; o++) {
+            const float v = (float)(a[o] + c->fold.bias[o]) * (s_x * c->fold.weight_scale[o] / s_y);
+            residual[o] = hi < c->y->qmax && v > fhi ? 0.0f : c->type->step_gradient(v, flo, fhi);
+        }
+    }
+}
+
+static void forward_chunk(void *context, int chunk, int thread)
+{
+    const ConvIntNode *c = context;
+    const ConvGeom *g = &c->g;
+    long first, last;
+    parallel_range(g->n, c->chunks, chunk, &first, &last);
+    int32_t *acc = (int32_t *)(c->scratch + (size_t)thread * c->scratch_bytes);
+    void *scratch = (unsigned char *)acc + c->acc_bytes;
+    const size_t in_image = (size_t)g->h * (size_t)g->w * (size_t)g->c;
+    /* Dense layers go through in one call: an image of theirs is a single row. */
+    const long at_once = out_image(g) == (size_t)g->o ? last - first : 1;
+    for (long i = first; i < last; i += at_once) {
+        const int8_t *x = c->x_codes + (size_t)i * in_image;
+        if (c->depthwise)
+            kernels()->dwconv_s8_forward(g, (int)at_once, x, c->x->zero_point, c->fold.weights, acc);
+        else
+            conv_s8_forward(g, (int)at_once, x, c->x->zero_point, c->packed, acc, scratch);
+        epilogue(c, acc, (size_t)i * out_image(g), (size_t)at_once * (size_t)g->oh * (size_t)g->ow);
+    }
+}
+
+static void scale_by_channel(const float *from, const float *u, const Tensor *w, float *to, bool add)
+{
+    const bool outermost = w->qp->axis == 0;
+    const long n = tensor_elements(w), channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
+    const long per_channel = n / channels;
+    for (long i = 0; i < n; i++) {
+        const float v = from[i] * (u == NULL ? 1.0f : u[outermost ? i / per_channel : i % channels]);
+        to[i] = add ? to[i] + v : v;
+    }
+}
+
+static void conv_int_backward(Tape *t, Node *node)
+{
+    const ConvIntNode *c = node->saved;
+    Tensor *x = node->in[0], *w = node->in[1], *u = node->in[2], *b = node->in[3];
+    const long n = tensor_elements(node->out), nw = tensor_elements(w);
+    float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)n);
+    grid_backward(t, &c->grid, node->out->dx, g);
+    float *db = tensor_grad(t, b);
+    if (db != NULL) column_sums(t, g, n / c->g.o, c->g.o, db);
+    /* A stand-in for w that carries u * w forward and collects dV. */
+    Tensor scaled = {.shape = w->shape, .needs_grad = true};
+    scaled.x = arena_alloc(t->arena, sizeof(float) * (size_t)nw);
+    scaled.dx = arena_zalloc(t->arena, sizeof(float) * (size_t)nw);
+    scale_by_channel(w->x, u == NULL ? NULL : u->x, w, scaled.x, false);
+    conv_backward(t, &c->g, c->depthwise, x, &scaled, g);
+    float *dw = tensor_grad(t, w), *du = tensor_grad(t, u);
+    if (dw != NULL) scale_by_channel(scaled.dx, u == NULL ? NULL : u->x, w, dw, true);
+    if (du == NULL) return;
+    const bool outermost = w->qp->axis == 0;
+    const long per_channel = nw / c->g.o;
+    for (long o = 0; o < c->g.o; o++) {
+        double sum = 0;
+        for (long k = 0; k < per_channel; k++) {
+            const long i = outermost ? o * per_channel + k : k * c->g.o + o;
+            sum += (double)w->x[i] * (double)scaled.dx[i];
+        }
+        du[o] += (float)sum;
+    }
+}
+
+static const OpType conv_int_type = {"conv_int", "x[...] w[...] u[O]? b[O]? step[A]? -> y[...]", conv_int_backward};
+
+Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const ConvIntConfig *config)
+{
+    Quantizer *q = config->out;
+    if (tape_failed(t)) return NULL;
+    Tensor *step = step_leaf(t, q);
+    Tensor *in[] = {x, w, u, b, step};
+    if (!tape_contract(t, &conv_int_type, 5, in)) return NULL;
+    ASSERT(x->codes != NULL && w->codes != NULL);
+    if (!grid_ready(t, q)) return NULL;
+    const bool dense = config->geom == NULL;
+    ConvIntNode *c = arena_zalloc(t->arena, sizeof *c);
+    const int O = w->shape.dim[config->depthwise ? 3 : 0];
+    if (dense) {
+        c->g = dense_geom(x->shape.dim[0], x->shape.dim[1], O);
+    } else {
+        c->g = *config->geom;
+        c->g.kh = w->shape.dim[1], c->g.kw = w->shape.dim[2];
+        if (config->depthwise) c->g.groups = x->shape.dim[3];
+        const Status status = conv_geom_fill(&c->g, x->shape, O);
+        if (status != STATUS_OK) return tape_fail(t, status), NULL;
+    }
+    QuantParams *qp = grid_of_step(t, q);
+    const Shape shape = dense ? shape_2(c->g.n, O) : shape_4(c->g.n, c->g.oh, c->g.ow, O);
+    Tensor *y = tape_codes(t, q->name, shape, qp);
+    c->depthwise = config->depthwise;
+    c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->dialect = config->dialect;
+    c->type = q->type;
+    c->chunks = parallel_chunks(c->g.n);
+    const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
+                                        qp, config->act, config->dialect, false, &c->fold);
+    if (status != STATUS_OK) return tape_fail(t, status), NULL;
+    if (!c->depthwise) {
+        c->packed = arena_alloc(t->arena, sizeof(int16_t) * conv_s8_packed_count(&c->g));
+        conv_s8_pack(&c->g, c->fold.weights, c->packed);
+    }
+    const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
+    const size_t acc_rows = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
+    c->acc_bytes = (sizeof(int32_t) * acc_rows + 63) & ~(size_t)63;
+    c->scratch_bytes = c->acc_bytes + ((conv_scratch_bytes(&c->g) + 127) & ~(size_t)63);
+    c->scratch = arena_alloc(t->arena, c->scratch_bytes * (size_t)parallel_threads());
+    Node *node = tape_record(t, &conv_int_type, 5, in, y);
+    if (node != NULL) {
+        const long n = tensor_elements(y);
+        c->grid = (GridBackward){.q = q, .n = n, .per_image = n / c->g.n, .inside = arena_alloc(t->arena, (size_t)n)};
+        if (q->type->learns) c->grid.residual = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+        node->saved = c;
+    }
+    parallel_for(c->chunks, forward_chunk, c);
+    return y;
+}
