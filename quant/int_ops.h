@@ -45,10 +45,10 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
 Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Dialect dialect);
 Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *out, Dialect dialect);
 
-/* u = gamma / sqrt(var + epsilon), kept away from 0 (|u| >= 1e-8), and b = beta + (bias - mean) * u, from the running
- * statistics as constants.  bias may be NULL. */
+/* u = gamma / sqrt(var + epsilon), kept away from 0 (|u| >= 1e-8), and b = beta - mean * u, from the running statistics as
+ * constants. */
 Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state);
-Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, Tensor *bias, const BatchNormState *state);
+Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, const BatchNormState *state);
 
 /* y = x scaled by u per channel: weights (axis 0 or last) by u, activations (last axis) by 1 / u. */
 Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *u, bool outermost);

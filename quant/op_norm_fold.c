@@ -38,37 +38,28 @@ Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state)
     return u;
 }
 
-/* b = beta + (bias - mean) * u:  dbeta = db, du = db * (bias - mean), dbias = db * u. */
+/* b = beta - mean * u:  dbeta = db, du = - db * mean. */
 static void shift_backward(Tape *t, Node *node)
 {
-    const BatchNormState *s = node->saved;
-    const float *db = node->out->dx, *u = node->in[0]->x, *bias = node->in[2] == NULL ? NULL : node->in[2]->x;
-    float *du = tensor_grad(t, node->in[0]), *dbeta = tensor_grad(t, node->in[1]), *dbias = tensor_grad(t, node->in[2]);
+    const float *mean = node->saved, *db = node->out->dx;
+    float *du = tensor_grad(t, node->in[0]), *dbeta = tensor_grad(t, node->in[1]);
     for (int c = 0; c < node->out->shape.dim[0]; c++) {
-        if (du != NULL) du[c] += db[c] * ((bias == NULL ? 0.0f : bias[c]) - s->mean[c]);
+        if (du != NULL) du[c] -= db[c] * mean[c];
         if (dbeta != NULL) dbeta[c] += db[c];
-        if (dbias != NULL) dbias[c] += db[c] * u[c];
     }
 }
 
-static const OpType shift_type = {"norm_shift", "u[C] beta[C] bias[C]? -> b[C]", shift_backward};
+static const OpType shift_type = {"norm_shift", "u[C] beta[C] -> b[C]", shift_backward};
 
-Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, Tensor *bias, const BatchNormState *state)
+Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, const BatchNormState *state)
 {
-    Tensor *in[] = {u, beta, bias};
-    if (!tape_contract(t, &shift_type, 3, in)) return NULL;
+    Tensor *in[] = {u, beta};
+    if (!tape_contract(t, &shift_type, 2, in)) return NULL;
     const int C = beta->shape.dim[0];
     Tensor *b = tape_tensor(t, "norm_shift", beta->shape);
-    /* The statistics move on when a later step uses this batch's: keep this step's means. */
-    BatchNormState *copy = arena_alloc(t->arena, sizeof *copy);
-    *copy = *state;
-    copy->mean = arena_alloc(t->arena, sizeof(float) * (size_t)C);
-    for (int c = 0; c < C; c++) {
-        copy->mean[c] = state->mean[c];
-        b->x[c] = beta->x[c] + ((bias == NULL ? 0.0f : bias->x[c]) - state->mean[c]) * u->x[c];
-    }
-    Node *node = tape_record(t, &shift_type, 3, in, b);
-    if (node != NULL) node->saved = copy;
+    for (int c = 0; c < C; c++) b->x[c] = beta->x[c] - state->mean[c] * u->x[c];
+    Node *node = tape_record(t, &shift_type, 2, in, b);
+    if (node != NULL) node->saved = state->mean; /* constant while the running statistics are in use */
     return b;
 }
 

@@ -4,8 +4,8 @@
  * quantization; the requantization multipliers follow from the scales by the dialect's rule (kernels/requant.h), they are
  * not stored.  Weights keep the layouts of kernels.h.
  */
-#ifndef BITFOLD_DEPLOY_QGRAPH_H
-#define BITFOLD_DEPLOY_QGRAPH_H
+#ifndef BITFOLD_QUANT_QGRAPH_H
+#define BITFOLD_QUANT_QGRAPH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,160 @@
+#include "layers/conv_unit.h"
+
+#include <math.h>
+
+#include "quant/int_ops.h"
+
+const char *const bias_choices[] = {"auto", "off", "on", NULL};
+const char *const init_names[] = {"he", "xavier", NULL};
+
+Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape weight, int outputs, int axis)
+{
+    if (config->batch_norm && config->bias == 2)
+        return status_fail(STATUS_CONFIG, "bias: on beside batch_norm: true; batch norm's own shift is the bias, leave one out");
+    l->weight = param_add(b->params, b->arena, arena_printf(b->arena, "%s.weight", l->name), PARAM_WEIGHT, weight);
+    bool complete = l->weight != NULL;
+    if (config->batch_norm) {
+        l->gamma = param_add(b->params, b->arena, arena_printf(b->arena, "%s.bn.gamma", l->name), PARAM_NORM,
+                             shape_1(outputs));
+        l->beta = param_add(b->params, b->arena, arena_printf(b->arena, "%s.bn.beta", l->name), PARAM_NORM,
+                            shape_1(outputs));
+        complete = complete && l->gamma != NULL && l->beta != NULL;
+        l->norm = ARENA_ARRAY(b->arena, BatchNormState, 1);
+        *l->norm = (BatchNormState){.mean = ARENA_ARRAY(b->arena, float, outputs),
+                                    .var = ARENA_ARRAY(b->arena, float, outputs),
+                                    .momentum = (float)config->momentum, .epsilon = (float)config->epsilon};
+        for (int c = 0; c < outputs; c++) l->norm->var[c] = 1.0f;
+    } else if (config->bias != 1) {
+        l->bias = param_add(b->params, b->arena, arena_printf(b->arena, "%s.bias", l->name), PARAM_BIAS,
+                            shape_1(outputs));
+        complete = complete && l->bias != NULL;
+    }
+    if (complete && b->quant != NULL) {
+        const QuantizerSpec ws = quant_weight_spec(b->quant, b->place), as = quant_activation_spec(b->quant, b->place);
+        l->weight_q = quantizer_create_weights(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &ws,
+                                               outputs, axis);
+        l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &as,
+                                    config->activation == 0);
+    }
+    return complete ? STATUS_OK : STATUS_CONFIG;
+}
+
+void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, uint64_t seed)
+{
+    param_init(l->weight, (InitKind)config->init, fan_in, fan_out, seed);
+    if (l->bias != NULL) param_fill(l->bias, 0.0f);
+    if (l->gamma != NULL) param_fill(l->gamma, 1.0f);
+    if (l->beta != NULL) param_fill(l->beta, 0.0f);
+}
+
+static Tensor *leaf(Tape *t, const Param *p)
+{
+    return p == NULL ? NULL : tape_leaf(t, p->name, p->shape, p->x, p->dx);
+}
+
+/* The sign of each channel's batch-norm factor. */
+static const float *factor_signs(Tape *t, const Param *gamma)
+{
+    float *sign = arena_alloc(t->arena, sizeof(float) * (size_t)gamma->count);
+    for (long c = 0; c < gamma->count; c++) sign[c] = signbit(gamma->x[c]) ? -1.0f : 1.0f;
+    return sign;
+}
+
+/* The quantized weights, and in u and b what batch norm leaves for the scale and the bias. */
+typedef struct {
+    Tensor *w, *u, *b;
+} Folded;
+
+/* Per channel W itself is quantized; per tensor u * W is (batch norm changes which weight is the largest). */
+static Folded fold(Layer *l, Tape *t)
+{
+    Folded f = {.w = leaf(t, l->weight), .b = leaf(t, l->bias)};
+    const float *sign = NULL;
+    if (l->norm != NULL) {
+        f.u = op_norm_scale(t, leaf(t, l->gamma), l->norm);
+        f.b = op_norm_shift(t, f.u, leaf(t, l->beta), l->norm);
+        if (l->weight_q->qp.n > 1)
+            sign = factor_signs(t, l->gamma);
+        else
+            f.w = op_scale_weights(t, f.w, f.u, l->weight_q->qp.axis == 0);
+    }
+    f.w = op_fake_quant_weights(t, f.w, l->weight_q, sign);
+    return f;
+}
+
+static Tensor *linear(UnitKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g)
+{
+    if (kind == UNIT_DENSE) return op_dense(t, x, w, b);
+    return kind == UNIT_DEPTHWISE ? op_depthwise(t, x, w, b, g) : op_conv2d(t, x, w, b, g);
+}
+
+/* Batch norm works on [N,H,W,C]. */
+static Tensor *normalize(Layer *l, Tape *t, Tensor *y, bool batch_statistics)
+{
+    if (tape_failed(t)) return NULL;
+    const Shape shape = y->shape;
+    if (shape.rank == 2) y = op_reshape(t, y, shape_4(shape.dim[0], 1, 1, shape.dim[1]));
+    y = op_batchnorm(t, y, leaf(t, l->gamma), leaf(t, l->beta), l->norm, batch_statistics);
+    return shape.rank == 2 ? op_reshape(t, y, shape) : y;
+}
+
+/* Batch norm of conv(x, Q(u W)) / u with this batch's statistics (per-tensor grids; u from the running ones). */
+static Tensor *normalize_folded(Layer *l, Tape *t, Tensor *y, Tensor *u)
+{
+    if (tape_failed(t)) return NULL;
+    const Shape shape = y->shape;
+    if (shape.rank == 2) y = op_reshape(t, y, shape_4(shape.dim[0], 1, 1, shape.dim[1]));
+    y = normalize(l, t, op_unscale(t, y, u), true);
+    return shape.rank == 2 ? op_reshape(t, y, shape) : y;
+}
+
+Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
+                     Tensor *x)
+{
+    const Activation act = activation_from(config->activation);
+    if (pass->arithmetic == ARITHMETIC_FLOAT) {
+        Tensor *y = linear(kind, t, x, leaf(t, l->weight), leaf(t, l->bias), g);
+        if (l->norm != NULL) y = normalize(l, t, y, pass->batch_statistics);
+        return layer_finish(l, pass, t, y, act);
+    }
+    const Folded f = fold(l, t);
+    const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
+    if (pass->arithmetic == ARITHMETIC_INT) {
+        const ConvIntConfig c = {.geom = kind == UNIT_DENSE ? NULL : g, .depthwise = kind == UNIT_DEPTHWISE,
+                                 .out = l->out_q, .act = act, .dialect = pass->dialect};
+        return op_conv_int(t, x, f.w, folded ? NULL : f.u, f.b, &c);
+    }
+    Tensor *y;
+    if (l->norm == NULL || (folded && !pass->batch_statistics))
+        y = linear(kind, t, x, f.w, f.b, g);
+    else if (folded)
+        y = normalize_folded(l, t, linear(kind, t, x, f.w, NULL, g), f.u);
+    else
+        y = normalize(l, t, linear(kind, t, x, f.w, NULL, g), pass->batch_statistics);
+    return layer_finish(l, pass, t, y, act);
+}
+
+Status unit_lower(Layer *l, const UnitConfig *config, UnitKind kind, const ConvGeom *g, Lowering *w)
+{
+    tape_reset(w->tape, false);
+    const Folded f = fold(l, w->tape);
+    if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
+    const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
+    const int y = lower_tensor(w, l, -1);
+    static const QOp ops[] = {QOP_CONV2D, QOP_DWCONV2D, QOP_DENSE};
+    QNode *n = lower_node(w, l, ops[kind], y);
+    ConvInt fold_int;
+    TRY(conv_int_fold(w->arena, l->name, lower_grid(w, n->input[0]), f.w, folded || f.u == NULL ? NULL : f.u->x,
+                      f.b == NULL ? NULL : f.b->x, lower_grid(w, y), activation_from(config->activation),
+                      w->graph->dialect, true, &fold_int));
+    n->geom = kind == UNIT_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
+    n->geom.n = 1;
+    n->weight_bits = l->weight_q->qp.bits;
+    n->weight_shift = fold_int.shift;
+    n->lo = fold_int.lo;
+    n->hi = fold_int.hi;
+    n->weights = fold_int.weights;
+    n->bias = fold_int.bias;
+    n->weight_scale = fold_int.weight_scale;
+    return STATUS_OK;
+}

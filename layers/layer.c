@@ -1,0 +1,76 @@
+#include "layers/layer.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LAYER(name) extern const LayerType layer_##name;
+#include "layers/layers.def"
+#undef LAYER
+
+#define LAYER(name) &layer_##name,
+const LayerType *const layer_types[] = {
+#include "layers/layers.def"
+    NULL};
+#undef LAYER
+
+const LayerType *layer_type(const char *name)
+{
+    for (int i = 0; layer_types[i] != NULL; i++)
+        if (strcmp(layer_types[i]->name, name) == 0) return layer_types[i];
+    return NULL;
+}
+
+const char *const activation_names[] = {"none", "relu", "relu6", NULL};
+
+Activation activation_from(int choice)
+{
+    return (Activation){.relu = choice != 0, .limit = choice == 2 ? 6.0f : INFINITY};
+}
+
+Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation a)
+{
+    if (pass->arithmetic != ARITHMETIC_FLOAT) return op_fake_quant(t, y, l->out_q, a, pass->observe);
+    if (a.relu) y = op_relu(t, y, a.limit);
+    if (pass->observe && !tape_failed(t)) {
+        const Status status = observer_update(&l->out_q->observer, y->x, (size_t)tensor_elements(y));
+        if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
+    }
+    return y;
+}
+
+int lower_tensor(Lowering *w, const Layer *l, int same_grid)
+{
+    QGraph *g = w->graph;
+    const int index = g->tensors++;
+    QTensor *y = &g->tensor[index];
+    if (same_grid >= 0) {
+        *y = g->tensor[same_grid];
+    } else {
+        const QuantParams *qp = &l->out_q->qp;
+        *y = (QTensor){.scale = qp->scale[0], .zero_point = qp->zero_point, .bits = qp->bits, .qmin = qp->qmin,
+                       .qmax = qp->qmax};
+    }
+    y->name = l->name;
+    y->h = l->out.h, y->w = l->out.w, y->c = l->out.c;
+    return index;
+}
+
+QNode *lower_node(Lowering *w, const Layer *l, QOp op, int output)
+{
+    QNode *n = &w->graph->node[w->graph->nodes++];
+    *n = (QNode){.op = op, .name = l->name, .inputs = l->inputs, .output = output};
+    for (int i = 0; i < l->inputs; i++) n->input[i] = w->tensor_of[l->input[i] + 1];
+    n->lo = w->graph->tensor[output].qmin;
+    n->hi = w->graph->tensor[output].qmax;
+    return n;
+}
+
+QuantParams *lower_grid(Lowering *w, int tensor)
+{
+    const QTensor *x = &w->graph->tensor[tensor];
+    QuantParams *qp = ARENA_ARRAY(w->arena, QuantParams, 1);
+    *qp = (QuantParams){.bits = x->bits, .qmin = x->qmin, .qmax = x->qmax, .axis = -1, .n = 1,
+                        .scale = ARENA_ARRAY(w->arena, float, 1), .zero_point = x->zero_point};
+    qp->scale[0] = x->scale;
+    return qp;
+}

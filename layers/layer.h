@@ -1,0 +1,115 @@
+/* Layers: the deployable units.  A conv2d layer is convolution, optional batch norm, activation and output quantizer in one,
+ * because that is one integer op; so there are no graph-rewrite passes.
+ *
+ * Adding a layer = one file + one line in layers.def.  Outputs are [N,H,W,C] for every layer (a dense layer: [N,1,1,C]).
+ */
+#ifndef BITFOLD_LAYERS_LAYER_H
+#define BITFOLD_LAYERS_LAYER_H
+
+#include "autograd/ops.h"
+#include "autograd/param.h"
+#include "base/field.h"
+#include "quant/fake_quant.h"
+#include "quant/qgraph.h"
+#include "quant/quant_config.h"
+
+typedef struct {
+    int h, w, c;
+} Extent; /* of one image's activations */
+
+/* How a forward pass computes. */
+typedef enum {
+    ARITHMETIC_FLOAT, /* no grids; quantizers observe if the pass says so (calibration)       */
+    ARITHMETIC_FAKE,  /* on grids, batch norm apart: QAT before batch norm is frozen          */
+    ARITHMETIC_INT,   /* the deployment arithmetic: QAT afterwards, and every evaluation of it */
+} Arithmetic;
+
+typedef struct {
+    Arithmetic arithmetic;
+    bool batch_statistics; /* batch norm uses and updates this batch's statistics */
+    bool observe;          /* quantizers learn their range from this pass         */
+    Dialect dialect;
+} Pass;
+
+struct LayerType;
+
+/* The first members of every layer's config. */
+typedef struct {
+    const char *type, *name;
+    StringList inputs; /* empty: the layer before */
+} LayerCommon;
+
+enum { LAYER_MAX_INPUTS = NODE_MAX_INPUTS - 1 };
+
+typedef struct Layer {
+    const struct LayerType *type;
+    const char *name;
+    void *config; /* begins with LayerCommon */
+    int inputs, input[LAYER_MAX_INPUTS]; /* indices of layers; -1: the image */
+    Extent in[LAYER_MAX_INPUTS], out;
+    Param *weight, *bias, *gamma, *beta; /* NULL where the layer has none */
+    BatchNormState *norm;
+    Quantizer *weight_q, *out_q;         /* NULL in a float model */
+} Layer;
+
+/* What a layer may use while it is built. */
+typedef struct {
+    Arena *arena;
+    ParamSet *params;
+    const QuantConfig *quant; /* NULL: a float model */
+    QuantPlace place;
+} LayerBuilder;
+
+/* What a layer may use while it is lowered: the graph so far; tensor_of[i + 1] is layer i's output, [0] the image. */
+typedef struct {
+    Arena *arena;
+    Tape *tape; /* does not record; for the ops that quantize weights */
+    QGraph *graph;
+    const int *tensor_of;
+} Lowering;
+
+typedef struct LayerType {
+    const char *name, *doc;
+    const Field *fields;
+    size_t config_bytes;
+    int min_inputs, max_inputs;
+    bool keeps_grid; /* the output stays on the first input's grid (pools, flatten) */
+    /* in[] is known: checks it against the config and sets l->out.  Failures need no place; the caller adds it. */
+    Status (*shape)(Layer *l);
+    /* Declares parameters and quantizers; NULL: none. */
+    Status (*build)(Layer *l, LayerBuilder *b);
+    /* First values of the parameters; NULL: none. */
+    void (*init)(Layer *l, uint64_t seed);
+    Tensor *(*forward)(Layer *l, const Pass *pass, Tape *t, Tensor *const *x);
+    /* Adds nodes to the graph; the last one's output is the layer's. */
+    Status (*lower)(Layer *l, Lowering *w);
+    const char *const *examples; /* JSON of layers that the conformance test builds on an 8x8x4 input; NULL-ended */
+} LayerType;
+
+extern const LayerType *const layer_types[]; /* NULL-ended, from layers.def */
+const LayerType *layer_type(const char *name);
+
+#define LAYER_FIELDS                                                                                                   \
+    {.name = "type", .type = FIELD_STRING, .offset = offsetof(LayerCommon, type), .required = true,                    \
+     .doc = "the kind of layer"},                                                                                      \
+        {.name = "name", .type = FIELD_STRING, .offset = offsetof(LayerCommon, name), .max = 100,                      \
+         .doc = "unique in the model; default: its type and position"},                                                \
+    {                                                                                                                  \
+        .name = "inputs", .type = FIELD_STRINGS, .offset = offsetof(LayerCommon, inputs), .scalar_ok = true,           \
+        .max_count = LAYER_MAX_INPUTS, .doc = "names of the layers it reads, \"input\" is the image; default: the "    \
+                                              "layer before"                                                           \
+    }
+
+extern const char *const activation_names[]; /* none, relu, relu6 */
+Activation activation_from(int choice);
+
+/* Observation in a float pass, and the output quantizer in a fake one. */
+Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation a);
+/* The output tensor of a lowered layer, on out_q's grid or on that of tensor `same_grid` when it is >= 0; its index. */
+int lower_tensor(Lowering *w, const Layer *l, int same_grid);
+/* A node with the layer's inputs and output. */
+QNode *lower_node(Lowering *w, const Layer *l, QOp op, int output);
+/* The grid of a lowered tensor as QuantParams, in the arena. */
+QuantParams *lower_grid(Lowering *w, int tensor);
+
+#endif

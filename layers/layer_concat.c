@@ -1,0 +1,67 @@
+/* concat: the inputs side by side along the channels, on one grid. */
+#include "layers/layer.h"
+#include "quant/int_ops.h"
+
+typedef struct {
+    LayerCommon common;
+} ConcatConfig;
+
+static const Field concat_fields[] = {LAYER_FIELDS, FIELD_END};
+
+static Status concat_shape(Layer *l)
+{
+    l->out = l->in[0];
+    for (int i = 1; i < l->inputs; i++) {
+        if (l->in[i].h != l->out.h || l->in[i].w != l->out.w)
+            return status_fail(STATUS_SHAPE, "%d x %d beside %d x %d; all inputs must have the same rows and columns",
+                               l->out.h, l->out.w, l->in[i].h, l->in[i].w);
+        l->out.c += l->in[i].c;
+    }
+    return STATUS_OK;
+}
+
+static Status concat_build(Layer *l, LayerBuilder *b)
+{
+    if (b->quant == NULL) return STATUS_OK;
+    const QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
+    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec, true);
+    return STATUS_OK;
+}
+
+static Tensor *concat_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+{
+    if (pass->arithmetic == ARITHMETIC_INT) return op_concat_int(t, l->inputs, x, l->out_q, pass->dialect);
+    return layer_finish(l, pass, t, op_concat(t, l->inputs, x), activation_from(0));
+}
+
+/* Inputs on another grid get a requant node of their own: the concat itself only copies. */
+static Status concat_lower(Layer *l, Lowering *w)
+{
+    QGraph *g = w->graph;
+    int source[LAYER_MAX_INPUTS];
+    const QuantParams *qp = &l->out_q->qp;
+    for (int i = 0; i < l->inputs; i++) {
+        const int from = w->tensor_of[l->input[i] + 1];
+        source[i] = from;
+        if (g->tensor[from].scale == qp->scale[0] && g->tensor[from].zero_point == qp->zero_point) continue;
+        const int to = g->tensors++;
+        g->tensor[to] = g->tensor[from];
+        QTensor *y = &g->tensor[to];
+        y->name = arena_printf(w->arena, "%s.input%d", l->name, i);
+        y->scale = qp->scale[0], y->zero_point = qp->zero_point;
+        y->bits = qp->bits, y->qmin = qp->qmin, y->qmax = qp->qmax;
+        g->node[g->nodes++] = (QNode){.op = QOP_REQUANT, .name = y->name, .inputs = 1, .input = {from}, .output = to,
+                                      .lo = qp->qmin, .hi = qp->qmax};
+        source[i] = to;
+    }
+    QNode *n = lower_node(w, l, QOP_CONCAT, lower_tensor(w, l, -1));
+    for (int i = 0; i < l->inputs; i++) n->input[i] = source[i];
+    return STATUS_OK;
+}
+
+static const char *const concat_examples[] = {"{\"type\":\"concat\",\"inputs\":[\"a\",\"b\"]}", NULL};
+
+const LayerType layer_concat = {.name = "concat", .doc = "inputs side by side along the channels",
+                                .fields = concat_fields, .config_bytes = sizeof(ConcatConfig), .min_inputs = 2,
+                                .max_inputs = LAYER_MAX_INPUTS - 1, .shape = concat_shape, .build = concat_build,
+                                .forward = concat_forward, .lower = concat_lower, .examples = concat_examples};

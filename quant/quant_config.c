@@ -1,0 +1,137 @@
+#include "quant/quant_config.h"
+
+#include <fnmatch.h>
+
+#define OBSERVER(name) #name,
+const char *const observer_choices[] = {"auto",
+#include "quant/observers.def"
+                                        NULL};
+#undef OBSERVER
+#define QUANTIZER(name) #name,
+const char *const quantizer_choices[] = {"auto",
+#include "quant/quantizers.def"
+                                         NULL};
+#undef QUANTIZER
+const char *const dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", NULL};
+static const char *const granularities[] = {"per_channel", "per_tensor", NULL};
+static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", NULL};
+static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
+
+#define QUANTIZER_DOC "how the scale is found; auto: observed at 8 bits, lsq (learned) below"
+
+static const Field weight_fields[] = {
+    {"bits", FIELD_INT, offsetof(WeightQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS, .def = "8",
+     .unit = "bits", .doc = "width of the weights' codes"},
+    {"granularity", FIELD_ENUM, offsetof(WeightQuantConfig, granularity), .names = granularities,
+     .def = "\"per_channel\"", .doc = "one scale per output channel, or one for the tensor"},
+    {"quantizer", FIELD_ENUM, offsetof(WeightQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
+     .doc = QUANTIZER_DOC},
+    {"observer", FIELD_ENUM, offsetof(WeightQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
+     .doc = "where an observed scale comes from; auto: max, which follows the weights; the histogram observers search once"},
+    {"narrow_range", FIELD_ENUM, offsetof(WeightQuantConfig, narrow_range), .names = narrow_choices, .def = "\"auto\"",
+     .doc = "leave out the lowest code (-128 of 8 bits); auto: on, but off for lsq below 8 bits. 8 bits are always narrow"},
+    {"percentile", FIELD_FLOAT, offsetof(WeightQuantConfig, percentile), .min = 50, .max = 100, .def = "99.99",
+     .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
+    FIELD_END};
+
+static const Field activation_fields[] = {
+    {"bits", FIELD_INT, offsetof(ActivationQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS, .def = "8",
+     .unit = "bits", .doc = "width of the activations' codes"},
+    {"quantizer", FIELD_ENUM, offsetof(ActivationQuantConfig, quantizer), .names = quantizer_choices,
+     .def = "\"auto\"", .doc = QUANTIZER_DOC},
+    {"observer", FIELD_ENUM, offsetof(ActivationQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
+     .doc = "what finds the range; auto: ema_minmax for an observed scale, mse for the start of a learned one. The histogram "
+            "observers set the range at calibration, where it stays"},
+    {"symmetric", FIELD_BOOL, offsetof(ActivationQuantConfig, symmetric), .def = "false",
+     .doc = "signed activations: zero point 0 instead of the one that fits the range best"},
+    {"momentum", FIELD_FLOAT, offsetof(ActivationQuantConfig, momentum), .min = 0.0001, .max = 1, .def = "0.01",
+     .doc = "ema_minmax: weight of the newest batch"},
+    {"percentile", FIELD_FLOAT, offsetof(ActivationQuantConfig, percentile), .min = 50, .max = 100, .def = "99.99",
+     .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
+    FIELD_END};
+
+static const Field override_fields[] = {
+    {"layers", FIELD_STRING, offsetof(QuantOverride, layers), .required = true,
+     .doc = "a layer's name, or a pattern with * and ?"},
+    {"weight_bits", FIELD_INT, offsetof(QuantOverride, weight_bits), .min = 0, .max = QUANT_MAX_BITS, .def = "0",
+     .unit = "bits", .doc = "width of these layers' weights; 0: unchanged"},
+    {"activation_bits", FIELD_INT, offsetof(QuantOverride, activation_bits), .min = 0, .max = QUANT_MAX_BITS,
+     .def = "0", .unit = "bits", .doc = "width of these layers' outputs; 0: unchanged"},
+    {"granularity", FIELD_ENUM, offsetof(QuantOverride, granularity), .names = granularity_choices, .def = "\"same\"",
+     .doc = "of these layers' weights"},
+    {"quantizer", FIELD_ENUM, offsetof(QuantOverride, quantizer), .names = quantizer_choices, .def = "\"auto\"",
+     .doc = "of these layers' weights and outputs; auto: unchanged"},
+    FIELD_END};
+
+const Field quant_fields[] = {
+    {"weights", FIELD_OBJECT, offsetof(QuantConfig, weights), .fields = weight_fields, .doc = "the weights' grids"},
+    {"activations", FIELD_OBJECT, offsetof(QuantConfig, activations), .fields = activation_fields,
+     .doc = "the grids of the layers' outputs"},
+    {"first_last_bits", FIELD_INT, offsetof(QuantConfig, first_last_bits), .min = 0, .max = QUANT_MAX_BITS, .def = "8",
+     .unit = "bits", .doc = "weights and output of the first and of the last layer with weights; 0: as the others. The image "
+                            "and the logits have 8 bits always"},
+    {"avgpool_input_bits", FIELD_INT, offsetof(QuantConfig, avgpool_input_bits), .min = 0, .max = QUANT_MAX_BITS,
+     .def = "8", .unit = "bits",
+     .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
+    {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
+     .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
+    {"dialect", FIELD_ENUM, offsetof(QuantConfig, dialect), .names = dialect_names, .def = "\"xnnpack\"",
+     .doc = "whose rounding the integers follow: xnnpack (LiteRT, ONNX Runtime), tflite-single, tflite-double (TFLite Micro, "
+            "CMSIS-NN)"},
+    {"freeze_bn_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_bn_at), .min = 0, .max = 1, .def = "0.4",
+     .doc = "share of the QAT steps after which batch norm uses its running statistics"},
+    {"freeze_observers_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_observers_at), .min = 0, .max = 1, .def = "0.5",
+     .doc = "share of the QAT steps after which the observed ranges stay; from the later of the two on the forward pass is "
+            "the integer arithmetic itself"},
+    FIELD_END};
+
+static const QuantizerType *choose_quantizer(int choice, int bits)
+{
+    if (choice > 0) return quantizer_types[choice - 1];
+    return quantizer_type(bits >= 8 ? "observed" : "lsq");
+}
+
+static const ObserverType *choose_observer(int choice, const char *automatic)
+{
+    return choice > 0 ? observer_types[choice - 1] : observer_type(automatic);
+}
+
+static const QuantOverride *find_override(const QuantConfig *c, const char *name)
+{
+    const QuantOverride *found = NULL, *all = c->overrides.at;
+    for (int i = 0; i < c->overrides.n; i++)
+        if (fnmatch(all[i].layers, name, 0) == 0) found = &all[i];
+    return found;
+}
+
+QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
+{
+    const WeightQuantConfig *w = &c->weights;
+    int bits = w->bits, granularity = w->granularity, quantizer = w->quantizer;
+    if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
+    const QuantOverride *o = find_override(c, place.name);
+    if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
+    if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
+    if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
+    const QuantizerType *type = choose_quantizer(quantizer, bits);
+    const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
+    return (QuantizerSpec){.bits = bits, .per_channel = granularity == GRANULARITY_PER_CHANNEL, .narrow = narrow,
+                           .symmetric = true, .type = type, .observer = choose_observer(w->observer, "max"),
+                           .momentum = 1.0, .percentile = w->percentile};
+}
+
+QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
+{
+    const ActivationQuantConfig *a = &c->activations;
+    int bits = a->bits, quantizer = a->quantizer;
+    if (place.feeds_avgpool && c->avgpool_input_bits > 0) bits = c->avgpool_input_bits;
+    if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
+    const QuantOverride *o = find_override(c, place.name);
+    if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
+    if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
+    if (place.is_output) bits = 8;
+    const QuantizerType *type = choose_quantizer(quantizer, bits);
+    return (QuantizerSpec){.bits = bits, .narrow = !type->learns, .symmetric = a->symmetric, .type = type,
+                           .observer = choose_observer(a->observer, type->learns ? "mse" : "ema_minmax"),
+                           .momentum = a->momentum, .percentile = a->percentile};
+}
