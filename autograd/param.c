@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum { ALIGN_FLOATS = 64 / sizeof(float) };
-/* Offsets, byte counts and their sums stay far from overflow below this; no machine has that much memory. */
-static const size_t FLOATS_MAX = (size_t)1 << 48;
+/* Up to here offsets and byte counts cannot overflow; whether there is memory for them the arena decides. */
+static const size_t FLOATS_MAX = (size_t)1 << 60;
 
 /* Also refuses a name the set has (checkpoints and initialisation go by name) and a shape without elements. */
 Param *param_add(ParamSet *set, Arena *arena, const char *name, ParamKind kind, Shape shape)
