@@ -25,7 +25,8 @@ const Field optimizer_fields[] = {
      .doc = "learning rate; the schedule multiplies it by a factor of 0 to 1"},
     {"momentum", FIELD_FLOAT, AT(momentum), .min = 0, .max = 0.9999, .def = "0.9",
      .doc = "sgd: share of the last step's direction that is kept; 0 is plain gradient descent"},
-    {"nesterov", FIELD_BOOL, AT(nesterov), .def = "true", .doc = "sgd: Nesterov's momentum, which looks one step ahead"},
+    {"nesterov", FIELD_BOOL, AT(nesterov), .def = "true",
+     .doc = "sgd: Nesterov's momentum, which looks one step ahead"},
     {"beta1", FIELD_FLOAT, AT(beta1), .min = 0, .max = 0.9999, .def = "0.9",
      .doc = "adamw: share kept in the running mean of the gradient"},
     {"beta2", FIELD_FLOAT, AT(beta2), .min = 0, .max = 0.999999, .def = "0.999",
@@ -33,8 +34,8 @@ const Field optimizer_fields[] = {
     {"epsilon", FIELD_FLOAT, AT(epsilon), .min = 1e-16, .max = 1, .def = "1e-8",
      .doc = "adamw: added to the root of the squared gradient's mean before the division by it"},
     {"weight_decay", FIELD_FLOAT, AT(weight_decay), .min = 0, .max = 1, .def = "5e-4",
-     .doc = "pull of the weights towards 0: added to the gradient as weight_decay * weight by sgd, applied beside it by "
-            "adamw. Learned quantization steps never decay"},
+     .doc = "pull of the weights towards 0: sgd adds weight_decay * weight to the gradient, adamw applies it beside "
+            "the gradient. Learned quantization steps never decay"},
     {"decay_norm", FIELD_BOOL, AT(decay_norm), .def = "false", .doc = "decay batch norm's gamma and beta too"},
     {"decay_bias", FIELD_BOOL, AT(decay_bias), .def = "false", .doc = "decay biases too"},
     {"clip_norm", FIELD_FLOAT, AT(clip_norm), .min = 0, .max = 1e9, .def = "0",
@@ -120,9 +121,10 @@ static void step_param(const Step *s, const Param *p, size_t first, size_t last)
     const long n = (long)(last - first);
     float *x = o->params->x + first, *dx = o->params->dx + first, *slot[OPTIMIZER_MAX_SLOTS] = {NULL};
     for (int i = 0; i < o->type->slots; i++) slot[i] = o->slot[i] + first;
-    if (s->scale < 1.0f) {
+    const float scale = s->scale;
+    if (scale < 1.0f) {
 #pragma omp simd
-        for (long i = 0; i < n; i++) dx[i] *= s->scale;
+        for (long i = 0; i < n; i++) dx[i] *= scale;
     }
     o->type->update(&o->config, s->lr, decay_of(&o->config, p->kind), s->t, n, x, dx, slot);
     if (p->kind == PARAM_STEP) {

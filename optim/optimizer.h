@@ -1,5 +1,5 @@
-/* Optimizers and learning-rate schedules: one file each (optimizer_<name>.c, schedule_<name>.c), listed in optimizers.def
- * and schedules.def. */
+/* Optimizers and learning-rate schedules: one file each (optimizer_<name>.c, schedule_<name>.c), listed in
+ * optimizers.def and schedules.def. */
 #ifndef BITFOLD_OPTIM_OPTIMIZER_H
 #define BITFOLD_OPTIM_OPTIMIZER_H
 
@@ -21,10 +21,10 @@ extern const char *const optimizer_names[]; /* "sgd", "adamw", NULL: from optimi
 
 typedef struct OptimizerType {
     const char *name, *doc;
-    int slots;                          /* float blocks of the size of the parameters, 0 at the start */
-    const char *const *slot_names;      /* "momentum"; "m", "v": names in a checkpoint */
-    /* One step on n elements of one parameter and its slots; `t` = 1, 2, ...: the step's number.  Every element is computed
-     * from itself alone. */
+    int slots;                     /* float blocks of the size of the parameters, 0 at the start */
+    const char *const *slot_names; /* "momentum"; "m", "v": names in a checkpoint                */
+    /* One step on n elements of one parameter and its slots; `t` = 1, 2, ...: the step's number.  Every element is
+     * computed from itself alone. */
     void (*update)(const OptimizerConfig *cfg, float lr, float decay, long t, long n, float *restrict x,
                    const float *restrict dx, float *const slot[]);
 } OptimizerType;
@@ -44,10 +44,11 @@ typedef struct {
 /* `params` must be placed.  STATUS_CONFIG: no optimizer of that type; STATUS_NOMEM. */
 Status optimizer_make(Arena *arena, const OptimizerConfig *config, ParamSet *params, Optimizer *out);
 
-/* One step with learning rate `lr` (from the schedule).  t counts from 1.  Gradients are clipped in place to config.clip_norm
- * (global L2 norm, computed in fixed chunks) before use.  PARAM_STEP values are kept >= 1e-8 and get no decay.  Returns the
- * gradient norm before clipping, or 0 when it was not needed.  A norm that is not finite is returned without a step: the
- * parameters and slots are as they were.  Same bits with any number of threads. */
+/* One step with learning rate `lr`: config.lr times the schedule's factor.  t counts from 1.  Gradients are clipped in
+ * place to config.clip_norm (global L2 norm, computed in fixed chunks) before use.  PARAM_STEP values are kept >= 1e-8
+ * and get no decay.  Returns the gradient norm before clipping, or 0 when it was not needed (clip_norm 0).  A norm that
+ * is not finite is returned without a step: parameters and slots are as they were.  Same bits with any number of
+ * threads. */
 float optimizer_step(Optimizer *o, float lr, long t);
 
 typedef struct {
@@ -70,12 +71,12 @@ extern const ScheduleType *const schedule_types[]; /* in the order of schedule_n
 #include "optim/schedules.def"
 #undef SCHEDULE
 
-/* ceil(share * steps), where a product that misses a whole number by rounding alone counts as that number: 7 of 100 steps
- * for 0.07. */
+/* ceil(share * steps), where a product that misses a whole number by rounding alone counts as that number: 7 of 100
+ * steps for 0.07. */
 long schedule_share(double share, long steps);
 
-/* The factor on lr of step `step` (0-based) of `steps`.  With w = schedule_share(warmup, steps): (step + 1) / w during warm-up,
- * then the schedule: a warm-up starts above 0 and ends at 1.  A step past the end gets the last step's factor. */
+/* The factor on lr of step `step` (0-based) of `steps`.  With w = schedule_share(warmup, steps): (step + 1) / w during
+ * warm-up, which so starts above 0 and ends at 1; then the schedule.  A step past the end gets the last factor. */
 double schedule_factor(const ScheduleConfig *config, long step, long steps);
 
 #endif

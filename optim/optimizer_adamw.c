@@ -1,5 +1,5 @@
-/* Adam (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1) with decoupled weight decay (Loshchilov and Hutter 2019, arXiv
- * 1711.05101, algorithm 2, the decay scaled by lr):
+/* Adam (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1) with decoupled weight decay (Loshchilov and Hutter 2019,
+ * arXiv 1711.05101, algorithm 2, the decay scaled by lr):
  *     x -= lr * decay * x
  *     m = beta1 * m + (1 - beta1) * dx,   v = beta2 * v + (1 - beta2) * dx^2
  *     x -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon) */

@@ -1,4 +1,4 @@
-/* gamma^k after k milestones.  Milestones are shares of all steps, warm-up included, so that "0.5" is half of the training
+/* gamma^k after k milestones.  Milestones are shares of all steps, warm-up included, so that 0.5 is half the training
  * whatever the warm-up; the order in which they are listed does not matter. */
 #include "optim/optimizer.h"
 

@@ -162,12 +162,14 @@ START_TEST(every_optimizer_finds_the_bottom_of_a_bowl)
 END_TEST
 
 /* Parameters that start, end and run on across the borders of tasks. */
-static size_t train_with_threads(Arena *arena, int type, int threads, const float **x, const float **slots, float *norms)
+static size_t train_with_threads(Arena *arena, int type, int threads, const float **x, const float **slots,
+                                 float *norms)
 {
     enum { STEPS = 6 };
     ParamSet set = {0};
     static const int counts[] = {5, 40001, 1, 16384, 77777, 100, 16367};
-    static const ParamKind kinds[] = {PARAM_BIAS, PARAM_WEIGHT, PARAM_STEP, PARAM_NORM, PARAM_WEIGHT, PARAM_BIAS, PARAM_NORM};
+    static const ParamKind kinds[] = {PARAM_BIAS,   PARAM_WEIGHT, PARAM_STEP, PARAM_NORM,
+                                      PARAM_WEIGHT, PARAM_BIAS,   PARAM_NORM};
     char name[] = "p0";
     for (int i = 0; i < 7; i++, name[1]++) add(&set, arena, name, kinds[i], shape_1(counts[i]));
     ck_assert_int_eq(param_set_place(&set, arena), STATUS_OK);
