@@ -34,6 +34,8 @@ fi
 
 missing=
 for package in $want; do
+    # Node.js from its makers brings npm along and refuses Debian's package.
+    if [ "$package" = npm ] && command -v npm >/dev/null 2>&1; then continue; fi
     case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) in
     installed) ;;
     *) missing="$missing $package" ;;

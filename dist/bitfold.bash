@@ -37,7 +37,7 @@ _bitfold() {
         local extglob_was_off=0
         shopt -q extglob || extglob_was_off=1
         shopt -s extglob
-        mapfile -t COMPREPLY < <(compgen -d -- "$word" && compgen -f -X "!*.$files" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X "!*.$files" -- "$word")
         if [ "$extglob_was_off" -eq 1 ]; then shopt -u extglob; fi
         compopt -o filenames 2>/dev/null
     fi
