@@ -38,6 +38,7 @@ TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
 BENCHES  := $(patsubst %.c,$(OUT)/%,$(wildcard bench/*.c))
+FORMATTED := $(foreach d,$(ROOMS) include bench tests tests/support tests/data,$(wildcard $d/*.c $d/*.h))
 OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(TESTS:=.o) $(BENCHES:=.o)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
@@ -105,22 +106,23 @@ ubsan: ## run the tests under UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory MODE=ubsan test
 
 check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
-	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+	@clang-format --dry-run -Werror $(FORMATTED)
 	@$(MAKE) --no-print-directory MODE=werror-gcc CC=gcc objects
 	@$(MAKE) --no-print-directory MODE=werror-clang CC=clang objects
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory MODE=sanitize test
 
-lint: ## the project's rules, shellcheck, cppcheck, clang-tidy
+lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
 	@$(MAKE) --no-print-directory MODE=release objects $(BUILD)/release/libbitfold.so $(BUILD)/compile_commands.json
 	@sh tests/lint.sh $(BUILD)/release
 	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh)
+	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. \
 	    --enable=warning,performance,portability -j 2 $(SOURCES) $(wildcard bench/*.c)
 	@printf '%s\n' $(SOURCES) | xargs -P 2 -n 8 clang-tidy --quiet -p $(BUILD) 2>/dev/null
 
 format: ## rewrite the sources with clang-format
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@clang-format -i $(FORMATTED)
 
 # How each file is compiled, for clang-tidy and editors.
 compile_command = {"directory": "$(CURDIR)", "file": "$1", "command": "$(CC) $(CFLAGS_ALL) $(call isa_flags,$1) -c $1"}
