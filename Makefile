@@ -2,23 +2,30 @@
 ROOMS   := base kernels autograd quant layers optim datasets deploy train cli
 VERSION := $(shell sed -n 's/^\#define BITFOLD_VERSION "\(.*\)"/\1/p' include/bitfold.h)
 PREFIX  ?= /usr/local
+DESTDIR ?=
 BUILD   ?= build
 MODE    ?= release
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+OBJCOPY ?= objcopy
 PKGS    := libcjson libpng zlib
 WARN    := -Wall -Wextra -Wshadow -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unknown-pragmas
 OPT_release := -O3
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_werror-gcc   := -O2 -Werror
+OPT_werror-clang := -O0 -Werror
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
               $(WARN) $(OPT_$(MODE)) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
-LDLIBS_ALL := $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
+LDLIBS_ALL := $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
 
 # A kernel file says by its name which CPU it is for; a new variant needs no edit here.
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+ISA_vnni   := $(ISA_avx512) -mavx512vnni
 isa_flags   = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, ,$(basename $(notdir $1))))))
 MACHINE    := $(shell $(CC) -dumpmachine)
 
@@ -30,11 +37,30 @@ CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(filter cli/%,$(SOURCES)))
 TEST_SRC := $(wildcard tests/test_*.c)
 TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
+SCRIPTS  := $(wildcard tests/test_*.sh)
+BENCHES  := $(patsubst %.c,$(OUT)/%,$(wildcard bench/*.c))
+FORMATTED := $(foreach d,$(ROOMS) include bench tests tests/support tests/data,$(wildcard $d/*.c $d/*.h))
+OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(TESTS:=.o) $(BENCHES:=.o)
 
-all: $(OUT)/bitfold ## build the program (./bitfold) and the libraries
-	@ln -sfn $(OUT)/bitfold bitfold
+# What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
+# tests; in the installed one only bitfold_* does.
+SHARED    := $(OUT)/libbitfold.so
+STATIC    := $(OUT)/dist/libbitfold.a
+SONAME    := libbitfold.so.$(firstword $(subst ., ,$(VERSION)))
+BIN_DIR    = $(DESTDIR)$(PREFIX)/bin
+LIB_DIR    = $(DESTDIR)$(PREFIX)/lib
+HEADER_DIR = $(DESTDIR)$(PREFIX)/include
+SHARE_DIR  = $(DESTDIR)$(PREFIX)/share
 
-$(OUT)/%.o: %.c
+all: $(OUT)/bitfold $(if $(filter release,$(MODE)),$(SHARED) $(STATIC)) ## build the program (./bitfold) and the libraries
+	@$(if $(filter release,$(MODE)),ln -sfn $(OUT)/bitfold bitfold)
+
+# Other flags than last time: everything is compiled again.
+$(OUT)/flags: force
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@
+
+$(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
 
@@ -45,13 +71,97 @@ $(OUT)/libbitfold.a: $(LIB_OBJ)
 $(OUT)/bitfold: $(CLI_OBJ) $(OUT)/libbitfold.a
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
+$(SHARED): $(LIB_OBJ)
+	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS_ALL)
+
+$(STATIC): $(LIB_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(LD) -r -o $(@D)/bitfold.o $^
+	$(OBJCOPY) --localize-hidden $(@D)/bitfold.o
+	$(AR) rcs $@ $(@D)/bitfold.o
+
 $(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_SUP) $(OUT)/libbitfold.a
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
+$(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libbitfold.a
+	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
 tests: $(TESTS)
 
+objects: $(OBJECTS)
+
+# The leak detector stops other threads with ptrace, which some containers forbid: asked of a program without leaks.
+probe_leaks     = $(shell mkdir -p $(OUT) && echo 'int main(void) { return 0; }' | $(CC) -fsanitize=address -x c - \
+                    -o $(OUT)/probe && $(OUT)/probe >/dev/null 2>&1 && echo 1 || echo 0)
+ENV_asan        = ASAN_OPTIONS=detect_leaks=$(probe_leaks)
+ENV_sanitize    = $(ENV_asan)
+
 test: all tests ## build and run every test
-	@sh tests/run.sh $(TESTS)
+	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/run.sh $(TESTS) $(SCRIPTS)
+
+asan: ## run the tests under AddressSanitizer
+	@$(MAKE) --no-print-directory MODE=asan test
+
+ubsan: ## run the tests under UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory MODE=ubsan test
+
+check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
+	@clang-format --dry-run -Werror $(FORMATTED)
+	@$(MAKE) --no-print-directory MODE=werror-gcc CC=gcc objects
+	@$(MAKE) --no-print-directory MODE=werror-clang CC=clang objects
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory MODE=sanitize test
+
+lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
+	@$(MAKE) --no-print-directory MODE=release objects $(BUILD)/release/libbitfold.so $(BUILD)/compile_commands.json
+	@sh tests/lint.sh $(BUILD)/release
+	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh)
+	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. \
+	    --enable=warning,performance,portability -j 2 $(SOURCES) $(wildcard bench/*.c)
+	@printf '%s\n' $(SOURCES) | xargs -P 2 -n 8 clang-tidy --quiet -p $(BUILD) 2>/dev/null
+
+format: ## rewrite the sources with clang-format
+	@clang-format -i $(FORMATTED)
+
+# How each file is compiled, for clang-tidy and editors.
+compile_command = {"directory": "$(CURDIR)", "file": "$1", "command": "$(CC) $(CFLAGS_ALL) $(call isa_flags,$1) -c $1"}
+$(BUILD)/compile_commands.json: $(OUT)/flags $(SOURCES) Makefile
+	@printf '%s\n' '[' $(foreach f,$(SOURCES),'$(call compile_command,$f),') | sed '$$s/,$$//' >$@
+	@echo ']' >>$@
+
+demo: all ## the sample of MNIST, float against PTQ against QAT, into runs/demo
+	./bitfold compare configs/mnist_sample_lenet.json --out runs/demo --overwrite
+
+bench: all $(BENCHES) ## time the kernels and the training step
+	@for b in $(BENCHES); do $$b || exit 1; done
+	@for c in mnist_sample_lenet cifar10_resnet8; do for m in float qat; do \
+	    ./bitfold bench configs/$$c.json --mode $$m || exit 1; done; done
+
+docs: all ## regenerate docs/config.md and configs/schema.json from the program's own tables
+	./bitfold describe --markdown >docs/config.md.new && mv docs/config.md.new docs/config.md
+	./bitfold describe --schema >configs/schema.json.new && mv configs/schema.json.new configs/schema.json
+
+install: all $(SHARED) $(STATIC) ## install under PREFIX (default /usr/local), staged below DESTDIR
+	install -d $(BIN_DIR) $(LIB_DIR)/pkgconfig $(HEADER_DIR) $(SHARE_DIR)/man/man1 \
+	    $(SHARE_DIR)/bash-completion/completions $(SHARE_DIR)/zsh/site-functions
+	install -m 755 $(OUT)/bitfold $(BIN_DIR)/bitfold
+	install -m 644 $(STATIC) $(LIB_DIR)/libbitfold.a
+	install -m 755 $(SHARED) $(LIB_DIR)/libbitfold.so.$(VERSION)
+	ln -sfn libbitfold.so.$(VERSION) $(LIB_DIR)/$(SONAME)
+	ln -sfn $(SONAME) $(LIB_DIR)/libbitfold.so
+	install -m 644 include/bitfold.h $(HEADER_DIR)/bitfold.h
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' dist/bitfold.pc.in >$(LIB_DIR)/pkgconfig/bitfold.pc
+	sed 's|@VERSION@|$(VERSION)|' docs/bitfold.1 >$(SHARE_DIR)/man/man1/bitfold.1
+	install -m 644 dist/bitfold.bash $(SHARE_DIR)/bash-completion/completions/bitfold
+	install -m 644 dist/_bitfold $(SHARE_DIR)/zsh/site-functions/_bitfold
+
+uninstall: ## remove what install put there
+	rm -f $(BIN_DIR)/bitfold $(LIB_DIR)/libbitfold.a $(LIB_DIR)/libbitfold.so $(LIB_DIR)/$(SONAME) \
+	    $(LIB_DIR)/libbitfold.so.$(VERSION) $(LIB_DIR)/pkgconfig/bitfold.pc $(HEADER_DIR)/bitfold.h \
+	    $(SHARE_DIR)/man/man1/bitfold.1 $(SHARE_DIR)/bash-completion/completions/bitfold \
+	    $(SHARE_DIR)/zsh/site-functions/_bitfold
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD) bitfold
@@ -59,6 +169,6 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests test clean help
+.PHONY: all tests objects test asan ubsan check lint format demo bench docs install uninstall clean help force
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d)
+-include $(OBJECTS:.o=.d)

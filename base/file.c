@@ -86,7 +86,8 @@ Status file_commit(FileWriter *writer)
     errno = 0;
     if (fflush(f) != 0 || ferror(f) || fsync(fileno(f)) != 0) status = io_fail(writer->path, "write");
     if (fclose(f) != 0 && status == STATUS_OK) status = io_fail(writer->path, "write");
-    if (status == STATUS_OK && rename(writer->temporary, writer->path) != 0) status = io_fail(writer->path, "rename to");
+    if (status == STATUS_OK && rename(writer->temporary, writer->path) != 0)
+        status = io_fail(writer->path, "rename to");
     if (status == STATUS_OK)
         sync_folder_of(writer->path);
     else

@@ -1,0 +1,35 @@
+#include "autograd/tensor.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The product of the dimensions; 1 for rank 0, LONG_MAX when the true product is larger: a size that every allocation
+ * refuses. */
+long shape_elements(Shape s)
+{
+    long n = 1;
+    bool overflow = false;
+    for (int i = 0; i < s.rank; i++) {
+        if (s.dim[i] == 0) return 0; /* even where the other lengths overflow */
+        if (__builtin_mul_overflow(n, (long)s.dim[i], &n)) overflow = true;
+    }
+    return overflow ? LONG_MAX : n;
+}
+
+bool shape_equal(Shape a, Shape b)
+{
+    return a.rank == b.rank && memcmp(a.dim, b.dim, (size_t)a.rank * sizeof a.dim[0]) == 0;
+}
+
+const char *shape_text(Shape s)
+{
+    enum { BUFFERS = 4, BYTES = SHAPE_MAX_RANK * (int)sizeof "-2147483648" + (int)sizeof "[]" };
+    static _Thread_local char text[BUFFERS][BYTES];
+    static _Thread_local unsigned next;
+    char *out = text[next++ % BUFFERS];
+    int n = snprintf(out, BYTES, "[");
+    for (int i = 0; i < s.rank; i++) n += snprintf(out + n, (size_t)(BYTES - n), i == 0 ? "%d" : ",%d", s.dim[i]);
+    snprintf(out + n, (size_t)(BYTES - n), "]");
+    return out;
+}

@@ -1,0 +1,153 @@
+#include "datasets/dataset.h"
+
+#include <string.h>
+
+#include "base/rng.h"
+#include "datasets/reader.h"
+
+const DatasetType *const dataset_types[] = {
+#define DATASET(name) &dataset_##name,
+#include "datasets/datasets.def"
+#undef DATASET
+    NULL};
+
+static const Field normalize_fields[] = {
+    {"mean", FIELD_FLOATS, offsetof(NormalizeConfig, mean), .min = 0, .max = 1, .min_count = 1, .scalar_ok = true,
+     .def = "[0]", .doc = "subtracted from each pixel, on a pixel range of 0 to 1: one for all channels or one per channel"},
+    {"std", FIELD_FLOATS, offsetof(NormalizeConfig, std), .min = 1e-3, .max = 1e3, .min_count = 1, .scalar_ok = true,
+     .def = "[1]", .doc = "divides the pixel less its mean: one for all channels or one per channel"},
+    FIELD_END};
+
+static const Field augment_fields[] = {
+    {"crop_padding", FIELD_INT, offsetof(AugmentConfig, crop_padding), .min = 0, .max = 64, .def = "0", .unit = "pixels",
+     .doc = "pad with zeros by this much, then crop back to size at a random place; 0 is off"},
+    {"flip", FIELD_BOOL, offsetof(AugmentConfig, flip), .def = "false",
+     .doc = "mirror left and right, every second image on average"},
+    {"shift", FIELD_INT, offsetof(AugmentConfig, shift), .min = 0, .max = 64, .def = "0", .unit = "pixels",
+     .doc = "move by up to this much in each direction, zeros filled in"},
+    {"rotate", FIELD_FLOAT, offsetof(AugmentConfig, rotate), .min = 0, .max = 45, .def = "0", .unit = "degrees",
+     .doc = "turn about the centre by up to this much either way, bilinear, zeros filled in"},
+    FIELD_END};
+
+const Field data_fields[] = {
+    {"dataset", FIELD_STRING, offsetof(DataConfig, dataset), .required = true,
+     .doc = "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder or synthetic"},
+    {"dir", FIELD_STRING, offsetof(DataConfig, dir), .max = 4000, .def = "\".\"",
+     .doc = "the folder of the files, relative to the folder of the config; synthetic needs none"},
+    {"normalize", FIELD_OBJECT, offsetof(DataConfig, normalize), .fields = normalize_fields,
+     .doc = "what the model's input layer does to the pixels: (pixel / 255 - mean) / std"},
+    {"augment", FIELD_OBJECT, offsetof(DataConfig, augment), .fields = augment_fields,
+     .doc = "random changes of the training images, new ones in every epoch"},
+    {"validation", FIELD_FLOAT, offsetof(DataConfig, validation), .min = 0, .max = 0.5, .def = "0",
+     .doc = "share of the training images held out, drawn by the seed, to choose the best checkpoint by"},
+    {"train_limit", FIELD_INT, offsetof(DataConfig, train_limit), .min = 0, .max = INT32_MAX, .def = "0",
+     .unit = "images", .doc = "train on the first N images only, counted after the split; 0 is all"},
+    {"test_limit", FIELD_INT, offsetof(DataConfig, test_limit), .min = 0, .max = INT32_MAX, .def = "0", .unit = "images",
+     .doc = "test on the first N images only; 0 is all"},
+    {"classes", FIELD_INT, offsetof(DataConfig, classes), .min = 0, .max = MAX_CLASSES, .def = "0",
+     .doc = "labels run from 0 to this less 1; 0 is what the data says (synthetic: 10)"},
+    {"synthetic_train", FIELD_INT, offsetof(DataConfig, synthetic_train), .min = 1, .max = 1e7, .def = "2000",
+     .unit = "images", .doc = "synthetic only: training images to make"},
+    {"synthetic_test", FIELD_INT, offsetof(DataConfig, synthetic_test), .min = 1, .max = 1e7, .def = "500",
+     .unit = "images", .doc = "synthetic only: test images to make"},
+    {"synthetic_noise", FIELD_FLOAT, offsetof(DataConfig, synthetic_noise), .min = 0, .max = 100, .def = "1",
+     .doc = "synthetic only: standard deviation of the noise, that of a class pattern being 1"},
+    {"resize", FIELD_STRING, offsetof(DataConfig, resize), .def = "\"resize\"",
+     .doc = "folder only: \"resize\" stretches an image to the model's input, \"crop\" takes the centre of the same "
+            "aspect first"},
+    FIELD_END};
+
+const DatasetType *dataset_type(const char *name)
+{
+    for (int i = 0; dataset_types[i] != NULL; i++)
+        if (strcmp(dataset_types[i]->name, name) == 0) return dataset_types[i];
+    return NULL;
+}
+
+static Status unknown_type(Arena *arena, const char *name)
+{
+    const char *known = dataset_types[0]->name;
+    for (int i = 1; dataset_types[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, dataset_types[i]->name);
+    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\"; must be one of: %s", name == NULL ? "" : name, known);
+}
+
+static Status config_check(const DataConfig *cfg, const int hwc[3])
+{
+    const bool sane = hwc[0] >= 1 && hwc[1] >= 1 && hwc[2] >= 1 && hwc[0] <= MAX_SIDE && hwc[1] <= MAX_SIDE &&
+                      hwc[2] <= 1024 && (int64_t)hwc[0] * hwc[1] * hwc[2] <= (int64_t)1 << 30;
+    if (!sane)
+        return status_fail(STATUS_SHAPE, "model.input: [%d, %d, %d]; must be 1 to %d, 1 to %d and 1 to 1024", hwc[0],
+                           hwc[1], hwc[2], MAX_SIDE, MAX_SIDE);
+    const struct {
+        const char *key;
+        int n;
+    } lists[2] = {{"mean", cfg->normalize.mean.n}, {"std", cfg->normalize.std.n}};
+    for (int i = 0; i < 2; i++)
+        if (lists[i].n > 1 && lists[i].n != hwc[2])
+            return status_fail(STATUS_CONFIG, "data.normalize.%s: %d values; must be 1 or %d, a value per channel",
+                               lists[i].key, lists[i].n, hwc[2]);
+    if (cfg->resize != NULL && strcmp(cfg->resize, "resize") != 0 && strcmp(cfg->resize, "crop") != 0)
+        return status_fail(STATUS_CONFIG, "data.resize: \"%s\"; must be \"resize\" or \"crop\"", cfg->resize);
+    return STATUS_OK;
+}
+
+/* Moves round(share * n) images drawn by the seed from train to validation; both keep the order of the file. */
+static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *splits)
+{
+    Dataset *train = &splits->train, *held = &splits->validation;
+    *held = *train;
+    held->n = (int)(share * train->n + 0.5);
+    if (held->n >= train->n) held->n = train->n - 1;
+    if (held->n < 1) {
+        held->n = 0;
+        return STATUS_OK;
+    }
+    const size_t image = (size_t)train->h * (size_t)train->w * (size_t)train->c;
+    uint32_t *order = arena_try_alloc(arena, (size_t)train->n * sizeof *order);
+    uint8_t *chosen = arena_try_alloc(arena, (size_t)train->n);
+    uint8_t *images = arena_try_alloc(arena, (size_t)held->n * image);
+    int32_t *labels = arena_try_alloc(arena, (size_t)held->n * sizeof *labels);
+    if (order == NULL || chosen == NULL || images == NULL || labels == NULL)
+        return status_prefix(STATUS_NOMEM, "data.validation");
+    Rng rng = rng_make(seed, RNG_SPLIT, 0);
+    rng_permutation(&rng, (uint32_t)train->n, order);
+    memset(chosen, 0, (size_t)train->n);
+    for (int i = 0; i < held->n; i++) chosen[order[i]] = 1;
+    /* The reader made these blocks for us alone: training images close ranks where they lie. */
+    uint8_t *kept_images = (uint8_t *)train->images;
+    int32_t *kept_labels = (int32_t *)train->labels;
+    int out = 0, kept = 0;
+    for (int i = 0; i < train->n; i++) {
+        const uint8_t *from = kept_images + (size_t)i * image;
+        if (chosen[i]) {
+            memcpy(images + (size_t)out * image, from, image);
+            labels[out++] = kept_labels[i];
+        } else {
+            memmove(kept_images + (size_t)kept * image, from, image);
+            kept_labels[kept++] = kept_labels[i];
+        }
+    }
+    held->images = images;
+    held->labels = labels;
+    train->n = kept;
+    return STATUS_OK;
+}
+
+Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
+{
+    const DatasetType *type = cfg->dataset == NULL ? NULL : dataset_type(cfg->dataset);
+    if (type == NULL) return unknown_type(arena, cfg->dataset);
+    TRY(config_check(cfg, want_hwc));
+    DataConfig resolved = *cfg;
+    if (resolved.path == NULL) resolved.path = cfg->dir == NULL ? "." : cfg->dir;
+    *out = (DataSplits){0};
+    TRY(type->load(&resolved, want_hwc, seed, arena, out));
+    TRY(hold_out(cfg->validation, seed, arena, out));
+    if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) out->train.n = cfg->train_limit;
+    if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) out->test.n = cfg->test_limit;
+    if (out->class_names == NULL) {
+        out->class_names = ARENA_ARRAY(arena, const char *, out->train.classes);
+        for (int i = 0; i < out->train.classes; i++) out->class_names[i] = arena_printf(arena, "%d", i);
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,114 @@
+/* IDX files, plain or gzip: the format of MNIST and of everything that takes its place.
+ *
+ * Two zero bytes, the type (8: unsigned bytes), the rank, then each dimension as 32 bits big-endian, then the bytes.
+ * Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998). */
+#include "datasets/reader.h"
+
+static const char *const fashion_names[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+
+static uint32_t big_endian(const uint8_t b[4])
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* Magic number and dimensions; rank_most at most, absent dimensions 1. */
+static Status read_header(Source *source, int rank_least, int rank_most, uint64_t dim[4])
+{
+    uint8_t b[4];
+    TRY(source_read(source, b, 4));
+    const int rank = b[3];
+    if (b[0] != 0 || b[1] != 0 || b[2] != 8 || rank < rank_least || rank > rank_most)
+        return status_fail(STATUS_FORMAT,
+                           "%s: starts with %02x %02x %02x %02x; an IDX file of %s starts with 00 00 08 %02x",
+                           source->path, b[0], b[1], b[2], b[3], rank_least == 1 ? "labels" : "images", rank_least);
+    for (int i = 0; i < 4; i++) {
+        dim[i] = 1;
+        if (i >= rank) continue;
+        TRY(source_read(source, b, 4));
+        dim[i] = big_endian(b);
+    }
+    return STATUS_OK;
+}
+
+static Status read_images(Source *source, const int want_hwc[3], Arena *arena, Dataset *set)
+{
+    uint64_t dim[4];
+    TRY(read_header(source, 3, 4, dim));
+    TRY(images_check(source->path, dim[0], dim + 1, want_hwc));
+    uint8_t *images;
+    TRY(source_rest(arena, source, dim[0] * dim[1] * dim[2] * dim[3], &images));
+    *set = (Dataset){.n = (int)dim[0], .h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2], .images = images};
+    return STATUS_OK;
+}
+
+static Status read_labels(Source *source, const char *images_path, int limit, Arena *arena, Dataset *set)
+{
+    uint64_t dim[4];
+    TRY(read_header(source, 1, 1, dim));
+    if (dim[0] != (uint64_t)set->n)
+        return status_fail(STATUS_FORMAT, "%s: %llu labels; must be %d, the images of %s", source->path,
+                           (unsigned long long)dim[0], set->n, images_path);
+    uint8_t *bytes;
+    TRY(source_rest(arena, source, dim[0], &bytes));
+    int32_t *labels = arena_try_alloc(arena, (size_t)set->n * sizeof *labels);
+    if (labels == NULL) return status_prefix(STATUS_NOMEM, "%s", source->path);
+    for (int i = 0; i < set->n; i++) {
+        TRY(label_check(source->path, bytes[i], i, limit));
+        labels[i] = bytes[i];
+    }
+    set->labels = labels;
+    return STATUS_OK;
+}
+
+static Status read_pair(const DataConfig *cfg, const char *prefix, const char *hint, int limit, const int want_hwc[3],
+                        Arena *arena, Dataset *set)
+{
+    Source images, labels;
+    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s-images-idx3-ubyte", prefix), hint, &images));
+    Status status = read_images(&images, want_hwc, arena, set);
+    source_close(&images);
+    if (status != STATUS_OK) return status;
+    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s-labels-idx1-ubyte", prefix), hint, &labels));
+    status = read_labels(&labels, images.path, limit, arena, set);
+    source_close(&labels);
+    return status;
+}
+
+static Status load(const DataConfig *cfg, int of_format, const char *hint, const int want_hwc[3], Arena *arena,
+                   DataSplits *out)
+{
+    TRY(read_pair(cfg, "train", hint, label_limit(cfg, of_format), want_hwc, arena, &out->train));
+    const int classes = label_classes(cfg, of_format, out->train.labels, out->train.n);
+    TRY(read_pair(cfg, "t10k", hint, classes, want_hwc, arena, &out->test));
+    out->train.classes = out->test.classes = classes;
+    return STATUS_OK;
+}
+
+static Status load_mnist(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
+{
+    (void)seed;
+    return load(cfg, 10, fetch_hint(arena, "mnist", cfg->path), want_hwc, arena, out);
+}
+
+static Status load_fashion(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
+{
+    (void)seed;
+    TRY(load(cfg, 10, fetch_hint(arena, "fashion-mnist", cfg->path), want_hwc, arena, out));
+    if (out->train.classes != 10) return STATUS_OK; /* data.classes says otherwise: these are other clothes */
+    out->class_names = ARENA_ARRAY(arena, const char *, 10);
+    for (int i = 0; i < 10; i++) out->class_names[i] = fashion_names[i];
+    return STATUS_OK;
+}
+
+static Status load_idx(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
+{
+    (void)seed;
+    const char *hint = "data.dir must hold {train,t10k}-images-idx3-ubyte and -labels-idx1-ubyte, plain or .gz";
+    return load(cfg, 0, hint, want_hwc, arena, out);
+}
+
+const DatasetType dataset_mnist = {"mnist", "handwritten digits, 28x28x1, 10 classes (IDX files)", load_mnist};
+const DatasetType dataset_fashion_mnist = {"fashion-mnist", "pieces of clothing, 28x28x1, 10 classes (IDX files)",
+                                           load_fashion};
+const DatasetType dataset_idx = {"idx", "any images in IDX files named like MNIST's, [N,H,W] or [N,H,W,C]", load_idx};

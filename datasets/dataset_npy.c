@@ -1,0 +1,194 @@
+/* NumPy's .npy files: train_images.npy, train_labels.npy, test_images.npy and test_labels.npy.
+ *
+ * "\x93NUMPY", version, header length (16 bits in version 1, 32 in 2 and 3, little-endian), then the header as a
+ * Python dictionary {'descr': '|u1', 'fortran_order': False, 'shape': (60000, 28, 28), } and the elements. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "datasets/reader.h"
+
+enum { HEADER_MOST = 65536 };
+
+typedef struct {
+    char order, kind; /* '<', '>' or '|'; 'u' or 'i' */
+    int width;        /* bytes an element            */
+    int rank;
+    uint64_t dim[4];
+} Npy;
+
+static const char *skip_blank(const char *p)
+{
+    while (*p == ' ' || *p == '\n' || *p == '\t') p++;
+    return p;
+}
+
+/* The text behind `punctuation`, blanks around it allowed; NULL if it is not there.  NULL passes through. */
+static const char *expect(const char *p, const char *punctuation)
+{
+    if (p == NULL) return NULL;
+    p = skip_blank(p);
+    const size_t n = strlen(punctuation);
+    return strncmp(p, punctuation, n) == 0 ? skip_blank(p + n) : NULL;
+}
+
+static const char *parse_descr(const char *p, Npy *npy)
+{
+    p = expect(p, "'");
+    if (p == NULL || strchr("<>|=", p[0]) == NULL || p[0] == '\0' || p[1] == '\0') return NULL;
+    npy->order = p[0];
+    npy->kind = p[1];
+    char *end;
+    const long width = strtol(p + 2, &end, 10);
+    npy->width = width == 1 || width == 2 || width == 4 || width == 8 ? (int)width : 0;
+    return expect(end, "'");
+}
+
+static const char *parse_shape(const char *p, Npy *npy)
+{
+    p = expect(p, "(");
+    npy->rank = 0;
+    while (p != NULL && *p != ')') {
+        if (npy->rank == 4 || *p < '0' || *p > '9') return NULL;
+        uint64_t n = 0;
+        for (; *p >= '0' && *p <= '9'; p++) {
+            if (n > UINT32_MAX) return NULL;
+            n = 10 * n + (uint64_t)(*p - '0');
+        }
+        npy->dim[npy->rank++] = n;
+        p = skip_blank(p);
+        if (*p == ',')
+            p = skip_blank(p + 1);
+        else if (*p != ')')
+            return NULL;
+    }
+    return expect(p, ")");
+}
+
+static Status parse_header(const char *path, const char *text, Npy *npy)
+{
+    unsigned seen = 0;
+    const char *p = expect(text, "{"), *q;
+    bool c_order = true;
+    while (p != NULL && *p != '}') {
+        if ((q = expect(p, "'descr':")) != NULL) {
+            p = parse_descr(q, npy);
+            seen |= 1;
+        } else if ((q = expect(p, "'fortran_order':")) != NULL) {
+            c_order = (p = expect(q, "False")) != NULL;
+            if (!c_order) p = expect(q, "True");
+            seen |= 2;
+        } else if ((q = expect(p, "'shape':")) != NULL) {
+            p = parse_shape(q, npy);
+            seen |= 4;
+        } else {
+            p = NULL;
+        }
+        if (p != NULL && *p != '}') p = expect(p, ",");
+    }
+    if (p == NULL || seen != 7 || *skip_blank(p + 1) != '\0')
+        return status_fail(STATUS_FORMAT,
+                           "%s: header %.80s; must be {'descr': ..., 'fortran_order': False, 'shape': (...)} with at "
+                           "most 4 dimensions",
+                           path, text);
+    if (!c_order)
+        return status_fail(STATUS_UNSUPPORTED, "%s: in Fortran order; must be in C order (numpy.ascontiguousarray)", path);
+    return STATUS_OK;
+}
+
+static Status read_header(Source *source, Arena *arena, Npy *npy)
+{
+    uint8_t b[12];
+    TRY(source_read(source, b, 10));
+    if (memcmp(b, "\x93NUMPY", 6) != 0 || b[6] < 1 || b[6] > 3)
+        return status_fail(STATUS_FORMAT, "%s: does not start as a .npy file of version 1 to 3 does", source->path);
+    if (b[6] > 1) TRY(source_read(source, b + 10, 2));
+    uint32_t bytes = (uint32_t)b[8] | (uint32_t)b[9] << 8;
+    if (b[6] > 1) bytes |= (uint32_t)b[10] << 16 | (uint32_t)b[11] << 24;
+    if (bytes > HEADER_MOST)
+        return status_fail(STATUS_FORMAT, "%s: a header of %u bytes; at most %d are accepted", source->path, bytes,
+                           HEADER_MOST);
+    char *text = arena_alloc(arena, bytes + 1);
+    TRY(source_read(source, text, bytes));
+    text[bytes] = '\0';
+    *npy = (Npy){.dim = {1, 1, 1, 1}};
+    return parse_header(source->path, text, npy);
+}
+
+static Status read_images(Source *source, const int want_hwc[3], Arena *arena, Dataset *set)
+{
+    Npy npy;
+    TRY(read_header(source, arena, &npy));
+    if (npy.kind != 'u' || npy.width != 1)
+        return status_fail(STATUS_UNSUPPORTED, "%s: elements of another type; images must be uint8 ('|u1')",
+                           source->path);
+    if (npy.rank != 3 && npy.rank != 4)
+        return status_fail(STATUS_SHAPE, "%s: %d dimensions; must be [N,H,W] or [N,H,W,C]", source->path, npy.rank);
+    TRY(images_check(source->path, npy.dim[0], npy.dim + 1, want_hwc));
+    uint8_t *images;
+    TRY(source_rest(arena, source, npy.dim[0] * npy.dim[1] * npy.dim[2] * npy.dim[3], &images));
+    *set = (Dataset){.n = (int)npy.dim[0], .h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2], .images = images};
+    return STATUS_OK;
+}
+
+static int64_t element(const uint8_t *at, const Npy *npy)
+{
+    uint64_t bits = 0;
+    for (int i = 0; i < npy->width; i++)
+        bits |= (uint64_t)at[npy->order == '>' ? npy->width - 1 - i : i] << (8 * i);
+    const int unused = 64 - 8 * npy->width;
+    if (npy->kind == 'i') return (int64_t)(bits << unused) >> unused;
+    return bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
+}
+
+static Status read_labels(Source *source, const char *images_path, int limit, Arena *arena, Dataset *set)
+{
+    Npy npy;
+    TRY(read_header(source, arena, &npy));
+    if ((npy.kind != 'u' && npy.kind != 'i') || npy.width == 0)
+        return status_fail(STATUS_UNSUPPORTED, "%s: elements of another type; labels must be integers of 1 to 8 bytes",
+                           source->path);
+    if (npy.rank < 1 || npy.dim[1] != 1 || npy.dim[2] != 1 || npy.dim[3] != 1 || npy.dim[0] != (uint64_t)set->n)
+        return status_fail(STATUS_SHAPE, "%s: shape [%llu,%llu,%llu,%llu]; must be [%d], a label for each image of %s",
+                           source->path, (unsigned long long)npy.dim[0], (unsigned long long)npy.dim[1],
+                           (unsigned long long)npy.dim[2], (unsigned long long)npy.dim[3], set->n, images_path);
+    uint8_t *bytes;
+    TRY(source_rest(arena, source, npy.dim[0] * (uint64_t)npy.width, &bytes));
+    int32_t *labels = arena_try_alloc(arena, (size_t)set->n * sizeof *labels);
+    if (labels == NULL) return status_prefix(STATUS_NOMEM, "%s", source->path);
+    for (int i = 0; i < set->n; i++) {
+        const int64_t label = element(bytes + (size_t)i * (size_t)npy.width, &npy);
+        TRY(label_check(source->path, label, i, limit));
+        labels[i] = (int32_t)label;
+    }
+    set->labels = labels;
+    return STATUS_OK;
+}
+
+static Status read_pair(const DataConfig *cfg, const char *prefix, int limit, const int want_hwc[3], Arena *arena,
+                        Dataset *set)
+{
+    const char *hint = "data.dir must hold train_images.npy, train_labels.npy, test_images.npy and test_labels.npy";
+    Source images, labels;
+    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s_images.npy", prefix), hint, &images));
+    Status status = read_images(&images, want_hwc, arena, set);
+    source_close(&images);
+    if (status != STATUS_OK) return status;
+    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s_labels.npy", prefix), hint, &labels));
+    status = read_labels(&labels, images.path, limit, arena, set);
+    source_close(&labels);
+    return status;
+}
+
+static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
+{
+    (void)seed;
+    TRY(read_pair(cfg, "train", label_limit(cfg, 0), want_hwc, arena, &out->train));
+    const int classes = label_classes(cfg, 0, out->train.labels, out->train.n);
+    TRY(read_pair(cfg, "test", classes, want_hwc, arena, &out->test));
+    out->train.classes = out->test.classes = classes;
+    return STATUS_OK;
+}
+
+const DatasetType dataset_npy = {"npy", "pairs of .npy files: uint8 images [N,H,W] or [N,H,W,C], integer labels [N]",
+                                 load};

@@ -1,0 +1,97 @@
+/* Images made from the seed alone, of any shape, for tests and benchmarks.
+ *
+ *     pixel = 128 + 40 (g T_class[(y + dy) mod H, (x + dx) mod W, c] + noise N),   N ~ normal(0, 1)
+ *
+ * T_class is a sum of WAVES plane waves of low frequency, scaled to variance 1; each image has a place (dx, dy) of up to
+ * an eighth of the side and a gain g of 0.7 to 1.3 of its own, so that a class is more than its mean image. */
+#include <math.h>
+
+#include "base/rng.h"
+#include "datasets/reader.h"
+
+enum { WAVES = 6, MAX_FREQUENCY = 3, CLASSES = 10 };
+
+static void make_template(uint64_t seed, int class, const int hwc[3], float *t)
+{
+    const int h = hwc[0], w = hwc[1], c = hwc[2];
+    const double tau = 6.283185307179586;
+    Rng rng = rng_make(seed, RNG_SYNTHETIC, (uint64_t)class);
+    for (int64_t i = 0; i < (int64_t)h * w * c; i++) t[i] = 0;
+    for (int wave = 0; wave < WAVES; wave++) {
+        int fy, fx;
+        do { /* not the constant wave */
+            fy = (int)rng_below(&rng, 2 * MAX_FREQUENCY + 1) - MAX_FREQUENCY;
+            fx = (int)rng_below(&rng, 2 * MAX_FREQUENCY + 1) - MAX_FREQUENCY;
+        } while (fy == 0 && fx == 0);
+        for (int k = 0; k < c; k++) {
+            const double phase = (double)rng_uniform(&rng);
+            for (int y = 0; y < h; y++)
+                for (int x = 0; x < w; x++)
+                    t[((int64_t)y * w + x) * c + k] +=
+                        (float)sin(tau * ((double)fy * y / h + (double)fx * x / w + phase));
+        }
+    }
+    const float unit = (float)sqrt(2.0 / WAVES); /* a wave has variance 1/2 */
+    for (int64_t i = 0; i < (int64_t)h * w * c; i++) t[i] *= unit;
+}
+
+static void make_image(Rng *rng, const int hwc[3], const float *t, float noise, uint8_t *out)
+{
+    const int h = hwc[0], w = hwc[1], c = hwc[2];
+    const int dy = (int)rng_below(rng, (uint32_t)h / 8 + 1), dx = (int)rng_below(rng, (uint32_t)w / 8 + 1);
+    const float gain = 0.7f + 0.6f * rng_uniform(rng);
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            const float *from = t + ((int64_t)((y + dy) % h) * w + (x + dx) % w) * c;
+            for (int k = 0; k < c; k++) {
+                const float v = 128.5f + 40.0f * (gain * from[k] + (noise > 0 ? noise * rng_normal(rng) : 0.0f));
+                *out++ = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+            }
+        }
+}
+
+/* Image i of the whole data set (training images first) has class i mod classes. */
+static Status make_set(const DataConfig *cfg, uint64_t seed, int first, int n, const float *templates, Arena *arena,
+                       Dataset *set)
+{
+    const int hwc[3] = {set->h, set->w, set->c};
+    const size_t image = (size_t)set->h * (size_t)set->w * (size_t)set->c;
+    uint8_t *images = arena_try_alloc(arena, (size_t)n * image);
+    int32_t *labels = arena_try_alloc(arena, (size_t)n * sizeof *labels);
+    if (images == NULL || labels == NULL) return status_prefix(STATUS_NOMEM, "data: %d synthetic images", n);
+    for (int i = 0; i < n; i++) {
+        const int class = (first + i) % set->classes;
+        Rng rng = rng_make(seed, RNG_SYNTHETIC, (uint64_t)MAX_CLASSES + (uint64_t)first + (uint64_t)i);
+        make_image(&rng, hwc, templates + (size_t)class * image, (float)cfg->synthetic_noise, images + (size_t)i * image);
+        labels[i] = class;
+    }
+    set->n = n;
+    set->images = images;
+    set->labels = labels;
+    return STATUS_OK;
+}
+
+static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
+{
+    const int classes = label_limit(cfg, CLASSES);
+    if (cfg->synthetic_train < 1 || cfg->synthetic_test < 1)
+        return status_fail(STATUS_CONFIG, "data.synthetic_%s: %d; must be 1 or more",
+                           cfg->synthetic_train < 1 ? "train" : "test",
+                           cfg->synthetic_train < 1 ? cfg->synthetic_train : cfg->synthetic_test);
+    const size_t image = (size_t)want_hwc[0] * (size_t)want_hwc[1] * (size_t)want_hwc[2];
+    Arena *scratch = arena_create();
+    float *templates = arena_try_alloc(scratch, (size_t)classes * image * sizeof *templates);
+    Status status = templates == NULL ? status_prefix(STATUS_NOMEM, "data: %d classes", classes) : STATUS_OK;
+    if (status == STATUS_OK) {
+        for (int k = 0; k < classes; k++) make_template(seed, k, want_hwc, templates + (size_t)k * image);
+        out->train = (Dataset){.h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2], .classes = classes};
+        out->test = out->train;
+        status = make_set(cfg, seed, 0, cfg->synthetic_train, templates, arena, &out->train);
+    }
+    if (status == STATUS_OK)
+        status = make_set(cfg, seed, cfg->synthetic_train, cfg->synthetic_test, templates, arena, &out->test);
+    arena_destroy(scratch);
+    return status;
+}
+
+const DatasetType dataset_synthetic = {"synthetic", "separable classes of any shape, made from the seed", load};

@@ -1,0 +1,58 @@
+/* What the readers of this room share.  Every length in a file is a claim: it is held against the bytes that are there
+ * before memory is asked for, and every failure names file, finding and rule. */
+#ifndef BITFOLD_DATASETS_READER_H
+#define BITFOLD_DATASETS_READER_H
+
+#include <zlib.h>
+
+#include "datasets/dataset.h"
+
+enum { MAX_SIDE = 16384, MAX_CLASSES = 4096 };
+
+/* A DatasetType for each line of datasets.def. */
+#define DATASET(name) extern const DatasetType dataset_##name;
+#include "datasets/datasets.def"
+#undef DATASET
+
+/* A file, or the gzip of one: zlib reads both through the same calls. */
+typedef struct {
+    const char *path;
+    gzFile stream;
+    uint64_t file_bytes;
+    uint64_t most_bytes; /* no more than this can come out of the file */
+    uint64_t at;         /* bytes read so far */
+} Source;
+
+/* Opens folder/name, or else folder/name.gz.  `hint` ends the message when there is neither. */
+Status source_open(Arena *arena, const char *folder, const char *name, const char *hint, Source *source);
+void source_close(Source *source);
+
+/* Exactly `bytes`, or STATUS_FORMAT saying where the file ends. */
+Status source_read(Source *source, void *to, size_t bytes);
+
+/* All that follows, which must be exactly `bytes`, in the arena. */
+Status source_rest(Arena *arena, Source *source, uint64_t bytes, uint8_t **data);
+
+/* "path: label L of image I; must be 0 to classes-1" unless it is. */
+Status label_check(const char *path, int64_t label, int64_t index, int classes);
+
+/* The labels a reader lets pass before it knows better: data.classes, else what the format says, else MAX_CLASSES. */
+int label_limit(const DataConfig *cfg, int of_format);
+
+/* The number of classes then: data.classes, else what the format says, else the largest training label plus 1. */
+int label_classes(const DataConfig *cfg, int of_format, const int32_t *labels, int n);
+
+/* "path: images of 32x32x3; must be 28x28x1, the model's input" unless they are; and 1 to INT32_MAX of them. */
+Status images_check(const char *path, uint64_t n, const uint64_t hwc[3], const int want_hwc[3]);
+
+/* "bitfold fetch mnist --dir D" as a hint. */
+const char *fetch_hint(Arena *arena, const char *dataset, const char *dir);
+
+/* image_read_png into memory of the caller; `scratch` holds the decoded picture meanwhile and may be reset after. */
+Status image_read_png_into(Arena *scratch, const char *path, const int want_hwc[3], bool crop, uint8_t *pixels);
+
+/* pixels[h,w,c], of which the centre of the wanted aspect if `crop`, resampled to out[H,W,c].  Separable triangle filter:
+ * bilinear interpolation when enlarging, the same filter stretched over the pixels that fall together when reducing. */
+void image_resize(Arena *scratch, const uint8_t *pixels, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out);
+
+#endif

@@ -1,0 +1,45 @@
+# Completion of bitfold for bash: verbs, then the verb's options and files.
+_bitfold() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
+    local verbs="train ptq qat compare eval export verify predict inspect describe fetch bench"
+    local options="--set --out --overwrite --seed --threads --resume --json --quiet --help"
+    COMPREPLY=()
+
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$word")
+        return
+    fi
+    case $before in
+    --engine) mapfile -t COMPREPLY < <(compgen -W "float sim int8" -- "$word") && return ;;
+    --split) mapfile -t COMPREPLY < <(compgen -W "train validation test" -- "$word") && return ;;
+    --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
+    --out | --dir | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
+    --seed | --threads | --batch | --steps | --set | --to) return ;;
+    esac
+
+    local files=
+    case $verb in
+    train | compare | bench) files=json ;;
+    ptq | eval | verify | export) files=safetensors ;;
+    qat | inspect) files='@(json|safetensors)' ;;
+    predict) files='@(safetensors|png)' ;;
+    esac
+    case $verb in
+    eval) options="$options --engine --split" ;;
+    export) options="$options --to -o" ;;
+    predict) options="$options --dump" ;;
+    fetch) options="mnist fashion-mnist cifar10 $options --dir" ;;
+    bench) options="$options --mode --batch --steps" ;;
+    esac
+
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+    if [ -n "$files" ] && [[ $word != -* ]]; then
+        local extglob_was_off=0
+        shopt -q extglob || extglob_was_off=1
+        shopt -s extglob
+        mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X "!*.$files" -- "$word")
+        if [ "$extglob_was_off" -eq 1 ]; then shopt -u extglob; fi
+        compopt -o filenames 2>/dev/null
+    fi
+}
+complete -F _bitfold bitfold ./bitfold

@@ -1,0 +1,131 @@
+#!/bin/sh
+# The rules of the code base that no compiler knows, checked on the sources and on the objects in the build given:
+#     sh tests/lint.sh build/release
+# Prints one line per breach, as file:line: rule or file: rule, and exits 1 if there is any.
+set -u
+objects=${1:?lint.sh: the folder of a release build is required}
+rooms="base kernels autograd quant layers optim datasets deploy train cli"
+breaches=$(mktemp)
+trap 'rm -f "$breaches"' EXIT
+
+# Without git (a source archive): whatever lies in the folders of the project.
+list() {
+    if git rev-parse --git-dir >/dev/null 2>&1; then git ls-files -- "$@"; else
+        for pattern in "$@"; do find . -path ./build -prune -o -type f -name "$pattern" -print; done | sed 's|^\./||'
+    fi
+}
+sources=$(list '*.c' '*.h' '*.def')
+in_rooms=$(for room in $rooms; do printf '%s\n' "$sources" | grep "^$room/"; done)
+object_files=$(for room in $rooms; do find "$objects/$room" -name '*.o' 2>/dev/null; done)
+if [ -z "$in_rooms" ] || [ -z "$object_files" ]; then
+    echo "lint.sh: $objects: holds no objects of this tree; a release build is required" >&2
+    exit 2
+fi
+
+# breach RULE: one line per line of stdin
+breach() { sed "s|\$| $1|" >>"$breaches"; }
+
+# matches PATTERN FILE...: file:line: of every match, /dev/null so that grep names the file
+matches() {
+    pattern=$1
+    shift
+    grep -nE "$pattern" /dev/null "$@" | sed 's/^\([^:]*:[0-9]*:\).*/\1/'
+}
+without() { printf '%s\n' "$in_rooms" | grep -vE "$1"; }
+
+# ---- the sources -------------------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2046,SC2086 # file names of this project hold no spaces
+check_sources() {
+    for f in $(without '^base/parallel\.c$'); do
+        grep -nE '^[[:space:]]*#[[:space:]]*pragma[[:space:]]+omp' "$f" |
+            grep -vE 'omp[[:space:]]+(declare[[:space:]]+)?simd' | sed "s|^\([0-9]*\):.*|$f:\1:|"
+    done | breach 'an OpenMP region; only base/parallel.c opens one'
+
+    for f in $(without '^(base|kernels)/'); do
+        grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif)' "$f" |
+            grep -vE '#ifndef BITFOLD_[A-Z0-9_]+_H$' | sed "s|^\([0-9]*\):.*|$f:\1:|"
+    done | breach 'conditional compilation; only base/ and kernels/ may'
+
+    printf '%s\n' $sources $(list '*.sh' Makefile) | xargs wc -l |
+        awk '$2 != "total" && $1 > 400 { print $2 ": " $1 " lines;" }' | breach 'at most 400 are allowed'
+
+    matches '\b(TO[D]O|FIX[M]E|XX[X])\b' $sources $(list '*.sh' Makefile) | breach 'unfinished work'
+    matches '[[:space:]]+$' $sources $(list '*.sh' '*.md' '*.json' Makefile) | breach 'space at the end of a line'
+
+    for f in $(printf '%s\n' $in_rooms | grep '\.h$'); do
+        guard=BITFOLD_$(printf '%s' "$f" | tr 'a-z/.' 'A-Z__')
+        grep -q "^#ifndef $guard\$" "$f" || echo "$f:"
+    done | breach 'the include guard must be the path in capitals'
+}
+
+# A room includes itself and the rooms above it in the table; optim/ needs autograd/ only, datasets/ only base/ and
+# autograd/tensor.h.  Paths start at the top of the tree.
+check_include_order() {
+    for f in $in_rooms; do
+        sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$f" | sed "s|^|$f |"
+    done | awk -v rooms="$rooms" '
+        BEGIN { n = split(rooms, name, " "); for (i = 1; i <= n; i++) rank[name[i]] = i }
+        {
+            split($1, from, "/"); split($2, to, "/")
+            if (to[1] == "include") next
+            bad = !(to[1] in rank) || rank[to[1]] > rank[from[1]]
+            if (from[1] == "optim" && (to[1] == "quant" || to[1] == "layers")) bad = 1
+            if (from[1] == "datasets" && to[1] != "base" && to[1] != "datasets" && $2 != "autograd/tensor.h") bad = 1
+            if (bad) print $1 ": includes " $2 ";"
+        }' | breach 'a room includes itself and those above it'
+}
+
+# ---- the objects -------------------------------------------------------------------------------------------------
+
+# refers OWNERS SYMBOLS: objects that use one of the symbols and are not among the owners (regular expressions)
+refers() {
+    # shellcheck disable=SC2086
+    nm -A -u $object_files | sed "s|^$objects/||" | awk -v owners="$1" -v symbols="$2" '
+        { sub(/:$/, "", $1); split($1, part, ":"); file = part[1]; name = $NF; sub(/@.*/, "", name)
+          if (file !~ owners && name ~ symbols) { sub(/o$/, "c", file); print file ": uses " name ";" } }'
+}
+
+check_calls() {
+    refers '^base/arena\.o$' '^(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|strn?dup|v?asprintf)$' |
+        breach 'memory comes from base/arena.c alone'
+    refers '^(cli/.*|base/(arena|status)\.o)$' \
+        '^(v?printf|__v?printf_chk|puts|putchar|perror|stdout|stderr|_?exit|_Exit|quick_exit|abort)$' |
+        breach 'only cli/ prints or exits'
+    refers '^base/parallel\.o$' '^(GOMP_|omp_)' | breach 'only base/parallel.c speaks OpenMP'
+    refers '^$' '^(rand|srand|random|drand48|rand_r)$' | breach 'random numbers come from base/rng.c'
+}
+
+# File-scope and function-static variables that can change.  Constant tables with pointers in them lie in .data.rel.ro.
+#     kernels/dispatch.c          the kernel table
+#     base/parallel.c: threads    the thread count
+#     base/status.c: message      the sentence, one per thread
+#     cli/                        what a signal handler sets
+check_globals() {
+    # shellcheck disable=SC2086
+    objdump -t $object_files | awk -v prefix="$objects/" '
+        /file format/ { file = substr($1, length(prefix) + 1); sub(/:$/, "", file); sub(/o$/, "c", file); next }
+        match($0, /[ \t](\.bss|\.data|\.tbss|\.tdata|\.data\.rel|\.data\.rel\.local|\*COM\*)[ \t]/) {
+            name = $NF
+            if (name ~ /^\./) next
+            sub(/\.[0-9]+$/, "", name)
+            print file ": " name
+        }' | grep -vxE 'kernels/dispatch\.c: .*|base/parallel\.c: threads|base/status\.c: message|cli/.*' |
+        breach 'is a mutable global'
+}
+
+check_exports() {
+    nm -D --defined-only "$objects/libbitfold.so" | awk '$NF !~ /^bitfold_/ { print "libbitfold.so: exports " $NF ";" }' |
+        breach 'public names start with bitfold_'
+}
+
+check_sources
+check_include_order
+check_calls
+check_globals
+check_exports
+sort -u "$breaches"
+if [ -s "$breaches" ]; then
+    echo "lint: $(sort -u "$breaches" | wc -l) breaches" >&2
+    exit 1
+fi
