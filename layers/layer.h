@@ -73,6 +73,7 @@ typedef struct LayerType {
     const Field *fields;
     size_t config_bytes;
     int min_inputs, max_inputs;
+    bool has_weights;
     bool keeps_grid; /* the output stays on the first input's grid (pools, flatten) */
     /* in[] is known: checks it against the config and sets l->out.  Failures need no place; the caller adds it. */
     Status (*shape)(Layer *l);

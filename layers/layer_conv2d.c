@@ -65,5 +65,5 @@ static const char *const conv_examples[] = {
 
 const LayerType layer_conv2d = {
     .name = "conv2d", .doc = "convolution with optional batch norm and activation", .fields = conv_fields,
-    .config_bytes = sizeof(ConvConfig), .min_inputs = 1, .max_inputs = 1, .shape = conv_shape, .build = conv_build,
+    .config_bytes = sizeof(ConvConfig), .min_inputs = 1, .max_inputs = 1, .has_weights = true, .shape = conv_shape, .build = conv_build,
     .init = conv_init, .forward = conv_forward, .lower = conv_lower, .examples = conv_examples};

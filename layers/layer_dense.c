@@ -56,5 +56,5 @@ static const char *const dense_examples[] = {
 
 const LayerType layer_dense = {
     .name = "dense", .doc = "fully connected, with optional batch norm and activation", .fields = dense_fields,
-    .config_bytes = sizeof(DenseConfig), .min_inputs = 1, .max_inputs = 1, .shape = dense_shape, .build = dense_build,
+    .config_bytes = sizeof(DenseConfig), .min_inputs = 1, .max_inputs = 1, .has_weights = true, .shape = dense_shape, .build = dense_build,
     .init = dense_init, .forward = dense_forward, .lower = dense_lower, .examples = dense_examples};

@@ -246,12 +246,10 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     Tensor *y = tape_codes(t, q->name, w->shape, qp);
     y->x = arena_alloc(t->arena, sizeof(float) * (size_t)n);
     y->sign = sign;
+    quantize_weights(w->x, channels, (size_t)f->view.per_channel, qp, sign, y->codes);
     for (long i = 0; i < n; i++) {
         const long c = weight_channel(&f->view, i);
-        const float s = sign == NULL ? 1.0f : sign[c], scale = qp->scale[qp->n == 1 ? 0 : c];
-        const int code = quantize_value(s * w->x[i], scale, 0, qp->qmin, qp->qmax);
-        y->codes[i] = (int8_t)code;
-        y->x[i] = s * scale * (float)code;
+        y->x[i] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c] * (float)y->codes[i];
     }
     Node *node = tape_record(t, &weights_type, 2, in, y);
     if (node != NULL) node->saved = f;
