@@ -83,8 +83,8 @@ Status file_commit(FileWriter *writer)
     if (f == NULL || writer->temporary == NULL)
         return status_fail(STATUS_STATE, "%s: was never opened for writing", writer->path);
     Status status = STATUS_OK;
-    errno = 0;
-    if (fflush(f) != 0 || ferror(f) || fsync(fileno(f)) != 0) status = io_fail(writer->path, "write");
+    if (ferror(f) && errno == 0) errno = EIO; /* an earlier write failed and its reason was not kept */
+    if (ferror(f) || fflush(f) != 0 || fsync(fileno(f)) != 0) status = io_fail(writer->path, "write");
     if (fclose(f) != 0 && status == STATUS_OK) status = io_fail(writer->path, "write");
     if (status == STATUS_OK && rename(writer->temporary, writer->path) != 0)
         status = io_fail(writer->path, "rename to");
@@ -108,7 +108,11 @@ Status file_write(Arena *arena, const char *path, const void *data, size_t bytes
 {
     FileWriter writer;
     TRY(file_begin(arena, path, &writer));
-    if (bytes != 0) (void)fwrite(data, 1, bytes, writer.stream); /* file_commit sees ferror */
+    if (bytes != 0 && fwrite(data, 1, bytes, writer.stream) != bytes) {
+        const Status status = io_fail(path, "write");
+        file_abort(&writer);
+        return status;
+    }
     return file_commit(&writer);
 }
 

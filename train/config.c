@@ -1,0 +1,157 @@
+#include "train/config.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+
+static const Field train_fields[] = {
+    {"epochs", FIELD_INT, offsetof(TrainConfig, epochs), .min = 0, .max = 100000, .def = "5", .unit = "epochs",
+     .doc = "passes over the training images, in float"},
+    {"batch", FIELD_INT, offsetof(TrainConfig, batch), .min = 1, .max = 65536, .def = "128", .unit = "images",
+     .doc = "images per step"},
+    {"optimizer", FIELD_OBJECT, offsetof(TrainConfig, optimizer), .fields = optimizer_fields, .doc = "how a step moves"},
+    {"schedule", FIELD_OBJECT, offsetof(TrainConfig, schedule), .fields = schedule_fields,
+     .doc = "how the learning rate moves"},
+    {"label_smoothing", FIELD_FLOAT, offsetof(TrainConfig, label_smoothing), .min = 0, .max = 0.9, .def = "0",
+     .doc = "share of the target spread over all classes"},
+    {"checkpoint_every", FIELD_INT, offsetof(TrainConfig, checkpoint_every), .min = 0, .max = 1000000000, .def = "0",
+     .unit = "steps",
+     .doc = "write last.safetensors every so many steps, besides every 5 seconds and at each epoch's end; 0: only those"},
+    FIELD_END};
+
+static const Field ptq_fields[] = {
+    {"images", FIELD_INT, offsetof(PtqConfig, images), .min = 1, .max = 10000000, .def = "512", .unit = "images",
+     .doc = "training images that calibrate the ranges, chosen by the seed"},
+    FIELD_END};
+
+static const Field qat_fields[] = {
+    {"epochs", FIELD_INT, offsetof(QatConfig, epochs), .min = 1, .max = 100000, .def = "2", .unit = "epochs",
+     .doc = "passes over the training images with quantization in the loop, after float training"},
+    {"lr", FIELD_FLOAT, offsetof(QatConfig, lr), .min = 0, .max = 100, .def = "0",
+     .doc = "learning rate; 0: 1 % of train's at 8 bits, 20 % below (from scratch: train's)"},
+    {"weight_decay", FIELD_FLOAT, offsetof(QatConfig, weight_decay), .min = -1, .max = 10, .def = "-1",
+     .doc = "weight decay; -1: train's"},
+    {"schedule", FIELD_OBJECT, offsetof(QatConfig, schedule), .fields = schedule_fields,
+     .doc = "how the learning rate moves; the default's half cosine needs no warm-up after float training"},
+    FIELD_END};
+
+#define OBSERVER(name) #name,
+const char *const calibrator_names[] = {
+#include "quant/observers.def"
+    NULL};
+#undef OBSERVER
+static const char *const granularity_names[] = {"per_channel", "per_tensor", NULL};
+
+static const Field compare_fields[] = {
+    {"seeds", FIELD_INTS, offsetof(CompareConfig, seeds), .min = 0, .max = 2147483647, .scalar_ok = true,
+     .min_count = 1, .max_count = 64, .def = "[1]", .doc = "every row is run once per seed and reported as mean and spread"},
+    {"ptq_bits", FIELD_INTS, offsetof(CompareConfig, ptq_bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS,
+     .scalar_ok = true, .max_count = 7, .def = "[8]", .unit = "bits", .doc = "widths of post-training quantization"},
+    {"qat_bits", FIELD_INTS, offsetof(CompareConfig, qat_bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS,
+     .scalar_ok = true, .max_count = 7, .def = "[8, 4, 2]", .unit = "bits",
+     .doc = "widths of quantization-aware training"},
+    {"calibrators", FIELD_ENUMS, offsetof(CompareConfig, calibrators), .names = calibrator_names, .scalar_ok = true,
+     .max_count = 8, .def = "[\"minmax\", \"percentile\", \"entropy\", \"mse\"]",
+     .doc = "observers that set the activations' ranges in post-training quantization"},
+    {"granularities", FIELD_ENUMS, offsetof(CompareConfig, granularities), .names = granularity_names, .scalar_ok = true,
+     .max_count = 2, .def = "[\"per_tensor\", \"per_channel\"]", .doc = "of the weights in post-training quantization"},
+    {"ends", FIELD_INTS, offsetof(CompareConfig, ends), .min = 0, .max = QUANT_MAX_BITS, .scalar_ok = true,
+     .min_count = 1, .max_count = 3, .def = "[8]", .unit = "bits",
+     .doc = "values of quant.first_last_bits to compare below 8 bits; 0: the ends as the rest"},
+    FIELD_END};
+
+const Field config_fields[] = {
+    {"name", FIELD_STRING, offsetof(Config, name), .max = 100,
+     .doc = "of the experiment; default: the config file's name. The run directory is runs/<name>"},
+    {"seed", FIELD_U64, offsetof(Config, seed), .def = "1",
+     .doc = "all randomness: initial weights, order and augmentation of the images, splits, calibration images"},
+    {"data", FIELD_OBJECT, offsetof(Config, data), .fields = data_fields, .required = true, .doc = "the images"},
+    {"model", FIELD_OBJECT, offsetof(Config, model), .fields = model_fields, .required = true, .doc = "the network"},
+    {"train", FIELD_OBJECT, offsetof(Config, train), .fields = train_fields, .doc = "float training"},
+    {"quant", FIELD_OBJECT, offsetof(Config, quant), .fields = quant_fields, .doc = "grids of weights and activations"},
+    {"ptq", FIELD_OBJECT, offsetof(Config, ptq), .fields = ptq_fields, .doc = "post-training quantization"},
+    {"qat", FIELD_OBJECT, offsetof(Config, qat), .fields = qat_fields, .doc = "quantization-aware training"},
+    {"compare", FIELD_OBJECT, offsetof(Config, compare), .fields = compare_fields, .doc = "the rows of the table"},
+    FIELD_END};
+
+static Status check(const Config *c)
+{
+    const NormalizeConfig *n = &c->data.normalize;
+    if (n->mean.n != n->std.n)
+        return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means and %d stds; must be as many of one as of the other",
+                           c->path, n->mean.n, n->std.n);
+    for (int i = 0; i < n->std.n; i++)
+        if (!(n->std.at[i] >= 1e-4))
+            return status_fail(STATUS_CONFIG, "%s: data.normalize.std[%d]: %g; must be at least 0.0001", c->path, i,
+                               n->std.at[i]);
+    return STATUS_OK;
+}
+
+Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **out)
+{
+    for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(json_set(root, sets[i]));
+    Config *c = ARENA_ARRAY(arena, Config, 1);
+    TRY(field_parse(config_fields, root, path, c, arena));
+    c->path = arena_strdup(arena, path);
+    c->folder = file_dirname(arena, path);
+    if (c->name == NULL || c->name[0] == '\0') c->name = file_stem(arena, path);
+    if (strchr(c->name, '/') != NULL || c->name[0] == '.')
+        return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'", path,
+                           c->name);
+    c->data.path = c->data.dir == NULL ? "" : file_join(arena, c->folder, c->data.dir);
+    TRY(check(c));
+    *out = c;
+    return STATUS_OK;
+}
+
+Status config_read(Arena *arena, const char *path, const char *const *sets, Config **out)
+{
+    cJSON *root = NULL;
+    TRY(json_read(arena, path, &root));
+    const Status status = config_from_json(arena, root, path, sets, out);
+    cJSON_Delete(root);
+    return status;
+}
+
+/* `path` (a folder that exists or not) as seen from `from`, when both can be made absolute; else `path`. */
+static char *relative_path(Arena *arena, const char *path, const char *from)
+{
+    char a[PATH_MAX], b[PATH_MAX];
+    if (realpath(path, a) == NULL || realpath(from, b) == NULL) return arena_strdup(arena, path);
+    size_t common = 0;
+    for (size_t i = 0;; i++) {
+        const bool end_a = a[i] == '\0' || a[i] == '/', end_b = b[i] == '\0' || b[i] == '/';
+        if (end_a && end_b) common = i;
+        if (a[i] != b[i] || a[i] == '\0') break;
+    }
+    char *ups = arena_strdup(arena, "");
+    for (const char *p = b + common; *p != '\0'; p++)
+        if (*p == '/') ups = arena_printf(arena, "../%s", ups);
+    const char *rest = a + common;
+    while (*rest == '/') rest++;
+    char *result = arena_printf(arena, "%s%s", ups, rest);
+    return result[0] == '\0' ? arena_strdup(arena, ".") : result;
+}
+
+char *config_text(Arena *arena, const Config *config, const char *folder)
+{
+    Config copy = *config;
+    if (copy.data.dir != NULL) copy.data.dir = relative_path(arena, copy.data.path, folder);
+    cJSON *root = field_dump(config_fields, &copy);
+    char *text = json_print(arena, root);
+    cJSON_Delete(root);
+    return text;
+}
+
+char *config_bits_text(Arena *arena, const QuantConfig *quant)
+{
+    return arena_printf(arena, "W%dA%d", quant->weights.bits, quant->activations.bits);
+}
+
+PixelScale config_pixels(const Config *c)
+{
+    return (PixelScale){c->data.normalize.mean.n, c->data.normalize.mean.at, c->data.normalize.std.at};
+}

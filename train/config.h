@@ -1,0 +1,68 @@
+/* The whole configuration of an experiment, as one JSON file says it. */
+#ifndef BITFOLD_TRAIN_CONFIG_H
+#define BITFOLD_TRAIN_CONFIG_H
+
+#include "datasets/dataset.h"
+#include "layers/model.h"
+#include "optim/optimizer.h"
+#include "quant/quant_config.h"
+
+typedef struct {
+    int epochs, batch;
+    OptimizerConfig optimizer;
+    ScheduleConfig schedule;
+    double label_smoothing;
+    int checkpoint_every; /* steps; 0: only by the clock */
+} TrainConfig;
+
+typedef struct {
+    int images; /* training images seen by calibration */
+} PtqConfig;
+
+typedef struct {
+    int epochs;
+    double lr;           /* 0: a share of train.optimizer.lr that depends on the bits */
+    double weight_decay; /* < 0: train's */
+    ScheduleConfig schedule;
+} QatConfig;
+
+typedef struct {
+    IntList seeds;
+    IntList ptq_bits, qat_bits; /* weights and activations alike */
+    IntList calibrators;        /* indices into calibrator_names */
+    IntList granularities;      /* Granularity */
+    IntList ends;               /* first_last_bits values */
+} CompareConfig;
+
+typedef struct {
+    const char *path, *folder; /* of the file; folder: what data.dir is relative to */
+    const char *name;
+    uint64_t seed;
+    DataConfig data;
+    ModelConfig model;
+    TrainConfig train;
+    QuantConfig quant;
+    PtqConfig ptq;
+    QatConfig qat;
+    CompareConfig compare;
+} Config;
+extern const Field config_fields[];
+extern const char *const calibrator_names[];
+
+/* Reads a config, applies the assignments ("a.b=value", NULL-ended, may be NULL), checks it.  data.path is set. */
+Status config_read(Arena *arena, const char *path, const char *const *sets, Config **config);
+
+/* The same from JSON that is in memory; `path` names it and gives the folder. */
+Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **config);
+
+/* The resolved config as JSON text: every key, defaults included; data.dir made relative to `folder` (the run directory), so
+ * that the config beside a model reads the same data. */
+char *config_text(Arena *arena, const Config *config, const char *folder);
+
+/* What `quant` says in short: "W8A8", ... */
+char *config_bits_text(Arena *arena, const QuantConfig *quant);
+
+/* The pixel scale of data.normalize. */
+PixelScale config_pixels(const Config *config);
+
+#endif
