@@ -40,7 +40,6 @@ typedef struct Quantizer {
     const struct QuantizerType *type;
     bool is_weight, symmetric;
     bool ready;       /* a range is known */
-    bool frozen;      /* the range no longer follows what is seen */
     QuantParams qp;
     Observer observer;
     ObserverGoal goal;

@@ -5,7 +5,6 @@
 
 static void observed_start(Quantizer *q, float lo, float hi)
 {
-    if (q->frozen) return;
     if (q->symmetric)
         grid_symmetric(lo, hi, &q->qp, 0);
     else

@@ -1,0 +1,93 @@
+#include "deploy/lower.h"
+
+#include <math.h>
+#include <string.h>
+
+static Status check_quantizers(const Model *m)
+{
+    if (m->quant == NULL)
+        return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", m->name);
+    for (int i = 0; i < m->quantizers; i++) {
+        const Quantizer *q = m->quantizer[i];
+        if (!q->ready && !q->is_weight)
+            return status_fail(STATUS_STATE, "%s: its range was never observed; calibrate or train first", q->name);
+        for (int c = 0; c < q->qp.n && q->ready; c++)
+            if (!isfinite(q->qp.scale[c]) || q->qp.scale[c] <= 0.0f)
+                return status_fail(STATUS_NUMERIC, "%s: scale[%d] is %g; must be finite and above 0", q->name, c,
+                                   (double)q->qp.scale[c]);
+    }
+    return STATUS_OK;
+}
+
+static Status lower_layers(Model *m, Lowering *w, int *tensor_of)
+{
+    for (int i = 0; i < m->layers; i++) {
+        Layer *l = &m->layer[i];
+        if (l->type->lower == NULL)
+            return status_fail(STATUS_UNSUPPORTED, "%s: layers of type %s cannot be exported", l->name, l->type->name);
+        if (l->out_q != NULL) l->out_q->type->refresh(l->out_q, NULL);
+        TRY(l->type->lower(l, w));
+        tensor_of[i + 1] = w->graph->node[w->graph->nodes - 1].output;
+    }
+    return STATUS_OK;
+}
+
+Status model_lower(Arena *arena, const Model *model, Dialect dialect, QGraph **out)
+{
+    Model *m = (Model *)model; /* quantizing weights brings their scales up to date; values stay */
+    TRY(check_quantizers(m));
+    QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
+    const int most = 1 + m->layers * (1 + LAYER_MAX_INPUTS);
+    *g = (QGraph){.dialect = dialect, .tensor = ARENA_ARRAY(arena, QTensor, most),
+                  .node = ARENA_ARRAY(arena, QNode, most), .classes = m->classes, .class_names = m->class_names,
+                  .channels = m->input.c, .mean = m->mean, .std = m->std, .model_name = m->name};
+    const QuantParams *in = &m->input_grid;
+    g->tensor[g->tensors++] = (QTensor){.name = "input", .h = m->input.h, .w = m->input.w, .c = m->input.c,
+                                        .scale = in->scale[0], .zero_point = in->zero_point, .bits = 8,
+                                        .qmin = in->qmin, .qmax = in->qmax};
+    int *tensor_of = ARENA_ARRAY(arena, int, m->layers + 1);
+    Arena *step = arena_create();
+    Lowering w = {.arena = arena, .tape = tape_create(arena, step), .graph = g, .tensor_of = tensor_of};
+    const Status status = lower_layers(m, &w, tensor_of);
+    arena_destroy(step);
+    TRY(status);
+    g->output = tensor_of[m->layers];
+    TRY(qgraph_check(g));
+    *out = g;
+    return STATUS_OK;
+}
+
+static void compare(const char *name, const int8_t *a, const int8_t *b, long n, Arena *arena, VerifyResult *r)
+{
+    r->values += n;
+    if (memcmp(a, b, (size_t)n) == 0) return;
+    for (long i = 0; i < n; i++) {
+        if (a[i] == b[i]) continue;
+        if (r->first == NULL)
+            r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i, a[i], b[i]);
+        r->different++;
+    }
+}
+
+Status verify_batch(Model *m, Tape *t, Engine *engine, const QGraph *graph, const uint8_t *pixels, int n,
+                    VerifyResult *result)
+{
+    tape_reset(t, false);
+    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = graph->dialect};
+    if (model_forward(m, t, &pass, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
+    const long image = (long)m->input.h * m->input.w * m->input.c;
+    int8_t *codes = arena_alloc(t->arena, (size_t)(n * image));
+    int8_t *logits = arena_alloc(t->arena, (size_t)n * (size_t)m->classes);
+    qgraph_quantize_pixels(graph, pixels, n, codes);
+    engine_run(engine, codes, n, logits);
+    compare("input", m->image->codes, codes, n * image, m->arena, result);
+    for (int i = 0; i < m->layers; i++) {
+        int tensor = 0;
+        while (tensor < graph->tensors && strcmp(graph->tensor[tensor].name, m->layer[i].name) != 0) tensor++;
+        if (tensor == graph->tensors)
+            return status_fail(STATUS_FORMAT, "layer \"%s\": is not in the exported graph", m->layer[i].name);
+        compare(m->layer[i].name, m->out[i]->codes, engine_tensor(engine, tensor), tensor_elements(m->out[i]), m->arena,
+                result);
+    }
+    return STATUS_OK;
+}

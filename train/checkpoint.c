@@ -1,0 +1,258 @@
+#include "train/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/safetensors.h"
+
+const char *const model_kind_names[] = {"float", "ptq", "qat", NULL};
+
+static void add_shaped(SafeWriter *w, const char *name, Shape shape, const float *x)
+{
+    int64_t dim[SHAPE_MAX_RANK];
+    for (int i = 0; i < shape.rank; i++) dim[i] = shape.dim[i];
+    safe_add(w, name, ST_F32, shape.rank, dim, x);
+}
+
+static void add_vector(SafeWriter *w, const char *name, SafeType type, int64_t n, const void *data)
+{
+    safe_add(w, name, type, 1, &n, data);
+}
+
+enum { SUMS = 7 };
+
+static void pack_sums(const TrainState *s, double sums[SUMS])
+{
+    const double v[SUMS] = {s->epoch.loss, s->epoch.correct, s->epoch.seen, s->window.loss, s->window.correct,
+                            s->window.seen, s->best_accuracy};
+    memcpy(sums, v, sizeof v);
+}
+
+static void unpack_sums(TrainState *s, const double *v)
+{
+    s->epoch = (Tally){v[0], v[1], v[2]};
+    s->window = (Tally){v[3], v[4], v[5]};
+    s->best_accuracy = v[6];
+}
+
+/* What of a quantizer is state; the rest follows from the config. */
+typedef struct {
+    float extremes[2];
+    uint64_t seen[2]; /* batches observed, ready */
+    int32_t zero_point;
+} QuantizerState;
+
+static void add_quantizer(SafeWriter *w, Arena *arena, const Quantizer *q)
+{
+    QuantizerState *s = ARENA_ARRAY(arena, QuantizerState, 1);
+    *s = (QuantizerState){{q->observer.min, q->observer.max}, {q->observer.batches, q->ready}, q->qp.zero_point};
+    add_vector(w, arena_printf(arena, "quant.%s.scale", q->name), ST_F32, q->qp.n, q->qp.scale);
+    add_vector(w, arena_printf(arena, "quant.%s.zero_point", q->name), ST_I32, 1, &s->zero_point);
+    add_vector(w, arena_printf(arena, "quant.%s.extremes", q->name), ST_F32, 2, s->extremes);
+    add_vector(w, arena_printf(arena, "quant.%s.seen", q->name), ST_U64, 2, s->seen);
+}
+
+static char *class_list(Arena *arena, const Model *m)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < m->classes; i++) cJSON_AddItemToArray(list, cJSON_CreateString(m->class_names[i]));
+    char *text = json_print_compact(arena, list);
+    cJSON_Delete(list);
+    return text;
+}
+
+static Status write_all(Arena *arena, const char *path, const Model *m, const Optimizer *o, const TrainState *state)
+{
+    SafeWriter *w = safe_writer(arena);
+    safe_add_metadata(w, "format", "bitfold-checkpoint");
+    safe_add_metadata(w, "version", "1");
+    safe_add_metadata(w, "kind", model_kind_names[state->kind]);
+    safe_add_metadata(w, "seed", arena_printf(arena, "%llu", (unsigned long long)state->seed));
+    safe_add_metadata(w, "step", arena_printf(arena, "%ld", state->step));
+    safe_add_metadata(w, "steps", arena_printf(arena, "%ld", state->steps));
+    safe_add_metadata(w, "classes", class_list(arena, m));
+    for (int i = 0; i < m->params.n; i++) {
+        const Param *p = m->params.param[i];
+        add_shaped(w, p->name, p->shape, p->x);
+        for (int k = 0; o != NULL && k < o->type->slots; k++)
+            add_shaped(w, arena_printf(arena, "optimizer.%s.%s", o->type->slot_names[k], p->name), p->shape,
+                       o->slot[k] + p->offset);
+    }
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->norm == NULL) continue;
+        add_vector(w, arena_printf(arena, "%s.bn.mean", l->name), ST_F32, l->gamma->count, l->norm->mean);
+        add_vector(w, arena_printf(arena, "%s.bn.var", l->name), ST_F32, l->gamma->count, l->norm->var);
+    }
+    for (int i = 0; i < m->quantizers; i++) add_quantizer(w, arena, m->quantizer[i]);
+    double *sums = ARENA_ARRAY(arena, double, SUMS);
+    pack_sums(state, sums);
+    if (o != NULL) add_vector(w, "train.sums", ST_F64, SUMS, sums);
+    return safe_write(w, path);
+}
+
+Status checkpoint_write(const char *path, const Model *m, const Optimizer *o, const TrainState *state)
+{
+    Arena *arena = arena_create();
+    const Status status = write_all(arena, path, m, o, state);
+    arena_destroy(arena);
+    return status;
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Arena *arena;
+    SafeFile file;
+    int used; /* tensors that were asked for */
+} Reader;
+
+static Status open_checkpoint(Reader *r, const char *path, ModelKind *kind)
+{
+    TRY(safe_read(r->arena, path, true, &r->file));
+    const char *format = safe_metadata(&r->file, "format"), *version = safe_metadata(&r->file, "version");
+    const char *name = safe_metadata(&r->file, "kind");
+    if (format == NULL || strcmp(format, "bitfold-checkpoint") != 0 || version == NULL || strcmp(version, "1") != 0)
+        return status_fail(STATUS_FORMAT, "%s: format \"%s\", version \"%s\"; must be a bitfold-checkpoint of version 1", path,
+                           format == NULL ? "" : format, version == NULL ? "" : version);
+    for (int i = 0; name != NULL && model_kind_names[i] != NULL; i++)
+        if (strcmp(name, model_kind_names[i]) == 0) return *kind = (ModelKind)i, STATUS_OK;
+    return status_fail(STATUS_FORMAT, "%s: kind \"%s\"; must be float, ptq or qat", path, name == NULL ? "" : name);
+}
+
+static Status read_tensor(Reader *r, const char *name, SafeType type, int rank, const int64_t *dim, void *to)
+{
+    const SafeTensor *tensor;
+    const Status status = safe_expect(&r->file, name, type, rank, dim, &tensor);
+    if (status != STATUS_OK) {
+        char reason[512];
+        snprintf(reason, sizeof reason, "%s", status_message());
+        return status_fail(STATUS_STATE, "%s; the file belongs to another model than this config", reason);
+    }
+    memcpy(to, tensor->data, tensor->bytes);
+    r->used++;
+    return STATUS_OK;
+}
+
+static Status read_shaped(Reader *r, const char *name, Shape shape, float *x)
+{
+    int64_t dim[SHAPE_MAX_RANK];
+    for (int i = 0; i < shape.rank; i++) dim[i] = shape.dim[i];
+    return read_tensor(r, name, ST_F32, shape.rank, dim, x);
+}
+
+static Status read_vector(Reader *r, const char *name, SafeType type, int64_t n, void *to)
+{
+    return read_tensor(r, name, type, 1, &n, to);
+}
+
+static Status read_network(Reader *r, Model *m, bool steps)
+{
+    for (int i = 0; i < m->params.n; i++) {
+        const Param *p = m->params.param[i];
+        if (p->kind == PARAM_STEP && !steps) continue;
+        TRY(read_shaped(r, p->name, p->shape, p->x));
+    }
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->norm == NULL) continue;
+        TRY(read_vector(r, arena_printf(r->arena, "%s.bn.mean", l->name), ST_F32, l->gamma->count, l->norm->mean));
+        TRY(read_vector(r, arena_printf(r->arena, "%s.bn.var", l->name), ST_F32, l->gamma->count, l->norm->var));
+    }
+    return STATUS_OK;
+}
+
+static Status read_quantizer(Reader *r, Quantizer *q)
+{
+    QuantizerState s;
+    TRY(read_vector(r, arena_printf(r->arena, "quant.%s.scale", q->name), ST_F32, q->qp.n, q->qp.scale));
+    TRY(read_vector(r, arena_printf(r->arena, "quant.%s.zero_point", q->name), ST_I32, 1, &s.zero_point));
+    TRY(read_vector(r, arena_printf(r->arena, "quant.%s.extremes", q->name), ST_F32, 2, s.extremes));
+    TRY(read_vector(r, arena_printf(r->arena, "quant.%s.seen", q->name), ST_U64, 2, s.seen));
+    const int lo = q->is_weight ? 0 : q->qp.qmin, hi = q->is_weight ? 0 : q->qp.qmax;
+    if (s.zero_point < lo || s.zero_point > hi)
+        return status_fail(STATUS_FORMAT, "%s: quant.%s.zero_point: %d; must be %d to %d", r->file.path, q->name,
+                           s.zero_point, lo, hi);
+    q->qp.zero_point = s.zero_point;
+    q->observer.min = s.extremes[0], q->observer.max = s.extremes[1];
+    q->observer.batches = s.seen[0];
+    q->ready = s.seen[1] != 0;
+    return STATUS_OK;
+}
+
+static Status read_number(const Reader *r, const char *key, long long most, long long *value)
+{
+    const char *text = safe_metadata(&r->file, key);
+    char *end = NULL;
+    *value = text == NULL ? -1 : strtoll(text, &end, 10);
+    if (text == NULL || end == text || *end != '\0' || *value < 0 || *value > most)
+        return status_fail(STATUS_FORMAT, "%s: %s: \"%s\"; must be a number, 0 to %lld", r->file.path, key,
+                           text == NULL ? "" : text, most);
+    return STATUS_OK;
+}
+
+static Status read_all(Reader *r, const char *path, Model *m, Optimizer *o, TrainState *state)
+{
+    TRY(open_checkpoint(r, path, &state->kind));
+    if ((state->kind == MODEL_FLOAT) != (m->quant == NULL))
+        return status_fail(STATUS_STATE, "%s: a %s model; %s is required here", path, model_kind_names[state->kind],
+                           m->quant == NULL ? "a float model" : "a quantized one");
+    long long seed, step, steps;
+    TRY(read_number(r, "seed", 1ll << 53, &seed));
+    TRY(read_number(r, "step", 1ll << 53, &step));
+    TRY(read_number(r, "steps", 1ll << 53, &steps));
+    state->seed = (uint64_t)seed, state->step = (long)step, state->steps = (long)steps;
+    TRY(read_network(r, m, true));
+    for (int i = 0; i < m->quantizers; i++) TRY(read_quantizer(r, m->quantizer[i]));
+    if (o != NULL) {
+        for (int i = 0; i < m->params.n; i++)
+            for (int k = 0; k < o->type->slots; k++) {
+                const Param *p = m->params.param[i];
+                TRY(read_shaped(r, arena_printf(r->arena, "optimizer.%s.%s", o->type->slot_names[k], p->name), p->shape,
+                                o->slot[k] + p->offset));
+            }
+        double sums[SUMS];
+        TRY(read_vector(r, "train.sums", ST_F64, SUMS, sums));
+        unpack_sums(state, sums);
+        if (r->used != r->file.n)
+            return status_fail(STATUS_STATE, "%s: %d tensors beside the %d of this model; the file belongs to another model",
+                               path, r->file.n - r->used, r->used);
+    }
+    return STATUS_OK;
+}
+
+Status checkpoint_read(const char *path, Model *m, Optimizer *o, TrainState *state)
+{
+    Reader r = {.arena = arena_create()};
+    const Status status = read_all(&r, path, m, o, state);
+    arena_destroy(r.arena);
+    return status;
+}
+
+static Status read_weights(Reader *r, const char *path, Model *m)
+{
+    ModelKind kind;
+    TRY(open_checkpoint(r, path, &kind));
+    if (kind != MODEL_FLOAT)
+        return status_fail(STATUS_STATE, "%s: a %s model; quantization starts from a float model", path,
+                           model_kind_names[kind]);
+    return read_network(r, m, false);
+}
+
+Status checkpoint_read_weights(const char *path, Model *m)
+{
+    Reader r = {.arena = arena_create()};
+    const Status status = read_weights(&r, path, m);
+    arena_destroy(r.arena);
+    return status;
+}
+
+Status checkpoint_kind(const char *path, ModelKind *kind)
+{
+    Reader r = {.arena = arena_create()};
+    const Status status = open_checkpoint(&r, path, kind);
+    arena_destroy(r.arena);
+    return status;
+}

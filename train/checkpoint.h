@@ -1,0 +1,42 @@
+/* Checkpoints: safetensors files with everything that training goes on from.
+ *
+ * Parameters, optimizer slots, batch-norm statistics, quantizers and counters; the order of images and their augmentation
+ * need no state (base/rng.h).  No path, clock, host, thread count or ISA goes in: equal training, equal file.
+ */
+#ifndef BITFOLD_TRAIN_CHECKPOINT_H
+#define BITFOLD_TRAIN_CHECKPOINT_H
+
+#include "layers/model.h"
+#include "optim/optimizer.h"
+
+typedef enum { MODEL_FLOAT, MODEL_PTQ, MODEL_QAT } ModelKind;
+extern const char *const model_kind_names[]; /* "float", "ptq", "qat" */
+
+/* Sums of a stretch of training: since the epoch began, or since the last line of metrics. */
+typedef struct {
+    double loss;    /* sum over images */
+    double correct, seen;
+} Tally;
+
+typedef struct {
+    ModelKind kind;
+    uint64_t seed;
+    long step, steps;     /* done, in all; 0, 0 when nothing is being trained */
+    Tally epoch, window;
+    double best_accuracy; /* on the validation split; -1: none yet */
+} TrainState;
+
+/* optimizer NULL: a model that is not being trained. */
+Status checkpoint_write(const char *path, const Model *m, const Optimizer *optimizer, const TrainState *state);
+
+/* What kind of model is in a file (after checking all of it). */
+Status checkpoint_kind(const char *path, ModelKind *kind);
+
+/* Everything; the file must hold exactly this model (and optimizer, unless NULL).  STATUS_FORMAT / STATUS_STATE name what is
+ * missing, has another shape, or is too much. */
+Status checkpoint_read(const char *path, Model *m, Optimizer *optimizer, TrainState *state);
+
+/* Only the float network out of a float checkpoint: what QAT and PTQ start from. */
+Status checkpoint_read_weights(const char *path, Model *m);
+
+#endif

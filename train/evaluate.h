@@ -1,0 +1,33 @@
+/* Accuracy of a model by one of three engines. */
+#ifndef BITFOLD_TRAIN_EVALUATE_H
+#define BITFOLD_TRAIN_EVALUATE_H
+
+#include "datasets/dataset.h"
+#include "layers/model.h"
+#include "quant/qgraph.h"
+
+typedef enum {
+    ENGINE_FLOAT, /* the float network, whatever quantizers it has          */
+    ENGINE_SIM,   /* the layers' own forward in the deployment arithmetic   */
+    ENGINE_INT8,  /* the integer engine on the lowered graph                */
+} EngineKind;
+extern const char *const engine_names[]; /* "float", "sim", "int8" */
+
+typedef struct {
+    int n, classes;
+    long correct;
+    double accuracy; /* 0 to 1; the largest logit, the lowest index on ties */
+    double loss;     /* mean cross-entropy */
+    double images_per_s;
+    long *confusion; /* [classes of the label][classes of the answer] */
+} EvalResult;
+
+/* graph: for ENGINE_INT8, otherwise NULL.  Results live in `arena`. */
+Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data, EngineKind engine,
+                EvalResult *result);
+
+/* Observes n training images (drawn by the seed) with the float network, then sets every activation's first range, and
+ * every weight's scale. */
+Status calibrate(Model *m, const Dataset *train, int images, uint64_t seed);
+
+#endif

@@ -1,0 +1,258 @@
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "datasets/loader.h"
+#include "deploy/lower.h"
+#include "train/metrics.h"
+
+static const double CHECKPOINT_SECONDS = 5.0;
+enum { METRICS_LINES = 100 }; /* per training, about, besides the epochs' */
+
+typedef struct {
+    const TrainJob *job;
+    Arena *arena, *step_arena;
+    Tape *tape;
+    Optimizer optimizer;
+    Loader *loader;
+    Metrics metrics;
+    TrainState state;
+    int epochs, batches; /* per epoch */
+    double lr, last_checkpoint;
+    const char *last_path, *best_path;
+} Trainer;
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int train_epochs(const TrainJob *job)
+{
+    return job->kind == MODEL_QAT && !job->from_scratch ? job->config->qat.epochs : job->config->train.epochs;
+}
+
+double train_lr(const TrainJob *job)
+{
+    const Config *c = job->config;
+    if (job->kind != MODEL_QAT) return c->train.optimizer.lr;
+    if (c->qat.lr > 0.0) return c->qat.lr;
+    if (job->from_scratch) return c->train.optimizer.lr;
+    const int bits = c->quant.weights.bits < c->quant.activations.bits ? c->quant.weights.bits : c->quant.activations.bits;
+    return c->train.optimizer.lr * (bits >= 8 ? 0.01 : 0.2);
+}
+
+Pass train_pass(const QuantConfig *quant, ModelKind kind, long step, long steps)
+{
+    if (kind == MODEL_FLOAT) return (Pass){.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true};
+    const bool norm_frozen = step >= schedule_share(quant->freeze_bn_at, steps);
+    const bool ranges_frozen = step >= schedule_share(quant->freeze_observers_at, steps);
+    return (Pass){.arithmetic = norm_frozen && ranges_frozen ? ARITHMETIC_INT : ARITHMETIC_FAKE,
+                  .batch_statistics = !norm_frozen, .observe = !ranges_frozen, .dialect = (Dialect)quant->dialect};
+}
+
+static Status write_checkpoint(Trainer *r, const char *path)
+{
+    if (r->job->folder == NULL) return STATUS_OK;
+    r->last_checkpoint = seconds();
+    return checkpoint_write(path, r->job->model, &r->optimizer, &r->state);
+}
+
+/* Where a loss that is not finite began: the first layer whose output or parameter is not. */
+static Status not_finite(const Trainer *r, long step, double loss)
+{
+    const Model *m = r->job->model;
+    const char *layer = "the loss itself", *what = "";
+    for (int i = m->layers - 1; i >= 0; i--) {
+        const Layer *l = &m->layer[i];
+        const Param *params[] = {l->weight, l->bias, l->gamma, l->beta};
+        const Tensor *y = m->out[i];
+        bool bad = false;
+        if (y != NULL && y->x != NULL)
+            for (long k = 0; k < tensor_elements(y) && !bad; k++) bad = !isfinite(y->x[k]);
+        if (bad) layer = l->name, what = "its output";
+        for (int p = 0; p < 4; p++)
+            for (long k = 0; params[p] != NULL && k < params[p]->count; k++)
+                if (!isfinite(params[p]->x[k])) layer = l->name, what = params[p]->name;
+    }
+    return status_fail(STATUS_NUMERIC, "training: step %ld: the loss is %g; it began in layer \"%s\"%s%s; a smaller "
+                                       "train.optimizer.lr, or train.optimizer.clip_norm, is required",
+                       step + 1, loss, layer, what[0] == '\0' ? "" : ": ", what);
+}
+
+static bool params_finite(const ParamSet *p)
+{
+    /* inf - inf and nan - nan are nan: one pass without a branch per value. */
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < p->count; i++) sum += p->x[i] - p->x[i];
+    return sum == 0.0f;
+}
+
+static Status one_step(Trainer *r, const Batch *batch)
+{
+    const TrainJob *job = r->job;
+    TrainState *s = &r->state;
+    const Pass pass = train_pass(&job->config->quant, job->kind, s->step, s->steps);
+    Tape *t = r->tape;
+    tape_reset(t, true);
+    param_set_zero_grad(&job->model->params);
+    Tensor *logits = model_forward(job->model, t, &pass, batch->pixels, batch->n);
+    int correct = 0;
+    Tensor *loss = op_softmax_cross_entropy(t, logits, batch->labels, (float)job->config->train.label_smoothing, &correct);
+    if (tape_failed(t)) {
+        if (t->status == STATUS_NUMERIC) return status_fail(t->status, "training: step %ld: %s", s->step + 1, t->message);
+        return status_fail(t->status, "%s", t->message);
+    }
+    const double value = (double)loss->x[0];
+    if (!isfinite(value)) return not_finite(r, s->step, value);
+    TRY(tape_backward(t, loss));
+    const double factor = schedule_factor(job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule,
+                                          s->step, s->steps);
+    const float norm = optimizer_step(&r->optimizer, (float)(r->lr * factor), s->step + 1);
+    if (!isfinite(norm) || !params_finite(&job->model->params)) return not_finite(r, s->step, value);
+    s->step++;
+    Tally *tallies[] = {&s->epoch, &s->window};
+    for (int i = 0; i < 2; i++) {
+        tallies[i]->loss += value * batch->n;
+        tallies[i]->correct += correct;
+        tallies[i]->seen += batch->n;
+    }
+    return STATUS_OK;
+}
+
+static Status validate(Trainer *r, double *accuracy)
+{
+    const TrainJob *job = r->job;
+    *accuracy = -1.0;
+    if (job->data->validation.n == 0) return STATUS_OK;
+    Arena *arena = arena_create();
+    QGraph *graph = NULL;
+    Status status = STATUS_OK;
+    if (job->kind == MODEL_QAT)
+        status = model_lower(arena, job->model, (Dialect)job->config->quant.dialect, &graph);
+    EvalResult result;
+    if (status == STATUS_OK)
+        status = evaluate(arena, job->model, graph, &job->data->validation, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8,
+                          &result);
+    if (status == STATUS_OK) *accuracy = result.accuracy;
+    arena_destroy(arena);
+    return status;
+}
+
+static Status log_window(Trainer *r, int epoch, double lr, double validation)
+{
+    Tally *w = &r->state.window;
+    if (w->seen == 0) return STATUS_OK;
+    const MetricsLine line = {.phase = model_kind_names[r->job->kind], .step = r->state.step, .epoch = epoch,
+                              .loss = w->loss / w->seen, .accuracy = w->correct / w->seen, .lr = lr,
+                              .validation = validation};
+    *w = (Tally){0};
+    return metrics_line(&r->metrics, &line);
+}
+
+static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
+{
+    TrainState *s = &r->state;
+    TRY(validate(r, &p->validation));
+    TRY(log_window(r, p->epoch, p->lr, p->validation));
+    result->loss = s->epoch.loss / s->epoch.seen;
+    result->accuracy = s->epoch.correct / s->epoch.seen;
+    s->epoch = (Tally){0};
+    const bool best = p->validation > s->best_accuracy;
+    if (best) s->best_accuracy = p->validation;
+    if (best || (r->job->data->validation.n == 0 && s->step == s->steps)) TRY(write_checkpoint(r, r->best_path));
+    p->epoch_end = true;
+    return write_checkpoint(r, r->last_path);
+}
+
+static Status train_loop(Trainer *r, TrainResult *result)
+{
+    const TrainJob *job = r->job;
+    TrainState *s = &r->state;
+    const long every = job->config->train.checkpoint_every, window = s->steps / METRICS_LINES + 1;
+    double rate = 0.0;
+    while (s->step < s->steps) {
+        const double start = seconds();
+        const int epoch = (int)(s->step / r->batches), index = (int)(s->step % r->batches);
+        const Batch *batch = loader_get(r->loader, epoch, index);
+        const int images = batch->n;
+        TRY(one_step(r, batch));
+        const double took = fmax(seconds() - start, 1e-9), now = images / took;
+        rate = rate == 0.0 ? now : rate + 0.05 * (now - rate);
+        const double factor = schedule_factor(
+            job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule, s->step - 1, s->steps);
+        TrainProgress p = {.phase = model_kind_names[job->kind], .epoch = epoch + 1, .epochs = r->epochs, .step = s->step,
+                           .steps = s->steps, .loss = s->epoch.loss / s->epoch.seen,
+                           .accuracy = s->epoch.correct / s->epoch.seen, .images_per_s = rate, .lr = r->lr * factor,
+                           .validation = -1.0};
+        if (index == r->batches - 1) {
+            TRY(end_epoch(r, &p, result));
+        } else {
+            if (s->step % window == 0) TRY(log_window(r, p.epoch, p.lr, -1.0));
+            if ((every > 0 && s->step % every == 0) || seconds() - r->last_checkpoint > CHECKPOINT_SECONDS)
+                TRY(write_checkpoint(r, r->last_path));
+        }
+        if (job->progress != NULL) job->progress(job->progress_context, &p);
+        if (job->stop != NULL && *job->stop != 0 && s->step < s->steps) {
+            TRY(write_checkpoint(r, r->last_path));
+            return status_fail(STATUS_INTERRUPTED, "stopped after step %ld of %ld", s->step, s->steps);
+        }
+    }
+    return STATUS_OK;
+}
+
+static Status start(Trainer *r)
+{
+    const TrainJob *job = r->job;
+    OptimizerConfig oc = job->config->train.optimizer;
+    if (job->kind == MODEL_QAT && job->config->qat.weight_decay >= 0.0) oc.weight_decay = job->config->qat.weight_decay;
+    TRY(optimizer_make(r->arena, &oc, &job->model->params, &r->optimizer));
+    const LoaderConfig lc = {.data = &job->data->train, .batch = job->config->train.batch, .seed = job->config->seed,
+                             .shuffle = true, .augment = &job->config->data.augment, .prefetch = true};
+    TRY(loader_create(r->arena, &lc, &r->loader));
+    r->batches = loader_batches(r->loader);
+    r->epochs = train_epochs(job);
+    r->lr = train_lr(job);
+    r->state = (TrainState){.kind = job->kind, .seed = job->config->seed, .steps = (long)r->batches * r->epochs,
+                            .best_accuracy = -1.0};
+    if (job->folder != NULL) {
+        r->last_path = file_join(r->arena, job->folder, "last.safetensors");
+        r->best_path = file_join(r->arena, job->folder, "best.safetensors");
+    }
+    if (job->resume) {
+        const long steps = r->state.steps;
+        TRY(checkpoint_read(r->last_path, job->model, &r->optimizer, &r->state));
+        if (r->state.kind != job->kind || r->state.seed != job->config->seed || r->state.steps != steps ||
+            r->state.step > steps)
+            return status_fail(STATUS_STATE, "%s: %s training with seed %llu, step %ld of %ld; the config says %s, seed %llu, "
+                                             "%ld steps",
+                               r->last_path, model_kind_names[r->state.kind], (unsigned long long)r->state.seed,
+                               r->state.step, r->state.steps, model_kind_names[job->kind],
+                               (unsigned long long)job->config->seed, steps);
+    }
+    TRY(metrics_open(r->arena, job->folder, model_kind_names[job->kind], r->state.step, &r->metrics));
+    if (!job->resume) TRY(write_checkpoint(r, r->last_path));
+    r->last_checkpoint = seconds();
+    return STATUS_OK;
+}
+
+Status train_run(Arena *arena, const TrainJob *job, TrainResult *result)
+{
+    *result = (TrainResult){.best_validation = -1.0};
+    Trainer r = {.job = job, .arena = arena, .step_arena = arena_create()};
+    r.tape = tape_create(arena, r.step_arena);
+    Status status = start(&r);
+    if (status == STATUS_OK) status = train_loop(&r, result);
+    result->steps = r.state.step;
+    result->best_validation = r.state.best_accuracy;
+    metrics_close(&r.metrics);
+    loader_destroy(r.loader);
+    arena_destroy(r.step_arena);
+    return status;
+}

@@ -1,0 +1,52 @@
+/* The training loop, float or quantization-aware. */
+#ifndef BITFOLD_TRAIN_TRAINER_H
+#define BITFOLD_TRAIN_TRAINER_H
+
+#include <signal.h>
+
+#include "train/checkpoint.h"
+#include "train/config.h"
+#include "train/evaluate.h"
+
+typedef struct {
+    const char *phase; /* "float", "qat" */
+    int epoch, epochs; /* 1-based */
+    long step, steps;  /* done, in all */
+    double loss, accuracy; /* means of this epoch so far */
+    double images_per_s, lr;
+    bool epoch_end;
+    double validation; /* accuracy at an epoch's end; -1: no validation split */
+} TrainProgress;
+
+typedef struct {
+    const Config *config;
+    const DataSplits *data;
+    Model *model;          /* initialised, or with the weights to start from (and calibrated, for QAT) */
+    ModelKind kind;        /* MODEL_FLOAT or MODEL_QAT */
+    bool from_scratch;     /* QAT without float training before it: train's epochs and learning rate */
+    const char *folder;    /* run directory that exists; NULL: nothing is written */
+    bool resume;           /* go on from folder/last.safetensors */
+    const volatile sig_atomic_t *stop; /* non-zero: finish the step, write the checkpoint, return STATUS_INTERRUPTED; or NULL */
+    void (*progress)(void *context, const TrainProgress *p); /* after every step; or NULL */
+    void *progress_context;
+} TrainJob;
+
+typedef struct {
+    long steps;
+    double loss, accuracy;  /* of the last epoch, on the training images */
+    double best_validation; /* -1: no validation split */
+} TrainResult;
+
+/* Trains.  In `folder`: last.safetensors before the first step, every train.checkpoint_every steps or 5 seconds and at each
+ * epoch's end; best.safetensors (best on the validation split, by the integer engine for QAT; without one, the last);
+ * metrics.jsonl.  STATUS_NUMERIC names step and layer when the loss stops being finite. */
+Status train_run(Arena *arena, const TrainJob *job, TrainResult *result);
+
+/* Epochs of the job, and its learning rate at the schedule's top. */
+int train_epochs(const TrainJob *job);
+double train_lr(const TrainJob *job);
+
+/* How step `step` of `steps` computes: in float, or in the QAT phase it belongs to. */
+Pass train_pass(const QuantConfig *quant, ModelKind kind, long step, long steps);
+
+#endif
