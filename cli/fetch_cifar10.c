@@ -16,8 +16,7 @@ static Status read_labels(Arena *arena, const char *path, int n, uint8_t *labels
     const cJSON *item = NULL;
     int found = 0;
     bool good = cJSON_IsArray(list);
-    if (good)
-        cJSON_ArrayForEach(item, list)
+    cJSON_ArrayForEach(item, list)
         {
             good = good && cJSON_IsNumber(item) && item->valueint >= 0 && item->valueint <= 9;
             if (good && found < n) labels[found] = (uint8_t)item->valueint;
@@ -37,7 +36,8 @@ static Status convert(Arena *arena, const char *folder, const char *stem, const 
         uint8_t *record = records + (size_t)i * RECORD;
         record[0] = labels[i];
         for (int c = 0; c < 3; c++)
-            for (int p = 0; p < PLANE; p++) record[1 + c * PLANE + p] = pixels[((size_t)i * PLANE + (size_t)p) * 3 + (size_t)c];
+            for (int p = 0; p < PLANE; p++)
+                record[1 + c * PLANE + p] = pixels[((size_t)i * PLANE + (size_t)p) * 3 + (size_t)c];
     }
     return file_write(arena, arena_printf(arena, "%s/%s.bin", folder, stem), records, (size_t)PER_FILE * RECORD);
 }
