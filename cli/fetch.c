@@ -38,7 +38,7 @@ typedef struct {
 
 static Status verify(Arena *arena, const char *path, const char *name, const char *md5)
 {
-    const char *digest;
+    const char *digest = "";
     TRY(tool_md5(arena, path, &digest));
     if (strcmp(digest, md5) == 0) return STATUS_OK;
     return status_fail(STATUS_FORMAT, "%s: MD5 %s; must be %s", name, digest, md5);
@@ -207,8 +207,10 @@ static Status fetch_set(Arena *arena, const RemoteSet *set, const char *dir, boo
     bool complete = true;
     for (const RemoteFile *file = set->files; file->name != NULL && complete; file++) complete = is_there(&job, file);
     Status status = STATUS_OK;
-    if (!complete) status = try_sources(&job, set);
-    else if (!quiet) fprintf(stderr, "fetch: %s: complete and verified; nothing to do\n", dir);
+    if (!complete)
+        status = try_sources(&job, set);
+    else if (!quiet)
+        fprintf(stderr, "fetch: %s: complete and verified; nothing to do\n", dir);
     if (status != STATUS_OK && tool_signal_waits())
         status = status_fail(STATUS_INTERRUPTED,
                              "fetch %s: interrupted; the same command goes on with the files missing", set->name);

@@ -71,6 +71,8 @@ static void turn(const Move *m, const int hwc[3], const uint8_t *in, uint8_t *ou
 void augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out)
 {
     const Move m = draw(augment, rng);
-    if (augment->rotate > 0) turn(&m, hwc, in, out);
-    else move_only(&m, hwc, in, out);
+    if (augment->rotate > 0)
+        turn(&m, hwc, in, out);
+    else
+        move_only(&m, hwc, in, out);
 }

@@ -57,8 +57,10 @@ static const char *parse_shape(const char *p, Npy *npy)
         }
         npy->dim[npy->rank++] = n;
         p = skip_blank(p);
-        if (*p == ',') p = skip_blank(p + 1);
-        else if (*p != ')') return NULL;
+        if (*p == ',')
+            p = skip_blank(p + 1);
+        else if (*p != ')')
+            return NULL;
     }
     return expect(p, ")");
 }

@@ -123,7 +123,8 @@ static uint8_t *convert(Decoder *d, int want)
         for (int c = 0; c < 3; c++) v[c] = (in[color == 3 ? c : 0] * a + 127) / 255;
         if (want == 3)
             for (int c = 0; c < 3; c++) out[3 * i + (size_t)c] = (uint8_t)v[c];
-        else out[i] = (uint8_t)(color == 3 ? (19595 * v[0] + 38470 * v[1] + 7471 * v[2] + 32768) >> 16 : v[0]);
+        else
+            out[i] = (uint8_t)(color == 3 ? (19595 * v[0] + 38470 * v[1] + 7471 * v[2] + 32768) >> 16 : v[0]);
     }
     return out;
 }

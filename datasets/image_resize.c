@@ -35,8 +35,10 @@ static Taps make_taps(Arena *scratch, int start, int in, int out)
 static void crop_to_aspect(int *h, int *w, const int want_hw[2])
 {
     const int64_t by_h = (int64_t)*h * want_hw[1], by_w = (int64_t)*w * want_hw[0];
-    if (by_w > by_h) *w = (int)((by_h + want_hw[0] / 2) / want_hw[0]);
-    else *h = (int)((by_w + want_hw[1] / 2) / want_hw[1]);
+    if (by_w > by_h)
+        *w = (int)((by_h + want_hw[0] / 2) / want_hw[0]);
+    else
+        *h = (int)((by_w + want_hw[1] / 2) / want_hw[1]);
     *h = *h < 1 ? 1 : *h;
     *w = *w < 1 ? 1 : *w;
 }

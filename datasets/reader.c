@@ -17,9 +17,12 @@ Status source_open(Arena *arena, const char *folder, const char *name, const cha
     struct stat st;
     *source = (Source){.path = path};
     if (stat(path, &st) != 0) {
-        if (errno == ENOENT && stat(zipped, &st) == 0) source->path = zipped;
-        else if (errno == ENOENT || errno == ENOTDIR) return status_fail(STATUS_IO, "%s: not found; %s", path, hint);
-        else return status_fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
+        if (errno == ENOENT && stat(zipped, &st) == 0)
+            source->path = zipped;
+        else if (errno == ENOENT || errno == ENOTDIR)
+            return status_fail(STATUS_IO, "%s: not found; %s", path, hint);
+        else
+            return status_fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
     }
     if (!S_ISREG(st.st_mode)) return status_fail(STATUS_IO, "%s: is not a file; a file is required", source->path);
     errno = 0;

@@ -51,7 +51,8 @@ static void put_npy_set(const char *folder, int version, const char *label_type,
         memset(labels, 0, sizeof labels);
         for (int i = 0; i < n; i++) labels[i * width + (big_endian ? width - 1 : 0)] = from[i];
         snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d,), }", label_type, n);
-        put_npy(folder, half == 0 ? "train_labels.npy" : "test_labels.npy", version, header, labels, (size_t)(n * width));
+        put_npy(folder, half == 0 ? "train_labels.npy" : "test_labels.npy", version, header, labels,
+                (size_t)(n * width));
     }
 }
 
@@ -141,7 +142,8 @@ START_TEST(npy_reads_back)
         const char *type;
         int width;
         bool big_endian;
-    } cases[] = {{1, "|u1", 1, false}, {2, "<i4", 4, false}, {3, ">i8", 8, true}, {1, "<u2", 2, false}, {1, "|i1", 1, 0}};
+    } cases[] = {
+        {1, "|u1", 1, false}, {2, "<i4", 4, false}, {3, ">i8", 8, true}, {1, "<u2", 2, false}, {1, "|i1", 1, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         Arena *a = arena_create();
         char *folder = folder_make(a);
@@ -238,8 +240,8 @@ START_TEST(synthetic_is_learnable)
 {
     enum { H = 12, W = 10, C = 2, IMAGE = H * W * C, K = 5 };
     Arena *a = arena_create();
-    const DataConfig cfg = {.dataset = "synthetic", .classes = K, .synthetic_train = 500, .synthetic_test = 300,
-                            .synthetic_noise = 1.0};
+    const DataConfig cfg = {
+        .dataset = "synthetic", .classes = K, .synthetic_train = 500, .synthetic_test = 300, .synthetic_noise = 1.0};
     DataSplits s, again, other;
     ck_assert_int_eq(dataset_load(&cfg, (const int[3]){H, W, C}, 3, a, &s), STATUS_OK);
     ck_assert_int_eq(dataset_load(&cfg, (const int[3]){H, W, C}, 3, a, &again), STATUS_OK);
@@ -478,10 +480,14 @@ START_TEST(spoiled_files_are_refused)
         const Refusal *r = &refusals[i];
         Arena *a = arena_create();
         char *folder = folder_make(a);
-        if (strcmp(r->dataset, "cifar10") == 0) put_cifar_set(folder);
-        else if (strcmp(r->dataset, "npy") == 0) put_npy_set(folder, 1, "|u1", 1, false);
-        else if (strcmp(r->dataset, "folder") == 0) put_classes(folder, "train/", 3), put_classes(folder, "test/", 2);
-        else put_idx_set(folder, false);
+        if (strcmp(r->dataset, "cifar10") == 0)
+            put_cifar_set(folder);
+        else if (strcmp(r->dataset, "npy") == 0)
+            put_npy_set(folder, 1, "|u1", 1, false);
+        else if (strcmp(r->dataset, "folder") == 0)
+            put_classes(folder, "train/", 3), put_classes(folder, "test/", 2);
+        else
+            put_idx_set(folder, false);
         DataSplits s;
         ck_assert_msg(load(r->dataset, folder, a, &s) == STATUS_OK, "case %zu, unspoiled: %s", i, status_message());
         r->spoil(folder);
@@ -504,7 +510,10 @@ START_TEST(configs_are_refused)
         Status status;
         const char *words[4];
     } cases[] = {
-        {{.dataset = "mnits"}, {28, 28, 1}, STATUS_CONFIG, {"data.dataset: \"mnits\"", "mnist, fashion-mnist, cifar10"}},
+        {{.dataset = "mnits"},
+         {28, 28, 1},
+         STATUS_CONFIG,
+         {"data.dataset: \"mnits\"", "mnist, fashion-mnist, cifar10"}},
         {{.dataset = NULL}, {28, 28, 1}, STATUS_CONFIG, {"data.dataset: \"\""}},
         {{.dataset = "mnist", .path = "/nonexistent"},
          {28, 28, 1},
@@ -512,9 +521,15 @@ START_TEST(configs_are_refused)
          {"/nonexistent/" TRAIN_IMAGES ": not found", "bitfold fetch mnist --dir /nonexistent"}},
         {{.dataset = "cifar10", .path = "."}, {28, 28, 1}, STATUS_SHAPE, {"32x32x3", "28x28x1"}},
         {{.dataset = "folder", .path = "/nonexistent"}, {28, 28, 1}, STATUS_IO, {"/nonexistent: cannot open"}},
-        {{.dataset = "folder", .path = ".", .resize = "stretch"}, {28, 28, 1}, STATUS_CONFIG, {"data.resize: \"stretch\""}},
+        {{.dataset = "folder", .path = ".", .resize = "stretch"},
+         {28, 28, 1},
+         STATUS_CONFIG,
+         {"data.resize: \"stretch\""}},
         {{.dataset = "synthetic", .synthetic_train = 5}, {4, 4, 1}, STATUS_CONFIG, {"data.synthetic_test: 0"}},
-        {{.dataset = "synthetic", .normalize = {.mean = {2, two}}}, {4, 4, 3}, STATUS_CONFIG, {"data.normalize.mean: 2"}},
+        {{.dataset = "synthetic", .normalize = {.mean = {2, two}}},
+         {4, 4, 3},
+         STATUS_CONFIG,
+         {"data.normalize.mean: 2"}},
         {{.dataset = "synthetic", .normalize = {.std = {2, two}}}, {4, 4, 1}, STATUS_CONFIG, {"data.normalize.std: 2"}},
         {{.dataset = "synthetic"}, {0, 4, 1}, STATUS_SHAPE, {"model.input: [0, 4, 1]"}},
         {{.dataset = "synthetic"}, {16384, 16384, 64}, STATUS_SHAPE, {"model.input: [16384, 16384, 64]"}},

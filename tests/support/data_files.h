@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 
-char *folder_make(Arena *arena);         /* new and empty */
+char *folder_make(Arena *arena);        /* new and empty */
 void folder_remove(const char *folder); /* with all that is in it */
 
 /* folder/name with these bytes; missing folders in `name` are created. */
