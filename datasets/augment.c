@@ -60,7 +60,8 @@ static void turn(const Move *m, const int hwc[3], const uint8_t *in, uint8_t *ou
                 for (int corner = 0; corner < 4; corner++) {
                     const int ix = (int)fx + (corner & 1), iy = (int)fy + (corner >> 1);
                     if (ix >= 0 && ix < w && iy >= 0 && iy < h)
-                        sum += weight[corner] * (float)in[((size_t)iy * (size_t)w + (size_t)ix) * (size_t)c + (size_t)k];
+                        sum +=
+                            weight[corner] * (float)in[((size_t)iy * (size_t)w + (size_t)ix) * (size_t)c + (size_t)k];
                 }
                 out[k] = (uint8_t)(sum > 255 ? 255 : sum);
             }

@@ -10,9 +10,9 @@ bool augment_is_off(const AugmentConfig *augment);
 
 /* out[h,w,c] = in[h,w,c], turned about its centre, then mirrored, then moved; zero where nothing lands.
  *     out[y, x] = in(R(angle) (M (x - dx, y - dy) - centre) + centre)
- * dx, dy = the sum of a crop's uniform place in [-crop_padding, crop_padding] and a shift's in [-shift, shift]: cropping a
- * padded image back to size is a move.  A turn interpolates bilinearly and rounds to nearest; without one, bytes are
- * copied.  `in` and `out` may not overlap. */
+ * dx, dy = the sum of a crop's uniform place in [-crop_padding, crop_padding] and a shift's in [-shift, shift]:
+ * cropping a padded image back to size is a move.  A turn interpolates bilinearly and rounds to nearest; without one,
+ * bytes are copied.  `in` and `out` may not overlap. */
 void augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out);
 
 #endif

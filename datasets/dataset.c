@@ -13,14 +13,15 @@ const DatasetType *const dataset_types[] = {
 
 static const Field normalize_fields[] = {
     {"mean", FIELD_FLOATS, offsetof(NormalizeConfig, mean), .min = 0, .max = 1, .min_count = 1, .scalar_ok = true,
-     .def = "[0]", .doc = "subtracted from each pixel, on a pixel range of 0 to 1: one for all channels or one per channel"},
+     .def = "[0]",
+     .doc = "subtracted from each pixel, on a pixel range of 0 to 1: one for all channels or one per channel"},
     {"std", FIELD_FLOATS, offsetof(NormalizeConfig, std), .min = 1e-3, .max = 1e3, .min_count = 1, .scalar_ok = true,
      .def = "[1]", .doc = "divides the pixel less its mean: one for all channels or one per channel"},
     FIELD_END};
 
 static const Field augment_fields[] = {
-    {"crop_padding", FIELD_INT, offsetof(AugmentConfig, crop_padding), .min = 0, .max = 64, .def = "0", .unit = "pixels",
-     .doc = "pad with zeros by this much, then crop back to size at a random place; 0 is off"},
+    {"crop_padding", FIELD_INT, offsetof(AugmentConfig, crop_padding), .min = 0, .max = 64, .def = "0",
+     .unit = "pixels", .doc = "pad with zeros by this much, then crop back to size at a random place; 0 is off"},
     {"flip", FIELD_BOOL, offsetof(AugmentConfig, flip), .def = "false",
      .doc = "mirror left and right, every second image on average"},
     {"shift", FIELD_INT, offsetof(AugmentConfig, shift), .min = 0, .max = 64, .def = "0", .unit = "pixels",
@@ -42,8 +43,8 @@ const Field data_fields[] = {
      .doc = "share of the training images held out, drawn by the seed, to choose the best checkpoint by"},
     {"train_limit", FIELD_INT, offsetof(DataConfig, train_limit), .min = 0, .max = INT32_MAX, .def = "0",
      .unit = "images", .doc = "train on the first N images only, counted after the split; 0 is all"},
-    {"test_limit", FIELD_INT, offsetof(DataConfig, test_limit), .min = 0, .max = INT32_MAX, .def = "0", .unit = "images",
-     .doc = "test on the first N images only; 0 is all"},
+    {"test_limit", FIELD_INT, offsetof(DataConfig, test_limit), .min = 0, .max = INT32_MAX, .def = "0",
+     .unit = "images", .doc = "test on the first N images only; 0 is all"},
     {"classes", FIELD_INT, offsetof(DataConfig, classes), .min = 0, .max = MAX_CLASSES, .def = "0",
      .doc = "labels run from 0 to this less 1; 0 is what the data says (synthetic: 10)"},
     {"synthetic_train", FIELD_INT, offsetof(DataConfig, synthetic_train), .min = 1, .max = 1e7, .def = "2000",

@@ -21,7 +21,8 @@ static Status read_records(const DataConfig *cfg, Source *source, int n, Arena *
         TRY(label_check(source->path, record[0], i, label_limit(cfg, CLASSES)));
         labels[i] = record[0];
         for (int p = 0; p < PLANE; p++)
-            for (int c = 0; c < 3; c++) images[((size_t)i * PLANE + (size_t)p) * 3 + (size_t)c] = record[1 + c * PLANE + p];
+            for (int c = 0; c < 3; c++)
+                images[((size_t)i * PLANE + (size_t)p) * 3 + (size_t)c] = record[1 + c * PLANE + p];
     }
     return STATUS_OK;
 }
@@ -32,7 +33,8 @@ static Status read_batches(const DataConfig *cfg, Source *sources, int files, Ar
     for (int f = 0; f < files; f++) {
         const uint64_t bytes = sources[f].file_bytes;
         if (bytes == 0 || bytes % RECORD != 0 || bytes / RECORD > INT_MAX / BATCHES)
-            return status_fail(STATUS_FORMAT, "%s: %llu bytes; must be a multiple of %d, a label and 32x32x3 pixels each",
+            return status_fail(STATUS_FORMAT,
+                               "%s: %llu bytes; must be a multiple of %d, a label and 32x32x3 pixels each",
                                sources[f].path, (unsigned long long)bytes, RECORD);
         total += bytes / RECORD;
     }
@@ -61,8 +63,9 @@ static Status read_files(const DataConfig *cfg, const char *dir, const char *tes
     const char *hint = fetch_hint(arena, "cifar10", cfg->path);
     Status status = STATUS_OK;
     for (int f = 0; f < files && status == STATUS_OK; f++)
-        status = source_open(arena, dir, test_file != NULL ? test_file : arena_printf(arena, "data_batch_%d.bin", f + 1), hint,
-                             &sources[f]);
+        status =
+            source_open(arena, dir, test_file != NULL ? test_file : arena_printf(arena, "data_batch_%d.bin", f + 1),
+                        hint, &sources[f]);
     if (status == STATUS_OK) status = read_batches(cfg, sources, files, arena, set);
     for (int f = 0; f < files; f++) source_close(&sources[f]);
     return status;

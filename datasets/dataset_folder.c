@@ -1,5 +1,5 @@
-/* Folders of PNG files with a class per subfolder: DIR/train/<class>/ and DIR/test/<class>/, or one tree (DIR/<class>/ or
- * DIR/train/<class>/ alone) of which a fifth of each class, drawn by the seed, becomes the test set. */
+/* Folders of PNG files with a class per subfolder: DIR/train/<class>/ and DIR/test/<class>/, or one tree (DIR/<class>/
+ * or DIR/train/<class>/ alone) of which a fifth of each class, drawn by the seed, becomes the test set. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -41,8 +41,9 @@ static Status list(Arena *arena, const char *folder, bool folders, Names *names)
     *names = (Names){0};
     DIR *dir = opendir(folder);
     if (dir == NULL)
-        return status_fail(STATUS_IO, "%s: cannot open: %s; a folder with a subfolder of PNG files per class is required",
-                           folder, strerror(errno));
+        return status_fail(STATUS_IO,
+                           "%s: cannot open: %s; a folder with a subfolder of PNG files per class is required", folder,
+                           strerror(errno));
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (entry->d_name[0] == '.') continue;
         if (folders ? file_is_dir(file_join(arena, folder, entry->d_name)) : is_png(entry->d_name))
@@ -106,13 +107,18 @@ static Status read_tree(const Tree *tree, const int want_hwc[3], bool crop, Aren
     uint8_t *images = arena_try_alloc(arena, (size_t)tree->total * image);
     int32_t *labels = arena_try_alloc(arena, (size_t)tree->total * sizeof *labels);
     if (images == NULL || labels == NULL) return status_prefix(STATUS_NOMEM, "data.dir: %d pictures", tree->total);
-    *set = (Dataset){.h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2], .classes = tree->classes.n,
-                     .images = images, .labels = labels};
+    *set = (Dataset){.h = want_hwc[0],
+                     .w = want_hwc[1],
+                     .c = want_hwc[2],
+                     .classes = tree->classes.n,
+                     .images = images,
+                     .labels = labels};
     Arena *scratch = arena_create();
     Status status = STATUS_OK;
     for (int k = 0; k < tree->classes.n; k++)
         for (int i = 0; i < tree->files[k].n && status == STATUS_OK; i++, set->n++) {
-            status = image_read_png_into(scratch, tree->files[k].at[i], want_hwc, crop, images + (size_t)set->n * image);
+            status =
+                image_read_png_into(scratch, tree->files[k].at[i], want_hwc, crop, images + (size_t)set->n * image);
             labels[set->n] = k;
             arena_reset(scratch);
         }
@@ -127,8 +133,9 @@ static Status same_classes(const char *root, const Tree *train, const Tree *test
                           : j == test->classes.n ? -1
                                                  : strcmp(train->classes.at[i], test->classes.at[j]);
         if (order != 0)
-            return status_fail(STATUS_FORMAT, "%s: class folder \"%s\" is in %s/ only; train/ and test/ must have the same",
-                               root, order < 0 ? train->classes.at[i] : test->classes.at[j], order < 0 ? "train" : "test");
+            return status_fail(STATUS_FORMAT,
+                               "%s: class folder \"%s\" is in %s/ only; train/ and test/ must have the same", root,
+                               order < 0 ? train->classes.at[i] : test->classes.at[j], order < 0 ? "train" : "test");
     }
     return STATUS_OK;
 }
@@ -149,8 +156,8 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
         return status_fail(STATUS_FORMAT, "%s: %d class folders; must be %d, which data.classes says", cfg->path,
                            train.classes.n, cfg->classes);
     if (test.total < 1)
-        return status_fail(STATUS_FORMAT, "%s: one picture in each class; at least 2 in some class are required to split",
-                           cfg->path);
+        return status_fail(STATUS_FORMAT,
+                           "%s: one picture in each class; at least 2 in some class are required to split", cfg->path);
     TRY(read_tree(&train, want_hwc, crop, arena, &out->train));
     TRY(read_tree(&test, want_hwc, crop, arena, &out->test));
     out->class_names = (const char **)train.classes.at;

@@ -19,7 +19,7 @@ typedef struct {
 
 static const char *skip_blank(const char *p)
 {
-    while (*p == ' ' || *p == '\n' || *p == '\t') p++;
+    while (*p == ' ') p++;
     return p;
 }
 
@@ -92,7 +92,8 @@ static Status parse_header(const char *path, const char *text, Npy *npy)
                            "most 4 dimensions",
                            path, text);
     if (!c_order)
-        return status_fail(STATUS_UNSUPPORTED, "%s: in Fortran order; must be in C order (numpy.ascontiguousarray)", path);
+        return status_fail(STATUS_UNSUPPORTED, "%s: in Fortran order; must be in C order (numpy.ascontiguousarray)",
+                           path);
     return STATUS_OK;
 }
 
@@ -111,6 +112,8 @@ static Status read_header(Source *source, Arena *arena, Npy *npy)
     char *text = arena_alloc(arena, bytes + 1);
     TRY(source_read(source, text, bytes));
     text[bytes] = '\0';
+    for (uint32_t i = 0; i < bytes; i++) /* may be quoted in a message: one line, nothing a terminal obeys */
+        if (text[i] < ' ' || text[i] > '~') text[i] = text[i] == '\n' || text[i] == '\t' ? ' ' : '?';
     *npy = (Npy){.dim = {1, 1, 1, 1}};
     return parse_header(source->path, text, npy);
 }
@@ -134,8 +137,7 @@ static Status read_images(Source *source, const int want_hwc[3], Arena *arena, D
 static int64_t element(const uint8_t *at, const Npy *npy)
 {
     uint64_t bits = 0;
-    for (int i = 0; i < npy->width; i++)
-        bits |= (uint64_t)at[npy->order == '>' ? npy->width - 1 - i : i] << (8 * i);
+    for (int i = 0; i < npy->width; i++) bits |= (uint64_t)at[npy->order == '>' ? npy->width - 1 - i : i] << (8 * i);
     const int unused = 64 - 8 * npy->width;
     if (npy->kind == 'i') return (int64_t)(bits << unused) >> unused;
     return bits > INT64_MAX ? INT64_MAX : (int64_t)bits;

@@ -2,8 +2,8 @@
  *
  *     pixel = 128 + 40 (g T_class[(y + dy) mod H, (x + dx) mod W, c] + noise N),   N ~ normal(0, 1)
  *
- * T_class is a sum of WAVES plane waves of low frequency, scaled to variance 1; each image has a place (dx, dy) of up to
- * an eighth of the side and a gain g of 0.7 to 1.3 of its own, so that a class is more than its mean image. */
+ * T_class is a sum of WAVES plane waves of low frequency, scaled to variance 1; each image has a place (dx, dy) of up
+ * to a quarter of the side and a gain g of 0.7 to 1.3 of its own, so that a class is more than its mean image. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -15,7 +15,7 @@ static void make_template(uint64_t seed, int class, const int hwc[3], float *t)
 {
     const int h = hwc[0], w = hwc[1], c = hwc[2];
     const double tau = 6.283185307179586;
-    Rng rng = rng_make(seed, RNG_SYNTHETIC, (uint64_t)class);
+    Rng rng = rng_make(seed, RNG_SYNTHETIC, (uint64_t) class);
     for (int64_t i = 0; i < (int64_t)h * w * c; i++) t[i] = 0;
     for (int wave = 0; wave < WAVES; wave++) {
         int fy, fx;
@@ -38,7 +38,7 @@ static void make_template(uint64_t seed, int class, const int hwc[3], float *t)
 static void make_image(Rng *rng, const int hwc[3], const float *t, float noise, uint8_t *out)
 {
     const int h = hwc[0], w = hwc[1], c = hwc[2];
-    const int dy = (int)rng_below(rng, (uint32_t)h / 8 + 1), dx = (int)rng_below(rng, (uint32_t)w / 8 + 1);
+    const int dy = (int)rng_below(rng, (uint32_t)h / 4 + 1), dx = (int)rng_below(rng, (uint32_t)w / 4 + 1);
     const float gain = 0.7f + 0.6f * rng_uniform(rng);
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++) {
@@ -62,7 +62,8 @@ static Status make_set(const DataConfig *cfg, uint64_t seed, int first, int n, c
     for (int i = 0; i < n; i++) {
         const int class = (first + i) % set->classes;
         Rng rng = rng_make(seed, RNG_SYNTHETIC, (uint64_t)MAX_CLASSES + (uint64_t)first + (uint64_t)i);
-        make_image(&rng, hwc, templates + (size_t)class * image, (float)cfg->synthetic_noise, images + (size_t)i * image);
+        make_image(&rng, hwc, templates + (size_t) class * image, (float)cfg->synthetic_noise,
+                   images + (size_t)i * image);
         labels[i] = class;
     }
     set->n = n;

@@ -108,7 +108,8 @@ static Status read_pixels(Decoder *d)
     return status;
 }
 
-/* Over black, to `want` channels (1 or 3), in place where there is room.  Gray of a colour is its luma (ITU-R BT.601), in 16-bit fixed point. */
+/* Over black, to `want` channels (1 or 3), in place where there is room.  Gray of a colour is its luma (ITU-R BT.601),
+ * in 16-bit fixed point. */
 static uint8_t *convert(Decoder *d, int want)
 {
     const int color = d->channels >= 3 ? 3 : 1, alpha = d->channels == 2 || d->channels == 4;
@@ -131,8 +132,8 @@ static uint8_t *convert(Decoder *d, int want)
 Status image_read_png_into(Arena *scratch, const char *path, const int want_hwc[3], bool crop, uint8_t *pixels)
 {
     if (want_hwc[2] != 1 && want_hwc[2] != 3)
-        return status_fail(STATUS_SHAPE, "%s: a PNG for a model input of %d channels; must be 1 (gray) or 3 (RGB)", path,
-                           want_hwc[2]);
+        return status_fail(STATUS_SHAPE, "%s: a PNG for a model input of %d channels; must be 1 (gray) or 3 (RGB)",
+                           path, want_hwc[2]);
     Decoder d = {.path = path, .scratch = scratch};
     TRY(read_pixels(&d));
     const uint8_t *converted = convert(&d, want_hwc[2]);

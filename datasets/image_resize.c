@@ -16,7 +16,7 @@ static Taps make_taps(Arena *scratch, int start, int in, int out)
     Taps t = {.most = (int)ceil(2 * reach) + 1};
     t.first = ARENA_ARRAY(scratch, int, out);
     t.count = ARENA_ARRAY(scratch, int, out);
-    t.weight = ARENA_ARRAY(scratch, float, (size_t)out * (size_t)t.most);
+    t.weight = ARENA_ARRAY(scratch, float, (size_t)out *(size_t)t.most);
     for (int o = 0; o < out; o++) {
         const double centre = (o + 0.5) * step - 0.5;
         int low = (int)ceil(centre - reach), high = (int)floor(centre + reach);
@@ -43,7 +43,8 @@ static void crop_to_aspect(int *h, int *w, const int want_hw[2])
     *w = *w < 1 ? 1 : *w;
 }
 
-void image_resize(Arena *scratch, const uint8_t *pixels, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out)
+void image_resize(Arena *scratch, const uint8_t *pixels, const int hwc[3], bool crop, const int want_hw[2],
+                  uint8_t *out)
 {
     int h = hwc[0], w = hwc[1];
     const int c = hwc[2], out_h = want_hw[0], out_w = want_hw[1];

@@ -15,8 +15,8 @@ typedef struct {
     int32_t *labels;
 } Slot;
 
-/* Two slots: the caller holds one while the thread fills the other.  `lock` guards `ready`, `wanted` and `stop`; a slot's
- * content belongs to the thread from wanted to ready, and `order` to whoever fills. */
+/* Two slots: the caller holds one while the thread fills the other.  `lock` guards `ready`, `wanted` and `stop`; a
+ * slot's content belongs to the thread from wanted to ready, and `order` to whoever fills. */
 struct Loader {
     LoaderConfig config;
     int batches;

@@ -51,8 +51,10 @@ const char *fetch_hint(Arena *arena, const char *dataset, const char *dir);
 /* image_read_png into memory of the caller; `scratch` holds the decoded picture meanwhile and may be reset after. */
 Status image_read_png_into(Arena *scratch, const char *path, const int want_hwc[3], bool crop, uint8_t *pixels);
 
-/* pixels[h,w,c], of which the centre of the wanted aspect if `crop`, resampled to out[H,W,c].  Separable triangle filter:
- * bilinear interpolation when enlarging, the same filter stretched over the pixels that fall together when reducing. */
-void image_resize(Arena *scratch, const uint8_t *pixels, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out);
+/* pixels[h,w,c], of which the centre of the wanted aspect if `crop`, resampled to out[H,W,c].  Separable triangle
+ * filter: bilinear interpolation when enlarging, the same filter stretched over the pixels that fall together when
+ * reducing. */
+void image_resize(Arena *scratch, const uint8_t *pixels, const int hwc[3], bool crop, const int want_hw[2],
+                  uint8_t *out);
 
 #endif

@@ -1,0 +1,239 @@
+/* loader and augmentation: the same batches however they are asked for, and images that stay what they may become. */
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "datasets/augment.h"
+#include "datasets/loader.h"
+#include "tests/support/suite.h"
+
+enum { N = 23, H = 6, W = 5, C = 2, IMAGE = H * W * C };
+
+static uint8_t images[N * IMAGE];
+static int32_t labels[N];
+
+static Dataset make_data(void)
+{
+    Rng rng = rng_make(5, RNG_TEST, 0);
+    for (int i = 0; i < N * IMAGE; i++) images[i] = (uint8_t)rng_u32(&rng);
+    for (int i = 0; i < N; i++) labels[i] = i;
+    return (Dataset){.n = N, .h = H, .w = W, .c = C, .classes = N, .images = images, .labels = labels};
+}
+
+static const AugmentConfig some = {.crop_padding = 1, .flip = true, .shift = 1, .rotate = 10};
+
+typedef struct {
+    int n;
+    uint8_t pixels[8 * IMAGE];
+    int32_t labels[8];
+} Copy;
+
+static Copy copy_of(const Batch *b)
+{
+    Copy copy = {.n = b->n};
+    ck_assert_int_le(b->n, 8);
+    memcpy(copy.pixels, b->pixels, (size_t)b->n * IMAGE);
+    memcpy(copy.labels, b->labels, (size_t)b->n * sizeof *b->labels);
+    return copy;
+}
+
+/* All batches of epochs 0 and 1 through a plain loader are the reference for every other way to ask. */
+START_TEST(batches_do_not_depend_on_the_way)
+{
+    enum { BATCH = 8, BATCHES = 3, EPOCHS = 2 };
+    const Dataset data = make_data();
+    const AugmentConfig *const augments[] = {NULL, &some};
+    for (int kind = 0; kind < 4; kind++) {
+        Arena *a = arena_create();
+        LoaderConfig cfg = {
+            .data = &data, .batch = BATCH, .seed = 9, .shuffle = kind % 2, .augment = augments[kind / 2]};
+        Loader *plain, *ahead;
+        ck_assert_int_eq(loader_create(a, &cfg, &plain), STATUS_OK);
+        cfg.prefetch = true;
+        ck_assert_int_eq(loader_create(a, &cfg, &ahead), STATUS_OK);
+        ck_assert_int_eq(loader_batches(plain), BATCHES);
+        static Copy want[EPOCHS][BATCHES];
+        for (int e = 0; e < EPOCHS; e++)
+            for (int i = 0; i < BATCHES; i++) want[e][i] = copy_of(loader_get(plain, e, i));
+
+        const size_t calls = arena_system_calls(a), used = arena_used_bytes(a);
+        const int orders[][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2},  /* in order, across the epochs  */
+                                 {0, 1}, {0, 1}, {1, 2}, {0, 0}, {1, 0}, {0, 2}}; /* seeking                      */
+        for (size_t k = 0; k < sizeof orders / sizeof orders[0]; k++) {
+            const int e = orders[k][0], i = orders[k][1];
+            const Copy got = copy_of(loader_get(ahead, e, i)), again = copy_of(loader_get(plain, e, i));
+            ck_assert_int_eq(got.n, i == 2 ? N - 16 : BATCH);
+            ck_assert_mem_eq(&got, &want[e][i], sizeof got);
+            ck_assert_mem_eq(&again, &want[e][i], sizeof again);
+        }
+        ck_assert_uint_eq(arena_system_calls(a), calls);
+        ck_assert_uint_eq(arena_used_bytes(a), used);
+        const bool differs = memcmp(&want[0][0], &want[1][0], sizeof want[0][0]) != 0;
+        ck_assert_int_eq(differs, kind != 0); /* another epoch: another order, other changes */
+        loader_destroy(plain);
+        loader_destroy(ahead);
+        arena_destroy(a);
+    }
+    loader_destroy(NULL);
+}
+END_TEST
+
+START_TEST(an_epoch_holds_each_image_once)
+{
+    const Dataset data = make_data();
+    for (int batch = 1; batch <= N + 3; batch += 5)
+        for (int shuffle = 0; shuffle < 2; shuffle++) {
+            Arena *a = arena_create();
+            Loader *loader;
+            const LoaderConfig cfg = {.data = &data, .batch = batch, .seed = 2, .shuffle = shuffle, .prefetch = true};
+            ck_assert_int_eq(loader_create(a, &cfg, &loader), STATUS_OK);
+            for (int epoch = 0; epoch < 3; epoch++) {
+                int seen[N] = {0}, in_order = 0, total = 0;
+                for (int i = 0; i < loader_batches(loader); i++) {
+                    const Batch *b = loader_get(loader, epoch, i);
+                    for (int k = 0; k < b->n; k++, total++) {
+                        ck_assert_mem_eq(b->pixels + k * IMAGE, images + b->labels[k] * IMAGE, IMAGE);
+                        seen[b->labels[k]]++;
+                        in_order += b->labels[k] == total;
+                    }
+                }
+                for (int i = 0; i < N; i++) ck_assert_int_eq(seen[i], 1);
+                ck_assert(shuffle ? in_order < N / 2 : in_order == N);
+            }
+            loader_destroy(loader);
+            arena_destroy(a);
+        }
+}
+END_TEST
+
+/* Another seed, another order; an image changes with (seed, epoch, image) and not with its place in a batch. */
+START_TEST(augmentation_follows_the_image)
+{
+    const Dataset data = make_data();
+    Arena *a = arena_create();
+    LoaderConfig cfg = {.data = &data, .batch = 4, .seed = 7, .shuffle = true, .augment = &some};
+    Loader *four, *seven, *other;
+    ck_assert_int_eq(loader_create(a, &cfg, &four), STATUS_OK);
+    cfg.batch = 7;
+    ck_assert_int_eq(loader_create(a, &cfg, &seven), STATUS_OK);
+    cfg.seed = 8;
+    ck_assert_int_eq(loader_create(a, &cfg, &other), STATUS_OK);
+    static uint8_t by_image[N][IMAGE];
+    int32_t order[N], at = 0, same = 0;
+    for (int i = 0; i < loader_batches(four); i++) {
+        const Batch *b = loader_get(four, 3, i);
+        for (int k = 0; k < b->n; k++) {
+            memcpy(by_image[b->labels[k]], b->pixels + k * IMAGE, IMAGE);
+            order[at++] = b->labels[k];
+        }
+    }
+    at = 0;
+    for (int i = 0; i < loader_batches(seven); i++) {
+        const Batch *b = loader_get(seven, 3, i);
+        for (int k = 0; k < b->n; k++) {
+            ck_assert_int_eq(b->labels[k], order[at++]);
+            ck_assert_mem_eq(b->pixels + k * IMAGE, by_image[b->labels[k]], IMAGE);
+        }
+    }
+    const Batch *b = loader_get(other, 3, 0);
+    for (int k = 0; k < b->n; k++) same += b->labels[k] == order[k];
+    ck_assert_int_lt(same, b->n);
+    arena_destroy(a);
+}
+END_TEST
+
+START_TEST(bad_loaders_are_refused)
+{
+    const Dataset data = make_data(), empty = {.h = H, .w = W, .c = C};
+    Arena *a = arena_create();
+    Loader *loader;
+    ck_assert_int_eq(loader_create(a, &(LoaderConfig){.data = &empty, .batch = 4}, &loader), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(status_message(), "0 images; must be 1 or more"));
+    ck_assert_int_eq(loader_create(a, &(LoaderConfig){.data = &data, .batch = 0}, &loader), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(status_message(), "batch 0; must be 1 or more"));
+    arena_destroy(a);
+}
+END_TEST
+
+static uint8_t source[H * W * C];
+
+static void fill_source(void)
+{
+    for (int i = 0; i < IMAGE; i++) source[i] = (uint8_t)(i + 1); /* every byte differs and none is 0 */
+}
+
+/* Each result must be one of the moves that the settings allow, and all of them must come up. */
+static void check_moves(const AugmentConfig *cfg, int reach)
+{
+    const int hwc[3] = {H, W, C};
+    int hits[2][9][9] = {{{0}}}, kinds = 0;
+    fill_source();
+    for (uint64_t draw = 0; draw < 4000; draw++) {
+        Rng rng = rng_make(1, RNG_AUGMENT, draw);
+        uint8_t guarded[IMAGE + 2], *out = guarded + 1;
+        memset(guarded, 0xee, sizeof guarded);
+        augment_image(cfg, hwc, &rng, source, out);
+        ck_assert(guarded[0] == 0xee && guarded[IMAGE + 1] == 0xee);
+        int matches = 0;
+        for (int mirror = 0; mirror <= (cfg->flip ? 1 : 0); mirror++)
+            for (int dy = -reach; dy <= reach; dy++)
+                for (int dx = -reach; dx <= reach; dx++) {
+                    bool equal = true;
+                    for (int y = 0; y < H && equal; y++)
+                        for (int x = 0; x < W * C && equal; x++) {
+                            const int fy = y - dy, column = x / C - dx, fx = mirror ? W - 1 - column : column;
+                            const bool inside = fy >= 0 && fy < H && fx >= 0 && fx < W;
+                            equal = out[y * W * C + x] == (inside ? source[(fy * W + fx) * C + x % C] : 0);
+                        }
+                    if (equal) matches++, kinds += hits[mirror][dy + 4][dx + 4]++ == 0;
+                }
+        ck_assert_int_eq(matches, 1);
+    }
+    ck_assert_int_eq(kinds, (cfg->flip ? 2 : 1) * (2 * reach + 1) * (2 * reach + 1));
+}
+
+START_TEST(moves_are_exact_and_complete)
+{
+    check_moves(&(AugmentConfig){.crop_padding = 3}, 3);
+    check_moves(&(AugmentConfig){.shift = 2}, 2);
+    check_moves(&(AugmentConfig){.flip = true}, 0);
+    check_moves(&(AugmentConfig){.flip = true, .shift = 1, .crop_padding = 1}, 2);
+}
+END_TEST
+
+/* Moves larger than the image leave nothing; a turn of nearly nothing is the image; a real one keeps what is round. */
+START_TEST(turns_and_extremes)
+{
+    enum { S = 31 };
+    static uint8_t disc[S * S], out[S * S];
+    for (int y = 0; y < S; y++)
+        for (int x = 0; x < S; x++) {
+            const double r = hypot(x - 15, y - 15); /* smooth, about the centre, 0 at the border */
+            disc[y * S + x] = (uint8_t)(r < 15 ? 120 + 120 * cos(r * 0.2094395) : 0);
+        }
+    const int hwc[3] = {S, S, 1};
+    for (uint64_t draw = 0; draw < 50; draw++) {
+        Rng rng = rng_make(2, RNG_AUGMENT, draw);
+        augment_image(&(AugmentConfig){.rotate = 1e-6}, hwc, &rng, disc, out);
+        ck_assert_mem_eq(out, disc, sizeof out);
+        augment_image(&(AugmentConfig){.rotate = 45}, hwc, &rng, disc, out);
+        for (int i = 0; i < S * S; i++) ck_assert_int_le(abs(out[i] - disc[i]), 4);
+    }
+    /* A picture that is not round does turn. */
+    fill_source();
+    uint8_t small[IMAGE];
+    int changed = 0;
+    for (uint64_t draw = 0; draw < 50; draw++) {
+        Rng rng = rng_make(3, RNG_AUGMENT, draw);
+        augment_image(&(AugmentConfig){.rotate = 30, .flip = true, .shift = 2}, (const int[3]){H, W, C}, &rng, source,
+                      small);
+        changed += memcmp(small, source, IMAGE) != 0;
+        augment_image(&(AugmentConfig){.shift = 64, .crop_padding = 64}, (const int[3]){H, W, C}, &rng, source, small);
+    }
+    ck_assert_int_ge(changed, 49);
+    ck_assert(augment_is_off(NULL) && augment_is_off(&(AugmentConfig){0}) && !augment_is_off(&some));
+}
+END_TEST
+
+TEST_MAIN("loader", batches_do_not_depend_on_the_way, an_epoch_holds_each_image_once, augmentation_follows_the_image,
+          bad_loaders_are_refused, moves_are_exact_and_complete, turns_and_extremes)
