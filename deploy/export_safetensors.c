@@ -10,14 +10,13 @@
 
 static void add_node(Arena *arena, SafeWriter *file, const QNode *n)
 {
-    const ConvGeom *g = &n->geom;
     if (n->op == QOP_LUT)
         safe_add(file, arena_printf(arena, "%s.table", n->name), ST_I8, 1, (const int64_t[]){256}, n->table);
     if (!qop_has_weights(n->op)) return;
-    const int64_t conv[4] = {g->o, g->kh, g->kw, g->c / g->groups}, depthwise[4] = {1, g->kh, g->kw, g->o},
-                  dense[2] = {g->o, g->c}, outputs[1] = {g->o};
-    const int64_t *shape = n->op == QOP_CONV2D ? conv : n->op == QOP_DWCONV2D ? depthwise : dense;
-    safe_add(file, arena_printf(arena, "%s.weight", n->name), ST_I8, n->op == QOP_DENSE ? 2 : 4, shape, n->weights);
+    int64_t shape[4];
+    const int rank = qnode_weight_shape(n, shape);
+    const int64_t outputs[1] = {n->geom.o};
+    safe_add(file, arena_printf(arena, "%s.weight", n->name), ST_I8, rank, shape, n->weights);
     safe_add(file, arena_printf(arena, "%s.bias", n->name), ST_I32, 1, outputs, n->bias);
     safe_add(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, n->weight_scale);
 }

@@ -87,7 +87,6 @@ static Status want(const SafeFile *file, const char *name, SafeType type, int ra
 
 static Status read_node(Arena *arena, const SafeFile *file, QNode *n, int *used)
 {
-    const ConvGeom *g = &n->geom;
     const void *data;
     if (n->op == QOP_LUT) {
         TRY(want(file, arena_printf(arena, "%s.table", n->name), ST_I8, 1, (const int64_t[]){256}, &data));
@@ -95,10 +94,10 @@ static Status read_node(Arena *arena, const SafeFile *file, QNode *n, int *used)
         (*used)++;
     }
     if (!qop_has_weights(n->op)) return STATUS_OK;
-    const int64_t conv[4] = {g->o, g->kh, g->kw, g->c / g->groups}, depthwise[4] = {1, g->kh, g->kw, g->o},
-                  dense[2] = {g->o, g->c}, outputs[1] = {g->o};
-    const int64_t *shape = n->op == QOP_CONV2D ? conv : n->op == QOP_DWCONV2D ? depthwise : dense;
-    TRY(want(file, arena_printf(arena, "%s.weight", n->name), ST_I8, n->op == QOP_DENSE ? 2 : 4, shape, &data));
+    int64_t shape[4];
+    const int rank = qnode_weight_shape(n, shape);
+    const int64_t outputs[1] = {n->geom.o};
+    TRY(want(file, arena_printf(arena, "%s.weight", n->name), ST_I8, rank, shape, &data));
     n->weights = data;
     TRY(want(file, arena_printf(arena, "%s.bias", n->name), ST_I32, 1, outputs, &data));
     n->bias = data;

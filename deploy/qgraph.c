@@ -19,6 +19,17 @@ long qnode_weights(const QNode *n)
     return (long)g->kh * g->kw * (n->op == QOP_DWCONV2D ? g->o : (long)(g->c / g->groups) * g->o);
 }
 
+int qnode_weight_shape(const QNode *n, int64_t dim[4])
+{
+    const ConvGeom *g = &n->geom;
+    const bool depthwise = n->op == QOP_DWCONV2D;
+    dim[0] = depthwise ? 1 : g->o;
+    dim[1] = n->op == QOP_DENSE ? g->c : g->kh;
+    dim[2] = g->kw;
+    dim[3] = depthwise ? g->o : g->c / g->groups;
+    return n->op == QOP_DENSE ? 2 : 4;
+}
+
 long qnode_macs(const QGraph *graph, const QNode *n)
 {
     if (!qop_has_weights(n->op)) return 0;

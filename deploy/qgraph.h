@@ -73,6 +73,8 @@ bool qop_has_weights(QOp op); /* conv2d, depthwise_conv2d, dense */
 long qtensor_elements(const QTensor *t);
 long qnode_weights(const QNode *n);
 long qnode_macs(const QGraph *g, const QNode *n);
+/* Shape of the weights as they are stored: [O,KH,KW,C/groups], [1,KH,KW,C*M] or [O,I].  Returns the rank, 4 or 2. */
+int qnode_weight_shape(const QNode *n, int64_t dim[4]);
 
 /* Every rule a graph must obey: shapes agree, scales finite and > 0, zero points and clamps inside int8, pools and concat
  * keep the grid, no |acc| can reach 2^31 (sum |w| * max |x - z| + |bias|) and, rescaled, none reaches 2^30, the dialect can

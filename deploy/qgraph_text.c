@@ -160,8 +160,8 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     for (int i = 0; i < n->inputs; i++) {
         n->input[i] = find_tensor(g, text.inputs.at[i]);
         if (n->input[i] < 0)
-            return status_fail(STATUS_FORMAT, "%s: input \"%s\"; must be the name of a tensor", where,
-                               text.inputs.at[i]);
+            return status_fail(STATUS_FORMAT, "%s: input %s; must be the name of a tensor", where,
+                               json_quote(arena, text.inputs.at[i]));
     }
     const QTensor *y = &g->tensor[n->output];
     const bool clamped = text.clamp.n == 2;
@@ -177,7 +177,7 @@ static const char *item_place(Arena *arena, const cJSON *item, const char *where
 {
     const cJSON *name = json_get(item, "name");
     if (cJSON_IsString(name) && name->valuestring[0] != '\0')
-        return arena_printf(arena, "%s: %s \"%.255s\"", where, kind, name->valuestring);
+        return arena_printf(arena, "%s: %s %s", where, kind, json_quote(arena, name->valuestring));
     return arena_printf(arena, "%s: %s %d", where, kind, index);
 }
 
@@ -208,7 +208,7 @@ Status qgraph_from_json(Arena *arena, const cJSON *json, const char *where, QGra
     }
     g->output = find_tensor(g, output->valuestring);
     if (g->output < 0)
-        return status_fail(STATUS_FORMAT, "%s: output \"%.255s\"; must be the name of a tensor", where,
-                           output->valuestring);
+        return status_fail(STATUS_FORMAT, "%s: output %s; must be the name of a tensor", where,
+                           json_quote(arena, output->valuestring));
     return STATUS_OK;
 }
