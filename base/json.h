@@ -1,8 +1,10 @@
 /* JSON text to cJSON, strictly: RFC 8259 and no more.
  *
  * cJSON accepts trailing text, duplicate keys, numbers like 01 and looks keys up without case.  A pass of our own over
- * the text refuses those (and bad UTF-8, control characters in strings, nesting deeper than 64) before cJSON sees it:
+ * the text (base/json_check.h) refuses those, and bad UTF-8, lone surrogates, control characters in strings, before
+ * cJSON sees it:
  *     configs/a.json:3:17: duplicate key "name"; each key may stand once in an object
+ * Limits: nesting 64 levels, numbers 63 characters long and finite as a double, no NUL (\u0000) in strings.
  */
 #ifndef BITFOLD_BASE_JSON_H
 #define BITFOLD_BASE_JSON_H
@@ -12,21 +14,30 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* `where` names the text in messages (the file's path).  The caller frees *json with cJSON_Delete. */
+enum { JSON_MAX_BYTES = 64 << 20 };
+
+/* `where` names the text in messages (the file's path).  The caller frees *json with cJSON_Delete; after a failure it
+ * is NULL.  STATUS_FORMAT names line and column.  json_read takes files of at most JSON_MAX_BYTES. */
 Status json_parse(const char *text, size_t bytes, const char *where, cJSON **json);
 Status json_read(Arena *arena, const char *path, cJSON **json);
 
 /* The member of that exact name (case counts); NULL if there is none or `object` is no object. */
 cJSON *json_get(const cJSON *object, const char *key);
 
-/* JSON text with two-space indentation, members in order, each short array of numbers on one line, and a final newline;
- * numbers so that they read back to the same double.  Compact: one line without spaces or newline.  In the arena. */
+/* JSON text with two-space indentation, members in order, each short array of numbers, words and strings on one line,
+ * and a final newline; numbers in the shortest form that reads back to the same double, NaN and infinity as null,
+ * bytes that are not UTF-8 as U+FFFD.  Compact: one line without spaces or newline.  In the arena. */
 char *json_print(Arena *arena, const cJSON *json);
 char *json_print_compact(Arena *arena, const cJSON *json);
 
+/* For messages: the compact text, or its first 60 bytes and "..."; json_quote does the same for a string. */
+char *json_brief(Arena *arena, const cJSON *json);
+char *json_quote(Arena *arena, const char *text);
+
 /* Sets a.b.c=value in `root` (the --set option).  The value is JSON if it parses as JSON, otherwise a string.  Missing
- * objects on the way are created; "layers[2].units" and "layers.conv1.units" (by the member "name") reach into arrays.
- * STATUS_CONFIG when the path runs through something that is neither. */
+ * objects on the way (and those that are null) are created; "layers[2].units" and "layers.conv1.units" (by the member
+ * "name", which may hold dots: the longest name that fits wins) reach into arrays, to items that exist.
+ * STATUS_CONFIG when the path runs through something that is neither; `root` is then as it was. */
 Status json_set(cJSON *root, const char *assignment);
 
 #endif

@@ -1,0 +1,138 @@
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+typedef struct {
+    Arena *scratch;
+    const char *path; /* what stands left of '=' */
+} Set;
+
+static char *cut(Arena *arena, const char *from, const char *to)
+{
+    return arena_printf(arena, "%.*s", (int)(to - from), from);
+}
+
+/* "--set <path>: <the path up to `at`> <said>". */
+static Status fail(const Set *s, const char *at, const char *said)
+{
+    if (at > s->path && at[-1] == '.') at--;
+    const char *reached = at == s->path ? "the config" : cut(s->scratch, s->path, at);
+    return status_fail(STATUS_CONFIG, "--set %s: %s %s", s->path, reached, said);
+}
+
+static const char *kind(const cJSON *json)
+{
+    return cJSON_IsObject(json)   ? "is an object"
+           : cJSON_IsArray(json)  ? "is an array"
+           : cJSON_IsString(json) ? "is a string"
+           : cJSON_IsNumber(json) ? "is a number"
+           : cJSON_IsBool(json)   ? "is true or false"
+                                  : "is null";
+}
+
+static bool ends_step(char c) { return c == '.' || c == '[' || c == '\0'; }
+
+static Status member(const Set *s, const cJSON *object, const char *at, cJSON **item, const char **end)
+{
+    *end = at + strcspn(at, ".[");
+    if (*end == at) return fail(s, at, "is an object; the name of a member must follow");
+    *item = json_get(object, cut(s->scratch, at, *end));
+    return STATUS_OK;
+}
+
+static Status indexed(const Set *s, cJSON *array, const char *at, cJSON **item, const char **end)
+{
+    const int n = cJSON_GetArraySize(array);
+    char *close;
+    const unsigned long index = strtoul(at + 1, &close, 10);
+    if (at[1] < '0' || at[1] > '9' || *close != ']' || !ends_step(close[1]))
+        return fail(s, at, "is an array; its items are written [0], [1], ...");
+    if (index >= (unsigned long)n)
+        return fail(s, at, arena_printf(s->scratch, "has %d items; the index must be less than that", n));
+    *item = cJSON_GetArrayItem(array, (int)index);
+    *end = close + 1;
+    return STATUS_OK;
+}
+
+static Status named(const Set *s, const cJSON *array, const char *at, cJSON **item, const char **end)
+{
+    size_t longest = 0;
+    cJSON *candidate;
+    cJSON_ArrayForEach(candidate, array)
+    {
+        const char *name = cJSON_GetStringValue(json_get(candidate, "name"));
+        const size_t n = name == NULL ? 0 : strlen(name);
+        if (n <= longest || strncmp(at, name, n) != 0 || !ends_step(at[n])) continue;
+        longest = n;
+        *item = candidate;
+    }
+    if (longest == 0) return fail(s, at, "is an array; must be followed by [index] or by the \"name\" of an item");
+    *end = at + longest;
+    return STATUS_OK;
+}
+
+/* value becomes {"b": {"c": value}} for the missing rest ".b.c" of a path. */
+static Status wrap(const Set *s, const char *rest, cJSON **value)
+{
+    if (*rest == '\0') return STATUS_OK;
+    if (*rest == '[') return fail(s, rest, "is missing; an array must be there to reach into");
+    const char *end = rest + 1 + strcspn(rest + 1, ".[");
+    if (end == rest + 1) return fail(s, rest, "must be followed by the name of a member");
+    TRY(wrap(s, end, value));
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddItemToObject(object, cut(s->scratch, rest + 1, end), *value);
+    *value = object;
+    return STATUS_OK;
+}
+
+static Status set(const Set *s, cJSON *root, cJSON *value)
+{
+    cJSON *parent = root, *item = NULL;
+    const char *at = s->path, *end = at;
+    for (;;) {
+        if (cJSON_IsObject(parent))
+            TRY(member(s, parent, at, &item, &end));
+        else if (!cJSON_IsArray(parent))
+            return fail(s, at, arena_printf(s->scratch, "%s; must be an object or an array", kind(parent)));
+        else if (*at == '[')
+            TRY(indexed(s, parent, at, &item, &end));
+        else
+            TRY(named(s, parent, at, &item, &end));
+        if (*end == '\0' || item == NULL || cJSON_IsNull(item)) break;
+        parent = item;
+        at = *end == '.' ? end + 1 : end;
+    }
+    TRY(wrap(s, end, &value));
+    const char *key = cut(s->scratch, at, end);
+    if (item == NULL)
+        cJSON_AddItemToObject(parent, key, value);
+    else if (cJSON_IsObject(parent))
+        cJSON_ReplaceItemInObjectCaseSensitive(parent, key, value);
+    else
+        cJSON_ReplaceItemViaPointer(parent, item, value);
+    return STATUS_OK;
+}
+
+Status json_set(cJSON *root, const char *assignment)
+{
+    const char *equals = strchr(assignment, '=');
+    if (equals == NULL || equals == assignment)
+        return status_fail(STATUS_CONFIG, "--set %s: no path or no '='; must be path=value", assignment);
+    const size_t bytes = strlen(assignment);
+    for (size_t at = 0, n; at < bytes; at += n)
+        if ((n = utf8_bytes(assignment + at, bytes - at)) == 0)
+            return status_fail(STATUS_CONFIG, "--set: byte 0x%02x is not UTF-8; path and value must be UTF-8",
+                               (unsigned char)assignment[at]);
+    cJSON *value;
+    if (json_parse(equals + 1, strlen(equals + 1), "--set", &value) != STATUS_OK) value = cJSON_CreateString(equals + 1);
+    Set s = {.scratch = arena_create()};
+    s.path = cut(s.scratch, assignment, equals);
+    const Status status = set(&s, root, value);
+    if (status != STATUS_OK) cJSON_Delete(value);
+    arena_destroy(s.scratch);
+    return status;
+}
