@@ -1,5 +1,6 @@
 /* All rounding rules of the deployment arithmetic, and nothing else: simulator and engine call these same functions,
- * so a rounding can be changed in one place only.  Formulas: see each function; "rne" rounds half to even.
+ * so a rounding can be changed in one place only.  Formulas: see each function; "rne" rounds half to even, >> is the
+ * arithmetic shift (floor).  What runs once per element is inline: a loop over one dialect keeps no branch.
  *
  * Dialects (base/qparams.h):
  *   xnnpack        float32 scale, rne (XNNPACK, LiteRT); ADD with 21-bit multipliers and one rounding
@@ -9,53 +10,146 @@
 #ifndef BITFOLD_KERNELS_REQUANT_H
 #define BITFOLD_KERNELS_REQUANT_H
 
+#include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/qparams.h"
+
+/* Every float rule below is a statement about IEEE float32 without excess precision, rounding mode to nearest. */
+_Static_assert(FLT_EVAL_METHOD == 0, "float expressions must be evaluated in float32");
 
 /* A positive real multiplier M, in the form its dialect uses. */
 typedef struct {
     float f;         /* xnnpack: M in float32                            */
     int32_t m;       /* tflite-*: M ~ m * 2^(e-31), m in [2^30, 2^31) or 0 */
-    int e;
+    int e;           /* -31 .. 30                                        */
 } Multiplier;
 
-/* ALGORITHMS: M = f * 2^e with f in [0.5, 1); m = round_half_away(f * 2^31); 2^31 becomes 2^30 with e+1; e < -31 gives 0. */
+/* M >= 0 as fixed point: M = f * 2^e with f in [0.5, 1), m = round_half_away(f * 2^31); 2^31 becomes 2^30 with e+1.
+ * e < -31 (and M = 0) gives m = e = 0; e > 30 saturates to m = 2^31 - 1, e = 30.  |m * 2^(e-31) - M| <= 2^-31 M else.
+ * Jacob 2018 (1712.05877) 2.2; gemmlowp. */
 void quantize_multiplier(double M, int32_t *m, int *e);
 
-int32_t requant_double(int32_t acc, int32_t m, int e); /* gemmlowp/TFLM: two roundings       */
-int32_t requant_single(int32_t acc, int32_t m, int e); /* one rounding, half up              */
-int32_t requant_float(int32_t acc, float M);           /* rne(float(acc) * M)                */
-int32_t requant_rndnu(int32_t acc, float M);           /* 24-bit mantissa, one rounding up   */
+/* rne(v) for |v| <= 2^22: adding 1.5 * 2^23 leaves the integer in the low mantissa bits.  Needs no instruction beyond a
+ * float add, so a loop over it vectorises on every CPU. */
+static inline int round_small(float v)
+{
+    const float shifted = v + 12582912.0f;
+    int32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return bits - 0x4b400000;
+}
+
+static inline int clamp_int(int v, int lo, int hi) { return v < lo ? lo : v > hi ? hi : v; }
+
+static inline int32_t saturate_int32(int64_t v)
+{
+    return v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v;
+}
+
+/* gemmlowp and TFLM, two roundings.  l = max(e, 0), r = max(-e, 0):
+ *   t = (sat32(acc * 2^l) * m + 2^30) >> 31                          half up
+ *   y = (t >> r) + ((t mod 2^r) > (2^r - 1) / 2 + (t < 0))           half away from zero
+ * Needs m in [2^30, 2^31) or 0, -31 <= e <= 30.  The original leaves acc * 2^l beyond int32 undefined; it saturates. */
+static inline int32_t requant_double(int32_t acc, int32_t m, int e)
+{
+    const int l = e > 0 ? e : 0, r = e > 0 ? 0 : -e;
+    const int64_t x = saturate_int32((int64_t)acc * ((int64_t)1 << l));
+    const int32_t t = (int32_t)((x * m + ((int64_t)1 << 30)) >> 31);
+    const int32_t mask = (int32_t)(((int64_t)1 << r) - 1);
+    return (t >> r) + ((t & mask) > (mask >> 1) + (t < 0));
+}
+
+/* One rounding, half up: y = sat32((acc * m + 2^(30-e)) >> (31-e)).  Needs m in [0, 2^31), -31 <= e <= 30. */
+static inline int32_t requant_single(int32_t acc, int32_t m, int e)
+{
+    return saturate_int32(((int64_t)acc * m + ((int64_t)1 << (30 - e))) >> (31 - e));
+}
+
+/* y = sat32(rne(float(acc) * M)), the product rounded to float32.  float(acc) is exact up to |acc| = 2^24 and rne
+ * beyond: that is XNNPACK's arithmetic and part of the contract. */
+static inline int32_t requant_float(int32_t acc, float M)
+{
+    const float v = (float)acc * M;
+    return v >= 2147483648.0f ? INT32_MAX : v < -2147483648.0f ? INT32_MIN : (int32_t)lrintf(v);
+}
+
+/* XNNPACK's unsigned and ARM paths: the 24-bit mantissa of M in fixed point, one rounding, half up:
+ *   y = sat32((acc * mantissa + 2^(sh-1)) >> sh), sh = 150 - exponent bits.  Needs 2^-32 <= M < 2^8 (sh = 16 .. 55). */
+static inline int32_t requant_rndnu(int32_t acc, float M)
+{
+    uint32_t bits;
+    memcpy(&bits, &M, sizeof bits);
+    const int64_t mantissa = (bits & 0x7fffff) | 0x800000;
+    const int sh = 150 - (int)(bits >> 23);
+    return saturate_int32((acc * mantissa + ((int64_t)1 << (sh - 1))) >> sh);
+}
 
 /* Conv, depthwise and dense: M = s_x * s_w / s_y.  xnnpack: products in float32; tflite-*: in double from the float32
- * scales.  y = clamp(zero_point + R(acc), lo, hi). */
+ * scales. */
 Multiplier multiplier_make(Dialect dialect, float s_x, float s_w, float s_y);
-int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zero_point, int lo, int hi);
 
 /* The same rescaling without a weight scale (concat inputs, stand-alone rescale): M = s_x / s_y, acc = q - z_x. */
 Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y);
 
-/* Residual add of two int8 tensors with free scales (ALGORITHMS 5.1 for tflite-*, 5.2 for xnnpack). */
+/* y = clamp(zero_point + R(acc), lo, hi), R of the dialect.  Needs -128 <= lo <= hi <= 127, zero_point in int8. */
+static inline int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zero_point, int lo, int hi)
+{
+    if (dialect == DIALECT_XNNPACK) { /* clamping before the rounding changes nothing: both bounds are integers */
+        const float l = (float)(lo - zero_point), h = (float)(hi - zero_point);
+        float v = (float)acc * M.f;
+        v = v > l ? v : l;
+        v = v < h ? v : h;
+        return (int8_t)(round_small(v) + zero_point);
+    }
+    const int32_t y = dialect == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e) : requant_double(acc, M.m, M.e);
+    return (int8_t)(clamp_int(y, lo - zero_point, hi - zero_point) + zero_point);
+}
+
+/* Residual add of two int8 tensors with free scales (TFLite 8-bit specification; XNNPACK qs8-vadd). */
 typedef struct {
     Dialect dialect;
     int z1, z2, zy, lo, hi;
     int32_t a, b;           /* xnnpack: A, B = rne(s_i / s_y * 2^shift)  */
-    int shift;              /* xnnpack: 20 - floor(log2(max(s1, s2) / s_y)) */
+    int shift;              /* xnnpack: 20 - floor(log2(max(s1, s2) / s_y)), 13 .. 30 */
     int32_t m1, m2, mo;     /* tflite-*: s_i / (2 max(s1, s2)) and 2 max(s1, s2) / (2^20 s_y) */
     int e1, e2, eo;
 } AddParams;
-/* False when the dialect cannot represent the scales (xnnpack: ratios must lie in [2^-10, 2^8)). */
+
+/* False when the dialect cannot represent the scales: xnnpack needs both s_i / s_y (float32) in [2^-10, 2^8), tflite-*
+ * needs 2 max(s1, s2) / (2^20 s_y) < 1. */
 bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
                      AddParams *out);
-int8_t requant_add(const AddParams *p, int q1, int q2);
 
-/* Average pool: the sum of `count` codes inside the image, divided, half away from zero, clamped. Scale and zero point
- * are the input's, so the formula works on the codes themselves; it is the same in every dialect. */
-int8_t average_codes(int32_t sum, int count, int lo, int hi);
+/* xnnpack:  y = zy + ((A (q1-z1) + B (q2-z2) + 2^(shift-1)) >> shift)
+ * tflite-*: y = zy + R(R((q1-z1) 2^20, m1) + R((q2-z2) 2^20, m2), mo)
+ * clamped to [lo, hi]; every term fits int32. */
+static inline int8_t requant_add(const AddParams *p, int q1, int q2)
+{
+    int32_t y;
+    if (p->dialect == DIALECT_XNNPACK) {
+        y = (p->a * (q1 - p->z1) + p->b * (q2 - p->z2) + (1 << (p->shift - 1))) >> p->shift;
+    } else {
+        const int32_t x1 = (q1 - p->z1) * (1 << 20), x2 = (q2 - p->z2) * (1 << 20);
+        y = p->dialect == DIALECT_TFLITE_SINGLE
+                ? requant_single(requant_single(x1, p->m1, p->e1) + requant_single(x2, p->m2, p->e2), p->mo, p->eo)
+                : requant_double(requant_double(x1, p->m1, p->e1) + requant_double(x2, p->m2, p->e2), p->mo, p->eo);
+    }
+    return (int8_t)clamp_int(p->zy + y, p->lo, p->hi);
+}
 
-/* Bias on the accumulator's grid: rne(b / (s_x * s_w)), the quotient in double.  False when |result| >= 2^30. */
+/* Average pool: the sum of `count` > 0 codes inside the image, divided, half away from zero, clamped. Scale and zero
+ * point are the input's, so the formula works on the codes themselves; it is the same in every dialect. */
+static inline int8_t average_codes(int32_t sum, int count, int lo, int hi)
+{
+    return (int8_t)clamp_int((sum > 0 ? sum + count / 2 : sum - count / 2) / count, lo, hi);
+}
+
+/* Bias on the accumulator's grid: rne(b / (s_x * s_w)), the quotient in double.  False when |result| >= 2^30 or b is
+ * not finite; *out is then unchanged. */
 bool quantize_bias(float b, float s_x, float s_w, int32_t *out);
 
 #endif

@@ -1,0 +1,67 @@
+#include "kernels/requant.h"
+
+void quantize_multiplier(double M, int32_t *m, int *e)
+{
+    int exponent;
+    const double f = frexp(M, &exponent);
+    int64_t mantissa = (int64_t)floor(f * 0x1p31 + 0.5); /* f >= 0: half away from zero is half up */
+    if (mantissa == (int64_t)1 << 31) {
+        mantissa /= 2;
+        exponent++;
+    }
+    if (exponent < -31) mantissa = exponent = 0;
+    if (exponent > 30) {
+        mantissa = INT32_MAX;
+        exponent = 30;
+    }
+    *m = (int32_t)mantissa;
+    *e = exponent;
+}
+
+static Multiplier multiplier_fixed(double M)
+{
+    Multiplier out = {0};
+    quantize_multiplier(M, &out.m, &out.e);
+    return out;
+}
+
+Multiplier multiplier_make(Dialect dialect, float s_x, float s_w, float s_y)
+{
+    if (dialect == DIALECT_XNNPACK) return (Multiplier){.f = s_x * s_w / s_y};
+    return multiplier_fixed((double)s_x * (double)s_w / (double)s_y);
+}
+
+Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y)
+{
+    if (dialect == DIALECT_XNNPACK) return (Multiplier){.f = s_x / s_y};
+    return multiplier_fixed((double)s_x / (double)s_y);
+}
+
+bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
+                     AddParams *out)
+{
+    AddParams p = {.dialect = dialect, .z1 = z1, .z2 = z2, .zy = zy, .lo = lo, .hi = hi};
+    if (dialect == DIALECT_XNNPACK) {
+        const float r1 = s1 / sy, r2 = s2 / sy;
+        if (!(r1 >= 0x1p-10f && r1 < 0x1p8f && r2 >= 0x1p-10f && r2 < 0x1p8f)) return false;
+        p.shift = 20 - ilogbf(r1 > r2 ? r1 : r2);
+        p.a = (int32_t)lrintf(ldexpf(r1, p.shift));
+        p.b = (int32_t)lrintf(ldexpf(r2, p.shift));
+    } else {
+        const double twice = 2.0 * (double)(s1 > s2 ? s1 : s2);
+        quantize_multiplier((double)s1 / twice, &p.m1, &p.e1);
+        quantize_multiplier((double)s2 / twice, &p.m2, &p.e2);
+        quantize_multiplier(twice / (0x1p20 * (double)sy), &p.mo, &p.eo);
+        if (p.eo > 0) return false;
+    }
+    *out = p;
+    return true;
+}
+
+bool quantize_bias(float b, float s_x, float s_w, int32_t *out)
+{
+    const double q = rint((double)b / ((double)s_x * (double)s_w));
+    if (!(fabs(q) < 0x1p30)) return false;
+    *out = (int32_t)q;
+    return true;
+}
