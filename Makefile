@@ -19,6 +19,7 @@ LDLIBS_ALL := $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
 # A kernel file says by its name which CPU it is for; a new variant needs no edit here.
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+ISA_vnni   := $(ISA_avx512) -mavx512vnni
 isa_flags   = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, ,$(basename $(notdir $1))))))
 MACHINE    := $(shell $(CC) -dumpmachine)
 

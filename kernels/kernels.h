@@ -1,10 +1,10 @@
-/* The kernel table: pure functions on restrict pointers, chosen once at start-up for the CPU.
+/* The kernel table: pure functions, chosen once at start-up for the CPU.
  *
  * No allocation, no tensors, no errors, no threads in here: an op cuts its work into chunks (base/parallel.h) and calls a
  * kernel per chunk with that thread's scratch.  Everything is NHWC, outermost dimension first.
  *
- * Variants: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL).  BITFOLD_ISA=ref|avx2|avx512 overrides
- * the choice downwards.  Integer kernels give the same bits in every variant; float kernels the same bits for one
+ * Variants: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL), vnni (avx512 + VNNI).  BITFOLD_ISA=NAME
+ * overrides the choice downwards.  Integer kernels give the same bits in every variant; float kernels the same bits for one
  * variant, whatever the thread count, because no result depends on how images are split between calls.
  */
 #ifndef BITFOLD_KERNELS_KERNELS_H
@@ -32,15 +32,48 @@ typedef struct {
     int zero_point;
 } ConvInput;
 
+/* A product whose inner dimension has three levels, so that a convolution reads its input in place:
+ *     c[m,n] = (accumulate ? c : 0) + sum over row, run, k, in this order, of
+ *              a[m*am + row*arow + run*arun + k*ak] * b[(row*runs + run)*brun + k*bk + n]
+ * Each c is one chain of (fused) multiply-adds that starts at 0 or at c: no block size enters its bits. */
+typedef struct {
+    int m, n, rows, runs, k;
+    const float *a;
+    ptrdiff_t am, arow, arun, ak;
+    const float *b;
+    ptrdiff_t brun, bk;
+    float *c;
+    ptrdiff_t ldc;
+    bool accumulate;
+} GemmF32;
+
+/* The same in integers, with b packed: c[m,n] = sum a[m*am + row*arow + run*arun + k] * b(row, run, k, n).  k is rounded up
+ * to even: the packed b is 0 there, so a may hold anything there but must be readable.  |c| < 2^31 is the caller's promise. */
+typedef struct {
+    int m, n, rows, runs, k;
+    const int16_t *a;
+    ptrdiff_t am, arow, arun;
+    const int16_t *b;
+    int32_t *c;
+    ptrdiff_t ldc;
+} GemmS16;
+
 typedef struct Kernels {
     const char *isa;
+
+    void (*gemm_runs_f32)(const GemmF32 *g);
+    void (*gemm_runs_s16)(const GemmS16 *g);
 
     /* c[m,n] = (accumulate ? c : 0) + sum_k a[m*ra + k*ca] * b[k*ldb + n]; b rows contiguous. k summed in order. */
     void (*gemm_f32)(int m, int n, int k, const float *a, ptrdiff_t ra, ptrdiff_t ca, const float *b, ptrdiff_t ldb,
                      float *c, ptrdiff_t ldc, bool accumulate);
-    /* c[m,n] = sum_k a[m*lda + k] * b(k,n), exact in int32. b packed by gemm_s16_pack; k padded to even with zeros, a's rows
-     * too (lda >= round_up(k, 2)).  |c| < 2^31 is the caller's promise. */
+    /* c[m,n] = sum_k a[m*lda + k] * b(k,n), exact in int32. b packed by gemm_s16_pack; k padded to even with zeros, so
+     * lda >= round_up(k, 2).  |c| < 2^31 is the caller's promise. */
     void (*gemm_s16)(int m, int n, int k, const int16_t *a, ptrdiff_t lda, const int16_t *b, int32_t *c, ptrdiff_t ldc);
+
+    /* real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point. */
+    void (*dequantize)(size_t n, const int8_t *q, float scale, int zero_point, float *real);
+    void (*widen)(size_t n, const int8_t *q, int zero_point, int16_t *wide);
 
     /* Depthwise convolution of `images` images. x, y, dy, dx at the first image. */
     void (*dwconv_f32_forward)(const ConvGeom *g, int images, ConvInput x, const float *w, float *y);
@@ -55,11 +88,17 @@ typedef struct Kernels {
 const Kernels *kernels(void);
 bool kernels_select(const char *isa_or_null, const char **error);
 
-/* b[k*ldb + n] (rows contiguous) or its transpose bt[n*ldb + k] to the panel layout of gemm_s16. */
+/* bt[n*ldb + k] (b transposed: a dense layer's weights as they are) to the panel layout of gemm_s16: for each 16 columns,
+ * for each pair of k, the 16 pairs.  The layout is the same in every variant. */
 size_t gemm_s16_packed_count(int n, int k); /* int16 values */
 void gemm_s16_pack(int n, int k, const int8_t *bt, ptrdiff_t ldb, int16_t *packed);
 
-/* ---- convolution drivers on top of the table (kernels/conv.c): im2col in L1/L2-sized tiles + gemm, any geometry ------- */
+/* ---- convolution drivers on top of the table (kernels/conv_*.c), any geometry ------------------------------------------
+ *
+ * Implicit gemm: the product reads windows of the image in place, through its three-level inner dimension (kernel row,
+ * kernel column, channel).  Only what has to change first, padding or codes, is copied, once per element and not once per
+ * tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution of 1x1 images.
+ */
 
 size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each function below */
 
@@ -76,9 +115,9 @@ void conv_s8_pack(const ConvGeom *g, const int8_t *w, int16_t *packed);
 void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const int16_t *packed, int32_t *acc,
                      void *scratch);
 
-/* ---- pools (kernels/pool.c); cells outside the image are ignored ------------------------------------------------------- */
+/* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------------- */
 
-/* argmax[y element] = flat index into that image's x of the first largest element; NULL: not stored. */
+/* argmax[y element] = flat index into that image's x of the first largest element, -1 for none; NULL: not stored. */
 void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, int32_t *argmax);
 void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *y, int32_t *argmax);
 void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int32_t *argmax, float *dx); /* dx += */

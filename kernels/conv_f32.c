@@ -1,0 +1,157 @@
+/* Float convolutions: forward, backward data, backward weights (kernels/strip.h tells how the work is cut). */
+#include "kernels/strip.h"
+#include "kernels/window.h"
+
+size_t conv_scratch_bytes(const ConvGeom *g)
+{
+    ConvGeom wide = *g, rest;
+    int count;
+    strip_pointwise(g, 1, &wide, &count, &rest);
+    const Strip s = strip_make(&wide);
+    return (size_t)(s.height * s.width * g->c + 1) * sizeof(float) + SCRATCH_ALIGN;
+}
+
+size_t conv_f32_packed_count(const ConvGeom *g) { return (size_t)g->o * (size_t)(g->kh * g->kw * (g->c / g->groups)); }
+
+/* Per group the transpose [K, O/groups]: the rows of gemm's b. */
+void conv_f32_pack(const ConvGeom *g, const float *w, float *packed)
+{
+    const int K = g->kh * g->kw * (g->c / g->groups), og = g->o / g->groups;
+    for (int group = 0; group < g->groups; group++, w += (ptrdiff_t)og * K)
+        for (int k = 0; k < K; k++)
+            for (int o = 0; o < og; o++) *packed++ = w[(ptrdiff_t)o * K + k];
+}
+
+/* The rows that output rows from oy on read: in place or through the strip. */
+typedef struct {
+    const float *at;
+    ptrdiff_t width;
+} View;
+
+static View view_block(const ConvGeom *g, const Strip *s, int oy, int rows, const ConvInput *x, float *strip)
+{
+    const int first = oy * g->sh - g->pt;
+    if (s->in_place && x->x != NULL) return (View){x->x + (ptrdiff_t)first * g->w * g->c, g->w};
+    strip_fill_f32(g, s, first, (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1, x, strip);
+    return (View){strip, s->width};
+}
+
+static ConvInput input_at(const ConvInput *x, ptrdiff_t offset)
+{
+    ConvInput at = *x;
+    if (x->x != NULL) at.x += offset;
+    if (x->codes != NULL) at.codes += offset;
+    return at;
+}
+
+static void forward_images(const ConvGeom *g, int images, const ConvInput *input, const float *packed, float *y,
+                           float *strip)
+{
+    const Strip s = strip_make(g);
+    const int cg = g->c / g->groups, og = g->o / g->groups, run = s.taps_per_run * cg;
+    GemmF32 p = {.m = g->ow, .n = og, .rows = g->kh, .runs = s.runs, .k = run, .am = (ptrdiff_t)g->sw * g->c,
+                 .arun = (ptrdiff_t)g->dw * g->c, .ak = 1, .brun = (ptrdiff_t)run * og, .bk = og, .ldc = g->o};
+    for (int n = 0; n < images; n++) {
+        const ConvInput x = input_at(input, n * image_count(g));
+        View v = {NULL, 0};
+        for (int oy = 0; oy < g->oh; oy++, y += (ptrdiff_t)g->ow * g->o) {
+            const int r = oy % s.rows;
+            if (r == 0) v = view_block(g, &s, oy, g->oh - oy < s.rows ? g->oh - oy : s.rows, &x, strip);
+            p.arow = g->dh * v.width * g->c;
+            for (int group = 0; group < g->groups; group++) {
+                p.a = v.at + r * g->sh * v.width * g->c + group * cg;
+                p.b = packed + (ptrdiff_t)group * og * g->kh * g->kw * cg;
+                p.c = y + group * og;
+                kernels()->gemm_runs_f32(&p);
+            }
+        }
+    }
+}
+
+void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *packed, float *y, void *scratch)
+{
+    ConvGeom wide, rest;
+    int count;
+    const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
+    forward_images(&wide, count, &x, packed, y, scratch_align(scratch));
+    if (!pointwise || rest.w == 0) return;
+    x = input_at(&x, count * image_count(&wide));
+    forward_images(&rest, 1, &x, packed, y + count * output_count(&wide, g->o), scratch_align(scratch));
+}
+
+/* For output row oy and one tap (i, j): dx[iy, ox*sw + ...] += dy[oy, ox] * w[tap], over the ox whose cell is inside. */
+static void backward_row(const ConvGeom *g, int oy, const float *dy, const float *w, float *dx)
+{
+    const Taps rows = rows_inside(g, oy);
+    const int cg = g->c / g->groups, og = g->o / g->groups;
+    const ptrdiff_t K = (ptrdiff_t)g->kh * g->kw * cg;
+    GemmF32 p = {.n = cg, .rows = 1, .runs = 1, .k = og, .am = g->o, .ak = 1, .bk = K, .ldc = (ptrdiff_t)g->sw * g->c,
+                 .accumulate = true};
+    for (int i = rows.from; i < rows.to; i++)
+        for (int j = 0; j < g->kw; j++) {
+            const Taps across = taps_inside(j * g->dw - g->pl, g->sw, g->ow, g->w); /* ox takes the place of the tap */
+            const ptrdiff_t iy = rows.first + i * g->dh, ix = across.first + across.from * g->sw;
+            p.m = across.to - across.from;
+            for (int group = 0; group < g->groups && p.m > 0; group++) {
+                p.a = dy + (ptrdiff_t)across.from * g->o + group * og;
+                p.b = w + group * og * K + (i * g->kw + j) * cg;
+                p.c = dx + (iy * g->w + ix) * g->c + group * cg;
+                kernels()->gemm_runs_f32(&p);
+            }
+        }
+}
+
+static void backward_data_images(const ConvGeom *g, int images, const float *dy, const float *w, float *dx)
+{
+    for (int n = 0; n < images; n++, dx += image_count(g))
+        for (int oy = 0; oy < g->oh; oy++, dy += (ptrdiff_t)g->ow * g->o) backward_row(g, oy, dy, w, dx);
+}
+
+void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, void *scratch)
+{
+    (void)scratch;
+    ConvGeom wide, rest;
+    int count;
+    const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
+    backward_data_images(&wide, count, dy, w, dx);
+    if (pointwise && rest.w > 0)
+        backward_data_images(&rest, 1, dy + count * output_count(&wide, g->o), w, dx + count * image_count(&wide));
+}
+
+static void backward_weights_images(const ConvGeom *g, int images, const ConvInput *input, const float *dy, float *dw,
+                                    float *strip)
+{
+    const Strip s = strip_make(g);
+    const int cg = g->c / g->groups, og = g->o / g->groups, run = s.taps_per_run * cg;
+    const ptrdiff_t K = (ptrdiff_t)g->kh * g->kw * cg;
+    GemmF32 p = {.m = og, .n = run, .rows = 1, .k = g->ow, .am = 1, .arun = (ptrdiff_t)g->ow * g->o, .ak = g->o,
+                 .bk = (ptrdiff_t)g->sw * g->c, .ldc = K, .accumulate = true};
+    for (int n = 0; n < images; n++) {
+        const ConvInput x = input_at(input, n * image_count(g));
+        for (int oy = 0; oy < g->oh; oy += s.rows) {
+            p.runs = g->oh - oy < s.rows ? g->oh - oy : s.rows; /* pixels in order: output rows, then columns */
+            const View v = view_block(g, &s, oy, p.runs, &x, strip);
+            p.brun = g->sh * v.width * g->c;
+            for (int group = 0; group < g->groups; group++)
+                for (int i = 0; i < g->kh; i++)
+                    for (int j = 0; j < s.runs; j++) {
+                        p.a = dy + (ptrdiff_t)oy * g->ow * g->o + group * og;
+                        p.b = v.at + (i * g->dh * v.width + j * g->dw) * g->c + group * cg;
+                        p.c = dw + group * og * K + (i * g->kw + j * s.taps_per_run) * cg;
+                        kernels()->gemm_runs_f32(&p);
+                    }
+        }
+        dy += output_count(g, g->o);
+    }
+}
+
+void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw, void *scratch)
+{
+    ConvGeom wide, rest;
+    int count;
+    const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
+    backward_weights_images(&wide, count, &x, dy, dw, scratch_align(scratch));
+    if (!pointwise || rest.w == 0) return;
+    x = input_at(&x, count * image_count(&wide));
+    backward_weights_images(&rest, 1, &x, dy + count * output_count(&wide, g->o), dw, scratch_align(scratch));
+}

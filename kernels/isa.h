@@ -1,0 +1,21 @@
+/* For the files NAME__ISA.c: they define ISA_NAME and include a body NAME.inc.h, whose functions are then NAME__ISA. */
+#ifndef BITFOLD_KERNELS_ISA_H
+#define BITFOLD_KERNELS_ISA_H
+
+#include "kernels/kernels.h"
+
+#define ISA_JOIN_(name, isa) name##__##isa
+#define ISA_JOIN(name, isa) ISA_JOIN_(name, isa)
+#define ISA(name) ISA_JOIN(name, ISA_NAME)
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define KERNEL(name)                                                                                                   \
+    extern __typeof__(*((Kernels *)0)->name) name##__ref;                                                              \
+    extern __typeof__(*((Kernels *)0)->name) name##__avx2;                                                             \
+    extern __typeof__(*((Kernels *)0)->name) name##__avx512;                                                           \
+    extern __typeof__(*((Kernels *)0)->name) name##__vnni;
+#include "kernels/kernels.def"
+#undef KERNEL
+
+#endif

@@ -1,0 +1,39 @@
+/* How the convolution drivers cut their work.
+ *
+ * A block is R output rows of one image.  When the input is float and no window of the geometry reaches over its border,
+ * a block reads the image in place.  Otherwise the rows it needs are copied to a strip in scratch:
+ *     strip[Hs, Ws, C],  Hs = (R-1)*sh + (kh-1)*dh + 1,  Ws = (ow-1)*sw + (kw-1)*dw + 1
+ * with zeros outside the image.  R is a function of the geometry alone.
+ *
+ * A 1x1 convolution with stride 1 and no padding does not care about rows: its images become one long row, cut into
+ * images of 1 x PIXELS and a rest.
+ */
+#ifndef BITFOLD_KERNELS_STRIP_H
+#define BITFOLD_KERNELS_STRIP_H
+
+#include "kernels/kernels.h"
+
+enum { STRIP_BYTES = 64 * 1024, PIXELS = 96, SCRATCH_ALIGN = 64 };
+
+typedef struct {
+    bool in_place;         /* a float input needs no strip             */
+    int rows;              /* R                                        */
+    ptrdiff_t height, width; /* Hs, Ws                                 */
+    int taps_per_run, runs; /* the kernel's row is `runs` runs of taps_per_run*C/groups contiguous values */
+} Strip;
+
+Strip strip_make(const ConvGeom *g);
+
+/* Strip row r holds input row first + r, columns -pl ..; 1 row of zeros when it is outside. */
+void strip_fill_f32(const ConvGeom *g, const Strip *s, int first, int height, const ConvInput *x, float *strip);
+void strip_fill_s16(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx, int16_t *strip);
+
+/* Pointwise: the geometry as images of 1 x PIXELS. False: not pointwise, *wide is g and *rest unused. */
+bool strip_pointwise(const ConvGeom *g, int images, ConvGeom *wide, int *wide_images, ConvGeom *rest);
+
+static inline void *scratch_align(void *scratch)
+{
+    return (char *)scratch + (-(uintptr_t)scratch & (SCRATCH_ALIGN - 1));
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* Where the window of an output pixel lies in the image; kernels of this room only. */
+#ifndef BITFOLD_KERNELS_WINDOW_H
+#define BITFOLD_KERNELS_WINDOW_H
+
+#include "kernels/kernels.h"
+
+/* The taps t in [from, to) whose cell first + t*step lies in [0, size). */
+typedef struct {
+    int first, from, to;
+} Taps;
+
+static inline Taps taps_inside(int first, int step, int count, int size)
+{
+    int from = first >= 0 ? 0 : (-first + step - 1) / step;
+    int to = first >= size ? 0 : (size - first + step - 1) / step;
+    if (to > count) to = count;
+    if (from > to) from = to;
+    return (Taps){first, from, to};
+}
+
+static inline Taps rows_inside(const ConvGeom *g, int oy) { return taps_inside(oy * g->sh - g->pt, g->dh, g->kh, g->h); }
+static inline Taps columns_inside(const ConvGeom *g, int ox)
+{
+    return taps_inside(ox * g->sw - g->pl, g->dw, g->kw, g->w);
+}
+
+static inline ptrdiff_t image_count(const ConvGeom *g) { return (ptrdiff_t)g->h * g->w * g->c; }
+static inline ptrdiff_t output_count(const ConvGeom *g, int channels) { return (ptrdiff_t)g->oh * g->ow * channels; }
+
+/* Index of the cell under tap (i, j) in its image. */
+static inline ptrdiff_t cell_index(const ConvGeom *g, Taps rows, Taps columns, int i, int j)
+{
+    return ((ptrdiff_t)(rows.first + i * g->dh) * g->w + (columns.first + j * g->dw)) * g->c;
+}
+
+/* The taps of each output pixel that lie inside the image, in the order image, pixel, tap; the body sees image, pixel
+ * (index in the image's output), tap, cell (index in the image's input). */
+#define FOR_EACH_TAP(g, rows, columns, tap, cell)                                                                      \
+    for (int i_ = (rows).from; i_ < (rows).to; i_++)                                                                   \
+        for (int j_ = (columns).from; j_ < (columns).to; j_++)                                                         \
+            for (ptrdiff_t tap __attribute__((unused)) = i_ * (g)->kw + j_,                                             \
+                           cell = cell_index(g, rows, columns, i_, j_), once_ = 1; once_;                              \
+                 once_ = 0)
+
+#endif

@@ -1,0 +1,187 @@
+/* Convolutions, dense and depthwise, in every variant this CPU has, against the oracles over ragged geometries. */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "tests/support/kernel_cases.h"
+#include "tests/support/oracle.h"
+#include "tests/support/suite.h"
+
+enum { GUARD = 256, MAX_IMAGES = 3 };
+
+/* Everything one geometry needs; codes with scale 0.03 and zero point 5 stand for x. */
+typedef struct {
+    ConvGeom g;
+    bool depthwise;
+    int images;
+    size_t nx, ny, nw;
+    float *x, *w, *dy, *packed, *first;
+    int8_t *q, *qw;
+    int16_t *packed_s8;
+    double *want, *magnitude;
+    unsigned char *scratch;
+    size_t scratch_bytes;
+    Arena *arena;
+} Case;
+
+static const float SCALE = 0.03f;
+enum { ZERO_POINT = 5 };
+
+static void extreme(size_t n, int8_t low, int8_t high, int8_t *q)
+{
+    for (size_t i = 0; i < n; i++) q[i] = q[i] > 60 ? high : q[i] < -60 ? low : q[i];
+}
+
+static Case case_make(Arena *arena, const KernelCase *k)
+{
+    arena_reset(arena);
+    Case c = {.g = oracle_geom(k->g), .depthwise = k->depthwise, .images = k->images, .arena = arena};
+    c.nx = oracle_input_count(&c.g, c.images);
+    c.ny = oracle_output_count(&c.g, c.images);
+    c.nw = oracle_weight_count(&c.g);
+    const size_t most = c.nx > c.ny ? (c.nx > c.nw ? c.nx : c.nw) : c.ny > c.nw ? c.ny : c.nw;
+    c.x = ARENA_ARRAY(arena, float, c.nx), c.q = ARENA_ARRAY(arena, int8_t, c.nx);
+    c.w = ARENA_ARRAY(arena, float, c.nw), c.qw = ARENA_ARRAY(arena, int8_t, c.nw);
+    c.dy = ARENA_ARRAY(arena, float, c.ny), c.first = ARENA_ARRAY(arena, float, most);
+    c.want = ARENA_ARRAY(arena, double, most), c.magnitude = ARENA_ARRAY(arena, double, most);
+    c.packed = ARENA_ARRAY(arena, float, conv_f32_packed_count(&c.g));
+    c.packed_s8 = ARENA_ARRAY(arena, int16_t, conv_s8_packed_count(&c.g));
+    c.scratch_bytes = conv_scratch_bytes(&c.g);
+    c.scratch = arena_alloc(arena, c.scratch_bytes + 2 * GUARD);
+    memset(c.scratch, 0xA5, c.scratch_bytes + 2 * GUARD);
+    oracle_fill_codes(c.nx, 1, c.q);
+    oracle_fill_codes(c.nw, 2, c.qw);
+    extreme(c.nx, -128, 127, c.q);
+    extreme(c.nw, -127, 127, c.qw);
+    for (size_t i = 0; i < c.nx; i++) c.x[i] = SCALE * (float)(c.q[i] - ZERO_POINT);
+    oracle_fill(c.nw, 3, c.w);
+    oracle_fill(c.ny, 4, c.dy);
+    if (!c.depthwise) {
+        conv_f32_pack(&c.g, c.w, c.packed);
+        conv_s8_pack(&c.g, c.qw, c.packed_s8);
+    }
+    return c;
+}
+
+static bool scratch_intact(const Case *c)
+{
+    for (size_t i = 0; i < GUARD; i++)
+        if (c->scratch[i] != 0xA5 || c->scratch[GUARD + c->scratch_bytes + i] != 0xA5) return false;
+    return true;
+}
+
+static ConvInput input_of(const Case *c, bool codes, int image)
+{
+    const size_t at = c->nx / (size_t)c->images * (size_t)image;
+    return codes ? (ConvInput){.codes = c->q + at, .scale = SCALE, .zero_point = ZERO_POINT}
+                 : (ConvInput){.x = c->x + at};
+}
+
+typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, DIRECTIONS } Direction;
+static const char *const direction_names[] = {"forward", "backward data", "backward weights"};
+
+/* Runs images [from, to) of one direction; `out` is the whole output. */
+static void run(const Case *c, Direction d, bool codes, int from, int to, float *out)
+{
+    const Kernels *t = kernels();
+    const ConvGeom *g = &c->g;
+    const ConvInput x = input_of(c, codes, from);
+    const size_t one_y = c->ny / (size_t)c->images, one_x = c->nx / (size_t)c->images;
+    const float *dy = c->dy + one_y * (size_t)from;
+    float *y = out + one_y * (size_t)from, *dx = out + one_x * (size_t)from;
+    void *scratch = c->scratch + GUARD;
+    const int n = to - from;
+    if (c->depthwise) {
+        if (d == FORWARD) t->dwconv_f32_forward(g, n, x, c->w, y);
+        if (d == BACKWARD_DATA) t->dwconv_f32_backward_data(g, n, dy, c->w, dx);
+        if (d == BACKWARD_WEIGHTS) t->dwconv_f32_backward_weights(g, n, x, dy, out);
+    } else {
+        if (d == FORWARD) conv_f32_forward(g, n, x, c->packed, y, scratch);
+        if (d == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, dx, scratch);
+        if (d == BACKWARD_WEIGHTS) conv_f32_backward_weights(g, n, x, dy, out, scratch);
+    }
+}
+
+/* A kernel that adds must add to what is there; one that sets must not read it. */
+static void preset(const Case *c, Direction d, float *out, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i++) out[i] = d == FORWARD ? (float)NAN : 0.25f;
+}
+
+static void check_direction(const KernelCase *k, const Case *c, Direction d)
+{
+    const ConvGeom *g = &c->g;
+    if (d == FORWARD) oracle_conv_forward(g, c->depthwise, c->images, c->x, c->w, c->want, c->magnitude);
+    if (d == BACKWARD_DATA) oracle_conv_backward_data(g, c->depthwise, c->images, c->dy, c->w, c->want, c->magnitude);
+    if (d == BACKWARD_WEIGHTS)
+        oracle_conv_backward_weights(g, c->depthwise, c->images, c->x, c->dy, c->want, c->magnitude);
+    const size_t n = d == FORWARD ? c->ny : d == BACKWARD_DATA ? c->nx : c->nw;
+    if (d != FORWARD)
+        for (size_t i = 0; i < n; i++) c->want[i] += 0.25, c->magnitude[i] += 0.25;
+    float *whole = ARENA_ARRAY(c->arena, float, n), *split = ARENA_ARRAY(c->arena, float, n);
+    for (int codes = 0; codes <= 1; codes++) {
+        preset(c, d, whole, n);
+        run(c, d, codes, 0, c->images, whole);
+        /* A chain of N roundings errs by at most N/2 epsilons of the magnitude, and typically by far less. */
+        const size_t wrong = oracle_differences(n, whole, c->want, c->magnitude, 16 * (double)FLT_EPSILON);
+        ck_assert_msg(wrong == 0, "%s, %s, %s from %s: %zu wrong", kernels()->isa, k->name, direction_names[d],
+                      codes ? "codes" : "floats", wrong);
+        preset(c, d, split, n);
+        for (int i = 0; i < c->images; i++) run(c, d, codes, i, i + 1, split);
+        ck_assert_msg(memcmp(whole, split, n * sizeof *whole) == 0, "%s, %s, %s: bits depend on the split", kernels()->isa,
+                      k->name, direction_names[d]);
+        ck_assert_msg(scratch_intact(c), "%s, %s, %s: scratch overrun", kernels()->isa, k->name, direction_names[d]);
+        if (codes == 0)
+            memcpy(c->first, whole, n * sizeof *whole);
+        else
+            ck_assert_msg(memcmp(c->first, whole, n * sizeof *whole) == 0, "%s, %s, %s: codes and floats differ",
+                          kernels()->isa, k->name, direction_names[d]);
+    }
+}
+
+static void check_s8(const KernelCase *k, const Case *c)
+{
+    static const int zero_points[] = {-128, 0, 127};
+    int64_t *want = ARENA_ARRAY(c->arena, int64_t, c->ny);
+    int32_t *acc = ARENA_ARRAY(c->arena, int32_t, c->ny);
+    for (int z = 0; z < 3; z++) {
+        const int zx = zero_points[z];
+        oracle_conv_s8(&c->g, c->depthwise, c->images, c->q, zx, c->qw, want);
+        memset(acc, 0xFF, c->ny * sizeof *acc);
+        if (c->depthwise)
+            kernels()->dwconv_s8_forward(&c->g, c->images, c->q, zx, c->qw, acc);
+        else
+            conv_s8_forward(&c->g, c->images, c->q, zx, c->packed_s8, acc, c->scratch + GUARD);
+        for (size_t i = 0; i < c->ny; i++)
+            ck_assert_msg(acc[i] == want[i], "%s, %s, zero point %d: acc[%zu] is %d; must be %lld", kernels()->isa, k->name,
+                          zx, i, acc[i], (long long)want[i]);
+        ck_assert_msg(scratch_intact(c), "%s, %s: scratch overrun", kernels()->isa, k->name);
+    }
+}
+
+static void check_all(bool depthwise)
+{
+    Arena *arena = arena_create();
+    int checked = 0;
+    FOR_EACH_ISA(isa)
+        for (int i = 0; i < kernel_case_count; i++) {
+            if (kernel_cases[i].depthwise != depthwise) continue;
+            const Case c = case_make(arena, &kernel_cases[i]);
+            for (int d = 0; d < DIRECTIONS; d++) check_direction(&kernel_cases[i], &c, (Direction)d);
+            check_s8(&kernel_cases[i], &c);
+            checked++;
+        }
+    ck_assert_int_gt(checked, 0);
+    arena_destroy(arena);
+}
+
+START_TEST(conv_agrees_with_the_oracle) { check_all(false); }
+END_TEST
+
+START_TEST(depthwise_agrees_with_the_oracle) { check_all(true); }
+END_TEST
+
+TEST_MAIN("kernels_conv", conv_agrees_with_the_oracle, depthwise_agrees_with_the_oracle)
