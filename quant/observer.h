@@ -1,8 +1,10 @@
 /* Observers estimate a range from what passes by; they decide nothing.
  *
  * Every observer keeps the running minimum and maximum; the histogram kinds (percentile, entropy, mse) also count into
- * a histogram that grows by appending bins of the first batch's width.  Counts are integers and min/max exact, so the
- * result does not depend on threads.
+ * a histogram (quant/histogram.h).  Counts are integers and min/max exact, so the result does not depend on threads.
+ * The state of the other kinds is {batches, min, max}: a checkpoint saves and restores these three members.
+ *
+ * A new observer is one file, quant/observer_<name>.c, and one line in quant/observers.def.
  */
 #ifndef BITFOLD_QUANT_OBSERVER_H
 #define BITFOLD_QUANT_OBSERVER_H
@@ -13,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "quant/histogram.h"
 
 /* What the threshold is for: the KL and MSE searches need the grid. */
 typedef struct {
@@ -21,13 +24,6 @@ typedef struct {
     bool symmetric;   /* range is [-T, T] (signed) or [0, T] (unsigned); else [lo, hi] around 0 */
     double percentile; /* 99.99: share of |x| kept, percent */
 } ObserverGoal;
-
-typedef struct {
-    int bins;          /* in use */
-    int capacity;
-    double width;      /* of a bin; 0 until the first batch */
-    uint64_t *count;   /* of |x|; bin j covers [j*width, (j+1)*width) */
-} Histogram;
 
 struct ObserverType;
 typedef struct {
@@ -47,25 +43,46 @@ typedef struct ObserverType {
     void (*range)(const Observer *o, const ObserverGoal *goal, float *lo, float *hi);
 } ObserverType;
 
-/* max, minmax, ema_minmax, percentile, entropy, mse (observers.def). `max` is symmetric: T = max|x|. */
-extern const ObserverType *const observer_types[]; /* NULL-ended */
+#define OBSERVER(name) extern const ObserverType observer_##name;
+#include "quant/observers.def"
+#undef OBSERVER
+
+extern const ObserverType *const observer_types[]; /* in the order of observers.def, NULL-ended */
 const ObserverType *observer_type(const char *name); /* NULL if unknown */
 
+/* An observer that has seen nothing.  The arena must outlive it; only histograms allocate from it, on their first batch
+ * and when they outgrow their capacity. */
 Observer observer_make(const ObserverType *type, Arena *arena, double momentum);
 
-/* One batch of n values (or of codes: real = scale * (q - zero_point)).  Parallel inside, exact for any thread count.
- * STATUS_NUMERIC when a value is NaN or infinite. */
+/* One batch of n values; n = 0 changes nothing.  Parallel inside, exact for any thread count.  STATUS_NUMERIC when a
+ * value is NaN or infinite; the observer is then unchanged. */
 Status observer_update(Observer *o, const float *x, size_t n);
 
-/* One batch whose extremes are already known (a fused pass observed them). */
+/* One batch whose extremes are already known (a fused pass observed them).  A histogram kind moves its extremes but not
+ * its histogram: it keeps the threshold of the batches it saw whole. */
 void observer_update_extremes(Observer *o, float min, float max);
 
-/* STATUS_STATE when nothing was observed. */
+/* The range [lo, hi] around 0 that the grid should cover.
+ *   max         T = max|x|
+ *   minmax      [min, max] of all batches, ema_minmax: v += momentum * (v_batch - v), the first batch sets v;
+ *               unsigned: [0, max]
+ *   percentile, entropy, mse   T by the search of quant/histogram.h, at most max|x|
+ * A threshold gives [-T, T] (signed, symmetric; `max` always when signed), [max(min, -T), min(max, T)] (signed, affine)
+ * or [0, T] (unsigned).  STATUS_STATE when nothing was observed, STATUS_NUMERIC when the extremes are not finite. */
 Status observer_range(const Observer *o, const ObserverGoal *goal, float *lo, float *hi);
 
-/* The searches on a histogram of |x|, for the golden vectors and the report; each returns T > 0. */
-double histogram_percentile(const Histogram *h, double percent);
-double histogram_entropy(const Histogram *h, int levels); /* ALGORITHMS 6.5: 2048 start bins, from bin 128, last minimum */
-double histogram_mse(const Histogram *h, int levels);     /* minimise sum h_j (c_j - Q(c_j))^2 over bin centres, from bin 128 */
+/* ---- for quant/observer_<name>.c --------------------------------------------------------------------------------- */
+
+/* max(|min|, |max|) */
+float observer_reach(const Observer *o);
+
+/* Levels of |x| on the goal's grid: 2^(bits-1) signed, 2^bits unsigned. */
+int observer_levels(const ObserverGoal *goal);
+
+/* The range for a threshold, by the rule above. */
+void observer_clip(const Observer *o, const ObserverGoal *goal, double threshold, float *lo, float *hi);
+
+/* [min, max] with 0, unsigned [0, max]: the range of minmax and ema_minmax. */
+void observer_extremes(const Observer *o, const ObserverGoal *goal, float *lo, float *hi);
 
 #endif
