@@ -116,29 +116,29 @@ START_TEST(dialects_differ)
 }
 END_TEST
 
-/* The example worked in docs/format.md: input [1,2,1], one convolution 1 x 2 padded by one cell on the left. */
+/* The example worked in docs/format.md: two 1 x 2 filters over two pixels, padded by one cell on the left. */
 START_TEST(worked_example)
 {
-    static const int8_t weights[2] = {-3, 5};
-    static const int32_t bias[1] = {7};
-    static const float weight_scale[1] = {0.03f}, mean[1] = {0.0f}, std[1] = {1.0f};
-    QTensor tensor[2] = {{"input", 1, 2, 1, 0.5f, -10, 8, -128, 127}, {"conv", 1, 2, 1, 0.0625f, 4, 8, -128, 127}};
+    static const int8_t weights[4] = {-3, 4, 5, -2};
+    static const int32_t bias[2] = {25, -7};
+    static const float weight_scale[2] = {0.03125f, 0.03f}, mean[1] = {0.0f}, std[1] = {1.0f};
+    QTensor tensor[2] = {{"input", 1, 2, 1, 0.5f, -10, 8, -128, 127}, {"conv", 1, 2, 2, 0.0625f, 4, 8, -128, 127}};
     QNode node = {.op = QOP_CONV2D, .name = "conv", .inputs = 1, .output = 1, .weight_bits = 8, .lo = 4, .hi = 127,
                   .weights = weights, .bias = bias, .weight_scale = weight_scale};
-    node.geom = (ConvGeom){1, 1, 2, 1, 1, 1, 2, 1, 2, 1, 1, 1, 1, 0, 0, 1, 0, 1};
-    QGraph g = {.tensors = 2, .nodes = 1, .tensor = tensor, .node = &node, .output = 1, .classes = 2, .channels = 1,
+    node.geom = (ConvGeom){.n = 1, .h = 1, .w = 2, .c = 1, .o = 2, .oh = 1, .ow = 2, .kh = 1, .kw = 2, .sh = 1, .sw = 1,
+                           .dh = 1, .dw = 1, .pl = 1, .groups = 1};
+    QGraph g = {.tensors = 2, .nodes = 1, .tensor = tensor, .node = &node, .output = 1, .classes = 4, .channels = 1,
                 .mean = mean, .std = std, .model_name = "example"};
-    static const int8_t want[3][2] = {{30, 21}, {31, 21}, {31, 22}};
+    static const int8_t want[3][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}};
     begin();
     for (int d = 0; d < 3; d++) {
         g.dialect = (Dialect)d;
         must(qgraph_check(&g));
         Engine *engine;
         must(engine_create(arena, &g, 1, &engine));
-        int8_t logits[2];
-        engine_run(engine, (const int8_t[2]){11, 30}, 1, logits);
-        ck_assert_int_eq(logits[0], want[d][0]);
-        ck_assert_int_eq(logits[1], want[d][1]);
+        int8_t logits[4];
+        engine_run(engine, (const int8_t[2]){55, 33}, 1, logits);
+        ck_assert_mem_eq(logits, want[d], 4);
     }
     end();
 }
