@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <stdint.h>
+
 #include "base/file.h"
 #include "base/json_check.h"
 
@@ -24,4 +26,28 @@ Status json_read(Arena *arena, const char *path, cJSON **json)
 cJSON *json_get(const cJSON *object, const char *key)
 {
     return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
+}
+
+const cJSON *json_copy(Arena *arena, const cJSON *json)
+{
+    cJSON *copy = ARENA_ARRAY(arena, cJSON, 1);
+    copy->type = json->type & ~(cJSON_IsReference | cJSON_StringIsConst);
+    copy->valueint = json->valueint;
+    copy->valuedouble = json->valuedouble;
+    if (json->valuestring != NULL) copy->valuestring = arena_strdup(arena, json->valuestring);
+    if (json->string != NULL) copy->string = arena_strdup(arena, json->string);
+    const cJSON *item;
+    cJSON *last = NULL;
+    cJSON_ArrayForEach(item, json)
+    {
+        cJSON *next = (cJSON *)(uintptr_t)json_copy(arena, item);
+        if (last == NULL)
+            copy->child = next;
+        else
+            last->next = next;
+        next->prev = last;
+        last = next;
+    }
+    if (last != NULL) copy->child->prev = last; /* as cJSON has it: the first item knows the last */
+    return copy;
 }

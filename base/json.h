@@ -4,7 +4,8 @@
  * the text (base/json_check.h) refuses those, and bad UTF-8, lone surrogates, control characters in strings, before
  * cJSON sees it:
  *     configs/a.json:3:17: duplicate key "name"; each key may stand once in an object
- * Limits: nesting 64 levels, numbers 63 characters long and finite as a double, no NUL (\u0000) in strings.
+ * Limits: nesting 64 levels, numbers 63 characters long and finite as a double, integers exact as a
+ * double (all up to 2^53 are), no NUL (\u0000) in strings.
  */
 #ifndef BITFOLD_BASE_JSON_H
 #define BITFOLD_BASE_JSON_H
@@ -23,6 +24,9 @@ Status json_read(Arena *arena, const char *path, cJSON **json);
 
 /* The member of that exact name (case counts); NULL if there is none or `object` is no object. */
 cJSON *json_get(const cJSON *object, const char *key);
+
+/* A copy that lives in the arena and is never deleted. */
+const cJSON *json_copy(Arena *arena, const cJSON *json);
 
 /* JSON text with two-space indentation, members in order, each short array of numbers, words and strings on one line,
  * and a final newline; numbers in the shortest form that reads back to the same double, NaN and infinity as null,

@@ -152,8 +152,13 @@ static Status check_number(Check *c)
     char digits[JSON_MAX_NUMBER + 1];
     memcpy(digits, c->text + start, n);
     digits[n] = '\0';
-    if (!isfinite(strtod(digits, NULL)))
-        return fail_at(c, start, "%s; must be within the range of a double, +-1.8e308", digits);
+    const double value = strtod(digits, NULL);
+    if (!isfinite(value)) return fail_at(c, start, "%s; must be within the range of a double, +-1.8e308", digits);
+    if (strcspn(digits, ".eE") < n) return STATUS_OK;
+    char exact[JSON_MAX_NUMBER + 2]; /* a seed that would silently become its neighbour is refused */
+    snprintf(exact, sizeof exact, "%.0f", value);
+    if (strcmp(exact, digits) != 0)
+        return fail_at(c, start, "%s; an integer must be one that a double holds exactly, as all up to 2^53", digits);
     return STATUS_OK;
 }
 

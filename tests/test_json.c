@@ -54,6 +54,8 @@ static const struct {
     {"[0x10]", "unexpected 'x'; ',' or ']' is required"},
     {"[1e999]", "t:1:2: 1e999; must be within the range of a double"},
     {"[-1e309]", "within the range of a double"},
+    {"[9007199254740993]", "t:1:2: 9007199254740993; an integer must be one that a double holds exactly"},
+    {"[-100000000000000000001]", "-100000000000000000001; an integer must be"},
     {"[NaN]", "t:1:2: unexpected 'NaN'; a JSON value is required"},
     {"[Infinity]", "unexpected 'Infinity'"},
     {"[-Infinity]", "unexpected 'Infinity'; a digit is required"},
@@ -215,7 +217,7 @@ START_TEST(json_pretty_has_this_form)
     ck_assert_ptr_nonnull(strstr(json_print(a, json), "[\n  1000,\n  1001,\n"));
     cJSON_Delete(json);
     json = cJSON_CreateArray();
-    cJSON_AddItemToArray(json, cJSON_CreateNumber(NAN));
+    cJSON_AddItemToArray(json, cJSON_CreateNumber((double)NAN));
     cJSON_AddItemToArray(json, cJSON_CreateString("a\xff\xc3z"));
     ck_assert_str_eq(json_print_compact(a, json), "[null,\"a\\ufffd\\ufffdz\"]");
     cJSON_Delete(json);
