@@ -2,13 +2,18 @@
 #include "kernels/strip.h"
 #include "kernels/window.h"
 
+/* Backward data with so few channels that a tap alone would leave vector lanes empty: a kernel row at a time, through a
+ * tile, because the windows of neighbours overlap. */
+static bool overlapping(const ConvGeom *g) { return g->groups == 1 && g->dw == 1 && g->kw > 1 && g->c < 16; }
+
 size_t conv_scratch_bytes(const ConvGeom *g)
 {
     ConvGeom wide = *g, rest;
     int count;
     strip_pointwise(g, 1, &wide, &count, &rest);
     const Strip s = strip_make(&wide);
-    return (size_t)(s.height * s.width * g->c + 1) * sizeof(float) + SCRATCH_ALIGN;
+    const ptrdiff_t strip = s.height * s.width * g->c + 1, tile = overlapping(g) ? (ptrdiff_t)g->ow * g->kw * g->c : 0;
+    return (size_t)(strip > tile ? strip : tile) * sizeof(float) + SCRATCH_ALIGN;
 }
 
 size_t conv_f32_packed_count(const ConvGeom *g) { return (size_t)g->o * (size_t)(g->kh * g->kw * (g->c / g->groups)); }
@@ -101,21 +106,48 @@ static void backward_row(const ConvGeom *g, int oy, const float *dy, const float
         }
 }
 
-static void backward_data_images(const ConvGeom *g, int images, const float *dy, const float *w, float *dx)
+/* The same for all taps of a kernel row: tile[ow, kw*C] = dy * w, then each of its rows is added to the window it covers. */
+static void backward_row_tiled(const ConvGeom *g, int oy, const float *dy, const float *w, float *dx, float *tile)
 {
+    const Taps rows = rows_inside(g, oy);
+    const int run = g->kw * g->c;
+    GemmF32 p = {.m = g->ow, .n = run, .rows = 1, .runs = 1, .k = g->o, .a = dy, .am = g->o, .ak = 1,
+                 .bk = (ptrdiff_t)g->kh * run, .c = tile, .ldc = run};
+    for (int i = rows.from; i < rows.to; i++) {
+        float *row = dx + (ptrdiff_t)(rows.first + i * g->dh) * g->w * g->c;
+        p.b = w + (ptrdiff_t)i * run;
+        kernels()->gemm_runs_f32(&p);
+        for (int ox = 0; ox < g->ow; ox++) {
+            const Taps columns = columns_inside(g, ox);
+            const float *restrict from = tile + (ptrdiff_t)ox * run + columns.from * g->c;
+            float *restrict to = row + (ptrdiff_t)(columns.first + columns.from) * g->c;
+            const int count = (columns.to - columns.from) * g->c;
+#pragma omp simd
+            for (int k = 0; k < count; k++) to[k] += from[k];
+        }
+    }
+}
+
+static void backward_data_images(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, float *tile)
+{
+    const bool tiled = overlapping(g);
     for (int n = 0; n < images; n++, dx += image_count(g))
-        for (int oy = 0; oy < g->oh; oy++, dy += (ptrdiff_t)g->ow * g->o) backward_row(g, oy, dy, w, dx);
+        for (int oy = 0; oy < g->oh; oy++, dy += (ptrdiff_t)g->ow * g->o)
+            if (tiled)
+                backward_row_tiled(g, oy, dy, w, dx, tile);
+            else
+                backward_row(g, oy, dy, w, dx);
 }
 
 void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, void *scratch)
 {
-    (void)scratch;
     ConvGeom wide, rest;
     int count;
     const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
-    backward_data_images(&wide, count, dy, w, dx);
+    backward_data_images(&wide, count, dy, w, dx, scratch_align(scratch));
     if (pointwise && rest.w > 0)
-        backward_data_images(&rest, 1, dy + count * output_count(&wide, g->o), w, dx + count * image_count(&wide));
+        backward_data_images(&rest, 1, dy + count * output_count(&wide, g->o), w, dx + count * image_count(&wide),
+                             scratch_align(scratch));
 }
 
 static void backward_weights_images(const ConvGeom *g, int images, const ConvInput *input, const float *dy, float *dw,

@@ -1,120 +1,90 @@
-/* Body of dwconv__ISA.c: depthwise convolutions.  Each tap is a loop over channels that the compiler vectorises for the
- * file's CPU; output channel c*M + m reads input channel c. */
-#include <string.h>
-
+/* Body of dwconv__ISA.c: depthwise convolutions by blocks of channels, the widest vectors first.  Output channel c*M + m
+ * reads input channel c; M > 1 goes lane by lane.  The file defines ISA_NAME and WIDEST, its largest number of lanes. */
 #include "kernels/isa.h"
 #include "kernels/window.h"
 
-/* y[c*M+m] += x[c] * w[c*M+m] */
-INLINE void tap_forward(int c, int M, const float *restrict x, const float *restrict w, float *restrict y)
+/* integers_L(p): L codes as int32. */
+#ifdef __AVX2__
+#include <immintrin.h>
+#include <string.h>
+#define integers_16(p) _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p)))
+#define integers_8(p) _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p)))
+INLINE __m128i integers_4(const int8_t *p)
 {
-    if (M == 1) {
-#pragma omp simd
-        for (int i = 0; i < c; i++) y[i] += x[i] * w[i];
-    } else
-        for (int i = 0; i < c; i++)
-            for (int m = 0; m < M; m++) y[i * M + m] += x[i] * w[i * M + m];
+    int four;
+    memcpy(&four, p, sizeof four);
+    return _mm_cvtepi8_epi32(_mm_cvtsi32_si128(four));
 }
+#else
+#define integers_4(p) {(p)[0], (p)[1], (p)[2], (p)[3]}
+#endif
+#define integers_1(p) {(p)[0]}
 
-INLINE void tap_forward_codes(int c, int M, const ConvInput *in, const int8_t *restrict q, const float *restrict w,
-                              float *restrict y)
-{
-    const float scale = in->scale;
-    const int z = in->zero_point;
-    if (M == 1) {
-#pragma omp simd
-        for (int i = 0; i < c; i++) y[i] += scale * (float)(q[i] - z) * w[i];
-    } else
-        for (int i = 0; i < c; i++)
-            for (int m = 0; m < M; m++) y[i * M + m] += scale * (float)(q[i] - z) * w[i * M + m];
-}
+#if WIDEST >= 16
+#define LANES 16
+#include "kernels/dwconv_lanes.inc.h"
+#endif
+#if WIDEST >= 8
+#define LANES 8
+#include "kernels/dwconv_lanes.inc.h"
+#endif
+#define LANES 4
+#include "kernels/dwconv_lanes.inc.h"
+#define LANES 1
+#include "kernels/dwconv_lanes.inc.h"
+
+#if WIDEST >= 16
+#define BLOCKS_16(row, ...) for (; c + 16 <= vectored; c += 16) row##_16(__VA_ARGS__, c);
+#else
+#define BLOCKS_16(row, ...)
+#endif
+#if WIDEST >= 8
+#define BLOCKS_8(row, ...) for (; c + 8 <= vectored; c += 8) row##_8(__VA_ARGS__, c);
+#else
+#define BLOCKS_8(row, ...)
+#endif
+
+/* row(..., c) for all output channels. */
+#define ALL_CHANNELS(g, row, ...)                                                                                      \
+    do {                                                                                                               \
+        const int vectored = (g)->o == (g)->c ? (g)->c : 0;                                                            \
+        int c = 0;                                                                                                     \
+        BLOCKS_16(row, __VA_ARGS__)                                                                                    \
+        BLOCKS_8(row, __VA_ARGS__)                                                                                     \
+        for (; c + 4 <= vectored; c += 4) row##_4(__VA_ARGS__, c);                                                     \
+        for (; c < (g)->o; c++) row##_1(__VA_ARGS__, c);                                                               \
+    } while (0)
 
 void ISA(dwconv_f32_forward)(const ConvGeom *g, int images, ConvInput x, const float *w, float *y)
 {
-    const int M = g->o / g->c;
     for (int n = 0; n < images; n++)
-        for (int oy = 0; oy < g->oh; oy++) {
-            const Taps rows = rows_inside(g, oy);
-            for (int ox = 0; ox < g->ow; ox++, y += g->o) {
-                const Taps columns = columns_inside(g, ox);
-                memset(y, 0, (size_t)g->o * sizeof *y);
-                FOR_EACH_TAP(g, rows, columns, tap, cell)
-                {
-                    const ptrdiff_t at = n * image_count(g) + cell;
-                    if (x.x != NULL)
-                        tap_forward(g->c, M, x.x + at, w + tap * g->o, y);
-                    else
-                        tap_forward_codes(g->c, M, &x, x.codes + at, w + tap * g->o, y);
-                }
-            }
-        }
+        for (int oy = 0; oy < g->oh; oy++, y += (ptrdiff_t)g->ow * g->o)
+            if (x.x != NULL)
+                ALL_CHANNELS(g, forward_row, g, oy, x.x + n * image_count(g), w, y);
+            else
+                ALL_CHANNELS(g, forward_row_codes, g, oy, x, x.codes + n * image_count(g), w, y);
 }
 
 void ISA(dwconv_f32_backward_data)(const ConvGeom *g, int images, const float *dy, const float *w, float *dx)
 {
-    const int M = g->o / g->c;
     for (int n = 0; n < images; n++, dx += image_count(g))
-        for (int oy = 0; oy < g->oh; oy++) {
-            const Taps rows = rows_inside(g, oy);
-            for (int ox = 0; ox < g->ow; ox++, dy += g->o) {
-                const Taps columns = columns_inside(g, ox);
-                FOR_EACH_TAP(g, rows, columns, tap, cell)
-                {
-                    const float *wt = w + tap * g->o;
-                    float *d = dx + cell;
-                    if (M == 1) {
-#pragma omp simd
-                        for (int i = 0; i < g->c; i++) d[i] += dy[i] * wt[i];
-                    } else
-                        for (int i = 0; i < g->c; i++)
-                            for (int m = 0; m < M; m++) d[i] += dy[i * M + m] * wt[i * M + m];
-                }
-            }
-        }
+        for (int oy = 0; oy < g->oh; oy++, dy += (ptrdiff_t)g->ow * g->o)
+            ALL_CHANNELS(g, backward_data_row, g, oy, dy, w, dx);
 }
 
 void ISA(dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw)
 {
-    const int M = g->o / g->c;
     for (int n = 0; n < images; n++)
-        for (int oy = 0; oy < g->oh; oy++) {
-            const Taps rows = rows_inside(g, oy);
-            for (int ox = 0; ox < g->ow; ox++, dy += g->o) {
-                const Taps columns = columns_inside(g, ox);
-                FOR_EACH_TAP(g, rows, columns, tap, cell)
-                {
-                    const ptrdiff_t at = n * image_count(g) + cell;
-                    if (x.x != NULL)
-                        tap_forward(g->c, M, x.x + at, dy, dw + tap * g->o);
-                    else
-                        tap_forward_codes(g->c, M, &x, x.codes + at, dy, dw + tap * g->o);
-                }
-            }
-        }
+        for (int oy = 0; oy < g->oh; oy++, dy += (ptrdiff_t)g->ow * g->o)
+            if (x.x != NULL)
+                ALL_CHANNELS(g, backward_weights_row, g, oy, x.x + n * image_count(g), dy, dw);
+            else
+                ALL_CHANNELS(g, backward_weights_row_codes, g, oy, x, x.codes + n * image_count(g), dy, dw);
 }
 
-/* |q - zx| <= 255 and |w| <= 128: the product fits 16 bits. */
 void ISA(dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc)
 {
-    const int M = g->o / g->c;
-    const int16_t z = (int16_t)zx;
     for (int n = 0; n < images; n++, x += image_count(g))
-        for (int oy = 0; oy < g->oh; oy++) {
-            const Taps rows = rows_inside(g, oy);
-            for (int ox = 0; ox < g->ow; ox++, acc += g->o) {
-                const Taps columns = columns_inside(g, ox);
-                memset(acc, 0, (size_t)g->o * sizeof *acc);
-                FOR_EACH_TAP(g, rows, columns, tap, cell)
-                {
-                    const int8_t *restrict q = x + cell, *restrict wt = w + tap * g->o;
-                    int32_t *restrict sum = acc;
-                    if (M == 1) {
-#pragma omp simd
-                        for (int i = 0; i < g->c; i++) sum[i] += (int16_t)((int16_t)(q[i] - z) * wt[i]);
-                    } else
-                        for (int i = 0; i < g->c; i++)
-                            for (int m = 0; m < M; m++) sum[i * M + m] += (q[i] - z) * wt[i * M + m];
-                }
-            }
-        }
+        for (int oy = 0; oy < g->oh; oy++, acc += (ptrdiff_t)g->ow * g->o)
+            ALL_CHANNELS(g, forward_row_s8, g, oy, x, zx, w, acc);
 }

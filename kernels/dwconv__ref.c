@@ -1,2 +1,3 @@
 #define ISA_NAME ref
+#define WIDEST 4
 #include "kernels/dwconv.inc.h"

@@ -11,6 +11,7 @@ typedef struct {
 
 static inline Taps taps_inside(int first, int step, int count, int size)
 {
+    if (first >= 0 && first + (count - 1) * step < size) return (Taps){first, 0, count}; /* mostly, and without divisions */
     int from = first >= 0 ? 0 : (-first + step - 1) / step;
     int to = first >= size ? 0 : (size - first + step - 1) / step;
     if (to > count) to = count;
@@ -33,13 +34,12 @@ static inline ptrdiff_t cell_index(const ConvGeom *g, Taps rows, Taps columns, i
     return ((ptrdiff_t)(rows.first + i * g->dh) * g->w + (columns.first + j * g->dw)) * g->c;
 }
 
-/* The taps of each output pixel that lie inside the image, in the order image, pixel, tap; the body sees image, pixel
- * (index in the image's output), tap, cell (index in the image's input). */
+/* One output pixel's taps that lie inside the image, in order; the body sees tap (index in the kernel) and cell (index in
+ * the image's input). */
 #define FOR_EACH_TAP(g, rows, columns, tap, cell)                                                                      \
     for (int i_ = (rows).from; i_ < (rows).to; i_++)                                                                   \
-        for (int j_ = (columns).from; j_ < (columns).to; j_++)                                                         \
-            for (ptrdiff_t tap __attribute__((unused)) = i_ * (g)->kw + j_,                                             \
-                           cell = cell_index(g, rows, columns, i_, j_), once_ = 1; once_;                              \
-                 once_ = 0)
+        for (ptrdiff_t tap = i_ * (g)->kw + (columns).from, cell = cell_index(g, rows, columns, i_, (columns).from),   \
+                       end_ = i_ * (g)->kw + (columns).to, step_ = (ptrdiff_t)(g)->dw * (g)->c;                        \
+             tap < end_; tap++, cell += step_)
 
 #endif
