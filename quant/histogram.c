@@ -1,8 +1,6 @@
 #include "quant/histogram.h"
 
-#include <float.h>
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/parallel.h"
@@ -146,7 +144,7 @@ static double x_ln_x(uint64_t count) { return count == 0 ? 0.0 : (double)count *
 static double kl_divergence(const Histogram *h, int i, int levels, double entropy, uint64_t total, uint64_t inside)
 {
     const uint64_t edge = i == 1 ? h->count[1] : h->count[i - 1], beyond = total - inside;
-    if (inside == 0 || (edge == 0 && beyond > 0)) return INFINITY; /* Q is 0 where P is not */
+    if (inside == 0 || (edge == 0 && beyond > 0)) return HUGE_VAL; /* Q is 0 where P is not */
     double cross = 0.0;
     int a = 0;
     for (int64_t level = 1; level <= levels; level++) {
@@ -171,7 +169,7 @@ double histogram_entropy(const Histogram *h, int levels)
     for (int j = 1; j < h->bins; j++) total += h->count[j];
 
     int best = h->bins, at = 0; /* at: how far `inside` and `entropy` have come */
-    double least = INFINITY, entropy = 0.0;
+    double least = HUGE_VAL, entropy = 0.0;
     uint64_t inside = 0;
     for (int i = candidate_first(start, h->bins, stride); i <= h->bins; i += stride) {
         for (; at < i; at++) {
@@ -191,7 +189,7 @@ double histogram_mse(const Histogram *h, int levels)
     const double round_magic = 0x1.8p52; /* v + magic - magic is rne(v) for 0 <= v < 2^51 */
     const int stride = candidate_stride(h), last = h->bins - 1;
     int best = last;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (int i = candidate_first(HISTOGRAM_FIRST_CANDIDATE, last, stride); i <= last; i += stride) {
         const double step = (i + 0.5) / (levels - 1), per_step = 1.0 / step, top = levels - 1; /* in bins */
         double error = 0.0;

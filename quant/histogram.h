@@ -2,8 +2,8 @@
  *
  * The first batch that is not all zero fixes the width: HISTOGRAM_BINS bins over [0, max|x|]; a later, larger value
  * appends bins of that same width.  Past HISTOGRAM_MAX_BINS, neighbours are merged and the width doubles, as often as
- * it takes.  Zeros seen before the width is known stay in bin 0.  Counts are integers: the result depends on the batches
- * and their order alone, not on threads.
+ * it takes.  Zeros seen before the width is known stay in bin 0.  Counts are integers: the result depends on the
+ * batches and their order alone, not on threads.
  */
 #ifndef BITFOLD_QUANT_HISTOGRAM_H
 #define BITFOLD_QUANT_HISTOGRAM_H
@@ -38,9 +38,9 @@ double histogram_percentile(const Histogram *h, double percent);
 /* The threshold that loses least information (Migacz 2017, the TensorRT calibrator; pytorch-quantization's procedure):
  * bin 0 is replaced by bin 1 (a ReLU's zeros); for each i the first i bins, with everything beyond added to bin i-1,
  * are P; the same bins without that addition, averaged over the non-empty bins of each of `levels` equal intervals,
- * are Q; T = i * width where KL(P || Q) = sum P ln(P / Q) of the normalised two is least, the last such i (differences below
- * 1e-12 are ties).  i starts at `levels` where that is more than 128.  levels: 2^(bits-1) for |x| of a signed tensor,
- * 2^bits unsigned. */
+ * are Q; T = i * width where KL(P || Q) = sum P ln(P / Q) of the normalised two is least, the last such i (differences
+ * below 1e-12 are ties).  i starts at `levels` where that is more than 128.  levels: 2^(bits-1) for |x| of a signed
+ * tensor, 2^bits unsigned. */
 double histogram_entropy(const Histogram *h, int levels);
 
 /* T = the centre of the bin i that minimises sum_j count[j] (c_j - Q(c_j))^2 over bin centres c_j, the first such i;
