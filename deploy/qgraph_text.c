@@ -151,9 +151,13 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     const cJSON *op = json_get(json, "op");
     int kind = 0;
     while (qop_names[kind] != NULL && !(cJSON_IsString(op) && strcmp(qop_names[kind], op->valuestring) == 0)) kind++;
-    NodeText text;
-    /* An op that does not exist is refused by any of the tables. */
-    TRY(field_parse(qop_names[kind] == NULL ? plain_fields : op_fields[kind], json, where, &text, arena));
+    NodeText text = {0}; /* a table fills its own fields only */
+    if (qop_names[kind] == NULL)
+        return status_fail(STATUS_FORMAT,
+                           "%s: op %s; must be conv2d, depthwise_conv2d, dense, add, concat, max_pool, average_pool, "
+                           "requant, lut or reshape",
+                           where, op == NULL ? "missing" : json_brief(arena, op));
+    TRY(field_parse(op_fields[kind], json, where, &text, arena));
     *n = (QNode){.op = (QOp)text.op, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
     if (n->output < 0)
         return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);

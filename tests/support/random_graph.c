@@ -12,7 +12,10 @@ typedef struct {
 
 static int pick(Build *b, int lo, int hi) { return lo + (int)rng_below(&b->rng, (uint32_t)(hi - lo + 1)); }
 
-static float power_between(Build *b, float lo, float hi) { return exp2f(lo + (hi - lo) * rng_uniform(&b->rng)); }
+/* A power of two every third time: multipliers become exact and ties happen, where the dialects part. */
+static float power_of_two(Build *b, float exponent) { return exp2f(pick(b, 0, 2) == 0 ? rintf(exponent) : exponent); }
+
+static float power_between(Build *b, float lo, float hi) { return power_of_two(b, lo + (hi - lo) * rng_uniform(&b->rng)); }
 
 /* Signed, signed narrow or unsigned at the top of int8, 2 to 8 bits, symmetric or affine. */
 static QTensor random_grid(Build *b, float scale)
@@ -64,7 +67,7 @@ static void fill_weights(Build *b, QNode *n)
         bias[o] = (int32_t)(spread * rng_normal(&b->rng));
         scale[o] = s_w * power_between(b, -1.0f, 1.0f);
     }
-    y->scale = x->scale * s_w * spread / (float)(y->qmax - y->qmin) * power_between(b, 0.0f, 3.0f);
+    y->scale = x->scale * power_of_two(b, log2f(s_w * spread / (float)(y->qmax - y->qmin)) + 3.0f * rng_uniform(&b->rng));
     n->weights = w, n->bias = bias, n->weight_scale = scale;
 }
 
