@@ -16,19 +16,18 @@ typedef struct {
 static const char *spot_path(const Spot *s)
 {
     const char *path = s->where;
-    if (s->key != NULL) {
-        const char *join = path[0] == '\0' ? "" : strstr(path, ": ") == NULL ? ": " : ".";
-        path = arena_printf(s->arena, "%s%s%s", path, join, s->key);
-    }
+    if (s->key != NULL)
+        path = arena_printf(s->arena, "%s%s%s", path, strstr(path, ": ") == NULL ? ": " : ".", s->key);
     return s->index < 0 ? path : arena_printf(s->arena, "%s[%d]", path, s->index);
 }
 
 static Status refuse(const Spot *s, const Field *f, const char *given)
 {
     static const char *const article[] = {
-        [FIELD_BOOL] = "",     [FIELD_INT] = "an ",    [FIELD_U64] = "an ",    [FIELD_FLOAT] = "a ",   [FIELD_STRING] = "a ",
-        [FIELD_ENUM] = "",     [FIELD_INTS] = "a ",    [FIELD_FLOATS] = "a ",  [FIELD_STRINGS] = "a ", [FIELD_ENUMS] = "a ",
-        [FIELD_OBJECT] = "an ", [FIELD_OBJECTS] = "a ", [FIELD_JSON] = "",
+        [FIELD_BOOL] = "",      [FIELD_INT] = "an ",  [FIELD_U64] = "an ",    [FIELD_FLOAT] = "a ",
+        [FIELD_STRING] = "a ",  [FIELD_ENUM] = "",    [FIELD_INTS] = "a ",    [FIELD_FLOATS] = "a ",
+        [FIELD_STRINGS] = "a ", [FIELD_ENUMS] = "a ", [FIELD_OBJECT] = "an ", [FIELD_OBJECTS] = "a ",
+        [FIELD_JSON] = "",
     };
     return status_fail(STATUS_CONFIG, "%s: %s; must be %s%s", spot_path(s), given, article[f->type],
                        field_rule(s->arena, f));
@@ -50,15 +49,23 @@ int field_max_count(const Field *f) { return f->max_count > 0 ? f->max_count : 6
 static size_t member_bytes(const Field *f)
 {
     switch (f->type) {
-    case FIELD_BOOL: return sizeof(bool);
+    case FIELD_BOOL:
+        return sizeof(bool);
     case FIELD_INT:
-    case FIELD_ENUM: return sizeof(int);
-    case FIELD_U64: return sizeof(uint64_t);
-    case FIELD_FLOAT: return sizeof(double);
-    case FIELD_STRING: return sizeof(const char *);
-    case FIELD_JSON: return sizeof(const cJSON *);
-    case FIELD_OBJECT: return f->item_bytes;
-    default: return sizeof(ObjectList);
+    case FIELD_ENUM:
+        return sizeof(int);
+    case FIELD_U64:
+        return sizeof(uint64_t);
+    case FIELD_FLOAT:
+        return sizeof(double);
+    case FIELD_STRING:
+        return sizeof(const char *);
+    case FIELD_JSON:
+        return sizeof(const cJSON *);
+    case FIELD_OBJECT:
+        return f->item_bytes;
+    default:
+        return sizeof(ObjectList);
     }
 }
 
@@ -146,10 +153,15 @@ static Status convert(const Field *f, const cJSON *given, const Spot *s, void *m
         fits = cJSON_IsString(given) && in_range(f, (double)strlen(given->valuestring));
         if (fits) *(const char **)member = arena_strdup(s->arena, given->valuestring);
         break;
-    case FIELD_ENUM: return convert_enum(f, given, s, member);
-    case FIELD_OBJECT: return field_parse(f->fields, given, spot_path(s), member, s->arena);
-    case FIELD_JSON: *(const cJSON **)member = json_copy(s->arena, given); break;
-    default: return convert_list(f, given, s, member);
+    case FIELD_ENUM:
+        return convert_enum(f, given, s, member);
+    case FIELD_OBJECT:
+        return field_parse(f->fields, given, spot_path(s), member, s->arena);
+    case FIELD_JSON:
+        *(const cJSON **)member = json_copy(s->arena, given);
+        break;
+    default:
+        return convert_list(f, given, s, member);
     }
     return fits ? STATUS_OK : refuse(s, f, json_brief(s->arena, given));
 }
@@ -202,12 +214,9 @@ Status field_parse(const Field *fields, const cJSON *object, const char *where, 
         const Spot spot = {arena, where, f->name, -1};
         void *member = (char *)out + f->offset;
         const cJSON *given = json_get(object, f->name);
-        if (given != NULL)
-            TRY(convert(f, given, &spot, member));
-        else if (f->required)
-            return refuse(&spot, f, "missing");
-        else
-            TRY(set_default(f, &spot, member));
+        if (given != NULL) TRY(convert(f, given, &spot, member));
+        else if (f->required) return refuse(&spot, f, "missing");
+        else TRY(set_default(f, &spot, member));
     }
     return STATUS_OK;
 }

@@ -57,14 +57,14 @@ typedef struct Field {
     FieldType type;
     size_t offset; /* of the member in the struct that field_parse fills */
     double min, max;
-    bool required;            /* a missing key is refused, in an absent object too                            */
-    bool nullable;            /* null is accepted and gives the member 0, false, NULL, {0} or, FIELD_OBJECT,
-                                 its defaults: not the default of this field                                  */
-    bool scalar_ok;           /* lists: a bare value v stands for [v]                                         */
-    int min_count, max_count; /* lists; max_count 0: 64                                                       */
-    const char *def;          /* default as JSON text ("0.1", "[1,2]", "\"same\""), held to the same rules;
-                                 NULL: 0, false, NULL, empty, which need not obey them                        */
-    const char *const *names; /* FIELD_ENUM(S): NULL-ended                                                    */
+    bool required;              /* a missing key is refused, in an absent object too                            */
+    bool nullable;              /* null is accepted and gives the member 0, false, NULL, {0} or, FIELD_OBJECT,
+                                   its defaults: not the default of this field                                  */
+    bool scalar_ok;             /* lists: a bare value v stands for [v]                                         */
+    int min_count, max_count;   /* lists; max_count 0: 64                                                       */
+    const char *def;            /* default as JSON text ("0.1", "[1,2]", "\"same\""), held to the same rules;
+                                   NULL: 0, false, NULL, empty, which need not obey them                        */
+    const char *const *names;   /* FIELD_ENUM(S): NULL-ended                                                    */
     const struct Field *fields; /* FIELD_OBJECT(S)                                                            */
     size_t item_bytes;          /* FIELD_OBJECTS                                                              */
     const char *unit;           /* "steps", "images", "seconds", ...; shown by describe                       */
@@ -102,8 +102,8 @@ int field_max_count(const Field *field);
 typedef void FieldVisitor(void *context, const char *path, const Field *field);
 void field_visit(const Field *fields, const char *prefix, FieldVisitor *visit, void *context);
 
-/* "integer, 1 to 31", "number, 0 or more", "one of: same, valid", "list of 2 integers, each 1 to 31": the rule in words,
- * in the arena. */
+/* "integer, 1 to 31", "number, 0 or more", "one of: same, valid", "list of 2 integers, each 1 to 31": the rule in
+ * words, in the arena. */
 char *field_rule(Arena *arena, const Field *field);
 
 /* The candidate nearest to `word` by edit distance (at most half its length away), or NULL: for "did you mean". */

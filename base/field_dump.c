@@ -21,11 +21,21 @@ static cJSON *list(const Field *f, const void *member)
     for (int i = 0; i < items.n; i++) {
         cJSON *item;
         switch (f->type) {
-        case FIELD_INTS: item = cJSON_CreateNumber(((const int *)items.at)[i]); break;
-        case FIELD_FLOATS: item = cJSON_CreateNumber(((const double *)items.at)[i]); break;
-        case FIELD_STRINGS: item = cJSON_CreateString(((const char **)items.at)[i]); break;
-        case FIELD_ENUMS: item = cJSON_CreateString(f->names[((const int *)items.at)[i]]); break;
-        default: item = field_dump(f->fields, (const char *)items.at + (size_t)i * f->item_bytes); break;
+        case FIELD_INTS:
+            item = cJSON_CreateNumber(((const int *)items.at)[i]);
+            break;
+        case FIELD_FLOATS:
+            item = cJSON_CreateNumber(((const double *)items.at)[i]);
+            break;
+        case FIELD_STRINGS:
+            item = cJSON_CreateString(((const char **)items.at)[i]);
+            break;
+        case FIELD_ENUMS:
+            item = cJSON_CreateString(f->names[((const int *)items.at)[i]]);
+            break;
+        default:
+            item = field_dump(f->fields, (const char *)items.at + (size_t)i * f->item_bytes);
+            break;
         }
         cJSON_AddItemToArray(array, item);
     }
@@ -35,18 +45,26 @@ static cJSON *list(const Field *f, const void *member)
 static cJSON *dump(const Field *f, const void *member)
 {
     switch (f->type) {
-    case FIELD_BOOL: return cJSON_CreateBool(*(const bool *)member);
-    case FIELD_INT: return number(f, *(const int *)member);
-    case FIELD_U64: return number(f, (double)*(const uint64_t *)member);
-    case FIELD_FLOAT: return number(f, *(const double *)member);
-    case FIELD_STRING: return string(*(const char *const *)member);
-    case FIELD_ENUM: return cJSON_CreateString(f->names[*(const int *)member]);
-    case FIELD_OBJECT: return field_dump(f->fields, member);
+    case FIELD_BOOL:
+        return cJSON_CreateBool(*(const bool *)member);
+    case FIELD_INT:
+        return number(f, *(const int *)member);
+    case FIELD_U64:
+        return number(f, (double)*(const uint64_t *)member);
+    case FIELD_FLOAT:
+        return number(f, *(const double *)member);
+    case FIELD_STRING:
+        return string(*(const char *const *)member);
+    case FIELD_ENUM:
+        return cJSON_CreateString(f->names[*(const int *)member]);
+    case FIELD_OBJECT:
+        return field_dump(f->fields, member);
     case FIELD_JSON: {
         const cJSON *json = *(const cJSON *const *)member;
         return json == NULL ? NULL : cJSON_Duplicate(json, true);
     }
-    default: return list(f, member);
+    default:
+        return list(f, member);
     }
 }
 

@@ -26,7 +26,9 @@ static void add_range(cJSON *schema, const Field *f, const char *low_key, const 
 static void add_item_rule(cJSON *schema, const Field *f)
 {
     switch (f->type) {
-    case FIELD_BOOL: add_string(schema, "type", "boolean"); break;
+    case FIELD_BOOL:
+        add_string(schema, "type", "boolean");
+        break;
     case FIELD_INT:
     case FIELD_INTS:
     case FIELD_U64:
@@ -49,7 +51,8 @@ static void add_item_rule(cJSON *schema, const Field *f)
         for (int i = 0; f->names[i] != NULL; i++) cJSON_AddItemToArray(names, cJSON_CreateString(f->names[i]));
         break;
     }
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -70,10 +73,8 @@ static void add_rule(cJSON *schema, const Field *f)
         if (f->min_count > 0) add_number(schema, "minItems", f->min_count);
         add_number(schema, "maxItems", field_max_count(f));
     }
-    if (f->type == FIELD_OBJECT || f->type == FIELD_OBJECTS)
-        add_object_rule(item, f->fields);
-    else
-        add_item_rule(item, f);
+    if (f->type == FIELD_OBJECT || f->type == FIELD_OBJECTS) add_object_rule(item, f->fields);
+    else add_item_rule(item, f);
 }
 
 static cJSON *value_schema(const Field *f)
@@ -96,10 +97,8 @@ static cJSON *value_schema(const Field *f)
     cJSON *any = cJSON_AddArrayToObject(schema, "anyOf"), *choice;
     if (scalar_ok) {
         cJSON_AddItemToArray(any, choice = cJSON_CreateObject());
-        if (f->type == FIELD_OBJECTS)
-            add_object_rule(choice, f->fields);
-        else
-            add_item_rule(choice, f);
+        if (f->type == FIELD_OBJECTS) add_object_rule(choice, f->fields);
+        else add_item_rule(choice, f);
     }
     cJSON_AddItemToArray(any, choice = cJSON_CreateObject());
     add_rule(choice, f);

@@ -44,19 +44,31 @@ static char *list_words(Arena *arena, const Field *f, const char *nouns, const c
 static char *words(Arena *arena, const Field *f)
 {
     switch (f->type) {
-    case FIELD_BOOL: return "true or false";
+    case FIELD_BOOL:
+        return "true or false";
     case FIELD_INT:
-    case FIELD_U64: return arena_printf(arena, "integer%s", range_words(arena, f, ", ", ""));
-    case FIELD_FLOAT: return arena_printf(arena, "number%s", range_words(arena, f, ", ", ""));
-    case FIELD_STRING: return arena_printf(arena, "string%s", range_words(arena, f, " of ", " bytes"));
-    case FIELD_ENUM: return name_words(arena, f);
-    case FIELD_INTS: return list_words(arena, f, "integers", range_words(arena, f, ", each ", ""));
-    case FIELD_FLOATS: return list_words(arena, f, "numbers", range_words(arena, f, ", each ", ""));
-    case FIELD_STRINGS: return list_words(arena, f, "strings", range_words(arena, f, ", each of ", " bytes"));
-    case FIELD_ENUMS: return list_words(arena, f, "names", arena_printf(arena, ", each %s", name_words(arena, f)));
-    case FIELD_OBJECT: return "object";
-    case FIELD_OBJECTS: return list_words(arena, f, "objects", "");
-    case FIELD_JSON: return "any value";
+    case FIELD_U64:
+        return arena_printf(arena, "integer%s", range_words(arena, f, ", ", ""));
+    case FIELD_FLOAT:
+        return arena_printf(arena, "number%s", range_words(arena, f, ", ", ""));
+    case FIELD_STRING:
+        return arena_printf(arena, "string%s", range_words(arena, f, " of ", " bytes"));
+    case FIELD_ENUM:
+        return name_words(arena, f);
+    case FIELD_INTS:
+        return list_words(arena, f, "integers", range_words(arena, f, ", each ", ""));
+    case FIELD_FLOATS:
+        return list_words(arena, f, "numbers", range_words(arena, f, ", each ", ""));
+    case FIELD_STRINGS:
+        return list_words(arena, f, "strings", range_words(arena, f, ", each of ", " bytes"));
+    case FIELD_ENUMS:
+        return list_words(arena, f, "names", arena_printf(arena, ", each %s", name_words(arena, f)));
+    case FIELD_OBJECT:
+        return "object";
+    case FIELD_OBJECTS:
+        return list_words(arena, f, "objects", "");
+    case FIELD_JSON:
+        return "any value";
     }
     return "";
 }

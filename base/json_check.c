@@ -30,10 +30,8 @@ static Status fail_at(const Check *c, size_t at, const char *format, ...)
     va_end(args);
     size_t line = 1, column = 1;
     for (size_t i = 0; i < at; i++) {
-        if (c->text[i] == '\n')
-            line++, column = 1;
-        else
-            column += ((unsigned char)c->text[i] & 0xc0) != 0x80;
+        if (c->text[i] == '\n') line++, column = 1;
+        else column += ((unsigned char)c->text[i] & 0xc0) != 0x80;
     }
     return status_fail(STATUS_FORMAT, "%s:%zu:%zu: %s", c->where, line, column, said);
 }
@@ -92,7 +90,8 @@ static Status check_escape(Check *c)
         return STATUS_OK;
     }
     if (!accept(c, 'u'))
-        return fail_at(c, start, "unknown escape in a string; must be one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+        return fail_at(c, start,
+                       "unknown escape in a string; must be one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
     const int32_t unit = hex4(c->text + c->at, c->bytes - c->at);
     if (unit < 0) return fail_at(c, start, "\\u without four hex digits; must be \\uXXXX");
     if (unit == 0) return fail_at(c, start, "\\u0000 in a string; a string may not hold a NUL");
@@ -103,7 +102,8 @@ static Status check_escape(Check *c)
         return STATUS_OK;
     }
     if (is_high(unit) || is_low(unit))
-        return fail_at(c, start, "lone surrogate \\u%04x; surrogates must come as a high and a low one", (unsigned)unit);
+        return fail_at(c, start, "lone surrogate \\u%04x; surrogates must come as a high and a low one",
+                       (unsigned)unit);
     return STATUS_OK;
 }
 

@@ -94,26 +94,20 @@ static Status set(const Set *s, cJSON *root, cJSON *value)
     cJSON *parent = root, *item = NULL;
     const char *at = s->path, *end = at;
     for (;;) {
-        if (cJSON_IsObject(parent))
-            TRY(member(s, parent, at, &item, &end));
+        if (cJSON_IsObject(parent)) TRY(member(s, parent, at, &item, &end));
         else if (!cJSON_IsArray(parent))
             return fail(s, at, arena_printf(s->scratch, "%s; must be an object or an array", kind(parent)));
-        else if (*at == '[')
-            TRY(indexed(s, parent, at, &item, &end));
-        else
-            TRY(named(s, parent, at, &item, &end));
+        else if (*at == '[') TRY(indexed(s, parent, at, &item, &end));
+        else TRY(named(s, parent, at, &item, &end));
         if (*end == '\0' || item == NULL || cJSON_IsNull(item)) break;
         parent = item;
         at = *end == '.' ? end + 1 : end;
     }
     TRY(wrap(s, end, &value));
     const char *key = cut(s->scratch, at, end);
-    if (item == NULL)
-        cJSON_AddItemToObject(parent, key, value);
-    else if (cJSON_IsObject(parent))
-        cJSON_ReplaceItemInObjectCaseSensitive(parent, key, value);
-    else
-        cJSON_ReplaceItemViaPointer(parent, item, value);
+    if (item == NULL) cJSON_AddItemToObject(parent, key, value);
+    else if (cJSON_IsObject(parent)) cJSON_ReplaceItemInObjectCaseSensitive(parent, key, value);
+    else cJSON_ReplaceItemViaPointer(parent, item, value);
     return STATUS_OK;
 }
 
@@ -128,7 +122,8 @@ Status json_set(cJSON *root, const char *assignment)
             return status_fail(STATUS_CONFIG, "--set: byte 0x%02x is not UTF-8; path and value must be UTF-8",
                                (unsigned char)assignment[at]);
     cJSON *value;
-    if (json_parse(equals + 1, strlen(equals + 1), "--set", &value) != STATUS_OK) value = cJSON_CreateString(equals + 1);
+    if (json_parse(equals + 1, strlen(equals + 1), "--set", &value) != STATUS_OK)
+        value = cJSON_CreateString(equals + 1);
     Set s = {.scratch = arena_create()};
     s.path = cut(s.scratch, assignment, equals);
     const Status status = set(&s, root, value);

@@ -16,7 +16,8 @@ static int edit_distance(const char *a, size_t n, const char *b, size_t m)
         now[0] = (int)i;
         for (size_t j = 1; j <= m; j++) {
             now[j] = min2(min2(last[j], now[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = min2(now[j], before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = min2(now[j], before[j - 2] + 1);
         }
         int *oldest = before;
         before = last, last = now, now = oldest;

@@ -1,9 +1,14 @@
 /* safetensors files (an 8-byte little-endian header length, a JSON header, the tensors' bytes), written by us with a
  * CRC-32 so that a damaged file is told from a good one.
  *
- * The header's __metadata__ (string to string) holds "crc32": 8 lower-case hex digits of the CRC-32 (zlib's) over the
- * whole file with those 8 digits set to '0'.  Tensors are in the order they were added, each start aligned to 8 bytes,
- * padded with spaces in the header as the format allows.  Nothing else enters the file: equal content, equal bytes.
+ * What we write: the header is compact JSON, padded with spaces so that the data begins at a multiple of 8.  Its first
+ * member __metadata__ (string to string) begins with "crc32": 8 lower-case hex digits of the CRC-32 (zlib's) over the
+ * whole file with those 8 digits set to '0'; the other keys follow in the order they were added.  Tensors stand, in the
+ * header as in the data, by element size (8, 4, 1 bytes), then in the order they were added: without a hole every one
+ * begins at a multiple of its element size.  Nothing else enters the file: equal content, equal bytes.
+ *
+ * What we read: any file that keeps the format's rules, which want the data to be covered without holes or overlap, and
+ * whose types are among ours.
  */
 #ifndef BITFOLD_BASE_SAFETENSORS_H
 #define BITFOLD_BASE_SAFETENSORS_H
@@ -17,20 +22,21 @@
 #include "base/status.h"
 
 typedef enum { ST_U8, ST_I8, ST_I32, ST_I64, ST_U64, ST_F32, ST_F64 } SafeType;
-enum { ST_MAX_RANK = 8 };
+enum { ST_MAX_RANK = 8, ST_MAX_HEADER_BYTES = 64 << 20 };
 
 typedef struct {
     const char *name;
     SafeType type;
     int rank;
     int64_t dim[ST_MAX_RANK];
-    const void *data; /* in a file that was read: inside the file's buffer, aligned to 8 */
+    const void *data; /* in a file that was read: in the arena, aligned to the element size */
     size_t bytes;
 } SafeTensor;
 
 typedef struct SafeWriter SafeWriter;
 SafeWriter *safe_writer(Arena *arena);
-/* The data must stay valid until safe_write.  Names and keys must be new to the file (ASSERT). */
+/* The data must stay valid until safe_write.  Names and keys must be new to the file, dim[i] >= 0, rank at most 8, the
+ * key not "crc32" (ASSERT). */
 void safe_add(SafeWriter *writer, const char *name, SafeType type, int rank, const int64_t *dim, const void *data);
 void safe_add_metadata(SafeWriter *writer, const char *key, const char *value);
 Status safe_write(SafeWriter *writer, const char *path); /* atomic (base/file.h) */
@@ -43,16 +49,23 @@ typedef struct {
     const char **key, **value;
 } SafeFile;
 
-/* Reads and checks the whole file: header length, JSON, types, shapes whose product must equal the byte range, ranges in
- * bounds, without overlap or gap other than alignment, no duplicate name, rank <= 8, no overflow anywhere; the CRC when
- * there is one, and that there is one if require_crc.  STATUS_FORMAT names the file and the tensor. */
+/* Reads and checks the whole file (at most 4 GiB): the CRC when there is one, and that there is one if require_crc; the
+ * header's length and JSON; types, ranks <= 8, shapes whose product must equal the byte range, ranges that cover the
+ * data without hole or overlap, no duplicate name, no overflow anywhere.  STATUS_FORMAT names the file and the tensor.
+ * Tensors and metadata come in the header's order, "crc32" included. */
 Status safe_read(Arena *arena, const char *path, bool require_crc, SafeFile *file);
 
-const SafeTensor *safe_find(const SafeFile *file, const char *name);      /* NULL if absent */
-const char *safe_metadata(const SafeFile *file, const char *key);         /* NULL if absent */
+const SafeTensor *safe_find(const SafeFile *file, const char *name); /* NULL if absent */
+const char *safe_metadata(const SafeFile *file, const char *key);    /* NULL if absent */
 /* safe_find that must succeed with this type and shape: STATUS_FORMAT otherwise.  dim -1 accepts any length. */
 Status safe_expect(const SafeFile *file, const char *name, SafeType type, int rank, const int64_t *dim,
                    const SafeTensor **tensor);
+
 size_t safe_type_bytes(SafeType type);
+const char *safe_type_name(SafeType type); /* as the format spells it: "F32" */
+
+/* How the header of a file with a CRC begins; the 8 digits follow. */
+#define SAFE_CRC_HEAD "{\"__metadata__\":{\"crc32\":\""
+enum { SAFE_CRC_DIGITS = 8 };
 
 #endif

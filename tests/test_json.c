@@ -62,7 +62,8 @@ static const struct {
     {"[True]", "unexpected 'True'"},
     {"[truth]", "unexpected 'truth'"},
     {"[nullx]", "t:1:6: unexpected 'x'"},
-    {"[0.00000000000000000000000000000000000000000000000000000000000001]", "number of 64 characters; must be at most 63"},
+    {"[0.00000000000000000000000000000000000000000000000000000000000001]",
+     "number of 64 characters; must be at most 63"},
     {"[1,]", "t:1:4: unexpected ']'; a JSON value is required"},
     {"[,1]", "unexpected ','"},
     {"[1 2]", "t:1:4: unexpected '2'; ',' or ']' is required"},
@@ -144,7 +145,8 @@ END_TEST
 
 START_TEST(json_every_truncation_is_refused)
 {
-    static const char text[] = "{\"a\": [1.5e-3, -0, \"x\\n\\ud83d\\ude00\xc3\xa4\", null], \"b\": {\"c\": true, \"d\": false}}";
+    static const char text[] =
+        "{\"a\": [1.5e-3, -0, \"x\\n\\ud83d\\ude00\xc3\xa4\", null], \"b\": {\"c\": true, \"d\": false}}";
     cJSON *json;
     ck_assert_int_eq(json_parse(text, sizeof text - 1, "t", &json), STATUS_OK);
     cJSON_Delete(json);
@@ -232,8 +234,8 @@ START_TEST(json_numbers_round_trip)
 {
     Arena *a = arena_create();
     Rng r = rng_make(1, RNG_TEST, 0);
-    static const double fixed[] = {0.0,      -0.0,    1.0 / 3, DBL_MAX, DBL_MIN, 5e-324,          0x1p53,
-                                   0x1p53 + 2, -0x1p63, 0x1p64,  123456.789,  1e15,    0.1 + 0.2, 4503599627370497.5};
+    static const double fixed[] = {0.0,        -0.0,    1.0 / 3, DBL_MAX,    DBL_MIN, 5e-324,    0x1p53,
+                                   0x1p53 + 2, -0x1p63, 0x1p64,  123456.789, 1e15,    0.1 + 0.2, 4503599627370497.5};
     for (int i = 0; i < 3000; i++) {
         union {
             uint64_t bits;
@@ -271,7 +273,8 @@ static const struct {
     {"{\"l\":[1,2,3]}", "l[0]=7", "{\"l\":[7,2,3]}"},
     {"{\"l\":[1,2,3]}", "l[2]=7", "{\"l\":[1,2,7]}"},
     {"{\"l\":[[1],[2,3]]}", "l[1][0]=x", "{\"l\":[[1],[\"x\",3]]}"},
-    {"{\"l\":[{\"name\":\"c1\"},{\"name\":\"c1.b\"}]}", "l.c1.u=1", "{\"l\":[{\"name\":\"c1\",\"u\":1},{\"name\":\"c1.b\"}]}"},
+    {"{\"l\":[{\"name\":\"c1\"},{\"name\":\"c1.b\"}]}", "l.c1.u=1",
+     "{\"l\":[{\"name\":\"c1\",\"u\":1},{\"name\":\"c1.b\"}]}"},
     {"{\"l\":[{\"name\":\"c1\"},{\"name\":\"c1.b\"}]}", "l.c1.b.u=1",
      "{\"l\":[{\"name\":\"c1\"},{\"name\":\"c1.b\",\"u\":1}]}"},
     {"{\"l\":[{\"name\":\"c1\",\"k\":[1,2]}]}", "l.c1.k[1]=5", "{\"l\":[{\"name\":\"c1\",\"k\":[1,5]}]}"},
@@ -292,7 +295,8 @@ static const struct {
     {"{\"l\":[1,2]}", "l[0=1", "!its items are written [0], [1]"},
     {"{\"l\":[1,2]}", "l[0]x=1", "!its items are written [0], [1]"},
     {"{\"l\":[1,2]}", "l[99999999999999999999]=1", "!l has 2 items"},
-    {"{\"l\":[{\"name\":\"a\"}]}", "l.b.u=1", "!l is an array; must be followed by [index] or by the \"name\" of an item"},
+    {"{\"l\":[{\"name\":\"a\"}]}", "l.b.u=1",
+     "!l is an array; must be followed by [index] or by the \"name\" of an item"},
     {"{}", "a=\xff", "!byte 0xff is not UTF-8"},
 };
 
