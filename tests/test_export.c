@@ -527,7 +527,7 @@ START_TEST(lies_are_refused_by_name)
         {"graph", "\"groups\":1", "\"groups\":0", "node \"conv\".groups"},
         {"graph", "\"groups\":1", "\"groups\":2", "conv.weight"},
         {"graph", "\"groups\":4", "\"groups\":1", "node \"dw\": 1 groups of 4 channels"},
-        {"graph", "\"weight_bits\":4", "\"weight_bits\":3", "node \"conv\": weight -16 of output 0"},
+        {"graph", "\"weight_bits\":4", "\"weight_bits\":2", "node \"conv\": weight -16 of output 0"},
         {"graph", "\"weight_shift\":2", "\"weight_shift\":3", "node \"conv\": weight -12 of output 0"},
         {"graph", "\"clamp\":[-128,127]", "\"clamp\":[127,-128]", "node \"conv\": clamp 127 to -128"},
         {"graph", "\"clamp\":[-128,127]", "\"clamp\":[-129,127]", "node \"conv\".clamp"},
