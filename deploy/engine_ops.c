@@ -1,0 +1,144 @@
+#include "deploy/engine_ops.h"
+
+#include <string.h>
+
+static size_t output_elements(const EngineNode *e) { return (size_t)qtensor_elements(e->y); }
+
+static Status no_room(const EngineNode *e) { return status_prefix(STATUS_NOMEM, "node \"%s\"", e->node->name); }
+
+/* M[o] = s_x s_w[o] / s_y in the dialect's form. */
+static Status prepare_multipliers(Arena *arena, EngineNode *e)
+{
+    const int outputs = e->node->geom.o;
+    e->multiplier = arena_try_alloc(arena, sizeof *e->multiplier * (size_t)outputs);
+    if (e->multiplier == NULL) return no_room(e);
+    for (int o = 0; o < outputs; o++)
+        e->multiplier[o] = multiplier_make(e->dialect, e->x->scale, e->node->weight_scale[o], e->y->scale);
+    e->acc_count = output_elements(e);
+    return STATUS_OK;
+}
+
+static Status prepare_conv(Arena *arena, EngineNode *e)
+{
+    TRY(prepare_multipliers(arena, e));
+    e->packed = arena_try_alloc(arena, sizeof(int16_t) * conv_s8_packed_count(&e->node->geom));
+    if (e->packed == NULL) return no_room(e);
+    conv_s8_pack(&e->node->geom, e->node->weights, e->packed);
+    e->scratch_bytes = conv_scratch_bytes(&e->node->geom);
+    return STATUS_OK;
+}
+
+static Status prepare_requant(Arena *arena, EngineNode *e)
+{
+    e->multiplier = arena_alloc(arena, sizeof *e->multiplier);
+    e->multiplier[0] = multiplier_rescale(e->dialect, e->x->scale, e->y->scale);
+    return STATUS_OK;
+}
+
+static Status prepare_add(Arena *arena, EngineNode *e)
+{
+    (void)arena;
+    const QTensor *a = e->x, *b = e->x2, *y = e->y;
+    const bool representable = add_params_make(e->dialect, a->scale, a->zero_point, b->scale, b->zero_point, y->scale,
+                                               y->zero_point, e->node->lo, e->node->hi, &e->add);
+    ASSERT(representable); /* qgraph_check */
+    return STATUS_OK;
+}
+
+/* y = requant(acc + bias); |acc + bias| < 2^31 by qgraph_check.  One loop per dialect, so that none branches inside. */
+static inline void finish_as(Dialect dialect, const EngineNode *e, const int32_t *acc, int8_t *out)
+{
+    const QNode *n = e->node;
+    const int channels = n->geom.o, zero_point = e->y->zero_point;
+    const size_t cells = (size_t)e->y->h * (size_t)e->y->w;
+    for (size_t i = 0; i < cells; i++, acc += channels, out += channels)
+        for (int o = 0; o < channels; o++)
+            out[o] = requant(dialect, acc[o] + n->bias[o], e->multiplier[o], zero_point, n->lo, n->hi);
+}
+
+static void finish(const EngineNode *e, const int32_t *acc, int8_t *out)
+{
+    switch (e->dialect) {
+    case DIALECT_XNNPACK: finish_as(DIALECT_XNNPACK, e, acc, out); break;
+    case DIALECT_TFLITE_SINGLE: finish_as(DIALECT_TFLITE_SINGLE, e, acc, out); break;
+    case DIALECT_TFLITE_DOUBLE: finish_as(DIALECT_TFLITE_DOUBLE, e, acc, out); break;
+    }
+}
+
+static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    conv_s8_forward(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, s.acc, s.scratch);
+    finish(e, s.acc, out);
+}
+
+static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    kernels()->dwconv_s8_forward(&e->node->geom, 1, in[0], e->x->zero_point, e->node->weights, s.acc);
+    finish(e, s.acc, out);
+}
+
+static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    (void)s;
+    const size_t count = output_elements(e);
+    for (size_t i = 0; i < count; i++) out[i] = requant_add(&e->add, in[0][i], in[1][i]);
+}
+
+static void run_concat(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    (void)s;
+    const size_t cells = (size_t)e->y->h * (size_t)e->y->w;
+    size_t first = 0;
+    for (int k = 0; k < e->node->inputs; k++) {
+        const size_t part = (size_t)e->part[k];
+        for (size_t i = 0; i < cells; i++) memcpy(out + i * (size_t)e->y->c + first, in[k] + i * part, part);
+        first += part;
+    }
+}
+
+static void run_maxpool(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    (void)s;
+    maxpool_s8_forward(&e->node->geom, 1, in[0], out, NULL);
+}
+
+static void run_avgpool(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    (void)s;
+    avgpool_s8_forward(&e->node->geom, 1, in[0], e->node->lo, e->node->hi, out);
+}
+
+static void run_requant(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    (void)s;
+    const QNode *n = e->node;
+    const size_t count = output_elements(e);
+    for (size_t i = 0; i < count; i++)
+        out[i] = requant(e->dialect, in[0][i] - e->x->zero_point, e->multiplier[0], e->y->zero_point, n->lo, n->hi);
+}
+
+static void run_lut(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    (void)s;
+    const size_t count = output_elements(e);
+    for (size_t i = 0; i < count; i++) out[i] = e->node->table[in[0][i] + 128];
+}
+
+static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+{
+    (void)s;
+    if (out != in[0]) memcpy(out, in[0], output_elements(e));
+}
+
+const EngineOp engine_ops[] = {
+    [QOP_CONV2D] = {prepare_conv, run_conv},
+    [QOP_DWCONV2D] = {prepare_multipliers, run_dwconv},
+    [QOP_DENSE] = {prepare_conv, run_conv},
+    [QOP_ADD] = {prepare_add, run_add},
+    [QOP_CONCAT] = {NULL, run_concat},
+    [QOP_MAXPOOL] = {NULL, run_maxpool},
+    [QOP_AVGPOOL] = {NULL, run_avgpool},
+    [QOP_REQUANT] = {prepare_requant, run_requant},
+    [QOP_LUT] = {NULL, run_lut},
+    [QOP_RESHAPE] = {NULL, run_reshape},
+};

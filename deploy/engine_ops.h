@@ -1,0 +1,34 @@
+/* Inside the engine: one op on one image. */
+#ifndef BITFOLD_DEPLOY_ENGINE_OPS_H
+#define BITFOLD_DEPLOY_ENGINE_OPS_H
+
+#include "deploy/qgraph.h"
+#include "kernels/requant.h"
+
+/* A node made ready: everything that a run would otherwise compute again. */
+typedef struct {
+    const QNode *node;
+    Dialect dialect;
+    const QTensor *x, *x2, *y; /* first input, second or NULL, output                   */
+    int16_t *packed;         /* conv2d, dense                                           */
+    Multiplier *multiplier;  /* [O] of conv2d, dwconv2d, dense; [1] of requant          */
+    AddParams add;
+    int part[QNODE_MAX_INPUTS]; /* concat: channels of each input                       */
+    size_t acc_count;        /* int32 sums of one image                                 */
+    size_t scratch_bytes;    /* of the convolution driver                               */
+} EngineNode;
+
+/* One thread's working memory. */
+typedef struct {
+    int32_t *acc;
+    void *scratch;
+} EngineScratch;
+
+typedef struct {
+    Status (*prepare)(Arena *arena, EngineNode *e); /* NULL: nothing to prepare */
+    void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch scratch);
+} EngineOp;
+
+extern const EngineOp engine_ops[]; /* by QOp */
+
+#endif

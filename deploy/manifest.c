@@ -1,0 +1,93 @@
+#include "deploy/manifest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "deploy/plan.h"
+#include "deploy/qgraph_text.h"
+
+/* Nine digits read back to the same float; the double nearest to them prints as just those digits. */
+static double decimal(float x)
+{
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.9g", (double)x);
+    return strtod(digits, NULL);
+}
+
+static cJSON *decimals(const float *x, int n)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(decimal(x[i])));
+    return list;
+}
+
+cJSON *qgraph_classes_json(const QGraph *g)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; g->class_names != NULL && i < g->classes; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(g->class_names[i]));
+    return list;
+}
+
+static cJSON *tensor_entry(Arena *arena, const QTensor *t, size_t offset)
+{
+    cJSON *entry = qtensor_to_json(arena, t);
+    cJSON_AddNumberToObject(entry, "scale", decimal(t->scale));
+    cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
+    cJSON_AddNumberToObject(entry, "arena_offset", (double)offset);
+    return entry;
+}
+
+static cJSON *node_entry(Arena *arena, const QGraph *g, const QNode *n)
+{
+    cJSON *entry = qnode_to_json(arena, g, n);
+    if (!qop_has_weights(n->op)) return entry;
+    cJSON_AddNumberToObject(entry, "weights", (double)qnode_weights(n));
+    cJSON_AddNumberToObject(entry, "macs", (double)qnode_macs(g, n));
+    cJSON_AddItemToObject(entry, "weight_scale", decimals(n->weight_scale, n->geom.o));
+    return entry;
+}
+
+static cJSON *manifest(Arena *arena, const QGraph *g, const char *file, const char *crc32)
+{
+    const Plan plan = plan_make(arena, g);
+    double macs = 0, weights = 0;
+    for (int i = 0; i < g->nodes; i++) {
+        macs += (double)qnode_macs(g, &g->node[i]);
+        weights += (double)qnode_weights(&g->node[i]);
+    }
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "format", "bitfold-int8 manifest");
+    cJSON_AddNumberToObject(root, "version", 1);
+    cJSON_AddStringToObject(root, "model", g->model_name);
+    cJSON_AddStringToObject(root, "file", file);
+    cJSON_AddStringToObject(root, "crc32", crc32);
+    cJSON_AddStringToObject(root, "dialect", qgraph_dialect_names[g->dialect]);
+    cJSON_AddNumberToObject(root, "macs", macs);
+    cJSON_AddNumberToObject(root, "weights", weights);
+    cJSON_AddNumberToObject(root, "flash_bytes", (double)qgraph_flash_bytes(g));
+    cJSON_AddNumberToObject(root, "arena_bytes", (double)plan.bytes);
+    cJSON_AddItemToObject(root, "classes", qgraph_classes_json(g));
+    cJSON_AddItemToObject(root, "mean", decimals(g->mean, g->channels));
+    cJSON_AddItemToObject(root, "std", decimals(g->std, g->channels));
+    cJSON_AddStringToObject(root, "output", g->tensor[g->output].name);
+    cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
+    for (int i = 0; i < g->tensors; i++)
+        cJSON_AddItemToArray(tensors, tensor_entry(arena, &g->tensor[i], plan.offset[i]));
+    cJSON *nodes = cJSON_AddArrayToObject(root, "nodes");
+    for (int i = 0; i < g->nodes; i++) cJSON_AddItemToArray(nodes, node_entry(arena, g, &g->node[i]));
+    return root;
+}
+
+Status manifest_write(Arena *arena, const QGraph *g, const char *path, const char *crc32)
+{
+    const char *slash = strrchr(path, '/');
+    cJSON *json = manifest(arena, g, slash == NULL ? path : slash + 1, crc32);
+    const char *text = json_print(arena, json);
+    cJSON_Delete(json);
+    const char *target = file_join(arena, file_dirname(arena, path), arena_printf(arena, "%s.json", file_stem(arena, path)));
+    return file_write(arena, target, text, strlen(text));
+}

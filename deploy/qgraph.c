@@ -1,0 +1,78 @@
+#include "deploy/qgraph.h"
+
+#include <math.h>
+
+#include "quant/quantizer.h"
+
+const char *const qop_names[] = {"conv2d",      "depthwise_conv2d", "dense",   "add", "concat",  "max_pool",
+                                 "average_pool", "requant",          "lut",     "reshape", NULL};
+const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", NULL};
+
+bool qop_has_weights(QOp op) { return op == QOP_CONV2D || op == QOP_DWCONV2D || op == QOP_DENSE; }
+
+long qtensor_elements(const QTensor *t) { return (long)t->h * t->w * t->c; }
+
+long qnode_weights(const QNode *n)
+{
+    const ConvGeom *g = &n->geom;
+    if (!qop_has_weights(n->op)) return 0;
+    return (long)g->kh * g->kw * (n->op == QOP_DWCONV2D ? g->o : (long)(g->c / g->groups) * g->o);
+}
+
+int qnode_weight_shape(const QNode *n, int64_t dim[4])
+{
+    const ConvGeom *g = &n->geom;
+    const bool depthwise = n->op == QOP_DWCONV2D;
+    dim[0] = depthwise ? 1 : g->o;
+    dim[1] = n->op == QOP_DENSE ? g->c : g->kh;
+    dim[2] = g->kw;
+    dim[3] = depthwise ? g->o : g->c / g->groups;
+    return n->op == QOP_DENSE ? 2 : 4;
+}
+
+long qnode_macs(const QGraph *graph, const QNode *n)
+{
+    if (!qop_has_weights(n->op)) return 0;
+    const QTensor *y = &graph->tensor[n->output];
+    return qnode_weights(n) * y->h * y->w;
+}
+
+size_t qgraph_flash_bytes(const QGraph *g)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < g->nodes; i++) {
+        const QNode *n = &g->node[i];
+        if (qop_has_weights(n->op))
+            bytes += ((size_t)qnode_weights(n) * (size_t)n->weight_bits + 7) / 8 + 8 * (size_t)n->geom.o;
+        if (n->op == QOP_LUT) bytes += 256;
+    }
+    return bytes;
+}
+
+/* The grid of tensor[0] is the pixels' own: real = scale (q - z) = (p/255 - mean)/std for q = p - 128. */
+static bool codes_are_pixels(const QGraph *g)
+{
+    const QTensor *x = &g->tensor[0];
+    for (int c = 1; c < g->channels; c++)
+        if (g->mean[c] != g->mean[0] || g->std[c] != g->std[0]) return false;
+    const double mean = 255.0 * (double)g->mean[0], step = 1.0 / (255.0 * (double)g->std[0]);
+    return fabs(mean - round(mean)) < 1e-3 && x->zero_point == (int)round(mean) - 128 &&
+           fabs((double)x->scale - step) <= 1e-6 * step;
+}
+
+void qgraph_quantize_pixels(const QGraph *g, const uint8_t *pixels, int n, int8_t *codes)
+{
+    const QTensor *x = &g->tensor[0];
+    const bool exact = codes_are_pixels(g);
+    const size_t step = (size_t)g->channels, total = (size_t)n * (size_t)qtensor_elements(x);
+    for (int c = 0; c < g->channels; c++) {
+        int8_t table[256];
+        for (int p = 0; p < 256; p++) {
+            const int q = p - 128;
+            const float value = ((float)p / 255.0f - g->mean[c]) / g->std[c];
+            table[p] = (int8_t)(exact ? (q < x->qmin ? x->qmin : q > x->qmax ? x->qmax : q)
+                                      : quantize_value(value, x->scale, x->zero_point, x->qmin, x->qmax));
+        }
+        for (size_t i = (size_t)c; i < total; i += step) codes[i] = table[pixels[i]];
+    }
+}

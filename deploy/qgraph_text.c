@@ -1,0 +1,218 @@
+#include "deploy/qgraph_text.h"
+
+#include <string.h>
+
+#include "base/field.h"
+#include "base/json.h"
+
+typedef struct {
+    const char *name;
+    IntList shape;
+    int bits, qmin, qmax;
+} TensorText;
+
+typedef struct {
+    int op;
+    const char *name;
+    StringList inputs;
+    IntList kernel, stride, dilation, padding, clamp;
+    int groups, weight_bits, weight_shift;
+} NodeText;
+
+#define NAME_FIELD(type, doc_text)                                                                                     \
+    {                                                                                                                  \
+        "name", FIELD_STRING, offsetof(type, name), .max = 255, .required = true, .doc = doc_text                      \
+    }
+#define INT_FIELD(type, member, least, most)                                                                           \
+    {                                                                                                                  \
+        #member, FIELD_INT, offsetof(type, member), .min = least, .max = most, .required = true, .doc = #member        \
+    }
+#define INTS_FIELD(type, member, count, least, most)                                                                   \
+    {                                                                                                                  \
+        #member, FIELD_INTS, offsetof(type, member), .min = least, .max = most, .required = true, .min_count = count,  \
+        .max_count = count, .doc = #member                                                                             \
+    }
+
+static const Field tensor_fields[] = {
+    NAME_FIELD(TensorText, "unique; the first is input"),
+    INTS_FIELD(TensorText, shape, 3, 1, QTENSOR_MAX_DIM),
+    INT_FIELD(TensorText, bits, 2, 8),
+    INT_FIELD(TensorText, qmin, -128, 127),
+    INT_FIELD(TensorText, qmax, -128, 127),
+    FIELD_END,
+};
+
+#define NODE_FIELDS                                                                                                    \
+    {"op", FIELD_ENUM, offsetof(NodeText, op), .names = qop_names, .required = true, .doc = "what it computes"},       \
+        NAME_FIELD(NodeText, "its output tensor's name"),                                                              \
+        {"inputs",  FIELD_STRINGS, offsetof(NodeText, inputs), .required = true, .min_count = 1,                       \
+         .max_count = QNODE_MAX_INPUTS, .doc = "names of tensors"}
+#define WINDOW_FIELDS                                                                                                  \
+    INTS_FIELD(NodeText, kernel, 2, 1, 4096), INTS_FIELD(NodeText, stride, 2, 1, 4096),                                \
+        INTS_FIELD(NodeText, padding, 4, 0, 4096)
+#define CLAMP_FIELD INTS_FIELD(NodeText, clamp, 2, -128, 127)
+#define WEIGHT_FIELDS INT_FIELD(NodeText, weight_bits, 2, 8), INT_FIELD(NodeText, weight_shift, 0, 6)
+
+static const Field plain_fields[] = {NODE_FIELDS, FIELD_END};
+static const Field clamp_fields[] = {NODE_FIELDS, CLAMP_FIELD, FIELD_END};
+static const Field dense_fields[] = {NODE_FIELDS, WEIGHT_FIELDS, CLAMP_FIELD, FIELD_END};
+static const Field maxpool_fields[] = {NODE_FIELDS, WINDOW_FIELDS, FIELD_END};
+static const Field avgpool_fields[] = {NODE_FIELDS, WINDOW_FIELDS, CLAMP_FIELD, FIELD_END};
+static const Field conv_fields[] = {NODE_FIELDS,
+                                    WINDOW_FIELDS,
+                                    INTS_FIELD(NodeText, dilation, 2, 1, 4096),
+                                    INT_FIELD(NodeText, groups, 1, QTENSOR_MAX_DIM),
+                                    WEIGHT_FIELDS,
+                                    CLAMP_FIELD,
+                                    FIELD_END};
+
+static const Field *const op_fields[] = {
+    [QOP_CONV2D] = conv_fields,    [QOP_DWCONV2D] = conv_fields,   [QOP_DENSE] = dense_fields,
+    [QOP_ADD] = clamp_fields,      [QOP_CONCAT] = plain_fields,    [QOP_MAXPOOL] = maxpool_fields,
+    [QOP_AVGPOOL] = avgpool_fields, [QOP_REQUANT] = clamp_fields,  [QOP_LUT] = plain_fields,
+    [QOP_RESHAPE] = plain_fields,
+};
+
+static IntList ints(Arena *arena, int n, const int *values)
+{
+    return (IntList){.n = n, .at = memcpy(arena_alloc(arena, sizeof(int) * (size_t)n), values, sizeof(int) * (size_t)n)};
+}
+#define INTS(...) ints(arena, sizeof((int[]){__VA_ARGS__}) / sizeof(int), (int[]){__VA_ARGS__})
+
+cJSON *qtensor_to_json(Arena *arena, const QTensor *t)
+{
+    const TensorText text = {t->name, INTS(t->h, t->w, t->c), t->bits, t->qmin, t->qmax};
+    return field_dump(tensor_fields, &text);
+}
+
+cJSON *qnode_to_json(Arena *arena, const QGraph *graph, const QNode *n)
+{
+    const ConvGeom *g = &n->geom;
+    const char *inputs[QNODE_MAX_INPUTS];
+    for (int i = 0; i < n->inputs; i++) inputs[i] = graph->tensor[n->input[i]].name;
+    const NodeText text = {.op = n->op,
+                           .name = n->name,
+                           .inputs = {.n = n->inputs, .at = inputs},
+                           .kernel = INTS(g->kh, g->kw),
+                           .stride = INTS(g->sh, g->sw),
+                           .dilation = INTS(g->dh, g->dw),
+                           .padding = INTS(g->pt, g->pb, g->pl, g->pr),
+                           .clamp = INTS(n->lo, n->hi),
+                           .groups = g->groups,
+                           .weight_bits = n->weight_bits,
+                           .weight_shift = n->weight_shift};
+    return field_dump(op_fields[n->op], &text);
+}
+
+cJSON *qgraph_to_json(Arena *arena, const QGraph *g)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "output", g->tensor[g->output].name);
+    cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
+    for (int i = 0; i < g->tensors; i++) cJSON_AddItemToArray(tensors, qtensor_to_json(arena, &g->tensor[i]));
+    cJSON *nodes = cJSON_AddArrayToObject(root, "nodes");
+    for (int i = 0; i < g->nodes; i++) cJSON_AddItemToArray(nodes, qnode_to_json(arena, g, &g->node[i]));
+    return root;
+}
+
+static int find_tensor(const QGraph *g, const char *name)
+{
+    for (int i = 0; i < g->tensors; i++)
+        if (strcmp(g->tensor[i].name, name) == 0) return i;
+    return -1;
+}
+
+static Status tensor_from_json(Arena *arena, const cJSON *json, const char *where, QTensor *t)
+{
+    TensorText text;
+    TRY(field_parse(tensor_fields, json, where, &text, arena));
+    const int *shape = text.shape.at;
+    *t = (QTensor){.name = text.name, .h = shape[0], .w = shape[1], .c = shape[2], .bits = text.bits, .qmin = text.qmin,
+                   .qmax = text.qmax};
+    return STATUS_OK;
+}
+
+/* Sizes come from the tensors, so that a file cannot contradict itself. */
+static ConvGeom geometry(const NodeText *text, const QTensor *x, const QTensor *y)
+{
+    if (text->op == QOP_DENSE)
+        return (ConvGeom){.n = 1, .h = 1, .w = 1, .c = (int)qtensor_elements(x), .o = y->c, .oh = 1, .ow = 1, .kh = 1,
+                          .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+    const bool conv = text->op == QOP_CONV2D || text->op == QOP_DWCONV2D;
+    const int *k = text->kernel.at, *s = text->stride.at, *p = text->padding.at;
+    return (ConvGeom){.n = 1, .h = x->h, .w = x->w, .c = x->c, .o = y->c, .oh = y->h, .ow = y->w, .kh = k[0], .kw = k[1],
+                      .sh = s[0], .sw = s[1], .dh = conv ? text->dilation.at[0] : 1,
+                      .dw = conv ? text->dilation.at[1] : 1, .pt = p[0], .pb = p[1], .pl = p[2], .pr = p[3],
+                      .groups = conv ? text->groups : 1};
+}
+
+static Status node_from_json(Arena *arena, const cJSON *json, const char *where, const QGraph *g, QNode *n)
+{
+    const cJSON *op = json_get(json, "op");
+    int kind = 0;
+    while (qop_names[kind] != NULL && !(cJSON_IsString(op) && strcmp(qop_names[kind], op->valuestring) == 0)) kind++;
+    NodeText text = {0}; /* a table fills its own fields only */
+    if (qop_names[kind] == NULL)
+        return status_fail(STATUS_FORMAT,
+                           "%s: op %s; must be conv2d, depthwise_conv2d, dense, add, concat, max_pool, average_pool, "
+                           "requant, lut or reshape",
+                           where, op == NULL ? "missing" : json_brief(arena, op));
+    TRY(field_parse(op_fields[kind], json, where, &text, arena));
+    *n = (QNode){.op = (QOp)text.op, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
+    if (n->output < 0)
+        return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
+    for (int i = 0; i < n->inputs; i++) {
+        n->input[i] = find_tensor(g, text.inputs.at[i]);
+        if (n->input[i] < 0)
+            return status_fail(STATUS_FORMAT, "%s: input %s; must be the name of a tensor", where,
+                               json_quote(arena, text.inputs.at[i]));
+    }
+    const QTensor *y = &g->tensor[n->output];
+    const bool clamped = text.clamp.n == 2;
+    n->lo = clamped ? text.clamp.at[0] : y->qmin;
+    n->hi = clamped ? text.clamp.at[1] : y->qmax;
+    n->weight_bits = text.weight_bits;
+    n->weight_shift = text.weight_shift;
+    if (text.kernel.n == 2 || n->op == QOP_DENSE) n->geom = geometry(&text, &g->tensor[n->input[0]], y);
+    return STATUS_OK;
+}
+
+static const char *item_place(Arena *arena, const cJSON *item, const char *where, const char *kind, int index)
+{
+    const cJSON *name = json_get(item, "name");
+    if (cJSON_IsString(name) && name->valuestring[0] != '\0')
+        return arena_printf(arena, "%s: %s %s", where, kind, json_quote(arena, name->valuestring));
+    return arena_printf(arena, "%s: %s %d", where, kind, index);
+}
+
+Status qgraph_from_json(Arena *arena, const cJSON *json, const char *where, QGraph *g)
+{
+    const cJSON *tensors = json_get(json, "tensors"), *nodes = json_get(json, "nodes"), *output = json_get(json, "output");
+    if (!cJSON_IsArray(tensors) || !cJSON_IsArray(nodes) || !cJSON_IsString(output) || cJSON_GetArraySize(json) != 3)
+        return status_fail(STATUS_FORMAT, "%s: graph; must be an object of \"output\", \"tensors\" and \"nodes\"", where);
+    g->tensors = cJSON_GetArraySize(tensors);
+    g->nodes = cJSON_GetArraySize(nodes);
+    if (g->nodes < 1 || g->nodes > QGRAPH_MAX_NODES || g->tensors != g->nodes + 1)
+        return status_fail(STATUS_FORMAT, "%s: graph of %d nodes and %d tensors; must be 1 to %d nodes, one tensor more",
+                           where, g->nodes, g->tensors, QGRAPH_MAX_NODES);
+    g->tensor = ARENA_ARRAY(arena, QTensor, g->tensors);
+    g->node = ARENA_ARRAY(arena, QNode, g->nodes);
+    const cJSON *item;
+    int i = 0;
+    cJSON_ArrayForEach(item, tensors)
+    {
+        const char *place = item_place(arena, item, where, "tensor", i);
+        if (tensor_from_json(arena, item, place, &g->tensor[i++]) != STATUS_OK) return STATUS_FORMAT;
+    }
+    i = 0;
+    cJSON_ArrayForEach(item, nodes)
+    {
+        const char *place = item_place(arena, item, where, "node", i);
+        if (node_from_json(arena, item, place, g, &g->node[i++]) != STATUS_OK) return STATUS_FORMAT;
+    }
+    g->output = find_tensor(g, output->valuestring);
+    if (g->output < 0)
+        return status_fail(STATUS_FORMAT, "%s: output %s; must be the name of a tensor", where,
+                           json_quote(arena, output->valuestring));
+    return STATUS_OK;
+}

@@ -1,0 +1,299 @@
+#include "tests/support/naive_interpreter.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    int h, w, c;
+    float scale;
+    int32_t zero;
+    int64_t *q;
+} Grid;
+
+struct NaiveModel {
+    unsigned char *file, *data; /* the whole file, and the first byte behind its header */
+    cJSON *header, *graph;
+    char dialect; /* 'x' xnnpack, 's' tflite-single, 'd' tflite-double */
+    int tensors;
+    Grid *tensor;
+};
+
+/* ---- the file ----------------------------------------------------------------------------------------------------------- */
+
+static const void *binary(const NaiveModel *m, const char *owner, const char *what)
+{
+    char key[600];
+    snprintf(key, sizeof key, "%s.%s", owner, what);
+    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(m->header, key);
+    const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
+    if (cJSON_GetArraySize(offsets) != 2) abort();
+    return m->data + (size_t)cJSON_GetArrayItem(offsets, 0)->valuedouble;
+}
+
+static const cJSON *member(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (item == NULL) abort();
+    return item;
+}
+
+static const char *text(const cJSON *object, const char *key) { return member(object, key)->valuestring; }
+
+static int number(const cJSON *object, const char *key, int index)
+{
+    const cJSON *item = member(object, key);
+    return cJSON_IsArray(item) ? cJSON_GetArrayItem(item, index)->valueint : item->valueint;
+}
+
+static int by_name(const NaiveModel *m, const char *name)
+{
+    for (int i = 0; i < m->tensors; i++)
+        if (strcmp(m->tensor[i].name, name) == 0) return i;
+    abort();
+}
+
+static unsigned char *slurp(const char *path, size_t *bytes)
+{
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) return NULL;
+    fseek(f, 0, SEEK_END);
+    *bytes = (size_t)ftell(f);
+    rewind(f);
+    unsigned char *file = malloc(*bytes + 1);
+    if (fread(file, 1, *bytes, f) != *bytes) abort();
+    fclose(f);
+    return file;
+}
+
+NaiveModel *naive_open(const char *path)
+{
+    NaiveModel *m = calloc(1, sizeof *m);
+    size_t bytes = 0, length = 0;
+    m->file = slurp(path, &bytes);
+    for (int i = 7; m->file != NULL && bytes >= 8 && i >= 0; i--) length = length << 8 | m->file[i];
+    if (length == 0 || length > bytes - 8) {
+        naive_close(m);
+        return NULL;
+    }
+    m->data = m->file + 8 + length;
+    m->header = cJSON_ParseWithLength((const char *)m->file + 8, length);
+    const cJSON *metadata = member(m->header, "__metadata__");
+    if (strcmp(text(metadata, "format"), "bitfold-int8") != 0) abort();
+    const char *dialect = text(metadata, "dialect");
+    m->dialect = strcmp(dialect, "xnnpack") == 0 ? 'x' : strcmp(dialect, "tflite-single") == 0 ? 's' : 'd';
+    m->graph = cJSON_Parse(text(metadata, "graph"));
+    const cJSON *tensors = member(m->graph, "tensors");
+    m->tensors = cJSON_GetArraySize(tensors);
+    m->tensor = calloc((size_t)m->tensors, sizeof *m->tensor);
+    const float *scale = binary(m, "tensor", "scale");
+    const int32_t *zero = binary(m, "tensor", "zero_point");
+    for (int i = 0; i < m->tensors; i++) {
+        const cJSON *t = cJSON_GetArrayItem(tensors, i);
+        Grid *g = &m->tensor[i];
+        *g = (Grid){text(t, "name"), number(t, "shape", 0), number(t, "shape", 1), number(t, "shape", 2), scale[i],
+                    zero[i], NULL};
+        g->q = calloc((size_t)naive_elements(m, i), sizeof *g->q);
+    }
+    return m;
+}
+
+void naive_close(NaiveModel *m)
+{
+    for (int i = 0; i < m->tensors; i++) free(m->tensor[i].q);
+    free(m->tensor);
+    cJSON_Delete(m->graph);
+    cJSON_Delete(m->header);
+    free(m->file);
+    free(m);
+}
+
+int naive_tensors(const NaiveModel *m) { return m->tensors; }
+const char *naive_name(const NaiveModel *m, int t) { return m->tensor[t].name; }
+long naive_elements(const NaiveModel *m, int t) { return (long)m->tensor[t].h * m->tensor[t].w * m->tensor[t].c; }
+const int64_t *naive_codes(const NaiveModel *m, int t) { return m->tensor[t].q; }
+
+/* ---- the arithmetic ------------------------------------------------------------------------------------------------------ */
+
+static int64_t power2(int n) { return (int64_t)1 << n; }
+
+static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+
+static int64_t half_to_even(double x)
+{
+    const double below = floor(x), rest = x - below;
+    const int64_t n = (int64_t)below;
+    return rest > 0.5 || (rest == 0.5 && n % 2 != 0) ? n + 1 : n;
+}
+
+static int64_t clamp(int64_t x, int lo, int hi) { return x < lo ? lo : x > hi ? hi : x; }
+
+typedef struct {
+    int64_t m;
+    int e;
+} Fixed;
+
+static Fixed fixed(double M)
+{
+    Fixed f = {0, 0};
+    while (M >= 1.0) M /= 2.0, f.e++;
+    while (M < 0.5) M *= 2.0, f.e--;
+    f.m = (int64_t)floor(M * 2147483648.0 + 0.5);
+    if (f.m == power2(31)) f.m /= 2, f.e++;
+    return f.e < -31 ? (Fixed){0, 0} : f;
+}
+
+/* R(x) for the tflite dialects. */
+static int64_t rescale(char dialect, int64_t x, Fixed f)
+{
+    if (dialect == 's') return floor_divide(x * f.m + power2(30 - f.e), power2(31 - f.e));
+    if (f.e > 0) x *= power2(f.e);
+    const int64_t t = floor_divide(x * f.m + power2(30), power2(31));
+    if (f.e >= 0) return t;
+    const int64_t d = power2(-f.e), magnitude = ((t < 0 ? -t : t) + d / 2) / d;
+    return t < 0 ? -magnitude : magnitude;
+}
+
+/* A real multiplier in both forms: float32 for xnnpack, fixed point for the others. */
+typedef struct {
+    float f;
+    Fixed q;
+} Multiplier;
+
+static int64_t output_code(const NaiveModel *m, int64_t acc, Multiplier M, const Grid *y, const cJSON *n)
+{
+    const int64_t r = m->dialect == 'x' ? half_to_even((double)((float)acc * M.f)) : rescale(m->dialect, acc, M.q);
+    return clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
+}
+
+static int64_t pixel(const Grid *g, int i, int j, int c) { return g->q[((int64_t)i * g->w + j) * g->c + c]; }
+
+/* conv2d, depthwise_conv2d and dense, which is a 1 x 1 convolution of a 1 x 1 image. */
+static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *y)
+{
+    const char *op = text(n, "op");
+    const int depthwise = strcmp(op, "depthwise_conv2d") == 0, dense = strcmp(op, "dense") == 0;
+    Grid x = *in;
+    if (dense) x.c = x.h * x.w * x.c, x.h = x.w = 1;
+    const int8_t *w = binary(m, y->name, "weight");
+    const int32_t *bias = binary(m, y->name, "bias");
+    const float *scale = binary(m, y->name, "weight_scale");
+    const int kh = dense ? 1 : number(n, "kernel", 0), kw = dense ? 1 : number(n, "kernel", 1);
+    const int sh = dense ? 1 : number(n, "stride", 0), sw = dense ? 1 : number(n, "stride", 1);
+    const int dh = dense ? 1 : number(n, "dilation", 0), dw = dense ? 1 : number(n, "dilation", 1);
+    const int top = dense ? 0 : number(n, "padding", 0), left = dense ? 0 : number(n, "padding", 2);
+    const int groups = dense ? 1 : number(n, "groups", 0), cg = x.c / groups, og = y->c / groups;
+    for (int o = 0; o < y->c; o++) {
+        const float xw = x.scale * scale[o];
+        const double exact = (double)x.scale * (double)scale[o] / (double)y->scale;
+        const Multiplier M = {xw / y->scale, fixed(exact)};
+        for (int i = 0; i < y->h; i++)
+            for (int j = 0; j < y->w; j++) {
+                int64_t acc = bias[o];
+                for (int k = 0; k < kh; k++)
+                    for (int l = 0; l < kw; l++) {
+                        const int row = i * sh - top + k * dh, column = j * sw - left + l * dw;
+                        if (row < 0 || row >= x.h || column < 0 || column >= x.w) continue;
+                        for (int c = 0; c < cg; c++) {
+                            const int64_t at = depthwise ? ((int64_t)k * kw + l) * y->c + o
+                                                         : (((int64_t)o * kh + k) * kw + l) * cg + c;
+                            acc += (pixel(&x, row, column, o / og * cg + c) - x.zero) * w[at];
+                        }
+                    }
+                y->q[((int64_t)i * y->w + j) * y->c + o] = output_code(m, acc, M, y, n);
+            }
+    }
+}
+
+static void pool(const cJSON *n, const Grid *x, Grid *y, int average)
+{
+    for (int i = 0; i < y->h; i++)
+        for (int j = 0; j < y->w; j++)
+            for (int c = 0; c < y->c; c++) {
+                int64_t sum = 0, count = 0, best = INT64_MIN;
+                for (int k = 0; k < number(n, "kernel", 0); k++)
+                    for (int l = 0; l < number(n, "kernel", 1); l++) {
+                        const int row = i * number(n, "stride", 0) - number(n, "padding", 0) + k;
+                        const int column = j * number(n, "stride", 1) - number(n, "padding", 2) + l;
+                        if (row < 0 || row >= x->h || column < 0 || column >= x->w) continue;
+                        const int64_t q = pixel(x, row, column, c);
+                        sum += q, count++;
+                        if (q > best) best = q;
+                    }
+                int64_t mean = ((sum < 0 ? -sum : sum) + count / 2) / count;
+                if (sum < 0) mean = -mean;
+                y->q[((int64_t)i * y->w + j) * y->c + c] =
+                    average ? clamp(mean, number(n, "clamp", 0), number(n, "clamp", 1)) : best;
+            }
+}
+
+static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *b, Grid *y, long count)
+{
+    const float ra = a->scale / y->scale, rb = b->scale / y->scale;
+    int shift = 20;
+    for (float r = ra > rb ? ra : rb; r >= 2.0f; r /= 2.0f) shift--;
+    for (float r = ra > rb ? ra : rb; r < 1.0f; r *= 2.0f) shift++;
+    const int64_t A = half_to_even((double)ra * (double)power2(shift)), B = half_to_even((double)rb * (double)power2(shift));
+    const double twice = 2.0 * (double)(a->scale > b->scale ? a->scale : b->scale);
+    const Fixed fa = fixed((double)a->scale / twice), fb = fixed((double)b->scale / twice),
+                fy = fixed(twice / (1048576.0 * (double)y->scale));
+    for (long i = 0; i < count; i++) {
+        const int64_t qa = a->q[i] - a->zero, qb = b->q[i] - b->zero;
+        int64_t r;
+        if (m->dialect == 'x')
+            r = floor_divide(A * qa + B * qb + power2(shift - 1), power2(shift));
+        else
+            r = rescale(m->dialect, rescale(m->dialect, qa * power2(20), fa) + rescale(m->dialect, qb * power2(20), fb), fy);
+        y->q[i] = clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
+    }
+}
+
+static void concat(const NaiveModel *m, const cJSON *inputs, Grid *y)
+{
+    int first = 0;
+    for (int k = 0; k < cJSON_GetArraySize(inputs); k++) {
+        const Grid *x = &m->tensor[by_name(m, cJSON_GetArrayItem(inputs, k)->valuestring)];
+        for (int i = 0; i < y->h * y->w; i++)
+            for (int c = 0; c < x->c; c++) y->q[(int64_t)i * y->c + first + c] = x->q[(int64_t)i * x->c + c];
+        first += x->c;
+    }
+}
+
+static void run_node(const NaiveModel *m, const cJSON *n)
+{
+    const char *op = text(n, "op");
+    const int output = by_name(m, text(n, "name"));
+    const cJSON *inputs = member(n, "inputs");
+    const Grid *x = &m->tensor[by_name(m, cJSON_GetArrayItem(inputs, 0)->valuestring)];
+    Grid *y = &m->tensor[output];
+    const long count = naive_elements(m, output);
+    if (strstr(op, "conv2d") != NULL || strcmp(op, "dense") == 0) {
+        convolve(m, n, x, y);
+    } else if (strcmp(op, "max_pool") == 0 || strcmp(op, "average_pool") == 0) {
+        pool(n, x, y, op[0] == 'a');
+    } else if (strcmp(op, "add") == 0) {
+        add(m, n, x, &m->tensor[by_name(m, cJSON_GetArrayItem(inputs, 1)->valuestring)], y, count);
+    } else if (strcmp(op, "concat") == 0) {
+        concat(m, inputs, y);
+    } else if (strcmp(op, "requant") == 0) {
+        const Multiplier M = {x->scale / y->scale, fixed((double)x->scale / (double)y->scale)};
+        for (long i = 0; i < count; i++) y->q[i] = output_code(m, x->q[i] - x->zero, M, y, n);
+    } else if (strcmp(op, "lut") == 0) {
+        const int8_t *table = binary(m, y->name, "table");
+        for (long i = 0; i < count; i++) y->q[i] = table[x->q[i] + 128];
+    } else if (strcmp(op, "reshape") == 0) {
+        memcpy(y->q, x->q, sizeof *y->q * (size_t)count);
+    } else {
+        abort();
+    }
+}
+
+void naive_run(NaiveModel *m, const int8_t *image)
+{
+    for (long i = 0; i < naive_elements(m, 0); i++) m->tensor[0].q[i] = image[i];
+    const cJSON *node;
+    cJSON_ArrayForEach(node, member(m->graph, "nodes")) run_node(m, node);
+}

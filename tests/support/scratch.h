@@ -1,0 +1,18 @@
+/* A folder for one test's files, in memory where the system has such a place: atomic writes wait for the disk. */
+#ifndef BITFOLD_TESTS_SCRATCH_H
+#define BITFOLD_TESTS_SCRATCH_H
+
+#include <check.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+
+static inline const char *scratch_folder(Arena *arena)
+{
+    char *folder = arena_printf(arena, "%s/bitfold_XXXXXX", access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    return folder;
+}
+
+#endif
