@@ -50,5 +50,6 @@ static inline ptrdiff_t cell_index(const ConvGeom *g, Taps rows, Taps columns, i
         for (ptrdiff_t tap = i_ * (g)->kw + (columns).from, cell = cell_index(g, rows, columns, i_, (columns).from),   \
                        end_ = i_ * (g)->kw + (columns).to, step_ = (ptrdiff_t)(g)->dw * (g)->c;                        \
              tap < end_; tap++, cell += step_)
+#define FOR_EACH_CELL(g, rows, columns, cell) FOR_EACH_TAP(g, rows, columns, tap_, cell)
 
 #endif
