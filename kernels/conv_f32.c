@@ -94,7 +94,7 @@ static void backward_row(const ConvGeom *g, int oy, const float *dy, const float
                  .accumulate = true};
     for (int i = rows.from; i < rows.to; i++)
         for (int j = 0; j < g->kw; j++) {
-            const Taps across = taps_inside(j * g->dw - g->pl, g->sw, g->ow, g->w); /* ox takes the place of the tap */
+            const Taps across = outputs_inside(g, j);
             const ptrdiff_t iy = rows.first + i * g->dh, ix = across.first + across.from * g->sw;
             p.m = across.to - across.from;
             for (int group = 0; group < g->groups && p.m > 0; group++) {

@@ -3,6 +3,8 @@
 #include "kernels/isa.h"
 #include "kernels/window.h"
 
+#define UNROLL _Pragma("GCC unroll 4")
+
 /* integers_L(p): L codes as int32. */
 #ifdef __AVX2__
 #include <immintrin.h>
