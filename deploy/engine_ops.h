@@ -2,7 +2,7 @@
 #ifndef BITFOLD_DEPLOY_ENGINE_OPS_H
 #define BITFOLD_DEPLOY_ENGINE_OPS_H
 
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 #include "kernels/requant.h"
 
 /* A node made ready: everything that a run would otherwise compute again. */

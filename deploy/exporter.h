@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "base/field.h"
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 
 typedef struct {
     const char *name;      /* --to NAME                                                      */

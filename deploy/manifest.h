@@ -4,7 +4,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 
 /* The class names as a list, empty if there are none.  The caller frees it. */
 cJSON *qgraph_classes_json(const QGraph *g);

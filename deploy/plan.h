@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 
 enum { PLAN_ALIGN_BYTES = 16 };
 

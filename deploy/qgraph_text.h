@@ -5,7 +5,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 
 cJSON *qtensor_to_json(Arena *arena, const QTensor *t);
 cJSON *qnode_to_json(Arena *arena, const QGraph *g, const QNode *n);

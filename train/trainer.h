@@ -14,6 +14,7 @@ typedef struct {
     long step, steps;  /* done, in all */
     double loss, accuracy; /* means of this epoch so far */
     double images_per_s, lr;
+    int images_per_step;
     bool epoch_end;
     double validation; /* accuracy at an epoch's end; -1: no validation split */
 } TrainProgress;

@@ -3,7 +3,7 @@
 #define BITFOLD_TESTS_RANDOM_GRAPH_H
 
 #include "base/rng.h"
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 
 /* A graph that qgraph_check accepts, of about `blocks` blocks (convolution, depthwise, pool, residual add, concat of requants,
  * lut, reshape, requant) and a dense head. */

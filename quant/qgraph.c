@@ -1,4 +1,4 @@
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "deploy/qgraph.h"
+#include "quant/qgraph.h"
 #include "kernels/requant.h"
 
 enum { MAX_EXTENT = 4096, MAX_KERNEL_AREA = 1 << 20, MAX_WEIGHTS = 1 << 28, MAX_NAME_BYTES = 255 };

@@ -1,0 +1,63 @@
+/* The command line: one file per verb; the only room that prints or exits. */
+#ifndef BITFOLD_CLI_CLI_H
+#define BITFOLD_CLI_CLI_H
+
+#include <cjson/cJSON.h>
+#include <signal.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "train/experiment.h"
+
+enum { EXIT_OK = 0, EXIT_FAIL = 1, EXIT_USAGE = 2 };
+
+/* Every option of every verb; a verb accepts those it lists. */
+typedef struct {
+    const char **sets; /* NULL-ended */
+    const char *out;
+    bool overwrite, resume, json, quiet;
+    const char *engine, *split, *to, *output, *dump, *dir, *mode;
+    bool markdown, schema;
+    int batch, steps, threads;
+    int arguments;
+    char **argument;
+    int argc; /* the whole command line, for run.json */
+    char **argv;
+} Options;
+
+typedef struct {
+    const char *name, *arguments, *doc;
+    const char *options;  /* letters of those it accepts besides the common ones: see option_table */
+    int min_arguments, max_arguments; /* max -1: any number */
+    Status (*run)(Arena *arena, const Options *o, int *exit_code);
+} Verb;
+
+extern const Verb *const verbs[]; /* NULL-ended */
+
+/* Set by SIGINT and SIGTERM once cli_catch_signals was called; the signal's number. */
+extern volatile sig_atomic_t cli_stop;
+void cli_catch_signals(void);
+
+/* Seconds since some moment. */
+double cli_seconds(void);
+
+/* Prints one JSON object on stdout and frees it. */
+void cli_print_json(Arena *arena, cJSON *json);
+
+/* The run directory: --out, else runs/<name>. */
+const char *cli_run_folder(Arena *arena, const Options *o, const char *name);
+
+/* A TrainJob's progress on stderr: one live line on a terminal, plain lines when piped, nothing if quiet. */
+typedef struct {
+    bool quiet, terminal;
+    double last;
+    const char *label; /* before the line: "seed 1", ... or "" */
+} Progress;
+Progress progress_make(const Options *o, const char *label);
+void progress_show(void *context, const TrainProgress *p);
+void progress_clear(const Progress *p);
+
+/* Trains with progress, metrics and run.json; on STATUS_INTERRUPTED says how to resume and sets the exit code. */
+Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *label, TrainResult *result, int *exit_code);
+
+#endif

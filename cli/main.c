@@ -1,0 +1,74 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/field.h"
+#include "base/parallel.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "include/bitfold.h"
+#include "kernels/kernels.h"
+
+static void usage(FILE *f)
+{
+    fprintf(f, "bitfold %s: trains small CNNs with quantization in the loop and ships the integers it trained\n\n"
+               "usage: bitfold VERB [ARGUMENT...] [OPTION...]\n\n",
+            BITFOLD_VERSION);
+    for (int i = 0; verbs[i] != NULL; i++) fprintf(f, "  %-9s %-24s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->doc);
+    fprintf(f, "\nbitfold VERB --help tells the options of a verb. A CONFIG is a JSON file, a MODEL a .safetensors file that a\n"
+               "verb wrote (its config.json lies beside it).\n");
+}
+
+static const Verb *find_verb(const char *name)
+{
+    for (int i = 0; verbs[i] != NULL; i++)
+        if (strcmp(verbs[i]->name, name) == 0) return verbs[i];
+    return NULL;
+}
+
+static int unknown_verb(const char *name)
+{
+    const char *names[32];
+    int n = 0;
+    for (; verbs[n] != NULL; n++) names[n] = verbs[n]->name;
+    names[n] = NULL;
+    const char *nearest = nearest_name(name, names);
+    fprintf(stderr, "bitfold: \"%s\" is no verb; %s%s%s\n", name, nearest == NULL ? "see " : "did you mean \"",
+            nearest == NULL ? "bitfold --help" : nearest, nearest == NULL ? "" : "\"?");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("bitfold %s\n", BITFOLD_VERSION);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return EXIT_OK;
+    }
+    const Verb *verb = find_verb(argv[1]);
+    if (verb == NULL) return unknown_verb(argv[1]);
+    Arena *arena = arena_create();
+    Options options;
+    int code = options_parse(arena, verb, argc, argv, &options);
+    if (code < 0) {
+        const char *error = NULL;
+        code = EXIT_OK;
+        Status status = STATUS_OK;
+        if (!kernels_select(NULL, &error)) status = status_fail(STATUS_INVALID, "BITFOLD_ISA: %s", error);
+        if (options.threads > 0) parallel_set_threads(options.threads);
+        if (status == STATUS_OK) status = verb->run(arena, &options, &code);
+        if (status != STATUS_OK && code == EXIT_OK) {
+            fprintf(stderr, "bitfold: %s\n", status_message());
+            code = EXIT_FAIL;
+        }
+    }
+    arena_destroy(arena);
+    if (fflush(stdout) != 0 && code == EXIT_OK) code = EXIT_FAIL;
+    return code;
+}

@@ -1,0 +1,131 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/field.h"
+
+typedef struct {
+    char letter; /* what Verb.options lists; upper case: every verb has it */
+    const char *name, *value, *doc;
+    size_t offset;
+    enum { TEXT, FLAG, NUMBER, SET, SEED } kind;
+    int min, max;
+} Option;
+
+static const Option option_table[] = {
+    {'e', "engine", "ENGINE", "float, sim (the layers' own forward) or int8 (the integer engine)", offsetof(Options, engine), TEXT, 0, 0},
+    {'p', "split", "SPLIT", "train, validation or test (default)", offsetof(Options, split), TEXT, 0, 0},
+    {'t', "to", "FORMAT", "safetensors (default)", offsetof(Options, to), TEXT, 0, 0},
+    {'o', "output", "FILE", "where to write; also -o", offsetof(Options, output), TEXT, 0, 0},
+    {'d', "dump", "DIR", "each layer's codes of the first image, as .npy and as a C array", offsetof(Options, dump), TEXT, 0, 0},
+    {'D', "dir", "DIR", "where the data set goes (default data/NAME)", offsetof(Options, dir), TEXT, 0, 0},
+    {'m', "mode", "MODE", "float (default) or qat", offsetof(Options, mode), TEXT, 0, 0},
+    {'b', "batch", "N", "images per step", offsetof(Options, batch), NUMBER, 1, 65536},
+    {'k', "steps", "K", "steps to time (default 20)", offsetof(Options, steps), NUMBER, 1, 1000000},
+    {'M', "markdown", NULL, "as a page for docs/", offsetof(Options, markdown), FLAG, 0, 0},
+    {'S', "schema", NULL, "as a JSON Schema", offsetof(Options, schema), FLAG, 0, 0},
+    {'r', "out", "DIR", "the run directory (default runs/NAME)", offsetof(Options, out), TEXT, 0, 0},
+    {'w', "overwrite", NULL, "replace a run directory that exists", offsetof(Options, overwrite), FLAG, 0, 0},
+    {'c', "resume", NULL, "continue the run in --out from its last checkpoint", offsetof(Options, resume), FLAG, 0, 0},
+    {'s', "set", "a.b.c=VALUE", "override any key of the config; may be repeated", offsetof(Options, sets), SET, 0, 0},
+    {'x', "seed", "N", "the same as --set seed=N", offsetof(Options, sets), SEED, 0, 0},
+    {'T', "threads", "N", "threads (default: all cores); the result does not depend on it", offsetof(Options, threads), NUMBER, 1, 256},
+    {'J', "json", NULL, "one JSON object on stdout", offsetof(Options, json), FLAG, 0, 0},
+    {'Q', "quiet", NULL, "no progress", offsetof(Options, quiet), FLAG, 0, 0},
+};
+enum { OPTIONS = (int)(sizeof option_table / sizeof option_table[0]), HELP = 1000 };
+
+static bool accepts(const Verb *verb, const Option *o)
+{
+    return strchr("TJQ", o->letter) != NULL || strchr(verb->options, o->letter) != NULL;
+}
+
+static void help(const Verb *verb)
+{
+    printf("usage: bitfold %s %s [OPTION...]\n\n%s.\n\n", verb->name, verb->arguments, verb->doc);
+    for (int i = 0; i < OPTIONS; i++) {
+        const Option *o = &option_table[i];
+        if (!accepts(verb, o)) continue;
+        char head[64];
+        snprintf(head, sizeof head, "--%s%s%s", o->name, o->value == NULL ? "" : " ", o->value == NULL ? "" : o->value);
+        printf("  %-20s %s\n", head, o->doc);
+    }
+}
+
+static int usage_fail(const Verb *verb, const char *problem, const char *given, const char *rule)
+{
+    fprintf(stderr, "bitfold %s: %s%s; %s (bitfold %s --help)\n", verb->name, problem, given, rule, verb->name);
+    return EXIT_USAGE;
+}
+
+static int take_number(const Verb *verb, const Option *o, const char *text, int *to)
+{
+    char *end;
+    errno = 0;
+    const long v = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || v < o->min || v > o->max) {
+        fprintf(stderr, "bitfold %s: --%s: \"%s\"; must be an integer, %d to %d\n", verb->name, o->name, text, o->min, o->max);
+        return EXIT_USAGE;
+    }
+    *to = (int)v;
+    return -1;
+}
+
+int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options *options)
+{
+    *options = (Options){.argc = argc, .argv = argv};
+    options->sets = ARENA_ARRAY(arena, const char *, argc + 1);
+    struct option table[OPTIONS + 2] = {{0}};
+    const char *names[OPTIONS + 2];
+    int n = 0, sets = 0;
+    for (int i = 0; i < OPTIONS; i++) {
+        if (!accepts(verb, &option_table[i])) continue;
+        names[n] = option_table[i].name;
+        table[n++] = (struct option){option_table[i].name, option_table[i].value != NULL ? required_argument : no_argument,
+                                     NULL, 256 + i};
+    }
+    names[n] = "help";
+    names[n + 1] = NULL;
+    table[n] = (struct option){"help", no_argument, NULL, HELP};
+    opterr = 0;
+    optind = 2;
+    const bool has_output = strchr(verb->options, 'o') != NULL;
+    for (int c; (c = getopt_long(argc, argv, has_output ? ":ho:" : ":h", table, NULL)) != -1;) {
+        if (c == 'h' || c == HELP) {
+            help(verb);
+            return EXIT_OK;
+        }
+        if (c == 'o') {
+            options->output = optarg;
+            continue;
+        }
+        if (c == ':') return usage_fail(verb, argv[optind - 1], "", "must have a value behind it");
+        if (c == '?') {
+            const char *given = argv[optind - 1], *nearest = nearest_name(given + strspn(given, "-"), names);
+            return usage_fail(verb, "unknown option ", given,
+                              nearest == NULL ? "see" : arena_printf(arena, "did you mean --%s?", nearest));
+        }
+        const Option *o = &option_table[c - 256];
+        char *at = (char *)options + o->offset;
+        int code = -1;
+        switch (o->kind) {
+        case TEXT: *(const char **)at = optarg; break;
+        case FLAG: *(bool *)at = true; break;
+        case NUMBER: code = take_number(verb, o, optarg, (int *)at); break;
+        case SET: options->sets[sets++] = optarg; break;
+        case SEED: options->sets[sets++] = arena_printf(arena, "seed=%s", optarg); break;
+        }
+        if (code >= 0) return code;
+    }
+    options->argument = argv + optind;
+    options->arguments = argc - optind;
+    if (options->arguments < verb->min_arguments)
+        return usage_fail(verb, "missing ", verb->arguments, "it is required");
+    if (verb->max_arguments >= 0 && options->arguments > verb->max_arguments)
+        return usage_fail(verb, "too many arguments at ", options->argument[verb->max_arguments], "see");
+    return -1;
+}

@@ -1,0 +1,95 @@
+/* What the verbs share: signals, clocks, progress, the run directory. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/cli.h"
+
+volatile sig_atomic_t cli_stop;
+
+static void on_signal(int number) { cli_stop = number; }
+
+void cli_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_RESTART}; /* a second one ends at once */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
+}
+
+double cli_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void cli_print_json(Arena *arena, cJSON *json)
+{
+    fputs(json_print(arena, json), stdout);
+    cJSON_Delete(json);
+}
+
+const char *cli_run_folder(Arena *arena, const Options *o, const char *name)
+{
+    return o->out != NULL ? o->out : file_join(arena, "runs", name);
+}
+
+Progress progress_make(const Options *o, const char *label)
+{
+    return (Progress){.quiet = o->quiet, .terminal = isatty(STDERR_FILENO) != 0, .label = label};
+}
+
+void progress_clear(const Progress *p)
+{
+    if (p->terminal && !p->quiet) fprintf(stderr, "\r\033[K");
+}
+
+void progress_show(void *context, const TrainProgress *t)
+{
+    Progress *p = context;
+    if (p->quiet) return;
+    const double now = cli_seconds();
+    if (!t->epoch_end && (!p->terminal || now - p->last < 0.1)) return;
+    p->last = now;
+    const double per_step = t->images_per_s > 0.0 ? 1.0 / t->images_per_s : 0.0;
+    char validation[32] = "";
+    if (t->validation >= 0.0) snprintf(validation, sizeof validation, "  val %6.2f %%", 100.0 * t->validation);
+    if (p->terminal) fprintf(stderr, "\r\033[K");
+    fprintf(stderr, "%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  acc %6.2f %%%s  %.0f images/s", p->label,
+            p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step, t->steps, t->loss,
+            100.0 * t->accuracy, validation, t->images_per_s);
+    if (!t->epoch_end && t->step > 0) {
+        const double images_left = (double)(t->steps - t->step) * (double)t->images_per_step;
+        const int eta = (int)(images_left * per_step);
+        fprintf(stderr, "  %d:%02d left", eta / 60, eta % 60);
+    }
+    if (t->epoch_end || !p->terminal) fputc('\n', stderr);
+    fflush(stderr);
+}
+
+Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *label, TrainResult *result, int *exit_code)
+{
+    Progress progress = progress_make(o, label);
+    job->stop = &cli_stop;
+    job->progress = progress_show;
+    job->progress_context = &progress;
+    const double start = cli_seconds();
+    const Status status = train_run(arena, job, result);
+    if (status == STATUS_INTERRUPTED) {
+        progress_clear(&progress);
+        *exit_code = 128 + (int)cli_stop;
+        fprintf(stderr, "bitfold: %s; the same command with --resume%s%s goes on\n", status_message(),
+                o->out == NULL ? "" : " --out ", o->out == NULL ? "" : o->out);
+        return status;
+    }
+    if (status != STATUS_OK) {
+        progress_clear(&progress);
+        return status;
+    }
+    if (job->folder == NULL) return STATUS_OK;
+    return run_folder_note(arena, job->folder, o->argc, o->argv, cli_seconds() - start);
+}

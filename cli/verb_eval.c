@@ -1,0 +1,171 @@
+/* eval, verify, export: the verbs that look at a finished model. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
+
+static Status choose(const char *option, const char *given, const char *const *names, int otherwise, int *choice)
+{
+    *choice = otherwise;
+    if (given == NULL) return STATUS_OK;
+    for (*choice = 0; names[*choice] != NULL; ++*choice)
+        if (strcmp(names[*choice], given) == 0) return STATUS_OK;
+    return status_fail(STATUS_INVALID, "--%s: \"%s\"; must be %s, %s or %s", option, given, names[0], names[1], names[2]);
+}
+
+static const char *const split_names[] = {"train", "validation", "test", NULL};
+
+static cJSON *eval_json(const EvalResult *r, const char *engine, const char *split)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "engine", engine);
+    cJSON_AddStringToObject(json, "split", split);
+    cJSON_AddNumberToObject(json, "accuracy", r->accuracy);
+    cJSON_AddNumberToObject(json, "loss", r->loss);
+    cJSON_AddNumberToObject(json, "n", r->n);
+    cJSON_AddNumberToObject(json, "images_per_s", r->images_per_s);
+    cJSON *confusion = cJSON_AddArrayToObject(json, "confusion");
+    for (int i = 0; i < r->classes; i++) {
+        cJSON *row = cJSON_CreateArray();
+        for (int k = 0; k < r->classes; k++)
+            cJSON_AddItemToArray(row, cJSON_CreateNumber((double)r->confusion[i * r->classes + k]));
+        cJSON_AddItemToArray(confusion, row);
+    }
+    return json;
+}
+
+static void eval_text(const EvalResult *r, const Model *m, const char *engine, const char *split)
+{
+    printf("%s split, %s engine: accuracy %.2f %% (%ld of %d), loss %.4f, %.0f images/s\n\n", split, engine,
+           100.0 * r->accuracy, r->correct, r->n, r->loss, r->images_per_s);
+    printf("  %-16s %9s   answers (rows: label, columns: answer)\n", "class", "accuracy");
+    for (int i = 0; i < r->classes; i++) {
+        long n = 0;
+        for (int k = 0; k < r->classes; k++) n += r->confusion[i * r->classes + k];
+        printf("  %-16.16s %8.2f%%  ", m->class_names[i],
+               n > 0 ? 100.0 * (double)r->confusion[i * r->classes + i] / (double)n : 0.0);
+        for (int k = 0; k < r->classes && r->classes <= 20; k++) printf(" %5ld", r->confusion[i * r->classes + k]);
+        printf("\n");
+    }
+}
+
+static Status run_eval(Arena *arena, const Options *o, int *exit_code)
+{
+    (void)exit_code;
+    OpenModel open;
+    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    int engine, split;
+    TRY(choose("engine", o->engine, engine_names, open.kind == MODEL_FLOAT ? ENGINE_FLOAT : ENGINE_INT8, &engine));
+    TRY(choose("split", o->split, split_names, 2, &split));
+    if (open.kind == MODEL_FLOAT && engine != ENGINE_FLOAT)
+        return status_fail(STATUS_STATE, "%s: a float model has no %s engine; quantize it first (bitfold ptq or bitfold qat)",
+                           o->argument[0], engine_names[engine]);
+    DataSplits data;
+    TRY(experiment_data(arena, open.config, &data));
+    const Dataset *sets[] = {&data.train, &data.validation, &data.test};
+    if (sets[split]->n == 0)
+        return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one", split_names[split]);
+    QGraph *graph = NULL;
+    if (engine == ENGINE_INT8) TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
+    EvalResult r;
+    TRY(evaluate(arena, open.model, graph, sets[split], (EngineKind)engine, &r));
+    if (o->json)
+        cli_print_json(arena, eval_json(&r, engine_names[engine], split_names[split]));
+    else
+        eval_text(&r, open.model, engine_names[engine], split_names[split]);
+    return STATUS_OK;
+}
+
+/* Every test image, the deployed file re-read from disk. */
+static Status verify_file(Arena *arena, OpenModel *open, const Dataset *test, const char *path, VerifyResult *result)
+{
+    QGraph *graph;
+    TRY(qgraph_read(arena, path, &graph));
+    enum { BATCH = 64 };
+    Engine *engine;
+    TRY(engine_create(arena, graph, BATCH, &engine));
+    Arena *step = arena_create();
+    Tape *t = tape_create(arena, step);
+    const size_t image = (size_t)test->h * (size_t)test->w * (size_t)test->c;
+    Status status = STATUS_OK;
+    for (int i = 0; i < test->n && status == STATUS_OK; i += BATCH)
+        status = verify_batch(open->model, t, engine, graph, test->images + (size_t)i * image,
+                              test->n - i < BATCH ? test->n - i : BATCH, result);
+    arena_destroy(step);
+    return status;
+}
+
+static Status run_verify(Arena *arena, const Options *o, int *exit_code)
+{
+    OpenModel open;
+    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    QGraph *graph;
+    TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
+    DataSplits data;
+    TRY(experiment_data(arena, open.config, &data));
+    const char *base = getenv("TMPDIR");
+    char *folder = arena_printf(arena, "%s/bitfold-verify-XXXXXX", base == NULL || base[0] == '\0' ? "/tmp" : base);
+    if (mkdtemp(folder) == NULL) return status_fail(STATUS_IO, "%s: cannot create the folder", folder);
+    const char *path = file_join(arena, folder, "model.safetensors");
+    VerifyResult result = {0};
+    Status status = qgraph_write(arena, graph, path);
+    if (status == STATUS_OK) status = verify_file(arena, &open, &data.test, path, &result);
+    unlink(path);
+    unlink(file_join(arena, folder, "model.json"));
+    rmdir(folder);
+    TRY(status);
+    if (o->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddNumberToObject(json, "values", (double)result.values);
+        cJSON_AddNumberToObject(json, "different", (double)result.different);
+        cJSON_AddNumberToObject(json, "images", data.test.n);
+        cJSON_AddNumberToObject(json, "layers", open.model->layers);
+        cJSON_AddStringToObject(json, "dialect", dialect_names[open.config->quant.dialect]);
+        cli_print_json(arena, json);
+    } else {
+        printf("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n, open.model->layers,
+               dialect_names[open.config->quant.dialect], result.values, result.different);
+        if (result.first != NULL) printf("first: %s\n", result.first);
+    }
+    if (result.different != 0) *exit_code = EXIT_FAIL;
+    return STATUS_OK;
+}
+
+static Status run_export(Arena *arena, const Options *o, int *exit_code)
+{
+    (void)exit_code;
+    const char *name = o->to == NULL ? "safetensors" : o->to;
+    const ExporterType *type = exporter_find(name);
+    if (type == NULL) {
+        const char *known = exporters[0]->name;
+        for (int i = 1; exporters[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, exporters[i]->name);
+        return status_fail(STATUS_INVALID, "--to: \"%s\"; must be one of: %s", name, known);
+    }
+    if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
+    OpenModel open;
+    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    QGraph *graph;
+    TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
+    TRY(exporter_write(type, arena, graph, o->output, NULL));
+    if (o->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddStringToObject(json, "file", o->output);
+        cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(graph));
+        cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(graph));
+        cli_print_json(arena, json);
+    } else if (!o->quiet) {
+        printf("%s: %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output, qgraph_flash_bytes(graph),
+               qgraph_arena_bytes(graph));
+    }
+    return STATUS_OK;
+}
+
+const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sep", 1, 1, run_eval};
+const Verb verb_verify = {"verify", "MODEL", "Proves that the exported integers are the trained ones, layer by layer", "s", 1, 1,
+                          run_verify};
+const Verb verb_export = {"export", "MODEL -o FILE", "Writes the integer model", "sto", 1, 1, run_export};

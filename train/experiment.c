@@ -1,0 +1,186 @@
+#include "train/experiment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/parallel.h"
+#include "base/safetensors.h"
+
+Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
+{
+    const Status status = dataset_load(&config->data, config->model.input.at, config->seed, arena, data);
+    return status == STATUS_OK ? STATUS_OK : status_prefix(status, "%s", config->path);
+}
+
+Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data, Model **model)
+{
+    TRY(model_build(arena, &config->model, config_pixels(config), quant, config->path, model));
+    Model *m = *model;
+    m->name = config->name;
+    if (data != NULL && data->train.classes > m->classes)
+        return status_fail(STATUS_SHAPE, "%s: layer \"%s\" gives %d logits, the data has %d classes; must be at least as many",
+                           config->path, m->layer[m->layers - 1].name, m->classes, data->train.classes);
+    m->class_names = ARENA_ARRAY(arena, const char *, m->classes);
+    for (int i = 0; i < m->classes; i++)
+        m->class_names[i] =
+            data != NULL && i < data->train.classes ? data->class_names[i] : arena_printf(arena, "%d", i);
+    return STATUS_OK;
+}
+
+/* The class names a checkpoint carries. */
+static Status read_classes(Arena *arena, const char *path, Model *m)
+{
+    SafeFile file;
+    TRY(safe_read(arena, path, true, &file));
+    const char *text = safe_metadata(&file, "classes");
+    cJSON *list = NULL;
+    Status status = text == NULL ? STATUS_FORMAT : json_parse(text, strlen(text), path, &list);
+    if (status == STATUS_OK && cJSON_GetArraySize(list) == m->classes) {
+        int i = 0;
+        const cJSON *name;
+        cJSON_ArrayForEach(name, list)
+            m->class_names[i++] = arena_strdup(arena, cJSON_IsString(name) ? name->valuestring : "");
+    } else {
+        status = status_fail(STATUS_FORMAT, "%s: classes: must be a list of %d names", path, m->classes);
+    }
+    cJSON_Delete(list);
+    return status;
+}
+
+Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open)
+{
+    const char *folder = file_dirname(arena, path), *config_path = file_join(arena, folder, "config.json");
+    TRY(checkpoint_kind(path, &open->kind));
+    Config *config;
+    if (!file_exists(config_path))
+        return status_fail(STATUS_IO, "%s: there is no config.json beside it; a model is read together with its config",
+                           path);
+    TRY(config_read(arena, config_path, sets, &config));
+    open->config = config;
+    TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));
+    TRY(checkpoint_read(path, open->model, NULL, &open->state));
+    return read_classes(arena, path, open->model);
+}
+
+QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)
+{
+    QuantConfig q = *quant;
+    int observed = 1, minmax = 1;
+    while (strcmp(quantizer_choices[observed], "observed") != 0) observed++;
+    while (strcmp(observer_choices[minmax], "minmax") != 0) minmax++;
+    q.weights.quantizer = q.activations.quantizer = observed;
+    if (q.activations.observer == 0) q.activations.observer = minmax;
+    QuantOverride *all = ARENA_ARRAY(arena, QuantOverride, q.overrides.n);
+    for (int i = 0; i < q.overrides.n; i++) {
+        all[i] = ((const QuantOverride *)quant->overrides.at)[i];
+        all[i].quantizer = 0;
+    }
+    q.overrides.at = all;
+    return q;
+}
+
+void model_copy_network(Model *to, const Model *from)
+{
+    for (int i = 0; i < to->params.n; i++) {
+        Param *p = to->params.param[i];
+        for (int k = 0; k < from->params.n; k++)
+            if (strcmp(from->params.param[k]->name, p->name) == 0 && p->kind != PARAM_STEP)
+                memcpy(p->x, from->params.param[k]->x, sizeof(float) * (size_t)p->count);
+    }
+    for (int i = 0; i < to->layers; i++) {
+        if (to->layer[i].norm == NULL) continue;
+        const size_t bytes = sizeof(float) * (size_t)to->layer[i].gamma->count;
+        memcpy(to->layer[i].norm->mean, from->layer[i].norm->mean, bytes);
+        memcpy(to->layer[i].norm->var, from->layer[i].norm->var, bytes);
+    }
+}
+
+Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quant, const Model *from,
+                     const DataSplits *data, Model **model)
+{
+    TRY(experiment_model(arena, config, quant, data, model));
+    model_copy_network(*model, from);
+    return calibrate(*model, &data->train, config->ptq.images, config->seed);
+}
+
+/* What bitfold writes into a run directory; nothing else is ever removed. */
+static bool is_run_file(const char *name)
+{
+    static const char *const ours[] = {"config.json", "run.json", "metrics.jsonl", "last.safetensors", "best.safetensors",
+                                       "model.safetensors", "compare.csv", "report.html", NULL};
+    for (int i = 0; ours[i] != NULL; i++)
+        if (strcmp(ours[i], name) == 0) return true;
+    return false;
+}
+
+static Status clear_folder(Arena *arena, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (dir == NULL) return status_fail(STATUS_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
+    Status status = STATUS_OK;
+    for (struct dirent *e = readdir(dir); e != NULL && status == STATUS_OK; e = readdir(dir)) {
+        const char *path = file_join(arena, folder, e->d_name);
+        if (is_run_file(e->d_name) && unlink(path) != 0)
+            status = status_fail(STATUS_IO, "%s: cannot remove: %s", path, strerror(errno));
+    }
+    closedir(dir);
+    return status;
+}
+
+Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume)
+{
+    const char *path = file_join(arena, folder, "config.json");
+    if (resume) {
+        if (!file_exists(path))
+            return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run", folder);
+        return STATUS_OK;
+    }
+    if (file_exists(folder)) {
+        if (!overwrite)
+            return status_fail(STATUS_STATE, "%s: exists; --resume continues it, --overwrite replaces it, --out names another "
+                                             "folder",
+                               folder);
+        if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
+        TRY(clear_folder(arena, folder));
+    }
+    TRY(file_make_dir(folder));
+    const char *text = config_text(arena, config, folder);
+    return file_write(arena, path, text, strlen(text));
+}
+
+Status run_folder_note(Arena *arena, const char *folder, int argc, char *const *argv, double seconds)
+{
+    char host[256] = "", date[64];
+    gethostname(host, sizeof host - 1);
+    const time_t now = time(NULL);
+    struct tm tm;
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+    cJSON *run = cJSON_CreateObject(), *command = cJSON_AddArrayToObject(run, "command");
+    for (int i = 0; i < argc; i++) cJSON_AddItemToArray(command, cJSON_CreateString(argv[i]));
+    cJSON_AddStringToObject(run, "date", date);
+    cJSON_AddStringToObject(run, "host", host);
+    cJSON_AddNumberToObject(run, "threads", parallel_threads());
+    cJSON_AddStringToObject(run, "isa", kernels()->isa);
+    cJSON_AddNumberToObject(run, "seconds", seconds);
+    const char *text = json_print(arena, run);
+    cJSON_Delete(run);
+    return file_write(arena, file_join(arena, folder, "run.json"), text, strlen(text));
+}
+
+long model_size_bytes(const Model *m)
+{
+    if (m->quant == NULL) return 4 * model_parameters(m);
+    long bytes = 0;
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->weight == NULL) continue;
+        const long outputs = l->out.c;
+        bytes += (l->weight->count * l->weight_q->qp.bits + 7) / 8 + 4 * outputs + 4 * l->weight_q->qp.n;
+    }
+    return bytes;
+}
