@@ -4,41 +4,15 @@
 #include "kernels/requant.h"
 #include "kernels/window.h"
 
-/* Maximum over the window: the first of equal elements wins. */
-#define MAXPOOL(name, T)                                                                                               \
-    static void name##_cell(int c, const T *restrict x, T *restrict y)                                                 \
-    {                                                                                                                  \
-        _Pragma("omp simd") for (int i = 0; i < c; i++) y[i] = x[i] > y[i] ? x[i] : y[i];                              \
-    }                                                                                                                  \
-    static void name##_cell_index(int c, const T *restrict x, T *restrict y, int32_t at, int32_t *restrict argmax)     \
-    {                                                                                                                  \
-        _Pragma("omp simd") for (int i = 0; i < c; i++) argmax[i] = x[i] > y[i] ? at + i : argmax[i];                  \
-        name##_cell(c, x, y);                                                                                          \
-    }                                                                                                                  \
-    void name(const ConvGeom *g, int images, const T *x, T *y, int32_t *argmax)                                        \
-    {                                                                                                                  \
-        for (int n = 0; n < images; n++, x += image_count(g))                                                          \
-            for (int oy = 0; oy < g->oh; oy++)                                                                         \
-                for (int ox = 0; ox < g->ow; ox++, y += g->c) {                                                        \
-                    const Taps rows = rows_inside(g, oy), columns = columns_inside(g, ox);                             \
-                    const bool any = rows.from < rows.to && columns.from < columns.to;                                 \
-                    const ptrdiff_t first = any ? cell_index(g, rows, columns, rows.from, columns.from) : 0;           \
-                    if (any)                                                                                           \
-                        memcpy(y, x + first, (size_t)g->c * sizeof *y);                                                \
-                    else                                                                                               \
-                        memset(y, 0, (size_t)g->c * sizeof *y);                                                        \
-                    if (argmax == NULL) {                                                                              \
-                        FOR_EACH_TAP(g, rows, columns, tap, cell) name##_cell(g->c, x + cell, y);                      \
-                        continue;                                                                                      \
-                    }                                                                                                  \
-                    for (int i = 0; i < g->c; i++) argmax[i] = any ? (int32_t)first + i : -1;                          \
-                    FOR_EACH_TAP(g, rows, columns, tap, cell)                                                          \
-                    name##_cell_index(g->c, x + cell, y, (int32_t)cell, argmax);                                       \
-                    argmax += g->c;                                                                                    \
-                }                                                                                                      \
-    }
-MAXPOOL(maxpool_f32_forward, float)
-MAXPOOL(maxpool_s8_forward, int8_t)
+static int window_count(Taps rows, Taps columns) { return (rows.to - rows.from) * (columns.to - columns.from); }
+
+#define T float
+#define POOL maxpool_f32_forward
+#include "kernels/maxpool.inc"
+
+#define T int8_t
+#define POOL maxpool_s8_forward
+#include "kernels/maxpool.inc"
 
 void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int32_t *argmax, float *dx)
 {
@@ -49,8 +23,6 @@ void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int3
         dy += count, argmax += count;
     }
 }
-
-static int window_count(Taps rows, Taps columns) { return (rows.to - rows.from) * (columns.to - columns.from); }
 
 static void add(int c, const float *restrict x, float *restrict y)
 {
@@ -66,7 +38,7 @@ void avgpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y
                 const Taps rows = rows_inside(g, oy), columns = columns_inside(g, ox);
                 const int count = window_count(rows, columns);
                 memset(y, 0, (size_t)g->c * sizeof *y);
-                FOR_EACH_TAP(g, rows, columns, tap, cell) add(g->c, x + cell, y);
+                FOR_EACH_CELL(g, rows, columns, cell) add(g->c, x + cell, y);
                 for (int i = 0; count > 0 && i < g->c; i++) y[i] /= (float)count;
             }
 }
@@ -78,7 +50,7 @@ void avgpool_backward(const ConvGeom *g, int images, const float *dy, float *dx)
             for (int ox = 0; ox < g->ow; ox++, dy += g->c) {
                 const Taps rows = rows_inside(g, oy), columns = columns_inside(g, ox);
                 const float count = (float)window_count(rows, columns);
-                FOR_EACH_TAP(g, rows, columns, tap, cell)
+                FOR_EACH_CELL(g, rows, columns, cell)
                 {
                     float *restrict d = dx + cell;
                     const float *restrict e = dy;
@@ -106,7 +78,7 @@ void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, 
                 for (int c = 0; c < g->c; c += BLOCK) {
                     const int some = g->c - c < BLOCK ? g->c - c : BLOCK;
                     int32_t sum[BLOCK] = {0};
-                    FOR_EACH_TAP(g, rows, columns, tap, cell) add_codes(some, x + cell + c, sum);
+                    FOR_EACH_CELL(g, rows, columns, cell) add_codes(some, x + cell + c, sum);
                     for (int i = 0; i < some; i++) y[c + i] = count > 0 ? average_codes(sum[i], count, lo, hi) : 0;
                 }
             }

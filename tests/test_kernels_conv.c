@@ -105,10 +105,33 @@ static void run(const Case *c, Direction d, bool codes, int from, int to, float 
 }
 
 /* A kernel that adds must add to what is there; one that sets must not read it. */
-static void preset(const Case *c, Direction d, float *out, size_t n)
+static void preset(Direction d, float *out, size_t n)
 {
-    (void)c;
     for (size_t i = 0; i < n; i++) out[i] = d == FORWARD ? (float)NAN : 0.25f;
+}
+
+/* One direction in the variant selected now; want and magnitude are ready. */
+static void check_variant(const KernelCase *k, const Case *c, Direction d, size_t n, float *whole, float *split)
+{
+    const char *isa = kernels()->isa, *direction = direction_names[d];
+    for (int codes = 0; codes <= 1; codes++) {
+        preset(d, whole, n);
+        run(c, d, codes, 0, c->images, whole);
+        /* A chain of N roundings errs by at most N/2 epsilons of the magnitude, and typically by far less. */
+        const size_t wrong = oracle_differences(n, whole, c->want, c->magnitude, 16 * (double)FLT_EPSILON);
+        ck_assert_msg(wrong == 0, "%s, %s, %s from %s: %zu wrong", isa, k->name, direction, codes ? "codes" : "floats",
+                      wrong);
+        preset(d, split, n);
+        for (int i = 0; i < c->images; i++) run(c, d, codes, i, i + 1, split);
+        ck_assert_msg(memcmp(whole, split, n * sizeof *whole) == 0, "%s, %s, %s: bits depend on the split", isa,
+                      k->name, direction);
+        ck_assert_msg(scratch_intact(c), "%s, %s, %s: scratch overrun", isa, k->name, direction);
+        if (codes == 0)
+            memcpy(c->first, whole, n * sizeof *whole);
+        else
+            ck_assert_msg(memcmp(c->first, whole, n * sizeof *whole) == 0, "%s, %s, %s: codes and floats differ", isa,
+                          k->name, direction);
+    }
 }
 
 static void check_direction(const KernelCase *k, const Case *c, Direction d)
@@ -122,24 +145,7 @@ static void check_direction(const KernelCase *k, const Case *c, Direction d)
     if (d != FORWARD)
         for (size_t i = 0; i < n; i++) c->want[i] += 0.25, c->magnitude[i] += 0.25;
     float *whole = ARENA_ARRAY(c->arena, float, n), *split = ARENA_ARRAY(c->arena, float, n);
-    for (int codes = 0; codes <= 1; codes++) {
-        preset(c, d, whole, n);
-        run(c, d, codes, 0, c->images, whole);
-        /* A chain of N roundings errs by at most N/2 epsilons of the magnitude, and typically by far less. */
-        const size_t wrong = oracle_differences(n, whole, c->want, c->magnitude, 16 * (double)FLT_EPSILON);
-        ck_assert_msg(wrong == 0, "%s, %s, %s from %s: %zu wrong", kernels()->isa, k->name, direction_names[d],
-                      codes ? "codes" : "floats", wrong);
-        preset(c, d, split, n);
-        for (int i = 0; i < c->images; i++) run(c, d, codes, i, i + 1, split);
-        ck_assert_msg(memcmp(whole, split, n * sizeof *whole) == 0, "%s, %s, %s: bits depend on the split", kernels()->isa,
-                      k->name, direction_names[d]);
-        ck_assert_msg(scratch_intact(c), "%s, %s, %s: scratch overrun", kernels()->isa, k->name, direction_names[d]);
-        if (codes == 0)
-            memcpy(c->first, whole, n * sizeof *whole);
-        else
-            ck_assert_msg(memcmp(c->first, whole, n * sizeof *whole) == 0, "%s, %s, %s: codes and floats differ",
-                          kernels()->isa, k->name, direction_names[d]);
-    }
+    FOR_EACH_ISA(isa) check_variant(k, c, d, n, whole, split);
 }
 
 static void check_s8(const KernelCase *k, const Case *c)
@@ -150,15 +156,18 @@ static void check_s8(const KernelCase *k, const Case *c)
     for (int z = 0; z < 3; z++) {
         const int zx = zero_points[z];
         oracle_conv_s8(&c->g, c->depthwise, c->images, c->q, zx, c->qw, want);
-        memset(acc, 0xFF, c->ny * sizeof *acc);
-        if (c->depthwise)
-            kernels()->dwconv_s8_forward(&c->g, c->images, c->q, zx, c->qw, acc);
-        else
-            conv_s8_forward(&c->g, c->images, c->q, zx, c->packed_s8, acc, c->scratch + GUARD);
-        for (size_t i = 0; i < c->ny; i++)
-            ck_assert_msg(acc[i] == want[i], "%s, %s, zero point %d: acc[%zu] is %d; must be %lld", kernels()->isa, k->name,
-                          zx, i, acc[i], (long long)want[i]);
-        ck_assert_msg(scratch_intact(c), "%s, %s: scratch overrun", kernels()->isa, k->name);
+        FOR_EACH_ISA(isa)
+        {
+            memset(acc, 0xFF, c->ny * sizeof *acc);
+            if (c->depthwise)
+                kernels()->dwconv_s8_forward(&c->g, c->images, c->q, zx, c->qw, acc);
+            else
+                conv_s8_forward(&c->g, c->images, c->q, zx, c->packed_s8, acc, c->scratch + GUARD);
+            for (size_t i = 0; i < c->ny; i++)
+                ck_assert_msg(acc[i] == want[i], "%s, %s, zero point %d: acc[%zu] is %d; must be %lld", kernels()->isa,
+                              k->name, zx, i, acc[i], (long long)want[i]);
+            ck_assert_msg(scratch_intact(c), "%s, %s: scratch overrun", kernels()->isa, k->name);
+        }
     }
 }
 
@@ -166,14 +175,13 @@ static void check_all(bool depthwise)
 {
     Arena *arena = arena_create();
     int checked = 0;
-    FOR_EACH_ISA(isa)
-        for (int i = 0; i < kernel_case_count; i++) {
-            if (kernel_cases[i].depthwise != depthwise) continue;
-            const Case c = case_make(arena, &kernel_cases[i]);
-            for (int d = 0; d < DIRECTIONS; d++) check_direction(&kernel_cases[i], &c, (Direction)d);
-            check_s8(&kernel_cases[i], &c);
-            checked++;
-        }
+    for (int i = 0; i < kernel_case_count; i++) {
+        if (kernel_cases[i].depthwise != depthwise) continue;
+        const Case c = case_make(arena, &kernel_cases[i]);
+        for (int d = 0; d < DIRECTIONS; d++) check_direction(&kernel_cases[i], &c, (Direction)d);
+        check_s8(&kernel_cases[i], &c);
+        checked++;
+    }
     ck_assert_int_gt(checked, 0);
     arena_destroy(arena);
 }

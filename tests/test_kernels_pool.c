@@ -1,0 +1,148 @@
+/* Pools over ragged geometries: windows that leave the image, ties, codes, and backward as the transpose of forward. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "tests/support/oracle.h"
+#include "tests/support/suite.h"
+
+typedef struct {
+    const char *name;
+    int images;
+    ConvGeom g;
+} PoolCase;
+
+#define SIZE(H, W, C) .h = (H), .w = (W), .c = (C), .o = (C), .groups = (C)
+#define KERNEL(KH, KW, S, D) .kh = (KH), .kw = (KW), .sh = (S), .sw = (S), .dh = (D), .dw = (D)
+#define PAD(T, B, L, R) .pt = (T), .pb = (B), .pl = (L), .pr = (R)
+
+static const PoolCase cases[] = {
+    {"2x2 of 8x8x16", 2, {SIZE(8, 8, 16), KERNEL(2, 2, 2, 1), PAD(0, 0, 0, 0)}},
+    {"2x2 of 7x9x5, unused edge", 3, {SIZE(7, 9, 5), KERNEL(2, 2, 2, 1), PAD(0, 0, 0, 0)}},
+    {"3x3, stride 2, SAME", 2, {SIZE(9, 10, 17), KERNEL(3, 3, 2, 1), PAD(1, 1, 0, 1)}},
+    {"3x3, stride 1, padded", 2, {SIZE(6, 5, 63), KERNEL(3, 3, 1, 1), PAD(1, 1, 1, 1)}},
+    {"3x2, dilation 2, asymmetric", 2, {SIZE(8, 7, 3), KERNEL(3, 2, 1, 2), PAD(2, 0, 0, 1)}},
+    {"global 8x8x64", 2, {SIZE(8, 8, 64), KERNEL(8, 8, 1, 1), PAD(0, 0, 0, 0)}},
+    {"global 3x5x131", 1, {SIZE(3, 5, 131), KERNEL(3, 5, 1, 1), PAD(0, 0, 0, 0)}},
+    {"windows that see nothing", 1, {SIZE(3, 3, 4), KERNEL(2, 2, 1, 1), PAD(3, 3, 3, 3)}},
+};
+#define FOR_EACH_CASE(i) for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+
+/* Few distinct values, so that ties are common; x and codes are equal numbers. */
+static void inputs(size_t n, float *x, int8_t *q)
+{
+    oracle_fill_codes(n, 41, q);
+    for (size_t i = 0; i < n; i++) {
+        q[i] = (int8_t)(q[i] / 16 * 16);
+        if (i % 7 == 0) q[i] = -128;
+        x[i] = (float)q[i];
+    }
+}
+
+START_TEST(maxpool_finds_the_first_largest)
+{
+    Arena *arena = arena_create();
+    FOR_EACH_CASE(i)
+    {
+        arena_reset(arena);
+        const ConvGeom g = oracle_geom(cases[i].g);
+        const int images = cases[i].images;
+        const size_t nx = oracle_input_count(&g, images), ny = oracle_output_count(&g, images);
+        float *x = ARENA_ARRAY(arena, float, nx), *y = ARENA_ARRAY(arena, float, ny),
+              *dx = ARENA_ARRAY(arena, float, nx);
+        float *want_dx = ARENA_ARRAY(arena, float, nx), *dy = ARENA_ARRAY(arena, float, ny);
+        int8_t *q = ARENA_ARRAY(arena, int8_t, nx), *yq = ARENA_ARRAY(arena, int8_t, ny);
+        int32_t *argmax = ARENA_ARRAY(arena, int32_t, ny), *want_argmax = ARENA_ARRAY(arena, int32_t, ny);
+        int32_t *argmax_q = ARENA_ARRAY(arena, int32_t, ny);
+        double *want = ARENA_ARRAY(arena, double, ny);
+        inputs(nx, x, q);
+        oracle_fill(ny, 42, dy);
+        oracle_maxpool(&g, images, x, want, want_argmax);
+
+        maxpool_f32_forward(&g, images, x, y, argmax);
+        maxpool_s8_forward(&g, images, q, yq, argmax_q);
+        for (size_t j = 0; j < ny; j++) ck_assert_msg((double)y[j] == want[j] && yq[j] == want[j], "%s", cases[i].name);
+        ck_assert_msg(memcmp(argmax, want_argmax, ny * sizeof *argmax) == 0, "%s", cases[i].name);
+        ck_assert_msg(memcmp(argmax_q, want_argmax, ny * sizeof *argmax) == 0, "%s", cases[i].name);
+
+        memset(y, 0xFF, ny * sizeof *y);
+        memset(yq, 0x11, ny);
+        maxpool_f32_forward(&g, images, x, y, NULL);
+        maxpool_s8_forward(&g, images, q, yq, NULL);
+        for (size_t j = 0; j < ny; j++) ck_assert_msg((double)y[j] == want[j] && yq[j] == want[j], "%s", cases[i].name);
+
+        for (size_t j = 0; j < nx; j++) dx[j] = want_dx[j] = 0.25f;
+        const size_t one_x = nx / (size_t)images, one_y = ny / (size_t)images;
+        for (size_t j = 0; j < ny; j++)
+            if (want_argmax[j] >= 0) want_dx[j / one_y * one_x + (size_t)want_argmax[j]] += dy[j];
+        maxpool_backward(&g, images, dy, argmax, dx);
+        ck_assert_msg(memcmp(dx, want_dx, nx * sizeof *dx) == 0, "%s", cases[i].name);
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(avgpool_divides_by_the_cells_inside)
+{
+    Arena *arena = arena_create();
+    FOR_EACH_CASE(i)
+    {
+        arena_reset(arena);
+        const ConvGeom g = oracle_geom(cases[i].g);
+        const int images = cases[i].images;
+        const size_t nx = oracle_input_count(&g, images), ny = oracle_output_count(&g, images);
+        float *x = ARENA_ARRAY(arena, float, nx), *y = ARENA_ARRAY(arena, float, ny),
+              *dx = ARENA_ARRAY(arena, float, nx);
+        float *dy = ARENA_ARRAY(arena, float, ny);
+        int8_t *q = ARENA_ARRAY(arena, int8_t, nx), *yq = ARENA_ARRAY(arena, int8_t, ny);
+        int *count = ARENA_ARRAY(arena, int, ny);
+        double *want = ARENA_ARRAY(arena, double, ny);
+        inputs(nx, x, q);
+        oracle_fill(ny, 43, dy);
+        oracle_avgpool(&g, images, x, want, count);
+
+        const int lo = -100, hi = 90;
+        avgpool_f32_forward(&g, images, x, y);
+        avgpool_s8_forward(&g, images, q, lo, hi, yq);
+        for (size_t j = 0; j < ny; j++) {
+            ck_assert_msg(fabs((double)y[j] - want[j]) <= 1e-5, "%s: %g; must be %g", cases[i].name, (double)y[j],
+                          want[j]);
+            const double mean = round(want[j]); /* half away from zero */
+            const double clamped = count[j] == 0 ? 0 : mean < lo ? lo : mean > hi ? hi : mean;
+            ck_assert_msg(yq[j] == clamped, "%s: %d; must be %g", cases[i].name, yq[j], clamped);
+        }
+
+        /* <dx, x> = <dy, y> for the linear map forward; plus what dx held before. */
+        for (size_t j = 0; j < nx; j++) dx[j] = 0.25f;
+        avgpool_backward(&g, images, dy, dx);
+        double left = 0, right = 0, size = 0;
+        for (size_t j = 0; j < nx; j++) left += ((double)dx[j] - 0.25) * (double)x[j], size += fabs((double)x[j]);
+        for (size_t j = 0; j < ny; j++) right += (double)dy[j] * want[j], size += fabs((double)dy[j] * want[j]);
+        ck_assert_msg(fabs(left - right) <= 1e-6 * size, "%s: %g; must be %g", cases[i].name, left, right);
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(pools_do_not_care_how_images_are_split)
+{
+    const ConvGeom g = oracle_geom(cases[2].g);
+    enum { IMAGES = 3 };
+    Arena *arena = arena_create();
+    const size_t nx = oracle_input_count(&g, 1), ny = oracle_output_count(&g, 1);
+    float *x = ARENA_ARRAY(arena, float, IMAGES *nx), *whole = ARENA_ARRAY(arena, float, IMAGES *ny);
+    float *split = ARENA_ARRAY(arena, float, IMAGES *ny);
+    oracle_fill(IMAGES * nx, 44, x);
+    avgpool_f32_forward(&g, IMAGES, x, whole);
+    for (size_t i = 0; i < IMAGES; i++) avgpool_f32_forward(&g, 1, x + i * nx, split + i * ny);
+    ck_assert_int_eq(memcmp(whole, split, IMAGES * ny * sizeof *whole), 0);
+    maxpool_f32_forward(&g, IMAGES, x, whole, NULL);
+    for (size_t i = 0; i < IMAGES; i++) maxpool_f32_forward(&g, 1, x + i * nx, split + i * ny, NULL);
+    ck_assert_int_eq(memcmp(whole, split, IMAGES * ny * sizeof *whole), 0);
+    arena_destroy(arena);
+}
+END_TEST
+
+TEST_MAIN("kernels_pool", maxpool_finds_the_first_largest, avgpool_divides_by_the_cells_inside,
+          pools_do_not_care_how_images_are_split)
