@@ -21,11 +21,15 @@ typedef struct {
 } Shape;
 
 #define CONV(H, W, C, O, K, S, P0, P1)                                                                                 \
-    {.h = H, .w = W, .c = C, .o = O, .kh = K, .kw = K, .sh = S, .sw = S, .dh = 1, .dw = 1, .pt = P0, .pb = P1,         \
-     .pl = P0, .pr = P1, .groups = 1, .oh = (H + P0 + P1 - K) / S + 1, .ow = (W + P0 + P1 - K) / S + 1}
+    {                                                                                                                  \
+        .h = H, .w = W, .c = C, .o = O, .kh = K, .kw = K, .sh = S, .sw = S, .dh = 1, .dw = 1, .pt = P0, .pb = P1,      \
+        .pl = P0, .pr = P1, .groups = 1, .oh = (H + P0 + P1 - K) / S + 1, .ow = (W + P0 + P1 - K) / S + 1              \
+    }
 #define DEPTHWISE(H, W, C, S)                                                                                          \
-    {.h = H, .w = W, .c = C, .o = C, .kh = 3, .kw = 3, .sh = S, .sw = S, .dh = 1, .dw = 1, .pt = 1, .pb = 1, .pl = 1,  \
-     .pr = 1, .groups = C, .oh = (H + 2 - 3) / S + 1, .ow = (W + 2 - 3) / S + 1}
+    {                                                                                                                  \
+        .h = H, .w = W, .c = C, .o = C, .kh = 3, .kw = 3, .sh = S, .sw = S, .dh = 1, .dw = 1, .pt = 1, .pb = 1,        \
+        .pl = 1, .pr = 1, .groups = C, .oh = (H + 2 - 3) / S + 1, .ow = (W + 2 - 3) / S + 1                            \
+    }
 
 static const Shape shapes[] = {
     {"32x32x3 to 16, 3x3", CONV(32, 32, 3, 16, 3, 1, 1, 1), false},
@@ -216,8 +220,8 @@ int main(int argc, char **argv)
     Arena *arena = arena_create();
     const char *isa = kernels()->isa;
     const double l1 = best_rate(from_l1, 2000), limit = best_rate(registers, 300000), peak = limit > 0 ? limit : l1;
-    printf("%s, one thread, %d images\npeak of this CPU now: %.1f GFLOP/s; gemm from L1: %.1f\n", isa, images, peak / 1e9,
-           l1 / 1e9);
+    printf("%s, one thread, %d images\npeak of this CPU now: %.1f GFLOP/s; gemm from L1: %.1f\n", isa, images,
+           peak / 1e9, l1 / 1e9);
     printf("%-26s", "GFLOP/s (% of peak)");
     for (int kind = 0; kind < KINDS; kind++) printf("%14s", kind_names[kind]);
     printf("\n");
@@ -225,7 +229,8 @@ int main(int argc, char **argv)
         arena_reset(arena);
         Work w = {.g = shapes[s].g, .depthwise = shapes[s].depthwise, .images = images};
         const ConvGeom *g = &w.g;
-        const size_t nx = (size_t)images * (size_t)(g->h * g->w * g->c), ny = (size_t)images * (size_t)(g->oh * g->ow * g->o);
+        const size_t nx = (size_t)images * (size_t)(g->h * g->w * g->c),
+                     ny = (size_t)images * (size_t)(g->oh * g->ow * g->o);
         const size_t nw = (size_t)(g->o * g->kh * g->kw * (g->c / g->groups));
         const size_t most = nx > ny ? (nx > nw ? nx : nw) : ny > nw ? ny : nw;
         w.codes = (ConvInput){.codes = code_values(arena, nx, 1), .scale = 0.02f, .zero_point = 3};

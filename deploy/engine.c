@@ -9,13 +9,13 @@ enum { MAX_BATCH = 1 << 20, RUN_CHUNKS = 64 };
 
 struct Engine {
     const QGraph *g;
-    int batch;             /* 0: tensors are not kept                                         */
-    int slots;             /* threads there is working memory for                             */
-    EngineNode *node;      /* [nodes]                                                         */
+    int batch;              /* 0: tensors are not kept                                         */
+    int slots;              /* threads there is working memory for                             */
+    EngineNode *node;       /* [nodes]                                                         */
     EngineScratch *scratch; /* [slots]                                                        */
-    size_t *step;          /* [tensors] bytes from an image's tensor to the next image's; 0 where planned */
-    int8_t **base;         /* [slots][tensors]; kept tensors: every slot sees the same block   */
-    const int8_t *input;   /* of the run in progress                                          */
+    size_t *step;           /* [tensors] bytes from an image's tensor to the next image's; 0 where planned */
+    int8_t **base;          /* [slots][tensors]; kept tensors: every slot sees the same block   */
+    const int8_t *input;    /* of the run in progress                                          */
     int8_t *logits;
     int n, chunks;
 };

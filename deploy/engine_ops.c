@@ -46,22 +46,30 @@ static Status prepare_add(Arena *arena, EngineNode *e)
 }
 
 /* y = requant(acc + bias); |acc + bias| < 2^31 by qgraph_check.  One loop per dialect, so that none branches inside. */
-static inline void finish_as(Dialect dialect, const EngineNode *e, const int32_t *acc, int8_t *out)
+static inline void finish_as(Dialect dialect, const EngineNode *e, const int32_t *restrict acc, int8_t *restrict out)
 {
     const QNode *n = e->node;
-    const int channels = n->geom.o, zero_point = e->y->zero_point;
+    const int channels = n->geom.o, zero_point = e->y->zero_point, lo = n->lo, hi = n->hi;
+    const int32_t *restrict bias = n->bias;
+    const Multiplier *restrict multiplier = e->multiplier;
     const size_t cells = (size_t)e->y->h * (size_t)e->y->w;
     for (size_t i = 0; i < cells; i++, acc += channels, out += channels)
         for (int o = 0; o < channels; o++)
-            out[o] = requant(dialect, acc[o] + n->bias[o], e->multiplier[o], zero_point, n->lo, n->hi);
+            out[o] = requant(dialect, acc[o] + bias[o], multiplier[o], zero_point, lo, hi);
 }
 
 static void finish(const EngineNode *e, const int32_t *acc, int8_t *out)
 {
     switch (e->dialect) {
-    case DIALECT_XNNPACK: finish_as(DIALECT_XNNPACK, e, acc, out); break;
-    case DIALECT_TFLITE_SINGLE: finish_as(DIALECT_TFLITE_SINGLE, e, acc, out); break;
-    case DIALECT_TFLITE_DOUBLE: finish_as(DIALECT_TFLITE_DOUBLE, e, acc, out); break;
+    case DIALECT_XNNPACK:
+        finish_as(DIALECT_XNNPACK, e, acc, out);
+        break;
+    case DIALECT_TFLITE_SINGLE:
+        finish_as(DIALECT_TFLITE_SINGLE, e, acc, out);
+        break;
+    case DIALECT_TFLITE_DOUBLE:
+        finish_as(DIALECT_TFLITE_DOUBLE, e, acc, out);
+        break;
     }
 }
 
@@ -81,7 +89,9 @@ static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, E
 {
     (void)s;
     const size_t count = output_elements(e);
-    for (size_t i = 0; i < count; i++) out[i] = requant_add(&e->add, in[0][i], in[1][i]);
+    const int8_t *restrict a = in[0], *restrict b = in[1];
+    const AddParams add = e->add;
+    for (size_t i = 0; i < count; i++) out[i] = requant_add(&add, a[i], b[i]);
 }
 
 static void run_concat(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
@@ -111,10 +121,11 @@ static void run_avgpool(const EngineNode *e, const int8_t *const *in, int8_t *ou
 static void run_requant(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
 {
     (void)s;
-    const QNode *n = e->node;
     const size_t count = output_elements(e);
-    for (size_t i = 0; i < count; i++)
-        out[i] = requant(e->dialect, in[0][i] - e->x->zero_point, e->multiplier[0], e->y->zero_point, n->lo, n->hi);
+    const int8_t *restrict x = in[0];
+    const Multiplier M = e->multiplier[0];
+    const int zx = e->x->zero_point, zy = e->y->zero_point, lo = e->node->lo, hi = e->node->hi;
+    for (size_t i = 0; i < count; i++) out[i] = requant(e->dialect, x[i] - zx, M, zy, lo, hi);
 }
 
 static void run_lut(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)

@@ -22,11 +22,11 @@ typedef struct {
 #include "deploy/exporters.def"
 #undef X
 
-extern const ExporterType *const exporters[]; /* NULL-ended */
+extern const ExporterType *const exporters[];        /* NULL-ended */
 const ExporterType *exporter_find(const char *name); /* NULL if there is none */
 
-/* Parses the options (NULL: defaults), checks the graph and the path's extension, writes.  STATUS_CONFIG for an option the
- * exporter does not know, STATUS_INVALID for a path that does not end in its extension. */
+/* Parses the options (NULL: defaults), checks the graph and the path's extension, writes.  STATUS_CONFIG for an option
+ * the exporter does not know, STATUS_INVALID for a path that does not end in its extension. */
 Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options);
 
 #endif

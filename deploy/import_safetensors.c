@@ -1,5 +1,5 @@
-/* Reads what export_safetensors.c writes.  The file is hostile until every word of it has been checked: the text by the field
- * tables, the binary by type and shape, the whole by qgraph_check. */
+/* Reads what export_safetensors.c writes.  The file is hostile until every word of it has been checked: the text by the
+ * field tables, the binary by type and shape, the whole by qgraph_check. */
 #include <string.h>
 
 #include "base/json.h"
@@ -45,8 +45,7 @@ static Status classes_from_json(Arena *arena, const cJSON *list, const char *whe
     const cJSON *item;
     cJSON_ArrayForEach(item, list)
     {
-        if (!cJSON_IsString(item))
-            return status_fail(STATUS_FORMAT, "%s: classes[%d]; must be a string", where, i);
+        if (!cJSON_IsString(item)) return status_fail(STATUS_FORMAT, "%s: classes[%d]; must be a string", where, i);
         g->class_names[i++] = arena_strdup(arena, item->valuestring);
     }
     return STATUS_OK;
@@ -77,7 +76,8 @@ static Status read_text(Arena *arena, const SafeFile *file, QGraph *g)
     return status;
 }
 
-static Status want(const SafeFile *file, const char *name, SafeType type, int rank, const int64_t *dim, const void **data)
+static Status want(const SafeFile *file, const char *name, SafeType type, int rank, const int64_t *dim,
+                   const void **data)
 {
     const SafeTensor *tensor;
     TRY(safe_expect(file, name, type, rank, dim, &tensor));

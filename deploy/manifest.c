@@ -88,6 +88,7 @@ Status manifest_write(Arena *arena, const QGraph *g, const char *path, const cha
     cJSON *json = manifest(arena, g, slash == NULL ? path : slash + 1, crc32);
     const char *text = json_print(arena, json);
     cJSON_Delete(json);
-    const char *target = file_join(arena, file_dirname(arena, path), arena_printf(arena, "%s.json", file_stem(arena, path)));
+    const char *target =
+        file_join(arena, file_dirname(arena, path), arena_printf(arena, "%s.json", file_stem(arena, path)));
     return file_write(arena, target, text, strlen(text));
 }

@@ -19,63 +19,49 @@ typedef struct {
     int groups, weight_bits, weight_shift;
 } NodeText;
 
-#define NAME_FIELD(type, doc_text)                                                                                     \
-    {                                                                                                                  \
-        "name", FIELD_STRING, offsetof(type, name), .max = 255, .required = true, .doc = doc_text                      \
-    }
-#define INT_FIELD(type, member, least, most)                                                                           \
-    {                                                                                                                  \
-        #member, FIELD_INT, offsetof(type, member), .min = least, .max = most, .required = true, .doc = #member        \
-    }
-#define INTS_FIELD(type, member, count, least, most)                                                                   \
-    {                                                                                                                  \
-        #member, FIELD_INTS, offsetof(type, member), .min = least, .max = most, .required = true, .min_count = count,  \
-        .max_count = count, .doc = #member                                                                             \
-    }
+#define MEMBER(text, member, kind) .name = #member, .type = kind, .offset = offsetof(text, member), .required = true
+#define NODE_INT(member)           MEMBER(NodeText, member, FIELD_INT)
+#define NODE_INTS(member, count)   MEMBER(NodeText, member, FIELD_INTS), .min_count = count, .max_count = count
+
+#define OP           MEMBER(NodeText, op, FIELD_ENUM), .names = qop_names
+#define NAME         MEMBER(NodeText, name, FIELD_STRING), .max = QTENSOR_MAX_NAME_BYTES
+#define INPUTS       MEMBER(NodeText, inputs, FIELD_STRINGS), .min_count = 1, .max_count = QNODE_MAX_INPUTS
+#define KERNEL       NODE_INTS(kernel, 2), .min = 1, .max = QNODE_MAX_EXTENT
+#define STRIDE       NODE_INTS(stride, 2), .min = 1, .max = QNODE_MAX_EXTENT
+#define DILATION     NODE_INTS(dilation, 2), .min = 1, .max = QNODE_MAX_EXTENT
+#define PADDING      NODE_INTS(padding, 4), .min = 0, .max = QNODE_MAX_EXTENT
+#define GROUPS       NODE_INT(groups), .min = 1, .max = QTENSOR_MAX_DIM
+#define WEIGHT_BITS  NODE_INT(weight_bits), .min = 2, .max = 8
+#define WEIGHT_SHIFT NODE_INT(weight_shift), .min = 0, .max = 6
+#define CLAMP        NODE_INTS(clamp, 2), .min = -128, .max = 127
 
 static const Field tensor_fields[] = {
-    NAME_FIELD(TensorText, "unique; the first is input"),
-    INTS_FIELD(TensorText, shape, 3, 1, QTENSOR_MAX_DIM),
-    INT_FIELD(TensorText, bits, 2, 8),
-    INT_FIELD(TensorText, qmin, -128, 127),
-    INT_FIELD(TensorText, qmax, -128, 127),
+    {MEMBER(TensorText, name, FIELD_STRING), .max = QTENSOR_MAX_NAME_BYTES},
+    {MEMBER(TensorText, shape, FIELD_INTS), .min = 1, .max = QTENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
+    {MEMBER(TensorText, bits, FIELD_INT), .min = 2, .max = 8},
+    {MEMBER(TensorText, qmin, FIELD_INT), .min = -128, .max = 127},
+    {MEMBER(TensorText, qmax, FIELD_INT), .min = -128, .max = 127},
     FIELD_END,
 };
-
-#define NODE_FIELDS                                                                                                    \
-    {"op", FIELD_ENUM, offsetof(NodeText, op), .names = qop_names, .required = true, .doc = "what it computes"},       \
-        NAME_FIELD(NodeText, "its output tensor's name"),                                                              \
-        {"inputs",  FIELD_STRINGS, offsetof(NodeText, inputs), .required = true, .min_count = 1,                       \
-         .max_count = QNODE_MAX_INPUTS, .doc = "names of tensors"}
-#define WINDOW_FIELDS                                                                                                  \
-    INTS_FIELD(NodeText, kernel, 2, 1, 4096), INTS_FIELD(NodeText, stride, 2, 1, 4096),                                \
-        INTS_FIELD(NodeText, padding, 4, 0, 4096)
-#define CLAMP_FIELD INTS_FIELD(NodeText, clamp, 2, -128, 127)
-#define WEIGHT_FIELDS INT_FIELD(NodeText, weight_bits, 2, 8), INT_FIELD(NodeText, weight_shift, 0, 6)
-
-static const Field plain_fields[] = {NODE_FIELDS, FIELD_END};
-static const Field clamp_fields[] = {NODE_FIELDS, CLAMP_FIELD, FIELD_END};
-static const Field dense_fields[] = {NODE_FIELDS, WEIGHT_FIELDS, CLAMP_FIELD, FIELD_END};
-static const Field maxpool_fields[] = {NODE_FIELDS, WINDOW_FIELDS, FIELD_END};
-static const Field avgpool_fields[] = {NODE_FIELDS, WINDOW_FIELDS, CLAMP_FIELD, FIELD_END};
-static const Field conv_fields[] = {NODE_FIELDS,
-                                    WINDOW_FIELDS,
-                                    INTS_FIELD(NodeText, dilation, 2, 1, 4096),
-                                    INT_FIELD(NodeText, groups, 1, QTENSOR_MAX_DIM),
-                                    WEIGHT_FIELDS,
-                                    CLAMP_FIELD,
-                                    FIELD_END};
+static const Field conv_fields[] = {{OP},      {NAME},   {INPUTS},      {KERNEL},       {STRIDE}, {DILATION},
+                                    {PADDING}, {GROUPS}, {WEIGHT_BITS}, {WEIGHT_SHIFT}, {CLAMP},  FIELD_END};
+static const Field dense_fields[] = {{OP}, {NAME}, {INPUTS}, {WEIGHT_BITS}, {WEIGHT_SHIFT}, {CLAMP}, FIELD_END};
+static const Field maxpool_fields[] = {{OP}, {NAME}, {INPUTS}, {KERNEL}, {STRIDE}, {PADDING}, FIELD_END};
+static const Field avgpool_fields[] = {{OP}, {NAME}, {INPUTS}, {KERNEL}, {STRIDE}, {PADDING}, {CLAMP}, FIELD_END};
+static const Field clamp_fields[] = {{OP}, {NAME}, {INPUTS}, {CLAMP}, FIELD_END};
+static const Field plain_fields[] = {{OP}, {NAME}, {INPUTS}, FIELD_END};
 
 static const Field *const op_fields[] = {
-    [QOP_CONV2D] = conv_fields,    [QOP_DWCONV2D] = conv_fields,   [QOP_DENSE] = dense_fields,
-    [QOP_ADD] = clamp_fields,      [QOP_CONCAT] = plain_fields,    [QOP_MAXPOOL] = maxpool_fields,
-    [QOP_AVGPOOL] = avgpool_fields, [QOP_REQUANT] = clamp_fields,  [QOP_LUT] = plain_fields,
+    [QOP_CONV2D] = conv_fields,     [QOP_DWCONV2D] = conv_fields, [QOP_DENSE] = dense_fields,
+    [QOP_ADD] = clamp_fields,       [QOP_CONCAT] = plain_fields,  [QOP_MAXPOOL] = maxpool_fields,
+    [QOP_AVGPOOL] = avgpool_fields, [QOP_REQUANT] = clamp_fields, [QOP_LUT] = plain_fields,
     [QOP_RESHAPE] = plain_fields,
 };
 
 static IntList ints(Arena *arena, int n, const int *values)
 {
-    return (IntList){.n = n, .at = memcpy(arena_alloc(arena, sizeof(int) * (size_t)n), values, sizeof(int) * (size_t)n)};
+    return (IntList){.n = n,
+                     .at = memcpy(arena_alloc(arena, sizeof(int) * (size_t)n), values, sizeof(int) * (size_t)n)};
 }
 #define INTS(...) ints(arena, sizeof((int[]){__VA_ARGS__}) / sizeof(int), (int[]){__VA_ARGS__})
 
@@ -127,7 +113,12 @@ static Status tensor_from_json(Arena *arena, const cJSON *json, const char *wher
     TensorText text;
     TRY(field_parse(tensor_fields, json, where, &text, arena));
     const int *shape = text.shape.at;
-    *t = (QTensor){.name = text.name, .h = shape[0], .w = shape[1], .c = shape[2], .bits = text.bits, .qmin = text.qmin,
+    *t = (QTensor){.name = text.name,
+                   .h = shape[0],
+                   .w = shape[1],
+                   .c = shape[2],
+                   .bits = text.bits,
+                   .qmin = text.qmin,
                    .qmax = text.qmax};
     return STATUS_OK;
 }
@@ -136,13 +127,39 @@ static Status tensor_from_json(Arena *arena, const cJSON *json, const char *wher
 static ConvGeom geometry(const NodeText *text, const QTensor *x, const QTensor *y)
 {
     if (text->op == QOP_DENSE)
-        return (ConvGeom){.n = 1, .h = 1, .w = 1, .c = (int)qtensor_elements(x), .o = y->c, .oh = 1, .ow = 1, .kh = 1,
-                          .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+        return (ConvGeom){.n = 1,
+                          .h = 1,
+                          .w = 1,
+                          .c = (int)qtensor_elements(x),
+                          .o = y->c,
+                          .oh = 1,
+                          .ow = 1,
+                          .kh = 1,
+                          .kw = 1,
+                          .sh = 1,
+                          .sw = 1,
+                          .dh = 1,
+                          .dw = 1,
+                          .groups = 1};
     const bool conv = text->op == QOP_CONV2D || text->op == QOP_DWCONV2D;
     const int *k = text->kernel.at, *s = text->stride.at, *p = text->padding.at;
-    return (ConvGeom){.n = 1, .h = x->h, .w = x->w, .c = x->c, .o = y->c, .oh = y->h, .ow = y->w, .kh = k[0], .kw = k[1],
-                      .sh = s[0], .sw = s[1], .dh = conv ? text->dilation.at[0] : 1,
-                      .dw = conv ? text->dilation.at[1] : 1, .pt = p[0], .pb = p[1], .pl = p[2], .pr = p[3],
+    return (ConvGeom){.n = 1,
+                      .h = x->h,
+                      .w = x->w,
+                      .c = x->c,
+                      .o = y->c,
+                      .oh = y->h,
+                      .ow = y->w,
+                      .kh = k[0],
+                      .kw = k[1],
+                      .sh = s[0],
+                      .sw = s[1],
+                      .dh = conv ? text->dilation.at[0] : 1,
+                      .dw = conv ? text->dilation.at[1] : 1,
+                      .pt = p[0],
+                      .pb = p[1],
+                      .pl = p[2],
+                      .pr = p[3],
                       .groups = conv ? text->groups : 1};
 }
 
@@ -159,8 +176,7 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
                            where, op == NULL ? "missing" : json_brief(arena, op));
     TRY(field_parse(op_fields[kind], json, where, &text, arena));
     *n = (QNode){.op = (QOp)text.op, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
-    if (n->output < 0)
-        return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
+    if (n->output < 0) return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
     for (int i = 0; i < n->inputs; i++) {
         n->input[i] = find_tensor(g, text.inputs.at[i]);
         if (n->input[i] < 0)
@@ -187,14 +203,17 @@ static const char *item_place(Arena *arena, const cJSON *item, const char *where
 
 Status qgraph_from_json(Arena *arena, const cJSON *json, const char *where, QGraph *g)
 {
-    const cJSON *tensors = json_get(json, "tensors"), *nodes = json_get(json, "nodes"), *output = json_get(json, "output");
+    const cJSON *tensors = json_get(json, "tensors"), *nodes = json_get(json, "nodes"),
+                *output = json_get(json, "output");
     if (!cJSON_IsArray(tensors) || !cJSON_IsArray(nodes) || !cJSON_IsString(output) || cJSON_GetArraySize(json) != 3)
-        return status_fail(STATUS_FORMAT, "%s: graph; must be an object of \"output\", \"tensors\" and \"nodes\"", where);
+        return status_fail(STATUS_FORMAT, "%s: graph; must be an object of \"output\", \"tensors\" and \"nodes\"",
+                           where);
     g->tensors = cJSON_GetArraySize(tensors);
     g->nodes = cJSON_GetArraySize(nodes);
     if (g->nodes < 1 || g->nodes > QGRAPH_MAX_NODES || g->tensors != g->nodes + 1)
-        return status_fail(STATUS_FORMAT, "%s: graph of %d nodes and %d tensors; must be 1 to %d nodes, one tensor more",
-                           where, g->nodes, g->tensors, QGRAPH_MAX_NODES);
+        return status_fail(STATUS_FORMAT,
+                           "%s: graph of %d nodes and %d tensors; must be 1 to %d nodes, one tensor more", where,
+                           g->nodes, g->tensors, QGRAPH_MAX_NODES);
     g->tensor = ARENA_ARRAY(arena, QTensor, g->tensors);
     g->node = ARENA_ARRAY(arena, QNode, g->nodes);
     const cJSON *item;

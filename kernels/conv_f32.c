@@ -16,15 +16,29 @@ size_t conv_scratch_bytes(const ConvGeom *g)
     return (size_t)(strip > tile ? strip : tile) * sizeof(float) + SCRATCH_ALIGN;
 }
 
-size_t conv_f32_packed_count(const ConvGeom *g) { return (size_t)g->o * (size_t)(g->kh * g->kw * (g->c / g->groups)); }
+/* Columns of a packed panel: a group's outputs, in panels of 32 (filled up with zeros) when there are more. */
+static int panel_width(const ConvGeom *g)
+{
+    const int og = g->o / g->groups;
+    return og < F32_PANEL ? og : F32_PANEL;
+}
 
-/* Per group the transpose [K, O/groups]: the rows of gemm's b. */
+static size_t packed_group_count(const ConvGeom *g)
+{
+    const int width = panel_width(g), panels = (g->o / g->groups + width - 1) / width;
+    return (size_t)panels * (size_t)width * (size_t)(g->kh * g->kw * (g->c / g->groups));
+}
+
+size_t conv_f32_packed_count(const ConvGeom *g) { return (size_t)g->groups * packed_group_count(g); }
+
+/* Per group and panel the transpose [K, width]: rows of gemm's b that follow each other in memory. */
 void conv_f32_pack(const ConvGeom *g, const float *w, float *packed)
 {
-    const int K = g->kh * g->kw * (g->c / g->groups), og = g->o / g->groups;
+    const int K = g->kh * g->kw * (g->c / g->groups), og = g->o / g->groups, width = panel_width(g);
     for (int group = 0; group < g->groups; group++, w += (ptrdiff_t)og * K)
-        for (int k = 0; k < K; k++)
-            for (int o = 0; o < og; o++) *packed++ = w[(ptrdiff_t)o * K + k];
+        for (int panel = 0; panel < og; panel += width)
+            for (int k = 0; k < K; k++)
+                for (int o = panel; o < panel + width; o++) *packed++ = o < og ? w[(ptrdiff_t)o * K + k] : 0.0f;
 }
 
 /* The rows that output rows from oy on read: in place or through the strip. */
@@ -54,8 +68,18 @@ static void forward_images(const ConvGeom *g, int images, const ConvInput *input
 {
     const Strip s = strip_make(g);
     const int cg = g->c / g->groups, og = g->o / g->groups, run = s.taps_per_run * cg;
-    GemmF32 p = {.m = g->ow, .n = og, .rows = g->kh, .runs = s.runs, .k = run, .am = (ptrdiff_t)g->sw * g->c,
-                 .arun = (ptrdiff_t)g->dw * g->c, .ak = 1, .brun = (ptrdiff_t)run * og, .bk = og, .ldc = g->o};
+    GemmF32 p = {.m = g->ow,
+                 .n = og,
+                 .rows = g->kh,
+                 .runs = s.runs,
+                 .k = run,
+                 .am = (ptrdiff_t)g->sw * g->c,
+                 .arun = (ptrdiff_t)g->dw * g->c,
+                 .ak = 1,
+                 .bk = panel_width(g),
+                 .ldc = g->o};
+    p.brun = run * p.bk;
+    p.bpanel = p.rows * p.runs * p.brun;
     for (int n = 0; n < images; n++) {
         const ConvInput x = input_at(input, n * image_count(g));
         View v = {NULL, 0};
@@ -65,7 +89,7 @@ static void forward_images(const ConvGeom *g, int images, const ConvInput *input
             p.arow = g->dh * v.width * g->c;
             for (int group = 0; group < g->groups; group++) {
                 p.a = v.at + r * g->sh * v.width * g->c + group * cg;
-                p.b = packed + (ptrdiff_t)group * og * g->kh * g->kw * cg;
+                p.b = packed + (size_t)group * packed_group_count(g);
                 p.c = y + group * og;
                 kernels()->gemm_runs_f32(&p);
             }
@@ -90,7 +114,15 @@ static void backward_row(const ConvGeom *g, int oy, const float *dy, const float
     const Taps rows = rows_inside(g, oy);
     const int cg = g->c / g->groups, og = g->o / g->groups;
     const ptrdiff_t K = (ptrdiff_t)g->kh * g->kw * cg;
-    GemmF32 p = {.n = cg, .rows = 1, .runs = 1, .k = og, .am = g->o, .ak = 1, .bk = K, .ldc = (ptrdiff_t)g->sw * g->c,
+    GemmF32 p = {.n = cg,
+                 .rows = 1,
+                 .runs = 1,
+                 .k = og,
+                 .am = g->o,
+                 .ak = 1,
+                 .bpanel = F32_PANEL,
+                 .bk = K,
+                 .ldc = (ptrdiff_t)g->sw * g->c,
                  .accumulate = true};
     for (int i = rows.from; i < rows.to; i++)
         for (int j = 0; j < g->kw; j++) {
@@ -111,8 +143,18 @@ static void backward_row_tiled(const ConvGeom *g, int oy, const float *dy, const
 {
     const Taps rows = rows_inside(g, oy);
     const int run = g->kw * g->c;
-    GemmF32 p = {.m = g->ow, .n = run, .rows = 1, .runs = 1, .k = g->o, .a = dy, .am = g->o, .ak = 1,
-                 .bk = (ptrdiff_t)g->kh * run, .c = tile, .ldc = run};
+    GemmF32 p = {.m = g->ow,
+                 .n = run,
+                 .rows = 1,
+                 .runs = 1,
+                 .k = g->o,
+                 .a = dy,
+                 .am = g->o,
+                 .ak = 1,
+                 .bpanel = F32_PANEL,
+                 .bk = (ptrdiff_t)g->kh * run,
+                 .c = tile,
+                 .ldc = run};
     for (int i = rows.from; i < rows.to; i++) {
         float *row = dx + (ptrdiff_t)(rows.first + i * g->dh) * g->w * g->c;
         p.b = w + (ptrdiff_t)i * run;
@@ -156,8 +198,17 @@ static void backward_weights_images(const ConvGeom *g, int images, const ConvInp
     const Strip s = strip_make(g);
     const int cg = g->c / g->groups, og = g->o / g->groups, run = s.taps_per_run * cg;
     const ptrdiff_t K = (ptrdiff_t)g->kh * g->kw * cg;
-    GemmF32 p = {.m = og, .n = run, .rows = 1, .k = g->ow, .am = 1, .arun = (ptrdiff_t)g->ow * g->o, .ak = g->o,
-                 .bk = (ptrdiff_t)g->sw * g->c, .ldc = K, .accumulate = true};
+    GemmF32 p = {.m = og,
+                 .n = run,
+                 .rows = 1,
+                 .k = g->ow,
+                 .am = 1,
+                 .arun = (ptrdiff_t)g->ow * g->o,
+                 .ak = g->o,
+                 .bpanel = F32_PANEL,
+                 .bk = (ptrdiff_t)g->sw * g->c,
+                 .ldc = K,
+                 .accumulate = true};
     for (int n = 0; n < images; n++) {
         const ConvInput x = input_at(input, n * image_count(g));
         for (int oy = 0; oy < g->oh; oy += s.rows) {

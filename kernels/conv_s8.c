@@ -28,8 +28,14 @@ static void forward_images(const ConvGeom *g, int images, const int8_t *x, int z
 {
     const Strip s = strip_make(g);
     const int cg = g->c / g->groups, og = g->o / g->groups;
-    GemmS16 p = {.m = g->ow, .n = og, .rows = g->kh, .runs = s.runs, .k = s.taps_per_run * cg,
-                 .am = (ptrdiff_t)g->sw * g->c, .arow = g->dh * s.width * g->c, .arun = (ptrdiff_t)g->dw * g->c,
+    GemmS16 p = {.m = g->ow,
+                 .n = og,
+                 .rows = g->kh,
+                 .runs = s.runs,
+                 .k = s.taps_per_run * cg,
+                 .am = (ptrdiff_t)g->sw * g->c,
+                 .arow = g->dh * s.width * g->c,
+                 .arun = (ptrdiff_t)g->dw * g->c,
                  .ldc = g->o};
     for (int n = 0; n < images; n++, x += image_count(g))
         for (int oy = 0; oy < g->oh; oy++, acc += (ptrdiff_t)g->ow * g->o) {

@@ -1,4 +1,4 @@
 #ifdef __AVX2__
 #define ISA_NAME avx2
-#include "kernels/convert.inc.h"
+#include "kernels/convert.inc"
 #endif

@@ -1,4 +1,4 @@
 #ifdef __AVX512F__
 #define ISA_NAME avx512
-#include "kernels/convert.inc.h"
+#include "kernels/convert.inc"
 #endif

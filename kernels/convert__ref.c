@@ -1,2 +1,2 @@
 #define ISA_NAME ref
-#include "kernels/convert.inc.h"
+#include "kernels/convert.inc"

@@ -6,21 +6,25 @@
 
 static const Kernels variants[] = {
 #define KERNEL(name) .name = name##__ref,
-    {.isa = "ref",
+    {
+        .isa = "ref",
 #include "kernels/kernels.def"
     },
 #undef KERNEL
 #ifdef __x86_64__
 #define KERNEL(name) .name = name##__avx2,
-    {.isa = "avx2",
+    {
+        .isa = "avx2",
 #include "kernels/kernels.def"
     },
 #undef KERNEL
 #define KERNEL(name) .name = name##__avx512,
-    {.isa = "avx512",
+    {
+        .isa = "avx512",
 #include "kernels/kernels.def"
     },
-    {.isa = "vnni",
+    {
+        .isa = "vnni",
 #define gemm_s16__avx512 gemm_s16__vnni
 #define gemm_runs_s16__avx512 gemm_runs_s16__vnni
 #include "kernels/kernels.def"

@@ -1,5 +1,5 @@
 #ifdef __AVX512F__
 #define ISA_NAME avx512
 #define WIDEST 16
-#include "kernels/dwconv.inc.h"
+#include "kernels/dwconv.inc"
 #endif

@@ -1,3 +1,3 @@
 #define ISA_NAME ref
 #define WIDEST 4
-#include "kernels/dwconv.inc.h"
+#include "kernels/dwconv.inc"

@@ -19,5 +19,5 @@ typedef __m256i Mask;
 #define v_load_mask(p, mask) _mm256_maskload_ps(p, mask)
 #define v_store_mask(p, v, mask) _mm256_maskstore_ps(p, mask, v)
 
-#include "kernels/gemm_f32.inc.h"
+#include "kernels/gemm_f32.inc"
 #endif

@@ -19,5 +19,5 @@ typedef __mmask16 Mask;
 #define v_load_mask(p, mask) _mm512_maskz_loadu_ps(mask, p)
 #define v_store_mask(p, v, mask) _mm512_mask_storeu_ps(p, mask, v)
 
-#include "kernels/gemm_f32.inc.h"
+#include "kernels/gemm_f32.inc"
 #endif

@@ -37,4 +37,4 @@ static inline void v_store_mask(float *p, V v, int lanes)
     if (lanes > 2) p[2] = v[2];
 }
 
-#include "kernels/gemm_f32.inc.h"
+#include "kernels/gemm_f32.inc"

@@ -25,5 +25,5 @@ static inline V v_pair(const void *p)
 #define v_store(p, v) _mm256_storeu_si256((__m256i *)(p), v)
 #define v_store_mask(p, v, mask) _mm256_maskstore_epi32(p, mask, v)
 
-#include "kernels/gemm_s16.inc.h"
+#include "kernels/gemm_s16.inc"
 #endif

@@ -1,4 +1,4 @@
-/* For the files NAME__ISA.c: they define ISA_NAME and include a body NAME.inc.h, whose functions are then NAME__ISA. */
+/* For the files NAME__ISA.c: they define ISA_NAME and include a body NAME.inc, whose functions are then NAME__ISA. */
 #ifndef BITFOLD_KERNELS_ISA_H
 #define BITFOLD_KERNELS_ISA_H
 

@@ -17,8 +17,8 @@
 /* A 2-D convolution or pool over a batch.  Weights [O,KH,KW,C/groups]; depthwise [1,KH,KW,C*M] with groups = C, o = C*M.
  * Output: oh = floor((h + pt + pb - ((kh-1)*dh + 1)) / sh) + 1, ow alike (pb, pr enter nothing else). */
 typedef struct {
-    int n, h, w, c;     /* input                              */
-    int o, oh, ow;      /* output channels, rows, columns     */
+    int n, h, w, c; /* input                              */
+    int o, oh, ow;  /* output channels, rows, columns     */
     int kh, kw, sh, sw, dh, dw;
     int pt, pb, pl, pr; /* padding: top, bottom, left, right  */
     int groups;
@@ -26,7 +26,7 @@ typedef struct {
 
 /* An input that is either floats or codes; codes are dequantized while they are packed: scale * (q - zero_point). */
 typedef struct {
-    const float *x;      /* NULL when only codes exist */
+    const float *x; /* NULL when only codes exist */
     const int8_t *codes;
     float scale;
     int zero_point;
@@ -34,14 +34,15 @@ typedef struct {
 
 /* A product whose inner dimension has three levels, so that a convolution reads its input in place:
  *     c[m,n] = (accumulate ? c : 0) + sum over row, run, k, in this order, of
- *              a[m*am + row*arow + run*arun + k*ak] * b[(row*runs + run)*brun + k*bk + n]
+ *              a[m*am + row*arow + run*arun + k*ak] * b[(n/32)*bpanel + (row*runs + run)*brun + k*bk + n%32]
  * Each c is one chain of (fused) multiply-adds that starts at 0 or at c: no block size enters its bits. */
+enum { F32_PANEL = 32 };
 typedef struct {
     int m, n, rows, runs, k;
     const float *a;
     ptrdiff_t am, arow, arun, ak;
     const float *b;
-    ptrdiff_t brun, bk;
+    ptrdiff_t bpanel, brun, bk; /* bpanel 32: plain rows */
     float *c;
     ptrdiff_t ldc;
     bool accumulate;
@@ -77,8 +78,10 @@ typedef struct Kernels {
 
     /* Depthwise convolution of `images` images. x, y, dy, dx at the first image. */
     void (*dwconv_f32_forward)(const ConvGeom *g, int images, ConvInput x, const float *w, float *y);
-    void (*dwconv_f32_backward_data)(const ConvGeom *g, int images, const float *dy, const float *w, float *dx); /* dx += */
-    void (*dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw); /* dw += */
+    void (*dwconv_f32_backward_data)(const ConvGeom *g, int images, const float *dy, const float *w,
+                                     float *dx); /* dx += */
+    void (*dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy,
+                                        float *dw); /* dw += */
     /* acc = sum (x - zx) * w, cells outside the image contribute 0. */
     void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
 } Kernels;
@@ -102,12 +105,15 @@ void gemm_s16_pack(int n, int k, const int8_t *bt, ptrdiff_t ldb, int16_t *packe
 
 size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each function below */
 
-/* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads: once per step, not per image. */
+/* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads (panels of 32 outputs, the last filled up with zeros):
+ * once per step, not per image. */
 size_t conv_f32_packed_count(const ConvGeom *g); /* floats */
 void conv_f32_pack(const ConvGeom *g, const float *w, float *packed);
 void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *packed, float *y, void *scratch);
-void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, void *scratch); /* dx += */
-void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw, void *scratch); /* dw += */
+void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx,
+                            void *scratch); /* dx += */
+void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw,
+                               void *scratch); /* dw += */
 
 size_t conv_s8_packed_count(const ConvGeom *g); /* int16 values */
 void conv_s8_pack(const ConvGeom *g, const int8_t *w, int16_t *packed);
@@ -123,6 +129,6 @@ void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *
 void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int32_t *argmax, float *dx); /* dx += */
 void avgpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y);
 void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y); /* average_codes */
-void avgpool_backward(const ConvGeom *g, int images, const float *dy, float *dx); /* dx += */
+void avgpool_backward(const ConvGeom *g, int images, const float *dy, float *dx);                   /* dx += */
 
 #endif

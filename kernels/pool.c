@@ -8,11 +8,11 @@ static int window_count(Taps rows, Taps columns) { return (rows.to - rows.from) 
 
 #define T float
 #define POOL maxpool_f32_forward
-#include "kernels/maxpool.inc.h"
+#include "kernels/maxpool.inc"
 
 #define T int8_t
 #define POOL maxpool_s8_forward
-#include "kernels/maxpool.inc.h"
+#include "kernels/maxpool.inc"
 
 void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int32_t *argmax, float *dx)
 {

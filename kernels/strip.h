@@ -16,10 +16,10 @@
 enum { STRIP_BYTES = 64 * 1024, PIXELS = 96, SCRATCH_ALIGN = 64 };
 
 typedef struct {
-    bool in_place;         /* a float input needs no strip             */
-    int rows;              /* R                                        */
+    bool in_place;           /* a float input needs no strip             */
+    int rows;                /* R                                        */
     ptrdiff_t height, width; /* Hs, Ws                                 */
-    int taps_per_run, runs; /* the kernel's row is `runs` runs of taps_per_run*C/groups contiguous values */
+    int taps_per_run, runs;  /* the kernel's row is `runs` runs of taps_per_run*C/groups contiguous values */
 } Strip;
 
 Strip strip_make(const ConvGeom *g);

@@ -22,7 +22,10 @@ static inline Taps taps_inside(int first, int step, int count, int size)
     return (Taps){first, from, to};
 }
 
-static inline Taps rows_inside(const ConvGeom *g, int oy) { return taps_inside(oy * g->sh - g->pt, g->dh, g->kh, g->h); }
+static inline Taps rows_inside(const ConvGeom *g, int oy)
+{
+    return taps_inside(oy * g->sh - g->pt, g->dh, g->kh, g->h);
+}
 static inline Taps columns_inside(const ConvGeom *g, int ox)
 {
     return taps_inside(ox * g->sw - g->pl, g->dw, g->kw, g->w);

@@ -4,8 +4,8 @@
 
 #include "quant/quantizer.h"
 
-const char *const qop_names[] = {"conv2d",      "depthwise_conv2d", "dense",   "add", "concat",  "max_pool",
-                                 "average_pool", "requant",          "lut",     "reshape", NULL};
+const char *const qop_names[] = {"conv2d",       "depthwise_conv2d", "dense", "add",     "concat", "max_pool",
+                                 "average_pool", "requant",          "lut",   "reshape", NULL};
 const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", NULL};
 
 bool qop_has_weights(QOp op) { return op == QOP_CONV2D || op == QOP_DWCONV2D || op == QOP_DENSE; }
@@ -70,7 +70,9 @@ void qgraph_quantize_pixels(const QGraph *g, const uint8_t *pixels, int n, int8_
         for (int p = 0; p < 256; p++) {
             const int q = p - 128;
             const float value = ((float)p / 255.0f - g->mean[c]) / g->std[c];
-            table[p] = (int8_t)(exact ? (q < x->qmin ? x->qmin : q > x->qmax ? x->qmax : q)
+            table[p] = (int8_t)(exact ? (q < x->qmin   ? x->qmin
+                                         : q > x->qmax ? x->qmax
+                                                       : q)
                                       : quantize_value(value, x->scale, x->zero_point, x->qmin, x->qmax));
         }
         for (size_t i = (size_t)c; i < total; i += step) codes[i] = table[pixels[i]];

@@ -90,7 +90,8 @@ START_TEST(engine_equals_the_naive_interpreter)
             compare_engines(g, random_images(arena, g, (uint64_t)i, IMAGES));
             for (int k = 0; k < g->nodes; k++) nodes_of[g->node[k].op]++;
         }
-    for (int op = 0; op <= QOP_RESHAPE; op++) ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", qop_names[op], nodes_of[op]);
+    for (int op = 0; op <= QOP_RESHAPE; op++)
+        ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", qop_names[op], nodes_of[op]);
     end();
 }
 END_TEST
@@ -128,12 +129,41 @@ START_TEST(worked_example)
     static const int32_t bias[2] = {25, -7};
     static const float weight_scale[2] = {0.03125f, 0.03f}, mean[1] = {0.0f}, std[1] = {1.0f};
     QTensor tensor[2] = {{"input", 1, 2, 1, 0.5f, -10, 8, -128, 127}, {"conv", 1, 2, 2, 0.0625f, 4, 8, -128, 127}};
-    QNode node = {.op = QOP_CONV2D, .name = "conv", .inputs = 1, .output = 1, .weight_bits = 8, .lo = 4, .hi = 127,
-                  .weights = weights, .bias = bias, .weight_scale = weight_scale};
-    node.geom = (ConvGeom){.n = 1, .h = 1, .w = 2, .c = 1, .o = 2, .oh = 1, .ow = 2, .kh = 1, .kw = 2, .sh = 1, .sw = 1,
-                           .dh = 1, .dw = 1, .pl = 1, .groups = 1};
-    QGraph g = {.tensors = 2, .nodes = 1, .tensor = tensor, .node = &node, .output = 1, .classes = 4, .channels = 1,
-                .mean = mean, .std = std, .model_name = "example"};
+    QNode node = {.op = QOP_CONV2D,
+                  .name = "conv",
+                  .inputs = 1,
+                  .output = 1,
+                  .weight_bits = 8,
+                  .lo = 4,
+                  .hi = 127,
+                  .weights = weights,
+                  .bias = bias,
+                  .weight_scale = weight_scale};
+    node.geom = (ConvGeom){.n = 1,
+                           .h = 1,
+                           .w = 2,
+                           .c = 1,
+                           .o = 2,
+                           .oh = 1,
+                           .ow = 2,
+                           .kh = 1,
+                           .kw = 2,
+                           .sh = 1,
+                           .sw = 1,
+                           .dh = 1,
+                           .dw = 1,
+                           .pl = 1,
+                           .groups = 1};
+    QGraph g = {.tensors = 2,
+                .nodes = 1,
+                .tensor = tensor,
+                .node = &node,
+                .output = 1,
+                .classes = 4,
+                .channels = 1,
+                .mean = mean,
+                .std = std,
+                .model_name = "example"};
     static const int8_t want[3][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}};
     begin();
     for (int d = 0; d < 3; d++) {
@@ -194,8 +224,7 @@ START_TEST(plan_keeps_living_tensors_apart)
             for (int s = 0; s < t; s++) {
                 const size_t other = plan.offset[s], other_to = other + (size_t)qtensor_elements(&g->tensor[s]);
                 const bool together = plan.first[s] <= plan.last[t] && plan.first[t] <= plan.last[s];
-                if (root[s] == root[t])
-                    ck_assert_uint_eq(from, other);
+                if (root[s] == root[t]) ck_assert_uint_eq(from, other);
                 else if (together && from < other_to && other < to)
                     ck_abort_msg("graph %d: tensors %d and %d overlap", i, s, t);
             }

@@ -123,8 +123,8 @@ static void check_variant(const KernelCase *k, const Case *c, Direction d, size_
                       wrong);
         preset(d, split, n);
         for (int i = 0; i < c->images; i++) run(c, d, codes, i, i + 1, split);
-        ck_assert_msg(memcmp(whole, split, n * sizeof *whole) == 0, "%s, %s, %s: bits depend on the split", isa, k->name,
-                      direction);
+        ck_assert_msg(memcmp(whole, split, n * sizeof *whole) == 0, "%s, %s, %s: bits depend on the split", isa,
+                      k->name, direction);
         ck_assert_msg(scratch_intact(c), "%s, %s, %s: scratch overrun", isa, k->name, direction);
         if (codes == 0)
             memcpy(c->first, whole, n * sizeof *whole);

@@ -66,8 +66,8 @@ static void check_f32(Arena *arena, int m, int n, int k, int layout, bool accumu
     for (int from = 0; from < m; from += 5) /* any split of the rows: the same bits */
         kernels()->gemm_f32(m - from < 5 ? m - from : 5, n, k, a + from * ra, ra, ca, b, ldb, rows + from * ldc, ldc,
                             accumulate);
-    ck_assert_msg(memcmp(c, rows, nc * sizeof *c) == 0, "%s: gemm_f32 %d x %d x %d: bits depend on the split of the rows",
-                  kernels()->isa, m, n, k);
+    ck_assert_msg(memcmp(c, rows, nc * sizeof *c) == 0,
+                  "%s: gemm_f32 %d x %d x %d: bits depend on the split of the rows", kernels()->isa, m, n, k);
 }
 
 START_TEST(gemm_f32_agrees_with_the_oracle)
@@ -117,8 +117,8 @@ START_TEST(gemm_s16_is_exact)
     {
         arena_reset(arena);
         const int even = (k + 1) / 2 * 2, lda = even + 2, ldb = k + LD_MORE, ldc = n + LD_MORE;
-        int16_t *a = ARENA_ARRAY(arena, int16_t, m *lda);
-        int8_t *bt = ARENA_ARRAY(arena, int8_t, n *ldb);
+        int16_t *a = ARENA_ARRAY(arena, int16_t, m * lda);
+        int8_t *bt = ARENA_ARRAY(arena, int8_t, n * ldb);
         int16_t *packed = ARENA_ARRAY(arena, int16_t, gemm_s16_packed_count(n, k));
         const size_t nc = (size_t)(m * ldc + GUARD);
         int32_t *c = ARENA_ARRAY(arena, int32_t, nc);
@@ -150,17 +150,17 @@ START_TEST(codes_convert_by_their_law)
     int16_t wide[MOST + 1];
     for (int i = 0; i < MOST; i++) q[i] = (int8_t)(i % 256 - 128);
     FOR_EACH_ISA(isa)
-        for (int z = -128; z <= 127; z += 51)
-            for (int n = 0; n <= MOST; n += n < 70 ? 1 : 115) {
-                real[n] = 7, wide[n] = 7;
-                kernels()->dequantize((size_t)n, q, 0.37f, z, real);
-                kernels()->widen((size_t)n, q, z, wide);
-                for (int i = 0; i < n; i++) {
-                    ck_assert(real[i] == 0.37f * (float)(q[i] - z));
-                    ck_assert_int_eq(wide[i], q[i] - z);
-                }
-                ck_assert(real[n] == 7 && wide[n] == 7);
+    for (int z = -128; z <= 127; z += 51)
+        for (int n = 0; n <= MOST; n += n < 70 ? 1 : 115) {
+            real[n] = 7, wide[n] = 7;
+            kernels()->dequantize((size_t)n, q, 0.37f, z, real);
+            kernels()->widen((size_t)n, q, z, wide);
+            for (int i = 0; i < n; i++) {
+                ck_assert(real[i] == 0.37f * (float)(q[i] - z));
+                ck_assert_int_eq(wide[i], q[i] - z);
             }
+            ck_assert(real[n] == 7 && wide[n] == 7);
+        }
 }
 END_TEST
 

@@ -49,7 +49,8 @@ START_TEST(maxpool_finds_the_first_largest)
         const ConvGeom g = oracle_geom(cases[i].g);
         const int images = cases[i].images;
         const size_t nx = oracle_input_count(&g, images), ny = oracle_output_count(&g, images);
-        float *x = ARENA_ARRAY(arena, float, nx), *y = ARENA_ARRAY(arena, float, ny), *dx = ARENA_ARRAY(arena, float, nx);
+        float *x = ARENA_ARRAY(arena, float, nx), *y = ARENA_ARRAY(arena, float, ny),
+              *dx = ARENA_ARRAY(arena, float, nx);
         float *want_dx = ARENA_ARRAY(arena, float, nx), *dy = ARENA_ARRAY(arena, float, ny);
         int8_t *q = ARENA_ARRAY(arena, int8_t, nx), *yq = ARENA_ARRAY(arena, int8_t, ny);
         int32_t *argmax = ARENA_ARRAY(arena, int32_t, ny), *want_argmax = ARENA_ARRAY(arena, int32_t, ny);
@@ -91,7 +92,8 @@ START_TEST(avgpool_divides_by_the_cells_inside)
         const ConvGeom g = oracle_geom(cases[i].g);
         const int images = cases[i].images;
         const size_t nx = oracle_input_count(&g, images), ny = oracle_output_count(&g, images);
-        float *x = ARENA_ARRAY(arena, float, nx), *y = ARENA_ARRAY(arena, float, ny), *dx = ARENA_ARRAY(arena, float, nx);
+        float *x = ARENA_ARRAY(arena, float, nx), *y = ARENA_ARRAY(arena, float, ny),
+              *dx = ARENA_ARRAY(arena, float, nx);
         float *dy = ARENA_ARRAY(arena, float, ny);
         int8_t *q = ARENA_ARRAY(arena, int8_t, nx), *yq = ARENA_ARRAY(arena, int8_t, ny);
         int *count = ARENA_ARRAY(arena, int, ny);
@@ -104,7 +106,8 @@ START_TEST(avgpool_divides_by_the_cells_inside)
         avgpool_f32_forward(&g, images, x, y);
         avgpool_s8_forward(&g, images, q, lo, hi, yq);
         for (size_t j = 0; j < ny; j++) {
-            ck_assert_msg(fabs((double)y[j] - want[j]) <= 1e-5, "%s: %g; must be %g", cases[i].name, (double)y[j], want[j]);
+            ck_assert_msg(fabs((double)y[j] - want[j]) <= 1e-5, "%s: %g; must be %g", cases[i].name, (double)y[j],
+                          want[j]);
             const double mean = round(want[j]); /* half away from zero */
             const double clamped = count[j] == 0 ? 0 : mean < lo ? lo : mean > hi ? hi : mean;
             ck_assert_msg(yq[j] == clamped, "%s: %d; must be %g", cases[i].name, yq[j], clamped);

@@ -22,7 +22,8 @@ struct NaiveModel {
     Grid *tensor;
 };
 
-/* ---- the file ----------------------------------------------------------------------------------------------------------- */
+/* ---- the file
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static const void *binary(const NaiveModel *m, const char *owner, const char *what)
 {
@@ -94,8 +95,13 @@ NaiveModel *naive_open(const char *path)
     for (int i = 0; i < m->tensors; i++) {
         const cJSON *t = cJSON_GetArrayItem(tensors, i);
         Grid *g = &m->tensor[i];
-        *g = (Grid){text(t, "name"), number(t, "shape", 0), number(t, "shape", 1), number(t, "shape", 2), scale[i],
-                    zero[i], NULL};
+        *g = (Grid){text(t, "name"),
+                    number(t, "shape", 0),
+                    number(t, "shape", 1),
+                    number(t, "shape", 2),
+                    scale[i],
+                    zero[i],
+                    NULL};
         g->q = calloc((size_t)naive_elements(m, i), sizeof *g->q);
     }
     return m;
@@ -116,7 +122,8 @@ const char *naive_name(const NaiveModel *m, int t) { return m->tensor[t].name; }
 long naive_elements(const NaiveModel *m, int t) { return (long)m->tensor[t].h * m->tensor[t].w * m->tensor[t].c; }
 const int64_t *naive_codes(const NaiveModel *m, int t) { return m->tensor[t].q; }
 
-/* ---- the arithmetic ------------------------------------------------------------------------------------------------------ */
+/* ---- the arithmetic
+ * ------------------------------------------------------------------------------------------------------ */
 
 static int64_t power2(int n) { return (int64_t)1 << n; }
 
@@ -236,17 +243,18 @@ static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *
     int shift = 20;
     for (float r = ra > rb ? ra : rb; r >= 2.0f; r /= 2.0f) shift--;
     for (float r = ra > rb ? ra : rb; r < 1.0f; r *= 2.0f) shift++;
-    const int64_t A = half_to_even((double)ra * (double)power2(shift)), B = half_to_even((double)rb * (double)power2(shift));
+    const int64_t A = half_to_even((double)ra * (double)power2(shift)),
+                  B = half_to_even((double)rb * (double)power2(shift));
     const double twice = 2.0 * (double)(a->scale > b->scale ? a->scale : b->scale);
     const Fixed fa = fixed((double)a->scale / twice), fb = fixed((double)b->scale / twice),
                 fy = fixed(twice / (1048576.0 * (double)y->scale));
     for (long i = 0; i < count; i++) {
         const int64_t qa = a->q[i] - a->zero, qb = b->q[i] - b->zero;
         int64_t r;
-        if (m->dialect == 'x')
-            r = floor_divide(A * qa + B * qb + power2(shift - 1), power2(shift));
+        if (m->dialect == 'x') r = floor_divide(A * qa + B * qb + power2(shift - 1), power2(shift));
         else
-            r = rescale(m->dialect, rescale(m->dialect, qa * power2(20), fa) + rescale(m->dialect, qb * power2(20), fb), fy);
+            r = rescale(m->dialect, rescale(m->dialect, qa * power2(20), fa) + rescale(m->dialect, qb * power2(20), fb),
+                        fy);
         y->q[i] = clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
     }
 }

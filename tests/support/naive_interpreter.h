@@ -12,7 +12,7 @@ void naive_close(NaiveModel *m);
 int naive_tensors(const NaiveModel *m);
 const char *naive_name(const NaiveModel *m, int tensor);
 long naive_elements(const NaiveModel *m, int tensor);
-void naive_run(NaiveModel *m, const int8_t *image); /* one image's codes of tensor 0 */
+void naive_run(NaiveModel *m, const int8_t *image);          /* one image's codes of tensor 0 */
 const int64_t *naive_codes(const NaiveModel *m, int tensor); /* [H,W,C] after naive_run */
 
 #endif

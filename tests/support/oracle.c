@@ -36,11 +36,11 @@ static void for_each_term(const ConvGeom *g, bool depthwise, int images, TermVis
                                 const int y = oy * g->sh - g->pt + i * g->dh, x = ox * g->sw - g->pl + j * g->dw;
                                 if (y < 0 || y >= g->h || x < 0 || x >= g->w) continue;
                                 const int channel = o / og * cg + c;
-                                visit(context, (Term){
-                                    .y = (size_t)(((n * g->oh + oy) * g->ow + ox) * g->o + o),
-                                    .x = (size_t)(((n * g->h + y) * g->w + x) * g->c + channel),
-                                    .w = (size_t)(depthwise ? (i * g->kw + j) * g->o + o
-                                                            : ((o * g->kh + i) * g->kw + j) * cg + c)});
+                                visit(context,
+                                      (Term){.y = (size_t)(((n * g->oh + oy) * g->ow + ox) * g->o + o),
+                                             .x = (size_t)(((n * g->h + y) * g->w + x) * g->c + channel),
+                                             .w = (size_t)(depthwise ? (i * g->kw + j) * g->o + o
+                                                                     : ((o * g->kh + i) * g->kw + j) * cg + c)});
                             }
 }
 
@@ -166,7 +166,8 @@ size_t oracle_differences(size_t n, const float *got, const double *want, const 
         const double allowed = tolerance * magnitude[i] + 1e-30, error = fabs((double)got[i] - want[i]);
         if (error <= allowed) continue;
         if (wrong++ == 0)
-            fprintf(stderr, "value %zu of %zu: %.9g; must be %.9g within %.3g\n", i, n, (double)got[i], want[i], allowed);
+            fprintf(stderr, "value %zu of %zu: %.9g; must be %.9g within %.3g\n", i, n, (double)got[i], want[i],
+                    allowed);
     }
     return wrong;
 }

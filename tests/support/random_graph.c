@@ -15,7 +15,10 @@ static int pick(Build *b, int lo, int hi) { return lo + (int)rng_below(&b->rng, 
 /* A power of two every third time: multipliers become exact and ties happen, where the dialects part. */
 static float power_of_two(Build *b, float exponent) { return exp2f(pick(b, 0, 2) == 0 ? rintf(exponent) : exponent); }
 
-static float power_between(Build *b, float lo, float hi) { return power_of_two(b, lo + (hi - lo) * rng_uniform(&b->rng)); }
+static float power_between(Build *b, float lo, float hi)
+{
+    return power_of_two(b, lo + (hi - lo) * rng_uniform(&b->rng));
+}
 
 /* Signed, signed narrow or unsigned at the top of int8, 2 to 8 bits, symmetric or affine. */
 static QTensor random_grid(Build *b, float scale)
@@ -33,8 +36,11 @@ static QNode *append(Build *b, QOp op, QTensor grid, int h, int w, int c)
 {
     QGraph *g = b->g;
     QNode *n = &g->node[g->nodes++];
-    *n = (QNode){.op = op, .name = arena_printf(b->arena, "%s_%d", qop_names[op], g->nodes), .output = g->tensors,
-                 .lo = grid.qmin, .hi = grid.qmax};
+    *n = (QNode){.op = op,
+                 .name = arena_printf(b->arena, "%s_%d", qop_names[op], g->nodes),
+                 .output = g->tensors,
+                 .lo = grid.qmin,
+                 .hi = grid.qmax};
     grid.name = n->name, grid.h = h, grid.w = w, grid.c = c;
     g->tensor[g->tensors++] = grid;
     if (op != QOP_MAXPOOL && op != QOP_CONCAT && op != QOP_LUT && op != QOP_RESHAPE && pick(b, 0, 1) == 0) {
@@ -60,14 +66,15 @@ static void fill_weights(Build *b, QNode *n)
     int32_t *bias = ARENA_ARRAY(b->arena, int32_t, outputs);
     float *scale = ARENA_ARRAY(b->arena, float, outputs);
     for (long i = 0; i < count; i++) w[i] = (int8_t)(pick(b, -half, half - 1) * (1 << n->weight_shift));
-    const float spread = sqrtf((float)count / (float)outputs) * (float)(half << n->weight_shift) *
-                         (float)(x->qmax - x->qmin) / 4.0f;
+    const float spread =
+        sqrtf((float)count / (float)outputs) * (float)(half << n->weight_shift) * (float)(x->qmax - x->qmin) / 4.0f;
     const float s_w = power_between(b, -9.0f, -5.0f);
     for (int o = 0; o < outputs; o++) {
         bias[o] = (int32_t)(spread * rng_normal(&b->rng));
         scale[o] = s_w * power_between(b, -1.0f, 1.0f);
     }
-    y->scale = x->scale * power_of_two(b, log2f(s_w * spread / (float)(y->qmax - y->qmin)) + 3.0f * rng_uniform(&b->rng));
+    y->scale =
+        x->scale * power_of_two(b, log2f(s_w * spread / (float)(y->qmax - y->qmin)) + 3.0f * rng_uniform(&b->rng));
     n->weights = w, n->bias = bias, n->weight_scale = scale;
 }
 
@@ -116,8 +123,20 @@ static void add_dense(Build *b, int in, int units)
     const int inputs = (int)qtensor_elements(&b->g->tensor[in]);
     QNode *n = append(b, QOP_DENSE, random_grid(b, 1.0f), 1, 1, units);
     connect(n, in);
-    n->geom = (ConvGeom){.n = 1, .h = 1, .w = 1, .c = inputs, .o = units, .oh = 1, .ow = 1, .kh = 1, .kw = 1, .sh = 1,
-                         .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+    n->geom = (ConvGeom){.n = 1,
+                         .h = 1,
+                         .w = 1,
+                         .c = inputs,
+                         .o = units,
+                         .oh = 1,
+                         .ow = 1,
+                         .kh = 1,
+                         .kw = 1,
+                         .sh = 1,
+                         .sw = 1,
+                         .dh = 1,
+                         .dw = 1,
+                         .groups = 1};
     fill_weights(b, n);
 }
 
@@ -191,14 +210,30 @@ static void add_block(Build *b)
     const int last = b->g->tensors - 1, in = pick(b, last > 3 ? last - 3 : 0, last);
     switch (pick(b, 0, 8)) {
     case 0:
-    case 1: add_conv(b, in, QOP_CONV2D); break;
-    case 2: add_conv(b, in, QOP_DWCONV2D); break;
-    case 3: add_pool(b, in, QOP_MAXPOOL); break;
-    case 4: add_pool(b, in, QOP_AVGPOOL); break;
-    case 5: add_residual(b, in); break;
-    case 6: add_concat(b, in); break;
-    case 7: add_lut(b, in); break;
-    case 8: add_reshape(b, in); break;
+    case 1:
+        add_conv(b, in, QOP_CONV2D);
+        break;
+    case 2:
+        add_conv(b, in, QOP_DWCONV2D);
+        break;
+    case 3:
+        add_pool(b, in, QOP_MAXPOOL);
+        break;
+    case 4:
+        add_pool(b, in, QOP_AVGPOOL);
+        break;
+    case 5:
+        add_residual(b, in);
+        break;
+    case 6:
+        add_concat(b, in);
+        break;
+    case 7:
+        add_lut(b, in);
+        break;
+    case 8:
+        add_reshape(b, in);
+        break;
     }
 }
 
@@ -231,6 +266,7 @@ int8_t *random_images(Arena *arena, const QGraph *g, uint64_t seed, int n)
     Rng rng = rng_make(seed, RNG_TEST, 78);
     const long count = n * qtensor_elements(x);
     int8_t *codes = ARENA_ARRAY(arena, int8_t, count);
-    for (long i = 0; i < count; i++) codes[i] = (int8_t)(x->qmin + (int)rng_below(&rng, (uint32_t)(x->qmax - x->qmin + 1)));
+    for (long i = 0; i < count; i++)
+        codes[i] = (int8_t)(x->qmin + (int)rng_below(&rng, (uint32_t)(x->qmax - x->qmin + 1)));
     return codes;
 }

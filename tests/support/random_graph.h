@@ -5,8 +5,8 @@
 #include "base/rng.h"
 #include "quant/qgraph.h"
 
-/* A graph that qgraph_check accepts, of about `blocks` blocks (convolution, depthwise, pool, residual add, concat of requants,
- * lut, reshape, requant) and a dense head. */
+/* A graph that qgraph_check accepts, of about `blocks` blocks (convolution, depthwise, pool, residual add, concat of
+ * requants, lut, reshape, requant) and a dense head. */
 QGraph *random_graph(Arena *arena, uint64_t seed, int blocks, Dialect dialect);
 
 /* n images of codes that tensor[0] can take. */
