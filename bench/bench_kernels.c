@@ -219,7 +219,7 @@ int main(int argc, char **argv)
     }
     Arena *arena = arena_create();
     const char *isa = kernels()->isa;
-    const double l1 = best_rate(from_l1, 2000), limit = best_rate(registers, 300000), peak = limit > 0 ? limit : l1;
+    const double l1 = best_rate(from_l1, 2000), limit = best_rate(registers, 300000), peak = fmax(limit, l1);
     printf("%s, one thread, %d images\npeak of this CPU now: %.1f GFLOP/s; gemm from L1: %.1f\n", isa, images,
            peak / 1e9, l1 / 1e9);
     printf("%-26s", "GFLOP/s (% of peak)");
