@@ -1,5 +1,6 @@
 #include "quant/fake_quant.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -217,6 +218,9 @@ typedef struct {
     WeightView view;
 } WeightQuant;
 
+/* The largest weight of an observed range is its bound, and its quotient may round past it. */
+static const float PAST_BOUND = 1.0f + 4.0f * FLT_EPSILON;
+
 static void weights_backward(Tape *t, Node *node)
 {
     const WeightQuant *f = node->saved;
@@ -231,7 +235,7 @@ static void weights_backward(Tape *t, Node *node)
         const long c = weight_channel(&f->view, i);
         const float sign = f->sign == NULL ? 1.0f : f->sign[c], scale = f->qp.scale[f->qp.n == 1 ? 0 : c];
         const float v = sign * w->x[i] / scale;
-        if (dw != NULL && v >= lo && v <= hi) dw[i] += dy[i];
+        if (dw != NULL && v >= lo * PAST_BOUND && v <= hi * PAST_BOUND) dw[i] += dy[i];
         if (ds != NULL) ds[f->qp.n == 1 ? 0 : c] += gradient_scale * dy[i] * sign * lsq_step_gradient(v, lo, hi);
     }
 }
