@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "kernels/kernels.h"
+#include "kernels/isa.h"
 
 typedef struct {
     const char *name;
@@ -123,9 +123,8 @@ static double seconds(const Work *w, Kind kind)
     {                                                                                                                  \
         V sum[SUMS];                                                                                                   \
         const V a = set1(0.999f), b = set1(1e-3f);                                                                     \
-        _Pragma("GCC unroll 32") for (int i = 0; i < SUMS; i++) sum[i] = set1((float)i);                               \
-        for (long r = 0; r < rounds; r++)                                                                              \
-            _Pragma("GCC unroll 32") for (int i = 0; i < SUMS; i++) sum[i] = fma(sum[i], a, b);                        \
+        UNROLL for (int i = 0; i < SUMS; i++) sum[i] = set1((float)i);                                                 \
+        for (long r = 0; r < rounds; r++) UNROLL for (int i = 0; i < SUMS; i++) sum[i] = fma(sum[i], a, b);            \
         for (int i = 1; i < SUMS; i++) sum[0] = fma(sum[i], a, sum[0]);                                                \
         sink += reduce(sum[0]);                                                                                        \
         return 2.0 * SUMS * (double)(sizeof(V) / sizeof(float)) * (double)rounds;                                      \
@@ -191,7 +190,8 @@ static bool agrees(Arena *arena, const Work *w, const char *isa, size_t n)
     float *want = ARENA_ARRAY(arena, float, n);
     for (int kind = 0; kind < KINDS; kind++) {
         const bool integers = kind == FORWARD_S8;
-        float *got = integers ? (float *)w->acc : w->out;
+        float *got = w->out;
+        if (integers) got = (void *)w->acc;
         kernels_select("ref", &error);
         memset(got, 0, n * sizeof *got);
         run(w, (Kind)kind);
@@ -219,7 +219,7 @@ int main(int argc, char **argv)
     }
     Arena *arena = arena_create();
     const char *isa = kernels()->isa;
-    const double l1 = best_rate(from_l1, 2000), limit = best_rate(registers, 300000), peak = limit > 0 ? limit : l1;
+    const double l1 = best_rate(from_l1, 2000), limit = best_rate(registers, 300000), peak = fmax(limit, l1);
     printf("%s, one thread, %d images\npeak of this CPU now: %.1f GFLOP/s; gemm from L1: %.1f\n", isa, images,
            peak / 1e9, l1 / 1e9);
     printf("%-26s", "GFLOP/s (% of peak)");

@@ -10,6 +10,13 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Before a loop over accumulators: unrolled early enough for them to become registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
 #define KERNEL(name)                                                                                                   \
     extern __typeof__(*((Kernels *)0)->name) name##__ref;                                                              \
     extern __typeof__(*((Kernels *)0)->name) name##__avx2;                                                             \

@@ -1,5 +1,6 @@
 #include "quant/fake_quant.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +15,16 @@ void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
         const float top = rintf(a.limit / qp->scale[0]) + (float)qp->zero_point;
         if (top < (float)*hi) *hi = (int)top < *lo ? *lo : (int)top;
     }
+}
+
+GridPass grid_pass(const QuantParams *qp, Activation a)
+{
+    GridPass p = {.lo = (float)(qp->qmin - qp->zero_point), .hi = (float)(qp->qmax - qp->zero_point)};
+    p.above = p.hi;
+    if (a.relu && p.lo < 0.0f) p.lo = 0.0f;
+    const float limit = a.limit / qp->scale[0];
+    if (limit < p.hi) p.hi = limit, p.above = rintf(limit) - limit;
+    return p;
 }
 
 static QuantParams *grid_copy(Tape *t, const Quantizer *q)
@@ -49,8 +60,8 @@ typedef struct {
     const float *x;
     int8_t *codes;
     QuantParams qp;
-    Activation act;
     int lo, hi;
+    GridPass pass;
     float min[PARALLEL_CHUNKS], max[PARALLEL_CHUNKS];
     bool learn;
     const QuantizerType *type;
@@ -117,7 +128,7 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     QuantParams *qp = grid_of_step(t, q);
     Tensor *y = tape_codes(t, q->name, x->shape, qp);
     const long n = tensor_elements(x);
-    *f = (FakeQuant){.x = tensor_values(t, x), .codes = y->codes, .qp = *qp, .act = a, .learn = learn && !q->type->learns,
+    *f = (FakeQuant){.x = tensor_values(t, x), .codes = y->codes, .qp = *qp, .pass = grid_pass(qp, a), .learn = learn && !q->type->learns,
                      .type = q->type, .grid = {.q = q, .n = n, .per_image = n / x->shape.dim[0]}};
     activation_clamp(qp, a, &f->lo, &f->hi);
     parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
@@ -138,7 +149,7 @@ static void residual_chunk(void *context, int chunk, int thread)
     FakeQuant *f = context;
     long first, last;
     parallel_range(f->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const float scale = f->qp.scale[0], lo = (float)(f->lo - f->qp.zero_point), hi = (float)(f->hi - f->qp.zero_point);
+    const float scale = f->qp.scale[0], lo = f->pass.lo, hi = f->pass.hi;
     const float *x = f->x;
     uint8_t *inside = f->grid.inside;
 #pragma omp simd
@@ -147,10 +158,10 @@ static void residual_chunk(void *context, int chunk, int thread)
         inside[i] = v >= lo && v <= hi;
     }
     if (f->grid.residual == NULL) return;
-    /* Above the activation's own limit the output is constant, whatever the step. */
-    const float cut = f->act.limit < INFINITY ? f->act.limit : INFINITY;
-    for (long i = first; i < last; i++)
-        f->grid.residual[i] = x[i] >= cut ? 0.0f : f->type->step_gradient(x[i] / scale, lo, hi);
+    for (long i = first; i < last; i++) {
+        const float v = x[i] / scale;
+        f->grid.residual[i] = v > hi ? f->pass.above : f->type->step_gradient(v, lo, hi);
+    }
 }
 
 static void fake_quant_backward(Tape *t, Node *node)
@@ -207,6 +218,9 @@ typedef struct {
     WeightView view;
 } WeightQuant;
 
+/* The largest weight of an observed range is its bound, and its quotient may round past it. */
+static const float PAST_BOUND = 1.0f + 4.0f * FLT_EPSILON;
+
 static void weights_backward(Tape *t, Node *node)
 {
     const WeightQuant *f = node->saved;
@@ -221,7 +235,7 @@ static void weights_backward(Tape *t, Node *node)
         const long c = weight_channel(&f->view, i);
         const float sign = f->sign == NULL ? 1.0f : f->sign[c], scale = f->qp.scale[f->qp.n == 1 ? 0 : c];
         const float v = sign * w->x[i] / scale;
-        if (dw != NULL && v >= lo && v <= hi) dw[i] += dy[i];
+        if (dw != NULL && v >= lo * PAST_BOUND && v <= hi * PAST_BOUND) dw[i] += dy[i];
         if (ds != NULL) ds[f->qp.n == 1 ? 0 : c] += gradient_scale * dy[i] * sign * lsq_step_gradient(v, lo, hi);
     }
 }

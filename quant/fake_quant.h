@@ -78,6 +78,14 @@ typedef struct {
 /* Its clamp on the grid: lo = zero point for ReLU, hi = min(qmax, z + rne(limit / scale)). */
 void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi);
 
+/* Where the gradient of quant(act(x)) passes, in v = x / scale: lo <= v <= hi, before any rounding, with hi the activation's
+ * limit itself where that lies on the grid.  Above hi the output is s * (hi + c), c the rounding residual: d(y)/d(s) is the
+ * largest code where the grid ends, c where the activation does. */
+typedef struct {
+    float lo, hi, above; /* above: d(y)/d(s) there */
+} GridPass;
+GridPass grid_pass(const QuantParams *qp, Activation a);
+
 /* y = dequant(quant(act(x))): y holds codes only.  Gradient: straight through where act(x) lies inside the grid before
  * rounding, 0 outside; the learned step's by the type's formula, scaled by 1 / sqrt(elements per image * largest code)
  * (Esser 2020, 1902.08153).  `learn`: the observer sees act(x) afterwards. */

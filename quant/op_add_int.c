@@ -10,16 +10,14 @@ typedef struct {
     Tensor *y;
     AddParams add;
     GridBackward grid;
-    int lo, hi;
+    GridPass pass;
 } AddNode;
 
-/* Marks where v = y / s_y before rounding lies inside the clamp and what the learned step sees of it. */
-static inline void grid_mark(const GridBackward *g, const QuantParams *y, int lo, int hi, long i, float v)
+/* Marks where v = y / s_y before rounding lets the gradient pass and what the learned step sees of it. */
+static inline void grid_mark(const GridBackward *g, GridPass p, long i, float v)
 {
-    const float flo = (float)(lo - y->zero_point), fhi = (float)(hi - y->zero_point);
-    g->inside[i] = v >= flo && v <= fhi;
-    if (g->residual != NULL)
-        g->residual[i] = hi < y->qmax && v > fhi ? 0.0f : g->q->type->step_gradient(v, flo, fhi);
+    g->inside[i] = v >= p.lo && v <= p.hi;
+    if (g->residual != NULL) g->residual[i] = v > p.hi ? p.above : g->q->type->step_gradient(v, p.lo, p.hi);
 }
 
 static void add_chunk(void *context, int chunk, int thread)
@@ -34,7 +32,7 @@ static void add_chunk(void *context, int chunk, int thread)
     const QuantParams *qa = d->a->qp, *qb = d->b->qp, *qy = d->y->qp;
     const float ra = qa->scale[0] / qy->scale[0], rb = qb->scale[0] / qy->scale[0];
     for (long i = first; i < last; i++)
-        grid_mark(&d->grid, qy, d->lo, d->hi, i,
+        grid_mark(&d->grid, d->pass, i,
                   ra * (float)(a[i] - qa->zero_point) + rb * (float)(b[i] - qb->zero_point));
 }
 
@@ -69,9 +67,11 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
     d->a = a, d->b = b;
     d->y = tape_codes(t, q->name, a->shape, grid_of_step(t, q));
     const QuantParams *qy = d->y->qp;
-    activation_clamp(qy, act, &d->lo, &d->hi);
+    int lo, hi;
+    activation_clamp(qy, act, &lo, &hi);
+    d->pass = grid_pass(qy, act);
     if (!add_params_make(dialect, a->qp->scale[0], a->qp->zero_point, b->qp->scale[0], b->qp->zero_point, qy->scale[0],
-                         qy->zero_point, d->lo, d->hi, &d->add)) {
+                         qy->zero_point, lo, hi, &d->add)) {
         tape_fail(t, status_fail(STATUS_NUMERIC, "%s: add of scales %g and %g to %g; ratios must lie in [2^-10, 2^8)",
                                  q->name, (double)a->qp->scale[0], (double)b->qp->scale[0], (double)qy->scale[0]));
         return NULL;
@@ -115,6 +115,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
     GridBackward *grid = arena_zalloc(t->arena, sizeof *grid);
     grid_alloc(t, grid, q, y);
     const QuantParams *qy = y->qp;
+    const GridPass pass = grid_pass(qy, (Activation){.limit = INFINITY});
     const long rows = tensor_elements(y) / shape.dim[3];
     int at = 0;
     for (int i = 0; i < inputs; i++) {
@@ -130,7 +131,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
                 y->codes[j] = same ? (int8_t)q_x
                                    : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
                 if (grid->inside != NULL)
-                    grid_mark(grid, qy, qy->qmin, qy->qmax, j, ratio * (float)(q_x - qx->zero_point));
+                    grid_mark(grid, pass, j, ratio * (float)(q_x - qx->zero_point));
             }
         at += c;
     }

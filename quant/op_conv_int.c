@@ -23,6 +23,7 @@ typedef struct {
     size_t scratch_bytes; /* per thread: an image of accumulators, then the kernel's own */
     size_t acc_bytes;
     GridBackward grid;
+    GridPass pass;
     const QuantizerType *type;
 } ConvIntNode;
 
@@ -54,13 +55,13 @@ static void epilogue(const ConvIntNode *c, const int32_t *acc, size_t first, siz
 #pragma omp simd
         for (int o = 0; o < O; o++) {
             const float v = (float)(a[o] + c->fold.bias[o]) * (s_x * c->fold.weight_scale[o] / s_y);
-            inside[o] = v >= flo && v <= fhi;
+            inside[o] = v >= c->pass.lo && v <= c->pass.hi;
         }
         if (c->grid.residual == NULL) continue;
         float *residual = c->grid.residual + first + r * (size_t)O;
         for (int o = 0; o < O; o++) {
             const float v = (float)(a[o] + c->fold.bias[o]) * (s_x * c->fold.weight_scale[o] / s_y);
-            residual[o] = hi < c->y->qmax && v > fhi ? 0.0f : c->type->step_gradient(v, flo, fhi);
+            residual[o] = v > c->pass.hi ? c->pass.above : c->type->step_gradient(v, c->pass.lo, c->pass.hi);
         }
     }
 }
@@ -156,6 +157,7 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     c->depthwise = config->depthwise;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->dialect = config->dialect;
     c->type = q->type;
+    c->pass = grid_pass(qp, config->act);
     c->chunks = parallel_chunks(c->g.n);
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
                                         qp, config->act, config->dialect, false, &c->fold);
