@@ -109,6 +109,7 @@ static void learn_extremes(Tape *t, Quantizer *q, float min, float max, Activati
                                  q->name));
         return;
     }
+    if (q->observer.type->uses_histogram) return; /* its threshold is calibration's */
     observer_update_extremes(&q->observer, min, max);
     float lo, hi;
     const Status status = observer_range(&q->observer, &q->goal, &lo, &hi);

@@ -1,0 +1,107 @@
+/* compare: the table. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "train/compare.h"
+
+typedef struct {
+    const Options *o;
+    int *exit_code;
+    Arena *arena;
+    int rows;
+} Context;
+
+static Status train(void *context, Arena *arena, TrainJob *job, const char *label)
+{
+    Context *c = context;
+    TrainResult result;
+    return cli_train(arena, c->o, job, label, &result, c->exit_code);
+}
+
+static void show_row(void *context, const CompareRow *row, const CompareRow *float_row)
+{
+    Context *c = context;
+    if (c->o->json) return;
+    if (c->rows++ == 0) fputs(report_text_head(c->arena), stdout);
+    fputs(report_text_row(c->arena, row, float_row->accuracy), stdout);
+    fflush(stdout);
+}
+
+static cJSON *row_json(const CompareRow *r)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "name", r->name);
+    cJSON_AddStringToObject(json, "kind", r->kind);
+    cJSON_AddNumberToObject(json, "weight_bits", r->weight_bits);
+    cJSON_AddNumberToObject(json, "act_bits", r->act_bits);
+    cJSON_AddNumberToObject(json, "first_last_bits", r->ends);
+    cJSON_AddStringToObject(json, "granularity", r->granularity);
+    cJSON_AddStringToObject(json, "calibrator", r->calibrator);
+    cJSON_AddNumberToObject(json, "accuracy", r->accuracy);
+    cJSON_AddNumberToObject(json, "accuracy_std", r->accuracy_std);
+    cJSON_AddNumberToObject(json, "seeds", r->seeds);
+    if (isnan(r->accuracy_int8))
+        cJSON_AddNullToObject(json, "accuracy_int8");
+    else
+        cJSON_AddNumberToObject(json, "accuracy_int8", r->accuracy_int8);
+    cJSON_AddNumberToObject(json, "size_bytes", (double)r->size_bytes);
+    cJSON_AddNumberToObject(json, "latency_us", r->latency_us);
+    return json;
+}
+
+/* The command as it would be typed again; words with spaces or quotes are quoted for a shell. */
+static const char *command_text(Arena *arena, const Options *o)
+{
+    char *text = arena_strdup(arena, "bitfold");
+    for (int i = 1; i < o->argc; i++) {
+        const bool plain = strspn(o->argv[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:[]") ==
+                           strlen(o->argv[i]);
+        char *word = o->argv[i];
+        if (!plain) {
+            word = arena_strdup(arena, "");
+            for (const char *p = o->argv[i]; *p != '\0'; p++)
+                word = *p == '\'' ? arena_printf(arena, "%s'\\''", word) : arena_printf(arena, "%s%c", word, *p);
+            word = arena_printf(arena, "'%s'", word);
+        }
+        text = arena_printf(arena, "%s %s", text, word);
+    }
+    return text;
+}
+
+static Status run_compare(Arena *arena, const Options *o, int *exit_code)
+{
+    Config *config;
+    TRY(config_read(arena, o->argument[0], o->sets, &config));
+    DataSplits data;
+    TRY(experiment_data(arena, config, &data));
+    const char *folder = cli_run_folder(arena, o, config->name);
+    TRY(run_folder_begin(arena, folder, config, o->overwrite, o->resume));
+    cli_catch_signals();
+    Context context = {.o = o, .exit_code = exit_code, .arena = arena};
+    const CompareJob job = {.config = config, .data = &data, .folder = folder, .resume = o->resume, .stop = &cli_stop,
+                            .command = command_text(arena, o), .train = train, .row = show_row, .context = &context};
+    CompareResult result;
+    const double start = cli_seconds();
+    const Status status = compare_run(arena, &job, &result);
+    if (status == STATUS_INTERRUPTED && *exit_code == EXIT_OK) {
+        fprintf(stderr, "bitfold: %s; the same command with --resume goes on\n", status_message());
+        *exit_code = 128 + (int)cli_stop;
+    }
+    TRY(status);
+    TRY(run_folder_note(arena, folder, o->argc, o->argv, cli_seconds() - start));
+    if (o->json) {
+        cJSON *json = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(json, "rows");
+        cJSON_AddStringToObject(json, "folder", folder);
+        for (int i = 0; i < result.rows; i++) cJSON_AddItemToArray(rows, row_json(&result.row[i]));
+        cli_print_json(arena, json);
+    } else if (!o->quiet) {
+        printf("\n%s\n%s\n", file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
+    }
+    return STATUS_OK;
+}
+
+const Verb verb_compare = {"compare", "CONFIG", "Float, post-training and quantization-aware training in one table", "srwcx",
+                           1, 1, run_compare};

@@ -1,0 +1,161 @@
+/* describe: every key of a config, from the tables that parse it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "cli/cli.h"
+#include "deploy/exporter.h"
+
+typedef struct {
+    Arena *arena;
+    bool markdown;
+    const char *under; /* only this key and what is below; NULL: all */
+    int shown;
+} Page;
+
+static const char *default_text(Arena *arena, const Field *f)
+{
+    if (f->required) return "required";
+    if (f->def != NULL) return f->def;
+    return f->type == FIELD_OBJECT ? "" : arena_strdup(arena, "not set");
+}
+
+static void show_field(void *context, const char *path, const Field *f)
+{
+    Page *p = context;
+    const size_t n = p->under == NULL ? 0 : strlen(p->under);
+    if (n > 0 && (strncmp(path, p->under, n) != 0 || strchr(".[", path[n]) == NULL)) return; /* strchr finds the NUL, too */
+    p->shown++;
+    const char *rule = field_rule(p->arena, f), *def = default_text(p->arena, f);
+    const char *unit = f->unit == NULL ? "" : f->unit;
+    if (p->markdown)
+        printf("| `%s` | %s%s%s | %s%s%s | %s |\n", path, rule, unit[0] == '\0' ? "" : ", ", unit, def[0] == '\0' || f->required ? "" : "`",
+               def, def[0] == '\0' || f->required ? "" : "`", f->doc);
+    else
+        printf("%s\n    %s%s%s%s%s%s\n    %s\n", path, rule, unit[0] == '\0' ? "" : " (", unit, unit[0] == '\0' ? "" : ")",
+               f->required ? "; required" : def[0] == '\0' ? "" : "; default ", f->required ? "" : def, f->doc);
+}
+
+static void table_head(const Page *p, const char *title, const char *doc)
+{
+    if (p->markdown)
+        printf("\n## %s\n\n%s%s| key | value | default | meaning |\n|---|---|---|---|\n", title, doc, doc[0] == '\0' ? "" : ".\n\n");
+    else
+        printf("%s%s%s\n", title, doc[0] == '\0' ? "" : ": ", doc);
+}
+
+static void show_layers(Page *p, const char *name)
+{
+    for (int i = 0; layer_types[i] != NULL; i++) {
+        const LayerType *l = layer_types[i];
+        if (name != NULL && strcmp(name, l->name) != 0) continue;
+        table_head(p, p->markdown ? arena_printf(p->arena, "Layer `%s`", l->name) : l->name, l->doc);
+        const char *under = p->under;
+        p->under = NULL;
+        field_visit(l->fields, "", show_field, p);
+        p->under = under;
+        p->shown++;
+    }
+}
+
+/* Things with a name and a sentence. */
+static void show_names(Page *p, const char *title)
+{
+    if (p->markdown)
+        printf("\n## %s\n\n| name | meaning |\n|---|---|\n", title);
+    else
+        printf("%s\n", title);
+    p->shown++;
+}
+
+static void show_name(const Page *p, const char *name, const char *doc)
+{
+    printf(p->markdown ? "| `%s` | %s |\n" : "    %-16s %s\n", name, doc);
+}
+
+static bool wanted(const Page *p, const char *thing) { return p->under == NULL || strcmp(p->under, thing) == 0; }
+
+static void show_registries(Page *p)
+{
+    if (wanted(p, "datasets")) {
+        show_names(p, "datasets");
+        for (int i = 0; dataset_types[i] != NULL; i++) show_name(p, dataset_types[i]->name, dataset_types[i]->doc);
+    }
+    if (wanted(p, "optimizers")) {
+        show_names(p, "optimizers");
+        for (int i = 0; optimizer_types[i] != NULL; i++) show_name(p, optimizer_types[i]->name, optimizer_types[i]->doc);
+    }
+    if (wanted(p, "observers")) {
+        show_names(p, "observers");
+        for (int i = 0; observer_types[i] != NULL; i++) show_name(p, observer_types[i]->name, observer_types[i]->doc);
+    }
+    if (wanted(p, "quantizers")) {
+        show_names(p, "quantizers");
+        for (int i = 0; quantizer_types[i] != NULL; i++) show_name(p, quantizer_types[i]->name, quantizer_types[i]->doc);
+    }
+    if (wanted(p, "exporters")) {
+        show_names(p, "exporters");
+        for (int i = 0; exporters[i] != NULL; i++) show_name(p, exporters[i]->name, exporters[i]->doc);
+    }
+}
+
+/* config_fields' schema, with the layers' own in place of "any list". */
+static void print_schema(Arena *arena)
+{
+    cJSON *schema = field_schema(config_fields);
+    cJSON *any = cJSON_CreateArray();
+    for (int i = 0; layer_types[i] != NULL; i++) {
+        cJSON *layer = field_schema(layer_types[i]->fields);
+        cJSON *type = json_get(json_get(layer, "properties"), "type");
+        cJSON_AddStringToObject(type, "const", layer_types[i]->name);
+        cJSON_AddStringToObject(layer, "description", layer_types[i]->doc);
+        cJSON_AddItemToArray(any, layer);
+    }
+    cJSON *items = cJSON_CreateObject();
+    cJSON_AddItemToObject(items, "anyOf", any);
+    cJSON *model = json_get(json_get(json_get(schema, "properties"), "model"), "properties");
+    cJSON *layers = json_get(model, "layers");
+    cJSON_AddStringToObject(layers, "type", "array");
+    cJSON_AddItemToObject(layers, "items", items);
+    cJSON *properties = json_get(schema, "properties"), *self = cJSON_CreateObject();
+    cJSON_AddStringToObject(self, "type", "string");
+    cJSON_AddStringToObject(self, "description", "this schema, for editors; not read");
+    cJSON_AddItemToObject(properties, "$schema", self);
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "$schema", "http://json-schema.org/draft-07/schema#");
+    cJSON_AddStringToObject(root, "title", "bitfold config");
+    while (schema->child != NULL) {
+        cJSON *item = cJSON_DetachItemViaPointer(schema, schema->child);
+        char *key = arena_strdup(arena, item->string);
+        cJSON_AddItemToObject(root, key, item);
+    }
+    cJSON_Delete(schema);
+    cli_print_json(arena, root);
+}
+
+static Status run_describe(Arena *arena, const Options *o, int *exit_code)
+{
+    (void)exit_code;
+    if (o->schema) {
+        print_schema(arena);
+        return STATUS_OK;
+    }
+    Page p = {.arena = arena, .markdown = o->markdown, .under = o->arguments > 0 ? o->argument[0] : NULL};
+    if (p.markdown)
+        printf("# Every key of a config\n\nMade by `bitfold describe --markdown` from the tables that parse the file; "
+               "`configs/schema.json` says the same to editors.\n");
+    if (p.under == NULL) table_head(&p, "config", "one JSON file");
+    if (p.under == NULL || layer_type(p.under) == NULL) field_visit(config_fields, "", show_field, &p);
+    if (p.under == NULL || strcmp(p.under, "layers") == 0)
+        show_layers(&p, NULL);
+    else
+        show_layers(&p, p.under);
+    show_registries(&p);
+    if (p.shown == 0)
+        return status_fail(STATUS_INVALID, "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
+                                           "layers, datasets, optimizers, observers, quantizers or exporters",
+                           p.under);
+    return STATUS_OK;
+}
+
+const Verb verb_describe = {"describe", "[THING]", "Every key of a config: type, range, default, meaning", "MS", 0, 1, run_describe};

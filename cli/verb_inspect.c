@@ -1,0 +1,181 @@
+/* inspect: what a model is made of and what its int8 deployment needs. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "cli/cli.h"
+#include "deploy/lower.h"
+#include "deploy/plan.h"
+
+enum { HISTOGRAM_CELLS = 24 };
+
+/* Counts as a row of blocks, the tallest full. */
+static void print_histogram(const float *w, long n)
+{
+    static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    long count[HISTOGRAM_CELLS] = {0}, most = 1;
+    float reach = 1e-12f;
+    for (long i = 0; i < n; i++) reach = fmaxf(reach, fabsf(w[i]));
+    for (long i = 0; i < n; i++) {
+        int b = (int)((w[i] / reach + 1.0f) * 0.5f * HISTOGRAM_CELLS);
+        count[b < 0 ? 0 : b >= HISTOGRAM_CELLS ? HISTOGRAM_CELLS - 1 : b]++;
+    }
+    for (int b = 0; b < HISTOGRAM_CELLS; b++) most = count[b] > most ? count[b] : most;
+    printf("%9.4f ", -(double)reach);
+    for (int b = 0; b < HISTOGRAM_CELLS; b++)
+        fputs(blocks[count[b] == 0 ? 0 : 1 + (int)((double)count[b] / (double)most * 7.0)], stdout);
+    printf(" %.4f", (double)reach);
+}
+
+/* The graph of a model that has no ranges yet: calibrated on noise, for its sizes only. */
+static Status size_graph(Arena *arena, const Config *config, const Model *from, QGraph **graph)
+{
+    enum { IMAGES = 4 };
+    QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1);
+    *quant = ptq_quant_config(arena, &config->quant);
+    Model *m;
+    TRY(experiment_model(arena, config, quant, NULL, &m));
+    model_copy_network(m, from);
+    const long image = (long)m->input.h * m->input.w * m->input.c;
+    uint8_t *pixels = arena_alloc(arena, (size_t)(IMAGES * image));
+    Rng rng = rng_make(config->seed, RNG_TEST, 0);
+    for (long i = 0; i < IMAGES * image; i++) pixels[i] = (uint8_t)rng_u32(&rng);
+    const int32_t labels[IMAGES] = {0};
+    const Dataset noise = {.n = IMAGES, .h = m->input.h, .w = m->input.w, .c = m->input.c, .classes = m->classes,
+                           .images = pixels, .labels = labels};
+    TRY(calibrate(m, &noise, IMAGES, config->seed));
+    return model_lower(arena, m, (Dialect)quant->dialect, graph);
+}
+
+static const QTensor *tensor_named(const QGraph *g, const char *name)
+{
+    for (int i = 0; i < g->tensors; i++)
+        if (strcmp(g->tensor[i].name, name) == 0) return &g->tensor[i];
+    return NULL;
+}
+
+/* The most an accumulator can reach, from the weights as they are: the proof that int32 suffices. */
+static long long largest_accumulator(const QGraph *g, const char *name)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        const QNode *n = &g->node[i];
+        if (strcmp(n->name, name) != 0 || n->weights == NULL) continue;
+        const QTensor *x = &g->tensor[n->input[0]];
+        const int up = x->qmax - x->zero_point, down = x->zero_point - x->qmin, reach = up > down ? up : down;
+        const long weights = qnode_weights(n), O = n->geom.o;
+        long long most = 0;
+        for (long o = 0; o < O; o++) {
+            long long sum = n->bias[o] < 0 ? -(long long)n->bias[o] : n->bias[o];
+            for (long k = 0; k < weights / O; k++) {
+                const int w = n->weights[n->op == QOP_DWCONV2D ? k * O + o : o * (weights / O) + k];
+                sum += (long long)(w < 0 ? -w : w) * reach;
+            }
+            most = sum > most ? sum : most;
+        }
+        return most;
+    }
+    return 0;
+}
+
+static void inspect_text(const Model *m, const QGraph *g, bool real, bool trained)
+{
+    long macs = 0;
+    printf("%-18s %-17s %14s %9s %11s  %s\n", "layer", "type", "output", "weights", "MACs",
+           real ? "bits W/A  scale       zero  range                    largest sum" : "");
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        char shape[48];
+        snprintf(shape, sizeof shape, "%dx%dx%d", l->out.h, l->out.w, l->out.c);
+        printf("%-18s %-17s %14s %9ld %11ld", l->name, l->type->name, shape, l->weight == NULL ? 0 : l->weight->count,
+               layer_macs(l));
+        macs += layer_macs(l);
+        const QTensor *t = tensor_named(g, l->name);
+        if (real && t != NULL) {
+            char weight_bits[8] = "-", sum[32] = "";
+            if (l->weight_q != NULL) {
+                snprintf(weight_bits, sizeof weight_bits, "%d", l->weight_q->qp.bits);
+                snprintf(sum, sizeof sum, "%lld", largest_accumulator(g, l->name));
+            }
+            printf("  %4s/%d  %-10.5g %5d  [%.4g, %.4g]%*s%s", weight_bits, t->bits, (double)t->scale, t->zero_point,
+                   (double)t->scale * (t->qmin - t->zero_point), (double)t->scale * (t->qmax - t->zero_point), 4, "", sum);
+        }
+        printf("\n");
+    }
+    printf("\n%ld parameters, %ld MACs an image\nint8 deployment%s: flash %zu bytes (weights, biases, scales), RAM %zu bytes "
+           "(activations)\nkernels: %s\n",
+           model_parameters(m), macs, real ? "" : " (as configured; ranges are not trained yet)", qgraph_flash_bytes(g),
+           qgraph_arena_bytes(g), kernels()->isa);
+    if (!m->exact_pixels)
+        printf("note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
+    if (!trained) return;
+    printf("\nweights\n");
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->weight == NULL) continue;
+        printf("  %-18s ", l->name);
+        print_histogram(l->weight->x, l->weight->count);
+        printf("\n");
+    }
+}
+
+static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool real)
+{
+    cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "layers");
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "name", l->name);
+        cJSON_AddStringToObject(item, "type", l->type->name);
+        cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){l->out.h, l->out.w, l->out.c}, 3));
+        cJSON_AddNumberToObject(item, "weights", l->weight == NULL ? 0.0 : (double)l->weight->count);
+        cJSON_AddNumberToObject(item, "macs", (double)layer_macs(l));
+        const QTensor *t = tensor_named(g, l->name);
+        if (real && t != NULL) {
+            if (l->weight_q != NULL) {
+                cJSON_AddNumberToObject(item, "weight_bits", l->weight_q->qp.bits);
+                cJSON_AddNumberToObject(item, "largest_sum", (double)largest_accumulator(g, l->name));
+            }
+            cJSON_AddNumberToObject(item, "act_bits", t->bits);
+            cJSON_AddNumberToObject(item, "scale", (double)t->scale);
+            cJSON_AddNumberToObject(item, "zero_point", t->zero_point);
+        }
+        cJSON_AddItemToArray(list, item);
+    }
+    cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(m));
+    cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(g));
+    cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(g));
+    cJSON_AddStringToObject(json, "isa", kernels()->isa);
+    cli_print_json(arena, json);
+}
+
+static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
+{
+    (void)exit_code;
+    const char *path = o->argument[0];
+    const size_t n = strlen(path);
+    OpenModel open = {0};
+    if (n > 5 && strcmp(path + n - 5, ".json") == 0) {
+        Config *config;
+        TRY(config_read(arena, path, o->sets, &config));
+        open.config = config;
+        TRY(experiment_model(arena, config, NULL, NULL, &open.model));
+        model_init(open.model, config->seed);
+    } else {
+        TRY(model_open(arena, path, o->sets, &open));
+    }
+    const bool real = open.model->quant != NULL, trained = real || open.state.steps > 0;
+    QGraph *graph;
+    if (real)
+        TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
+    else
+        TRY(size_graph(arena, open.config, open.model, &graph));
+    if (o->json)
+        inspect_json(arena, open.model, graph, real);
+    else
+        inspect_text(open.model, graph, real, trained);
+    return STATUS_OK;
+}
+
+const Verb verb_inspect = {"inspect", "MODEL|CONFIG", "Layers, shapes, MACs, bits, scales, and what an int8 deployment needs", "s", 1,
+                           1, run_inspect};

@@ -1,0 +1,126 @@
+/* predict: classes of PNG images; --dump writes each layer's codes, to find where a device disagrees. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "deploy/lower.h"
+
+/* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */
+static Status write_npy(Arena *arena, const char *path, const QTensor *t, const int8_t *codes)
+{
+    char header[128];
+    const int n = snprintf(header, sizeof header, "{'descr': '|i1', 'fortran_order': False, 'shape': (%d, %d, %d), }", t->h,
+                           t->w, t->c);
+    memset(header + n, ' ', sizeof header - (size_t)n);
+    header[117] = '\n'; /* 10 + 118 = 128 bytes of head */
+    FileWriter w;
+    TRY(file_begin(arena, path, &w));
+    fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, w.stream);
+    fwrite(header, 1, 118, w.stream);
+    fwrite(codes, 1, (size_t)qtensor_elements(t), w.stream);
+    return file_commit(&w);
+}
+
+static Status write_c(Arena *arena, const char *path, const QTensor *t, const int8_t *codes)
+{
+    FileWriter w;
+    TRY(file_begin(arena, path, &w));
+    char *name = arena_strdup(arena, t->name);
+    for (char *p = name; *p != '\0'; p++)
+        if (*p == '-' || *p == '.') *p = '_';
+    fprintf(w.stream, "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
+            t->name, t->h, t->w, t->c, (double)t->scale, t->zero_point, name, qtensor_elements(t));
+    for (long i = 0; i < qtensor_elements(t); i++) fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ", codes[i]);
+    fprintf(w.stream, "\n};\n");
+    return file_commit(&w);
+}
+
+static Status dump(Arena *arena, const char *folder, const QGraph *g, const Engine *engine)
+{
+    TRY(file_make_dir(folder));
+    for (int i = 0; i < g->tensors; i++) {
+        const QTensor *t = &g->tensor[i];
+        TRY(write_npy(arena, file_join(arena, folder, arena_printf(arena, "%s.npy", t->name)), t, engine_tensor(engine, i)));
+        TRY(write_c(arena, file_join(arena, folder, arena_printf(arena, "%s.c", t->name)), t, engine_tensor(engine, i)));
+    }
+    return STATUS_OK;
+}
+
+/* Probabilities and the most likely class (the lowest index on ties). */
+static int softmax(const float *z, int n, double *p)
+{
+    int best = 0;
+    for (int k = 1; k < n; k++)
+        if (z[k] > z[best]) best = k;
+    double sum = 0;
+    for (int k = 0; k < n; k++) sum += p[k] = exp((double)z[k] - (double)z[best]);
+    for (int k = 0; k < n; k++) p[k] /= sum;
+    return best;
+}
+
+static Status run_predict(Arena *arena, const Options *o, int *exit_code)
+{
+    (void)exit_code;
+    OpenModel open;
+    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    Model *m = open.model;
+    QGraph *graph = NULL;
+    Engine *engine = NULL;
+    if (m->quant != NULL) {
+        TRY(model_lower(arena, m, (Dialect)open.config->quant.dialect, &graph));
+        TRY(engine_create(arena, graph, 1, &engine));
+    } else if (o->dump != NULL) {
+        return status_fail(STATUS_STATE, "%s: a float model has no codes to dump; quantize it first (bitfold ptq or bitfold qat)",
+                           o->argument[0]);
+    }
+    const int hwc[3] = {m->input.h, m->input.w, m->input.c};
+    const bool crop = open.config->data.resize != NULL && strcmp(open.config->data.resize, "crop") == 0;
+    Arena *memory = arena_create();
+    Tape *t = tape_create(arena, memory);
+    cJSON *list = cJSON_CreateArray();
+    Status status = STATUS_OK;
+    for (int i = 1; i < o->arguments && status == STATUS_OK; i++) {
+        uint8_t *pixels;
+        status = image_read_png(arena, o->argument[i], hwc, crop, &pixels);
+        if (status != STATUS_OK) break;
+        tape_reset(t, false);
+        float *z = arena_alloc(memory, sizeof(float) * (size_t)m->classes);
+        if (engine != NULL) {
+            int8_t *codes = arena_alloc(memory, (size_t)qtensor_elements(&graph->tensor[0]));
+            int8_t *logits = arena_alloc(memory, (size_t)m->classes);
+            qgraph_quantize_pixels(graph, pixels, 1, codes);
+            engine_run(engine, codes, 1, logits);
+            const QTensor *y = &graph->tensor[graph->output];
+            dequantize_tensor(logits, (size_t)m->classes, y->scale, y->zero_point, z);
+            if (o->dump != NULL && i == 1) status = dump(arena, o->dump, graph, engine);
+        } else {
+            const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+            const Tensor *y = model_forward(m, t, &pass, pixels, 1);
+            if (y == NULL) status = status_fail(t->status, "%s", t->message);
+            if (y != NULL) memcpy(z, y->x, sizeof(float) * (size_t)m->classes);
+        }
+        if (status != STATUS_OK) break;
+        double *p = arena_alloc(memory, sizeof(double) * (size_t)m->classes);
+        const int best = softmax(z, m->classes, p);
+        if (!o->json) printf("%s: %s (%.1f %%)\n", o->argument[i], m->class_names[best], 100.0 * p[best]);
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "image", o->argument[i]);
+        cJSON_AddStringToObject(item, "class", m->class_names[best]);
+        cJSON_AddNumberToObject(item, "index", best);
+        cJSON_AddNumberToObject(item, "probability", p[best]);
+        cJSON_AddItemToArray(list, item);
+    }
+    if (status == STATUS_OK && o->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddItemToObject(json, "predictions", list);
+        cli_print_json(arena, json);
+    } else {
+        cJSON_Delete(list);
+    }
+    arena_destroy(memory);
+    return status;
+}
+
+const Verb verb_predict = {"predict", "MODEL IMAGE.png...", "Classifies PNG images", "sd", 2, -1, run_predict};

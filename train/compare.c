@@ -1,0 +1,235 @@
+#include "train/compare.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/parallel.h"
+#include "deploy/lower.h"
+
+Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed)
+{
+    Config *c = ARENA_ARRAY(arena, Config, 1);
+    *c = *config;
+    c->seed = seed;
+    c->name = arena_printf(arena, "%s-seed%llu", plan->label, (unsigned long long)seed);
+    if (plan->kind == MODEL_FLOAT) return c;
+    c->quant.weights.bits = c->quant.activations.bits = plan->bits;
+    c->quant.first_last_bits = plan->ends;
+    if (plan->kind == MODEL_PTQ) {
+        c->quant.weights.granularity = plan->granularity;
+        c->quant.activations.observer = 1 + plan->calibrator; /* 0 is "auto" */
+        c->quant = ptq_quant_config(arena, &c->quant);
+    }
+    return c;
+}
+
+const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed)
+{
+    return file_join(arena, job->folder, arena_printf(arena, "%s-seed%llu", plan->label, (unsigned long long)seed));
+}
+
+static const char *model_file(const RowPlan *plan)
+{
+    return plan->kind == MODEL_PTQ ? "model.safetensors" : "last.safetensors";
+}
+
+Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Model **model)
+{
+    const Config *config = row_config(arena, job->config, plan, seed);
+    TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, model));
+    TrainState state;
+    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), model_file(plan)), *model, NULL, &state);
+}
+
+/* ---- the rows asked for ------------------------------------------------------------------------------------------------- */
+
+static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
+
+static void add_plan(Arena *arena, RowPlan *plans, int *n, RowPlan p)
+{
+    const char *ends = p.ends > 0 && p.bits < 8 ? arena_printf(arena, " ends %d", p.ends) : "";
+    const char *bits = arena_printf(arena, "W%dA%d%s", p.bits, p.bits, ends);
+    if (p.kind == MODEL_FLOAT)
+        p.name = "float";
+    else if (p.kind == MODEL_PTQ)
+        p.name = arena_printf(arena, "ptq %s %s %s", bits, granularity_texts[p.granularity], calibrator_names[p.calibrator]);
+    else
+        p.name = arena_printf(arena, "qat %s", bits);
+    char *label = arena_strdup(arena, p.name);
+    for (char *c = label; *c != '\0'; c++)
+        if (*c == ' ') *c = '-';
+    p.label = label;
+    plans[(*n)++] = p;
+}
+
+static RowPlan *make_plans(Arena *arena, const CompareConfig *c, int *n)
+{
+    RowPlan *plans = ARENA_ARRAY(
+        arena, RowPlan,
+        1 + c->ends.n * (c->qat_bits.n + c->ptq_bits.n * (c->granularities.n + 1) * (c->calibrators.n + 1)));
+    add_plan(arena, plans, n, (RowPlan){.kind = MODEL_FLOAT});
+    for (int kind = MODEL_PTQ; kind <= MODEL_QAT; kind++) {
+        const IntList *widths = kind == MODEL_PTQ ? &c->ptq_bits : &c->qat_bits;
+        for (int b = 0; b < widths->n; b++)
+            for (int e = 0; e < (widths->at[b] < 8 ? c->ends.n : 1); e++) {
+                RowPlan p = {.kind = (ModelKind)kind, .bits = widths->at[b], .ends = c->ends.at[e]};
+                if (kind == MODEL_QAT) add_plan(arena, plans, n, p);
+                for (int g = 0; g < c->granularities.n && kind == MODEL_PTQ; g++)
+                    for (int k = 0; k < c->calibrators.n; k++) {
+                        p.granularity = c->granularities.at[g];
+                        p.calibrator = c->calibrators.at[k];
+                        add_plan(arena, plans, n, p);
+                    }
+            }
+    }
+    return plans;
+}
+
+/* ---- one model of a row ------------------------------------------------------------------------------------------------- */
+
+static bool has_checkpoint(const char *path)
+{
+    ModelKind kind;
+    return file_exists(path) && checkpoint_kind(path, &kind) == STATUS_OK;
+}
+
+/* Trains, calibrates or finds the model of (plan, seed); afterwards its file is complete. */
+static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan,
+                         uint64_t seed, Model **model)
+{
+    Config *config = row_config(arena, job->config, plan, seed);
+    const char *folder = row_folder(arena, job, plan, seed), *file = file_join(arena, folder, model_file(plan));
+    const bool found = job->resume && has_checkpoint(file);
+    if (found && plan->kind == MODEL_PTQ) return row_model(arena, job, plan, seed, model);
+    Model *from = NULL;
+    if (plan->kind != MODEL_FLOAT) TRY(row_model(arena, job, float_plan, seed, &from));
+    if (plan->kind == MODEL_FLOAT) {
+        TRY(experiment_model(arena, config, NULL, job->data, model));
+        model_init(*model, seed);
+    } else {
+        TRY(quantize_from(arena, config, &config->quant, from, job->data, model));
+    }
+    TRY(run_folder_begin(arena, folder, config, true, found));
+    if (plan->kind == MODEL_PTQ) {
+        const TrainState state = {.kind = MODEL_PTQ, .seed = seed, .best_accuracy = -1.0};
+        return checkpoint_write(file, *model, NULL, &state);
+    }
+    TrainJob train = {.config = config, .data = job->data, .model = *model, .kind = plan->kind, .folder = folder,
+                      .resume = found};
+    return job->train(job->context, arena, &train, config->name);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median time of one image on one thread, microseconds. */
+static Status measure_latency(Arena *arena, Model *m, const QGraph *graph, const Dataset *test, double *us)
+{
+    enum { RUNS = 101 };
+    const int threads = parallel_threads();
+    parallel_set_threads(1);
+    Arena *own = arena_create(), *memory = arena_create();
+    Tape *t = tape_create(own, memory);
+    Engine *engine = NULL;
+    Status status = graph == NULL ? STATUS_OK : engine_create_planned(own, graph, &engine);
+    int8_t *codes = arena_alloc(own, (size_t)test->h * (size_t)test->w * (size_t)test->c);
+    int8_t *logits = arena_alloc(own, (size_t)m->classes);
+    double *times = ARENA_ARRAY(arena, double, RUNS);
+    for (int i = -10; i < RUNS && status == STATUS_OK; i++) {
+        tape_reset(t, false);
+        const double start = seconds();
+        if (graph != NULL) {
+            qgraph_quantize_pixels(graph, test->images, 1, codes);
+            engine_run(engine, codes, 1, logits);
+        } else {
+            const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+            if (model_forward(m, t, &pass, test->images, 1) == NULL) status = status_fail(t->status, "%s", t->message);
+        }
+        if (i >= 0) times[i] = 1e6 * (seconds() - start);
+    }
+    qsort(times, RUNS, sizeof *times, by_size);
+    *us = times[RUNS / 2];
+    arena_destroy(memory);
+    arena_destroy(own);
+    parallel_set_threads(threads);
+    return status;
+}
+
+static void mean_and_spread(const double *x, int n, double *mean, double *spread)
+{
+    double sum = 0, squares = 0;
+    for (int i = 0; i < n; i++) sum += x[i];
+    *mean = sum / n;
+    for (int i = 0; i < n; i++) squares += (x[i] - *mean) * (x[i] - *mean);
+    *spread = n > 1 ? sqrt(squares / (n - 1)) : 0.0;
+}
+
+static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan, CompareRow *row)
+{
+    const CompareConfig *c = &job->config->compare;
+    double accuracy[64], integer[64], spread;
+    for (int s = 0; s < c->seeds.n; s++) {
+        Arena *own = arena_create();
+        Model *m;
+        QGraph *graph = NULL;
+        EvalResult r;
+        Status status = make_model(own, job, plan, float_plan, (uint64_t)c->seeds.at[s], &m);
+        if (status == STATUS_OK)
+            status = evaluate(own, m, NULL, &job->data->test, m->quant == NULL ? ENGINE_FLOAT : ENGINE_SIM, &r);
+        if (status == STATUS_OK) accuracy[s] = r.accuracy;
+        if (status == STATUS_OK && m->quant != NULL) {
+            status = model_lower(own, m, (Dialect)m->quant->dialect, &graph);
+            if (status == STATUS_OK) status = evaluate(own, m, graph, &job->data->test, ENGINE_INT8, &r);
+            if (status == STATUS_OK) integer[s] = r.accuracy;
+        }
+        if (status == STATUS_OK && s == 0) {
+            row->size_bytes = model_size_bytes(m);
+            status = measure_latency(own, m, graph, &job->data->test, &row->latency_us);
+        }
+        arena_destroy(own);
+        if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
+    }
+    mean_and_spread(accuracy, c->seeds.n, &row->accuracy, &row->accuracy_std);
+    row->accuracy_int8 = NAN;
+    if (plan->kind != MODEL_FLOAT) mean_and_spread(integer, c->seeds.n, &row->accuracy_int8, &spread);
+    row->seeds = c->seeds.n;
+    row->name = plan->name;
+    row->kind = model_kind_names[plan->kind];
+    row->weight_bits = row->act_bits = plan->kind == MODEL_FLOAT ? 32 : plan->bits;
+    row->ends = plan->kind != MODEL_FLOAT && plan->bits < 8 ? plan->ends : 0;
+    row->granularity = plan->kind == MODEL_FLOAT ? ""
+                       : granularity_texts[plan->kind == MODEL_PTQ ? plan->granularity
+                                                                   : job->config->quant.weights.granularity];
+    row->calibrator = plan->kind == MODEL_PTQ ? calibrator_names[plan->calibrator] : "";
+    return STATUS_OK;
+}
+
+Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result)
+{
+    *result = (CompareResult){0};
+    int rows = 0;
+    const RowPlan *plans = make_plans(arena, &job->config->compare, &rows);
+    result->row = ARENA_ARRAY(arena, CompareRow, rows);
+    for (int i = 0; i < rows; i++) {
+        TRY(run_row(job, &plans[i], &plans[0], &result->row[i]));
+        result->rows++;
+        if (job->row != NULL) job->row(job->context, &result->row[i], &result->row[0]);
+        if (job->stop != NULL && *job->stop != 0)
+            return status_fail(STATUS_INTERRUPTED, "stopped after row %d of %d", i + 1, rows);
+    }
+    TRY(report_write_csv(arena, result->row, result->rows, file_join(arena, job->folder, "compare.csv")));
+    return compare_report(arena, job, plans, result);
+}

@@ -1,0 +1,48 @@
+/* The table: float, every post-training variant and quantization-aware training of one config, side by side. */
+#ifndef BITFOLD_TRAIN_COMPARE_H
+#define BITFOLD_TRAIN_COMPARE_H
+
+#include "train/experiment.h"
+#include "train/report.h"
+
+typedef struct {
+    const Config *config;
+    const DataSplits *data;
+    const char *folder; /* exists; each trained or calibrated model gets a folder of its own in it */
+    bool resume;        /* finished models in `folder` are reused, unfinished training goes on */
+    const volatile sig_atomic_t *stop;
+    const char *command; /* shown in the report */
+    /* Runs a TrainJob (with progress); `label` says what is trained. */
+    Status (*train)(void *context, Arena *arena, TrainJob *job, const char *label);
+    /* A row is complete. */
+    void (*row)(void *context, const CompareRow *row, const CompareRow *float_row);
+    void *context;
+} CompareJob;
+
+typedef struct {
+    int rows;
+    CompareRow *row; /* row[0] is float */
+} CompareResult;
+
+/* Runs all rows, then writes compare.csv and report.html into the folder. */
+Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result);
+
+/* ---- shared with compare_report.c ------------------------------------------------------------------------------------ */
+
+/* What a row asks for. */
+typedef struct {
+    ModelKind kind;
+    int bits, ends, granularity, calibrator;
+    const char *name;  /* "qat W4A4" */
+    const char *label; /* its folder's name, without the seed */
+} RowPlan;
+
+/* config.quant as a row wants it; the config of the row and seed. */
+Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed);
+const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed);
+/* The model a row left behind. */
+Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Model **model);
+
+Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result);
+
+#endif

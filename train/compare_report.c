@@ -1,0 +1,208 @@
+/* Gathers what the report shows, out of the models and metrics that the rows left behind (first seed). */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "train/compare.h"
+
+enum { SQNR_IMAGES = 128, WEIGHT_BINS = 64 };
+
+typedef struct {
+    Arena *arena;
+    const CompareJob *job;
+    const RowPlan *plan;
+    const CompareResult *result;
+    uint64_t seed;
+    Model *float_model;
+    Report report;
+} Gather;
+
+/* ---- curves --------------------------------------------------------------------------------------------------------------- */
+
+static Status read_curve(Gather *g, const RowPlan *plan, Curve *loss, Curve *accuracy)
+{
+    const char *path = file_join(g->arena, row_folder(g->arena, g->job, plan, g->seed), "metrics.jsonl");
+    unsigned char *text;
+    size_t bytes;
+    TRY(file_read(g->arena, path, (size_t)1 << 28, &text, &bytes));
+    int lines = 0;
+    for (size_t i = 0; i < bytes; i++) lines += text[i] == '\n';
+    double *x = ARENA_ARRAY(g->arena, double, lines + 1), *y = ARENA_ARRAY(g->arena, double, lines + 1),
+           *z = ARENA_ARRAY(g->arena, double, lines + 1);
+    int n = 0;
+    const char *at = (const char *)text;
+    for (int i = 0; i < lines; i++) {
+        const char *end = strchr(at, '\n');
+        cJSON *json;
+        TRY(json_parse(at, (size_t)(end - at), path, &json));
+        x[n] = cJSON_GetNumberValue(json_get(json, "step"));
+        y[n] = cJSON_GetNumberValue(json_get(json, "loss"));
+        z[n] = cJSON_GetNumberValue(json_get(json, "accuracy"));
+        n++;
+        cJSON_Delete(json);
+        at = end + 1;
+    }
+    *loss = (Curve){plan->name, n, x, y};
+    *accuracy = (Curve){plan->name, n, x, z};
+    return STATUS_OK;
+}
+
+static Status gather_curves(Gather *g)
+{
+    Curve *loss = ARENA_ARRAY(g->arena, Curve, g->result->rows), *accuracy = ARENA_ARRAY(g->arena, Curve, g->result->rows);
+    int n = 0;
+    for (int i = 0; i < g->result->rows; i++) {
+        if (g->plan[i].kind == MODEL_PTQ) continue;
+        TRY(read_curve(g, &g->plan[i], &loss[n], &accuracy[n]));
+        n++;
+    }
+    g->report.curves = n;
+    g->report.loss = loss;
+    g->report.accuracy = accuracy;
+    return STATUS_OK;
+}
+
+/* ---- weights -------------------------------------------------------------------------------------------------------------- */
+
+static void count_weights(const float *w, long n, double lo, double hi, double *bins)
+{
+    for (long i = 0; i < n; i++) {
+        int b = (int)(((double)w[i] - lo) / (hi - lo) * WEIGHT_BINS);
+        bins[b < 0 ? 0 : b >= WEIGHT_BINS ? WEIGHT_BINS - 1 : b]++;
+    }
+}
+
+/* A quantized row's own weights, before and behind their grid. */
+static Status gather_weights(Gather *g, const RowPlan *plan)
+{
+    Model *m;
+    TRY(row_model(g->arena, g->job, plan, g->seed, &m));
+    WeightHistogram *all = ARENA_ARRAY(g->arena, WeightHistogram, m->layers);
+    Arena *memory = arena_create();
+    Tape *t = tape_create(g->arena, memory);
+    int n = 0;
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->weight == NULL) continue;
+        tape_reset(t, false);
+        Tensor *w = tape_leaf(t, l->weight->name, l->weight->shape, l->weight->x, NULL);
+        const Tensor *q = op_fake_quant_weights(t, w, l->weight_q, NULL);
+        double reach = 1e-9;
+        for (long k = 0; k < l->weight->count; k++) reach = fmax(reach, fabs((double)w->x[k]));
+        double *before = ARENA_ARRAY(g->arena, double, WEIGHT_BINS), *after = ARENA_ARRAY(g->arena, double, WEIGHT_BINS);
+        count_weights(w->x, l->weight->count, -reach, reach, before);
+        count_weights(q->x, l->weight->count, -reach, reach, after);
+        all[n++] = (WeightHistogram){l->name, l->weight_q->qp.bits, WEIGHT_BINS, -reach, reach, before, after};
+    }
+    arena_destroy(memory);
+    g->report.weight_histograms = n;
+    g->report.weights = all;
+    return STATUS_OK;
+}
+
+/* ---- activations ------------------------------------------------------------------------------------------------------------ */
+
+/* One histogram of |x| per quantizer on the calibration images, and each calibrator's threshold on it. */
+static Status gather_activations(Gather *g)
+{
+    const CompareConfig *c = &g->job->config->compare;
+    Config *config = ARENA_ARRAY(g->arena, Config, 1);
+    *config = *g->job->config;
+    config->seed = g->seed;
+    config->quant = ptq_quant_config(g->arena, &config->quant);
+    config->quant.activations.bits = c->ptq_bits.n > 0 ? c->ptq_bits.at[0] : 8;
+    while (strcmp(observer_choices[config->quant.activations.observer], "percentile") != 0)
+        config->quant.activations.observer = (config->quant.activations.observer + 1) % 7;
+    Model *m;
+    TRY(quantize_from(g->arena, config, &config->quant, g->float_model, g->job->data, &m));
+    ActivationHistogram *all = ARENA_ARRAY(g->arena, ActivationHistogram, m->quantizers);
+    int n = 0;
+    for (int i = 0; i < m->quantizers; i++) {
+        const Quantizer *q = m->quantizer[i];
+        if (q->is_weight || q->observer.hist.width <= 0.0) continue;
+        const Histogram *h = &q->observer.hist;
+        double *count = ARENA_ARRAY(g->arena, double, h->bins), *threshold = ARENA_ARRAY(g->arena, double, c->calibrators.n);
+        const char **names = ARENA_ARRAY(g->arena, const char *, c->calibrators.n);
+        for (int b = 0; b < h->bins; b++) count[b] = (double)h->count[b];
+        for (int k = 0; k < c->calibrators.n; k++) {
+            float lo, hi;
+            observer_types[c->calibrators.at[k]]->range(&q->observer, &q->goal, &lo, &hi);
+            names[k] = calibrator_names[c->calibrators.at[k]];
+            threshold[k] = fmax(fabs((double)lo), fabs((double)hi));
+        }
+        all[n++] = (ActivationHistogram){q->name, q->qp.bits, h->bins, h->width, count, c->calibrators.n, names, threshold};
+    }
+    g->report.activation_histograms = n;
+    g->report.activations = all;
+    return STATUS_OK;
+}
+
+/* ---- SQNR ------------------------------------------------------------------------------------------------------------------- */
+
+static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, LayerSqnr *out)
+{
+    Model *m, *f = g->float_model;
+    TRY(row_model(g->arena, g->job, plan, g->seed, &m));
+    Arena *memory = arena_create();
+    Tape *t = tape_create(g->arena, memory);
+    const Dataset *test = &g->job->data->test;
+    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = (Dialect)m->quant->dialect};
+    const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
+    Status status = STATUS_OK;
+    if (model_forward(m, t, &pass, test->images, images) == NULL) status = status_fail(t->status, "%s", t->message);
+    double *db = ARENA_ARRAY(g->arena, double, m->layers);
+    const char **names = ARENA_ARRAY(g->arena, const char *, m->layers);
+    int n = 0;
+    for (int i = 0; i < m->layers && status == STATUS_OK; i++) {
+        if (m->layer[i].out_q == NULL) continue; /* pools and flatten add no rounding step of their own to speak of */
+        const float *y = tensor_values(float_tape, f->out[i]), *q = tensor_values(t, m->out[i]);
+        double signal = 0, noise = 0;
+        for (long k = 0; k < tensor_elements(f->out[i]); k++) {
+            const double d = (double)y[k] - (double)q[k];
+            signal += (double)y[k] * (double)y[k];
+            noise += d * d;
+        }
+        db[n] = 10.0 * log10(fmax(signal, 1e-30) / fmax(noise, 1e-30));
+        names[n++] = m->layer[i].name;
+    }
+    *out = (LayerSqnr){plan->name, n, names, db};
+    arena_destroy(memory);
+    return status;
+}
+
+static Status gather_sqnrs(Gather *g)
+{
+    LayerSqnr *all = ARENA_ARRAY(g->arena, LayerSqnr, g->result->rows);
+    Arena *memory = arena_create();
+    Tape *t = tape_create(g->arena, memory);
+    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+    const Dataset *test = &g->job->data->test;
+    const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
+    Status status = STATUS_OK;
+    if (model_forward(g->float_model, t, &pass, test->images, images) == NULL)
+        status = status_fail(t->status, "%s", t->message);
+    int n = 0;
+    for (int i = 1; i < g->result->rows && status == STATUS_OK; i++) status = gather_sqnr(g, &g->plan[i], t, &all[n++]);
+    arena_destroy(memory);
+    g->report.sqnrs = n;
+    g->report.sqnr = all;
+    return status;
+}
+
+Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result)
+{
+    Gather g = {.arena = arena, .job = job, .plan = plan, .result = result, .seed = (uint64_t)job->config->compare.seeds.at[0]};
+    g.report = (Report){.title = job->config->name, .dataset = job->config->data.dataset, .command = job->command,
+                        .config_text = config_text(arena, job->config, job->folder), .rows = result->rows,
+                        .row = result->row};
+    TRY(row_model(arena, job, &plan[0], g.seed, &g.float_model));
+    TRY(gather_curves(&g));
+    int shown = 0; /* of the quantized rows: QAT of the fewest bits tells most about weights */
+    for (int i = 1; i < result->rows; i++)
+        if (shown == 0 || (plan[i].kind >= plan[shown].kind && plan[i].bits < plan[shown].bits)) shown = i;
+    if (shown > 0) TRY(gather_weights(&g, &plan[shown]));
+    TRY(gather_activations(&g));
+    TRY(gather_sqnrs(&g));
+    return report_write(arena, &g.report, file_join(arena, job->folder, "report.html"));
+}
