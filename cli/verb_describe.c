@@ -117,10 +117,6 @@ static void print_schema(Arena *arena)
     cJSON *layers = json_get(model, "layers");
     cJSON_AddStringToObject(layers, "type", "array");
     cJSON_AddItemToObject(layers, "items", items);
-    cJSON *properties = json_get(schema, "properties"), *self = cJSON_CreateObject();
-    cJSON_AddStringToObject(self, "type", "string");
-    cJSON_AddStringToObject(self, "description", "this schema, for editors; not read");
-    cJSON_AddItemToObject(properties, "$schema", self);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "$schema", "http://json-schema.org/draft-07/schema#");
     cJSON_AddStringToObject(root, "title", "bitfold config");

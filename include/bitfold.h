@@ -1,4 +1,72 @@
+/* bitfold: trains small CNNs with quantization in the loop and ships the integers it trained.
+ *
+ * The library does what the program does, from C: cc app.c $(pkg-config --cflags --libs bitfold).  All functions that can
+ * fail return BITFOLD_OK or another status, and bitfold_message() then tells, in one line, where, what was given and what
+ * is required.  The library prints nothing and never exits.
+ */
 #ifndef BITFOLD_H
 #define BITFOLD_H
+
 #define BITFOLD_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define BITFOLD_API __attribute__((visibility("default")))
+#else
+#define BITFOLD_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+    BITFOLD_OK = 0,
+    BITFOLD_INVALID,     /* an argument is out of its range               */
+    BITFOLD_SHAPE,       /* shapes that must agree do not                 */
+    BITFOLD_CONFIG,      /* a config breaks a rule                        */
+    BITFOLD_FORMAT,      /* a file is not what its format promises        */
+    BITFOLD_IO,          /* reading or writing was refused                */
+    BITFOLD_NOMEM,       /* no memory                                     */
+    BITFOLD_UNSUPPORTED, /* valid, but not done                           */
+    BITFOLD_NUMERIC,     /* NaN or infinity, or a bias that overflows     */
+    BITFOLD_STATE,       /* the wrong moment: no range yet, folder exists */
+    BITFOLD_INTERRUPTED
+} bitfold_status;
+
+/* The sentence of this thread's last failure; "" if there was none. */
+BITFOLD_API const char *bitfold_message(void);
+BITFOLD_API const char *bitfold_version(void);
+
+/* Threads for everything that follows, 1 to 256.  Results do not depend on it. */
+BITFOLD_API void bitfold_set_threads(int threads);
+
+/* Runs.  Each writes a run directory `out` (NULL: runs/<name of the config>), which must not exist yet, and gives the
+ * accuracy (0 to 1) on the test images; `accuracy` may be NULL.
+ *   bitfold_train  float, from a JSON config; the model is OUT/last.safetensors
+ *   bitfold_ptq    post-training quantization of a float model, config.json beside it; OUT/model.safetensors
+ *   bitfold_qat    quantization-aware training, from a float model or from scratch (a .json config); OUT/last.safetensors
+ * `settings`: NULL, or a NULL-ended list of "a.b.c=value" that override keys of the config. */
+BITFOLD_API bitfold_status bitfold_train(const char *config, const char *out, double *accuracy);
+BITFOLD_API bitfold_status bitfold_train_with(const char *config, const char *const *settings, const char *out,
+                                              double *accuracy);
+BITFOLD_API bitfold_status bitfold_ptq(const char *model, const char *const *settings, const char *out, double *accuracy);
+BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *const *settings, const char *out,
+                                       double *accuracy);
+
+/* Writes a quantized model as `format` ("safetensors"). */
+BITFOLD_API bitfold_status bitfold_export(const char *model, const char *format, const char *file);
+
+/* A quantized model, run by the integer engine. */
+typedef struct bitfold_model bitfold_model;
+BITFOLD_API bitfold_status bitfold_open(const char *model, bitfold_model **out);
+BITFOLD_API void bitfold_close(bitfold_model *model); /* NULL is allowed */
+BITFOLD_API void bitfold_shape(const bitfold_model *model, int *rows, int *columns, int *channels, int *classes);
+BITFOLD_API const char *bitfold_class_name(const bitfold_model *model, int index); /* NULL out of range */
+/* pixels: `images` images of rows x columns x channels bytes.  logits: images x classes floats, the largest wins. */
+BITFOLD_API void bitfold_run(bitfold_model *model, const unsigned char *pixels, int images, float *logits);
+
+#ifdef __cplusplus
+}
+#endif
+
 #endif

@@ -64,6 +64,7 @@ static const Field compare_fields[] = {
     FIELD_END};
 
 const Field config_fields[] = {
+    {"$schema", FIELD_STRING, offsetof(Config, schema), .doc = "a JSON Schema for editors (configs/schema.json); not read"},
     {"name", FIELD_STRING, offsetof(Config, name), .max = 100,
      .doc = "of the experiment; default: the config file's name. The run directory is runs/<name>"},
     {"seed", FIELD_U64, offsetof(Config, seed), .def = "1",
@@ -139,6 +140,7 @@ static char *relative_path(Arena *arena, const char *path, const char *from)
 char *config_text(Arena *arena, const Config *config, const char *folder)
 {
     Config copy = *config;
+    copy.schema = NULL;
     if (copy.data.dir != NULL) copy.data.dir = relative_path(arena, copy.data.path, folder);
     cJSON *root = field_dump(config_fields, &copy);
     char *text = json_print(arena, root);

@@ -36,7 +36,7 @@ typedef struct {
 
 typedef struct {
     const char *path, *folder; /* of the file; folder: what data.dir is relative to */
-    const char *name;
+    const char *name, *schema;
     uint64_t seed;
     DataConfig data;
     ModelConfig model;

@@ -1,0 +1,119 @@
+/* The installed interface (include/bitfold.h) on top of the rooms. */
+#include "include/bitfold.h"
+
+#include "base/parallel.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
+#include "train/run.h"
+
+_Static_assert((int)BITFOLD_INTERRUPTED == (int)STATUS_INTERRUPTED, "bitfold_status repeats Status");
+
+const char *bitfold_message(void) { return status_message(); }
+const char *bitfold_version(void) { return BITFOLD_VERSION; }
+void bitfold_set_threads(int threads) { parallel_set_threads(threads); }
+
+static bitfold_status run(Status (*verb)(Arena *, const RunRequest *, RunOutcome *), const char *path,
+                          const char *const *settings, const char *out, double *accuracy)
+{
+    Arena *arena = arena_create();
+    const RunRequest request = {.path = path, .sets = settings, .out = out};
+    RunOutcome outcome;
+    const Status status = verb(arena, &request, &outcome);
+    if (status == STATUS_OK && accuracy != NULL) *accuracy = outcome.test.accuracy;
+    arena_destroy(arena);
+    return (bitfold_status)status;
+}
+
+bitfold_status bitfold_train(const char *config, const char *out, double *accuracy)
+{
+    return run(run_train, config, NULL, out, accuracy);
+}
+
+bitfold_status bitfold_train_with(const char *config, const char *const *settings, const char *out, double *accuracy)
+{
+    return run(run_train, config, settings, out, accuracy);
+}
+
+bitfold_status bitfold_ptq(const char *model, const char *const *settings, const char *out, double *accuracy)
+{
+    return run(run_ptq, model, settings, out, accuracy);
+}
+
+bitfold_status bitfold_qat(const char *model_or_config, const char *const *settings, const char *out, double *accuracy)
+{
+    return run(run_qat, model_or_config, settings, out, accuracy);
+}
+
+/* Reads a quantized model and lowers it. */
+static Status open_graph(Arena *arena, const char *path, OpenModel *open, QGraph **graph)
+{
+    TRY(model_open(arena, path, NULL, open));
+    return model_lower(arena, open->model, (Dialect)open->config->quant.dialect, graph);
+}
+
+bitfold_status bitfold_export(const char *model, const char *format, const char *file)
+{
+    const ExporterType *type = exporter_find(format);
+    if (type == NULL)
+        return (bitfold_status)status_fail(STATUS_INVALID, "format: \"%s\"; must be a kind of export, such as safetensors",
+                                           format);
+    Arena *arena = arena_create();
+    OpenModel open;
+    QGraph *graph;
+    Status status = open_graph(arena, model, &open, &graph);
+    if (status == STATUS_OK) status = exporter_write(type, arena, graph, file, NULL);
+    arena_destroy(arena);
+    return (bitfold_status)status;
+}
+
+struct bitfold_model {
+    Arena *arena, *scratch;
+    OpenModel open;
+    QGraph *graph;
+    Engine *engine;
+};
+
+bitfold_status bitfold_open(const char *path, bitfold_model **out)
+{
+    Arena *arena = arena_create();
+    bitfold_model *m = ARENA_ARRAY(arena, bitfold_model, 1);
+    m->arena = arena;
+    m->scratch = arena_create();
+    Status status = open_graph(arena, path, &m->open, &m->graph);
+    if (status == STATUS_OK) status = engine_create_planned(arena, m->graph, &m->engine);
+    if (status == STATUS_OK)
+        *out = m;
+    else
+        bitfold_close(m);
+    return (bitfold_status)status;
+}
+
+void bitfold_close(bitfold_model *m)
+{
+    if (m == NULL) return;
+    arena_destroy(m->scratch);
+    arena_destroy(m->arena);
+}
+
+void bitfold_shape(const bitfold_model *m, int *rows, int *columns, int *channels, int *classes)
+{
+    const Model *model = m->open.model;
+    *rows = model->input.h, *columns = model->input.w, *channels = model->input.c, *classes = model->classes;
+}
+
+const char *bitfold_class_name(const bitfold_model *m, int index)
+{
+    return index < 0 || index >= m->open.model->classes ? NULL : m->open.model->class_names[index];
+}
+
+void bitfold_run(bitfold_model *m, const unsigned char *pixels, int images, float *logits)
+{
+    const size_t K = (size_t)m->open.model->classes, n = (size_t)images;
+    arena_reset(m->scratch);
+    int8_t *codes = arena_alloc(m->scratch, n * (size_t)qtensor_elements(&m->graph->tensor[0]));
+    int8_t *out = arena_alloc(m->scratch, n * K);
+    qgraph_quantize_pixels(m->graph, pixels, images, codes);
+    engine_run(m->engine, codes, images, out);
+    const QTensor *y = &m->graph->tensor[m->graph->output];
+    dequantize_tensor(out, n * K, y->scale, y->zero_point, logits);
+}

@@ -1,0 +1,144 @@
+#include "train/run.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "deploy/lower.h"
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+static const char *run_folder(Arena *arena, const RunRequest *r, const char *name)
+{
+    return r->out != NULL ? r->out : file_join(arena, "runs", name);
+}
+
+/* Tests the finished model and fills the outcome. */
+static Status finish(Arena *arena, const DataSplits *data, const char *file, RunOutcome *out)
+{
+    QGraph *graph = NULL;
+    if (out->model->quant != NULL) TRY(model_lower(arena, out->model, (Dialect)out->config->quant.dialect, &graph));
+    out->engine = graph == NULL ? ENGINE_FLOAT : ENGINE_INT8;
+    out->model_path = file_join(arena, out->folder, file);
+    return evaluate(arena, out->model, graph, &data->test, out->engine, &out->test);
+}
+
+static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
+{
+    TrainResult result;
+    const double start = seconds();
+    TRY(r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result));
+    return run_folder_note(arena, job->folder, r->argc, r->argv, seconds() - start);
+}
+
+static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
+{
+    if (m->exact_pixels || r->note == NULL) return;
+    r->note(r->context, arena_printf(arena, "with this data.normalize the image's codes are not the pixels: each pixel is "
+                                            "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
+                                            "all channels, 255 * mean an integer, avoids it",
+                                     (double)m->input_grid.scale[0]));
+}
+
+/* A run from a config; a resumed one reads the config in its folder. */
+static Status read_config(Arena *arena, const RunRequest *r, const char *suffix, Config **config, const char **folder)
+{
+    if (ends_with(r->path, ".json")) {
+        TRY(config_read(arena, r->path, r->sets, config));
+    } else {
+        OpenModel from;
+        TRY(model_open(arena, r->path, r->sets, &from));
+        *config = ARENA_ARRAY(arena, Config, 1);
+        **config = *from.config;
+    }
+    if (!ends_with((*config)->name, suffix)) (*config)->name = arena_printf(arena, "%s%s", (*config)->name, suffix);
+    *folder = run_folder(arena, r, (*config)->name);
+    if (!r->resume) return STATUS_OK;
+    const char *inside = file_join(arena, *folder, "config.json");
+    if (!file_exists(inside))
+        return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run", *folder);
+    return config_read(arena, inside, r->sets, config);
+}
+
+Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
+{
+    Config *config;
+    TRY(read_config(arena, r, "", &config, &out->folder));
+    DataSplits data;
+    TRY(experiment_data(arena, config, &data));
+    TRY(experiment_model(arena, config, NULL, &data, &out->model));
+    model_init(out->model, config->seed);
+    TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
+    out->config = config;
+    TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_FLOAT, .folder = out->folder,
+                    .resume = r->resume};
+    TRY(train(arena, r, &job));
+    return finish(arena, &data, "last.safetensors", out);
+}
+
+Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
+{
+    OpenModel from;
+    TRY(model_open(arena, r->path, r->sets, &from));
+    if (from.kind != MODEL_FLOAT)
+        return status_fail(STATUS_STATE, "%s: a %s model; post-training quantization starts from a float model", r->path,
+                           model_kind_names[from.kind]);
+    Config *config = ARENA_ARRAY(arena, Config, 1);
+    *config = *from.config;
+    if (!ends_with(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
+    config->quant = ptq_quant_config(arena, &config->quant);
+    DataSplits data;
+    TRY(experiment_data(arena, config, &data));
+    const double start = seconds();
+    TRY(quantize_from(arena, config, &config->quant, from.model, &data, &out->model));
+    note_pixels(arena, r, out->model);
+    out->config = config;
+    out->folder = run_folder(arena, r, config->name);
+    QGraph *graph; /* what cannot be deployed is refused before anything is written */
+    TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
+    TRY(run_folder_begin(arena, out->folder, config, r->overwrite, false));
+    const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
+    TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
+    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, seconds() - start));
+    return finish(arena, &data, "model.safetensors", out);
+}
+
+Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
+{
+    const bool scratch = ends_with(r->path, ".json");
+    OpenModel from = {0};
+    if (!scratch && !r->resume) {
+        TRY(model_open(arena, r->path, r->sets, &from));
+        if (from.kind != MODEL_FLOAT)
+            return status_fail(STATUS_STATE, "%s: a %s model; quantization-aware training starts from a float model or a config",
+                               r->path, model_kind_names[from.kind]);
+    }
+    Config *config;
+    TRY(read_config(arena, r, "-qat", &config, &out->folder));
+    DataSplits data;
+    TRY(experiment_data(arena, config, &data));
+    TRY(experiment_model(arena, config, &config->quant, &data, &out->model));
+    note_pixels(arena, r, out->model);
+    if (from.model != NULL)
+        model_copy_network(out->model, from.model);
+    else
+        model_init(out->model, config->seed);
+    if (!r->resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
+    TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
+    out->config = config;
+    TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_QAT, .from_scratch = scratch,
+                    .folder = out->folder, .resume = r->resume};
+    TRY(train(arena, r, &job));
+    return finish(arena, &data, "last.safetensors", out);
+}

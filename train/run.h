@@ -1,0 +1,32 @@
+/* Whole runs, as the verbs and the library start them: read, train or calibrate, leave a run directory. */
+#ifndef BITFOLD_TRAIN_RUN_H
+#define BITFOLD_TRAIN_RUN_H
+
+#include "train/experiment.h"
+
+typedef struct {
+    const char *path;        /* a config, or (ptq, qat) a float model */
+    const char *const *sets; /* assignments, NULL-ended; NULL: none   */
+    const char *out;         /* run directory; NULL: runs/<name>      */
+    bool overwrite, resume;
+    int argc; /* the command, for run.json */
+    char *const *argv;
+    /* Runs the training loop; NULL: train_run.  note: something the user should know; NULL: not told. */
+    Status (*train)(void *context, Arena *arena, TrainJob *job, TrainResult *result);
+    void (*note)(void *context, const char *text);
+    void *context;
+} RunRequest;
+
+typedef struct {
+    const Config *config;
+    const char *folder, *model_path;
+    Model *model;
+    EngineKind engine; /* int8 for quantized models */
+    EvalResult test;   /* by that engine, on the test split */
+} RunOutcome;
+
+Status run_train(Arena *arena, const RunRequest *request, RunOutcome *outcome); /* float, from a config               */
+Status run_ptq(Arena *arena, const RunRequest *request, RunOutcome *outcome);   /* from a float model                 */
+Status run_qat(Arena *arena, const RunRequest *request, RunOutcome *outcome);   /* from a float model, or a .json config */
+
+#endif
