@@ -30,20 +30,33 @@ static void shake_norm(Layer *l, Rng *r)
     for (long c = 0; l->norm != NULL && c < l->gamma->count; c++) {
         l->gamma->x[c] = (0.5f + rng_uniform(r)) * (rng_below(r, 4) == 0 ? -1.0f : 1.0f);
         l->beta->x[c] = rng_uniform(r) - 0.5f;
-        l->norm->mean[c] = rng_uniform(r) - 0.5f;
-        l->norm->var[c] = 0.5f + rng_uniform(r);
     }
     for (long c = 0; l->bias != NULL && c < l->bias->count; c++) l->bias->x[c] = rng_uniform(r) - 0.5f;
 }
 
-static void calibrate(Model *m)
+static void float_pass(Model *m, Pass pass)
 {
     Arena *step = arena_create();
-    Tape *t = tape_create(step, step); /* never reset */
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .observe = true};
-    t->arena = m->arena;
-    ck_assert_msg(model_forward(m, t, &pass, small_pixels(m->arena, m, 1000), SMALL_IMAGES) != NULL, "%s", t->message);
+    Tape *t = tape_create(m->arena, step);
+    tape_reset(t, false);
+    const Tensor *logits = model_forward(m, t, &pass, small_pixels(m->arena, m, 1000), 4 * SMALL_IMAGES);
+    ck_assert_msg(logits != NULL, "%s", t->message);
     arena_destroy(step);
+}
+
+/* Takes the running statistics of batch norm from one batch whole. */
+static void settle_norm(Model *m)
+{
+    for (int i = 0; i < m->layers; i++)
+        if (m->layer[i].norm != NULL) m->layer[i].norm->momentum = 1.0f;
+    float_pass(m, (Pass){.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true});
+    for (int i = 0; i < m->layers; i++)
+        if (m->layer[i].norm != NULL) m->layer[i].norm->momentum = 0.1f;
+}
+
+static void calibrate(Model *m)
+{
+    float_pass(m, (Pass){.arithmetic = ARITHMETIC_FLOAT, .observe = true});
     for (int i = 0; i < m->quantizers; i++)
         if (!m->quantizer[i]->is_weight)
             ck_assert_msg(quantizer_calibrated(m->quantizer[i]) == STATUS_OK, "%s", status_message());
@@ -56,13 +69,14 @@ Model *small_model(Arena *arena, const char *model, const char *quant, uint64_t 
     model_init(m, seed);
     Rng r = rng_make(seed, RNG_TEST, 10);
     for (int i = 0; i < m->layers; i++) shake_norm(&m->layer[i], &r);
+    settle_norm(m);
     if (quant != NULL) calibrate(m);
     return m;
 }
 
 uint8_t *small_pixels(Arena *arena, const Model *m, uint64_t seed)
 {
-    const long n = (long)SMALL_IMAGES * m->input.h * m->input.w * m->input.c;
+    const long n = 4L * SMALL_IMAGES * m->input.h * m->input.w * m->input.c;
     uint8_t *pixels = ARENA_ARRAY(arena, uint8_t, n);
     Rng r = rng_make(seed, RNG_TEST, 11);
     for (long i = 0; i < n; i++) pixels[i] = (uint8_t)rng_below(&r, 256);

@@ -8,12 +8,12 @@
  * The status is model_build's; the quant config lives in the arena. */
 Status small_model_build(Arena *arena, const char *model, const char *quant, Model **m);
 
-/* The same, which must succeed, with first values from the seed, batch norm's parameters and statistics away from their
- * neutral ones (some gammas negative), and, when quantized, calibrated on a float pass. */
+/* The same, which must succeed, with first values from the seed, biases and batch norm away from their neutral values
+ * (some gammas negative) with the statistics of a batch, and, when quantized, calibrated on a float pass. */
 Model *small_model(Arena *arena, const char *model, const char *quant, uint64_t seed);
 
 enum { SMALL_IMAGES = 5 };
-/* Pixels of SMALL_IMAGES images, from a seed. */
+/* Pixels of 4 * SMALL_IMAGES images, from a seed; a step takes the first SMALL_IMAGES. */
 uint8_t *small_pixels(Arena *arena, const Model *m, uint64_t seed);
 
 /* One training step without the optimizer: forward, softmax cross-entropy, backward.  Gradients are in m->params. */
