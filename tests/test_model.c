@@ -115,16 +115,20 @@ END_TEST
 
 /* ---- a small residual network ------------------------------------------------------------------------------------------- */
 
-static const char *const network =
-    "{\"input\":[12,12,3],\"layers\":["
-    "{\"type\":\"conv2d\",\"name\":\"stem\",\"filters\":8,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
-    "{\"type\":\"depthwise_conv2d\",\"name\":\"dw\",\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu6\"},"
-    "{\"type\":\"conv2d\",\"name\":\"pw\",\"filters\":8,\"kernel\":1,\"batch_norm\":true},"
-    "{\"type\":\"add\",\"name\":\"sum\",\"inputs\":[\"stem\",\"pw\"],\"activation\":\"relu\"},"
-    "{\"type\":\"concat\",\"name\":\"both\",\"inputs\":[\"sum\",\"dw\"]},"
-    "{\"type\":\"avgpool\",\"name\":\"pool\",\"kernel\":2},"
-    "{\"type\":\"dense\",\"name\":\"hidden\",\"units\":12,\"batch_norm\":true,\"activation\":\"relu\"},"
-    "{\"type\":\"dense\",\"name\":\"logits\",\"units\":4}]}";
+#define NETWORK(hidden)                                                                                                \
+    "{\"input\":[12,12,3],\"layers\":["                                                                                \
+    "{\"type\":\"conv2d\",\"name\":\"stem\",\"filters\":8,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"  \
+    "{\"type\":\"depthwise_conv2d\",\"name\":\"dw\",\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu6\"},"       \
+    "{\"type\":\"conv2d\",\"name\":\"pw\",\"filters\":8,\"kernel\":1,\"batch_norm\":true},"                            \
+    "{\"type\":\"add\",\"name\":\"sum\",\"inputs\":[\"stem\",\"pw\"],\"activation\":\"relu\"},"                        \
+    "{\"type\":\"concat\",\"name\":\"both\",\"inputs\":[\"sum\",\"dw\"]},"                                             \
+    "{\"type\":\"avgpool\",\"name\":\"pool\",\"kernel\":2},"                                                           \
+    "{\"type\":\"dense\",\"name\":\"hidden\",\"units\":12," hidden "\"activation\":\"relu\"},"                         \
+    "{\"type\":\"dense\",\"name\":\"logits\",\"units\":4}]}"
+
+static const char *const network = NETWORK("\"batch_norm\":true,");
+/* Pooled noise differs little between images: a batch norm behind it would magnify the rounding along with that little. */
+static const char *const calm_network = NETWORK("");
 
 static void forward(Model *m, Tape *t, Pass pass, const uint8_t *pixels)
 {
@@ -177,13 +181,14 @@ START_TEST(fake_equals_int)
 }
 END_TEST
 
-/* With 8 bits the logits stay near the float model's, and so do the gradients' directions, in training and after. */
+/* With 8 bits the logits stay near the float model's, and so do the gradients' directions; with the batch's statistics, for
+ * which the ranges were not calibrated, a few values are clipped and give no gradient. */
 static void check_near_float(const char *quant, Pass pass, double logit_error, double least_cosine)
 {
     Arena *arena = arena_create();
     Bench b = bench_make();
-    Model *m = small_model(arena, network, quant, 21), *f = small_model(arena, network, NULL, 21);
-    const uint8_t *pixels = small_pixels(arena, m, 22);
+    Model *m = small_model(arena, calm_network, quant, 21), *f = small_model(arena, calm_network, NULL, 21);
+    const uint8_t *pixels = small_pixels(arena, m, SMALL_CALIBRATION); /* within the calibrated ranges */
     const Pass as_float = {.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = pass.batch_statistics};
     float want[SMALL_IMAGES * 4];
     memcpy(want, small_step(f, b.tape, &as_float, pixels)->x, sizeof want);
@@ -214,9 +219,9 @@ static void check_near_float(const char *quant, Pass pass, double logit_error, d
 START_TEST(eight_bits_near_float)
 {
     for (int q = 0; q < 2; q++) {
-        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true}, 0.05, 0.95);
-        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_FAKE}, 0.05, 0.95);
-        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_INT}, 0.05, 0.95);
+        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true}, 0.05, 0.85);
+        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_FAKE}, 0.05, 0.98);
+        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_INT}, 0.05, 0.98);
     }
 }
 END_TEST

@@ -39,7 +39,7 @@ static void float_pass(Model *m, Pass pass)
     Arena *step = arena_create();
     Tape *t = tape_create(m->arena, step);
     tape_reset(t, false);
-    const Tensor *logits = model_forward(m, t, &pass, small_pixels(m->arena, m, 1000), 4 * SMALL_IMAGES);
+    const Tensor *logits = model_forward(m, t, &pass, small_pixels(m->arena, m, SMALL_CALIBRATION), 4 * SMALL_IMAGES);
     ck_assert_msg(logits != NULL, "%s", t->message);
     arena_destroy(step);
 }

@@ -12,7 +12,7 @@ Status small_model_build(Arena *arena, const char *model, const char *quant, Mod
  * (some gammas negative) with the statistics of a batch, and, when quantized, calibrated on a float pass. */
 Model *small_model(Arena *arena, const char *model, const char *quant, uint64_t seed);
 
-enum { SMALL_IMAGES = 5 };
+enum { SMALL_IMAGES = 5, SMALL_CALIBRATION = 1000 /* the seed of the pixels that calibrate */ };
 /* Pixels of 4 * SMALL_IMAGES images, from a seed; a step takes the first SMALL_IMAGES. */
 uint8_t *small_pixels(Arena *arena, const Model *m, uint64_t seed);
 
