@@ -122,10 +122,6 @@ static Status sort_layers(Builder *b)
                                               "the list may give the logits",
                                b->where, i, b->listed[i].name);
     }
-    if (place[b->n - 1] != b->n - 1)
-        return status_fail(STATUS_CONFIG, "%s: model.layers[%d] \"%s\": other layers read it; the last layer of the list must "
-                                          "give the logits",
-                           b->where, b->n - 1, b->listed[b->n - 1].name);
     return STATUS_OK;
 }
 

@@ -97,8 +97,9 @@ static double loss_at(const GradCheck *c, Tape *t, float *at, float value, const
     const float before = *at;
     *at = value;
     const Tensor *y = run(c, t, false, NULL, in);
-    *at = before;
-    return y == NULL ? (double)NAN : weighted_sum_value(t, y, r);
+    const double loss = y == NULL ? (double)NAN : weighted_sum_value(t, y, r);
+    *at = before; /* not before the sum: y may share x's memory */
+    return loss;
 }
 
 /* The steps that were taken in float32, whatever h was asked for. */

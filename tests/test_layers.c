@@ -1,0 +1,245 @@
+/* What every registered layer must hold, for each of its examples: JSON, shapes, gradients, threads, memory. */
+#include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/parallel.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/small_model.h"
+#include "tests/support/suite.h"
+
+/* Calls visit with each example of each type; `model` is a model around it: two layers "a" and "b" of 8x8x4, the example, a
+ * dense layer. */
+typedef void Visitor(const LayerType *type, const char *example, const char *model);
+
+static void for_each_example(Visitor *visit)
+{
+    Arena *arena = arena_create();
+    for (int k = 0; layer_types[k] != NULL; k++) {
+        ck_assert_msg(layer_types[k]->examples != NULL && layer_types[k]->examples[0] != NULL, "%s: no example",
+                      layer_types[k]->name);
+        for (int e = 0; layer_types[k]->examples[e] != NULL; e++) {
+            const char *example = layer_types[k]->examples[e];
+            const bool both = strstr(example, "\"b\"") != NULL;
+            const char *b = "{\"type\":\"conv2d\",\"name\":\"b\",\"inputs\":\"input\",\"filters\":4,\"kernel\":1},";
+            visit(layer_types[k], example,
+                  arena_printf(arena,
+                               "{\"input\":[8,8,4],\"layers\":[%s{\"type\":\"conv2d\",\"name\":\"a\",\"inputs\":\"input\","
+                               "\"filters\":4,\"kernel\":1,\"activation\":\"relu\"},%.*s,\"name\":\"tested\"},"
+                               "{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}",
+                               both ? b : "", (int)strlen(example) - 1, example));
+        }
+    }
+    arena_destroy(arena);
+}
+
+static cJSON *json_of(const char *text)
+{
+    cJSON *json;
+    ck_assert_msg(json_parse(text, strlen(text), "example", &json) == STATUS_OK, "%s", status_message());
+    return json;
+}
+
+static void check_round_trip(const LayerType *type, const char *example, const char *model)
+{
+    (void)model;
+    Arena *arena = arena_create();
+    void *config = arena_zalloc(arena, type->config_bytes), *again = arena_zalloc(arena, type->config_bytes);
+    cJSON *json = json_of(example);
+    ck_assert_msg(field_parse(type->fields, json, "example", config, arena) == STATUS_OK, "%s", status_message());
+    cJSON *dumped = field_dump(type->fields, config);
+    ck_assert_msg(field_parse(type->fields, dumped, "dumped", again, arena) == STATUS_OK, "%s", status_message());
+    cJSON *dumped_again = field_dump(type->fields, again);
+    ck_assert_str_eq(json_print(arena, dumped), json_print(arena, dumped_again));
+    const cJSON *given;
+    cJSON_ArrayForEach(given, json) /* what was given is in the dump, bare values perhaps as lists */
+    {
+        const cJSON *kept = json_get(dumped, given->string);
+        ck_assert_msg(kept != NULL, "%s: %s is lost", example, given->string);
+        if (cJSON_IsArray(kept) && !cJSON_IsArray(given)) kept = kept->child;
+        ck_assert_msg(cJSON_Compare(kept, given, true), "%s: %s", example, given->string);
+    }
+    /* A key that no field has is refused, with the nearest that one has. */
+    cJSON_AddNumberToObject(json, "inputz", 1);
+    ck_assert_int_eq(field_parse(type->fields, json, "small.json: layers[0]", again, arena), STATUS_CONFIG);
+    ck_assert_str_eq(status_message(), "small.json: layers[0]: unknown key \"inputz\"; did you mean \"inputs\"?");
+    ck_assert(type->doc != NULL && layer_type(type->name) == type);
+    cJSON_Delete(json);
+    cJSON_Delete(dumped);
+    cJSON_Delete(dumped_again);
+    arena_destroy(arena);
+}
+
+START_TEST(json_round_trip) { for_each_example(check_round_trip); }
+END_TEST
+
+static const Pass passes[] = {{.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true},
+                              {.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true, .observe = true},
+                              {.arithmetic = ARITHMETIC_FAKE, .dialect = DIALECT_TFLITE_SINGLE},
+                              {.arithmetic = ARITHMETIC_INT, .dialect = DIALECT_XNNPACK},
+                              {.arithmetic = ARITHMETIC_INT, .dialect = DIALECT_TFLITE_DOUBLE}};
+enum { PASSES = sizeof passes / sizeof passes[0], QUANTS = 3 };
+static const char *const quants[QUANTS] = {
+    "{}", "{\"weights\":{\"granularity\":\"per_tensor\"},\"activations\":{\"symmetric\":true}}",
+    "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}"};
+
+/* Shapes as announced, gradients finite and, of every parameter, present. */
+static void check_shapes(const LayerType *type, const char *example, const char *model)
+{
+    (void)type;
+    for (int q = 0; q < QUANTS; q++)
+        for (int p = 0; p < PASSES; p++) {
+            Arena *arena = arena_create();
+            Bench b = bench_make();
+            Model *m = small_model(arena, model, quants[q], 3);
+            const Tensor *logits = small_step(m, b.tape, &passes[p], small_pixels(arena, m, 4));
+            ck_assert(shape_equal(logits->shape, shape_2(SMALL_IMAGES, 5)));
+            for (int i = 0; i < m->layers; i++) {
+                const Extent e = m->layer[i].out;
+                ck_assert_msg(shape_equal(m->out[i]->shape, shape_4(SMALL_IMAGES, e.h, e.w, e.c)), "%s: %s", example,
+                              shape_text(m->out[i]->shape));
+                ck_assert((passes[p].arithmetic == ARITHMETIC_FLOAT) == (m->out[i]->codes == NULL));
+            }
+            for (int i = 0; i < m->params.n; i++) {
+                const Param *param = m->params.param[i];
+                double size = 0;
+                for (long k = 0; k < param->count; k++) size += fabs((double)param->dx[k]);
+                ck_assert_msg(isfinite(size), "%s: %s", example, param->name);
+                if (param->kind == PARAM_WEIGHT) ck_assert_msg(size > 0, "%s: no gradient for %s", example, param->name);
+            }
+            bench_end(&b);
+            arena_destroy(arena);
+        }
+}
+
+START_TEST(shapes_and_finite_gradients) { for_each_example(check_shapes); }
+END_TEST
+
+/* ---- the whole layer in float, with everything around it, against differences in every parameter ------------------------- */
+
+typedef struct {
+    Model *m;
+    const uint8_t *pixels;
+    Tape *t;
+    const float *r;
+} Whole;
+
+static Tensor *run(const Whole *w, bool grad)
+{
+    tape_reset(w->t, grad);
+    return model_forward(w->m, w->t, &passes[0], w->pixels, SMALL_IMAGES);
+}
+
+static double loss_at(const Whole *w, float *at, float value)
+{
+    const float before = *at;
+    *at = value;
+    const double loss = weighted_sum_value(w->t, run(w, false), w->r);
+    *at = before;
+    return loss;
+}
+
+/* Returns how many differences said something: where those of the two sides disagree, some ReLU or maximum has its kink. */
+static int check_param(const Whole *w, Param *p, const float *dx, const char *example)
+{
+    const float h = 0x1p-10f;
+    double largest = 0;
+    for (long k = 0; k < p->count; k++) largest = fmax(largest, fabs((double)dx[k]));
+    int smooth = 0;
+    for (long k = 0; k < p->count; k += 1 + p->count / 5) {
+        const float x = p->x[k];
+        const double up = loss_at(w, &p->x[k], x + h), here = loss_at(w, &p->x[k], x), down = loss_at(w, &p->x[k], x - h);
+        const double right = (up - here) / (double)((x + h) - x), left = (here - down) / (double)(x - (x - h));
+        const double slope = (right + left) / 2, size = fmax(largest, fabs(slope));
+        if (fabs(right - left) > 0.01 * size + 4e-3) continue;
+        smooth++;
+        ck_assert_msg(fabs(slope - (double)dx[k]) <= 0.01 * size + 4e-3,
+                      "%s: d%s[%ld] is %g; the difference quotient is %g", example, p->name, k, (double)dx[k], slope);
+    }
+    return smooth;
+}
+
+static void check_gradients(const LayerType *type, const char *example, const char *model)
+{
+    (void)type;
+    Arena *arena = arena_create();
+    Bench b = bench_make();
+    Whole w = {.m = small_model(arena, model, NULL, 5), .t = b.tape};
+    ParamSet *set = &w.m->params;
+    w.pixels = small_pixels(arena, w.m, 6);
+    w.r = random_values(arena, SMALL_IMAGES * 5, 77);
+    ck_assert_int_eq(tape_backward(b.tape, weighted_sum(b.tape, run(&w, true), w.r)), STATUS_OK);
+    int smooth = 0;
+    for (int i = 0; i < set->n; i++) smooth += check_param(&w, set->param[i], set->param[i]->dx, example);
+    ck_assert_msg(smooth >= 2 * set->n, "%s: only %d differences for %d parameters", example, smooth, set->n);
+    bench_end(&b);
+    arena_destroy(arena);
+}
+
+START_TEST(float_gradients) { for_each_example(check_gradients); }
+END_TEST
+
+/* Two steps with 1, 2 and 5 threads: the same bytes everywhere. */
+static void check_threads(const LayerType *type, const char *example, const char *model)
+{
+    (void)type;
+    static const int threads[] = {1, 2, 5};
+    for (int p = 0; p < PASSES; p++) {
+        Arena *arena = arena_create();
+        Bench first = bench_make();
+        Model *m0 = NULL;
+        const Tensor *logits0 = NULL;
+        for (int k = 0; k < 3; k++) {
+            parallel_set_threads(threads[k]);
+            Bench b = k == 0 ? first : bench_make();
+            Model *m = small_model(arena, model, quants[2], 3);
+            small_step(m, b.tape, &passes[p], small_pixels(arena, m, 4));
+            const Tensor *logits = small_step(m, b.tape, &passes[p], small_pixels(arena, m, 5));
+            if (k == 0) m0 = m, logits0 = logits;
+            const size_t n = (size_t)tensor_elements(logits);
+            if (logits->codes != NULL)
+                ck_assert_mem_eq(logits->codes, logits0->codes, n);
+            else
+                ck_assert_mem_eq(logits->x, logits0->x, n * sizeof(float));
+            ck_assert_msg(memcmp(m->params.dx, m0->params.dx, m->params.count * sizeof(float)) == 0, "%s: pass %d, %d threads",
+                          example, p, threads[k]);
+            for (int q = 0; q < m->quantizers; q++)
+                ck_assert(m->quantizer[q]->qp.scale[0] == m0->quantizer[q]->qp.scale[0]);
+            if (k > 0) bench_end(&b);
+        }
+        bench_end(&first);
+        arena_destroy(arena);
+    }
+    parallel_set_threads(2);
+}
+
+START_TEST(threads) { for_each_example(check_threads); }
+END_TEST
+
+/* From the third step on neither arena asks the system for memory, and every step takes the same. */
+static void check_memory(const LayerType *type, const char *example, const char *model)
+{
+    (void)type;
+    for (int p = 0; p < PASSES; p++) {
+        Arena *arena = arena_create();
+        Bench b = bench_make();
+        Model *m = small_model(arena, model, quants[p % QUANTS], 3);
+        const uint8_t *pixels = small_pixels(arena, m, 4);
+        size_t calls = 0, used = 0, model_used = 0;
+        for (int step = 1; step <= 5; step++) {
+            small_step(m, b.tape, &passes[p], pixels);
+            const size_t now = arena_system_calls(b.step) + arena_system_calls(arena);
+            if (step > 2)
+                ck_assert_msg(now == calls && arena_used_bytes(b.step) == used && arena_used_bytes(arena) == model_used,
+                              "%s: pass %d, step %d", example, p, step);
+            calls = now, used = arena_used_bytes(b.step), model_used = arena_used_bytes(arena);
+        }
+        bench_end(&b);
+        arena_destroy(arena);
+    }
+}
+
+START_TEST(memory) { for_each_example(check_memory); }
+END_TEST
+
+TEST_MAIN("layers", json_round_trip, shapes_and_finite_gradients, float_gradients, threads, memory)

@@ -1,0 +1,75 @@
+/* What the files of the report share. */
+#ifndef BITFOLD_TRAIN_REPORT_PARTS_H
+#define BITFOLD_TRAIN_REPORT_PARTS_H
+
+#include <stdio.h>
+
+#include "train/gnuplot.h"
+#include "train/report.h"
+
+/* ---- text ---- */
+
+/* Text into HTML, in an element or a quoted attribute: & < > " ' as references, bytes that are not UTF-8 and control
+ * characters but tab and newline as U+FFFD.  NULL is "". */
+void html_text(FILE *out, const char *text);
+
+/* Columns that `text` takes in a terminal. */
+int text_columns(const char *text);
+
+/* `text` in at most that many columns of a terminal, the end replaced by an ellipsis where it does not fit; what
+ * html_text replaces, and tab and newline, is U+FFFD. */
+char *text_clip(Arena *arena, const char *text, int columns);
+
+/* ---- rows ---- */
+
+/* Share of right answers as shown: the integer engine's; of the float row, and where that is unknown, `accuracy`. */
+double row_accuracy(const CompareRow *row);
+bool row_is_float(const CompareRow *row);
+
+/* Of the first float row; NAN without one. */
+double rows_float_accuracy(const CompareRow *row, int rows);
+
+/* The most accurate of the rows that keep their weights in as many bits (and their first and last layer too), where
+ * there are at least two; between equals the smaller, then the earlier. */
+bool row_is_best(const CompareRow *row, int rows, int i);
+
+/* ---- plots ---- */
+
+/* How line i of a figure looks, the same in the figure and in the legend beside it. */
+typedef struct {
+    const char *colour;       /* #rrggbb, readable on white and on near-black */
+    const char *dash;         /* of SVG: "6,3"; "" for a solid line            */
+    const char *gnuplot_dash; /* "dt (6,3)"                                    */
+} LineStyle;
+LineStyle line_style(int i);
+
+/* Colour of a row's point by its kind. */
+const char *kind_colour(const CompareRow *row);
+
+/* The figure of each section, -1: none (no data). */
+typedef struct {
+    Gnuplot gnuplot;
+    int scatter, loss, accuracy, sqnr;
+    int *weights, *activations; /* by histogram */
+} ReportPlots;
+
+/* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  gnuplot_end is the caller's. */
+Status report_plots(Arena *arena, const Report *report, ReportPlots *plots);
+
+/* Axes left and below, faint lines across, no key: the settings most figures begin with. */
+extern const char plot_frame[];
+
+/* Each adds a figure and returns its number; -1: there is nothing to draw.  The points of the scatter, accuracy against
+ * size, are numbered as the rows of the table. */
+int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows);
+int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
+int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
+
+/* ---- tables ---- */
+void table_rows(FILE *out, const CompareRow *row, int rows);
+void table_curves(FILE *out, const Curve *curve, int curves, double unit);
+void table_weights(FILE *out, const WeightHistogram *histogram);
+void table_activations(FILE *out, const ActivationHistogram *histogram, int histograms);
+void table_sqnr(FILE *out, const LayerSqnr *sqnr, int sqnrs);
+
+#endif
