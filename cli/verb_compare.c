@@ -25,8 +25,8 @@ static void show_row(void *context, const CompareRow *row, const CompareRow *flo
 {
     Context *c = context;
     if (c->o->json) return;
-    if (c->rows++ == 0) fputs(report_text_head(c->arena), stdout);
-    fputs(report_text_row(c->arena, row, float_row->accuracy), stdout);
+    if (c->rows++ == 0) puts(report_text_head(c->arena));
+    puts(report_text_row(c->arena, row, float_row->accuracy));
     fflush(stdout);
 }
 
