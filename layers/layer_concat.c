@@ -43,7 +43,9 @@ static Status concat_lower(Layer *l, Lowering *w)
     for (int i = 0; i < l->inputs; i++) {
         const int from = w->tensor_of[l->input[i] + 1];
         source[i] = from;
-        if (g->tensor[from].scale == qp->scale[0] && g->tensor[from].zero_point == qp->zero_point) continue;
+        const QTensor *x = &g->tensor[from];
+        if (x->scale == qp->scale[0] && x->zero_point == qp->zero_point && x->qmin >= qp->qmin && x->qmax <= qp->qmax)
+            continue;
         const int to = g->tensors++;
         g->tensor[to] = g->tensor[from];
         QTensor *y = &g->tensor[to];

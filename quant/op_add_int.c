@@ -123,7 +123,8 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
         const Multiplier M = multiplier_rescale(dialect, qx->scale[0], qy->scale[0]);
         const float ratio = qx->scale[0] / qy->scale[0];
         const int c = x[i]->shape.dim[3];
-        const bool same = qx->scale[0] == qy->scale[0] && qx->zero_point == qy->zero_point;
+        const bool same = qx->scale[0] == qy->scale[0] && qx->zero_point == qy->zero_point && qx->qmin >= qy->qmin &&
+                          qx->qmax <= qy->qmax;
         for (long r = 0; r < rows; r++)
             for (int k = 0; k < c; k++) {
                 const int q_x = x[i]->codes[r * c + k];
