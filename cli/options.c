@@ -77,7 +77,8 @@ static int take_number(const Verb *verb, const Option *o, const char *text, int 
 
 int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options *options)
 {
-    *options = (Options){.argc = argc, .argv = argv};
+    *options = (Options){.argc = argc, .argv = ARENA_ARRAY(arena, char *, argc + 1)};
+    memcpy(options->argv, argv, sizeof *argv * (size_t)argc); /* as typed: getopt_long moves the arguments behind the options */
     options->sets = ARENA_ARRAY(arena, const char *, argc + 1);
     struct option table[OPTIONS + 2] = {{0}};
     const char *names[OPTIONS + 2];
