@@ -219,6 +219,32 @@ START_TEST(without_data_no_section)
 }
 END_TEST
 
+/* One point, one bin, one layer, everything right, all sizes and values alike, thresholds that are no numbers. */
+START_TEST(extremes_are_drawn)
+{
+    Place p = place_make();
+    CompareRow row[60];
+    for (int i = 0; i < 60; i++) {
+        row[i] = rows[i % 2];
+        row[i].accuracy = row[i].accuracy_int8 = i == 59 ? (double)NAN : 1;
+    }
+    static const double zero = 0, one = 1, dB = -3;
+    static const double threshold[] = {(double)NAN, (double)INFINITY, -1, 1e9};
+    const char *name[] = {"a", "b", "c", "d"};
+    const Curve curve[] = {{"point", 1, &one, &zero}, {"none", 0, NULL, NULL}};
+    const WeightHistogram w[] = {{"one", 8, 1, -1, 1, &one, &zero}, {"none", 8, 1, 0, 0, &one, &one}};
+    const ActivationHistogram h[] = {{"one", 8, 1, 1e-6, &one, 4, name, threshold},
+                                     {"none", 8, 1, 1, &zero, 4, name, threshold}};
+    const LayerSqnr s[] = {{"one", 1, name, &dB}, {"none", 0, NULL, NULL}};
+    const Report report = {"extremes", "", NULL, NULL, 60, row, 2, curve, curve, 2, w, 2, h, 2, s};
+    ck_assert_msg(report_write(p.arena, &report, p.page) == STATUS_OK, "%s", status_message());
+    const char *text = place_read(&p, p.page);
+    check_page(p.arena, text);
+    ck_assert_int_eq(figures(text), have_gnuplot() ? 6 : 0);
+    place_drop(&p);
+}
+END_TEST
+
 START_TEST(gnuplot_that_fails_is_named)
 {
     Place p = place_make();
@@ -313,5 +339,5 @@ START_TEST(terminal_table_is_aligned)
 END_TEST
 
 TEST_MAIN("report", page_has_every_section, page_is_the_same_twice, names_stay_text, without_gnuplot_tables,
-          without_data_no_section, gnuplot_that_fails_is_named, full_disk_leaves_nothing, csv_is_exact,
-          terminal_table_is_aligned)
+          without_data_no_section, extremes_are_drawn, gnuplot_that_fails_is_named, full_disk_leaves_nothing,
+          csv_is_exact, terminal_table_is_aligned)
