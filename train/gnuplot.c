@@ -10,7 +10,7 @@
 
 extern char **environ;
 
-enum { COMPLAINT_BYTES = 4096 };
+enum { COMPLAINT_BYTES = 4096, OUTPUT_BYTES = 1 << 29 };
 
 static Status system_fail(const char *what, int error)
 {
@@ -79,25 +79,23 @@ static Status run(FILE *in, FILE *out, FILE *err, int *wait_status, bool *missin
     return STATUS_OK;
 }
 
-/* A stream's whole content with a NUL behind it. */
-static Status read_back(Arena *arena, FILE *f, size_t max_bytes, char **text)
+/* A stream's content, at most that many bytes of it, with a NUL behind; NULL when the system failed. */
+static char *read_back(Arena *arena, FILE *f, size_t max_bytes)
 {
-    if (fseek(f, 0, SEEK_END) != 0) return system_fail("read its output", errno);
-    const long size = ftell(f);
-    if (size < 0) return system_fail("read its output", errno);
+    const long size = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
     const size_t bytes = (size_t)size < max_bytes ? (size_t)size : max_bytes;
-    *text = arena_try_alloc(arena, bytes + 1);
-    if (*text == NULL) return status_prefix(STATUS_NOMEM, "gnuplot");
+    char *text = size < 0 ? NULL : arena_try_alloc(arena, bytes + 1);
+    if (text == NULL) return NULL;
     rewind(f);
-    if (fread(*text, 1, bytes, f) != bytes) return system_fail("read its output", EIO);
-    (*text)[bytes] = '\0';
-    return STATUS_OK;
+    if (fread(text, 1, bytes, f) != bytes) return NULL;
+    text[bytes] = '\0';
+    return text;
 }
 
 static Status complain(Arena *arena, FILE *err, int wait_status)
 {
-    char *text;
-    TRY(read_back(arena, err, COMPLAINT_BYTES, &text));
+    char *text = read_back(arena, err, COMPLAINT_BYTES);
+    if (text == NULL) return system_fail("read its complaint", EIO);
     text += strspn(text, " \t\r\n");
     text[strcspn(text, "\r\n")] = '\0';
     const char *colon = *text == '\0' ? "" : ": ";
@@ -132,15 +130,16 @@ Status gnuplot_run(Arena *arena, Gnuplot *gnuplot)
         return system_fail("write its script to a temporary file", errno);
     rewind(gnuplot->script);
     FILE *out = tmpfile(), *err = tmpfile();
-    char *text = NULL;
     int wait_status = 0;
     bool missing = false;
     Status status = STATUS_OK;
     if (out == NULL || err == NULL) status = system_fail("create a temporary file for its output", errno);
     if (status == STATUS_OK) status = run(gnuplot->script, out, err, &wait_status, &missing);
     if (status == STATUS_OK && wait_status != 0) status = complain(arena, err, wait_status);
-    if (status == STATUS_OK && !missing) status = read_back(arena, out, (size_t)1 << 30, &text);
-    if (status == STATUS_OK && !missing) status = cut(arena, text, gnuplot);
+    if (status == STATUS_OK && !missing) {
+        char *text = read_back(arena, out, OUTPUT_BYTES);
+        status = text == NULL ? system_fail("read its output", EIO) : cut(arena, text, gnuplot);
+    }
     if (out != NULL) fclose(out);
     if (err != NULL) fclose(err);
     return status;

@@ -140,7 +140,11 @@ static void put_curves(FILE *out, const Report *report, const ReportPlots *plots
     const Curve *const curve[] = {report->loss, report->accuracy};
     const int figure[] = {plots->loss, plots->accuracy};
     if (figure[0] < 0 && figure[1] < 0) return;
-    fputs("<section>\n<h2>Training</h2>\n<div class=\"pair\">\n", out);
+    fputs("<section>\n<h2>Training</h2>\n", out);
+    fputs(plots->gnuplot.svg == NULL ? "<div>\n"
+                                     : "<p class=\"note\">By step; a point of a long curve is the mean of the steps it "
+                                       "stands for.</p>\n<div class=\"pair\">\n",
+          out);
     for (int k = 0; k < 2; k++) {
         if (figure[k] < 0) continue;
         fprintf(out, "<figure>\n<figcaption><b>%s</b></figcaption>\n", heading[k]);

@@ -8,16 +8,16 @@
 #include "base/status.h"
 
 typedef struct {
-    const char *name;        /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
-    const char *kind;        /* "float", "ptq", "qat"                             */
-    int weight_bits, act_bits; /* 32 for float                                    */
-    int ends;                /* bits of the first and last layer; 0: as the rest  */
+    const char *name;                     /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
+    const char *kind;                     /* "float", "ptq", "qat"                             */
+    int weight_bits, act_bits;            /* 32 for float                                    */
+    int ends;                             /* bits of the first and last layer; 0: as the rest  */
     const char *granularity, *calibrator; /* "" for float; calibrator "" for qat  */
-    double accuracy, accuracy_std;        /* mean and sample deviation over seeds; 0 to 1; float: float engine, else simulator */
-    double accuracy_int8;    /* by the integer engine; NAN for float              */
+    double accuracy, accuracy_std;        /* mean, sample deviation; 0 to 1; float engine or simulator */
+    double accuracy_int8;                 /* by the integer engine; NAN for float              */
     int seeds;
-    long size_bytes;         /* ceil(n * bits / 8) per weight tensor, 4 per bias and scale */
-    double latency_us;       /* one image, one thread, integer engine; float: float forward */
+    long size_bytes;   /* ceil(n * bits / 8) per weight tensor, 4 per bias and scale */
+    double latency_us; /* one image, one thread, integer engine; float: float forward */
 } CompareRow;
 
 typedef struct {
@@ -36,7 +36,7 @@ typedef struct {
 typedef struct {
     const char *layer;
     int bits, bins;
-    double width;          /* bin j covers |x| in [j, j+1) * width */
+    double width; /* bin j covers |x| in [j, j+1) * width */
     const double *count;
     int thresholds;
     const char **calibrator;
@@ -67,13 +67,15 @@ typedef struct {
 } Report;
 
 /* Writes the page atomically.  Plots are SVG drawn by gnuplot and inlined; without gnuplot on the PATH the page says so
- * and has tables in their place. */
+ * and has tables in their place; a gnuplot that fails is STATUS_IO.  Equal reports give equal bytes. */
 Status report_write(Arena *arena, const Report *report, const char *path);
 
-/* The table as CSV (header line, one row per line, names quoted where needed), atomically. */
+/* The table as CSV by RFC 4180 (header line, one row per line, CR LF, names quoted where needed, nothing for NAN),
+ * atomically; first_last_bits is `ends`. */
 Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const char *path);
 
-/* The table as text for a terminal: the head, and one row (accuracy by the integer engine, drop against `float_accuracy`). */
+/* The table as text for a terminal, lines of at most 100 columns without newline: the head, and one row
+ * (accuracy by the integer engine, drop against `float_accuracy`). */
 char *report_text_head(Arena *arena);
 char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy);
 

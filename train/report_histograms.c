@@ -47,22 +47,23 @@ int plot_weights(Gnuplot *gnuplot, const WeightHistogram *h)
     const int figure = gnuplot_figure(gnuplot, 300, 170);
     FILE *script = gnuplot->script;
     fputs(plot_frame, script);
-    fprintf(script,
-            "set border 1\nunset ytics\nset lmargin 1.5\nset rmargin 1.5\nset tmargin 0.5\n"
-            "set xrange [%.9g:%.9g]\nset yrange [-1.08:1.08]\nset xtics %.3g\n"
-            "set arrow from graph 0, first 0 to graph 1, first 0 nohead lw 0.6 lc rgb '#888888'\n$before << END\n",
-            h->lo, h->hi, tic_step(h->hi - h->lo));
+    fprintf(
+        script,
+        "set border 1\nunset ytics\nset lmargin 1.5\nset rmargin 1.5\nset tmargin 0.5\n"
+        "set xrange [%.9g:%.9g]\nset yrange [-1.08:1.08]\nset xtics %.3g\n"
+        "set arrow from graph 0, first 0 to graph 1, first 0 nohead lw 0.6 lc rgb '#888888'\n$before << END\n%.7g 0\n",
+        h->lo, h->hi, tic_step(h->hi - h->lo), h->lo);
     for (int i = 0; i < groups; i++) {
         const double share = merged(h->before, h->bins, groups, i) / before;
         fprintf(script, "%.7g %.5g\n%.7g %.5g\n", h->lo + i * width, share, h->lo + (i + 1) * width, share);
     }
-    fputs("END\n$after << END\n", script);
+    fprintf(script, "%.7g 0\nEND\n$after << END\n", h->hi);
     for (int i = 0; i < groups; i++) {
         const double share = merged(h->after, h->bins, groups, i) / after;
         if (share > 0) fprintf(script, "%.7g %.5g\n", h->lo + (i + 0.5) * width, -share);
     }
     fprintf(script,
-            "END\nplot $before with filledcurves y=0 fs solid 0.7 noborder lc rgb '%s', "
+            "END\nplot $before with filledcurves closed fs solid 0.7 noborder lc rgb '%s', "
             "$after with impulses lw 2 lc rgb '%s'\n",
             line_style(0).colour, line_style(1).colour);
     return figure;
@@ -90,7 +91,8 @@ static int label_pixels(Arena *arena, const ActivationHistogram *h, Threshold t)
 }
 
 /* Labelled lines that do not run through each other's labels: from left to right the lines grow taller and the labels
- * stand to their left; those with too little room there, to the axis or to such a line, have labels to their right, above all others, falling. */
+ * stand to their left.  Those with too little room there, to the axis or to a line of their own kind, have labels to
+ * their right, above all others, falling. */
 static void put_thresholds(Arena *arena, FILE *script, const ActivationHistogram *h, double hi, double band)
 {
     Threshold *sorted = ARENA_ARRAY(arena, Threshold, h->thresholds + 1);
@@ -146,13 +148,13 @@ int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *
     }
     fputs(")\n", script);
     put_thresholds(arena, script, h, hi, band);
-    fputs("$counts << END\n", script);
+    fputs("$counts << END\n0 0.5\n", script);
     for (int i = 0; i < groups; i++) {
         const double count = fmax(merged(h->count, used, groups, i), 0.5);
-        fprintf(script, "%.7g %.7g\n%.7g %.7g\n", (double)((long)used * i / groups) * h->width, count,
-                (double)((long)used * (i + 1) / groups) * h->width, count);
+        const long first = (long)used * i / groups, end = (long)used * (i + 1) / groups;
+        fprintf(script, "%.7g %.7g\n%.7g %.7g\n", (double)first * h->width, count, (double)end * h->width, count);
     }
-    fprintf(script, "END\nplot $counts with filledcurves y=0.5 fs solid 0.6 noborder lc rgb '%s'\n",
-            line_style(0).colour);
+    fprintf(script, "%.7g 0.5\nEND\nplot $counts with filledcurves closed fs solid 0.6 noborder lc rgb '%s'\n",
+            used * h->width, line_style(0).colour);
     return figure;
 }

@@ -53,7 +53,8 @@ typedef struct {
     int *weights, *activations; /* by histogram */
 } ReportPlots;
 
-/* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  gnuplot_end is the caller's. */
+/* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  The caller
+ * ends plots->gnuplot. */
 Status report_plots(Arena *arena, const Report *report, ReportPlots *plots);
 
 /* Axes left and below, faint lines across, no key: the settings most figures begin with. */

@@ -7,7 +7,7 @@
 
 enum {
     CURVE_POINTS = 300, /* of a longer curve, means of as many stretches are drawn */
-    LABEL_COLUMNS = 16,
+    LABEL_COLUMNS = 22,
 };
 
 LineStyle line_style(int i)
@@ -96,10 +96,10 @@ static int plot_sqnr(Arena *arena, Gnuplot *gnuplot, const LayerSqnr *sqnr, int 
         for (int j = 0; j < sqnr[i].layers; j++) points += isfinite(sqnr[i].sqnr_db[j]);
     }
     if (points == 0) return -1;
-    const int figure = gnuplot_figure(gnuplot, 860, 380);
+    const int figure = gnuplot_figure(gnuplot, 860, 400);
     FILE *script = gnuplot->script;
     fputs(plot_frame, script);
-    fprintf(script, "set ylabel 'SQNR, dB'\nset xrange [-0.4:%.1f]\nset lmargin 9\nset bmargin 6.5\nunset xtics\n",
+    fprintf(script, "set ylabel 'SQNR, dB'\nset xrange [-0.4:%.1f]\nset lmargin 9\nset bmargin 8\nunset xtics\n",
             sqnr[longest].layers - 0.6);
     for (int j = 0; j < sqnr[longest].layers; j++) {
         fputs("set label ", script);
