@@ -18,7 +18,7 @@ OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_werror-gcc   := -O2 -Werror
 OPT_werror-clang := -O0 -Werror
-CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
               $(WARN) $(OPT_$(MODE)) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
 LDLIBS_ALL := $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
 

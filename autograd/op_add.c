@@ -15,8 +15,10 @@ static void forward_chunk(void *context, int chunk, int thread)
     const Add *d = context;
     long first, last;
     parallel_range(d->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float *a = d->a, *b = d->b;
+    float *y = d->y;
 #pragma omp simd
-    for (long i = first; i < last; i++) d->y[i] = d->a[i] + d->b[i];
+    for (long i = first; i < last; i++) y[i] = a[i] + b[i];
 }
 
 void add_gradient(Tape *t, Tensor *x, const float *dy)

@@ -85,11 +85,13 @@ static void normalize_chunk(void *context, int chunk, int thread)
     const Norm *n = context;
     long first, last;
     parallel_range(n->rows, n->chunks, chunk, &first, &last);
+    const int C = n->c;
+    const float *scale = n->scale, *shift = n->shift;
     for (long r = first; r < last; r++) {
-        const float *x = n->x + r * n->c;
-        float *y = n->y + r * n->c;
+        const float *x = n->x + r * C;
+        float *y = n->y + r * C;
 #pragma omp simd
-        for (int c = 0; c < n->c; c++) y[c] = n->scale[c] * x[c] + n->shift[c];
+        for (int c = 0; c < C; c++) y[c] = scale[c] * x[c] + shift[c];
     }
 }
 
@@ -102,6 +104,7 @@ static void backward_sums_chunk(void *context, int chunk, int thread)
     parallel_range(n->rows, n->chunks, chunk, &first, &last);
     double *s0 = n->partial + (size_t)chunk * 2 * (size_t)C; /* sum dy, then sum dy * xhat, like b0 and b1 */
     float *b0 = n->block + (size_t)chunk * 2 * (size_t)C, *b1 = b0 + C;
+    const float *mean = n->mean, *inv = n->inv;
     memset(s0, 0, sizeof(double) * 2 * (size_t)C);
     for (long r0 = first; r0 < last; r0 += BLOCK_ROWS) {
         const long r1 = r0 + BLOCK_ROWS < last ? r0 + BLOCK_ROWS : last;
@@ -111,7 +114,7 @@ static void backward_sums_chunk(void *context, int chunk, int thread)
 #pragma omp simd
             for (int c = 0; c < C; c++) {
                 b0[c] += dy[c];
-                b1[c] += dy[c] * ((x[c] - n->mean[c]) * n->inv[c]);
+                b1[c] += dy[c] * ((x[c] - mean[c]) * inv[c]);
             }
         }
         for (int c = 0; c < 2 * C; c++) s0[c] += (double)b0[c];
@@ -126,14 +129,15 @@ static void backward_data_chunk(void *context, int chunk, int thread)
     const int C = n->c;
     long first, last;
     parallel_range(n->rows, n->chunks, chunk, &first, &last);
+    const float *mean = n->mean, *inv = n->inv, *gamma = n->gamma, *dbeta = n->dbeta, *dgamma = n->dgamma;
     const float per_row = n->batch_statistics ? 1.0f / (float)n->rows : 0.0f;
     for (long r = first; r < last; r++) {
         const float *x = n->x + r * C, *dy = n->dy + r * C;
         float *dx = n->dx + r * C;
 #pragma omp simd
         for (int c = 0; c < C; c++) {
-            const float xhat = (x[c] - n->mean[c]) * n->inv[c];
-            dx[c] += n->gamma[c] * n->inv[c] * (dy[c] - per_row * (n->dbeta[c] + xhat * n->dgamma[c]));
+            const float xhat = (x[c] - mean[c]) * inv[c];
+            dx[c] += gamma[c] * inv[c] * (dy[c] - per_row * (dbeta[c] + xhat * dgamma[c]));
         }
     }
 }

@@ -16,11 +16,13 @@ static void forward_chunk(void *context, int chunk, int thread)
     const Relu *r = context;
     long first, last;
     parallel_range(r->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float *x = r->x;
     const float limit = r->limit;
+    float *y = r->y;
 #pragma omp simd
     for (long i = first; i < last; i++) {
-        const float v = r->x[i] > 0.0f ? r->x[i] : 0.0f;
-        r->y[i] = v < limit ? v : limit;
+        const float v = x[i] > 0.0f ? x[i] : 0.0f;
+        y[i] = v < limit ? v : limit;
     }
 }
 
@@ -30,9 +32,11 @@ static void backward_chunk(void *context, int chunk, int thread)
     const Relu *r = context;
     long first, last;
     parallel_range(r->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float *x = r->x, *dy = r->dy;
     const float limit = r->limit;
+    float *dx = r->dx;
 #pragma omp simd
-    for (long i = first; i < last; i++) r->dx[i] += r->x[i] > 0.0f && r->x[i] < limit ? r->dy[i] : 0.0f;
+    for (long i = first; i < last; i++) dx[i] += (float)((x[i] > 0.0f) & (x[i] < limit)) * dy[i];
 }
 
 static void relu_backward(Tape *t, Node *node)

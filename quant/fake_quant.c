@@ -83,7 +83,7 @@ static void forward_chunk(void *context, int chunk, int thread)
         float v = x[i] / scale;
         v = v < lo ? lo : v;
         v = v > hi ? hi : v;
-        codes[i] = (int8_t)((int)rintf(v) + z);
+        codes[i] = (int8_t)(round_small(v) + z);
     }
     if (!f->learn || first == last) return;
     float min = x[first], max = x[first];
@@ -150,18 +150,13 @@ static void residual_chunk(void *context, int chunk, int thread)
     FakeQuant *f = context;
     long first, last;
     parallel_range(f->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const float scale = f->qp.scale[0], lo = f->pass.lo, hi = f->pass.hi;
-    const float *x = f->x;
-    uint8_t *inside = f->grid.inside;
+    const float scale = f->qp.scale[0];
+    for (long at = first; at < last; at += GRID_BLOCK) {
+        const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
+        float v[GRID_BLOCK];
 #pragma omp simd
-    for (long i = first; i < last; i++) {
-        const float v = x[i] / scale;
-        inside[i] = v >= lo && v <= hi;
-    }
-    if (f->grid.residual == NULL) return;
-    for (long i = first; i < last; i++) {
-        const float v = x[i] / scale;
-        f->grid.residual[i] = v > hi ? f->pass.above : f->type->step_gradient(v, lo, hi);
+        for (long i = 0; i < n; i++) v[i] = f->x[at + i] / scale;
+        grid_mark(&f->grid, f->pass, at, n, v);
     }
 }
 
@@ -172,7 +167,7 @@ static void fake_quant_backward(Tape *t, Node *node)
     if (f->type->learns) f->grid.residual = arena_alloc(t->arena, sizeof(float) * (size_t)f->grid.n);
     parallel_for(PARALLEL_CHUNKS, residual_chunk, f);
     float *dx = tensor_grad(t, node->in[0]);
-    grid_backward(t, &f->grid, node->out->dx, dx);
+    grid_backward(&f->grid, node->out->dx, dx);
 }
 
 typedef struct {
@@ -189,19 +184,36 @@ static void masked_chunk(void *context, int chunk, int thread)
     long first, last;
     parallel_range(m->g->n, PARALLEL_CHUNKS, chunk, &first, &last);
     const uint8_t *inside = m->g->inside;
-    if (m->dx != NULL) {
+    const float *dy = m->dy, *residual = m->g->residual;
+    float *dx = m->dx;
+    if (dx != NULL) {
 #pragma omp simd
-        for (long i = first; i < last; i++) m->dx[i] += inside[i] ? m->dy[i] : 0.0f;
+        for (long i = first; i < last; i++) dx[i] += (float)inside[i] * dy[i];
     }
-    if (m->g->residual == NULL) return;
+    if (residual == NULL) return;
     double sum = 0;
-    for (long i = first; i < last; i++) sum += (double)(m->dy[i] * m->g->residual[i]);
+    for (long at = first; at < last; at += GRID_BLOCK) {
+        const long end = at + GRID_BLOCK < last ? at + GRID_BLOCK : last;
+        float block = 0.0f;
+#pragma omp simd reduction(+ : block)
+        for (long i = at; i < end; i++) block += dy[i] * residual[i];
+        sum += (double)block;
+    }
     m->sum[chunk] = sum;
 }
 
-void grid_backward(Tape *t, const GridBackward *g, const float *dy, float *dx)
+void grid_mark(const GridBackward *g, GridPass p, long at, long n, const float *v)
 {
-    (void)t;
+    uint8_t *inside = g->inside + at;
+#pragma omp simd
+    for (long i = 0; i < n; i++) inside[i] = (v[i] >= p.lo) & (v[i] <= p.hi);
+    if (g->residual == NULL) return;
+    memcpy(g->residual + at, v, sizeof *v * (size_t)n);
+    g->q->type->step_gradients(n, g->residual + at, p);
+}
+
+void grid_backward(const GridBackward *g, const float *dy, float *dx)
+{
     Masked m = {.g = g, .dy = dy, .dx = dx};
     parallel_for(PARALLEL_CHUNKS, masked_chunk, &m);
     if (g->residual == NULL || g->q->step == NULL) return;

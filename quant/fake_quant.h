@@ -46,6 +46,13 @@ typedef struct Quantizer {
     Param *step;      /* learned steps [qp.n]; NULL for the types that learn none */
 } Quantizer;
 
+/* Where the gradient of quant(act(x)) passes, in v = x / scale: lo <= v <= hi, before any rounding, with hi the activation's
+ * limit itself where that lies on the grid.  Above hi the output is s * (hi + c), c the rounding residual: d(y)/d(s) is the
+ * largest code where the grid ends, c where the activation does. */
+typedef struct {
+    float lo, hi, above; /* above: d(y)/d(s) there */
+} GridPass;
+
 /* A way to choose the scale.  Adding one = one file + one line in quantizers.def. */
 typedef struct QuantizerType {
     const char *name, *doc;
@@ -55,8 +62,8 @@ typedef struct QuantizerType {
     void (*start_weights)(Quantizer *q, const WeightView *w);
     /* Before each use: brings qp up to date.  w is NULL for activations. */
     void (*refresh)(Quantizer *q, const WeightView *w);
-    /* d(xq)/d(step) of one value v = x / step, clipped to [lo, hi]; NULL if nothing is learned. */
-    float (*step_gradient)(float v, float lo, float hi);
+    /* d(xq)/d(step) of n values v = x / step, in their place; p.above stands for those above p.hi.  NULL: nothing is learned. */
+    void (*step_gradients)(long n, float *v, GridPass p);
 } QuantizerType;
 extern const QuantizerType *const quantizer_types[]; /* NULL-ended: observed, lsq */
 const QuantizerType *quantizer_type(const char *name);
@@ -78,12 +85,7 @@ typedef struct {
 /* Its clamp on the grid: lo = zero point for ReLU, hi = min(qmax, z + rne(limit / scale)). */
 void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi);
 
-/* Where the gradient of quant(act(x)) passes, in v = x / scale: lo <= v <= hi, before any rounding, with hi the activation's
- * limit itself where that lies on the grid.  Above hi the output is s * (hi + c), c the rounding residual: d(y)/d(s) is the
- * largest code where the grid ends, c where the activation does. */
-typedef struct {
-    float lo, hi, above; /* above: d(y)/d(s) there */
-} GridPass;
+/* Where its gradient passes. */
 GridPass grid_pass(const QuantParams *qp, Activation a);
 
 /* y = dequant(quant(act(x))): y holds codes only.  Gradient: straight through where act(x) lies inside the grid before
@@ -108,6 +110,10 @@ typedef struct {
     uint8_t *inside;
     float *residual;
 } GridBackward;
-void grid_backward(Tape *t, const GridBackward *g, const float *dy, float *dx);
+void grid_backward(const GridBackward *g, const float *dy, float *dx);
+
+/* Fills inside and residual for elements [at, at + n) from v = y / scale before rounding. */
+void grid_mark(const GridBackward *g, GridPass p, long at, long n, const float *v);
+enum { GRID_BLOCK = 256 }; /* a handy n: v fits L1 */
 
 #endif

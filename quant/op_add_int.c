@@ -13,13 +13,6 @@ typedef struct {
     GridPass pass;
 } AddNode;
 
-/* Marks where v = y / s_y before rounding lets the gradient pass and what the learned step sees of it. */
-static inline void grid_mark(const GridBackward *g, GridPass p, long i, float v)
-{
-    g->inside[i] = v >= p.lo && v <= p.hi;
-    if (g->residual != NULL) g->residual[i] = v > p.hi ? p.above : g->q->type->step_gradient(v, p.lo, p.hi);
-}
-
 static void add_chunk(void *context, int chunk, int thread)
 {
     (void)thread;
@@ -31,16 +24,20 @@ static void add_chunk(void *context, int chunk, int thread)
     if (d->grid.inside == NULL) return;
     const QuantParams *qa = d->a->qp, *qb = d->b->qp, *qy = d->y->qp;
     const float ra = qa->scale[0] / qy->scale[0], rb = qb->scale[0] / qy->scale[0];
-    for (long i = first; i < last; i++)
-        grid_mark(&d->grid, d->pass, i,
-                  ra * (float)(a[i] - qa->zero_point) + rb * (float)(b[i] - qb->zero_point));
+    for (long at = first; at < last; at += GRID_BLOCK) {
+        const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
+        float v[GRID_BLOCK];
+        for (long i = 0; i < n; i++)
+            v[i] = ra * (float)(a[at + i] - qa->zero_point) + rb * (float)(b[at + i] - qb->zero_point);
+        grid_mark(&d->grid, d->pass, at, n, v);
+    }
 }
 
 static void add_int_backward(Tape *t, Node *node)
 {
     const AddNode *d = node->saved;
     float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)d->grid.n);
-    grid_backward(t, &d->grid, node->out->dx, g);
+    grid_backward(&d->grid, node->out->dx, g);
     add_gradient(t, node->in[0], g);
     add_gradient(t, node->in[1], g);
 }
@@ -91,7 +88,7 @@ static void concat_int_backward(Tape *t, Node *node)
     const int total = node->out->shape.dim[3], inputs = node->inputs - 1;
     const long rows = grid->n / total;
     float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)grid->n);
-    grid_backward(t, grid, node->out->dx, g);
+    grid_backward(grid, node->out->dx, g);
     int at = 0;
     for (int i = 0; i < inputs; i++) {
         const int c = node->in[i]->shape.dim[3];
@@ -132,7 +129,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
                 y->codes[j] = same ? (int8_t)q_x
                                    : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
                 if (grid->inside != NULL)
-                    grid_mark(grid, pass, j, ratio * (float)(q_x - qx->zero_point));
+                    grid_mark(grid, pass, j, 1, &(float){ratio * (float)(q_x - qx->zero_point)});
             }
         at += c;
     }

@@ -4,7 +4,6 @@
  *     g = dy * inside;  db = sum g;  dV = corr(x, g);  du = <w, dV>;  dw = u * dV;  dx = convT(g, u * w) */
 #include "quant/int_ops.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/parallel.h"
@@ -24,7 +23,6 @@ typedef struct {
     size_t acc_bytes;
     GridBackward grid;
     GridPass pass;
-    const QuantizerType *type;
 } ConvIntNode;
 
 static size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
@@ -43,25 +41,22 @@ static void epilogue(const ConvIntNode *c, const int32_t *acc, size_t first, siz
                 float v = (float)(a[o] + c->fold.bias[o]) * c->fold.multiplier[o].f;
                 v = v < flo ? flo : v;
                 v = v > fhi ? fhi : v;
-                q[o] = (int8_t)((int)rintf(v) + z);
+                q[o] = (int8_t)(round_small(v) + z);
             }
         } else {
             for (int o = 0; o < O; o++)
                 q[o] = requant(c->dialect, a[o] + c->fold.bias[o], c->fold.multiplier[o], z, lo, hi);
         }
         if (c->grid.inside == NULL) continue;
-        uint8_t *inside = c->grid.inside + first + r * (size_t)O;
         const float s_x = c->x->scale[0], s_y = c->y->scale[0];
+        for (int o0 = 0; o0 < O; o0 += GRID_BLOCK) {
+            const int n = O - o0 < GRID_BLOCK ? O - o0 : GRID_BLOCK;
+            const int32_t *bias = c->fold.bias + o0;
+            const float *w_scale = c->fold.weight_scale + o0;
+            float v[GRID_BLOCK];
 #pragma omp simd
-        for (int o = 0; o < O; o++) {
-            const float v = (float)(a[o] + c->fold.bias[o]) * (s_x * c->fold.weight_scale[o] / s_y);
-            inside[o] = v >= c->pass.lo && v <= c->pass.hi;
-        }
-        if (c->grid.residual == NULL) continue;
-        float *residual = c->grid.residual + first + r * (size_t)O;
-        for (int o = 0; o < O; o++) {
-            const float v = (float)(a[o] + c->fold.bias[o]) * (s_x * c->fold.weight_scale[o] / s_y);
-            residual[o] = v > c->pass.hi ? c->pass.above : c->type->step_gradient(v, c->pass.lo, c->pass.hi);
+            for (int o = 0; o < n; o++) v[o] = (float)(a[o0 + o] + bias[o]) * (s_x * w_scale[o] / s_y);
+            grid_mark(&c->grid, c->pass, (long)(first + r * (size_t)O) + o0, n, v);
         }
     }
 }
@@ -104,7 +99,7 @@ static void conv_int_backward(Tape *t, Node *node)
     Tensor *x = node->in[0], *w = node->in[1], *u = node->in[2], *b = node->in[3];
     const long n = tensor_elements(node->out), nw = tensor_elements(w);
     float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)n);
-    grid_backward(t, &c->grid, node->out->dx, g);
+    grid_backward(&c->grid, node->out->dx, g);
     float *db = tensor_grad(t, b);
     if (db != NULL) column_sums(t, g, n / c->g.o, c->g.o, db);
     /* A stand-in for w that carries u * w forward and collects dV. */
@@ -156,7 +151,6 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     Tensor *y = tape_codes(t, q->name, shape, qp);
     c->depthwise = config->depthwise;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->dialect = config->dialect;
-    c->type = q->type;
     c->pass = grid_pass(qp, config->act);
     c->chunks = parallel_chunks(c->g.n);
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,

@@ -34,6 +34,16 @@ static void lsq_refresh(Quantizer *q, const WeightView *w)
     for (int c = 0; c < q->qp.n; c++) q->qp.scale[c] = fmaxf(q->step->x[c], SMALLEST_STEP);
 }
 
+static void lsq_step_gradients(long n, float *v, GridPass p)
+{
+#pragma omp simd
+    for (long i = 0; i < n; i++) {
+        const float x = v[i], low = x < p.lo ? p.lo : x, inside = low > p.hi ? p.hi : low;
+        const float d = x < p.lo ? p.lo : (float)round_small(inside) - inside;
+        v[i] = x > p.hi ? p.above : d;
+    }
+}
+
 const QuantizerType quantizer_lsq = {
     .name = "lsq",
     .doc = "learned step size (Esser 2020): the scale is trained with the weights; 2 bits need it",
@@ -41,5 +51,5 @@ const QuantizerType quantizer_lsq = {
     .start = lsq_start,
     .start_weights = lsq_start_weights,
     .refresh = lsq_refresh,
-    .step_gradient = lsq_step_gradient,
+    .step_gradients = lsq_step_gradients,
 };
