@@ -38,9 +38,6 @@ extern const Verb *const verbs[]; /* NULL-ended */
 extern volatile sig_atomic_t cli_stop;
 void cli_catch_signals(void);
 
-/* Seconds since some moment. */
-double cli_seconds(void);
-
 /* Prints one JSON object on stdout and frees it. */
 void cli_print_json(Arena *arena, cJSON *json);
 

@@ -1,11 +1,11 @@
 /* What the verbs share: signals, clocks, progress, the run directory. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/timing.h"
 #include "cli/cli.h"
 
 volatile sig_atomic_t cli_stop;
@@ -18,13 +18,6 @@ void cli_catch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
-}
-
-double cli_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 void cli_print_json(Arena *arena, cJSON *json)
@@ -52,7 +45,7 @@ void progress_show(void *context, const TrainProgress *t)
 {
     Progress *p = context;
     if (p->quiet) return;
-    const double now = cli_seconds();
+    const double now = timing_seconds();
     if (!t->epoch_end && (!p->terminal || now - p->last < 0.1)) return;
     p->last = now;
     const double per_step = t->images_per_s > 0.0 ? 1.0 / t->images_per_s : 0.0;
@@ -77,7 +70,7 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
     job->stop = &cli_stop;
     job->progress = progress_show;
     job->progress_context = &progress;
-    const double start = cli_seconds();
+    const double start = timing_seconds();
     const Status status = train_run(arena, job, result);
     if (status == STATUS_INTERRUPTED) {
         progress_clear(&progress);
@@ -91,5 +84,5 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
         return status;
     }
     if (job->folder == NULL) return STATUS_OK;
-    return run_folder_note(arena, job->folder, o->argc, o->argv, cli_seconds() - start);
+    return run_folder_note(arena, job->folder, o->argc, o->argv, timing_seconds() - start);
 }

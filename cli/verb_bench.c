@@ -1,20 +1,14 @@
 /* bench: training steps on random inputs of the config's shape; no data set is needed. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "base/timing.h"
 #include "cli/cli.h"
 
 enum { WARM_UP = 3 };
-
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* One training step: forward, loss, backward, optimizer. */
 static Status step(Model *m, Tape *t, Optimizer *optimizer, const Pass *pass, const uint8_t *pixels, const int32_t *labels,
@@ -38,8 +32,7 @@ static const char *kernel_of(Arena *arena, const Layer *l, bool codes)
 
 static void print(Arena *arena, const Options *o, const Model *m, bool qat, int batch, double *ms, int steps)
 {
-    qsort(ms, (size_t)steps, sizeof *ms, by_size);
-    const double median = ms[steps / 2];
+    const double median = timing_median(ms, steps);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     if (!o->json) {
@@ -99,9 +92,9 @@ static Status run_bench(Arena *arena, const Options *o, int *exit_code)
     double *ms = ARENA_ARRAY(arena, double, steps);
     Status status = STATUS_OK;
     for (int i = -WARM_UP; i < steps && status == STATUS_OK; i++) {
-        const double start = cli_seconds();
+        const double start = timing_seconds();
         status = step(m, t, &optimizer, &pass, pixels, labels, batch, i + WARM_UP + 1);
-        if (i >= 0) ms[i] = 1e3 * (cli_seconds() - start);
+        if (i >= 0) ms[i] = 1e3 * (timing_seconds() - start);
     }
     arena_destroy(memory);
     TRY(status);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/timing.h"
 #include "cli/cli.h"
 #include "train/compare.h"
 
@@ -84,14 +85,14 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     const CompareJob job = {.config = config, .data = &data, .folder = folder, .resume = o->resume, .stop = &cli_stop,
                             .command = command_text(arena, o), .train = train, .row = show_row, .context = &context};
     CompareResult result;
-    const double start = cli_seconds();
+    const double start = timing_seconds();
     const Status status = compare_run(arena, &job, &result);
     if (status == STATUS_INTERRUPTED && *exit_code == EXIT_OK) {
         fprintf(stderr, "bitfold: %s; the same command with --resume goes on\n", status_message());
         *exit_code = 128 + (int)cli_stop;
     }
     TRY(status);
-    TRY(run_folder_note(arena, folder, o->argc, o->argv, cli_seconds() - start));
+    TRY(run_folder_note(arena, folder, o->argc, o->argv, timing_seconds() - start));
     if (o->json) {
         cJSON *json = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(json, "rows");
         cJSON_AddStringToObject(json, "folder", folder);

@@ -1,12 +1,11 @@
 #include "train/compare.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "base/parallel.h"
+#include "base/timing.h"
 #include "deploy/lower.h"
 
 Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed)
@@ -122,19 +121,6 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
     return job->train(job->context, arena, &train, config->name);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Median time of one image on one thread, microseconds. */
 static Status measure_latency(Arena *arena, Model *m, const QGraph *graph, const Dataset *test, double *us)
 {
@@ -150,7 +136,7 @@ static Status measure_latency(Arena *arena, Model *m, const QGraph *graph, const
     double *times = ARENA_ARRAY(arena, double, RUNS);
     for (int i = -10; i < RUNS && status == STATUS_OK; i++) {
         tape_reset(t, false);
-        const double start = seconds();
+        const double start = timing_seconds();
         if (graph != NULL) {
             qgraph_quantize_pixels(graph, test->images, 1, codes);
             engine_run(engine, codes, 1, logits);
@@ -158,10 +144,9 @@ static Status measure_latency(Arena *arena, Model *m, const QGraph *graph, const
             const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
             if (model_forward(m, t, &pass, test->images, 1) == NULL) status = status_fail(t->status, "%s", t->message);
         }
-        if (i >= 0) times[i] = 1e6 * (seconds() - start);
+        if (i >= 0) times[i] = 1e6 * (timing_seconds() - start);
     }
-    qsort(times, RUNS, sizeof *times, by_size);
-    *us = times[RUNS / 2];
+    *us = timing_median(times, RUNS);
     arena_destroy(memory);
     arena_destroy(own);
     parallel_set_threads(threads);

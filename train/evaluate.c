@@ -1,21 +1,14 @@
 #include "train/evaluate.h"
 
 #include <math.h>
-#include <time.h>
 
 #include "base/rng.h"
+#include "base/timing.h"
 #include "quant/quant_config.h"
 
 const char *const engine_names[] = {"float", "sim", "int8", NULL};
 
 enum { EVAL_BATCH = 128 };
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Adds one batch of logits to the result. */
 static void score(EvalResult *r, const float *logits, const int32_t *labels, int n)
@@ -67,14 +60,14 @@ Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data
     Status status = STATUS_OK;
     if (kind == ENGINE_INT8) status = engine_create(own, graph, EVAL_BATCH, &engine);
     const size_t image = (size_t)data->h * (size_t)data->w * (size_t)data->c;
-    const double start = seconds();
+    const double start = timing_seconds();
     for (int i = 0; i < data->n && status == STATUS_OK; i += EVAL_BATCH) {
         const int n = data->n - i < EVAL_BATCH ? data->n - i : EVAL_BATCH;
         const float *logits = NULL;
         status = logits_of(m, t, engine, graph, kind, data->images + (size_t)i * image, n, &logits);
         if (status == STATUS_OK) score(r, logits, data->labels + i, n);
     }
-    r->images_per_s = (double)r->n / fmax(seconds() - start, 1e-9);
+    r->images_per_s = (double)r->n / fmax(timing_seconds() - start, 1e-9);
     r->accuracy = r->n > 0 ? (double)r->correct / r->n : 0.0;
     r->loss = r->n > 0 ? r->loss / r->n : 0.0;
     arena_destroy(step);

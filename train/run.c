@@ -1,17 +1,10 @@
 #include "train/run.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
+#include "base/timing.h"
 #include "deploy/lower.h"
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -37,9 +30,9 @@ static Status finish(Arena *arena, const DataSplits *data, const char *file, Run
 static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
 {
     TrainResult result;
-    const double start = seconds();
+    const double start = timing_seconds();
     TRY(r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result));
-    return run_folder_note(arena, job->folder, r->argc, r->argv, seconds() - start);
+    return run_folder_note(arena, job->folder, r->argc, r->argv, timing_seconds() - start);
 }
 
 static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
@@ -100,7 +93,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     config->quant = ptq_quant_config(arena, &config->quant);
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
-    const double start = seconds();
+    const double start = timing_seconds();
     TRY(quantize_from(arena, config, &config->quant, from.model, &data, &out->model));
     note_pixels(arena, r, out->model);
     out->config = config;
@@ -110,7 +103,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, false));
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
     TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
-    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, seconds() - start));
+    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, timing_seconds() - start));
     return finish(arena, &data, "model.safetensors", out);
 }
 

@@ -2,9 +2,9 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
+#include "base/timing.h"
 #include "datasets/loader.h"
 #include "deploy/lower.h"
 #include "train/metrics.h"
@@ -24,13 +24,6 @@ typedef struct {
     double lr, last_checkpoint;
     const char *last_path, *best_path;
 } Trainer;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 int train_epochs(const TrainJob *job)
 {
@@ -59,7 +52,7 @@ Pass train_pass(const QuantConfig *quant, ModelKind kind, long step, long steps)
 static Status write_checkpoint(Trainer *r, const char *path)
 {
     if (r->job->folder == NULL) return STATUS_OK;
-    r->last_checkpoint = seconds();
+    r->last_checkpoint = timing_seconds();
     return checkpoint_write(path, r->job->model, &r->optimizer, &r->state);
 }
 
@@ -178,12 +171,12 @@ static Status train_loop(Trainer *r, TrainResult *result)
     const long every = job->config->train.checkpoint_every, window = s->steps / METRICS_LINES + 1;
     double rate = 0.0;
     while (s->step < s->steps) {
-        const double start = seconds();
+        const double start = timing_seconds();
         const int epoch = (int)(s->step / r->batches), index = (int)(s->step % r->batches);
         const Batch *batch = loader_get(r->loader, epoch, index);
         const int images = batch->n;
         TRY(one_step(r, batch));
-        const double took = fmax(seconds() - start, 1e-9), now = images / took;
+        const double took = fmax(timing_seconds() - start, 1e-9), now = images / took;
         rate = rate == 0.0 ? now : rate + 0.05 * (now - rate);
         const double factor = schedule_factor(
             job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule, s->step - 1, s->steps);
@@ -196,7 +189,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
             TRY(end_epoch(r, &p, result));
         } else {
             if (s->step % window == 0) TRY(log_window(r, p.epoch, p.lr, -1.0));
-            if ((every > 0 && s->step % every == 0) || seconds() - r->last_checkpoint > CHECKPOINT_SECONDS)
+            if ((every > 0 && s->step % every == 0) || timing_seconds() - r->last_checkpoint > CHECKPOINT_SECONDS)
                 TRY(write_checkpoint(r, r->last_path));
         }
         if (job->progress != NULL) job->progress(job->progress_context, &p);
@@ -239,7 +232,7 @@ static Status start(Trainer *r)
     }
     TRY(metrics_open(r->arena, job->folder, model_kind_names[job->kind], r->state.step, &r->metrics));
     if (!job->resume) TRY(write_checkpoint(r, r->last_path));
-    r->last_checkpoint = seconds();
+    r->last_checkpoint = timing_seconds();
     return STATUS_OK;
 }
 
