@@ -43,7 +43,7 @@ void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, ui
 {
     param_init(l->weight, (InitKind)config->init, fan_in, fan_out, seed);
     if (l->bias != NULL) param_fill(l->bias, 0.0f);
-    if (l->gamma != NULL) param_fill(l->gamma, 1.0f);
+    if (l->gamma != NULL) param_fill(l->gamma, (float)config->gamma);
     if (l->beta != NULL) param_fill(l->beta, 0.0f);
 }
 

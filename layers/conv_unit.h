@@ -9,7 +9,7 @@ typedef struct {
     int bias;       /* 0 auto (only without batch norm), 1 off, 2 on */
     int activation; /* activation_names */
     int init;       /* InitKind */
-    double momentum, epsilon; /* of batch norm */
+    double momentum, epsilon, gamma; /* of batch norm; gamma: its first value */
 } UnitConfig;
 extern const char *const bias_choices[];
 extern const char *const init_names[];
@@ -25,6 +25,9 @@ extern const char *const init_names[];
      .doc = "he: normal, variance 2 / fan_in; xavier: uniform, variance 2 / (fan_in + fan_out)"},                      \
     {.name = "bn_momentum", .type = FIELD_FLOAT, .offset = offsetof(Config, unit.momentum), .min = 0.0001, .max = 1,   \
      .def = "0.1", .doc = "weight of a batch in batch norm's running statistics"},                                     \
+    {.name = "bn_gamma", .type = FIELD_FLOAT, .offset = offsetof(Config, unit.gamma), .min = -10, .max = 10,           \
+     .def = "1", .doc = "first value of batch norm's factor; 0 on the last convolution of a residual branch lets the " \
+                        "block start as the identity"},                                                                \
     {                                                                                                                  \
         .name = "bn_epsilon", .type = FIELD_FLOAT, .offset = offsetof(Config, unit.epsilon), .min = 1e-12, .max = 1,   \
         .def = "1e-5", .doc = "added to batch norm's variance"                                                         \
