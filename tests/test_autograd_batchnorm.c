@@ -41,7 +41,8 @@ static BatchNormState state_copy(Tape *t, const Problem *p)
     const size_t bytes = sizeof(float) * (size_t)p->c;
     return (BatchNormState){.mean = memcpy(arena_alloc(t->arena, bytes), p->mean, bytes),
                             .var = memcpy(arena_alloc(t->arena, bytes), p->var, bytes),
-                            .momentum = MOMENTUM, .epsilon = EPSILON};
+                            .momentum = MOMENTUM,
+                            .epsilon = EPSILON};
 }
 
 /* The moments of channel c that normalise: of the batch (biased), or the running ones. */
@@ -81,8 +82,10 @@ static void check_channel(const Problem *p, int c, const Tensor *y, const BatchN
     }
     const double unbiased = p->rows > 1 ? var * n / (n - 1) : var;
     const double move = p->batch_statistics ? (double)MOMENTUM : 0;
-    ck_assert_double_eq_tol((double)state->mean[c], (1 - move) * (double)p->mean[c] + move * mean, 1e-6 * (1 + fabs(mean)));
-    ck_assert_double_eq_tol((double)state->var[c], (1 - move) * (double)p->var[c] + move * unbiased, 1e-6 * (1 + unbiased));
+    ck_assert_double_eq_tol((double)state->mean[c], (1 - move) * (double)p->mean[c] + move * mean,
+                            1e-6 * (1 + fabs(mean)));
+    ck_assert_double_eq_tol((double)state->var[c], (1 - move) * (double)p->var[c] + move * unbiased,
+                            1e-6 * (1 + unbiased));
 }
 
 static void check_oracle(Shape shape, bool batch_statistics, float offset, double tolerance)
@@ -133,8 +136,12 @@ START_TEST(norm_gradients)
             Arena *arena = arena_create();
             Problem p = make(arena, shapes[i], batch == 1, 0.0f);
             const GradCheck c = {.name = batch ? "batchnorm, batch statistics" : "batchnorm, running statistics",
-                                 .inputs = 3, .shape = {p.shape, shape_1(p.c), shape_1(p.c)},
-                                 .x = {p.x, p.gamma, p.beta}, .graph = norm_graph, .context = &p, .samples = 12,
+                                 .inputs = 3,
+                                 .shape = {p.shape, shape_1(p.c), shape_1(p.c)},
+                                 .x = {p.x, p.gamma, p.beta},
+                                 .graph = norm_graph,
+                                 .context = &p,
+                                 .samples = 12,
                                  .tolerance = 2e-3};
             ck_assert_msg(gradcheck(&c) == 0, "%s", shape_text(p.shape));
             arena_destroy(arena);

@@ -42,7 +42,8 @@ static Problem make(Arena *arena, const KernelCase *c, uint64_t seed, bool per_c
     oracle_fill_codes((size_t)p.nx, seed, p.qx);
     oracle_fill_codes((size_t)p.nw, seed + 1, p.qw);
     const int n = per_channel ? p.g.o : 1;
-    p.gx = (QuantParams){.bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1, .zero_point = (int)(seed % 200) - 100};
+    p.gx =
+        (QuantParams){.bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1, .zero_point = (int)(seed % 200) - 100};
     p.gw = (QuantParams){.bits = 8, .is_signed = true, .qmin = -127, .qmax = 127, .axis = c->depthwise ? 3 : 0, .n = n};
     p.gx.scale = ARENA_ARRAY(arena, float, 1);
     p.gx.scale[0] = 0.0123f;
@@ -60,8 +61,15 @@ static float weight_scale(const Problem *p, long o)
 
 static Tensor *convolve(const Problem *p, Tape *t, Tensor *x, Tensor *w, Tensor *b)
 {
-    const ConvGeom g = {.sh = p->g.sh, .sw = p->g.sw, .dh = p->g.dh, .dw = p->g.dw, .pt = p->g.pt, .pb = p->g.pb,
-                        .pl = p->g.pl, .pr = p->g.pr, .groups = p->c->depthwise ? 0 : p->g.groups};
+    const ConvGeom g = {.sh = p->g.sh,
+                        .sw = p->g.sw,
+                        .dh = p->g.dh,
+                        .dw = p->g.dw,
+                        .pt = p->g.pt,
+                        .pb = p->g.pb,
+                        .pl = p->g.pl,
+                        .pr = p->g.pr,
+                        .groups = p->c->depthwise ? 0 : p->g.groups};
     return p->c->depthwise ? op_depthwise(t, x, w, b, &g) : op_conv2d(t, x, w, b, &g);
 }
 
@@ -149,9 +157,16 @@ START_TEST(conv_gradients)
     for (int i = 0; i < kernel_case_count; i++) {
         Arena *arena = arena_create();
         Problem p = make(arena, &kernel_cases[i], (uint64_t)i + 500, false);
-        const GradCheck c = {.name = kernel_cases[i].name, .inputs = 3, .shape = {p.xs, p.ws, shape_1(p.g.o)},
-                             .x = {p.x, p.w, p.b}, .constant = {i % 5 == 4}, .graph = conv_graph, .context = &p,
-                             .samples = 6, .h = 0.25f, .tolerance = 2e-4};
+        const GradCheck c = {.name = kernel_cases[i].name,
+                             .inputs = 3,
+                             .shape = {p.xs, p.ws, shape_1(p.g.o)},
+                             .x = {p.x, p.w, p.b},
+                             .constant = {i % 5 == 4},
+                             .graph = conv_graph,
+                             .context = &p,
+                             .samples = 6,
+                             .h = 0.25f,
+                             .tolerance = 2e-4};
         ck_assert_int_eq(gradcheck(&c), 0);
         arena_destroy(arena);
     }
@@ -174,8 +189,8 @@ START_TEST(dense_oracle_and_gradients)
         Tape *t = bench.tape;
         float *x = random_values(bench.owner, (long)N * I, k), *w = random_values(bench.owner, (long)O * I, k + 1);
         float *b = random_values(bench.owner, O, k + 2);
-        const Tensor *y = op_dense(t, tape_leaf(t, "x", shape_2(N, I), x, NULL), tape_leaf(t, "w", shape_2(O, I), w, NULL),
-                                   tape_leaf(t, "b", shape_1(O), b, NULL));
+        const Tensor *y = op_dense(t, tape_leaf(t, "x", shape_2(N, I), x, NULL),
+                                   tape_leaf(t, "w", shape_2(O, I), w, NULL), tape_leaf(t, "b", shape_1(O), b, NULL));
         for (int n = 0; n < N; n++)
             for (int o = 0; o < O; o++) {
                 double sum = (double)b[o], size = fabs(sum);
@@ -185,8 +200,14 @@ START_TEST(dense_oracle_and_gradients)
                 }
                 ck_assert_double_eq_tol((double)y->x[n * O + o], sum, 2e-6 * size);
             }
-        const GradCheck c = {.name = "dense", .inputs = 3, .shape = {shape_2(N, I), shape_2(O, I), shape_1(O)},
-                             .x = {x, w, b}, .graph = dense_graph, .samples = 20, .h = 0.25f, .tolerance = 2e-4};
+        const GradCheck c = {.name = "dense",
+                             .inputs = 3,
+                             .shape = {shape_2(N, I), shape_2(O, I), shape_1(O)},
+                             .x = {x, w, b},
+                             .graph = dense_graph,
+                             .samples = 20,
+                             .h = 0.25f,
+                             .tolerance = 2e-4};
         ck_assert_int_eq(gradcheck(&c), 0);
         bench_end(&bench);
     }

@@ -8,7 +8,8 @@
 #include "base/parallel.h"
 #include "tests/support/suite.h"
 
-static const Shape shapes[] = {{4, {1, 1, 1, 1}}, {4, {2, 3, 5, 7}}, {4, {1, 1, 17, 1}}, {4, {3, 8, 8, 16}}, {4, {5, 1, 1, 33}}};
+static const Shape shapes[] = {
+    {4, {1, 1, 1, 1}}, {4, {2, 3, 5, 7}}, {4, {1, 1, 17, 1}}, {4, {3, 8, 8, 16}}, {4, {5, 1, 1, 33}}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static Tensor *relu_graph(Tape *t, Tensor *const *in, void *context) { return op_relu(t, in[0], *(float *)context); }
@@ -24,8 +25,13 @@ START_TEST(relu)
             float *x = values_off_kinks(b.owner, n, (uint64_t)s, 9.0f, 0.5f, 0.1f);
             const Tensor *y = op_relu(b.tape, tape_leaf(b.tape, "x", shapes[s], x, NULL), limits[m]);
             for (long i = 0; i < n; i++) ck_assert(y->x[i] == fminf(fmaxf(x[i], 0.0f), limits[m]));
-            const GradCheck c = {.name = "relu", .inputs = 1, .shape = {shapes[s]}, .x = {x}, .graph = relu_graph,
-                                 .context = &limits[m], .samples = 50};
+            const GradCheck c = {.name = "relu",
+                                 .inputs = 1,
+                                 .shape = {shapes[s]},
+                                 .x = {x},
+                                 .graph = relu_graph,
+                                 .context = &limits[m],
+                                 .samples = 50};
             ck_assert_int_eq(gradcheck(&c), 0);
             bench_end(&b);
         }
@@ -64,9 +70,14 @@ START_TEST(add)
         Bench b = bench_make();
         const long n = shape_elements(shapes[s]);
         float *p = random_values(b.owner, n, 1), *q = random_values(b.owner, n, 2);
-        const Tensor *y = op_add(b.tape, tape_leaf(b.tape, "a", shapes[s], p, NULL), tape_leaf(b.tape, "b", shapes[s], q, NULL));
+        const Tensor *y =
+            op_add(b.tape, tape_leaf(b.tape, "a", shapes[s], p, NULL), tape_leaf(b.tape, "b", shapes[s], q, NULL));
         for (long i = 0; i < n; i++) ck_assert(y->x[i] == p[i] + q[i]);
-        GradCheck c = {.name = "add", .inputs = 2, .shape = {shapes[s], shapes[s]}, .x = {p, q}, .graph = add_graph,
+        GradCheck c = {.name = "add",
+                       .inputs = 2,
+                       .shape = {shapes[s], shapes[s]},
+                       .x = {p, q},
+                       .graph = add_graph,
                        .samples = 30};
         ck_assert_int_eq(gradcheck(&c), 0);
         c.constant[1] = true;
@@ -87,7 +98,8 @@ START_TEST(concat)
     for (int k = 0; k < 3; k++) {
         Bench b = bench_make();
         static const int channels[] = {3, 1, 16};
-        GradCheck c = {.name = "concat", .inputs = counts[k], .graph = concat_graph, .context = &counts[k], .samples = 30};
+        GradCheck c = {
+            .name = "concat", .inputs = counts[k], .graph = concat_graph, .context = &counts[k], .samples = 30};
         Tensor *in[3];
         int total = 0;
         for (int i = 0; i < counts[k]; i++) {
@@ -118,7 +130,8 @@ START_TEST(reshape)
 {
     Bench b = bench_make();
     float *x = random_values(b.owner, 210, 1);
-    const GradCheck c = {.name = "reshape", .inputs = 1, .shape = {shape_4(2, 3, 5, 7)}, .x = {x}, .graph = reshape_graph};
+    const GradCheck c = {
+        .name = "reshape", .inputs = 1, .shape = {shape_4(2, 3, 5, 7)}, .x = {x}, .graph = reshape_graph};
     ck_assert_int_eq(gradcheck(&c), 0);
     int8_t codes[6] = {1, 2, 3, 4, 5, 6};
     float scale = 0.5f;
@@ -195,4 +208,5 @@ START_TEST(nothing_recorded)
 }
 END_TEST
 
-TEST_MAIN("autograd_elementwise", relu, relu_bounds, add, concat, reshape, sums_of_columns, failures_stick, nothing_recorded)
+TEST_MAIN("autograd_elementwise", relu, relu_bounds, add, concat, reshape, sums_of_columns, failures_stick,
+          nothing_recorded)

@@ -30,8 +30,16 @@ static Pool make(const KernelCase *kase, bool max)
 static Tensor *pool_graph(Tape *t, Tensor *const *in, void *context)
 {
     const Pool *p = context;
-    const ConvGeom g = {.kh = p->g.kh, .kw = p->g.kw, .sh = p->g.sh, .sw = p->g.sw, .dh = p->g.dh, .dw = p->g.dw,
-                        .pt = p->g.pt, .pb = p->g.pb, .pl = p->g.pl, .pr = p->g.pr};
+    const ConvGeom g = {.kh = p->g.kh,
+                        .kw = p->g.kw,
+                        .sh = p->g.sh,
+                        .sw = p->g.sw,
+                        .dh = p->g.dh,
+                        .dw = p->g.dw,
+                        .pt = p->g.pt,
+                        .pb = p->g.pb,
+                        .pl = p->g.pl,
+                        .pr = p->g.pr};
     return p->max ? op_maxpool(t, in[0], &g) : op_avgpool(t, in[0], &g);
 }
 
@@ -54,8 +62,14 @@ START_TEST(pool_floats)
         for (long i = 0; i < p.ny; i++)
             ck_assert_msg(fabs((double)y->x[i] - want[i]) <= (p.max ? 0 : 1e-6), "%s: %g; must be %g", kase->name,
                           (double)y->x[i], want[i]);
-        const GradCheck c = {.name = kase->name, .inputs = 1, .shape = {p.shape}, .x = {x}, .graph = pool_graph,
-                             .context = &p, .samples = 8, .tolerance = 2e-3};
+        const GradCheck c = {.name = kase->name,
+                             .inputs = 1,
+                             .shape = {p.shape},
+                             .x = {x},
+                             .graph = pool_graph,
+                             .context = &p,
+                             .samples = 8,
+                             .tolerance = 2e-3};
         ck_assert_int_eq(gradcheck(&c), 0);
         bench_end(&b);
     }
@@ -74,7 +88,8 @@ START_TEST(pool_codes)
         float *x = ARENA_ARRAY(b.owner, float, p.nx), scale = 0.1f;
         oracle_fill_codes((size_t)p.nx, (uint64_t)k, codes);
         for (long i = 0; i < p.nx; i++) x[i] = (float)codes[i];
-        const QuantParams qp = {.bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1, .scale = &scale, .zero_point = 7};
+        const QuantParams qp = {
+            .bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1, .scale = &scale, .zero_point = 7};
         Tensor *leaf = leaf_codes(b.tape, p.shape, codes, &qp, true), *y = pool_graph(b.tape, &leaf, &p);
         ck_assert(y->qp == &qp && y->codes != NULL && y->x == NULL);
         double *want = ARENA_ARRAY(b.owner, double, p.ny), *dx = ARENA_ARRAY(b.owner, double, p.nx);

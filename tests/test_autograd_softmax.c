@@ -30,8 +30,8 @@ static void check(int N, int K, float *z, const int32_t *labels, float smoothing
 {
     Bench b = bench_make();
     Tape *t = b.tape;
-    float *dz = ARENA_ARRAY(b.owner, float, N * K);
-    double *want = ARENA_ARRAY(b.owner, double, N * K);
+    float *dz = ARENA_ARRAY(b.owner, float, N *K);
+    double *want = ARENA_ARRAY(b.owner, double, N *K);
     int hits = -1;
     Tensor *loss = op_softmax_cross_entropy(t, tape_leaf(t, "z", shape_2(N, K), z, dz), labels, smoothing, &hits);
     const double value = oracle(N, K, z, labels, (double)smoothing, want);
@@ -100,8 +100,13 @@ START_TEST(softmax_gradients)
     for (int m = 0; m < 2; m++) {
         float *z = random_values(arena, 35, 9);
         for (int i = 0; i < 35; i++) z[i] *= 3.0f;
-        const GradCheck c = {.name = "softmax", .inputs = 1, .shape = {shape_2(5, 7)}, .x = {z}, .graph = softmax_graph,
-                             .context = &smoothings[m], .tolerance = 2e-4};
+        const GradCheck c = {.name = "softmax",
+                             .inputs = 1,
+                             .shape = {shape_2(5, 7)},
+                             .x = {z},
+                             .graph = softmax_graph,
+                             .context = &smoothings[m],
+                             .tolerance = 2e-4};
         ck_assert_int_eq(gradcheck(&c), 0);
     }
     arena_destroy(arena);

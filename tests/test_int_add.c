@@ -46,8 +46,13 @@ static Problem *make(Arena *arena, const Setting *s, long outputs, uint64_t seed
     for (int i = 0; i < 2; i++) {
         oracle_fill_codes(COUNT, seed + (uint64_t)i, p->codes[i]);
         p->scale[i] = s->scale[i];
-        p->grid[i] = (QuantParams){
-            .bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1, .scale = &p->scale[i], .zero_point = s->zero_point[i]};
+        p->grid[i] = (QuantParams){.bits = 8,
+                                   .qmin = -128,
+                                   .qmax = 127,
+                                   .axis = -1,
+                                   .n = 1,
+                                   .scale = &p->scale[i],
+                                   .zero_point = s->zero_point[i]};
     }
     const QuantizerSpec spec = {
         .bits = s->bits, .type = quantizer_type(s->quantizer), .observer = observer_type("max"), .momentum = 1};
@@ -129,7 +134,8 @@ static void check_add(const Setting *s, Dialect dialect, uint64_t seed)
 START_TEST(add_int)
 {
     for (int s = 0; s < SETTINGS; s++)
-        for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++) check_add(&settings[s], (Dialect)d, 10 * (uint64_t)s);
+        for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++)
+            check_add(&settings[s], (Dialect)d, 10 * (uint64_t)s);
 }
 END_TEST
 

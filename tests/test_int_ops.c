@@ -51,8 +51,13 @@ static long channel_of(const Problem *p, long i) { return p->depthwise ? i % p->
 static void fill_weights(Arena *arena, Problem *p, uint64_t seed)
 {
     const int n = p->s->per_channel ? p->g.o : 1, top = (1 << (p->s->weight_bits - 1)) - 1;
-    p->gw = (QuantParams){.bits = p->s->weight_bits, .is_signed = true, .qmin = -top, .qmax = top,
-                          .axis = p->depthwise ? 3 : 0, .n = n, .scale = ARENA_ARRAY(arena, float, n)};
+    p->gw = (QuantParams){.bits = p->s->weight_bits,
+                          .is_signed = true,
+                          .qmin = -top,
+                          .qmax = top,
+                          .axis = p->depthwise ? 3 : 0,
+                          .n = n,
+                          .scale = ARENA_ARRAY(arena, float, n)};
     for (int i = 0; i < n; i++) p->gw.scale[i] = (0.5f + 0.1f * (float)(i % 5)) / (float)top;
     oracle_fill_codes((size_t)p->nw, seed + 1, p->qw);
     for (long i = 0; i < p->nw; i++) {
@@ -72,7 +77,12 @@ static Problem make(Arena *arena, const KernelCase *kase, const Setting *s, uint
     p.nw = (long)oracle_weight_count(&p.g);
     p.qx = ARENA_ARRAY(arena, int8_t, p.nx);
     p.x = ARENA_ARRAY(arena, float, p.nx);
-    p.gx = (QuantParams){.bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1, .zero_point = (int)(seed % 160) - 128,
+    p.gx = (QuantParams){.bits = 8,
+                         .qmin = -128,
+                         .qmax = 127,
+                         .axis = -1,
+                         .n = 1,
+                         .zero_point = (int)(seed % 160) - 128,
                          .scale = ARENA_ARRAY(arena, float, 1)};
     p.gx.scale[0] = 0.0137f;
     oracle_fill_codes((size_t)p.nx, seed, p.qx);
@@ -93,23 +103,29 @@ static Problem make(Arena *arena, const KernelCase *kase, const Setting *s, uint
     p.conv = ARENA_ARRAY(arena, double, p.ny);
     p.residual = ARENA_ARRAY(arena, double, p.ny);
 
-    const QuantizerSpec spec = {.bits = s->out_bits, .type = quantizer_type(s->quantizer), .observer = observer_type("max"),
-                                .momentum = 1};
+    const QuantizerSpec spec = {
+        .bits = s->out_bits, .type = quantizer_type(s->quantizer), .observer = observer_type("max"), .momentum = 1};
     p.out = quantizer_create(arena, &p.params, "conv.out", &spec, !s->act.relu);
     ck_assert_int_eq(param_set_place(&p.params, arena), STATUS_OK);
     /* A range that the largest outputs overshoot. */
     oracle_conv_forward(&p.g, p.depthwise, p.g.n, p.x, p.w, p.conv, NULL);
     double most = 0.1;
-    for (long i = 0; i < p.ny; i++)
-        most = fmax(most, fabs(p.conv[i] * (p.u == NULL ? 1 : (double)p.u[i % p.g.o])));
+    for (long i = 0; i < p.ny; i++) most = fmax(most, fabs(p.conv[i] * (p.u == NULL ? 1 : (double)p.u[i % p.g.o])));
     p.out->type->start(p.out, -0.6f * (float)most, 0.7f * (float)most);
     return p;
 }
 
 static Tensor *forward(Problem *p, Tape *t, Tensor *in[4])
 {
-    const ConvGeom g = {.sh = p->g.sh, .sw = p->g.sw, .dh = p->g.dh, .dw = p->g.dw, .pt = p->g.pt, .pb = p->g.pb,
-                        .pl = p->g.pl, .pr = p->g.pr, .groups = p->g.groups};
+    const ConvGeom g = {.sh = p->g.sh,
+                        .sw = p->g.sw,
+                        .dh = p->g.dh,
+                        .dw = p->g.dw,
+                        .pt = p->g.pt,
+                        .pb = p->g.pb,
+                        .pl = p->g.pl,
+                        .pr = p->g.pr,
+                        .groups = p->g.groups};
     const Shape xs = p->dense ? shape_2(p->g.n, p->g.c) : shape_4(p->g.n, p->g.h, p->g.w, p->g.c);
     const Shape ws = p->dense       ? shape_2(p->g.o, p->g.c)
                      : p->depthwise ? shape_4(1, p->g.kh, p->g.kw, p->g.o)
@@ -122,7 +138,10 @@ static Tensor *forward(Problem *p, Tape *t, Tensor *in[4])
     in[3] = p->s->with_b ? tape_leaf(t, "b", shape_1(p->g.o), p->b, NULL) : NULL;
     for (int i = 2; i < 4; i++)
         if (in[i] != NULL) in[i]->needs_grad = true;
-    const ConvIntConfig config = {.geom = p->dense ? NULL : &g, .depthwise = p->depthwise, .out = p->out, .act = p->s->act,
+    const ConvIntConfig config = {.geom = p->dense ? NULL : &g,
+                                  .depthwise = p->depthwise,
+                                  .out = p->out,
+                                  .act = p->s->act,
                                   .dialect = p->s->dialect};
     return op_conv_int(t, in[0], in[1], in[2], in[3], &config);
 }
@@ -162,7 +181,8 @@ static void check_codes(const Problem *p, const Tensor *y, const char *name)
     long differ = 0;
     for (long i = 0; i < p->ny; i++) {
         const long o = i % p->g.o;
-        const float s_w = p->gw.scale[p->gw.n == 1 ? 0 : o] * (p->u == NULL ? 1.0f : fabsf(p->u[o])) / (float)(1 << shift);
+        const float s_w =
+            p->gw.scale[p->gw.n == 1 ? 0 : o] * (p->u == NULL ? 1.0f : fabsf(p->u[o])) / (float)(1 << shift);
         const double bias = p->s->with_b ? rint((double)p->b[o] / ((double)s_x * (double)s_w)) : 0;
         const int64_t v = z + rescale(p->s->dialect, acc[i] * (1 << shift) + (int64_t)bias, s_x, s_w, s_y);
         differ += y->codes[i] != (v < lo ? lo : v > hi ? hi : v);
@@ -229,8 +249,8 @@ static void check_operand(Problem *p, const char *name, const char *operand, flo
         want = (want - surrogate_loss(p, s)) / ((double)up - (double)down);
         values[i] = before;
         ck_assert_msg(fabs(want - (double)t->dx[i]) <= 1e-4 * fmax(largest, fabs(want)) + 1e-5,
-                      "%s, %s, %d bits: d%s[%ld] is %g; must be %g", name, p->s->quantizer, p->s->weight_bits, operand, i,
-                      (double)t->dx[i], want);
+                      "%s, %s, %d bits: d%s[%ld] is %g; must be %g", name, p->s->quantizer, p->s->weight_bits, operand,
+                      i, (double)t->dx[i], want);
     }
 }
 
@@ -263,7 +283,8 @@ START_TEST(conv_int_gradients)
     for (int k = 0; k < kernel_case_count; k++) {
         const ConvGeom g = oracle_geom(kernel_cases[k].g);
         if ((double)oracle_output_count(&g, kernel_cases[k].images) * g.kh * g.kw * g.c / g.groups > 1e6) continue;
-        for (int s = k % 2; s < SETTINGS; s += 2) check_gradients(&kernel_cases[k], &settings[s], (uint64_t)(31 * k + s));
+        for (int s = k % 2; s < SETTINGS; s += 2)
+            check_gradients(&kernel_cases[k], &settings[s], (uint64_t)(31 * k + s));
     }
 }
 END_TEST

@@ -23,11 +23,12 @@ static void for_each_example(Visitor *visit)
             const bool both = strstr(example, "\"b\"") != NULL;
             const char *b = "{\"type\":\"conv2d\",\"name\":\"b\",\"inputs\":\"input\",\"filters\":4,\"kernel\":1},";
             visit(layer_types[k], example,
-                  arena_printf(arena,
-                               "{\"input\":[8,8,4],\"layers\":[%s{\"type\":\"conv2d\",\"name\":\"a\",\"inputs\":\"input\","
-                               "\"filters\":4,\"kernel\":1,\"activation\":\"relu\"},%.*s,\"name\":\"tested\"},"
-                               "{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}",
-                               both ? b : "", (int)strlen(example) - 1, example));
+                  arena_printf(
+                      arena,
+                      "{\"input\":[8,8,4],\"layers\":[%s{\"type\":\"conv2d\",\"name\":\"a\",\"inputs\":\"input\","
+                      "\"filters\":4,\"kernel\":1,\"activation\":\"relu\"},%.*s,\"name\":\"tested\"},"
+                      "{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}",
+                      both ? b : "", (int)strlen(example) - 1, example));
         }
     }
     arena_destroy(arena);
@@ -105,7 +106,8 @@ static void check_shapes(const LayerType *type, const char *example, const char 
                 double size = 0;
                 for (long k = 0; k < param->count; k++) size += fabs((double)param->dx[k]);
                 ck_assert_msg(isfinite(size), "%s: %s", example, param->name);
-                if (param->kind == PARAM_WEIGHT) ck_assert_msg(size > 0, "%s: no gradient for %s", example, param->name);
+                if (param->kind == PARAM_WEIGHT)
+                    ck_assert_msg(size > 0, "%s: no gradient for %s", example, param->name);
             }
             bench_end(&b);
             arena_destroy(arena);
@@ -148,7 +150,8 @@ static int check_param(const Whole *w, Param *p, const float *dx, const char *ex
     int smooth = 0;
     for (long k = 0; k < p->count; k += 1 + p->count / 5) {
         const float x = p->x[k];
-        const double up = loss_at(w, &p->x[k], x + h), here = loss_at(w, &p->x[k], x), down = loss_at(w, &p->x[k], x - h);
+        const double up = loss_at(w, &p->x[k], x + h), here = loss_at(w, &p->x[k], x),
+                     down = loss_at(w, &p->x[k], x - h);
         const double right = (up - here) / (double)((x + h) - x), left = (here - down) / (double)(x - (x - h));
         const double slope = (right + left) / 2, size = fmax(largest, fabs(slope));
         if (fabs(right - left) > 0.01 * size + 4e-3) continue;
@@ -201,8 +204,8 @@ static void check_threads(const LayerType *type, const char *example, const char
                 ck_assert_mem_eq(logits->codes, logits0->codes, n);
             else
                 ck_assert_mem_eq(logits->x, logits0->x, n * sizeof(float));
-            ck_assert_msg(memcmp(m->params.dx, m0->params.dx, m->params.count * sizeof(float)) == 0, "%s: pass %d, %d threads",
-                          example, p, threads[k]);
+            ck_assert_msg(memcmp(m->params.dx, m0->params.dx, m->params.count * sizeof(float)) == 0,
+                          "%s: pass %d, %d threads", example, p, threads[k]);
             for (int q = 0; q < m->quantizers; q++)
                 ck_assert(m->quantizer[q]->qp.scale[0] == m0->quantizer[q]->qp.scale[0]);
             if (k > 0) bench_end(&b);

@@ -17,7 +17,8 @@ static void refused(Status status, const char *message, const char *model)
 }
 
 #define MODEL(layers) "{\"input\":[8,8,4],\"layers\":[" layers "]}"
-#define CONV(name, inputs) "{\"type\":\"conv2d\",\"name\":\"" name "\",\"inputs\":\"" inputs "\",\"filters\":4,\"kernel\":3}"
+#define CONV(name, inputs)                                                                                             \
+    "{\"type\":\"conv2d\",\"name\":\"" name "\",\"inputs\":\"" inputs "\",\"filters\":4,\"kernel\":3}"
 #define LOGITS ",{\"type\":\"dense\",\"name\":\"logits\",\"units\":3}"
 
 START_TEST(refusals)
@@ -27,10 +28,12 @@ START_TEST(refusals)
             MODEL("{\"filters\":3}"));
     refused(STATUS_CONFIG, "small.json: model.layers[0]: no \"type\"; an object with the kind of layer is required",
             MODEL("[1]"));
-    refused(STATUS_CONFIG, "small.json: model.layers[0].type: \"conv2\"; must be a kind of layer (did you mean \"conv2d\"?)",
+    refused(STATUS_CONFIG,
+            "small.json: model.layers[0].type: \"conv2\"; must be a kind of layer (did you mean \"conv2d\"?)",
             MODEL("{\"type\":\"conv2\"}"));
     refused(STATUS_CONFIG,
-            "small.json: model.layers[0].type: \"transformer_block\"; must be a kind of layer, see `bitfold describe layers`",
+            "small.json: model.layers[0].type: \"transformer_block\"; must be a kind of layer, see `bitfold describe "
+            "layers`",
             MODEL("{\"type\":\"transformer_block\"}"));
     refused(STATUS_CONFIG, "small.json: model.layers[0]: unknown key \"unit\"; did you mean \"units\"?",
             MODEL("{\"type\":\"dense\",\"units\":10,\"unit\":3}"));
@@ -40,26 +43,33 @@ START_TEST(refusals)
             MODEL(CONV("input", "input") LOGITS));
     refused(STATUS_CONFIG, "small.json: model.layers[0].name: \"a/b\"; must be letters, digits, '_' and '-'",
             MODEL(CONV("a/b", "input") LOGITS));
-    refused(STATUS_CONFIG, "small.json: model.layers[1].inputs: \"stm\"; must be the name of a layer (did you mean \"stem\"?)",
+    refused(STATUS_CONFIG,
+            "small.json: model.layers[1].inputs: \"stm\"; must be the name of a layer (did you mean \"stem\"?)",
             MODEL(CONV("stem", "input") "," CONV("c", "stm") LOGITS));
     refused(STATUS_CONFIG,
             "small.json: model.layers[0] \"x\": its inputs lead back to itself; the graph must have no cycle",
             MODEL(CONV("x", "y") "," CONV("y", "x") LOGITS));
     refused(STATUS_CONFIG,
-            "small.json: model.layers[1] \"c\": no layer reads its output; only the last layer of the list may give the logits",
-            MODEL(CONV("stem", "input") "," CONV("c", "stem")
-                      ",{\"type\":\"dense\",\"name\":\"logits\",\"inputs\":\"stem\",\"units\":3}"));
+            "small.json: model.layers[1] \"c\": no layer reads its output; only the last layer of the list may give "
+            "the logits",
+            MODEL(CONV("stem", "input") "," CONV(
+                "c", "stem") ",{\"type\":\"dense\",\"name\":\"logits\",\"inputs\":\"stem\",\"units\":3}"));
     refused(STATUS_CONFIG,
-            "small.json: model.layers[0] \"d\": no layer reads its output; only the last layer of the list may give the logits",
+            "small.json: model.layers[0] \"d\": no layer reads its output; only the last layer of the list may give "
+            "the logits",
             MODEL("{\"type\":\"dense\",\"name\":\"d\",\"inputs\":\"c\",\"units\":3}," CONV("c", "input")));
     refused(STATUS_CONFIG, "small.json: model.layers[1] \"sum\": 1 input; add takes 2 to 2",
             MODEL(CONV("stem", "input") ",{\"type\":\"add\",\"name\":\"sum\"}" LOGITS));
+    refused(
+        STATUS_SHAPE,
+        "small.json: layer \"sum\" (reads \"stem\": 8 x 8 x 4): 8 x 8 x 4 beside 8 x 8 x 6; both inputs must have one "
+        "shape",
+        MODEL(CONV("stem",
+                   "input") ",{\"type\":\"conv2d\",\"name\":\"six\",\"inputs\":\"input\",\"filters\":6,\"kernel\":1},"
+                            "{\"type\":\"add\",\"name\":\"sum\",\"inputs\":[\"stem\",\"six\"]}" LOGITS));
     refused(STATUS_SHAPE,
-            "small.json: layer \"sum\" (reads \"stem\": 8 x 8 x 4): 8 x 8 x 4 beside 8 x 8 x 6; both inputs must have one shape",
-            MODEL(CONV("stem", "input") ",{\"type\":\"conv2d\",\"name\":\"six\",\"inputs\":\"input\",\"filters\":6,\"kernel\":1},"
-                                        "{\"type\":\"add\",\"name\":\"sum\",\"inputs\":[\"stem\",\"six\"]}" LOGITS));
-    refused(STATUS_SHAPE,
-            "small.json: layer \"c\" (reads the image: 8 x 8 x 4): groups: 3; must divide both the 4 input and the 6 output "
+            "small.json: layer \"c\" (reads the image: 8 x 8 x 4): groups: 3; must divide both the 4 input and the 6 "
+            "output "
             "channels",
             MODEL("{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":6,\"kernel\":1,\"groups\":3}" LOGITS));
     refused(STATUS_SHAPE,
@@ -68,13 +78,17 @@ START_TEST(refusals)
     refused(STATUS_SHAPE,
             "small.json: layer \"d\" gives 1 x 1 x 1; the last layer must give 1 x 1 x classes, at least 2 classes",
             MODEL("{\"type\":\"dense\",\"name\":\"d\",\"units\":1}"));
-    refused(STATUS_SHAPE,
-            "small.json: layer \"c\" (reads the image: 4096 x 4096 x 1): an output of 4096 x 4096 x 65536; must be at most "
-            "2^28 values",
-            "{\"input\":[4096,4096,1],\"layers\":[{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":65536,\"kernel\":1}" LOGITS "]}");
-    refused(STATUS_CONFIG,
-            "small.json: layer \"c\": bias: on beside batch_norm: true; batch norm's own shift is the bias, leave one out",
-            MODEL("{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":2,\"kernel\":1,\"bias\":\"on\",\"batch_norm\":true}" LOGITS));
+    refused(
+        STATUS_SHAPE,
+        "small.json: layer \"c\" (reads the image: 4096 x 4096 x 1): an output of 4096 x 4096 x 65536; must be at most "
+        "2^28 values",
+        "{\"input\":[4096,4096,1],\"layers\":[{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":65536,\"kernel\":"
+        "1}" LOGITS "]}");
+    refused(
+        STATUS_CONFIG,
+        "small.json: layer \"c\": bias: on beside batch_norm: true; batch norm's own shift is the bias, leave one out",
+        MODEL("{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":2,\"kernel\":1,\"bias\":\"on\",\"batch_norm\":"
+              "true}" LOGITS));
 }
 END_TEST
 
@@ -83,11 +97,12 @@ START_TEST(too_large)
 {
     Arena *arena = arena_create();
     Model *m;
-    ck_assert_int_ne(small_model_build(arena,
-                                       "{\"input\":[4096,4096,16],\"layers\":[{\"type\":\"dense\",\"name\":\"d\",\"units\":65536},"
-                                       "{\"type\":\"dense\",\"name\":\"logits\",\"units\":3}]}",
-                                       NULL, &m),
-                     STATUS_OK);
+    ck_assert_int_ne(
+        small_model_build(arena,
+                          "{\"input\":[4096,4096,16],\"layers\":[{\"type\":\"dense\",\"name\":\"d\",\"units\":65536},"
+                          "{\"type\":\"dense\",\"name\":\"logits\",\"units\":3}]}",
+                          NULL, &m),
+        STATUS_OK);
     ck_assert_msg(strstr(status_message(), "memory") != NULL || strstr(status_message(), "bytes") != NULL, "%s",
                   status_message());
     arena_destroy(arena);
@@ -99,8 +114,10 @@ START_TEST(any_order)
 {
     Arena *arena = arena_create();
     Model *m;
-    ck_assert_int_eq(small_model_build(arena, MODEL(CONV("late", "early") "," CONV("early", "input") ","
-                                                    "{\"type\":\"dense\",\"inputs\":\"late\",\"units\":3}"),
+    ck_assert_int_eq(small_model_build(arena,
+                                       MODEL(CONV("late", "early") "," CONV(
+                                           "early", "input") ","
+                                                             "{\"type\":\"dense\",\"inputs\":\"late\",\"units\":3}"),
                                        NULL, &m),
                      STATUS_OK);
     ck_assert_str_eq(m->layer[0].name, "early");
@@ -162,7 +179,8 @@ static void check_consistent(const char *quant, Dialect dialect)
             differ += d;
         }
     }
-    ck_assert_msg((double)differ < (dialect == DIALECT_TFLITE_DOUBLE ? 0.05 : 0.02) * (double)all, "%s: %ld of %ld codes differ", quant, differ, all);
+    ck_assert_msg((double)differ < (dialect == DIALECT_TFLITE_DOUBLE ? 0.05 : 0.02) * (double)all,
+                  "%s: %ld of %ld codes differ", quant, differ, all);
     bench_end(&fake);
     bench_end(&exact);
     arena_destroy(arena);

@@ -37,7 +37,7 @@ typedef struct {
     const char *name;
     int inputs;
     Shape shape[GRADCHECK_INPUTS];
-    float *x[GRADCHECK_INPUTS]; /* changed during the check, and put back */
+    float *x[GRADCHECK_INPUTS];      /* changed during the check, and put back */
     bool constant[GRADCHECK_INPUTS]; /* gets no gradient: must stay so */
     Tensor *(*graph)(Tape *t, Tensor *const *in, void *context);
     void *context;
