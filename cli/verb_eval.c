@@ -136,6 +136,18 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
+/* An export may replace an older export, never anything else that bears its name: a config, a checkpoint. */
+static Status may_replace(const char *path, const char *mark)
+{
+    if (!file_exists(path)) return STATUS_OK;
+    FILE *f = fopen(path, "rb");
+    char head[256];
+    const size_t n = f == NULL ? 0 : fread(head, 1, sizeof head, f);
+    if (f != NULL) fclose(f);
+    if (memmem(head, n, mark, strlen(mark)) != NULL) return STATUS_OK;
+    return status_fail(STATUS_STATE, "%s: exists and is no exported model; choose another -o FILE", path);
+}
+
 static Status run_export(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
@@ -151,6 +163,10 @@ static Status run_export(Arena *arena, const Options *o, int *exit_code)
     TRY(model_open(arena, o->argument[0], o->sets, &open));
     QGraph *graph;
     TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
+    const char *stem = file_stem(arena, o->output);
+    const char *manifest = file_join(arena, file_dirname(arena, o->output), arena_printf(arena, "%s.json", stem));
+    TRY(may_replace(o->output, "\"format\":\"bitfold-int8\""));
+    TRY(may_replace(manifest, "bitfold-int8 manifest"));
     TRY(exporter_write(type, arena, graph, o->output, NULL));
     if (o->json) {
         cJSON *json = cJSON_CreateObject();
