@@ -10,7 +10,7 @@ Tensor *op_reshape(Tape *t, Tensor *x, Shape shape)
     if (!tape_contract(t, &reshape_type, 1, &x)) return NULL;
     if (shape_elements(shape) != tensor_elements(x)) {
         tape_fail(t, status_fail(STATUS_SHAPE, "reshape \"%s\": %s to %s; the element counts must agree",
-                                 t->where != NULL ? t->where : "", shape_text(x->shape), shape_text(shape)));
+                                 t->where != NULL ? t->where : "", shape_text(x->shape).text, shape_text(shape).text));
         return NULL;
     }
     Tensor *y = arena_zalloc(t->arena, sizeof *y);

@@ -26,14 +26,14 @@ Param *param_add(ParamSet *set, Arena *arena, const char *name, ParamKind kind, 
     for (int i = 0; i < shape.rank; i++) {
         if (shape.dim[i] < 1) {
             status_fail(STATUS_CONFIG, "parameter \"%s\": shape %s; every length must be 1 or more", name,
-                        shape_text(shape));
+                        shape_text(shape).text);
             return NULL;
         }
     }
     const long count = shape_elements(shape);
     if ((size_t)count > FLOATS_MAX - set->count) {
         status_fail(STATUS_CONFIG, "parameter \"%s\": shape %s; too large, all parameters must fit into memory", name,
-                    shape_text(shape));
+                    shape_text(shape).text);
         return NULL;
     }
     Param *p = ARENA_ARRAY(arena, Param, 1);

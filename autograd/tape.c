@@ -150,7 +150,7 @@ static bool contract_input(Tape *t, const OpType *type, const char *name, size_t
     for (const char *p = dims; *p != ']'; p++) rank += isupper((unsigned char)*p) != 0;
     if (x->shape.rank != rank) {
         tape_fail(t, status_fail(STATUS_SHAPE, "%s \"%s\": %.*s has shape %s; rank %d is required by %s", type->name,
-                                 where, (int)name_length, name, shape_text(x->shape), rank, type->contract));
+                                 where, (int)name_length, name, shape_text(x->shape).text, rank, type->contract));
         return false;
     }
     int i = 0;

@@ -22,14 +22,12 @@ bool shape_equal(Shape a, Shape b)
     return a.rank == b.rank && memcmp(a.dim, b.dim, (size_t)a.rank * sizeof a.dim[0]) == 0;
 }
 
-const char *shape_text(Shape s)
+ShapeText shape_text(Shape s)
 {
-    enum { BUFFERS = 4, BYTES = SHAPE_MAX_RANK * (int)sizeof "-2147483648" + (int)sizeof "[]" };
-    static _Thread_local char text[BUFFERS][BYTES];
-    static _Thread_local unsigned next;
-    char *out = text[next++ % BUFFERS];
-    int n = snprintf(out, BYTES, "[");
-    for (int i = 0; i < s.rank; i++) n += snprintf(out + n, (size_t)(BYTES - n), i == 0 ? "%d" : ",%d", s.dim[i]);
-    snprintf(out + n, (size_t)(BYTES - n), "]");
+    ShapeText out;
+    const size_t bytes = sizeof out.text;
+    size_t n = (size_t)snprintf(out.text, bytes, "[");
+    for (int i = 0; i < s.rank; i++) n += (size_t)snprintf(out.text + n, bytes - n, i == 0 ? "%d" : ",%d", s.dim[i]);
+    snprintf(out.text + n, bytes - n, "]");
     return out;
 }

@@ -32,8 +32,11 @@ typedef struct Tensor {
 
 long shape_elements(Shape s);
 bool shape_equal(Shape a, Shape b);
-/* "[128,28,28,1]" in one of four per-thread buffers: for messages. */
-const char *shape_text(Shape s);
+/* "[128,28,28,1]", for messages: shape_text(s).text. */
+typedef struct {
+    char text[SHAPE_MAX_RANK * sizeof "-2147483648" + sizeof "[]"];
+} ShapeText;
+ShapeText shape_text(Shape s);
 
 static inline Shape shape_1(int a) { return (Shape){1, {a}}; }
 static inline Shape shape_2(int a, int b) { return (Shape){2, {a, b}}; }

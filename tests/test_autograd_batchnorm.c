@@ -143,7 +143,7 @@ START_TEST(norm_gradients)
                                  .context = &p,
                                  .samples = 12,
                                  .tolerance = 2e-3};
-            ck_assert_msg(gradcheck(&c) == 0, "%s", shape_text(p.shape));
+            ck_assert_msg(gradcheck(&c) == 0, "%s", shape_text(p.shape).text);
             arena_destroy(arena);
         }
 }

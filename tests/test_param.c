@@ -27,12 +27,11 @@ START_TEST(shapes_count_compare_and_print)
     const Shape tail = {1, {3, 9, 9, 9}}; /* what lies past the rank does not count */
     ck_assert(shape_equal(shape_1(3), tail));
 
-    const char *a = shape_text(shape_4(128, 28, 28, 1)), *b = shape_text(shape_1(7)), *c = shape_text((Shape){0});
-    const char *d = shape_text(shape_4(INT_MIN, INT_MIN, INT_MIN, INT_MIN));
-    ck_assert_str_eq(a, "[128,28,28,1]");
-    ck_assert_str_eq(b, "[7]");
-    ck_assert_str_eq(c, "[]");
-    ck_assert_str_eq(d, "[-2147483648,-2147483648,-2147483648,-2147483648]");
+    ck_assert_str_eq(shape_text(shape_4(128, 28, 28, 1)).text, "[128,28,28,1]");
+    ck_assert_str_eq(shape_text(shape_1(7)).text, "[7]");
+    ck_assert_str_eq(shape_text((Shape){0}).text, "[]");
+    ck_assert_str_eq(shape_text(shape_4(INT_MIN, INT_MIN, INT_MIN, INT_MIN)).text,
+                     "[-2147483648,-2147483648,-2147483648,-2147483648]");
 }
 END_TEST
 

@@ -182,7 +182,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
             job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule, s->step - 1, s->steps);
         TrainProgress p = {.phase = model_kind_names[job->kind], .epoch = epoch + 1, .epochs = r->epochs, .step = s->step,
                            .steps = s->steps, .loss = s->epoch.loss / s->epoch.seen,
-                           .accuracy = s->epoch.correct / s->epoch.seen, 
+                           .accuracy = s->epoch.correct / s->epoch.seen,
                            .images_per_s = rate, .images_per_step = job->config->train.batch, .lr = r->lr * factor,
                            .validation = -1.0};
         if (index == r->batches - 1) {
