@@ -12,8 +12,7 @@ static const char *const quants[] = {
     "{}", "{\"weights\":{\"granularity\":\"per_tensor\"},\"activations\":{\"symmetric\":true}}",
     "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}",
     "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":3},\"first_last_bits\":0,\"avgpool_input_bits\":0}",
-    "{\"weights\":{\"bits\":5,\"observer\":\"mse\",\"quantizer\":\"observed\"},\"activations\":{\"observer\":"
-    "\"entropy\"}}"};
+    "{\"weights\":{\"bits\":5,\"observer\":\"mse\"},\"activations\":{\"observer\":\"entropy\"}}"};
 enum { QUANTS = sizeof quants / sizeof quants[0] };
 
 static void check(const char *model, const char *quant, Dialect dialect, bool trained)
