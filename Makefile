@@ -94,7 +94,8 @@ objects: $(OBJECTS)
 # The leak detector stops other threads with ptrace, which some containers forbid: asked of a program without leaks.
 probe_leaks     = $(shell mkdir -p $(OUT) && echo 'int main(void) { return 0; }' | $(CC) -fsanitize=address -x c - \
                     -o $(OUT)/probe && $(OUT)/probe >/dev/null 2>&1 && echo 1 || echo 0)
-ENV_asan        = ASAN_OPTIONS=detect_leaks=$(probe_leaks)
+# A size that no machine has must be refused by the program, not by the sanitizer.
+ENV_asan        = ASAN_OPTIONS=detect_leaks=$(probe_leaks):allocator_may_return_null=1
 ENV_sanitize    = $(ENV_asan)
 
 test: all tests ## build and run every test

@@ -253,6 +253,15 @@ static void weights_backward(Tape *t, Node *node)
     }
 }
 
+/* NaN would become a code like any other and hide. */
+static bool all_finite(const float *w, long n)
+{
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (long i = 0; i < n; i++) sum += 0.0f * w[i];
+    return sum == 0.0f;
+}
+
 static const OpType weights_type = {"fake_quant_weights", "w[...] step[A]? -> y[...]", weights_backward};
 
 Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign)
@@ -260,8 +269,12 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     Tensor *step = step_leaf(t, q);
     Tensor *in[] = {w, step};
     if (!tape_contract(t, &weights_type, 2, in)) return NULL;
-    WeightQuant *f = arena_zalloc(t->arena, sizeof *f);
     const long n = tensor_elements(w);
+    if (!all_finite(w->x, n)) {
+        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: a weight is not finite; finite weights are required", q->name));
+        return NULL;
+    }
+    WeightQuant *f = arena_zalloc(t->arena, sizeof *f);
     const bool outermost = q->qp.axis == 0;
     const int channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
     f->view = (WeightView){w->x, n, n / channels, channels, outermost};

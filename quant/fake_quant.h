@@ -93,7 +93,8 @@ GridPass grid_pass(const QuantParams *qp, Activation a);
  * (Esser 2020, 1902.08153).  `learn`: the observer sees act(x) afterwards. */
 Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn);
 
-/* Weights: codes and values.  sign[c] < 0: the code stands for -scale (quant/int_ops.h tells why).  Straight through inside. */
+/* Weights: codes and values.  sign[c] < 0: the code stands for -scale (quant/int_ops.h tells why).  Straight through inside.
+ * STATUS_NUMERIC when a weight is NaN or infinite. */
 Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign);
 
 /* For ops that end on a quantizer's grid: that it has a range (else the tape fails), its grid as of this step (the

@@ -13,7 +13,7 @@ static double oracle(int N, int K, const float *z, const int32_t *labels, double
 {
     double loss = 0;
     for (int n = 0; n < N; n++) {
-        double largest = -INFINITY, sum = 0;
+        double largest = -HUGE_VAL, sum = 0;
         for (int k = 0; k < K; k++) largest = fmax(largest, (double)z[n * K + k]);
         for (int k = 0; k < K; k++) sum += exp((double)z[n * K + k] - largest);
         for (int k = 0; k < K; k++) {

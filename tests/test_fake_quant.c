@@ -284,6 +284,25 @@ START_TEST(weights_follow)
 }
 END_TEST
 
+/* A NaN or an infinity would become a code like any other: the tape says which weights. */
+START_TEST(weights_not_finite)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int k = 0; k < 3; k++) {
+        Bench b = bench_make();
+        ParamSet params = {0};
+        const QuantizerSpec spec = {.bits = 8, .narrow = true, .symmetric = true, .type = quantizer_type("observed"),
+                                    .observer = observer_type("max"), .momentum = 1};
+        Quantizer *q = quantizer_create_weights(b.owner, &params, "conv1.weight", &spec, 2, 0);
+        float w[] = {1, 2, 3, bad[k]};
+        ck_assert_ptr_null(op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL));
+        ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
+        ck_assert_str_eq(b.tape->message, "conv1.weight: a weight is not finite; finite weights are required");
+        bench_end(&b);
+    }
+}
+END_TEST
+
 /* The search of a histogram observer is done once; the threshold then stays. */
 START_TEST(weights_searched_once)
 {
@@ -331,4 +350,4 @@ START_TEST(fake_quant_threads)
 END_TEST
 
 TEST_MAIN("fake_quant", activations_frozen_residual, lsq_by_hand, activations_learn, weights_frozen_residual, weights_follow,
-          weights_searched_once, fake_quant_threads)
+          weights_not_finite, weights_searched_once, fake_quant_threads)

@@ -8,32 +8,6 @@
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
-/* Calls visit with each example of each type; `model` is a model around it: two layers "a" and "b" of 8x8x4, the example, a
- * dense layer. */
-typedef void Visitor(const LayerType *type, const char *example, const char *model);
-
-static void for_each_example(Visitor *visit)
-{
-    Arena *arena = arena_create();
-    for (int k = 0; layer_types[k] != NULL; k++) {
-        ck_assert_msg(layer_types[k]->examples != NULL && layer_types[k]->examples[0] != NULL, "%s: no example",
-                      layer_types[k]->name);
-        for (int e = 0; layer_types[k]->examples[e] != NULL; e++) {
-            const char *example = layer_types[k]->examples[e];
-            const bool both = strstr(example, "\"b\"") != NULL;
-            const char *b = "{\"type\":\"conv2d\",\"name\":\"b\",\"inputs\":\"input\",\"filters\":4,\"kernel\":1},";
-            visit(layer_types[k], example,
-                  arena_printf(
-                      arena,
-                      "{\"input\":[8,8,4],\"layers\":[%s{\"type\":\"conv2d\",\"name\":\"a\",\"inputs\":\"input\","
-                      "\"filters\":4,\"kernel\":1,\"activation\":\"relu\"},%.*s,\"name\":\"tested\"},"
-                      "{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}",
-                      both ? b : "", (int)strlen(example) - 1, example));
-        }
-    }
-    arena_destroy(arena);
-}
-
 static cJSON *json_of(const char *text)
 {
     cJSON *json;
@@ -71,7 +45,7 @@ static void check_round_trip(const LayerType *type, const char *example, const c
     arena_destroy(arena);
 }
 
-START_TEST(json_round_trip) { for_each_example(check_round_trip); }
+START_TEST(json_round_trip) { for_each_layer_example(check_round_trip); }
 END_TEST
 
 static const Pass passes[] = {{.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true},
@@ -114,7 +88,7 @@ static void check_shapes(const LayerType *type, const char *example, const char 
         }
 }
 
-START_TEST(shapes_and_finite_gradients) { for_each_example(check_shapes); }
+START_TEST(shapes_and_finite_gradients) { for_each_layer_example(check_shapes); }
 END_TEST
 
 /* ---- the whole layer in float, with everything around it, against differences in every parameter ------------------------- */
@@ -179,7 +153,7 @@ static void check_gradients(const LayerType *type, const char *example, const ch
     arena_destroy(arena);
 }
 
-START_TEST(float_gradients) { for_each_example(check_gradients); }
+START_TEST(float_gradients) { for_each_layer_example(check_gradients); }
 END_TEST
 
 /* Two steps with 1, 2 and 5 threads: the same bytes everywhere. */
@@ -216,7 +190,7 @@ static void check_threads(const LayerType *type, const char *example, const char
     parallel_set_threads(2);
 }
 
-START_TEST(threads) { for_each_example(check_threads); }
+START_TEST(threads) { for_each_layer_example(check_threads); }
 END_TEST
 
 /* From the third step on neither arena asks the system for memory, and every step takes the same. */
@@ -242,7 +216,7 @@ static void check_memory(const LayerType *type, const char *example, const char 
     }
 }
 
-START_TEST(memory) { for_each_example(check_memory); }
+START_TEST(memory) { for_each_layer_example(check_memory); }
 END_TEST
 
 TEST_MAIN("layers", json_round_trip, shapes_and_finite_gradients, float_gradients, threads, memory)

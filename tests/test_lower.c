@@ -1,0 +1,131 @@
+/* Lowering parity: the integers that a trained model computes are those of its lowered graph, layer by layer, bit for bit. */
+#include "deploy/lower.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/support/gradcheck.h"
+#include "tests/support/small_model.h"
+#include "tests/support/suite.h"
+
+static const char *const quants[] = {
+    "{}", "{\"weights\":{\"granularity\":\"per_tensor\"},\"activations\":{\"symmetric\":true}}",
+    "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}",
+    "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":3},\"first_last_bits\":0,\"avgpool_input_bits\":0}",
+    "{\"weights\":{\"bits\":5,\"observer\":\"mse\"},\"activations\":{\"observer\":\"entropy\"}}"};
+enum { QUANTS = sizeof quants / sizeof quants[0] };
+
+static void check(const char *model, const char *quant, Dialect dialect, bool trained)
+{
+    Arena *arena = arena_create();
+    Bench b = bench_make();
+    Model *m = small_model(arena, model, quant, 51);
+    const uint8_t *pixels = small_pixels(arena, m, 52);
+    if (trained) { /* one step of gradient descent: batch norm, ranges and steps have moved since they were calibrated */
+        small_step(m, b.tape, &(Pass){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true, .observe = true},
+                   pixels);
+        for (size_t i = 0; i < m->params.count; i++) m->params.x[i] -= 1e-3f * m->params.dx[i];
+    }
+    QGraph *graph;
+    Engine *engine;
+    ck_assert_msg(model_lower(arena, m, dialect, &graph) == STATUS_OK, "%s: %s", model, status_message());
+    ck_assert_int_eq(graph->classes, m->classes);
+    ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
+    VerifyResult result = {0};
+    ck_assert_int_eq(verify_batch(m, b.tape, engine, graph, pixels, SMALL_IMAGES, &result), STATUS_OK);
+    long values = SMALL_IMAGES * 8L * 8 * 4;
+    for (int i = 0; i < m->layers; i++)
+        values += (long)SMALL_IMAGES * m->layer[i].out.h * m->layer[i].out.w * m->layer[i].out.c;
+    ck_assert_int_eq(result.values, values);
+    ck_assert_msg(result.different == 0, "%s, %s: %ld of %ld codes differ, first %s", model, quant, result.different,
+                  result.values, result.first);
+    bench_end(&b);
+    arena_destroy(arena);
+}
+
+static void check_example(const LayerType *type, const char *example, const char *model)
+{
+    (void)type;
+    (void)example;
+    /* The defaults in every dialect, the others in one each. */
+    for (int q = 0; q < QUANTS; q++)
+        for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++)
+            if (q == 0 || d == q % 3) check(model, quants[q], (Dialect)d, (q + d) % 2 == 1);
+}
+
+START_TEST(every_layer) { for_each_layer_example(check_example); }
+END_TEST
+
+/* Layers of one grid behind each other, an input read twice, a batch norm whose factor is negative or all but 0. */
+START_TEST(graphs)
+{
+    static const char *const models[] = {
+        "{\"input\":[8,8,4],\"layers\":["
+        "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu6\"},"
+        "{\"type\":\"maxpool\",\"name\":\"p\",\"kernel\":2},{\"type\":\"avgpool\",\"name\":\"q\",\"kernel\":2},"
+        "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"q\",\"q\"]},{\"type\":\"add\",\"name\":\"s\",\"inputs\":["
+        "\"c\",\"c\"]},"
+        "{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
+        "{\"input\":[8,8,4],\"layers\":["
+        "{\"type\":\"depthwise_conv2d\",\"name\":\"a\",\"kernel\":3,\"multiplier\":3,\"batch_norm\":true},"
+        "{\"type\":\"conv2d\",\"name\":\"b\",\"filters\":12,\"kernel\":1,\"batch_norm\":true,\"inputs\":\"input\"},"
+        "{\"type\":\"add\",\"name\":\"s\",\"inputs\":[\"a\",\"b\"],\"activation\":\"relu\"},"
+        "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"s\",\"a\",\"input\"]},"
+        "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":4}]}"};
+    for (int i = 0; i < 2; i++) check_example(NULL, NULL, models[i]);
+}
+END_TEST
+
+/* Gammas at, beside and below 0: dead channels are deployed as they are trained. */
+START_TEST(dead_channels)
+{
+    for (int q = 0; q < QUANTS; q++) {
+        Arena *arena = arena_create();
+        Bench b = bench_make();
+        Model *m = small_model(
+            arena,
+            "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,\"kernel\":3,"
+            "\"batch_norm\":true,\"activation\":\"relu\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
+            quants[q], 53);
+        static const float gammas[] = {0.0f, -0.0f, 1e-12f, -1e-6f, 1e-3f, -2.0f};
+        for (int c = 0; c < 6; c++) m->layer[0].gamma->x[c] = gammas[c], m->layer[0].beta->x[c] = 0.3f;
+        QGraph *graph;
+        Engine *engine;
+        ck_assert_msg(model_lower(arena, m, DIALECT_XNNPACK, &graph) == STATUS_OK, "%s", status_message());
+        ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
+        VerifyResult result = {0};
+        ck_assert_int_eq(verify_batch(m, b.tape, engine, graph, small_pixels(arena, m, 54), SMALL_IMAGES, &result),
+                         STATUS_OK);
+        ck_assert_msg(result.different == 0, "%s", result.first);
+        /* A dead channel is its beta everywhere, on the output's grid. */
+        const Tensor *y = m->out[0];
+        const int want = y->qp->zero_point + (int)rintf(0.3f / y->qp->scale[0]);
+        for (long i = 0; i < tensor_elements(y); i += 6)
+            for (int c = 0; c < 3; c++) ck_assert_int_eq(y->codes[i + c], want < y->qp->qmax ? want : y->qp->qmax);
+        bench_end(&b);
+        arena_destroy(arena);
+    }
+}
+END_TEST
+
+START_TEST(refusals)
+{
+    Arena *arena = arena_create();
+    const char *text = "{\"input\":[8,8,4],\"layers\":[{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}";
+    Model *m = small_model(arena, text, NULL, 1);
+    QGraph *graph;
+    ck_assert_int_eq(model_lower(arena, m, DIALECT_XNNPACK, &graph), STATUS_STATE);
+    ck_assert_msg(strstr(status_message(), "a float model; quantize it first") != NULL, "%s", status_message());
+    ck_assert_int_eq(small_model_build(arena, text, "{}", &m), STATUS_OK);
+    model_init(m, 1);
+    ck_assert_int_eq(model_lower(arena, m, DIALECT_XNNPACK, &graph), STATUS_STATE);
+    ck_assert_str_eq(status_message(), "d.out: its range was never observed; calibrate or train first");
+    m = small_model(arena, text, "{}", 1);
+    m->layer[0].weight->x[5] = NAN;
+    ck_assert_int_eq(model_lower(arena, m, DIALECT_XNNPACK, &graph), STATUS_NUMERIC);
+    ck_assert_str_eq(status_message(), "d.weight: a weight is not finite; finite weights are required");
+    arena_destroy(arena);
+}
+END_TEST
+
+TEST_MAIN("lower", every_layer, graphs, dead_channels, refusals)
