@@ -38,7 +38,9 @@ static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
 {
     TrainResult result;
     const double start = seconds();
-    TRY(r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result));
+    const Status status = r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result);
+    if (status != STATUS_OK) run_folder_abandon(arena, job->folder);
+    TRY(status);
     return run_folder_note(arena, job->folder, r->argc, r->argv, seconds() - start);
 }
 
@@ -109,7 +111,9 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, false));
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
-    TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
+    const Status status = checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
+    if (status != STATUS_OK) run_folder_abandon(arena, out->folder);
+    TRY(status);
     TRY(run_folder_note(arena, out->folder, r->argc, r->argv, seconds() - start));
     return finish(arena, &data, "model.safetensors", out);
 }
