@@ -13,8 +13,8 @@ static void check_small_set(const DataSplits *s)
     ck_assert_int_eq(s->test.n, 3);
     ck_assert_int_eq(s->validation.n, 0);
     ck_assert(s->train.h == 4 && s->train.w == 3 && s->train.c == 1);
-    ck_assert_int_eq(memcmp(s->train.images, small_pixels, 7 * 12), 0);
-    ck_assert_int_eq(memcmp(s->test.images, small_pixels, 3 * 12), 0);
+    ck_assert_int_eq(memcmp(s->train.images, data_pixels, 7 * 12), 0);
+    ck_assert_int_eq(memcmp(s->test.images, data_pixels, 3 * 12), 0);
     for (int i = 0; i < 7; i++) ck_assert_int_eq(s->train.labels[i], train_labels[i]);
     for (int i = 0; i < 3; i++) ck_assert_int_eq(s->test.labels[i], test_labels[i]);
 }

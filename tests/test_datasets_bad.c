@@ -30,13 +30,13 @@ static void idx_magic(const char *f) { poke_file(f, TRAIN_IMAGES, 2, 0x0d); }
 static void idx_trailing(const char *f) { cut_file(f, TRAIN_LABELS, 8 + 7 + 1); }
 static void idx_label(const char *f) { poke_file(f, TRAIN_LABELS, 8 + 4, 77); }
 static void idx_count(const char *f) { put_idx_labels(f, TRAIN_LABELS, 6, train_labels, false); }
-static void idx_size(const char *f) { put_idx_images(f, TRAIN_IMAGES, 7, 3, 4, small_pixels[0], false); }
-static void idx_none(const char *f) { put_idx_images(f, TRAIN_IMAGES, 0, 4, 3, small_pixels[0], false); }
+static void idx_size(const char *f) { put_idx_images(f, TRAIN_IMAGES, 7, 3, 4, data_pixels[0], false); }
+static void idx_none(const char *f) { put_idx_images(f, TRAIN_IMAGES, 0, 4, 3, data_pixels[0], false); }
 static void idx_huge(const char *f) { poke_file(f, TRAIN_IMAGES, 4, 0x7f); }
 static void idx_zip(const char *f)
 {
     remove_it(f, TRAIN_IMAGES);
-    put_idx_images(f, TRAIN_IMAGES ".gz", 7, 4, 3, small_pixels[0], true);
+    put_idx_images(f, TRAIN_IMAGES ".gz", 7, 4, 3, data_pixels[0], true);
 }
 static void idx_zip_short(const char *f) { idx_zip(f), cut_file(f, TRAIN_IMAGES ".gz", 60); }
 static void idx_zip_crc(const char *f) { idx_zip(f), poke_file(f, TRAIN_IMAGES ".gz", -8, 0x00); }
@@ -68,7 +68,7 @@ static void cifar_short(const char *f) { cut_file(f, "data_batch_5.bin", 2 * CIF
 static void cifar_empty(const char *f) { cut_file(f, "test_batch.bin", 0); }
 static void cifar_label(const char *f) { poke_file(f, "data_batch_2.bin", CIFAR_RECORD, 10); }
 
-#define IMAGES(text) put_npy(f, "train_images.npy", 1, text, small_pixels, sizeof small_pixels)
+#define IMAGES(text) put_npy(f, "train_images.npy", 1, text, data_pixels, sizeof data_pixels)
 #define LABELS(text) put_npy(f, "train_labels.npy", 1, text, train_labels, 7)
 static void npy_missing(const char *f) { remove_it(f, "test_images.npy"); }
 static void npy_magic(const char *f) { poke_file(f, "train_images.npy", 0, 'x'); }

@@ -8,7 +8,7 @@
     {                                                                                                                  \
         v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7, v + 8, v + 9, v + 10, v + 11                               \
     }
-const uint8_t small_pixels[7][12] = {IMAGE(0), IMAGE(20), IMAGE(40), IMAGE(60), IMAGE(80), IMAGE(100), IMAGE(120)};
+const uint8_t data_pixels[7][12] = {IMAGE(0), IMAGE(20), IMAGE(40), IMAGE(60), IMAGE(80), IMAGE(100), IMAGE(120)};
 const uint8_t train_labels[7] = {0, 1, 2, 2, 1, 0, 1}, test_labels[3] = {2, 0, 1};
 
 void put_idx_set(const char *folder, bool zipped)
@@ -22,7 +22,7 @@ void put_idx_set(const char *folder, bool zipped)
     for (int i = 0; i < 2; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s-images-idx3-ubyte%s", halves[i].stem, end);
-        put_idx_images(folder, name, halves[i].n, 4, 3, small_pixels[0], zipped);
+        put_idx_images(folder, name, halves[i].n, 4, 3, data_pixels[0], zipped);
         snprintf(name, sizeof name, "%s-labels-idx1-ubyte%s", halves[i].stem, end);
         put_idx_labels(folder, name, halves[i].n, halves[i].labels, zipped);
     }
@@ -36,7 +36,7 @@ void put_npy_set(const char *folder, int version, const char *label_type, int wi
         const int n = half == 0 ? 7 : 3;
         const uint8_t *from = half == 0 ? train_labels : test_labels;
         snprintf(header, sizeof header, "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 4, 3), }", n);
-        put_npy(folder, half == 0 ? "train_images.npy" : "test_images.npy", version, header, small_pixels,
+        put_npy(folder, half == 0 ? "train_images.npy" : "test_images.npy", version, header, data_pixels,
                 (size_t)n * 12);
         memset(labels, 0, sizeof labels);
         for (int i = 0; i < n; i++) labels[i * width + (big_endian ? width - 1 : 0)] = from[i];

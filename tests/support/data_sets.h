@@ -7,7 +7,7 @@
 
 enum { CIFAR_RECORD = 3073 };
 
-extern const uint8_t small_pixels[7][12]; /* image i, byte k: 20 i + k; the test images are the first 3 */
+extern const uint8_t data_pixels[7][12]; /* image i, byte k: 20 i + k; the test images are the first 3 */
 extern const uint8_t train_labels[7], test_labels[3];
 
 void put_idx_set(const char *folder, bool zipped);
