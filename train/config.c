@@ -102,7 +102,8 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
     if (strchr(c->name, '/') != NULL || c->name[0] == '.')
         return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'", path,
                            c->name);
-    c->data.path = c->data.dir == NULL ? "" : file_join(arena, c->folder, c->data.dir);
+    const bool here = c->data.dir != NULL && strcmp(c->data.dir, ".") == 0;
+    c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
     TRY(check(c));
     *out = c;
     return STATUS_OK;

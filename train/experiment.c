@@ -159,11 +159,23 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
     return status;
 }
 
+/* Something that is no file of a run's: the rows of a table, or the user's. */
+static bool holds_more(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool more = dir == NULL;
+    for (struct dirent *e = more ? NULL : readdir(dir); e != NULL; e = readdir(dir))
+        more |= strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !is_run_file(e->d_name, false);
+    if (dir != NULL) closedir(dir);
+    return more;
+}
+
 void run_folder_abandon(Arena *arena, const char *folder)
 {
     static const char *const models[] = {"last.safetensors", "best.safetensors", "model.safetensors", NULL};
     for (int i = 0; models[i] != NULL; i++)
         if (file_exists(file_join(arena, folder, models[i]))) return;
+    if (holds_more(folder)) return;
     char reason[512];
     snprintf(reason, sizeof reason, "%s", status_message());
     clear_folder(arena, folder, false);

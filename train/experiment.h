@@ -37,8 +37,8 @@ void model_copy_network(Model *to, const Model *from);
  * the files an earlier run left there are removed.  resume: it must exist and hold a config.json. */
 Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume);
 
-/* After a failure: a folder that holds no model yet is removed with what run_folder_begin put there (anything of the user's
- * stays, and then the folder).  Keeps the status message. */
+/* After a failure: a folder that holds no model yet, and nothing that is not a run's, is removed.  Keeps the status
+ * message. */
 void run_folder_abandon(Arena *arena, const char *folder);
 
 /* run.json: what may differ between equal runs: date, host, threads, ISA, seconds, command. */
