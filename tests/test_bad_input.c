@@ -35,10 +35,11 @@ static void bad_config(const char *from, const char *to)
 /* A config of 4x3 gray images of this data set in bad/. */
 static void data_config(const char *dataset)
 {
-    bad_text(arena_printf(arena,
-                          "{\"data\": {\"dataset\": \"%s\", \"dir\": \".\"}, \"model\": {\"input\": [4, 3, 1], \"layers\": "
-                          "[{\"type\": \"flatten\"}, {\"type\": \"dense\", \"units\": 10}]}, \"train\": {\"batch\": 2}}",
-                          dataset));
+    bad_text(
+        arena_printf(arena,
+                     "{\"data\": {\"dataset\": \"%s\", \"dir\": \".\"}, \"model\": {\"input\": [4, 3, 1], \"layers\": "
+                     "[{\"type\": \"flatten\"}, {\"type\": \"dense\", \"units\": 10}]}, \"train\": {\"batch\": 2}}",
+                     dataset));
 }
 
 static void copy_file(const char *from, const char *to)
@@ -75,8 +76,10 @@ static void edit_tensor(const char *run, const char *name, float value)
         if (strcmp(t->name, name) == 0) {
             found = true;
             const uint64_t whole = (uint64_t)value;
-            if (t->type == ST_F32) memcpy(copy, &value, sizeof value);
-            else memcpy(copy + t->bytes - sizeof whole, &whole, sizeof whole); /* seen: [batches, ready] */
+            if (t->type == ST_F32)
+                memcpy(copy, &value, sizeof value);
+            else
+                memcpy(copy + t->bytes - sizeof whole, &whole, sizeof whole); /* seen: [batches, ready] */
         }
         safe_add(w, t->name, t->type, t->rank, t->dim, copy);
     }
@@ -108,16 +111,32 @@ static void edit_header(const char *from, const char *to, bool right_crc)
 
 static void bad_gray(int w, int h)
 {
-    put_png(folder, "bad/x.png", &(Picture){.w = w, .h = h, .bits = 8, .type = PNG_COLOR_TYPE_GRAY,
-                                            .rows = arena_zalloc(arena, (size_t)(w * h))});
+    put_png(folder, "bad/x.png",
+            &(Picture){
+                .w = w, .h = h, .bits = 8, .type = PNG_COLOR_TYPE_GRAY, .rows = arena_zalloc(arena, (size_t)(w * h))});
 }
 
 /* A PNG whose header, with a right CRC, says w x h. */
 static void huge_png(const char *name, uint32_t w, uint32_t h)
 {
     put_gray(arena_printf(arena, "%s/bad", folder), name, 7);
-    const uint8_t ihdr[17] = {'I', 'H', 'D', 'R', (uint8_t)(w >> 24), (uint8_t)(w >> 16), (uint8_t)(w >> 8), (uint8_t)w,
-                              (uint8_t)(h >> 24), (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h, 8, 0, 0, 0, 0};
+    const uint8_t ihdr[17] = {'I',
+                              'H',
+                              'D',
+                              'R',
+                              (uint8_t)(w >> 24),
+                              (uint8_t)(w >> 16),
+                              (uint8_t)(w >> 8),
+                              (uint8_t)w,
+                              (uint8_t)(h >> 24),
+                              (uint8_t)(h >> 16),
+                              (uint8_t)(h >> 8),
+                              (uint8_t)h,
+                              8,
+                              0,
+                              0,
+                              0,
+                              0};
     const uLong crc = crc32_z(0, ihdr, sizeof ihdr);
     const char *inside = arena_printf(arena, "bad/%s", name);
     for (int i = 0; i < 17; i++) poke_file(folder, inside, 12 + i, ihdr[i]);
@@ -125,15 +144,13 @@ static void huge_png(const char *name, uint32_t w, uint32_t h)
 }
 
 #define SPOIL(name, ...)                                                                                               \
-    static void name(void)                                                                                             \
-    {                                                                                                                  \
-        __VA_ARGS__;                                                                                                   \
-    }
+    static void name(void) { __VA_ARGS__; }
 
 SPOIL(no_value, bad_text("{\n  \"seed\": 1,\n  \"data\": ,\n}"))
 SPOIL(cut_short, bad_text("{\"seed\": 1"))
 SPOIL(empty_file, bad_text(""))
-SPOIL(trailing, bad_config(" \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"calibrators\": \"minmax\"}}\n", "\"name\": \"x\"} more"))
+SPOIL(trailing, bad_config(" \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"calibrators\": \"minmax\"}}\n",
+                           "\"name\": \"x\"} more"))
 SPOIL(duplicate, bad_config("\"seed\": 3,", "\"seed\": 3, \"seed\": 4,"))
 SPOIL(zero_one, bad_config("\"seed\": 3", "\"seed\": 01"))
 SPOIL(other_case, bad_config("\"seed\"", "\"Seed\""))
@@ -181,7 +198,8 @@ SPOIL(flip_model, copy_model("qat"), poke_file(folder, "bad/m.safetensors", -100
 SPOIL(flip_header, edit_header("\"seed\":\"3\"", "\"seed\":\"5\"", false))
 SPOIL(header_length, copy_model("qat"), poke_file(folder, "bad/m.safetensors", 6, 1))
 SPOIL(header_shape, edit_header("\"shape\":[6,3,3,1]", "\"shape\":[7,3,3,1]", true))
-SPOIL(header_type, edit_header("{\"dtype\":\"F32\",\"shape\":[6,3,3,1]", "{\"dtype\":\"F64\",\"shape\":[6,3,3,1]", true))
+SPOIL(header_type,
+      edit_header("{\"dtype\":\"F32\",\"shape\":[6,3,3,1]", "{\"dtype\":\"F64\",\"shape\":[6,3,3,1]", true))
 SPOIL(header_offsets, edit_header("\"data_offsets\":[0,16]", "\"data_offsets\":[8,24]", true))
 SPOIL(header_far, edit_header("\"data_offsets\":[0,16]", "\"data_offsets\":[0,96]", true))
 SPOIL(header_kind, edit_header("\"kind\":\"qat\"", "\"kind\":\"qut\"", true))
@@ -215,7 +233,9 @@ typedef struct {
 } Case;
 
 #define CASE(spoil_, command_, code_, ...)                                                                             \
-    {.spoil = (spoil_), .command = (command_), .code = (code_), .words = __VA_ARGS__}
+    {                                                                                                                  \
+        .spoil = (spoil_), .command = (command_), .code = (code_), .words = __VA_ARGS__                                \
+    }
 static const Case cases[] = {
     /* the command line */
     CASE(NULL, "trian zoo.json", 2, {"\"trian\"", "did you mean \"train\"?"}),
@@ -240,7 +260,8 @@ static const Case cases[] = {
     CASE(NULL, "fetch mnsit", 2, {"\"mnsit\"", "mnist, fashion-mnist, cifar10"}),
     CASE(NULL, "train zoo.json --set nothing --out r", 1, {"--set nothing", "path=value"}),
     CASE(NULL, "train zoo.json --set train..batch=1 --out r", 1, {"--set train..batch"}),
-    CASE(NULL, "train zoo.json --set model.layers[11].units=3 --out r", 1, {"--set model.layers[11].units", "11 items"}),
+    CASE(NULL, "train zoo.json --set model.layers[11].units=3 --out r", 1,
+         {"--set model.layers[11].units", "11 items"}),
     CASE(NULL, "train zoo.json --set model.layers.pw9.filters=3 --out r", 1, {"--set model.layers.pw9", "\"name\""}),
     CASE(NULL, "train zoo.json --set seed.x=3 --out r", 1, {"--set seed.x", "is a number"}),
     CASE(NULL, "train zoo.json --set train.epohcs=3 --out r", 1, {"epohcs", "did you mean \"epochs\"?"}),
@@ -262,7 +283,8 @@ static const Case cases[] = {
 
     /* its keys and values */
     CASE(unknown_key, "train bad/c.json --out r", 1, {"bad/c.json: train", "\"epohcs\"", "did you mean \"epochs\"?"}),
-    CASE(unknown_layer_key, "train bad/c.json --out r", 1, {"model.layers[5]", "\"filter\"", "did you mean \"filters\"?"}),
+    CASE(unknown_layer_key, "train bad/c.json --out r", 1,
+         {"model.layers[5]", "\"filter\"", "did you mean \"filters\"?"}),
     CASE(unknown_type, "train bad/c.json --out r", 1, {"model.layers[6].type: \"concta\"", "did you mean \"concat\"?"}),
     CASE(huge_kernel, "train bad/c.json --out r", 1, {"model.layers[1].kernel", "200", "1 to 127"}),
     CASE(text_for_number, "train bad/c.json --out r", 1, {"bad/c.json: train.batch: \"16\"", "must be an integer"}),
@@ -270,7 +292,8 @@ static const Case cases[] = {
     CASE(unknown_dataset, "train bad/c.json --out r", 1, {"data.dataset: \"cifar11\"", "cifar10"}),
 
     /* the graph */
-    CASE(sum_shapes, "train bad/c.json --out r", 1, {"\"sum\"", "\"pw\": 6 x 6 x 5", "\"pool1\": 6 x 6 x 6", "one shape"}),
+    CASE(sum_shapes, "train bad/c.json --out r", 1,
+         {"\"sum\"", "\"pw\": 6 x 6 x 5", "\"pool1\": 6 x 6 x 6", "one shape"}),
     CASE(cat_shapes, "qat bad/c.json --out r", 1, {"\"cat\"", "\"sum\": 6 x 6 x 6", "\"side\": 3 x 3 x 4"}),
     CASE(big_window, "inspect bad/c.json", 1, {"\"pool2\"", "\"cat\": 6 x 6 x 10"}),
     CASE(cycle, "train bad/c.json --out r", 1, {"\"dw\"", "cycle"}),
@@ -312,10 +335,12 @@ static const Case cases[] = {
     CASE(nan_scale, "verify bad/m.safetensors", 1, {"sum.out", "nan", "finite"}),
     CASE(bias_overflow, "export bad/m.safetensors -o r.safetensors", 1, {"fc: channel 0: bias 1e+30"}),
     CASE(nan_weight, "export bad/m.safetensors -o r.safetensors", 1, {"fc.weight", "nan", "finite"}),
-    CASE(NULL, "eval float/last.safetensors --set model.layers.fc.units=8", 1, {"float/last.safetensors", "another model"}),
+    CASE(NULL, "eval float/last.safetensors --set model.layers.fc.units=8", 1,
+         {"float/last.safetensors", "another model"}),
 
     /* the wrong kind of model */
-    CASE(NULL, "eval float/last.safetensors --engine int8", 1, {"float/last.safetensors", "float model", "quantize it first"}),
+    CASE(NULL, "eval float/last.safetensors --engine int8", 1,
+         {"float/last.safetensors", "float model", "quantize it first"}),
     CASE(NULL, "eval float/last.safetensors --engine sim", 1, {"float/last.safetensors", "float model"}),
     CASE(NULL, "verify float/last.safetensors", 1, {"float/last.safetensors", "float model", "quantize it first"}),
     CASE(NULL, "export float/last.safetensors -o r.safetensors", 1, {"float/last.safetensors", "float model"}),
@@ -329,7 +354,7 @@ static const Case cases[] = {
     CASE(NULL, "predict qat/last.safetensors zoo.json", 1, {"zoo.json", "PNG"}),
     CASE(NULL, "predict qat/last.safetensors none.png", 1, {"none.png", "No such file"}),
     CASE(cut_picture, "predict qat/last.safetensors bad/x.png", 1, {"bad/x.png"}),
-    CASE(huge_picture, "predict float/last.safetensors bad/x.png", 1, {"bad/x.png: 200000 x 200000 pixels"}),
+    CASE(huge_picture, "predict float/last.safetensors bad/x.png", 1, {"bad/x.png", "200000 x 200000 pixels"}),
     CASE(picture, "predict qat/last.safetensors bad/x.png --dump zoo.json/d", 1, {"zoo.json", "cannot create"}),
 
     /* run directories */
@@ -354,20 +379,23 @@ static const Case cases[] = {
     /* a full disk */
     CASE(NULL, "train zoo.json --out r", 1, {"r/config.json", "cannot write"}, .file_limit_bytes = 100),
     CASE(NULL, "train zoo.json --out r", 1, {"r/last.safetensors", "cannot write"}, .file_limit_bytes = 8000),
-    CASE(NULL, "ptq float/last.safetensors --out r", 1, {"r/model.safetensors", "cannot write"}, .file_limit_bytes = 8000),
-    CASE(NULL, "qat float/last.safetensors --out r", 1, {"r/last.safetensors", "cannot write"}, .file_limit_bytes = 8000),
+    CASE(NULL, "ptq float/last.safetensors --out r", 1, {"r/model.safetensors", "cannot write"},
+         .file_limit_bytes = 8000),
+    CASE(NULL, "qat float/last.safetensors --out r", 1, {"r/last.safetensors", "cannot write"},
+         .file_limit_bytes = 8000),
     CASE(NULL, "compare zoo.json --out r", 1, {"r/config.json", "cannot write"}, .file_limit_bytes = 100),
     CASE(NULL, "compare zoo.json --out r", 1, {"float", "last.safetensors", "cannot write"}, .file_limit_bytes = 8000),
     CASE(old_export, "export bad/m.safetensors -o bad/old.safetensors", 1, {"bad/old.safetensors", "cannot write"},
-     .file_limit_bytes = 1000),
+         .file_limit_bytes = 1000),
     CASE(NULL, "verify qat/last.safetensors", 1, {"cannot write"}, .file_limit_bytes = 1000),
     CASE(picture, "predict qat/last.safetensors bad/x.png --dump d", 1, {"d/", "cannot write"}, .file_limit_bytes = 300,
-     .leaves = "d"),
+         .leaves = "d"),
 
     /* numbers that run away: the checkpoint before the first step stays */
     CASE(NULL, "train zoo.json --quiet --out r --set train.optimizer.lr=1e20", 1,
-     {"step 2", "loss is NaN", "began in layer \"", "train.optimizer.lr"}, .leaves = "r"),
-    CASE(NULL, "qat float/last.safetensors --quiet --out r --set qat.lr=1e20", 1, {"step ", "not finite"}, .leaves = "r"),
+         {"step 2", "loss is NaN", "began in layer \"", "train.optimizer.lr"}, .leaves = "r"),
+    CASE(NULL, "qat float/last.safetensors --quiet --out r --set qat.lr=1e20", 1, {"step ", "not finite"},
+         .leaves = "r"),
 };
 
 /* True when the case is as its row says; otherwise says how it is not. */
@@ -386,9 +414,9 @@ static bool holds(const Case *c)
     const bool same = strcmp(before, after) == 0;
     const bool good = o.code == c->code && missing == NULL && line_count(o.err) == 1 && o.out[0] == '\0' && same;
     if (!good)
-        printf("bitfold %s\n  exit %d (expected %d), stdout \"%s\", stderr of %d lines: %s  %s%s%s\n", c->command, o.code,
-               c->code, o.out, line_count(o.err), o.err, missing == NULL ? "" : "lacks: ", missing == NULL ? "" : missing,
-               same ? "" : "; something was written");
+        printf("bitfold %s\n  exit %d (expected %d), stdout \"%s\", stderr of %d lines: %s  %s%s%s\n", c->command,
+               o.code, c->code, o.out, line_count(o.err), o.err,
+               missing == NULL ? "" : "lacks: ", missing == NULL ? "" : missing, same ? "" : "; something was written");
     if (!same) printf("before:\n%safter:\n%s", before, after);
     if (c->leaves != NULL && file_exists(file_join(arena, folder, c->leaves)))
         folder_remove(file_join(arena, folder, c->leaves));
@@ -403,7 +431,8 @@ START_TEST(every_bad_input_gets_one_line)
     program_must(arena, folder, "train zoo.json --quiet --out float");
     program_must(arena, folder, "ptq float/last.safetensors --quiet --out ptq");
     program_must(arena, folder, "qat float/last.safetensors --quiet --out qat");
-    program_must(arena, folder, "qat zoo.json --quiet --out other --set model.layers.stem.kernel=5 --set train.epochs=1");
+    program_must(arena, folder,
+                 "qat zoo.json --quiet --out other --set model.layers.stem.kernel=5 --set train.epochs=1");
     int wrong = 0;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) wrong += !holds(&cases[i]);
     ck_assert_int_eq(wrong, 0);
