@@ -73,6 +73,12 @@ static Status read_config(Arena *arena, const RunRequest *r, const char *suffix,
     return config_read(arena, inside, r->sets, config);
 }
 
+/* A resumed run with something to go on from; one that was stopped before its first checkpoint starts again. */
+static bool goes_on(Arena *arena, const RunRequest *r, const char *folder)
+{
+    return r->resume && file_exists(file_join(arena, folder, "last.safetensors"));
+}
+
 Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     Config *config;
@@ -84,7 +90,7 @@ Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     out->config = config;
     TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_FLOAT, .folder = out->folder,
-                    .resume = r->resume};
+                    .resume = goes_on(arena, r, out->folder)};
     TRY(train(arena, r, &job));
     return finish(arena, &data, "last.safetensors", out);
 }
@@ -121,15 +127,16 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
 Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     const bool scratch = ends_with(r->path, ".json");
+    Config *config;
+    TRY(read_config(arena, r, "-qat", &config, &out->folder));
+    const bool resume = goes_on(arena, r, out->folder);
     OpenModel from = {0};
-    if (!scratch && !r->resume) {
+    if (!scratch && !resume) {
         TRY(model_open(arena, r->path, r->sets, &from));
         if (from.kind != MODEL_FLOAT)
             return status_fail(STATUS_STATE, "%s: a %s model; quantization-aware training starts from a float model or a config",
                                r->path, model_kind_names[from.kind]);
     }
-    Config *config;
-    TRY(read_config(arena, r, "-qat", &config, &out->folder));
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
     TRY(experiment_model(arena, config, &config->quant, &data, &out->model));
@@ -138,11 +145,11 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
         model_copy_network(out->model, from.model);
     else
         model_init(out->model, config->seed);
-    if (!r->resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
+    if (!resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     out->config = config;
     TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_QAT, .from_scratch = scratch,
-                    .folder = out->folder, .resume = r->resume};
+                    .folder = out->folder, .resume = resume};
     TRY(train(arena, r, &job));
     return finish(arena, &data, "last.safetensors", out);
 }

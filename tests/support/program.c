@@ -122,6 +122,7 @@ Outcome program_wait(Arena *arena, Running r)
     int status;
     ck_assert_int_eq(waitpid(r.id, &status, 0), r.id);
     return (Outcome){.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
+                     .signalled = WIFSIGNALED(status),
                      .out = take_text(arena, r.out),
                      .err = take_text(arena, r.err)};
 }

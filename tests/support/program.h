@@ -4,6 +4,7 @@
 #define BITFOLD_TESTS_PROGRAM_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -16,7 +17,8 @@ typedef struct {
 } Where;
 
 typedef struct {
-    int code; /* exit code; 128 + n: ended by signal n */
+    int code;       /* exit code; 128 + n: ended by signal n */
+    bool signalled; /* by a signal, that is, not by exit()   */
     char *out, *err;
 } Outcome;
 
