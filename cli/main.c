@@ -1,4 +1,7 @@
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/field.h"
@@ -37,19 +40,28 @@ static int unknown_verb(const char *name)
     return EXIT_USAGE;
 }
 
+/* What was printed may still wait in the buffer: a full disk shows only now. */
+static int finish(int code)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) return code;
+    fprintf(stderr, "bitfold: standard output: cannot write: %s\n", strerror(errno));
+    return code == EXIT_OK ? EXIT_FAIL : code;
+}
+
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
     if (argc < 2) {
         usage(stderr);
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("bitfold %s\n", BITFOLD_VERSION);
-        return EXIT_OK;
+        return finish(EXIT_OK);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         usage(stdout);
-        return EXIT_OK;
+        return finish(EXIT_OK);
     }
     const Verb *verb = find_verb(argv[1]);
     if (verb == NULL) return unknown_verb(argv[1]);
@@ -65,10 +77,9 @@ int main(int argc, char **argv)
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);
         if (status != STATUS_OK && code == EXIT_OK) {
             fprintf(stderr, "bitfold: %s\n", status_message());
-            code = EXIT_FAIL;
+            code = status == STATUS_INVALID ? EXIT_USAGE : EXIT_FAIL;
         }
     }
     arena_destroy(arena);
-    if (fflush(stdout) != 0 && code == EXIT_OK) code = EXIT_FAIL;
-    return code;
+    return finish(code);
 }

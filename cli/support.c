@@ -17,7 +17,6 @@ void cli_catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_RESTART}; /* a second one ends at once */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
 }
 
 void cli_print_json(Arena *arena, cJSON *json)

@@ -78,6 +78,9 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     TRY(config_read(arena, o->argument[0], o->sets, &config));
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
+    Model *m; /* a network that cannot be built, in float or quantized, is refused before anything is written */
+    TRY(experiment_model(arena, config, NULL, &data, &m));
+    TRY(experiment_model(arena, config, &config->quant, &data, &m));
     const char *folder = cli_run_folder(arena, o, config->name);
     TRY(run_folder_begin(arena, folder, config, o->overwrite, o->resume));
     cli_catch_signals();
@@ -91,6 +94,7 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
         fprintf(stderr, "bitfold: %s; the same command with --resume goes on\n", status_message());
         *exit_code = 128 + (int)cli_stop;
     }
+    if (status != STATUS_OK) run_folder_abandon(arena, folder);
     TRY(status);
     TRY(run_folder_note(arena, folder, o->argc, o->argv, timing_seconds() - start));
     if (o->json) {

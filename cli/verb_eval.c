@@ -81,6 +81,14 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
+/* A model with integers; a float one is refused. */
+static Status open_quantized(Arena *arena, const Options *o, OpenModel *open)
+{
+    TRY(model_open(arena, o->argument[0], o->sets, open));
+    if (open->kind != MODEL_FLOAT) return STATUS_OK;
+    return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", o->argument[0]);
+}
+
 /* Every test image, the deployed file re-read from disk. */
 static Status verify_file(Arena *arena, OpenModel *open, const Dataset *test, const char *path, VerifyResult *result)
 {
@@ -103,7 +111,7 @@ static Status verify_file(Arena *arena, OpenModel *open, const Dataset *test, co
 static Status run_verify(Arena *arena, const Options *o, int *exit_code)
 {
     OpenModel open;
-    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    TRY(open_quantized(arena, o, &open));
     QGraph *graph;
     TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     DataSplits data;
@@ -160,7 +168,7 @@ static Status run_export(Arena *arena, const Options *o, int *exit_code)
     }
     if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
     OpenModel open;
-    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    TRY(open_quantized(arena, o, &open));
     QGraph *graph;
     TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     const char *stem = file_stem(arena, o->output);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-static Status check_quantizers(const Model *m)
+static Status check_values(const Model *m)
 {
     if (m->quant == NULL)
         return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", m->name);
@@ -16,6 +16,11 @@ static Status check_quantizers(const Model *m)
                 return status_fail(STATUS_NUMERIC, "%s: scale[%d] is %g; must be finite and above 0", q->name, c,
                                    (double)q->qp.scale[c]);
     }
+    for (int i = 0; i < m->params.n; i++)
+        for (long k = 0; k < m->params.param[i]->count; k++)
+            if (!isfinite(m->params.param[i]->x[k]))
+                return status_fail(STATUS_NUMERIC, "%s[%ld]: %g; must be finite", m->params.param[i]->name, k,
+                                   (double)m->params.param[i]->x[k]);
     return STATUS_OK;
 }
 
@@ -35,7 +40,7 @@ static Status lower_layers(Model *m, Lowering *w, int *tensor_of)
 Status model_lower(Arena *arena, const Model *model, Dialect dialect, QGraph **out)
 {
     Model *m = (Model *)model; /* quantizing weights brings their scales up to date; values stay */
-    TRY(check_quantizers(m));
+    TRY(check_values(m));
     QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
     const int most = 1 + m->layers * (1 + LAYER_MAX_INPUTS);
     *g = (QGraph){.dialect = dialect, .tensor = ARENA_ARRAY(arena, QTensor, most),

@@ -78,12 +78,12 @@ bool kernels_select(const char *isa_or_null, const char **error)
     if (isa != NULL && isa[0] != '\0') {
         for (pick = 0; pick < VARIANTS && strcmp(isa, variants[pick].isa) != 0; pick++) continue;
         if (pick == VARIANTS) {
-            *error = VARIANTS > 1 ? "BITFOLD_ISA: unknown; must be one of ref, avx2, avx512, vnni"
-                                  : "BITFOLD_ISA: unknown on this machine; must be ref";
+            *error = VARIANTS > 1 ? "unknown; must be one of ref, avx2, avx512, vnni"
+                                  : "unknown on this machine; must be ref";
             return false;
         }
         if (pick > best) {
-            *error = "BITFOLD_ISA: this CPU lacks it; must be a lower one of ref, avx2, avx512, vnni";
+            *error = "this CPU lacks it; must be a lower one of ref, avx2, avx512, vnni";
             return false;
         }
     }

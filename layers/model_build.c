@@ -136,10 +136,13 @@ static Status infer_shapes(Builder *b)
             status = status_fail(STATUS_SHAPE, "an output of %d x %d x %d; must be at most 2^28 values", l->out.h, l->out.w,
                                  l->out.c);
         if (status != STATUS_OK) {
-            const char *from = l->input[0] < 0 ? "the image" : m->layer[l->input[0]].name;
-            return status_prefix(status, "%s: layer \"%s\" (reads %s%s%s: %d x %d x %d)", b->where, l->name,
-                                 l->input[0] < 0 ? "" : "\"", from, l->input[0] < 0 ? "" : "\"", l->in[0].h, l->in[0].w,
-                                 l->in[0].c);
+            const char *reads = "";
+            for (int k = 0; k < l->inputs; k++)
+                reads = arena_printf(m->arena, "%s%s%s: %d x %d x %d", reads, k == 0 ? "" : ", ",
+                                     l->input[k] < 0 ? "the image"
+                                                     : arena_printf(m->arena, "\"%s\"", m->layer[l->input[k]].name),
+                                     l->in[k].h, l->in[k].w, l->in[k].c);
+            return status_prefix(status, "%s: layer \"%s\" (reads %s)", b->where, l->name, reads);
         }
     }
     const Extent out = m->layer[m->layers - 1].out;

@@ -21,7 +21,7 @@ enum { TYPES = sizeof optimizer_types / sizeof optimizer_types[0] - 1 };
 #define AT(member) offsetof(OptimizerConfig, member)
 const Field optimizer_fields[] = {
     {"type", FIELD_ENUM, AT(type), .names = optimizer_names, .def = "\"sgd\"", .doc = "the optimizer"},
-    {"lr", FIELD_FLOAT, AT(lr), .min = 0, .max = 1000, .def = "0.05",
+    {"lr", FIELD_FLOAT, AT(lr), .min = 0, .max = 1e30, .def = "0.05",
      .doc = "learning rate; the schedule multiplies it by a factor of 0 to 1"},
     {"momentum", FIELD_FLOAT, AT(momentum), .min = 0, .max = 0.9999, .def = "0.9",
      .doc = "sgd: share of the last step's direction that is kept; 0 is plain gradient descent"},

@@ -114,11 +114,15 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
     TRY(run_folder_begin(arena, folder, config, true, found));
     if (plan->kind == MODEL_PTQ) {
         const TrainState state = {.kind = MODEL_PTQ, .seed = seed, .best_accuracy = -1.0};
-        return checkpoint_write(file, *model, NULL, &state);
+        const Status status = checkpoint_write(file, *model, NULL, &state);
+        if (status != STATUS_OK) run_folder_abandon(arena, folder);
+        return status;
     }
     TrainJob train = {.config = config, .data = job->data, .model = *model, .kind = plan->kind, .folder = folder,
                       .resume = found};
-    return job->train(job->context, arena, &train, config->name);
+    const Status status = job->train(job->context, arena, &train, config->name);
+    if (status != STATUS_OK) run_folder_abandon(arena, folder);
+    return status;
 }
 
 /* Median time of one image on one thread, microseconds. */

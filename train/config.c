@@ -30,7 +30,7 @@ static const Field ptq_fields[] = {
 static const Field qat_fields[] = {
     {"epochs", FIELD_INT, offsetof(QatConfig, epochs), .min = 1, .max = 100000, .def = "2", .unit = "epochs",
      .doc = "passes over the training images with quantization in the loop, after float training"},
-    {"lr", FIELD_FLOAT, offsetof(QatConfig, lr), .min = 0, .max = 100, .def = "0",
+    {"lr", FIELD_FLOAT, offsetof(QatConfig, lr), .min = 0, .max = 1e30, .def = "0",
      .doc = "learning rate; 0: 1 % of train's at 8 bits, 20 % below (from scratch: train's)"},
     {"weight_decay", FIELD_FLOAT, offsetof(QatConfig, weight_decay), .min = -1, .max = 10, .def = "-1",
      .doc = "weight decay; -1: train's"},
@@ -102,7 +102,8 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
     if (strchr(c->name, '/') != NULL || c->name[0] == '.')
         return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'", path,
                            c->name);
-    c->data.path = c->data.dir == NULL ? "" : file_join(arena, c->folder, c->data.dir);
+    const bool here = c->data.dir != NULL && strcmp(c->data.dir, ".") == 0;
+    c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
     TRY(check(c));
     *out = c;
     return STATUS_OK;

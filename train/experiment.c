@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,24 +109,27 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
     return calibrate(*model, &data->train, config->ptq.images, config->seed);
 }
 
-/* What bitfold writes into a run directory; nothing else is ever removed. */
-static bool is_run_file(const char *name)
+/* What bitfold writes into a run directory, and what a killed one left half written; nothing else is ever removed. */
+static bool is_run_file(const char *name, bool half_written_only)
 {
     static const char *const ours[] = {"config.json", "run.json", "metrics.jsonl", "last.safetensors", "best.safetensors",
                                        "model.safetensors", "compare.csv", "report.html", NULL};
-    for (int i = 0; ours[i] != NULL; i++)
-        if (strcmp(ours[i], name) == 0) return true;
+    for (int i = 0; ours[i] != NULL; i++) {
+        const size_t n = strlen(ours[i]);
+        if (strncmp(ours[i], name, n) != 0) continue;
+        if (strncmp(name + n, ".tmp.", 5) == 0 || (name[n] == '\0' && !half_written_only)) return true;
+    }
     return false;
 }
 
-static Status clear_folder(Arena *arena, const char *folder)
+static Status clear_folder(Arena *arena, const char *folder, bool half_written_only)
 {
     DIR *dir = opendir(folder);
     if (dir == NULL) return status_fail(STATUS_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
     Status status = STATUS_OK;
     for (struct dirent *e = readdir(dir); e != NULL && status == STATUS_OK; e = readdir(dir)) {
         const char *path = file_join(arena, folder, e->d_name);
-        if (is_run_file(e->d_name) && unlink(path) != 0)
+        if (is_run_file(e->d_name, half_written_only) && unlink(path) != 0)
             status = status_fail(STATUS_IO, "%s: cannot remove: %s", path, strerror(errno));
     }
     closedir(dir);
@@ -138,7 +142,7 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
     if (resume) {
         if (!file_exists(path))
             return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run", folder);
-        return STATUS_OK;
+        return clear_folder(arena, folder, true);
     }
     if (file_exists(folder)) {
         if (!overwrite)
@@ -146,11 +150,37 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
                                              "folder",
                                folder);
         if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
-        TRY(clear_folder(arena, folder));
+        TRY(clear_folder(arena, folder, false));
     }
     TRY(file_make_dir(folder));
     const char *text = config_text(arena, config, folder);
-    return file_write(arena, path, text, strlen(text));
+    const Status status = file_write(arena, path, text, strlen(text));
+    if (status != STATUS_OK) run_folder_abandon(arena, folder);
+    return status;
+}
+
+/* Something that is no file of a run's: the rows of a table, or the user's. */
+static bool holds_more(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool more = dir == NULL;
+    for (struct dirent *e = more ? NULL : readdir(dir); e != NULL; e = readdir(dir))
+        more |= strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !is_run_file(e->d_name, false);
+    if (dir != NULL) closedir(dir);
+    return more;
+}
+
+void run_folder_abandon(Arena *arena, const char *folder)
+{
+    static const char *const models[] = {"last.safetensors", "best.safetensors", "model.safetensors", NULL};
+    for (int i = 0; models[i] != NULL; i++)
+        if (file_exists(file_join(arena, folder, models[i]))) return;
+    if (holds_more(folder)) return;
+    char reason[512];
+    snprintf(reason, sizeof reason, "%s", status_message());
+    clear_folder(arena, folder, false);
+    rmdir(folder);
+    status_fail(STATUS_STATE, "%s", reason);
 }
 
 Status run_folder_note(Arena *arena, const char *folder, int argc, char *const *argv, double seconds)

@@ -37,6 +37,10 @@ void model_copy_network(Model *to, const Model *from);
  * the files an earlier run left there are removed.  resume: it must exist and hold a config.json. */
 Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume);
 
+/* After a failure: a folder that holds no model yet, and nothing that is not a run's, is removed.  Keeps the status
+ * message. */
+void run_folder_abandon(Arena *arena, const char *folder);
+
 /* run.json: what may differ between equal runs: date, host, threads, ISA, seconds, command. */
 Status run_folder_note(Arena *arena, const char *folder, int argc, char *const *argv, double seconds);
 

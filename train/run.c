@@ -30,9 +30,17 @@ static Status finish(Arena *arena, const DataSplits *data, const char *file, Run
 static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
 {
     TrainResult result;
+<<<<<<< HEAD
     const double start = timing_seconds();
     TRY(r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result));
     return run_folder_note(arena, job->folder, r->argc, r->argv, timing_seconds() - start);
+=======
+    const double start = seconds();
+    const Status status = r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result);
+    if (status != STATUS_OK) run_folder_abandon(arena, job->folder);
+    TRY(status);
+    return run_folder_note(arena, job->folder, r->argc, r->argv, seconds() - start);
+>>>>>>> tests-w
 }
 
 static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
@@ -64,6 +72,12 @@ static Status read_config(Arena *arena, const RunRequest *r, const char *suffix,
     return config_read(arena, inside, r->sets, config);
 }
 
+/* A resumed run with something to go on from; one that was stopped before its first checkpoint starts again. */
+static bool goes_on(Arena *arena, const RunRequest *r, const char *folder)
+{
+    return r->resume && file_exists(file_join(arena, folder, "last.safetensors"));
+}
+
 Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     Config *config;
@@ -75,7 +89,7 @@ Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     out->config = config;
     TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_FLOAT, .folder = out->folder,
-                    .resume = r->resume};
+                    .resume = goes_on(arena, r, out->folder)};
     TRY(train(arena, r, &job));
     return finish(arena, &data, "last.safetensors", out);
 }
@@ -102,23 +116,31 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, false));
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
+<<<<<<< HEAD
     TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
     TRY(run_folder_note(arena, out->folder, r->argc, r->argv, timing_seconds() - start));
+=======
+    const Status status = checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
+    if (status != STATUS_OK) run_folder_abandon(arena, out->folder);
+    TRY(status);
+    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, seconds() - start));
+>>>>>>> tests-w
     return finish(arena, &data, "model.safetensors", out);
 }
 
 Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     const bool scratch = ends_with(r->path, ".json");
+    Config *config;
+    TRY(read_config(arena, r, "-qat", &config, &out->folder));
+    const bool resume = goes_on(arena, r, out->folder);
     OpenModel from = {0};
-    if (!scratch && !r->resume) {
+    if (!scratch && !resume) {
         TRY(model_open(arena, r->path, r->sets, &from));
         if (from.kind != MODEL_FLOAT)
             return status_fail(STATUS_STATE, "%s: a %s model; quantization-aware training starts from a float model or a config",
                                r->path, model_kind_names[from.kind]);
     }
-    Config *config;
-    TRY(read_config(arena, r, "-qat", &config, &out->folder));
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
     TRY(experiment_model(arena, config, &config->quant, &data, &out->model));
@@ -127,11 +149,11 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
         model_copy_network(out->model, from.model);
     else
         model_init(out->model, config->seed);
-    if (!r->resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
+    if (!resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     out->config = config;
     TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_QAT, .from_scratch = scratch,
-                    .folder = out->folder, .resume = r->resume};
+                    .folder = out->folder, .resume = resume};
     TRY(train(arena, r, &job));
     return finish(arena, &data, "last.safetensors", out);
 }

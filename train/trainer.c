@@ -73,9 +73,9 @@ static Status not_finite(const Trainer *r, long step, double loss)
             for (long k = 0; params[p] != NULL && k < params[p]->count; k++)
                 if (!isfinite(params[p]->x[k])) layer = l->name, what = params[p]->name;
     }
-    return status_fail(STATUS_NUMERIC, "training: step %ld: the loss is %g; it began in layer \"%s\"%s%s; a smaller "
+    return status_fail(STATUS_NUMERIC, "training: step %ld: the %s; it began in layer \"%s\"%s%s; a smaller "
                                        "train.optimizer.lr, or train.optimizer.clip_norm, is required",
-                       step + 1, loss, layer, what[0] == '\0' ? "" : ": ", what);
+                       step + 1, isnan(loss) ? "loss is NaN" : isinf(loss) ? "loss is infinite" : "parameters are not finite behind it", layer, what[0] == '\0' ? "" : ": ", what);
 }
 
 static bool params_finite(const ParamSet *p)

@@ -1,0 +1,234 @@
+/* The same bytes every time: whatever the number of threads, the folder, and the moments at which training was stopped and
+ * gone on with. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "tests/support/data_files.h"
+#include "tests/support/program.h"
+#include "tests/support/scratch.h"
+#include "tests/support/suite.h"
+
+static Arena *arena;
+static const char *folder;
+
+static void begin(void)
+{
+    arena = arena_create();
+    folder = scratch_folder(arena);
+    put_text(folder, "zoo.json", zoo_config);
+}
+
+static void end(void)
+{
+    folder_remove(folder);
+    arena_destroy(arena);
+}
+
+static const char *inside(const char *name) { return file_join(arena, folder, name); }
+
+static bool same_file(const char *a, const char *b)
+{
+    unsigned char *x, *y;
+    size_t n, m;
+    ck_assert_msg(file_read(arena, inside(a), 1 << 26, &x, &n) == STATUS_OK, "%s", status_message());
+    ck_assert_msg(file_read(arena, inside(b), 1 << 26, &y, &m) == STATUS_OK, "%s", status_message());
+    return n == m && memcmp(x, y, n) == 0;
+}
+
+/* Two run directories hold the same training. */
+static void same_run(const char *a, const char *b)
+{
+    static const char *const files[] = {"last.safetensors", "best.safetensors", "metrics.jsonl"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        ck_assert_msg(same_file(file_join(arena, a, files[i]), file_join(arena, b, files[i])), "%s of %s and %s differ",
+                      files[i], a, b);
+}
+
+#define LIST(...)                                                                                                      \
+    {                                                                                                                  \
+        __VA_ARGS__, NULL                                                                                              \
+    }
+
+/* Float and QAT across the freeze points (0.4 and 0.5 of the steps), with learned scales at 2 bits, too. */
+START_TEST(threads_do_not_change_a_byte)
+{
+    begin();
+    static const char *const qat[] = LIST("qat_8 --set quant.dialect=tflite-single",
+                                          "qat_4 --set quant.weights.bits=4 --set "
+                                          "quant.activations.bits=4 --set quant.weights.granularity=per_tensor",
+                                          "qat_2 --set quant.weights.bits=2 --set quant.activations.bits=2");
+    for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
+        program_must(arena, folder,
+                     arena_printf(arena,
+                                  "train zoo.json --quiet --out float%d --threads %d --set "
+                                  "data.validation=0.2 --set data.augment.shift=1",
+                                  threads, threads));
+        if (threads > 1) same_run("float1", arena_printf(arena, "float%d", threads));
+        for (int i = 0; qat[i] != NULL; i++) {
+            const char *out = arena_printf(arena, "%d%.5s", threads, qat[i]);
+            program_must(arena, folder,
+                         arena_printf(arena, "qat float1/last.safetensors --quiet --threads %d --out %d%s", threads,
+                                      threads, qat[i]));
+            if (threads > 1) same_run(arena_printf(arena, "1%.5s", qat[i]), out);
+        }
+    }
+    end();
+}
+END_TEST
+
+START_TEST(the_place_is_not_in_the_file)
+{
+    begin();
+    program_must(arena, folder, "train zoo.json --quiet --out here");
+    ck_assert_int_eq(file_make_dir(inside("another/folder")), STATUS_OK);
+    put_text(folder, "another/zoo.json", zoo_config);
+    program_must(arena, inside("another"), "train zoo.json --quiet --out folder/there");
+    same_run("here", "another/folder/there");
+    unsigned char *text;
+    size_t bytes;
+    ck_assert_int_eq(file_read(arena, inside("here/last.safetensors"), 1 << 24, &text, &bytes), STATUS_OK);
+    const char *words[] = {folder, "zoo.json", "here", "isa", "threads", "host", "202"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        ck_assert_msg(memmem(text, bytes, words[i], strlen(words[i])) == NULL, "the checkpoint holds \"%s\"", words[i]);
+    end();
+}
+END_TEST
+
+static void wait_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+/* Waits until the run has a checkpoint. */
+static void wait_for_checkpoint(const char *out)
+{
+    const char *path = file_join(arena, inside(out), "last.safetensors");
+    for (int i = 0; i < 20000 && !file_exists(path); i++) wait_ms(1);
+    ck_assert_msg(file_exists(path), "%s was never written", path);
+}
+
+/* Runs `command`, which trains into `out`, again and again with --resume, stopped each time by `signal_number` (0: another
+ * one each time) after a while, until it ends by itself. */
+static void stop_and_go(const char *command, const char *out, int signal_number)
+{
+    static const int numbers[] = {SIGKILL, SIGINT, SIGTERM};
+    int stops = 0;
+    for (int round = 0;; round++) {
+        ck_assert_int_lt(round, 400);
+        const Where where = {.folder = folder};
+        const Running running =
+            program_start(arena, &where, round == 0 ? command : arena_printf(arena, "%s --resume", command));
+        wait_for_checkpoint(out);
+        wait_ms(7 + 11 * (round % 5) + round);
+        const int number = signal_number != 0 ? signal_number : numbers[round % 3];
+        kill(running.id, number);
+        const Outcome o = program_wait(arena, running);
+        if (o.code == 0) break;
+        ck_assert_msg(o.code == 128 + number, "exit %d after signal %d: %s", o.code, number, o.err);
+        stops++;
+        if (o.signalled) continue; /* SIGKILL, or before the program had begun to listen */
+        ck_assert_msg(line_count(o.err) == 1 && strstr(o.err, "stopped after step") != NULL &&
+                          strstr(o.err, arena_printf(arena, "--resume --out %s", out)) != NULL,
+                      "says: %s", o.err);
+    }
+    ck_assert_int_gt(stops, 1);
+}
+
+static const char settings[] =
+    "--set data.validation=0.25 --set train.checkpoint_every=3 --set train.epochs=30 --set qat.epochs=24";
+
+START_TEST(a_float_run_goes_on_where_it_was)
+{
+    begin();
+    program_must(arena, folder, arena_printf(arena, "train zoo.json --quiet --out whole %s", settings));
+    stop_and_go(arena_printf(arena, "train zoo.json --quiet --out mixed %s", settings), "mixed", 0);
+    same_run("whole", "mixed");
+    end();
+}
+END_TEST
+
+START_TEST(a_quantized_run_goes_on_where_it_was)
+{
+    begin();
+    program_must(arena, folder, "train zoo.json --quiet --out float");
+    static const int numbers[] = {SIGKILL, SIGINT, SIGTERM};
+    static const char *const bits[] = {"", "--set quant.weights.bits=2 --set quant.activations.bits=3",
+                                       "--set train.optimizer.type=adamw --set train.optimizer.lr=0.001"};
+    for (int i = 0; i < 3; i++) {
+        const char *command = arena_printf(arena, "qat float/last.safetensors --quiet %s %s", settings, bits[i]);
+        const char *whole = arena_printf(arena, "whole%d", i), *cut = arena_printf(arena, "cut%d", i);
+        program_must(arena, folder, arena_printf(arena, "%s --out %s", command, whole));
+        stop_and_go(arena_printf(arena, "%s --out %s", command, cut), cut, numbers[i]);
+        same_run(whole, cut);
+    }
+    end();
+}
+END_TEST
+
+/* Killed between config.json and the first checkpoint; and with a checkpoint half written beside the last. */
+START_TEST(a_run_killed_at_its_beginning_starts_again)
+{
+    begin();
+    program_must(arena, folder, "train zoo.json --quiet --out whole");
+    program_must(arena, folder, "qat whole/last.safetensors --quiet --out qat");
+    program_must(arena, folder, "train zoo.json --quiet --out cut --set train.epochs=0");
+    program_must(arena, folder, "qat zoo.json --quiet --out scratch");
+    static const char *const runs[] = {"whole", "qat", "scratch"};
+    static const char *const commands[] = {"train zoo.json", "qat whole/last.safetensors", "qat zoo.json"};
+    for (int i = 0; i < 3; i++) {
+        const char *again = arena_printf(arena, "again%d", i);
+        unsigned char *config;
+        size_t bytes;
+        ck_assert_int_eq(file_read(arena, inside(file_join(arena, runs[i], "config.json")), 1 << 20, &config, &bytes),
+                         STATUS_OK);
+        put_bytes(inside(again), "config.json", config, bytes);
+        put_text(inside(again), "last.safetensors.tmp.a1B2c3", "half");
+        program_must(arena, folder, arena_printf(arena, "%s --quiet --resume --out %s", commands[i], again));
+        same_run(runs[i], again);
+        ck_assert(!file_exists(file_join(arena, inside(again), "last.safetensors.tmp.a1B2c3")));
+    }
+    end();
+}
+END_TEST
+
+START_TEST(a_finished_run_resumed_stays)
+{
+    begin();
+    program_must(arena, folder, "train zoo.json --quiet --out r");
+    const char *before = folder_listing(arena, folder, "r/run.json");
+    program_must(arena, folder, "train zoo.json --quiet --out r --resume");
+    ck_assert_str_eq(before, folder_listing(arena, folder, "r/run.json"));
+    end();
+}
+END_TEST
+
+START_TEST(a_table_stops_and_goes_on)
+{
+    begin();
+    const Where where = {.folder = folder};
+    const char *command =
+        "compare zoo.json --quiet --out table --set train.epochs=30 --set train.checkpoint_every=3 --set "
+        "compare.seeds=3";
+    const Running running = program_start(arena, &where, command);
+    wait_for_checkpoint("table/float-seed3");
+    kill(running.id, SIGINT);
+    const Outcome o = program_wait(arena, running);
+    ck_assert_msg(o.code == 130 && !o.signalled, "exit %d: %s", o.code, o.err);
+    ck_assert_ptr_nonnull(strstr(o.err, "--resume"));
+    ck_assert_int_eq(line_count(o.err), 1);
+    ck_assert(!file_exists(inside("table/compare.csv")));
+    program_must(arena, folder, arena_printf(arena, "%s --resume", command));
+    ck_assert(file_exists(inside("table/compare.csv")) && file_exists(inside("table/report.html")));
+    program_must(arena, folder, "train zoo.json --quiet --out alone --set train.epochs=30");
+    ck_assert(same_file("table/float-seed3/last.safetensors", "alone/last.safetensors"));
+    end();
+}
+END_TEST
+
+TEST_MAIN("resume", threads_do_not_change_a_byte, the_place_is_not_in_the_file, a_float_run_goes_on_where_it_was,
+          a_quantized_run_goes_on_where_it_was, a_run_killed_at_its_beginning_starts_again,
+          a_finished_run_resumed_stays, a_table_stops_and_goes_on)
