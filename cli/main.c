@@ -72,7 +72,7 @@ int main(int argc, char **argv)
         const char *error = NULL;
         code = EXIT_OK;
         Status status = STATUS_OK;
-        if (!kernels_select(NULL, &error)) status = status_fail(STATUS_INVALID, "%s", error);
+        if (!kernels_select(NULL, &error)) status = status_fail(STATUS_INVALID, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
         if (options.threads > 0) parallel_set_threads(options.threads);
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);
         if (status != STATUS_OK && code == EXIT_OK) {

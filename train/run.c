@@ -30,17 +30,11 @@ static Status finish(Arena *arena, const DataSplits *data, const char *file, Run
 static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
 {
     TrainResult result;
-<<<<<<< HEAD
     const double start = timing_seconds();
-    TRY(r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result));
-    return run_folder_note(arena, job->folder, r->argc, r->argv, timing_seconds() - start);
-=======
-    const double start = seconds();
     const Status status = r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result);
     if (status != STATUS_OK) run_folder_abandon(arena, job->folder);
     TRY(status);
-    return run_folder_note(arena, job->folder, r->argc, r->argv, seconds() - start);
->>>>>>> tests-w
+    return run_folder_note(arena, job->folder, r->argc, r->argv, timing_seconds() - start);
 }
 
 static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
@@ -116,15 +110,10 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, false));
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
-<<<<<<< HEAD
-    TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
-    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, timing_seconds() - start));
-=======
     const Status status = checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
     if (status != STATUS_OK) run_folder_abandon(arena, out->folder);
     TRY(status);
-    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, seconds() - start));
->>>>>>> tests-w
+    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, timing_seconds() - start));
     return finish(arena, &data, "model.safetensors", out);
 }
 
