@@ -218,7 +218,7 @@ SPOIL(cut_picture, bad_gray(12, 12), cut_file(folder, "bad/x.png", 60))
 SPOIL(huge_picture, huge_png("x.png", 200000, 200000))
 SPOIL(picture, bad_gray(12, 12))
 SPOIL(in_the_way, put_text(folder, "bad/file", "a file"))
-SPOIL(old_export, copy_model("qat"), put_text(folder, "bad/old.safetensors", "what was there"))
+SPOIL(old_export, copy_model("qat"), put_text(folder, "bad/old.safetensors", "{\"format\":\"bitfold-int8\"}"))
 
 /* ---- the table ------------------------------------------------------------------------------------------------------------- */
 

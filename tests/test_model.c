@@ -62,7 +62,7 @@ START_TEST(refusals)
             MODEL(CONV("stem", "input") ",{\"type\":\"add\",\"name\":\"sum\"}" LOGITS));
     refused(
         STATUS_SHAPE,
-        "small.json: layer \"sum\" (reads \"stem\": 8 x 8 x 4): 8 x 8 x 4 beside 8 x 8 x 6; both inputs must have one "
+        "small.json: layer \"sum\" (reads \"stem\": 8 x 8 x 4, \"six\": 8 x 8 x 6): 8 x 8 x 4 beside 8 x 8 x 6; both inputs must have one "
         "shape",
         MODEL(CONV("stem",
                    "input") ",{\"type\":\"conv2d\",\"name\":\"six\",\"inputs\":\"input\",\"filters\":6,\"kernel\":1},"
