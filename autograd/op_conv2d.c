@@ -55,7 +55,7 @@ static void forward_chunk(void *context, int chunk, int thread)
     const size_t rows = (size_t)images * (size_t)g->oh * (size_t)g->ow;
     const size_t O = (size_t)g->o;
     if (c->w8 != NULL) {
-        int32_t *acc = (int32_t *)y; /* same size; turned into floats in place below */
+        int32_t *acc = (void *)y; /* same size; turned into floats in place below */
         if (c->depthwise)
             kernels()->dwconv_s8_forward(g, images, x.codes, x.zero_point, c->w8, acc);
         else

@@ -48,8 +48,9 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
         }
         const float scale = (float)(1.0 / sum);
         for (int k = 0; k < K; k++) pn[k] *= scale;
-        /* - sum target * log p = log sum exp(z) - (1 - smoothing) * z[label] - smoothing * mean(z) */
-        loss += log(sum) + (double)zn[best] - (1.0 - (double)smoothing) * (double)zn[labels[n]] -
+        /* sum >= 1: the largest logit's own term is 1.
+         * - sum target * log p = log sum exp(z) - (1 - smoothing) * z[label] - smoothing * mean(z) */
+        loss += log(fmax(sum, 1.0)) + (double)zn[best] - (1.0 - (double)smoothing) * (double)zn[labels[n]] -
                 (double)smoothing * mean_z;
     }
     if (correct != NULL) *correct = hits;

@@ -87,9 +87,8 @@ float *tensor_grad(Tape *t, Tensor *x)
 Status tape_backward(Tape *t, Tensor *loss)
 {
     if (tape_failed(t)) return t->status;
-    float *dloss = tensor_grad(t, loss);
-    ASSERT(dloss != NULL && tensor_elements(loss) == 1);
-    dloss[0] = 1.0f;
+    ASSERT(loss->needs_grad && tensor_elements(loss) == 1);
+    tensor_grad(t, loss)[0] = 1.0f;
     for (Node *n = t->last; n != NULL; n = n->previous)
         if (n->out->dx != NULL) n->type->backward(t, n); /* no dx: nothing behind it reaches the loss */
     return t->status;
@@ -178,8 +177,8 @@ bool tape_contract(Tape *t, const OpType *type, int inputs, Tensor *const *in)
     for (int i = 0; i < 26; i++) b.length[i] = -1;
     const char *p = type->contract;
     for (int i = 0; i < inputs; i++) {
-        const char *name = p, *open = strchr(p, '[');
-        ASSERT(open != NULL);
+        const char *name = p, *open = p + strcspn(p, "[");
+        ASSERT(*open == '[');
         const bool many = open[-1] == '*', any = strncmp(open, "[...]", 5) == 0;
         const char *close = strchr(open, ']');
         const bool optional = close[1] == '?';

@@ -62,13 +62,13 @@ bool tape_contract(Tape *tape, const OpType *type, int inputs, Tensor *const *in
 Status tape_fail(Tape *tape, Status status); /* keeps status_message() as the first failure */
 static inline bool tape_failed(const Tape *tape) { return tape->status != STATUS_OK; }
 
-/* dx of t, made (zeros) when it is the first use; NULL when t needs no gradient. */
-float *tensor_grad(Tape *tape, Tensor *t);
+/* dx of x, made (zeros) when it is the first use; NULL when x needs no gradient. */
+float *tensor_grad(Tape *t, Tensor *x);
 
 /* Seeds d loss / d loss = 1 and runs every node's backward, last first.  Returns the tape's status. */
 Status tape_backward(Tape *tape, Tensor *loss);
 
-/* The values of t as floats: t->x, or its codes dequantized into the step arena. */
-const float *tensor_values(Tape *tape, const Tensor *t);
+/* The values of x as floats: x->x, or its codes dequantized into the step arena. */
+const float *tensor_values(Tape *t, const Tensor *x);
 
 #endif

@@ -66,11 +66,12 @@ void progress_show(void *context, const TrainProgress *t)
 Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *label, TrainResult *result, int *exit_code)
 {
     Progress progress = progress_make(o, label);
-    job->stop = &cli_stop;
-    job->progress = progress_show;
-    job->progress_context = &progress;
+    TrainJob watched = *job;
+    watched.stop = &cli_stop;
+    watched.progress = progress_show;
+    watched.progress_context = &progress;
     const double start = timing_seconds();
-    const Status status = train_run(arena, job, result);
+    const Status status = train_run(arena, &watched, result);
     if (status == STATUS_INTERRUPTED) {
         progress_clear(&progress);
         *exit_code = 128 + (int)cli_stop;

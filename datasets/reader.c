@@ -84,7 +84,7 @@ Status source_rest(Arena *arena, Source *source, uint64_t bytes, uint8_t **data)
     *data = arena_try_alloc(arena, (size_t)bytes);
     if (*data == NULL) return status_prefix(STATUS_NOMEM, "%s", source->path);
     TRY(source_read(source, *data, (size_t)bytes));
-    size_t more;
+    size_t more = 0;
     TRY(read_some(source, &(uint8_t){0}, 1, &more)); /* also makes zlib compare its checksum */
     if (more != 0)
         return status_fail(STATUS_FORMAT, "%s: goes on after byte %llu; its header says it ends there", source->path,

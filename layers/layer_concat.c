@@ -38,7 +38,7 @@ static Tensor *concat_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const
 static Status concat_lower(Layer *l, Lowering *w)
 {
     QGraph *g = w->graph;
-    int source[LAYER_MAX_INPUTS];
+    int source[LAYER_MAX_INPUTS] = {0};
     const QuantParams *qp = &l->out_q->qp;
     for (int i = 0; i < l->inputs; i++) {
         const int from = w->tensor_of[l->input[i] + 1];

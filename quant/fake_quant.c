@@ -206,6 +206,7 @@ void grid_mark(const GridBackward *g, GridPass p, long at, long n, const float *
 {
     uint8_t *inside = g->inside + at;
 #pragma omp simd
+    /* cppcheck-suppress uninitvar ; callers fill v in a loop over the same n */
     for (long i = 0; i < n; i++) inside[i] = (v[i] >= p.lo) & (v[i] <= p.hi);
     if (g->residual == NULL) return;
     memcpy(g->residual + at, v, sizeof *v * (size_t)n);

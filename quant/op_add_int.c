@@ -125,11 +125,12 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
         for (long r = 0; r < rows; r++)
             for (int k = 0; k < c; k++) {
                 const int q_x = x[i]->codes[r * c + k];
+                const float v = ratio * (float)(q_x - qx->zero_point);
                 const long j = r * shape.dim[3] + at + k;
                 y->codes[j] = same ? (int8_t)q_x
                                    : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
                 if (grid->inside != NULL)
-                    grid_mark(grid, pass, j, 1, &(float){ratio * (float)(q_x - qx->zero_point)});
+                    grid_mark(grid, pass, j, 1, &v);
             }
         at += c;
     }

@@ -21,7 +21,8 @@ static void score(EvalResult *r, const float *logits, const int32_t *labels, int
             if (z[k] > z[best]) best = k;
         double sum = 0;
         for (int k = 0; k < K; k++) sum += exp((double)z[k] - (double)z[best]);
-        r->loss += log(sum) + (double)z[best] - (double)z[labels[i]];
+        r->loss += log(fmax(sum, 1.0)) + /* the largest logit's own term is 1 */
+                   (double)z[best] - (double)z[labels[i]];
         r->correct += best == labels[i];
         r->confusion[labels[i] * K + best]++;
     }

@@ -42,10 +42,10 @@ static Status read_classes(Arena *arena, const char *path, Model *m)
     cJSON *list = NULL;
     Status status = text == NULL ? STATUS_FORMAT : json_parse(text, strlen(text), path, &list);
     if (status == STATUS_OK && cJSON_GetArraySize(list) == m->classes) {
-        int i = 0;
-        const cJSON *name;
-        cJSON_ArrayForEach(name, list)
-            m->class_names[i++] = arena_strdup(arena, cJSON_IsString(name) ? name->valuestring : "");
+        for (int i = 0; i < m->classes; i++) {
+            const cJSON *name = cJSON_GetArrayItem(list, i);
+            m->class_names[i] = arena_strdup(arena, cJSON_IsString(name) ? name->valuestring : "");
+        }
     } else {
         status = status_fail(STATUS_FORMAT, "%s: classes: must be a list of %d names", path, m->classes);
     }
