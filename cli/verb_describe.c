@@ -132,7 +132,7 @@ static void print_schema(Arena *arena)
 static Status run_describe(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
-    if (o->schema) {
+    if (o->schema || o->json) {
         print_schema(arena);
         return STATUS_OK;
     }

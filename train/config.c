@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -118,11 +119,12 @@ Status config_read(Arena *arena, const char *path, const char *const *sets, Conf
     return status;
 }
 
-/* `path` (a folder that exists or not) as seen from `from`, when both can be made absolute; else `path`. */
+/* `path` as seen from `from`, both folders that exist; otherwise `path` made absolute, which holds from anywhere. */
 static char *relative_path(Arena *arena, const char *path, const char *from)
 {
     char a[PATH_MAX], b[PATH_MAX];
-    if (realpath(path, a) == NULL || realpath(from, b) == NULL) return arena_strdup(arena, path);
+    if (realpath(path, a) == NULL || realpath(from, b) == NULL)
+        return getcwd(a, sizeof a) == NULL ? arena_strdup(arena, path) : file_join(arena, a, path);
     size_t common = 0;
     for (size_t i = 0;; i++) {
         const bool end_a = a[i] == '\0' || a[i] == '/', end_b = b[i] == '\0' || b[i] == '/';

@@ -75,7 +75,7 @@ static Status not_finite(const Trainer *r, long step, double loss)
     }
     return status_fail(STATUS_NUMERIC, "training: step %ld: the %s; it began in layer \"%s\"%s%s; a smaller "
                                        "train.optimizer.lr, or train.optimizer.clip_norm, is required",
-                       step + 1, isnan(loss) ? "loss is NaN" : isinf(loss) ? "loss is infinite" : "parameters are not finite behind it", layer, what[0] == '\0' ? "" : ": ", what);
+                       step + 1, isnan(loss) ? "loss is NaN" : isinf(loss) ? "loss is infinite" : "update is not finite", layer, what[0] == '\0' ? "" : ": ", what);
 }
 
 static bool params_finite(const ParamSet *p)

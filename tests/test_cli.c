@@ -1,0 +1,179 @@
+/* The program's manners: help, version, one JSON object, quiet, and what goes to which stream. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "include/bitfold.h"
+#include "tests/support/data_files.h"
+#include "tests/support/program.h"
+#include "tests/support/scratch.h"
+#include "tests/support/suite.h"
+
+static Arena *arena;
+static const char *folder;
+
+static const char *const verb_names[] = {
+#define VERB(name) #name,
+#include "cli/verbs.def"
+#undef VERB
+    NULL};
+
+static void begin(void)
+{
+    arena = arena_create();
+    folder = scratch_folder(arena);
+    put_text(folder, "zoo.json", zoo_config);
+}
+
+static void end(void)
+{
+    folder_remove(folder);
+    arena_destroy(arena);
+}
+
+static Outcome run(const char *command)
+{
+    const Where where = {.folder = folder};
+    return program_run(arena, &where, command);
+}
+
+static void has(const char *text, const char *words)
+{
+    ck_assert_msg(strstr(text, words) != NULL, "\"%s\" is not in: %s", words, text);
+}
+
+START_TEST(every_verb_helps)
+{
+    begin();
+    static const char *const common[] = {"--threads N", "--json", "--quiet", NULL};
+    const Outcome all = run("--help"), none = run("");
+    ck_assert_int_eq(all.code, 0);
+    ck_assert_str_eq(all.err, "");
+    ck_assert_int_eq(none.code, 2);
+    ck_assert_str_eq(none.out, "");
+    ck_assert_str_eq(none.err, all.out);
+    for (int i = 0; verb_names[i] != NULL; i++) {
+        has(all.out, arena_printf(arena, "\n  %s ", verb_names[i]));
+        const Outcome one = run(arena_printf(arena, "%s --help", verb_names[i]));
+        ck_assert_int_eq(one.code, 0);
+        ck_assert_str_eq(one.err, "");
+        has(one.out, arena_printf(arena, "usage: bitfold %s", verb_names[i]));
+        for (int k = 0; common[k] != NULL; k++) has(one.out, common[k]);
+        ck_assert_str_eq(run(arena_printf(arena, "%s -h", verb_names[i])).out, one.out);
+    }
+    static const char *const trains[] = {"--set a.b.c=VALUE", "--out DIR", "--overwrite", "--resume", "--seed N", NULL};
+    for (int k = 0; trains[k] != NULL; k++) has(run("train --help").out, trains[k]);
+    ck_assert_str_eq(folder_listing(arena, folder, "zoo.json"), "");
+    end();
+}
+END_TEST
+
+START_TEST(version_is_the_headers)
+{
+    begin();
+    const Outcome o = run("--version");
+    ck_assert_int_eq(o.code, 0);
+    ck_assert_str_eq(o.out, "bitfold " BITFOLD_VERSION "\n");
+    end();
+}
+END_TEST
+
+START_TEST(json_is_one_object)
+{
+    begin();
+    static const char *const commands[] = {"train zoo.json --out float",
+                                           "ptq float/last.safetensors --out ptq",
+                                           "qat float/last.safetensors",
+                                           "eval ptq/model.safetensors",
+                                           "verify ptq/model.safetensors",
+                                           "export ptq/model.safetensors -o m.safetensors",
+                                           "inspect zoo.json",
+                                           "bench zoo.json --steps 1 --batch 2",
+                                           "describe --schema",
+                                           NULL};
+    for (int i = 0; commands[i] != NULL; i++) cJSON_Delete(program_json(arena, folder, commands[i]));
+    cJSON *json = program_json(arena, folder, "train zoo.json --out float --overwrite");
+    ck_assert_str_eq(json_get(json, "folder")->valuestring, "float");
+    ck_assert_str_eq(json_get(json, "model")->valuestring, "float/last.safetensors");
+    ck_assert_double_eq(json_get(json, "n")->valuedouble, 40.0);
+    cJSON_Delete(json);
+    ck_assert(file_exists(file_join(arena, folder, "runs/zoo-qat/best.safetensors"))); /* the default folder */
+    end();
+}
+END_TEST
+
+START_TEST(progress_goes_to_stderr_one_line_an_epoch)
+{
+    begin();
+    const Outcome loud = run("train zoo.json --out a"), quiet = run("train zoo.json --out b --quiet");
+    ck_assert_int_eq(loud.code, 0);
+    ck_assert_int_eq(line_count(loud.err), 3);
+    ck_assert_ptr_null(strchr(loud.err, '\r')); /* no live line in a pipe */
+    has(loud.err, "epoch 3/3  step 18/18  loss ");
+    has(loud.out, "a/last.safetensors\n");
+    ck_assert_int_eq(quiet.code, 0);
+    ck_assert_str_eq(quiet.err, "");
+    ck_assert_str_eq(quiet.out, "");
+    end();
+}
+END_TEST
+
+START_TEST(overwrite_replaces_a_run_and_nothing_else)
+{
+    begin();
+    program_must(arena, folder, "qat zoo.json --quiet --out r");
+    put_text(folder, "r/notes.txt", "mine");
+    program_must(arena, folder, "train zoo.json --quiet --out r --overwrite --seed 5 --set train.epochs=1");
+    const char *listing = folder_listing(arena, folder, NULL);
+    has(listing, "r/notes.txt 4 ");
+    cJSON *json = program_json(arena, folder, "eval r/best.safetensors");
+    ck_assert_str_eq(json_get(json, "engine")->valuestring, "float");
+    cJSON_Delete(json);
+    end();
+}
+END_TEST
+
+/* A config of the per-channel kind costs exact pixels, and the program says so. */
+START_TEST(inexact_pixels_are_noted)
+{
+    begin();
+    const Outcome o = run("qat zoo.json --out r --set data.normalize.mean=0.3 --set train.epochs=1");
+    ck_assert_int_eq(o.code, 0);
+    has(o.err, "note: ");
+    has(o.err, "255 * mean an integer");
+    end();
+}
+END_TEST
+
+START_TEST(a_full_standard_output_is_an_error)
+{
+    begin();
+    put_text(folder, "full.sh", "exec \"$1\" describe >/dev/full");
+    const char *program = getenv("BITFOLD") != NULL ? getenv("BITFOLD") : "build/release/bitfold";
+    const int status = system(arena_printf(arena, "sh %s/full.sh %s 2>%s/said", folder, program, folder));
+    ck_assert_int_ne(status, 0);
+    unsigned char *said;
+    size_t bytes;
+    ck_assert_int_eq(file_read(arena, file_join(arena, folder, "said"), 1 << 16, &said, &bytes), STATUS_OK);
+    has((char *)said, "standard output: cannot write");
+    ck_assert_int_eq(line_count((char *)said), 1);
+    end();
+}
+END_TEST
+
+START_TEST(describe_finds_every_thing)
+{
+    begin();
+    has(run("describe quant.weights.bits").out, "quant.weights.bits");
+    has(run("describe conv2d").out, "filters");
+    has(run("describe datasets").out, "synthetic");
+    const char *page = program_must(arena, folder, "describe --markdown");
+    has(page, "| `train.optimizer.lr` |");
+    end();
+}
+END_TEST
+
+TEST_MAIN("cli", every_verb_helps, version_is_the_headers, json_is_one_object,
+          progress_goes_to_stderr_one_line_an_epoch, overwrite_replaces_a_run_and_nothing_else,
+          inexact_pixels_are_noted, a_full_standard_output_is_an_error, describe_finds_every_thing)
