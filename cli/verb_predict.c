@@ -27,7 +27,7 @@ static Status write_c(Arena *arena, const char *path, const QTensor *t, const in
 {
     FileWriter w;
     TRY(file_begin(arena, path, &w));
-    char *name = arena_strdup(arena, t->name);
+    char *name = arena_printf(arena, "%s%s", t->name[0] >= '0' && t->name[0] <= '9' ? "_" : "", t->name);
     for (char *p = name; *p != '\0'; p++)
         if (*p == '-' || *p == '.') *p = '_';
     fprintf(w.stream, "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
