@@ -73,30 +73,35 @@ static void show_name(const Page *p, const char *name, const char *doc)
     printf(p->markdown ? "| `%s` | %s |\n" : "    %-16s %s\n", name, doc);
 }
 
-static bool wanted(const Page *p, const char *thing) { return p->under == NULL || strcmp(p->under, thing) == 0; }
+/* Shows a list whole, or the one entry that was asked for. */
+static void show_list(Page *p, const char *title, int n, const char *const *name, const char *const *doc)
+{
+    const bool all = p->under == NULL || strcmp(p->under, title) == 0;
+    if (all) show_names(p, title);
+    for (int i = 0; i < n; i++) {
+        if (!all && strcmp(p->under, name[i]) != 0) continue;
+        show_name(p, name[i], doc[i]);
+        p->shown++;
+    }
+}
+
+/* The name and doc of every entry of a NULL-ended registry. */
+#define SHOW_REGISTRY(page, title, registry)                                                                           \
+    do {                                                                                                               \
+        const char *names_[64], *docs_[64];                                                                            \
+        int n_ = 0;                                                                                                    \
+        for (; (registry)[n_] != NULL; n_++) names_[n_] = (registry)[n_]->name, docs_[n_] = (registry)[n_]->doc;       \
+        show_list((page), (title), n_, names_, docs_);                                                                 \
+    } while (0)
 
 static void show_registries(Page *p)
 {
-    if (wanted(p, "datasets")) {
-        show_names(p, "datasets");
-        for (int i = 0; dataset_types[i] != NULL; i++) show_name(p, dataset_types[i]->name, dataset_types[i]->doc);
-    }
-    if (wanted(p, "optimizers")) {
-        show_names(p, "optimizers");
-        for (int i = 0; optimizer_types[i] != NULL; i++) show_name(p, optimizer_types[i]->name, optimizer_types[i]->doc);
-    }
-    if (wanted(p, "observers")) {
-        show_names(p, "observers");
-        for (int i = 0; observer_types[i] != NULL; i++) show_name(p, observer_types[i]->name, observer_types[i]->doc);
-    }
-    if (wanted(p, "quantizers")) {
-        show_names(p, "quantizers");
-        for (int i = 0; quantizer_types[i] != NULL; i++) show_name(p, quantizer_types[i]->name, quantizer_types[i]->doc);
-    }
-    if (wanted(p, "exporters")) {
-        show_names(p, "exporters");
-        for (int i = 0; exporters[i] != NULL; i++) show_name(p, exporters[i]->name, exporters[i]->doc);
-    }
+    SHOW_REGISTRY(p, "datasets", dataset_types);
+    SHOW_REGISTRY(p, "optimizers", optimizer_types);
+    SHOW_REGISTRY(p, "schedules", schedule_types);
+    SHOW_REGISTRY(p, "observers", observer_types);
+    SHOW_REGISTRY(p, "quantizers", quantizer_types);
+    SHOW_REGISTRY(p, "exporters", exporters);
 }
 
 /* config_fields' schema, with the layers' own in place of "any list". */
@@ -149,7 +154,7 @@ static Status run_describe(Arena *arena, const Options *o, int *exit_code)
     show_registries(&p);
     if (p.shown == 0)
         return status_fail(STATUS_INVALID, "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
-                                           "layers, datasets, optimizers, observers, quantizers or exporters",
+                                           "layers, datasets, optimizers, schedules, observers, quantizers, exporters, or the name of one",
                            p.under);
     return STATUS_OK;
 }

@@ -146,8 +146,8 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
     }
     if (file_exists(folder)) {
         if (!overwrite)
-            return status_fail(STATUS_STATE, "%s: exists; --resume continues it, --overwrite replaces it, --out names another "
-                                             "folder",
+            return status_fail(STATUS_STATE, "%s: exists; must be a new folder, unless the run is to go on (--resume) or to be "
+                                             "replaced (--overwrite)",
                                folder);
         if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
         TRY(clear_folder(arena, folder, false));

@@ -157,7 +157,7 @@ static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
     result->loss = s->epoch.loss / s->epoch.seen;
     result->accuracy = s->epoch.correct / s->epoch.seen;
     s->epoch = (Tally){0};
-    const bool best = p->validation > s->best_accuracy;
+    const bool best = p->validation >= 0.0 && p->validation >= s->best_accuracy; /* of equals, the longer trained */
     if (best) s->best_accuracy = p->validation;
     if (best || (r->job->data->validation.n == 0 && s->step == s->steps)) TRY(write_checkpoint(r, r->best_path));
     p->epoch_end = true;
