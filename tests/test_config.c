@@ -159,7 +159,7 @@ START_TEST(rules_across_keys)
         {"data.normalize.std=0", "data.normalize.std"},
         {"name=a/b", "name: \"a/b\"; must be a file name"},
         {"name=.hidden", "name: \".hidden\"; must be a file name"},
-        {"compare.seeds=[]", "compare.seeds"},
+        {"compare.seeds=[-1]", "compare.seeds"},
         {"compare.ptq_bits=9", "compare.ptq_bits: 9; must be"},
         {"compare.calibrators=minmex", "compare.calibrators"},
         {"quant.dialect=tflite", "quant.dialect: \"tflite\"; must be one of: xnnpack, tflite-single, tflite-double"},

@@ -8,6 +8,13 @@
 #include "base/timing.h"
 #include "deploy/lower.h"
 
+int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
+
+uint64_t compare_seed(const Config *config, int k)
+{
+    return config->compare.seeds.n > 0 ? (uint64_t)config->compare.seeds.at[k] : config->seed;
+}
+
 Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed)
 {
     Config *c = ARENA_ARRAY(arena, Config, 1);
@@ -168,14 +175,14 @@ static void mean_and_spread(const double *x, int n, double *mean, double *spread
 
 static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan, CompareRow *row)
 {
-    const CompareConfig *c = &job->config->compare;
-    double accuracy[64], integer[64], spread;
-    for (int s = 0; s < c->seeds.n; s++) {
+    const int seeds = compare_seeds(job->config);
+    double accuracy[COMPARE_MAX_SEEDS], integer[COMPARE_MAX_SEEDS], spread;
+    for (int s = 0; s < seeds; s++) {
         Arena *own = arena_create();
         Model *m;
         QGraph *graph = NULL;
         EvalResult r;
-        Status status = make_model(own, job, plan, float_plan, (uint64_t)c->seeds.at[s], &m);
+        Status status = make_model(own, job, plan, float_plan, compare_seed(job->config, s), &m);
         if (status == STATUS_OK)
             status = evaluate(own, m, NULL, &job->data->test, m->quant == NULL ? ENGINE_FLOAT : ENGINE_SIM, &r);
         if (status == STATUS_OK) accuracy[s] = r.accuracy;
@@ -191,10 +198,10 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
         arena_destroy(own);
         if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
     }
-    mean_and_spread(accuracy, c->seeds.n, &row->accuracy, &row->accuracy_std);
+    mean_and_spread(accuracy, seeds, &row->accuracy, &row->accuracy_std);
     row->accuracy_int8 = NAN;
-    if (plan->kind != MODEL_FLOAT) mean_and_spread(integer, c->seeds.n, &row->accuracy_int8, &spread);
-    row->seeds = c->seeds.n;
+    if (plan->kind != MODEL_FLOAT) mean_and_spread(integer, seeds, &row->accuracy_int8, &spread);
+    row->seeds = seeds;
     row->name = plan->name;
     row->kind = model_kind_names[plan->kind];
     row->weight_bits = row->act_bits = plan->kind == MODEL_FLOAT ? 32 : plan->bits;

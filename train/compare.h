@@ -37,6 +37,10 @@ typedef struct {
     const char *label; /* its folder's name, without the seed */
 } RowPlan;
 
+/* How many seeds, and the k-th. */
+int compare_seeds(const Config *config);
+uint64_t compare_seed(const Config *config, int k);
+
 /* config.quant as a row wants it; the config of the row and seed. */
 Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed);
 const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed);

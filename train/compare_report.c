@@ -192,7 +192,7 @@ static Status gather_sqnrs(Gather *g)
 
 Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result)
 {
-    Gather g = {.arena = arena, .job = job, .plan = plan, .result = result, .seed = (uint64_t)job->config->compare.seeds.at[0]};
+    Gather g = {.arena = arena, .job = job, .plan = plan, .result = result, .seed = compare_seed(job->config, 0)};
     g.report = (Report){.title = job->config->name, .dataset = job->config->data.dataset, .command = job->command,
                         .config_text = config_text(arena, job->config, job->folder), .rows = result->rows,
                         .row = result->row};

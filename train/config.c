@@ -48,7 +48,8 @@ static const char *const granularity_names[] = {"per_channel", "per_tensor", NUL
 
 static const Field compare_fields[] = {
     {"seeds", FIELD_INTS, offsetof(CompareConfig, seeds), .min = 0, .max = 2147483647, .scalar_ok = true,
-     .min_count = 1, .max_count = 64, .def = "[1]", .doc = "every row is run once per seed and reported as mean and spread"},
+     .max_count = COMPARE_MAX_SEEDS,
+     .doc = "every row is run once per seed and reported as mean and spread; default: once, with the config's seed"},
     {"ptq_bits", FIELD_INTS, offsetof(CompareConfig, ptq_bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS,
      .scalar_ok = true, .max_count = 7, .def = "[8]", .unit = "bits", .doc = "widths of post-training quantization"},
     {"qat_bits", FIELD_INTS, offsetof(CompareConfig, qat_bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS,

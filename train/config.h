@@ -26,8 +26,9 @@ typedef struct {
     ScheduleConfig schedule;
 } QatConfig;
 
+enum { COMPARE_MAX_SEEDS = 64 };
 typedef struct {
-    IntList seeds;
+    IntList seeds; /* empty: the config's own */
     IntList ptq_bits, qat_bits; /* weights and activations alike */
     IntList calibrators;        /* indices into calibrator_names */
     IntList granularities;      /* Granularity */
