@@ -167,9 +167,9 @@ START_TEST(best_is_the_best_epoch_or_the_last)
         s.job.progress_context = &e;
         must(run(&s, &r));
         ck_assert_int_eq(e.epochs, 9);
-        int best = 0; /* the first of equals */
+        int best = 0; /* the last of equals: it was trained longer */
         for (int i = 1; i < 9; i++)
-            if (e.validation[i] > e.validation[best]) best = i;
+            if (e.validation[i] >= e.validation[best]) best = i;
         ck_assert_double_eq(r.best_validation, e.validation[best]);
         ck_assert_int_lt(best, 8); /* or this would not tell best from last */
         SafeFile file, last;
