@@ -20,10 +20,11 @@ Status conv_geom_fill(ConvGeom *g, Shape x, int o)
     g->oh = out_length(g->h, g->pt, g->pb, g->kh, g->sh, g->dh);
     g->ow = out_length(g->w, g->pl, g->pr, g->kw, g->sw, g->dw);
     if (g->oh < 1 || g->ow < 1)
-        return status_fail(STATUS_SHAPE,
-                           "window of %d x %d (dilation %d x %d) on an input of %d x %d padded by %d,%d,%d,%d; the window "
-                           "must fit at least once",
-                           g->kh, g->kw, g->dh, g->dw, g->h, g->w, g->pt, g->pb, g->pl, g->pr);
+        return status_fail(
+            STATUS_SHAPE,
+            "window of %d x %d (dilation %d x %d) on an input of %d x %d padded by %d,%d,%d,%d; the window "
+            "must fit at least once",
+            g->kh, g->kw, g->dh, g->dw, g->h, g->w, g->pt, g->pb, g->pl, g->pr);
     if (g->groups < 1 || g->c % g->groups != 0 || g->o % g->groups != 0)
         return status_fail(STATUS_SHAPE, "groups: %d; must divide both the %d input and the %d output channels",
                            g->groups, g->c, g->o);

@@ -13,11 +13,11 @@ typedef struct {
     float *y, *dx;
     long rows;
     int c, chunks;
-    float *scale, *shift;   /* y = scale * x + shift */
-    float *mean, *inv;      /* of this pass: 1 / sqrt(var + epsilon) */
+    float *scale, *shift; /* y = scale * x + shift */
+    float *mean, *inv;    /* of this pass: 1 / sqrt(var + epsilon) */
     const float *gamma;
-    double *partial;        /* [chunks][2][c]: mean and M2, or sum dy and sum dy * xhat */
-    float *block;           /* [chunks][2][c]: scratch of a chunk */
+    double *partial; /* [chunks][2][c]: mean and M2, or sum dy and sum dy * xhat */
+    float *block;    /* [chunks][2][c]: scratch of a chunk */
     const float *dbeta, *dgamma;
     bool batch_statistics;
 } Norm;
@@ -176,7 +176,11 @@ Tensor *op_batchnorm(Tape *t, Tensor *x, Tensor *gamma, Tensor *beta, BatchNormS
     const int C = x->shape.dim[3];
     const long rows = tensor_elements(x) / C;
     Norm *n = arena_zalloc(t->arena, sizeof *n);
-    *n = (Norm){.x = tensor_values(t, x), .rows = rows, .c = C, .chunks = parallel_chunks(rows), .gamma = gamma->x,
+    *n = (Norm){.x = tensor_values(t, x),
+                .rows = rows,
+                .c = C,
+                .chunks = parallel_chunks(rows),
+                .gamma = gamma->x,
                 .batch_statistics = batch_statistics};
     const size_t per_chunk = 2 * (size_t)C;
     n->partial = arena_alloc(t->arena, sizeof(double) * per_chunk * (size_t)n->chunks);

@@ -26,7 +26,8 @@ static bool concat_fits(Tape *t, int inputs, Tensor *const *x)
     for (int i = 0; i < inputs; i++) {
         if (x[i]->shape.rank == 4 && memcmp(x[i]->shape.dim, x[0]->shape.dim, 3 * sizeof(int)) == 0) continue;
         tape_fail(t, status_fail(STATUS_SHAPE, "concat \"%s\": %s beside %s; all lengths but the last must agree",
-                                 t->where != NULL ? t->where : "", shape_text(x[0]->shape).text, shape_text(x[i]->shape).text));
+                                 t->where != NULL ? t->where : "", shape_text(x[0]->shape).text,
+                                 shape_text(x[i]->shape).text));
         return false;
     }
     return true;

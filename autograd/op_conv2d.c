@@ -9,14 +9,14 @@ typedef struct {
     ConvGeom g;
     ConvInput x;
     bool depthwise;
-    float *packed;    /* conv_f32_pack of w                     */
-    int16_t *packed8; /* conv_s8_pack of w's codes              */
-    const float *w;   /* real weights                           */
-    const int8_t *w8; /* their codes; NULL: float forward       */
+    float *packed;             /* conv_f32_pack of w                     */
+    int16_t *packed8;          /* conv_s8_pack of w's codes              */
+    const float *w;            /* real weights                           */
+    const int8_t *w8;          /* their codes; NULL: float forward       */
     const float *scale, *bias; /* s_x * s_w[o] for the integer forward; bias or NULL */
     float *y;
     const float *dy;
-    float *dx, *dw;  /* dw: [chunks][weights] partial sums */
+    float *dx, *dw; /* dw: [chunks][weights] partial sums */
     long weights;
     unsigned char *scratch;
     size_t scratch_bytes; /* per thread */
@@ -120,8 +120,13 @@ static void scratch_alloc(Tape *t, Conv *c)
 /* dx += corr(dy, w), dw += corr(x, dy), db += sum dy: shared by every op that convolves (also the integer ones). */
 void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const float *dy)
 {
-    Conv c = {.g = *g, .x = conv_input(x), .depthwise = depthwise, .w = tensor_values(t, w), .dy = dy,
-              .weights = tensor_elements(w), .chunks = parallel_chunks(g->n)};
+    Conv c = {.g = *g,
+              .x = conv_input(x),
+              .depthwise = depthwise,
+              .w = tensor_values(t, w),
+              .dy = dy,
+              .weights = tensor_elements(w),
+              .chunks = parallel_chunks(g->n)};
     scratch_alloc(t, &c);
     c.dx = tensor_grad(t, x);
     if (c.dx != NULL) parallel_for(c.chunks, backward_data_chunk, &c);
@@ -151,8 +156,7 @@ static const OpType depthwise_type = {"depthwise_conv2d", "x[N,H,W,C] w[A,K,L,O]
                                       conv_node_backward};
 static const OpType dense_type = {"dense", "x[N,I] w[O,I] b[O]? -> y[N,O]", conv_node_backward};
 
-static Tensor *conv_forward(Tape *t, const OpType *type, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g,
-                            Shape out)
+static Tensor *conv_forward(Tape *t, const OpType *type, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g, Shape out)
 {
     Conv *c = arena_zalloc(t->arena, sizeof *c);
     *c = (Conv){.g = *g, .x = conv_input(x), .depthwise = type == &depthwise_type, .chunks = parallel_chunks(g->n)};
@@ -211,8 +215,20 @@ Tensor *op_depthwise(Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g
 
 ConvGeom dense_geom(int n, int inputs, int outputs)
 {
-    return (ConvGeom){.n = n, .h = 1, .w = 1, .c = inputs, .o = outputs, .oh = 1, .ow = 1, .kh = 1, .kw = 1, .sh = 1,
-                      .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+    return (ConvGeom){.n = n,
+                      .h = 1,
+                      .w = 1,
+                      .c = inputs,
+                      .o = outputs,
+                      .oh = 1,
+                      .ow = 1,
+                      .kh = 1,
+                      .kw = 1,
+                      .sh = 1,
+                      .sw = 1,
+                      .dh = 1,
+                      .dw = 1,
+                      .groups = 1};
 }
 
 Tensor *op_dense(Tape *t, Tensor *x, Tensor *w, Tensor *b)

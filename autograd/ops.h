@@ -1,5 +1,5 @@
-/* The float ops.  Each is in op_<name>.c with its backward directly under its forward.  Every op returns NULL after a failure
- * of the tape.  Inputs may be on a grid (codes): what an op then does stands with it. */
+/* The float ops.  Each is in op_<name>.c with its backward directly under its forward.  Every op returns NULL after a
+ * failure of the tape.  Inputs may be on a grid (codes): what an op then does stands with it. */
 #ifndef BITFOLD_AUTOGRAD_OPS_H
 #define BITFOLD_AUTOGRAD_OPS_H
 

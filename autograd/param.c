@@ -37,8 +37,7 @@ Param *param_add(ParamSet *set, Arena *arena, const char *name, ParamKind kind, 
         return NULL;
     }
     Param *p = ARENA_ARRAY(arena, Param, 1);
-    *p = (Param){
-        .name = arena_strdup(arena, name), .kind = kind, .shape = shape, .offset = set->count, .count = count};
+    *p = (Param){.name = arena_strdup(arena, name), .kind = kind, .shape = shape, .offset = set->count, .count = count};
     set->param[set->n++] = p;
     set->count += ((size_t)count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     return p;

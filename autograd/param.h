@@ -1,5 +1,5 @@
-/* Parameters: all values one block, all gradients another, so that zeroing is a memset, an optimizer step a flat loop and
- * a checkpoint one write. */
+/* Parameters: all values one block, all gradients another, so that zeroing is a memset, an optimizer step a flat loop
+ * and a checkpoint one write. */
 #ifndef BITFOLD_AUTOGRAD_PARAM_H
 #define BITFOLD_AUTOGRAD_PARAM_H
 
@@ -9,10 +9,10 @@
 #include "base/status.h"
 
 typedef enum {
-    PARAM_WEIGHT, /* convolution and dense weights                                  */
-    PARAM_BIAS,   /* biases                                                         */
-    PARAM_NORM,   /* batch norm gamma and beta                                      */
-    PARAM_STEP,   /* learned step sizes: kept positive, never decayed               */
+    PARAM_WEIGHT, /* convolution and dense weights */
+    PARAM_BIAS,   /* biases */
+    PARAM_NORM,   /* batch norm gamma and beta */
+    PARAM_STEP,   /* learned step sizes: kept positive, never decayed */
 } ParamKind;
 
 typedef struct {
@@ -37,8 +37,8 @@ Param *param_add(ParamSet *set, Arena *arena, const char *name, ParamKind kind, 
 Status param_set_place(ParamSet *set, Arena *arena);
 void param_set_zero_grad(ParamSet *set);
 
-/* He: normal with variance 2 / fan_in; Xavier: uniform in +-sqrt(6 / (fan_in + fan_out)).  RNG_INIT keyed by the seed and
- * a hash of the parameter's name, so adding a layer leaves the others' start as it was. */
+/* He: normal with variance 2 / fan_in; Xavier: uniform in +-sqrt(6 / (fan_in + fan_out)).  RNG_INIT keyed by the seed
+ * and a hash of the parameter's name, so adding a layer leaves the others' start as it was. */
 typedef enum { INIT_HE, INIT_XAVIER } InitKind;
 void param_init(Param *p, InitKind kind, long fan_in, long fan_out, uint64_t seed);
 void param_fill(Param *p, float value);

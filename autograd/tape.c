@@ -132,7 +132,8 @@ const float *tensor_values(Tape *t, const Tensor *x)
     return d.x;
 }
 
-/* ---- contracts --------------------------------------------------------------------------------------------------------- */
+/* ---- contracts
+ * --------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     int length[26];         /* bound to the letter; -1: free */
@@ -161,9 +162,9 @@ static bool contract_input(Tape *t, const OpType *type, const char *name, size_t
             b->binder[letter] = name;
             b->binder_length[letter] = name_length;
         } else if (b->length[letter] != length) {
-            tape_fail(t, status_fail(STATUS_SHAPE, "%s \"%s\": %c is %d in %.*s but %d in %.*s; contract %s", type->name,
-                                     where, *p, b->length[letter], (int)b->binder_length[letter], b->binder[letter],
-                                     length, (int)name_length, name, type->contract));
+            tape_fail(t, status_fail(STATUS_SHAPE, "%s \"%s\": %c is %d in %.*s but %d in %.*s; contract %s",
+                                     type->name, where, *p, b->length[letter], (int)b->binder_length[letter],
+                                     b->binder[letter], length, (int)name_length, name, type->contract));
             return false;
         }
     }
@@ -184,7 +185,8 @@ bool tape_contract(Tape *t, const OpType *type, int inputs, Tensor *const *in)
         const bool optional = close[1] == '?';
         if (in[i] == NULL) {
             ASSERT(optional); /* NULL without a kept failure is our bug */
-        } else if (!any && !contract_input(t, type, name, (size_t)(open - name) - (many ? 1 : 0), open + 1, in[i], &b)) {
+        } else if (!any &&
+                   !contract_input(t, type, name, (size_t)(open - name) - (many ? 1 : 0), open + 1, in[i], &b)) {
             return false;
         }
         if (many) continue;

@@ -16,9 +16,9 @@ enum { NODE_MAX_INPUTS = 16 };
 typedef struct Tape Tape;
 struct Node;
 
-/* `contract` is executed: "x[N,H,W,C] w[O,K,L,D] b[O]? -> y[N,P,Q,O]".  A letter binds to the first length it meets and must
- * meet the same one again; '?' marks an input that may be NULL; '*' after the name takes any number of inputs of that
- * shape; "x[...]" accepts any shape. */
+/* `contract` is executed: "x[N,H,W,C] w[O,K,L,D] b[O]? -> y[N,P,Q,O]".  A letter binds to the first length it meets
+ * and must meet the same one again; '?' marks an input that may be NULL; '*' after the name takes any number of inputs
+ * of that shape; "x[...]" accepts any shape. */
 typedef struct {
     const char *name, *contract;
     void (*backward)(Tape *tape, struct Node *node); /* adds to the dx of the inputs that need it */
@@ -46,17 +46,17 @@ Tape *tape_create(Arena *owner, Arena *step);
 void tape_reset(Tape *tape, bool grad); /* forgets everything, also a failure */
 
 /* A tensor of this shape in the step arena.  needs_grad is decided by tape_record. */
-Tensor *tape_tensor(Tape *tape, const char *name, Shape shape);  /* x allocated   */
+Tensor *tape_tensor(Tape *tape, const char *name, Shape shape);                       /* x allocated */
 Tensor *tape_codes(Tape *tape, const char *name, Shape shape, const QuantParams *qp); /* codes allocated, x NULL */
 /* A leaf around memory that somebody else owns (a parameter, the image). */
 Tensor *tape_leaf(Tape *tape, const char *name, Shape shape, float *x, float *dx);
 
-/* Remembers that `out` came from `in` (NULL inputs allowed).  Returns the node to store `saved` in, or NULL when no input
- * needs a gradient or the tape does not record. */
+/* Remembers that `out` came from `in` (NULL inputs allowed).  Returns the node to store `saved` in, or NULL when no
+ * input needs a gradient or the tape does not record. */
 Node *tape_record(Tape *tape, const OpType *type, int inputs, Tensor *const *in, Tensor *out);
 
-/* Checks the inputs against type->contract: false and STATUS_SHAPE kept in the tape, `conv2d "stem": C is 3 in x but 16 in w;
- * contract ...`.  Also false when the tape has failed before. */
+/* Checks the inputs against type->contract: false and STATUS_SHAPE kept in the tape, `conv2d "stem": C is 3 in x but
+ * 16 in w; contract ...`.  Also false when the tape has failed before. */
 bool tape_contract(Tape *tape, const OpType *type, int inputs, Tensor *const *in);
 
 Status tape_fail(Tape *tape, Status status); /* keeps status_message() as the first failure */

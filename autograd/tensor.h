@@ -22,11 +22,11 @@ typedef struct {
 typedef struct Tensor {
     const char *name;
     Shape shape;
-    float *x;              /* the values; NULL when only codes exist                                          */
-    int8_t *codes;         /* the values' codes; NULL when they lie on no grid                                */
-    const QuantParams *qp; /* the grid of `codes`; set together with them                                     */
+    float *x;              /* the values; NULL when only codes exist */
+    int8_t *codes;         /* the values' codes; NULL when they lie on no grid */
+    const QuantParams *qp; /* the grid of `codes`; set together with them */
     const float *sign;     /* quantized weights only: channel c stands for sign[c] * scale * code; NULL: all 1 */
-    float *dx;             /* d loss / d x, made by the first consumer that writes to it                      */
+    float *dx;             /* d loss / d x, made by the first consumer that writes to it */
     bool needs_grad;
 } Tensor;
 

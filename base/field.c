@@ -16,8 +16,7 @@ typedef struct {
 static const char *spot_path(const Spot *s)
 {
     const char *path = s->where;
-    if (s->key != NULL)
-        path = arena_printf(s->arena, "%s%s%s", path, strstr(path, ": ") == NULL ? ": " : ".", s->key);
+    if (s->key != NULL) path = arena_printf(s->arena, "%s%s%s", path, strstr(path, ": ") == NULL ? ": " : ".", s->key);
     return s->index < 0 ? path : arena_printf(s->arena, "%s[%d]", path, s->index);
 }
 
@@ -214,9 +213,12 @@ Status field_parse(const Field *fields, const cJSON *object, const char *where, 
         const Spot spot = {arena, where, f->name, -1};
         void *member = (char *)out + f->offset;
         const cJSON *given = json_get(object, f->name);
-        if (given != NULL) TRY(convert(f, given, &spot, member));
-        else if (f->required) return refuse(&spot, f, "missing");
-        else TRY(set_default(f, &spot, member));
+        if (given != NULL)
+            TRY(convert(f, given, &spot, member));
+        else if (f->required)
+            return refuse(&spot, f, "missing");
+        else
+            TRY(set_default(f, &spot, member));
     }
     return STATUS_OK;
 }

@@ -18,19 +18,19 @@
 #include "base/status.h"
 
 typedef enum {
-    FIELD_BOOL,    /* bool                                                                                      */
-    FIELD_INT,     /* int, min .. max; 2.5 is refused, 2.0 is 2                                                 */
-    FIELD_U64,     /* uint64_t, 0 .. 2^53                                                                       */
-    FIELD_FLOAT,   /* double, min .. max                                                                        */
-    FIELD_STRING,  /* const char *; min .. max bytes long                                                       */
-    FIELD_ENUM,    /* int: index into `names`                                                                   */
-    FIELD_INTS,    /* IntList: each min .. max; at least min_count, at most max_count                           */
-    FIELD_FLOATS,  /* FloatList                                                                                 */
-    FIELD_STRINGS, /* StringList                                                                                */
-    FIELD_ENUMS,   /* IntList of indices into `names`                                                           */
-    FIELD_OBJECT,  /* a struct in place, described by `fields`                                                  */
-    FIELD_OBJECTS, /* ObjectList: an array of structs of item_bytes, each described by `fields`                 */
-    FIELD_JSON,    /* const cJSON *: a copy in the arena, for what another table parses                         */
+    FIELD_BOOL,    /* bool */
+    FIELD_INT,     /* int, min .. max; 2.5 is refused, 2.0 is 2 */
+    FIELD_U64,     /* uint64_t, 0 .. 2^53 */
+    FIELD_FLOAT,   /* double, min .. max */
+    FIELD_STRING,  /* const char *; min .. max bytes long */
+    FIELD_ENUM,    /* int: index into `names` */
+    FIELD_INTS,    /* IntList: each min .. max; at least min_count, at most max_count */
+    FIELD_FLOATS,  /* FloatList */
+    FIELD_STRINGS, /* StringList */
+    FIELD_ENUMS,   /* IntList of indices into `names` */
+    FIELD_OBJECT,  /* a struct in place, described by `fields` */
+    FIELD_OBJECTS, /* ObjectList: an array of structs of item_bytes, each described by `fields` */
+    FIELD_JSON,    /* const cJSON *: a copy in the arena, for what another table parses */
 } FieldType;
 
 typedef struct {
@@ -57,18 +57,18 @@ typedef struct Field {
     FieldType type;
     size_t offset; /* of the member in the struct that field_parse fills */
     double min, max;
-    bool required;              /* a missing key is refused, in an absent object too                            */
+    bool required;              /* a missing key is refused, in an absent object too */
     bool nullable;              /* null is accepted and gives the member 0, false, NULL, {0} or, FIELD_OBJECT,
-                                   its defaults: not the default of this field                                  */
-    bool scalar_ok;             /* lists: a bare value v stands for [v]                                         */
-    int min_count, max_count;   /* lists; max_count 0: 64                                                       */
+                                   its defaults: not the default of this field */
+    bool scalar_ok;             /* lists: a bare value v stands for [v] */
+    int min_count, max_count;   /* lists; max_count 0: 64 */
     const char *def;            /* default as JSON text ("0.1", "[1,2]", "\"same\""), held to the same rules;
-                                   NULL: 0, false, NULL, empty, which need not obey them                        */
-    const char *const *names;   /* FIELD_ENUM(S): NULL-ended                                                    */
-    const struct Field *fields; /* FIELD_OBJECT(S)                                                            */
-    size_t item_bytes;          /* FIELD_OBJECTS                                                              */
-    const char *unit;           /* "steps", "images", "seconds", ...; shown by describe                       */
-    const char *doc;            /* one or two sentences, no final period needed                               */
+                                   NULL: 0, false, NULL, empty, which need not obey them */
+    const char *const *names;   /* FIELD_ENUM(S): NULL-ended */
+    const struct Field *fields; /* FIELD_OBJECT(S) */
+    size_t item_bytes;          /* FIELD_OBJECTS */
+    const char *unit;           /* "steps", "images", "seconds", ...; shown by describe */
+    const char *doc;            /* one or two sentences, no final period needed */
 } Field;
 #define FIELD_END                                                                                                      \
     {                                                                                                                  \

@@ -73,8 +73,10 @@ static void add_rule(cJSON *schema, const Field *f)
         if (f->min_count > 0) add_number(schema, "minItems", f->min_count);
         add_number(schema, "maxItems", field_max_count(f));
     }
-    if (f->type == FIELD_OBJECT || f->type == FIELD_OBJECTS) add_object_rule(item, f->fields);
-    else add_item_rule(item, f);
+    if (f->type == FIELD_OBJECT || f->type == FIELD_OBJECTS)
+        add_object_rule(item, f->fields);
+    else
+        add_item_rule(item, f);
 }
 
 static cJSON *value_schema(const Field *f)
@@ -97,8 +99,10 @@ static cJSON *value_schema(const Field *f)
     cJSON *any = cJSON_AddArrayToObject(schema, "anyOf"), *choice;
     if (scalar_ok) {
         cJSON_AddItemToArray(any, choice = cJSON_CreateObject());
-        if (f->type == FIELD_OBJECTS) add_object_rule(choice, f->fields);
-        else add_item_rule(choice, f);
+        if (f->type == FIELD_OBJECTS)
+            add_object_rule(choice, f->fields);
+        else
+            add_item_rule(choice, f);
     }
     cJSON_AddItemToArray(any, choice = cJSON_CreateObject());
     add_rule(choice, f);

@@ -9,7 +9,8 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* Reads a regular file of at most max_bytes; *data gets a NUL behind the last byte.  STATUS_IO names path and reason. */
+/* Reads a regular file of at most max_bytes; *data gets a NUL behind the last byte.  STATUS_IO names path and reason.
+ * */
 Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char **data, size_t *bytes);
 
 /* A file that is written beside its final name and renamed into place by file_commit. */
@@ -24,11 +25,11 @@ void file_abort(FileWriter *writer);    /* drops what was written; safe after a 
 /* file_begin, one write, file_commit. */
 Status file_write(Arena *arena, const char *path, const void *data, size_t bytes);
 
-bool file_exists(const char *path);                     /* anything of that name                              */
+bool file_exists(const char *path); /* anything of that name */
 bool file_is_dir(const char *path);
-Status file_make_dir(const char *path);                 /* with its parents; an existing folder is no error  */
-char *file_join(Arena *arena, const char *folder, const char *name); /* an absolute `name` stands alone      */
-char *file_dirname(Arena *arena, const char *path);     /* "." when there is no slash                         */
-char *file_stem(Arena *arena, const char *path);        /* "configs/a.json" -> "a"                            */
+Status file_make_dir(const char *path); /* with its parents; an existing folder is no error */
+char *file_join(Arena *arena, const char *folder, const char *name); /* an absolute `name` stands alone */
+char *file_dirname(Arena *arena, const char *path);                  /* "." when there is no slash */
+char *file_stem(Arena *arena, const char *path);                     /* "configs/a.json" -> "a" */
 
 #endif

@@ -41,8 +41,10 @@ const cJSON *json_copy(Arena *arena, const cJSON *json)
     cJSON_ArrayForEach(item, json)
     {
         cJSON *next = (cJSON *)(uintptr_t)json_copy(arena, item);
-        if (last == NULL) copy->child = next;
-        else last->next = next;
+        if (last == NULL)
+            copy->child = next;
+        else
+            last->next = next;
         next->prev = last;
         last = next;
     }

@@ -30,8 +30,10 @@ static Status fail_at(const Check *c, size_t at, const char *format, ...)
     va_end(args);
     size_t line = 1, column = 1;
     for (size_t i = 0; i < at; i++) {
-        if (c->text[i] == '\n') line++, column = 1;
-        else column += ((unsigned char)c->text[i] & 0xc0) != 0x80;
+        if (c->text[i] == '\n')
+            line++, column = 1;
+        else
+            column += ((unsigned char)c->text[i] & 0xc0) != 0x80;
     }
     return status_fail(STATUS_FORMAT, "%s:%zu:%zu: %s", c->where, line, column, said);
 }

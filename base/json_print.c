@@ -71,7 +71,8 @@ static void put_number(Text *t, double v)
         put(t, "null");
         return;
     }
-    if (v == floor(v) && fabs(v) <= 0x1p53) snprintf(digits, sizeof digits, "%.0f", v);
+    if (v == floor(v) && fabs(v) <= 0x1p53)
+        snprintf(digits, sizeof digits, "%.0f", v);
     else
         for (int precision = 15; precision <= 17; precision++) {
             snprintf(digits, sizeof digits, "%.*g", precision, v);
@@ -132,10 +133,14 @@ static void put_items(Text *t, const cJSON *json, int depth)
 
 static void put_value(Text *t, const cJSON *json, int depth)
 {
-    if (cJSON_IsArray(json) || cJSON_IsObject(json)) put_items(t, json, depth);
-    else if (cJSON_IsString(json)) put_string(t, json->valuestring);
-    else if (cJSON_IsNumber(json)) put_number(t, json->valuedouble);
-    else put(t, cJSON_IsTrue(json) ? "true" : cJSON_IsFalse(json) ? "false" : "null");
+    if (cJSON_IsArray(json) || cJSON_IsObject(json))
+        put_items(t, json, depth);
+    else if (cJSON_IsString(json))
+        put_string(t, json->valuestring);
+    else if (cJSON_IsNumber(json))
+        put_number(t, json->valuedouble);
+    else
+        put(t, cJSON_IsTrue(json) ? "true" : cJSON_IsFalse(json) ? "false" : "null");
 }
 
 static char *print(Arena *arena, const cJSON *json, bool compact)

@@ -94,20 +94,26 @@ static Status set(const Set *s, cJSON *root, cJSON *value)
     cJSON *parent = root, *item = NULL;
     const char *at = s->path, *end = at;
     for (;;) {
-        if (cJSON_IsObject(parent)) TRY(member(s, parent, at, &item, &end));
+        if (cJSON_IsObject(parent))
+            TRY(member(s, parent, at, &item, &end));
         else if (!cJSON_IsArray(parent))
             return fail(s, at, arena_printf(s->scratch, "%s; must be an object or an array", kind(parent)));
-        else if (*at == '[') TRY(indexed(s, parent, at, &item, &end));
-        else TRY(named(s, parent, at, &item, &end));
+        else if (*at == '[')
+            TRY(indexed(s, parent, at, &item, &end));
+        else
+            TRY(named(s, parent, at, &item, &end));
         if (*end == '\0' || item == NULL || cJSON_IsNull(item)) break;
         parent = item;
         at = *end == '.' ? end + 1 : end;
     }
     TRY(wrap(s, end, &value));
     const char *key = cut(s->scratch, at, end);
-    if (item == NULL) cJSON_AddItemToObject(parent, key, value);
-    else if (cJSON_IsObject(parent)) cJSON_ReplaceItemInObjectCaseSensitive(parent, key, value);
-    else cJSON_ReplaceItemViaPointer(parent, item, value);
+    if (item == NULL)
+        cJSON_AddItemToObject(parent, key, value);
+    else if (cJSON_IsObject(parent))
+        cJSON_ReplaceItemInObjectCaseSensitive(parent, key, value);
+    else
+        cJSON_ReplaceItemViaPointer(parent, item, value);
     return STATUS_OK;
 }
 

@@ -14,13 +14,13 @@
 #include <stdint.h>
 
 typedef struct {
-    int bits;         /* 2 .. 8                                                                   */
-    bool is_signed;   /* false: the grid starts at real 0 (or is affine with unsigned placement)  */
-    int qmin, qmax;   /* the codes in use                                                         */
-    int axis;         /* -1: one scale for the tensor; else the axis that scale[] runs along      */
-    int n;            /* number of scales: 1, or the length of the axis                           */
-    float *scale;     /* [n], > 0 and finite                                                      */
-    int32_t zero_point; /* qmin .. qmax; 0 for every symmetric signed grid                        */
+    int bits;           /* 2 .. 8 */
+    bool is_signed;     /* false: the grid starts at real 0 (or is affine with unsigned placement) */
+    int qmin, qmax;     /* the codes in use */
+    int axis;           /* -1: one scale for the tensor; else the axis that scale[] runs along */
+    int n;              /* number of scales: 1, or the length of the axis */
+    float *scale;       /* [n], > 0 and finite */
+    int32_t zero_point; /* qmin .. qmax; 0 for every symmetric signed grid */
 } QuantParams;
 
 /* How integers are rescaled at run time; the targets differ in rounding (kernels/requant.h). */

@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 typedef enum {
-    RNG_INIT = 1,  /* parameter initialisation; index = parameter        */
-    RNG_SHUFFLE,   /* order of the training images; index = epoch        */
-    RNG_AUGMENT,   /* augmentation; index = epoch * images + image       */
-    RNG_SYNTHETIC, /* the synthetic data set; index = image or class     */
-    RNG_SPLIT,     /* train / validation / test split                    */
-    RNG_CALIBRATE, /* choice of calibration images                       */
-    RNG_TEST,      /* tests and benchmarks                               */
+    RNG_INIT = 1,  /* parameter initialisation; index = parameter */
+    RNG_SHUFFLE,   /* order of the training images; index = epoch */
+    RNG_AUGMENT,   /* augmentation; index = epoch * images + image */
+    RNG_SYNTHETIC, /* the synthetic data set; index = image or class */
+    RNG_SPLIT,     /* train / validation / test split */
+    RNG_CALIBRATE, /* choice of calibration images */
+    RNG_TEST,      /* tests and benchmarks */
 } RngPurpose;
 
 typedef struct {
@@ -27,9 +27,9 @@ typedef struct {
 
 Rng rng_make(uint64_t seed, RngPurpose purpose, uint64_t index);
 uint32_t rng_u32(Rng *rng);
-float rng_uniform(Rng *rng);                                /* [0, 1), 24 bits                        */
-float rng_normal(Rng *rng);                                 /* mean 0, variance 1 (Box-Muller)        */
-uint32_t rng_below(Rng *rng, uint32_t n);                   /* 0 .. n-1, unbiased; n > 0              */
-void rng_permutation(Rng *rng, uint32_t n, uint32_t *order); /* Fisher-Yates over 0 .. n-1            */
+float rng_uniform(Rng *rng);                                 /* [0, 1), 24 bits */
+float rng_normal(Rng *rng);                                  /* mean 0, variance 1 (Box-Muller) */
+uint32_t rng_below(Rng *rng, uint32_t n);                    /* 0 .. n-1, unbiased; n > 0 */
+void rng_permutation(Rng *rng, uint32_t n, uint32_t *order); /* Fisher-Yates over 0 .. n-1 */
 
 #endif

@@ -252,8 +252,10 @@ static const char *shape_words(char text[256], SafeType type, int rank, const in
     int n = snprintf(text, 256, "%s [", types[type].name);
     for (int i = 0; i < rank; i++) {
         const char *comma = i == 0 ? "" : ",";
-        if (dim[i] < 0) n += snprintf(text + n, 256 - (size_t)n, "%sany", comma);
-        else n += snprintf(text + n, 256 - (size_t)n, "%s%lld", comma, (long long)dim[i]);
+        if (dim[i] < 0)
+            n += snprintf(text + n, 256 - (size_t)n, "%sany", comma);
+        else
+            n += snprintf(text + n, 256 - (size_t)n, "%s%lld", comma, (long long)dim[i]);
     }
     snprintf(text + n, 256 - (size_t)n, "]");
     return text;

@@ -10,16 +10,16 @@
 
 typedef enum {
     STATUS_OK = 0,
-    STATUS_INVALID,     /* an argument or option is out of its range            */
-    STATUS_SHAPE,       /* two shapes that must agree do not                    */
-    STATUS_CONFIG,      /* a JSON config breaks a rule                          */
-    STATUS_FORMAT,      /* a file's bytes are not what its format promises      */
-    STATUS_IO,          /* the operating system refused to read or write        */
-    STATUS_NOMEM,       /* an allocation failed                                 */
-    STATUS_UNSUPPORTED, /* valid, but not something this program does           */
-    STATUS_NUMERIC,     /* NaN or infinity where numbers are needed             */
-    STATUS_STATE,       /* the call is right, the moment is wrong               */
-    STATUS_INTERRUPTED, /* SIGINT or SIGTERM: work was saved, then stopped      */
+    STATUS_INVALID,     /* an argument or option is out of its range */
+    STATUS_SHAPE,       /* two shapes that must agree do not */
+    STATUS_CONFIG,      /* a JSON config breaks a rule */
+    STATUS_FORMAT,      /* a file's bytes are not what its format promises */
+    STATUS_IO,          /* the operating system refused to read or write */
+    STATUS_NOMEM,       /* an allocation failed */
+    STATUS_UNSUPPORTED, /* valid, but not something this program does */
+    STATUS_NUMERIC,     /* NaN or infinity where numbers are needed */
+    STATUS_STATE,       /* the call is right, the moment is wrong */
+    STATUS_INTERRUPTED, /* SIGINT or SIGTERM: work was saved, then stopped */
 } Status;
 
 /* Stores the sentence and returns `code`, so that `return status_fail(...)` reads as one thought. */

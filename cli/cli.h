@@ -27,7 +27,7 @@ typedef struct {
 
 typedef struct {
     const char *name, *arguments, *doc;
-    const char *options;  /* letters of those it accepts besides the common ones: see option_table */
+    const char *options;              /* letters of those it accepts besides the common ones: see option_table */
     int min_arguments, max_arguments; /* max -1: any number */
     Status (*run)(Arena *arena, const Options *o, int *exit_code);
 } Verb;

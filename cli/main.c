@@ -14,11 +14,14 @@
 
 static void usage(FILE *f)
 {
-    fprintf(f, "bitfold %s: trains small CNNs with quantization in the loop and ships the integers it trained\n\n"
-               "usage: bitfold VERB [ARGUMENT...] [OPTION...]\n\n",
+    fprintf(f,
+            "bitfold %s: trains small CNNs with quantization in the loop and ships the integers it trained\n\n"
+            "usage: bitfold VERB [ARGUMENT...] [OPTION...]\n\n",
             BITFOLD_VERSION);
-    for (int i = 0; verbs[i] != NULL; i++) fprintf(f, "  %-9s %-24s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->doc);
-    fprintf(f, "\nbitfold VERB --help tells the options of a verb. A CONFIG is a JSON file, a MODEL a .safetensors file that a\n"
+    for (int i = 0; verbs[i] != NULL; i++)
+        fprintf(f, "  %-9s %-24s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->doc);
+    fprintf(f, "\nbitfold VERB --help tells the options of a verb. A CONFIG is a JSON file, a MODEL a .safetensors "
+               "file that a\n"
                "verb wrote (its config.json lies beside it).\n");
 }
 
@@ -83,7 +86,8 @@ int main(int argc, char **argv)
         const char *error = NULL;
         code = EXIT_OK;
         Status status = STATUS_OK;
-        if (!kernels_select(NULL, &error)) status = status_fail(STATUS_INVALID, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
+        if (!kernels_select(NULL, &error))
+            status = status_fail(STATUS_INVALID, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
         if (options.threads > 0) parallel_set_threads(options.threads);
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);
         if (status != STATUS_OK && code == EXIT_OK) {

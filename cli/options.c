@@ -17,11 +17,13 @@ typedef struct {
 } Option;
 
 static const Option option_table[] = {
-    {'e', "engine", "ENGINE", "float, sim (the layers' own forward) or int8 (the integer engine)", offsetof(Options, engine), TEXT, 0, 0},
+    {'e', "engine", "ENGINE", "float, sim (the layers' own forward) or int8 (the integer engine)",
+     offsetof(Options, engine), TEXT, 0, 0},
     {'p', "split", "SPLIT", "train, validation or test (default)", offsetof(Options, split), TEXT, 0, 0},
     {'t', "to", "FORMAT", "safetensors (default)", offsetof(Options, to), TEXT, 0, 0},
     {'o', "output", "FILE", "where to write; also -o", offsetof(Options, output), TEXT, 0, 0},
-    {'d', "dump", "DIR", "each layer's codes of the first image, as .npy and as a C array", offsetof(Options, dump), TEXT, 0, 0},
+    {'d', "dump", "DIR", "each layer's codes of the first image, as .npy and as a C array", offsetof(Options, dump),
+     TEXT, 0, 0},
     {'D', "dir", "DIR", "where the data set goes (default data/NAME)", offsetof(Options, dir), TEXT, 0, 0},
     {'m', "mode", "MODE", "float (default) or qat", offsetof(Options, mode), TEXT, 0, 0},
     {'b', "batch", "N", "images per step", offsetof(Options, batch), NUMBER, 1, 65536},
@@ -33,7 +35,8 @@ static const Option option_table[] = {
     {'c', "resume", NULL, "continue the run in --out from its last checkpoint", offsetof(Options, resume), FLAG, 0, 0},
     {'s', "set", "a.b.c=VALUE", "override any key of the config; may be repeated", offsetof(Options, sets), SET, 0, 0},
     {'x', "seed", "N", "the same as --set seed=N", offsetof(Options, sets), SEED, 0, 0},
-    {'T', "threads", "N", "threads (default: all cores); the result does not depend on it", offsetof(Options, threads), NUMBER, 1, 256},
+    {'T', "threads", "N", "threads (default: all cores); the result does not depend on it", offsetof(Options, threads),
+     NUMBER, 1, 256},
     {'J', "json", NULL, "one JSON object on stdout", offsetof(Options, json), FLAG, 0, 0},
     {'Q', "quiet", NULL, "no progress", offsetof(Options, quiet), FLAG, 0, 0},
 };
@@ -68,7 +71,8 @@ static int take_number(const Verb *verb, const Option *o, const char *text, int 
     errno = 0;
     const long v = strtol(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || v < o->min || v > o->max) {
-        fprintf(stderr, "bitfold %s: --%s: \"%s\"; must be an integer, %d to %d\n", verb->name, o->name, text, o->min, o->max);
+        fprintf(stderr, "bitfold %s: --%s: \"%s\"; must be an integer, %d to %d\n", verb->name, o->name, text, o->min,
+                o->max);
         return EXIT_USAGE;
     }
     *to = (int)v;
@@ -78,7 +82,8 @@ static int take_number(const Verb *verb, const Option *o, const char *text, int 
 int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options *options)
 {
     *options = (Options){.argc = argc, .argv = ARENA_ARRAY(arena, char *, argc + 1)};
-    memcpy(options->argv, argv, sizeof *argv * (size_t)argc); /* as typed: getopt_long moves the arguments behind the options */
+    memcpy(options->argv, argv,
+           sizeof *argv * (size_t)argc); /* as typed: getopt_long moves the arguments behind the options */
     options->sets = ARENA_ARRAY(arena, const char *, argc + 1);
     struct option table[OPTIONS + 2] = {{0}};
     const char *names[OPTIONS + 2];
@@ -86,8 +91,8 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
     for (int i = 0; i < OPTIONS; i++) {
         if (!accepts(verb, &option_table[i])) continue;
         names[n] = option_table[i].name;
-        table[n++] = (struct option){option_table[i].name, option_table[i].value != NULL ? required_argument : no_argument,
-                                     NULL, 256 + i};
+        table[n++] = (struct option){option_table[i].name,
+                                     option_table[i].value != NULL ? required_argument : no_argument, NULL, 256 + i};
     }
     names[n] = "help";
     names[n + 1] = NULL;
@@ -114,11 +119,21 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
         char *at = (char *)options + o->offset;
         int code = -1;
         switch (o->kind) {
-        case TEXT: *(const char **)at = optarg; break;
-        case FLAG: *(bool *)at = true; break;
-        case NUMBER: code = take_number(verb, o, optarg, (int *)at); break;
-        case SET: options->sets[sets++] = optarg; break;
-        case SEED: options->sets[sets++] = arena_printf(arena, "seed=%s", optarg); break;
+        case TEXT:
+            *(const char **)at = optarg;
+            break;
+        case FLAG:
+            *(bool *)at = true;
+            break;
+        case NUMBER:
+            code = take_number(verb, o, optarg, (int *)at);
+            break;
+        case SET:
+            options->sets[sets++] = optarg;
+            break;
+        case SEED:
+            options->sets[sets++] = arena_printf(arena, "seed=%s", optarg);
+            break;
         }
         if (code >= 0) return code;
     }

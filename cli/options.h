@@ -3,8 +3,8 @@
 
 #include "cli/cli.h"
 
-/* Reads the options and arguments behind the verb.  -1: go on; otherwise the exit code (help was asked for, or one line on
- * stderr says what is wrong). */
+/* Reads the options and arguments behind the verb.  -1: go on; otherwise the exit code (help was asked for, or one
+ * line on stderr says what is wrong). */
 int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options *options);
 
 #endif

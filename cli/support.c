@@ -14,7 +14,8 @@ static void on_signal(int number) { cli_stop = number; }
 
 void cli_catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_RESTART}; /* a second one ends at once */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = SA_RESETHAND | SA_RESTART}; /* a second one ends at once */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }

@@ -11,8 +11,8 @@
 enum { WARM_UP = 3 };
 
 /* One training step: forward, loss, backward, optimizer. */
-static Status step(Model *m, Tape *t, Optimizer *optimizer, const Pass *pass, const uint8_t *pixels, const int32_t *labels,
-                   int batch, long number)
+static Status step(Model *m, Tape *t, Optimizer *optimizer, const Pass *pass, const uint8_t *pixels,
+                   const int32_t *labels, int batch, long number)
 {
     tape_reset(t, true);
     param_set_zero_grad(&m->params);
@@ -36,8 +36,8 @@ static void print(Arena *arena, const Options *o, const Model *m, bool qat, int 
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     if (!o->json) {
-        printf("%s, %s, batch %d, %d threads, %s: %.2f ms a step (%.2f to %.2f), %.0f images/s, peak %ld KiB\n", m->name,
-               qat ? "qat" : "float", batch, parallel_threads(), kernels()->isa, median, ms[0], ms[steps - 1],
+        printf("%s, %s, batch %d, %d threads, %s: %.2f ms a step (%.2f to %.2f), %.0f images/s, peak %ld KiB\n",
+               m->name, qat ? "qat" : "float", batch, parallel_threads(), kernels()->isa, median, ms[0], ms[steps - 1],
                1e3 * batch / median, usage.ru_maxrss);
         return;
     }
@@ -79,8 +79,13 @@ static Status run_bench(Arena *arena, const Options *o, int *exit_code)
     for (size_t i = 0; i < image * (size_t)batch; i++) pixels[i] = (uint8_t)rng_u32(&rng);
     for (int i = 0; i < batch; i++) labels[i] = (int32_t)rng_below(&rng, (uint32_t)m->classes);
     if (qat) {
-        const Dataset random = {.n = batch, .h = m->input.h, .w = m->input.w, .c = m->input.c, .classes = m->classes,
-                                .images = pixels, .labels = labels};
+        const Dataset random = {.n = batch,
+                                .h = m->input.h,
+                                .w = m->input.w,
+                                .c = m->input.c,
+                                .classes = m->classes,
+                                .images = pixels,
+                                .labels = labels};
         TRY(calibrate(m, &random, batch, config->seed));
     }
     Optimizer optimizer;

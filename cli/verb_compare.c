@@ -58,8 +58,9 @@ static const char *command_text(Arena *arena, const Options *o)
 {
     char *text = arena_strdup(arena, "bitfold");
     for (int i = 1; i < o->argc; i++) {
-        const bool plain = strspn(o->argv[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:[]") ==
-                           strlen(o->argv[i]);
+        const bool plain =
+            strspn(o->argv[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:[]") ==
+            strlen(o->argv[i]);
         char *word = o->argv[i];
         if (!plain) {
             word = arena_strdup(arena, "");
@@ -85,8 +86,15 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     TRY(run_folder_begin(arena, folder, config, o->overwrite, o->resume));
     cli_catch_signals();
     Context context = {.o = o, .exit_code = exit_code, .arena = arena};
-    const CompareJob job = {.config = config, .data = &data, .folder = folder, .resume = o->resume, .stop = &cli_stop,
-                            .command = command_text(arena, o), .train = train, .row = show_row, .context = &context};
+    const CompareJob job = {.config = config,
+                            .data = &data,
+                            .folder = folder,
+                            .resume = o->resume,
+                            .stop = &cli_stop,
+                            .command = command_text(arena, o),
+                            .train = train,
+                            .row = show_row,
+                            .context = &context};
     CompareResult result;
     const double start = timing_seconds();
     const Status status = compare_run(arena, &job, &result);
@@ -108,5 +116,6 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_compare = {"compare", "CONFIG", "Float, post-training and quantization-aware training in one table", "srwcx",
-                           1, 1, run_compare};
+const Verb verb_compare = {"compare",  "CONFIG", "Float, post-training and quantization-aware training in one table",
+                           "srwcx",    1,        1,
+                           run_compare};

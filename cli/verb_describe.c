@@ -24,22 +24,28 @@ static void show_field(void *context, const char *path, const Field *f)
 {
     Page *p = context;
     const size_t n = p->under == NULL ? 0 : strlen(p->under);
-    if (n > 0 && (strncmp(path, p->under, n) != 0 || strchr(".[", path[n]) == NULL)) return; /* strchr finds the NUL, too */
+    if (n > 0 && (strncmp(path, p->under, n) != 0 || strchr(".[", path[n]) == NULL))
+        return; /* strchr finds the NUL, too */
     p->shown++;
     const char *rule = field_rule(p->arena, f), *def = default_text(p->arena, f);
     const char *unit = f->unit == NULL ? "" : f->unit;
     if (p->markdown)
-        printf("| `%s` | %s%s%s | %s%s%s | %s |\n", path, rule, unit[0] == '\0' ? "" : ", ", unit, def[0] == '\0' || f->required ? "" : "`",
-               def, def[0] == '\0' || f->required ? "" : "`", f->doc);
+        printf("| `%s` | %s%s%s | %s%s%s | %s |\n", path, rule, unit[0] == '\0' ? "" : ", ", unit,
+               def[0] == '\0' || f->required ? "" : "`", def, def[0] == '\0' || f->required ? "" : "`", f->doc);
     else
-        printf("%s\n    %s%s%s%s%s%s\n    %s\n", path, rule, unit[0] == '\0' ? "" : " (", unit, unit[0] == '\0' ? "" : ")",
-               f->required ? "; required" : def[0] == '\0' ? "" : "; default ", f->required ? "" : def, f->doc);
+        printf("%s\n    %s%s%s%s%s%s\n    %s\n", path, rule, unit[0] == '\0' ? "" : " (", unit,
+               unit[0] == '\0' ? "" : ")",
+               f->required      ? "; required"
+               : def[0] == '\0' ? ""
+                                : "; default ",
+               f->required ? "" : def, f->doc);
 }
 
 static void table_head(const Page *p, const char *title, const char *doc)
 {
     if (p->markdown)
-        printf("\n## %s\n\n%s%s| key | value | default | meaning |\n|---|---|---|---|\n", title, doc, doc[0] == '\0' ? "" : ".\n\n");
+        printf("\n## %s\n\n%s%s| key | value | default | meaning |\n|---|---|---|---|\n", title, doc,
+               doc[0] == '\0' ? "" : ".\n\n");
     else
         printf("%s%s%s\n", title, doc[0] == '\0' ? "" : ": ", doc);
 }
@@ -153,10 +159,13 @@ static Status run_describe(Arena *arena, const Options *o, int *exit_code)
         show_layers(&p, p.under);
     show_registries(&p);
     if (p.shown == 0)
-        return status_fail(STATUS_INVALID, "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
-                                           "layers, datasets, optimizers, schedules, observers, quantizers, exporters, or the name of one",
-                           p.under);
+        return status_fail(
+            STATUS_INVALID,
+            "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
+            "layers, datasets, optimizers, schedules, observers, quantizers, exporters, or the name of one",
+            p.under);
     return STATUS_OK;
 }
 
-const Verb verb_describe = {"describe", "[THING]", "Every key of a config: type, range, default, meaning", "MS", 0, 1, run_describe};
+const Verb verb_describe = {"describe", "[THING]",   "Every key of a config: type, range, default, meaning", "MS", 0,
+                            1,          run_describe};

@@ -15,7 +15,8 @@ static Status choose(const char *option, const char *given, const char *const *n
     if (given == NULL) return STATUS_OK;
     for (*choice = 0; names[*choice] != NULL; ++*choice)
         if (strcmp(names[*choice], given) == 0) return STATUS_OK;
-    return status_fail(STATUS_INVALID, "--%s: \"%s\"; must be %s, %s or %s", option, given, names[0], names[1], names[2]);
+    return status_fail(STATUS_INVALID, "--%s: \"%s\"; must be %s, %s or %s", option, given, names[0], names[1],
+                       names[2]);
 }
 
 static const char *const split_names[] = {"train", "validation", "test", NULL};
@@ -63,13 +64,15 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     TRY(choose("engine", o->engine, engine_names, open.kind == MODEL_FLOAT ? ENGINE_FLOAT : ENGINE_INT8, &engine));
     TRY(choose("split", o->split, split_names, 2, &split));
     if (open.kind == MODEL_FLOAT && engine != ENGINE_FLOAT)
-        return status_fail(STATUS_STATE, "%s: a float model has no %s engine; quantize it first (bitfold ptq or bitfold qat)",
+        return status_fail(STATUS_STATE,
+                           "%s: a float model has no %s engine; quantize it first (bitfold ptq or bitfold qat)",
                            o->argument[0], engine_names[engine]);
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
     const Dataset *sets[] = {&data.train, &data.validation, &data.test};
     if (sets[split]->n == 0)
-        return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one", split_names[split]);
+        return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one",
+                           split_names[split]);
     QGraph *graph = NULL;
     if (engine == ENGINE_INT8) TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     EvalResult r;
@@ -86,7 +89,8 @@ static Status open_quantized(Arena *arena, const Options *o, OpenModel *open)
 {
     TRY(model_open(arena, o->argument[0], o->sets, open));
     if (open->kind != MODEL_FLOAT) return STATUS_OK;
-    return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", o->argument[0]);
+    return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)",
+                       o->argument[0]);
 }
 
 /* Every test image, the deployed file re-read from disk. */
@@ -136,8 +140,8 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddStringToObject(json, "dialect", dialect_names[open.config->quant.dialect]);
         cli_print_json(arena, json);
     } else {
-        printf("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n, open.model->layers,
-               dialect_names[open.config->quant.dialect], result.values, result.different);
+        printf("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n,
+               open.model->layers, dialect_names[open.config->quant.dialect], result.values, result.different);
         if (result.first != NULL) printf("first: %s\n", result.first);
     }
     if (result.different != 0) *exit_code = EXIT_FAIL;
@@ -183,13 +187,14 @@ static Status run_export(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(graph));
         cli_print_json(arena, json);
     } else if (!o->quiet) {
-        printf("%s: %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output, qgraph_flash_bytes(graph),
-               qgraph_arena_bytes(graph));
+        printf("%s: %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
+               qgraph_flash_bytes(graph), qgraph_arena_bytes(graph));
     }
     return STATUS_OK;
 }
 
-const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sep", 1, 1, run_eval};
-const Verb verb_verify = {"verify", "MODEL", "Proves that the exported integers are the trained ones, layer by layer", "s", 1, 1,
-                          run_verify};
+const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sep", 1,
+                        1,      run_eval};
+const Verb verb_verify = {
+    "verify", "MODEL", "Proves that the exported integers are the trained ones, layer by layer", "s", 1, 1, run_verify};
 const Verb verb_export = {"export", "MODEL -o FILE", "Writes the integer model", "sto", 1, 1, run_export};

@@ -22,5 +22,5 @@ static Status run_fetch(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_fetch = {"fetch", "mnist|fashion-mnist|cifar10", "Downloads a data set and checks every file of it", "D", 1, 1,
-                         run_fetch};
+const Verb verb_fetch = {
+    "fetch", "mnist|fashion-mnist|cifar10", "Downloads a data set and checks every file of it", "D", 1, 1, run_fetch};

@@ -42,8 +42,13 @@ static Status size_graph(Arena *arena, const Config *config, const Model *from, 
     Rng rng = rng_make(config->seed, RNG_TEST, 0);
     for (long i = 0; i < IMAGES * image; i++) pixels[i] = (uint8_t)rng_u32(&rng);
     const int32_t labels[IMAGES] = {0};
-    const Dataset noise = {.n = IMAGES, .h = m->input.h, .w = m->input.w, .c = m->input.c, .classes = m->classes,
-                           .images = pixels, .labels = labels};
+    const Dataset noise = {.n = IMAGES,
+                           .h = m->input.h,
+                           .w = m->input.w,
+                           .c = m->input.c,
+                           .classes = m->classes,
+                           .images = pixels,
+                           .labels = labels};
     TRY(calibrate(m, &noise, IMAGES, config->seed));
     return model_lower(arena, m, (Dialect)quant->dialect, graph);
 }
@@ -98,16 +103,19 @@ static void inspect_text(const Model *m, const QGraph *g, bool real, bool traine
                 snprintf(sum, sizeof sum, "%lld", largest_accumulator(g, l->name));
             }
             printf("  %4s/%d  %-10.5g %5d  [%.4g, %.4g]%*s%s", weight_bits, t->bits, (double)t->scale, t->zero_point,
-                   (double)t->scale * (t->qmin - t->zero_point), (double)t->scale * (t->qmax - t->zero_point), 4, "", sum);
+                   (double)t->scale * (t->qmin - t->zero_point), (double)t->scale * (t->qmax - t->zero_point), 4, "",
+                   sum);
         }
         printf("\n");
     }
-    printf("\n%ld parameters, %ld MACs an image\nint8 deployment%s: flash %zu bytes (weights, biases, scales), RAM %zu bytes "
+    printf("\n%ld parameters, %ld MACs an image\nint8 deployment%s: flash %zu bytes (weights, biases, scales), RAM %zu "
+           "bytes "
            "(activations)\nkernels: %s\n",
            model_parameters(m), macs, real ? "" : " (as configured; ranges are not trained yet)", qgraph_flash_bytes(g),
            qgraph_arena_bytes(g), kernels()->isa);
     if (!m->exact_pixels)
-        printf("note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
+        printf(
+            "note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
     if (!trained) return;
     printf("\nweights\n");
     for (int i = 0; i < m->layers; i++) {
@@ -177,5 +185,6 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_inspect = {"inspect", "MODEL|CONFIG", "Layers, shapes, MACs, bits, scales, and what an int8 deployment needs", "s", 1,
-                           1, run_inspect};
+const Verb verb_inspect = {
+    "inspect", "MODEL|CONFIG", "Layers, shapes, MACs, bits, scales, and what an int8 deployment needs", "s", 1,
+    1,         run_inspect};

@@ -11,8 +11,8 @@
 static Status write_npy(Arena *arena, const char *path, const QTensor *t, const int8_t *codes)
 {
     char header[128];
-    const int n = snprintf(header, sizeof header, "{'descr': '|i1', 'fortran_order': False, 'shape': (%d, %d, %d), }", t->h,
-                           t->w, t->c);
+    const int n = snprintf(header, sizeof header, "{'descr': '|i1', 'fortran_order': False, 'shape': (%d, %d, %d), }",
+                           t->h, t->w, t->c);
     memset(header + n, ' ', sizeof header - (size_t)n);
     header[117] = '\n'; /* 10 + 118 = 128 bytes of head */
     FileWriter w;
@@ -30,8 +30,10 @@ static Status write_c(Arena *arena, const char *path, const QTensor *t, const in
     char *name = arena_printf(arena, "%s%s", t->name[0] >= '0' && t->name[0] <= '9' ? "_" : "", t->name);
     for (char *p = name; *p != '\0'; p++)
         if (*p == '-' || *p == '.') *p = '_';
-    fprintf(w.stream, "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
-            t->name, t->h, t->w, t->c, (double)t->scale, t->zero_point, name, qtensor_elements(t));
+    fprintf(
+        w.stream,
+        "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
+        t->name, t->h, t->w, t->c, (double)t->scale, t->zero_point, name, qtensor_elements(t));
     for (long i = 0; i < qtensor_elements(t); i++) fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ", codes[i]);
     fprintf(w.stream, "\n};\n");
     return file_commit(&w);
@@ -42,8 +44,10 @@ static Status dump(Arena *arena, const char *folder, const QGraph *g, const Engi
     TRY(file_make_dir(folder));
     for (int i = 0; i < g->tensors; i++) {
         const QTensor *t = &g->tensor[i];
-        TRY(write_npy(arena, file_join(arena, folder, arena_printf(arena, "%s.npy", t->name)), t, engine_tensor(engine, i)));
-        TRY(write_c(arena, file_join(arena, folder, arena_printf(arena, "%s.c", t->name)), t, engine_tensor(engine, i)));
+        TRY(write_npy(arena, file_join(arena, folder, arena_printf(arena, "%s.npy", t->name)), t,
+                      engine_tensor(engine, i)));
+        TRY(write_c(arena, file_join(arena, folder, arena_printf(arena, "%s.c", t->name)), t,
+                    engine_tensor(engine, i)));
     }
     return STATUS_OK;
 }
@@ -72,7 +76,8 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
         TRY(model_lower(arena, m, (Dialect)open.config->quant.dialect, &graph));
         TRY(engine_create(arena, graph, 1, &engine));
     } else if (o->dump != NULL) {
-        return status_fail(STATUS_STATE, "%s: a float model has no codes to dump; quantize it first (bitfold ptq or bitfold qat)",
+        return status_fail(STATUS_STATE,
+                           "%s: a float model has no codes to dump; quantize it first (bitfold ptq or bitfold qat)",
                            o->argument[0]);
     }
     const int hwc[3] = {m->input.h, m->input.w, m->input.c};

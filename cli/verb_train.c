@@ -25,9 +25,16 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
 {
     cli_catch_signals();
     Context context = {o, exit_code};
-    const RunRequest request = {.path = o->argument[0], .sets = o->sets, .out = o->out, .overwrite = o->overwrite,
-                                .resume = o->resume, .argc = o->argc, .argv = o->argv, .train = train_hook,
-                                .note = show_note, .context = &context};
+    const RunRequest request = {.path = o->argument[0],
+                                .sets = o->sets,
+                                .out = o->out,
+                                .overwrite = o->overwrite,
+                                .resume = o->resume,
+                                .argc = o->argc,
+                                .argv = o->argv,
+                                .train = train_hook,
+                                .note = show_note,
+                                .context = &context};
     RunOutcome out;
     TRY(run(arena, &request, &out));
     if (o->json) {
@@ -46,12 +53,16 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
     return STATUS_OK;
 }
 
-static Status start_train(Arena *arena, const Options *o, int *exit_code) { return start(arena, o, exit_code, run_train); }
+static Status start_train(Arena *arena, const Options *o, int *exit_code)
+{
+    return start(arena, o, exit_code, run_train);
+}
 static Status start_ptq(Arena *arena, const Options *o, int *exit_code) { return start(arena, o, exit_code, run_ptq); }
 static Status start_qat(Arena *arena, const Options *o, int *exit_code) { return start(arena, o, exit_code, run_qat); }
 
 const Verb verb_train = {"train", "CONFIG", "Trains in float", "srwcx", 1, 1, start_train};
-const Verb verb_ptq = {"ptq", "MODEL", "Quantizes a trained float model: calibrates ranges, trains nothing", "srwx", 1, 1,
-                       start_ptq};
-const Verb verb_qat = {"qat", "MODEL|CONFIG", "Trains with quantization in the loop, from a float model or from scratch",
-                       "srwcx", 1, 1, start_qat};
+const Verb verb_ptq = {"ptq", "MODEL",  "Quantizes a trained float model: calibrates ranges, trains nothing", "srwx", 1,
+                       1,     start_ptq};
+const Verb verb_qat = {
+    "qat", "MODEL|CONFIG", "Trains with quantization in the loop, from a float model or from scratch", "srwcx", 1,
+    1,     start_qat};

@@ -18,26 +18,26 @@ typedef struct {
 } NormalizeConfig;
 
 typedef struct {
-    int crop_padding;    /* pixels of zero padding before a random crop back to size; 0: off */
-    bool flip;           /* horizontal, probability 1/2                                       */
-    int shift;           /* +- pixels, zero filled                                            */
-    double rotate;       /* +- degrees, bilinear, zero filled                                 */
+    int crop_padding; /* pixels of zero padding before a random crop back to size; 0: off */
+    bool flip;        /* horizontal, probability 1/2 */
+    int shift;        /* +- pixels, zero filled */
+    double rotate;    /* +- degrees, bilinear, zero filled */
 } AugmentConfig;
 
 typedef struct {
-    const char *dataset;  /* a name of datasets.def                                           */
-    const char *dir;      /* relative to the config's folder; resolved to `path` by the reader */
-    const char *path;     /* not a JSON key: where dir really is                              */
+    const char *dataset; /* a name of datasets.def */
+    const char *dir;     /* relative to the config's folder; resolved to `path` by the reader */
+    const char *path;    /* not a JSON key: where dir really is */
     NormalizeConfig normalize;
     AugmentConfig augment;
-    double validation;    /* share of the training images held out, 0 to 0.5                  */
-    int train_limit;      /* use only the first N training images (after the split); 0: all   */
+    double validation; /* share of the training images held out, 0 to 0.5 */
+    int train_limit;   /* use only the first N training images (after the split); 0: all */
     int test_limit;
-    int classes;          /* 0: what the data says                                            */
+    int classes; /* 0: what the data says */
     /* synthetic only */
     int synthetic_train, synthetic_test;
     double synthetic_noise;
-    const char *resize;   /* folder only: "resize" or "crop"                                  */
+    const char *resize; /* folder only: "resize" or "crop" */
 } DataConfig;
 extern const Field data_fields[];
 
@@ -60,7 +60,7 @@ typedef struct {
     Status (*load)(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
 } DatasetType;
 
-extern const DatasetType *const dataset_types[]; /* NULL-ended, from datasets.def */
+extern const DatasetType *const dataset_types[];   /* NULL-ended, from datasets.def */
 const DatasetType *dataset_type(const char *name); /* NULL if unknown */
 
 /* Loads and splits; checks shape against want_hwc and labels against cfg->classes.  The validation split is drawn with

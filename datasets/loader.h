@@ -1,4 +1,5 @@
-/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared in a background thread. */
+/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared in a background thread.
+ * */
 #ifndef BITFOLD_DATASETS_LOADER_H
 #define BITFOLD_DATASETS_LOADER_H
 
@@ -25,8 +26,8 @@ void loader_destroy(Loader *loader); /* stops the thread; NULL is allowed */
 
 int loader_batches(const Loader *loader); /* per epoch: ceil(n / batch) */
 
-/* The batch `index` of `epoch`; calls in order are what the prefetch expects, any other order is only slower.  Valid until
- * the next call. */
+/* The batch `index` of `epoch`; calls in order are what the prefetch expects, any other order is only slower.  Valid
+ * until the next call. */
 const Batch *loader_get(Loader *loader, int epoch, int index);
 
 #endif

@@ -9,13 +9,13 @@
 typedef struct {
     const QNode *node;
     Dialect dialect;
-    const QTensor *x, *x2, *y; /* first input, second or NULL, output                   */
-    int16_t *packed;           /* conv2d, dense                                           */
-    Multiplier *multiplier;    /* [O] of conv2d, dwconv2d, dense; [1] of requant          */
+    const QTensor *x, *x2, *y; /* first input, second or NULL, output */
+    int16_t *packed;           /* conv2d, dense */
+    Multiplier *multiplier;    /* [O] of conv2d, dwconv2d, dense; [1] of requant */
     AddParams add;
-    int part[QNODE_MAX_INPUTS]; /* concat: channels of each input                       */
-    size_t acc_count;           /* int32 sums of one image                                 */
-    size_t scratch_bytes;       /* of the convolution driver                               */
+    int part[QNODE_MAX_INPUTS]; /* concat: channels of each input */
+    size_t acc_count;           /* int32 sums of one image */
+    size_t scratch_bytes;       /* of the convolution driver */
 } EngineNode;
 
 /* One thread's working memory. */

@@ -10,11 +10,11 @@
 #include "quant/qgraph.h"
 
 typedef struct {
-    const char *name;      /* --to NAME                                                      */
-    const char *doc;       /* one sentence, no final period                                  */
-    const char *extension; /* of the path, with its dot                                      */
-    const Field *fields;   /* options; NULL: it takes none                                   */
-    size_t options_bytes;  /* of the struct the fields fill                                  */
+    const char *name;      /* --to NAME */
+    const char *doc;       /* one sentence, no final period */
+    const char *extension; /* of the path, with its dot */
+    const Field *fields;   /* options; NULL: it takes none */
+    size_t options_bytes;  /* of the struct the fields fill */
     Status (*write)(Arena *arena, const QGraph *g, const char *path, const void *options);
 } ExporterType;
 

@@ -43,13 +43,25 @@ Status model_lower(Arena *arena, const Model *model, Dialect dialect, QGraph **o
     TRY(check_values(m));
     QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
     const int most = 1 + m->layers * (1 + LAYER_MAX_INPUTS);
-    *g = (QGraph){.dialect = dialect, .tensor = ARENA_ARRAY(arena, QTensor, most),
-                  .node = ARENA_ARRAY(arena, QNode, most), .classes = m->classes, .class_names = m->class_names,
-                  .channels = m->input.c, .mean = m->mean, .std = m->std, .model_name = m->name};
+    *g = (QGraph){.dialect = dialect,
+                  .tensor = ARENA_ARRAY(arena, QTensor, most),
+                  .node = ARENA_ARRAY(arena, QNode, most),
+                  .classes = m->classes,
+                  .class_names = m->class_names,
+                  .channels = m->input.c,
+                  .mean = m->mean,
+                  .std = m->std,
+                  .model_name = m->name};
     const QuantParams *in = &m->input_grid;
-    g->tensor[g->tensors++] = (QTensor){.name = "input", .h = m->input.h, .w = m->input.w, .c = m->input.c,
-                                        .scale = in->scale[0], .zero_point = in->zero_point, .bits = 8,
-                                        .qmin = in->qmin, .qmax = in->qmax};
+    g->tensor[g->tensors++] = (QTensor){.name = "input",
+                                        .h = m->input.h,
+                                        .w = m->input.w,
+                                        .c = m->input.c,
+                                        .scale = in->scale[0],
+                                        .zero_point = in->zero_point,
+                                        .bits = 8,
+                                        .qmin = in->qmin,
+                                        .qmax = in->qmax};
     int *tensor_of = ARENA_ARRAY(arena, int, m->layers + 1);
     Arena *step = arena_create();
     Lowering w = {.arena = arena, .tape = tape_create(arena, step), .graph = g, .tensor_of = tensor_of};
@@ -68,8 +80,7 @@ static void compare(const char *name, const int8_t *a, const int8_t *b, long n, 
     if (memcmp(a, b, (size_t)n) == 0) return;
     for (long i = 0; i < n; i++) {
         if (a[i] == b[i]) continue;
-        if (r->first == NULL)
-            r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i, a[i], b[i]);
+        if (r->first == NULL) r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i, a[i], b[i]);
         r->different++;
     }
 }

@@ -14,8 +14,8 @@ typedef struct {
     const char *first;      /* where the first difference is, or NULL */
 } VerifyResult;
 
-/* Runs n images through the model's own forward pass and through the engine and compares the codes of every layer, element
- * by element.  Adds to *result. */
+/* Runs n images through the model's own forward pass and through the engine and compares the codes of every layer,
+ * element by element.  Adds to *result. */
 Status verify_batch(Model *m, Tape *t, Engine *engine, const QGraph *graph, const uint8_t *pixels, int n,
                     VerifyResult *result);
 

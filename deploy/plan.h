@@ -10,9 +10,9 @@
 enum { PLAN_ALIGN_BYTES = 16 };
 
 typedef struct {
-    size_t bytes;         /* of the arena, one image                                                  */
-    const size_t *offset; /* [tensors], multiples of PLAN_ALIGN_BYTES; a reshape has its input's      */
-    const int *first;     /* [tensors] the node that writes it (-1: the image, before node 0)         */
+    size_t bytes;         /* of the arena, one image */
+    const size_t *offset; /* [tensors], multiples of PLAN_ALIGN_BYTES; a reshape has its input's */
+    const int *first;     /* [tensors] the node that writes it (-1: the image, before node 0) */
     const int *last;      /* [tensors] the last node that reads it (nodes: the caller, after the run) */
 } Plan;
 

@@ -20,20 +20,20 @@ typedef struct {
 } NodeText;
 
 #define MEMBER(text, member, kind) .name = #member, .type = kind, .offset = offsetof(text, member), .required = true
-#define NODE_INT(member)           MEMBER(NodeText, member, FIELD_INT)
-#define NODE_INTS(member, count)   MEMBER(NodeText, member, FIELD_INTS), .min_count = count, .max_count = count
+#define NODE_INT(member) MEMBER(NodeText, member, FIELD_INT)
+#define NODE_INTS(member, count) MEMBER(NodeText, member, FIELD_INTS), .min_count = count, .max_count = count
 
-#define OP           MEMBER(NodeText, op, FIELD_ENUM), .names = qop_names
-#define NAME         MEMBER(NodeText, name, FIELD_STRING), .max = QTENSOR_MAX_NAME_BYTES
-#define INPUTS       MEMBER(NodeText, inputs, FIELD_STRINGS), .min_count = 1, .max_count = QNODE_MAX_INPUTS
-#define KERNEL       NODE_INTS(kernel, 2), .min = 1, .max = QNODE_MAX_EXTENT
-#define STRIDE       NODE_INTS(stride, 2), .min = 1, .max = QNODE_MAX_EXTENT
-#define DILATION     NODE_INTS(dilation, 2), .min = 1, .max = QNODE_MAX_EXTENT
-#define PADDING      NODE_INTS(padding, 4), .min = 0, .max = QNODE_MAX_EXTENT
-#define GROUPS       NODE_INT(groups), .min = 1, .max = QTENSOR_MAX_DIM
-#define WEIGHT_BITS  NODE_INT(weight_bits), .min = 2, .max = 8
+#define OP MEMBER(NodeText, op, FIELD_ENUM), .names = qop_names
+#define NAME MEMBER(NodeText, name, FIELD_STRING), .max = QTENSOR_MAX_NAME_BYTES
+#define INPUTS MEMBER(NodeText, inputs, FIELD_STRINGS), .min_count = 1, .max_count = QNODE_MAX_INPUTS
+#define KERNEL NODE_INTS(kernel, 2), .min = 1, .max = QNODE_MAX_EXTENT
+#define STRIDE NODE_INTS(stride, 2), .min = 1, .max = QNODE_MAX_EXTENT
+#define DILATION NODE_INTS(dilation, 2), .min = 1, .max = QNODE_MAX_EXTENT
+#define PADDING NODE_INTS(padding, 4), .min = 0, .max = QNODE_MAX_EXTENT
+#define GROUPS NODE_INT(groups), .min = 1, .max = QTENSOR_MAX_DIM
+#define WEIGHT_BITS NODE_INT(weight_bits), .min = 2, .max = 8
 #define WEIGHT_SHIFT NODE_INT(weight_shift), .min = 0, .max = 6
-#define CLAMP        NODE_INTS(clamp, 2), .min = -128, .max = 127
+#define CLAMP NODE_INTS(clamp, 2), .min = -128, .max = 127
 
 static const Field tensor_fields[] = {
     {MEMBER(TensorText, name, FIELD_STRING), .max = QTENSOR_MAX_NAME_BYTES},

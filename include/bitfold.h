@@ -1,8 +1,8 @@
 /* bitfold: trains small CNNs with quantization in the loop and ships the integers it trained.
  *
- * The library does what the program does, from C: cc app.c $(pkg-config --cflags --libs bitfold).  All functions that can
- * fail return BITFOLD_OK or another status, and bitfold_message() then tells, in one line, where, what was given and what
- * is required.  The library prints nothing and never exits.
+ * The library does what the program does, from C: cc app.c $(pkg-config --cflags --libs bitfold).  All functions that
+ * can fail return BITFOLD_OK or another status, and bitfold_message() then tells, in one line, where, what was given
+ * and what is required.  The library prints nothing and never exits.
  */
 #ifndef BITFOLD_H
 #define BITFOLD_H
@@ -21,14 +21,14 @@ extern "C" {
 
 typedef enum {
     BITFOLD_OK = 0,
-    BITFOLD_INVALID,     /* an argument is out of its range               */
-    BITFOLD_SHAPE,       /* shapes that must agree do not                 */
-    BITFOLD_CONFIG,      /* a config breaks a rule                        */
-    BITFOLD_FORMAT,      /* a file is not what its format promises        */
-    BITFOLD_IO,          /* reading or writing was refused                */
-    BITFOLD_NOMEM,       /* no memory                                     */
-    BITFOLD_UNSUPPORTED, /* valid, but not done                           */
-    BITFOLD_NUMERIC,     /* NaN or infinity, or a bias that overflows     */
+    BITFOLD_INVALID,     /* an argument is out of its range */
+    BITFOLD_SHAPE,       /* shapes that must agree do not */
+    BITFOLD_CONFIG,      /* a config breaks a rule */
+    BITFOLD_FORMAT,      /* a file is not what its format promises */
+    BITFOLD_IO,          /* reading or writing was refused */
+    BITFOLD_NOMEM,       /* no memory */
+    BITFOLD_UNSUPPORTED, /* valid, but not done */
+    BITFOLD_NUMERIC,     /* NaN or infinity, or a bias that overflows */
     BITFOLD_STATE,       /* the wrong moment: no range yet, folder exists */
     BITFOLD_INTERRUPTED
 } bitfold_status;
@@ -44,12 +44,13 @@ BITFOLD_API void bitfold_set_threads(int threads);
  * accuracy (0 to 1) on the test images; `accuracy` may be NULL.
  *   bitfold_train  float, from a JSON config; the model is OUT/last.safetensors
  *   bitfold_ptq    post-training quantization of a float model, config.json beside it; OUT/model.safetensors
- *   bitfold_qat    quantization-aware training, from a float model or from scratch (a .json config); OUT/last.safetensors
- * `settings`: NULL, or a NULL-ended list of "a.b.c=value" that override keys of the config. */
+ *   bitfold_qat    quantization-aware training, from a float model or from scratch (a .json config);
+ * OUT/last.safetensors `settings`: NULL, or a NULL-ended list of "a.b.c=value" that override keys of the config. */
 BITFOLD_API bitfold_status bitfold_train(const char *config, const char *out, double *accuracy);
 BITFOLD_API bitfold_status bitfold_train_with(const char *config, const char *const *settings, const char *out,
                                               double *accuracy);
-BITFOLD_API bitfold_status bitfold_ptq(const char *model, const char *const *settings, const char *out, double *accuracy);
+BITFOLD_API bitfold_status bitfold_ptq(const char *model, const char *const *settings, const char *out,
+                                       double *accuracy);
 BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *const *settings, const char *out,
                                        double *accuracy);
 

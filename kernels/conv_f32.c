@@ -108,7 +108,8 @@ void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *p
     forward_images(&rest, 1, &x, packed, y + count * output_count(&wide, g->o), scratch_align(scratch));
 }
 
-/* For output row oy and one tap (i, j): dx[iy, ox*sw + ...] += dy[oy, ox] * w[tap], over the ox whose cell is inside. */
+/* For output row oy and one tap (i, j): dx[iy, ox*sw + ...] += dy[oy, ox] * w[tap], over the ox whose cell is inside.
+ * */
 static void backward_row(const ConvGeom *g, int oy, const float *dy, const float *w, float *dx)
 {
     const Taps rows = rows_inside(g, oy);
@@ -138,7 +139,8 @@ static void backward_row(const ConvGeom *g, int oy, const float *dy, const float
         }
 }
 
-/* The same for all taps of a kernel row: tile[ow, kw*C] = dy * w, then each of its rows is added to the window it covers. */
+/* The same for all taps of a kernel row: tile[ow, kw*C] = dy * w, then each of its rows is added to the window it
+ * covers. */
 static void backward_row_tiled(const ConvGeom *g, int oy, const float *dy, const float *w, float *dx, float *tile)
 {
     const Taps rows = rows_inside(g, oy);

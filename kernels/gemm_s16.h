@@ -1,5 +1,5 @@
-/* The packed layout that the integer products share: panels of 16 columns; in a panel, for each run, for each pair of k,
- * 16 pairs (one 512-bit register).  Columns beyond n and the odd k are 0. */
+/* The packed layout that the integer products share: panels of 16 columns; in a panel, for each run, for each pair of
+ * k, 16 pairs (one 512-bit register).  Columns beyond n and the odd k are 0. */
 #ifndef BITFOLD_KERNELS_GEMM_S16_H
 #define BITFOLD_KERNELS_GEMM_S16_H
 

@@ -1,11 +1,12 @@
 /* The kernel table: pure functions, chosen once at start-up for the CPU.
  *
- * No allocation, no tensors, no errors, no threads in here: an op cuts its work into chunks (base/parallel.h) and calls a
- * kernel per chunk with that thread's scratch.  Everything is NHWC, outermost dimension first.
+ * No allocation, no tensors, no errors, no threads in here: an op cuts its work into chunks (base/parallel.h) and
+ * calls a kernel per chunk with that thread's scratch.  Everything is NHWC, outermost dimension first.
  *
- * Variants: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL), vnni (avx512 + VNNI).  BITFOLD_ISA=NAME
- * overrides the choice downwards.  Integer kernels give the same bits in every variant; float kernels the same bits for one
- * variant, whatever the thread count, because no result depends on how images are split between calls.
+ * Variants: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL), vnni (avx512 + VNNI). 
+ * BITFOLD_ISA=NAME overrides the choice downwards.  Integer kernels give the same bits in every variant; float kernels
+ * the same bits for one variant, whatever the thread count, because no result depends on how images are split between
+ * calls.
  */
 #ifndef BITFOLD_KERNELS_KERNELS_H
 #define BITFOLD_KERNELS_KERNELS_H
@@ -14,13 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A 2-D convolution or pool over a batch.  Weights [O,KH,KW,C/groups]; depthwise [1,KH,KW,C*M] with groups = C, o = C*M.
- * Output: oh = floor((h + pt + pb - ((kh-1)*dh + 1)) / sh) + 1, ow alike (pb, pr enter nothing else). */
+/* A 2-D convolution or pool over a batch.  Weights [O,KH,KW,C/groups]; depthwise [1,KH,KW,C*M] with groups = C, o =
+ * C*M. Output: oh = floor((h + pt + pb - ((kh-1)*dh + 1)) / sh) + 1, ow alike (pb, pr enter nothing else). */
 typedef struct {
-    int n, h, w, c; /* input                              */
-    int o, oh, ow;  /* output channels, rows, columns     */
+    int n, h, w, c; /* input */
+    int o, oh, ow;  /* output channels, rows, columns */
     int kh, kw, sh, sw, dh, dw;
-    int pt, pb, pl, pr; /* padding: top, bottom, left, right  */
+    int pt, pb, pl, pr; /* padding: top, bottom, left, right */
     int groups;
 } ConvGeom;
 
@@ -48,8 +49,9 @@ typedef struct {
     bool accumulate;
 } GemmF32;
 
-/* The same in integers, with b packed: c[m,n] = sum a[m*am + row*arow + run*arun + k] * b(row, run, k, n).  k is rounded up
- * to even: the packed b is 0 there, so a may hold anything there but must be readable.  |c| < 2^31 is the caller's promise. */
+/* The same in integers, with b packed: c[m,n] = sum a[m*am + row*arow + run*arun + k] * b(row, run, k, n).  k is
+ * rounded up to even: the packed b is 0 there, so a may hold anything there but must be readable.  |c| < 2^31 is the
+ * caller's promise. */
 typedef struct {
     int m, n, rows, runs, k;
     const int16_t *a;
@@ -86,27 +88,28 @@ typedef struct Kernels {
     void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
 } Kernels;
 
-/* The table for this CPU (or BITFOLD_ISA); never NULL.  kernels_select is called by main and by tests; it fails only for a
- * BITFOLD_ISA that is unknown or that the CPU lacks, with the sentence in *error. */
+/* The table for this CPU (or BITFOLD_ISA); never NULL.  kernels_select is called by main and by tests; it fails only
+ * for a BITFOLD_ISA that is unknown or that the CPU lacks, with the sentence in *error. */
 const Kernels *kernels(void);
 bool kernels_select(const char *isa_or_null, const char **error);
 
-/* bt[n*ldb + k] (b transposed: a dense layer's weights as they are) to the panel layout of gemm_s16: for each 16 columns,
- * for each pair of k, the 16 pairs.  The layout is the same in every variant. */
+/* bt[n*ldb + k] (b transposed: a dense layer's weights as they are) to the panel layout of gemm_s16: for each 16
+ * columns, for each pair of k, the 16 pairs.  The layout is the same in every variant. */
 size_t gemm_s16_packed_count(int n, int k); /* int16 values */
 void gemm_s16_pack(int n, int k, const int8_t *bt, ptrdiff_t ldb, int16_t *packed);
 
-/* ---- convolution drivers on top of the table (kernels/conv_*.c), any geometry ------------------------------------------
+/* ---- convolution drivers on top of the table (kernels/conv_*.c), any geometry
+ * ------------------------------------------
  *
  * Implicit gemm: the product reads windows of the image in place, through its three-level inner dimension (kernel row,
- * kernel column, channel).  Only what has to change first, padding or codes, is copied, once per element and not once per
- * tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution of 1x1 images.
+ * kernel column, channel).  Only what has to change first, padding or codes, is copied, once per element and not once
+ * per tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution of 1x1 images.
  */
 
 size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each function below */
 
-/* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads (panels of 32 outputs, the last filled up with zeros):
- * once per step, not per image. */
+/* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads (panels of 32 outputs, the last filled up with
+ * zeros): once per step, not per image. */
 size_t conv_f32_packed_count(const ConvGeom *g); /* floats */
 void conv_f32_pack(const ConvGeom *g, const float *w, float *packed);
 void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *packed, float *y, void *scratch);
@@ -121,7 +124,8 @@ void conv_s8_pack(const ConvGeom *g, const int8_t *w, int16_t *packed);
 void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const int16_t *packed, int32_t *acc,
                      void *scratch);
 
-/* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------------- */
+/* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0
+ * --------------- */
 
 /* argmax[y element] = flat index into that image's x of the first largest element, -1 for none; NULL: not stored. */
 void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, int32_t *argmax);

@@ -23,9 +23,9 @@ _Static_assert(FLT_EVAL_METHOD == 0, "float expressions must be evaluated in flo
 
 /* A positive real multiplier M, in the form its dialect uses. */
 typedef struct {
-    float f;         /* xnnpack: M in float32                            */
-    int32_t m;       /* tflite-*: M ~ m * 2^(e-31), m in [2^30, 2^31) or 0 */
-    int e;           /* -31 .. 30                                        */
+    float f;   /* xnnpack: M in float32 */
+    int32_t m; /* tflite-*: M ~ m * 2^(e-31), m in [2^30, 2^31) or 0 */
+    int e;     /* -31 .. 30 */
 } Multiplier;
 
 /* M >= 0 as fixed point: M = f * 2^e with f in [0.5, 1), m = round_half_away(f * 2^31); 2^31 becomes 2^30 with e+1.
@@ -113,9 +113,9 @@ static inline int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zer
 typedef struct {
     Dialect dialect;
     int z1, z2, zy, lo, hi;
-    int32_t a, b;           /* xnnpack: A, B = rne(s_i / s_y * 2^shift)  */
-    int shift;              /* xnnpack: 20 - floor(log2(max(s1, s2) / s_y)), 13 .. 30 */
-    int32_t m1, m2, mo;     /* tflite-*: s_i / (2 max(s1, s2)) and 2 max(s1, s2) / (2^20 s_y) */
+    int32_t a, b;       /* xnnpack: A, B = rne(s_i / s_y * 2^shift) */
+    int shift;          /* xnnpack: 20 - floor(log2(max(s1, s2) / s_y)), 13 .. 30 */
+    int32_t m1, m2, mo; /* tflite-*: s_i / (2 max(s1, s2)) and 2 max(s1, s2) / (2^20 s_y) */
     int e1, e2, eo;
 } AddParams;
 

@@ -46,8 +46,8 @@ static inline ptrdiff_t cell_index(const ConvGeom *g, Taps rows, Taps columns, i
     return ((ptrdiff_t)(rows.first + i * g->dh) * g->w + (columns.first + j * g->dw)) * g->c;
 }
 
-/* One output pixel's taps that lie inside the image, in order; the body sees tap (index in the kernel) and cell (index in
- * the image's input). */
+/* One output pixel's taps that lie inside the image, in order; the body sees tap (index in the kernel) and cell (index
+ * in the image's input). */
 #define FOR_EACH_TAP(g, rows, columns, tap, cell)                                                                      \
     for (int i_ = (rows).from; i_ < (rows).to; i_++)                                                                   \
         for (ptrdiff_t tap = i_ * (g)->kw + (columns).from, cell = cell_index(g, rows, columns, i_, (columns).from),   \

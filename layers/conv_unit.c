@@ -10,23 +10,25 @@ const char *const init_names[] = {"he", "xavier", NULL};
 Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape weight, int outputs, int axis)
 {
     if (config->batch_norm && config->bias == 2)
-        return status_fail(STATUS_CONFIG, "bias: on beside batch_norm: true; batch norm's own shift is the bias, leave one out");
+        return status_fail(STATUS_CONFIG,
+                           "bias: on beside batch_norm: true; batch norm's own shift is the bias, leave one out");
     l->weight = param_add(b->params, b->arena, arena_printf(b->arena, "%s.weight", l->name), PARAM_WEIGHT, weight);
     bool complete = l->weight != NULL;
     if (config->batch_norm) {
         l->gamma = param_add(b->params, b->arena, arena_printf(b->arena, "%s.bn.gamma", l->name), PARAM_NORM,
                              shape_1(outputs));
-        l->beta = param_add(b->params, b->arena, arena_printf(b->arena, "%s.bn.beta", l->name), PARAM_NORM,
-                            shape_1(outputs));
+        l->beta =
+            param_add(b->params, b->arena, arena_printf(b->arena, "%s.bn.beta", l->name), PARAM_NORM, shape_1(outputs));
         complete = complete && l->gamma != NULL && l->beta != NULL;
         l->norm = ARENA_ARRAY(b->arena, BatchNormState, 1);
         *l->norm = (BatchNormState){.mean = ARENA_ARRAY(b->arena, float, outputs),
                                     .var = ARENA_ARRAY(b->arena, float, outputs),
-                                    .momentum = (float)config->momentum, .epsilon = (float)config->epsilon};
+                                    .momentum = (float)config->momentum,
+                                    .epsilon = (float)config->epsilon};
         for (int c = 0; c < outputs; c++) l->norm->var[c] = 1.0f;
     } else if (config->bias != 1) {
-        l->bias = param_add(b->params, b->arena, arena_printf(b->arena, "%s.bias", l->name), PARAM_BIAS,
-                            shape_1(outputs));
+        l->bias =
+            param_add(b->params, b->arena, arena_printf(b->arena, "%s.bias", l->name), PARAM_BIAS, shape_1(outputs));
         complete = complete && l->bias != NULL;
     }
     if (complete && b->quant != NULL) {
@@ -47,10 +49,7 @@ void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, ui
     if (l->beta != NULL) param_fill(l->beta, 0.0f);
 }
 
-static Tensor *leaf(Tape *t, const Param *p)
-{
-    return p == NULL ? NULL : tape_leaf(t, p->name, p->shape, p->x, p->dx);
-}
+static Tensor *leaf(Tape *t, const Param *p) { return p == NULL ? NULL : tape_leaf(t, p->name, p->shape, p->x, p->dx); }
 
 /* The sign of each channel's batch-norm factor. */
 static const float *factor_signs(Tape *t, const Param *gamma)
@@ -120,8 +119,11 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const Co
     const Folded f = fold(l, t);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
     if (pass->arithmetic == ARITHMETIC_INT) {
-        const ConvIntConfig c = {.geom = kind == UNIT_DENSE ? NULL : g, .depthwise = kind == UNIT_DEPTHWISE,
-                                 .out = l->out_q, .act = act, .dialect = pass->dialect};
+        const ConvIntConfig c = {.geom = kind == UNIT_DENSE ? NULL : g,
+                                 .depthwise = kind == UNIT_DEPTHWISE,
+                                 .out = l->out_q,
+                                 .act = act,
+                                 .dialect = pass->dialect};
         return op_conv_int(t, x, f.w, folded ? NULL : f.u, f.b, &c);
     }
     Tensor *y;

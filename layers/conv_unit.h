@@ -6,28 +6,53 @@
 
 typedef struct {
     bool batch_norm;
-    int bias;       /* 0 auto (only without batch norm), 1 off, 2 on */
-    int activation; /* activation_names */
-    int init;       /* InitKind */
+    int bias;                        /* 0 auto (only without batch norm), 1 off, 2 on */
+    int activation;                  /* activation_names */
+    int init;                        /* InitKind */
     double momentum, epsilon, gamma; /* of batch norm; gamma: its first value */
 } UnitConfig;
 extern const char *const bias_choices[];
 extern const char *const init_names[];
 
 #define UNIT_FIELDS(Config)                                                                                            \
-    {.name = "batch_norm", .type = FIELD_BOOL, .offset = offsetof(Config, unit.batch_norm), .def = "false",            \
+    {.name = "batch_norm",                                                                                             \
+     .type = FIELD_BOOL,                                                                                               \
+     .offset = offsetof(Config, unit.batch_norm),                                                                      \
+     .def = "false",                                                                                                   \
      .doc = "batch norm behind the weights; absorbed into the integers at deployment"},                                \
-    {.name = "bias", .type = FIELD_ENUM, .offset = offsetof(Config, unit.bias), .names = bias_choices,                 \
-     .def = "\"auto\"", .doc = "auto: on, but off with batch norm, which has its own shift"},                          \
-    {.name = "activation", .type = FIELD_ENUM, .offset = offsetof(Config, unit.activation), .names = activation_names, \
-     .def = "\"none\"", .doc = "fused into the layer's output"},                                                       \
-    {.name = "init", .type = FIELD_ENUM, .offset = offsetof(Config, unit.init), .names = init_names, .def = "\"he\"",  \
-     .doc = "he: normal, variance 2 / fan_in; xavier: uniform, variance 2 / (fan_in + fan_out)"},                      \
-    {.name = "bn_momentum", .type = FIELD_FLOAT, .offset = offsetof(Config, unit.momentum), .min = 0.0001, .max = 1,   \
-     .def = "0.1", .doc = "weight of a batch in batch norm's running statistics"},                                     \
-    {.name = "bn_gamma", .type = FIELD_FLOAT, .offset = offsetof(Config, unit.gamma), .min = -10, .max = 10,           \
-     .def = "1", .doc = "first value of batch norm's factor; 0 on the last convolution of a residual branch lets the " \
-                        "block start as the identity"},                                                                \
+        {.name = "bias",                                                                                               \
+         .type = FIELD_ENUM,                                                                                           \
+         .offset = offsetof(Config, unit.bias),                                                                        \
+         .names = bias_choices,                                                                                        \
+         .def = "\"auto\"",                                                                                            \
+         .doc = "auto: on, but off with batch norm, which has its own shift"},                                         \
+        {.name = "activation",                                                                                         \
+         .type = FIELD_ENUM,                                                                                           \
+         .offset = offsetof(Config, unit.activation),                                                                  \
+         .names = activation_names,                                                                                    \
+         .def = "\"none\"",                                                                                            \
+         .doc = "fused into the layer's output"},                                                                      \
+        {.name = "init",                                                                                               \
+         .type = FIELD_ENUM,                                                                                           \
+         .offset = offsetof(Config, unit.init),                                                                        \
+         .names = init_names,                                                                                          \
+         .def = "\"he\"",                                                                                              \
+         .doc = "he: normal, variance 2 / fan_in; xavier: uniform, variance 2 / (fan_in + fan_out)"},                  \
+        {.name = "bn_momentum",                                                                                        \
+         .type = FIELD_FLOAT,                                                                                          \
+         .offset = offsetof(Config, unit.momentum),                                                                    \
+         .min = 0.0001,                                                                                                \
+         .max = 1,                                                                                                     \
+         .def = "0.1",                                                                                                 \
+         .doc = "weight of a batch in batch norm's running statistics"},                                               \
+        {.name = "bn_gamma",                                                                                           \
+         .type = FIELD_FLOAT,                                                                                          \
+         .offset = offsetof(Config, unit.gamma),                                                                       \
+         .min = -10,                                                                                                   \
+         .max = 10,                                                                                                    \
+         .def = "1",                                                                                                   \
+         .doc = "first value of batch norm's factor; 0 on the last convolution of a residual branch lets the "         \
+                "block start as the identity"},                                                                        \
     {                                                                                                                  \
         .name = "bn_epsilon", .type = FIELD_FLOAT, .offset = offsetof(Config, unit.epsilon), .min = 1e-12, .max = 1,   \
         .def = "1e-5", .doc = "added to batch norm's variance"                                                         \

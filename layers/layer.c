@@ -47,8 +47,8 @@ int lower_tensor(Lowering *w, const Layer *l, int same_grid)
         *y = g->tensor[same_grid];
     } else {
         const QuantParams *qp = &l->out_q->qp;
-        *y = (QTensor){.scale = qp->scale[0], .zero_point = qp->zero_point, .bits = qp->bits, .qmin = qp->qmin,
-                       .qmax = qp->qmax};
+        *y = (QTensor){
+            .scale = qp->scale[0], .zero_point = qp->zero_point, .bits = qp->bits, .qmin = qp->qmin, .qmax = qp->qmax};
     }
     y->name = l->name;
     y->h = l->out.h, y->w = l->out.w, y->c = l->out.c;
@@ -69,8 +69,13 @@ QuantParams *lower_grid(Lowering *w, int tensor)
 {
     const QTensor *x = &w->graph->tensor[tensor];
     QuantParams *qp = ARENA_ARRAY(w->arena, QuantParams, 1);
-    *qp = (QuantParams){.bits = x->bits, .qmin = x->qmin, .qmax = x->qmax, .axis = -1, .n = 1,
-                        .scale = ARENA_ARRAY(w->arena, float, 1), .zero_point = x->zero_point};
+    *qp = (QuantParams){.bits = x->bits,
+                        .qmin = x->qmin,
+                        .qmax = x->qmax,
+                        .axis = -1,
+                        .n = 1,
+                        .scale = ARENA_ARRAY(w->arena, float, 1),
+                        .zero_point = x->zero_point};
     qp->scale[0] = x->scale;
     return qp;
 }

@@ -1,7 +1,8 @@
-/* Layers: the deployable units.  A conv2d layer is convolution, optional batch norm, activation and output quantizer in one,
- * because that is one integer op; so there are no graph-rewrite passes.
+/* Layers: the deployable units.  A conv2d layer is convolution, optional batch norm, activation and output quantizer
+ * in one, because that is one integer op; so there are no graph-rewrite passes.
  *
- * Adding a layer = one file + one line in layers.def.  Outputs are [N,H,W,C] for every layer (a dense layer: [N,1,1,C]).
+ * Adding a layer = one file + one line in layers.def.  Outputs are [N,H,W,C] for every layer (a dense layer:
+ * [N,1,1,C]).
  */
 #ifndef BITFOLD_LAYERS_LAYER_H
 #define BITFOLD_LAYERS_LAYER_H
@@ -19,15 +20,15 @@ typedef struct {
 
 /* How a forward pass computes. */
 typedef enum {
-    ARITHMETIC_FLOAT, /* no grids; quantizers observe if the pass says so (calibration)       */
-    ARITHMETIC_FAKE,  /* on grids, batch norm apart: QAT before batch norm is frozen          */
+    ARITHMETIC_FLOAT, /* no grids; quantizers observe if the pass says so (calibration) */
+    ARITHMETIC_FAKE,  /* on grids, batch norm apart: QAT before batch norm is frozen */
     ARITHMETIC_INT,   /* the deployment arithmetic: QAT afterwards, and every evaluation of it */
 } Arithmetic;
 
 typedef struct {
     Arithmetic arithmetic;
     bool batch_statistics; /* batch norm uses and updates this batch's statistics */
-    bool observe;          /* quantizers learn their range from this pass         */
+    bool observe;          /* quantizers learn their range from this pass */
     Dialect dialect;
 } Pass;
 
@@ -44,12 +45,12 @@ enum { LAYER_MAX_INPUTS = NODE_MAX_INPUTS - 1 };
 typedef struct Layer {
     const struct LayerType *type;
     const char *name;
-    void *config; /* begins with LayerCommon */
+    void *config;                        /* begins with LayerCommon */
     int inputs, input[LAYER_MAX_INPUTS]; /* indices of layers; -1: the image */
     Extent in[LAYER_MAX_INPUTS], out;
     Param *weight, *bias, *gamma, *beta; /* NULL where the layer has none */
     BatchNormState *norm;
-    Quantizer *weight_q, *out_q;         /* NULL in a float model */
+    Quantizer *weight_q, *out_q; /* NULL in a float model */
 } Layer;
 
 /* What a layer may use while it is built. */
@@ -91,14 +92,21 @@ extern const LayerType *const layer_types[]; /* NULL-ended, from layers.def */
 const LayerType *layer_type(const char *name);
 
 #define LAYER_FIELDS                                                                                                   \
-    {.name = "type", .type = FIELD_STRING, .offset = offsetof(LayerCommon, type), .required = true,                    \
+    {.name = "type",                                                                                                   \
+     .type = FIELD_STRING,                                                                                             \
+     .offset = offsetof(LayerCommon, type),                                                                            \
+     .required = true,                                                                                                 \
      .doc = "the kind of layer"},                                                                                      \
-        {.name = "name", .type = FIELD_STRING, .offset = offsetof(LayerCommon, name), .max = 100,                      \
+        {.name = "name",                                                                                               \
+         .type = FIELD_STRING,                                                                                         \
+         .offset = offsetof(LayerCommon, name),                                                                        \
+         .max = 100,                                                                                                   \
          .doc = "unique in the model; default: its type and position"},                                                \
     {                                                                                                                  \
         .name = "inputs", .type = FIELD_STRINGS, .offset = offsetof(LayerCommon, inputs), .scalar_ok = true,           \
-        .max_count = LAYER_MAX_INPUTS, .doc = "names of the layers it reads, \"input\" is the image; default: the "    \
-                                              "layer before"                                                           \
+        .max_count = LAYER_MAX_INPUTS,                                                                                 \
+        .doc = "names of the layers it reads, \"input\" is the image; default: the "                                   \
+               "layer before"                                                                                          \
     }
 
 extern const char *const activation_names[]; /* none, relu, relu6 */

@@ -9,11 +9,11 @@ typedef struct {
     int activation;
 } AddConfig;
 
-static const Field add_fields[] = {
-    LAYER_FIELDS,
-    {"activation", FIELD_ENUM, offsetof(AddConfig, activation), .names = activation_names, .def = "\"none\"",
-     .doc = "fused into the layer's output"},
-    FIELD_END};
+static const Field add_fields[] = {LAYER_FIELDS,
+                                   {"activation", FIELD_ENUM, offsetof(AddConfig, activation),
+                                    .names = activation_names, .def = "\"none\"",
+                                    .doc = "fused into the layer's output"},
+                                   FIELD_END};
 
 static Status add_shape(Layer *l)
 {
@@ -49,11 +49,17 @@ static Status add_lower(Layer *l, Lowering *w)
     return STATUS_OK;
 }
 
-static const char *const add_examples[] = {
-    "{\"type\":\"add\",\"inputs\":[\"a\",\"b\"],\"activation\":\"relu\"}", "{\"type\":\"add\",\"inputs\":[\"a\",\"b\"]}",
-    NULL};
+static const char *const add_examples[] = {"{\"type\":\"add\",\"inputs\":[\"a\",\"b\"],\"activation\":\"relu\"}",
+                                           "{\"type\":\"add\",\"inputs\":[\"a\",\"b\"]}", NULL};
 
-const LayerType layer_add = {.name = "add", .doc = "sum of two inputs of one shape, with optional activation",
-                             .fields = add_fields, .config_bytes = sizeof(AddConfig), .min_inputs = 2, .max_inputs = 2,
-                             .shape = add_shape, .build = add_build, .forward = add_forward, .lower = add_lower,
+const LayerType layer_add = {.name = "add",
+                             .doc = "sum of two inputs of one shape, with optional activation",
+                             .fields = add_fields,
+                             .config_bytes = sizeof(AddConfig),
+                             .min_inputs = 2,
+                             .max_inputs = 2,
+                             .shape = add_shape,
+                             .build = add_build,
+                             .forward = add_forward,
+                             .lower = add_lower,
                              .examples = add_examples};

@@ -52,8 +52,13 @@ static Status concat_lower(Layer *l, Lowering *w)
         y->name = arena_printf(w->arena, "%s.input%d", l->name, i);
         y->scale = qp->scale[0], y->zero_point = qp->zero_point;
         y->bits = qp->bits, y->qmin = qp->qmin, y->qmax = qp->qmax;
-        g->node[g->nodes++] = (QNode){.op = QOP_REQUANT, .name = y->name, .inputs = 1, .input = {from}, .output = to,
-                                      .lo = qp->qmin, .hi = qp->qmax};
+        g->node[g->nodes++] = (QNode){.op = QOP_REQUANT,
+                                      .name = y->name,
+                                      .inputs = 1,
+                                      .input = {from},
+                                      .output = to,
+                                      .lo = qp->qmin,
+                                      .hi = qp->qmax};
         source[i] = to;
     }
     QNode *n = lower_node(w, l, QOP_CONCAT, lower_tensor(w, l, -1));
@@ -63,7 +68,14 @@ static Status concat_lower(Layer *l, Lowering *w)
 
 static const char *const concat_examples[] = {"{\"type\":\"concat\",\"inputs\":[\"a\",\"b\"]}", NULL};
 
-const LayerType layer_concat = {.name = "concat", .doc = "inputs side by side along the channels",
-                                .fields = concat_fields, .config_bytes = sizeof(ConcatConfig), .min_inputs = 2,
-                                .max_inputs = LAYER_MAX_INPUTS - 1, .shape = concat_shape, .build = concat_build,
-                                .forward = concat_forward, .lower = concat_lower, .examples = concat_examples};
+const LayerType layer_concat = {.name = "concat",
+                                .doc = "inputs side by side along the channels",
+                                .fields = concat_fields,
+                                .config_bytes = sizeof(ConcatConfig),
+                                .min_inputs = 2,
+                                .max_inputs = LAYER_MAX_INPUTS - 1,
+                                .shape = concat_shape,
+                                .build = concat_build,
+                                .forward = concat_forward,
+                                .lower = concat_lower,
+                                .examples = concat_examples};

@@ -9,20 +9,20 @@ typedef struct {
     ConvGeom geom;
 } ConvConfig;
 
-static const Field conv_fields[] = {
-    LAYER_FIELDS,
-    {"filters", FIELD_INT, offsetof(ConvConfig, filters), .min = 1, .max = 65536, .required = true,
-     .doc = "output channels"},
-    WINDOW_KERNEL_FIELD(ConvConfig),
-    {"stride", FIELD_INTS, offsetof(ConvConfig, window.stride), .min = 1, .max = 127, .scalar_ok = true, .max_count = 2,
-     .def = "1", .doc = "step, or [rows, columns]"},
-    {"dilation", FIELD_INTS, offsetof(ConvConfig, window.dilation), .min = 1, .max = 127, .scalar_ok = true,
-     .max_count = 2, .def = "1", .doc = "distance between the kernel's cells, or [rows, columns]"},
-    WINDOW_PAD_FIELDS(ConvConfig),
-    {"groups", FIELD_INT, offsetof(ConvConfig, groups), .min = 1, .max = 65536, .def = "1",
-     .doc = "channel groups that do not see each other"},
-    UNIT_FIELDS(ConvConfig),
-    FIELD_END};
+static const Field conv_fields[] = {LAYER_FIELDS,
+                                    {"filters", FIELD_INT, offsetof(ConvConfig, filters), .min = 1, .max = 65536,
+                                     .required = true, .doc = "output channels"},
+                                    WINDOW_KERNEL_FIELD(ConvConfig),
+                                    {"stride", FIELD_INTS, offsetof(ConvConfig, window.stride), .min = 1, .max = 127,
+                                     .scalar_ok = true, .max_count = 2, .def = "1", .doc = "step, or [rows, columns]"},
+                                    {"dilation", FIELD_INTS, offsetof(ConvConfig, window.dilation), .min = 1,
+                                     .max = 127, .scalar_ok = true, .max_count = 2, .def = "1",
+                                     .doc = "distance between the kernel's cells, or [rows, columns]"},
+                                    WINDOW_PAD_FIELDS(ConvConfig),
+                                    {"groups", FIELD_INT, offsetof(ConvConfig, groups), .min = 1, .max = 65536,
+                                     .def = "1", .doc = "channel groups that do not see each other"},
+                                    UNIT_FIELDS(ConvConfig),
+                                    FIELD_END};
 
 static Status conv_shape(Layer *l)
 {
@@ -61,9 +61,19 @@ static Status conv_lower(Layer *l, Lowering *w)
 static const char *const conv_examples[] = {
     "{\"type\":\"conv2d\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"}",
     "{\"type\":\"conv2d\",\"filters\":8,\"kernel\":[2,3],\"stride\":2,\"groups\":2,\"padding\":\"valid\"}",
-    "{\"type\":\"conv2d\",\"filters\":5,\"kernel\":3,\"dilation\":2,\"pads\":[0,3,1,2],\"activation\":\"relu6\"}", NULL};
+    "{\"type\":\"conv2d\",\"filters\":5,\"kernel\":3,\"dilation\":2,\"pads\":[0,3,1,2],\"activation\":\"relu6\"}",
+    NULL};
 
-const LayerType layer_conv2d = {
-    .name = "conv2d", .doc = "convolution with optional batch norm and activation", .fields = conv_fields,
-    .config_bytes = sizeof(ConvConfig), .min_inputs = 1, .max_inputs = 1, .has_weights = true, .shape = conv_shape, .build = conv_build,
-    .init = conv_init, .forward = conv_forward, .lower = conv_lower, .examples = conv_examples};
+const LayerType layer_conv2d = {.name = "conv2d",
+                                .doc = "convolution with optional batch norm and activation",
+                                .fields = conv_fields,
+                                .config_bytes = sizeof(ConvConfig),
+                                .min_inputs = 1,
+                                .max_inputs = 1,
+                                .has_weights = true,
+                                .shape = conv_shape,
+                                .build = conv_build,
+                                .init = conv_init,
+                                .forward = conv_forward,
+                                .lower = conv_lower,
+                                .examples = conv_examples};

@@ -7,12 +7,11 @@ typedef struct {
     UnitConfig unit;
 } DenseConfig;
 
-static const Field dense_fields[] = {
-    LAYER_FIELDS,
-    {"units", FIELD_INT, offsetof(DenseConfig, units), .min = 1, .max = 65536, .required = true,
-     .doc = "output features"},
-    UNIT_FIELDS(DenseConfig),
-    FIELD_END};
+static const Field dense_fields[] = {LAYER_FIELDS,
+                                     {"units", FIELD_INT, offsetof(DenseConfig, units), .min = 1, .max = 65536,
+                                      .required = true, .doc = "output features"},
+                                     UNIT_FIELDS(DenseConfig),
+                                     FIELD_END};
 
 static int inputs(const Layer *l) { return l->in[0].h * l->in[0].w * l->in[0].c; }
 
@@ -54,7 +53,16 @@ static const char *const dense_examples[] = {
     "{\"type\":\"dense\",\"units\":10}",
     "{\"type\":\"dense\",\"units\":7,\"batch_norm\":true,\"activation\":\"relu\",\"init\":\"xavier\"}", NULL};
 
-const LayerType layer_dense = {
-    .name = "dense", .doc = "fully connected, with optional batch norm and activation", .fields = dense_fields,
-    .config_bytes = sizeof(DenseConfig), .min_inputs = 1, .max_inputs = 1, .has_weights = true, .shape = dense_shape, .build = dense_build,
-    .init = dense_init, .forward = dense_forward, .lower = dense_lower, .examples = dense_examples};
+const LayerType layer_dense = {.name = "dense",
+                               .doc = "fully connected, with optional batch norm and activation",
+                               .fields = dense_fields,
+                               .config_bytes = sizeof(DenseConfig),
+                               .min_inputs = 1,
+                               .max_inputs = 1,
+                               .has_weights = true,
+                               .shape = dense_shape,
+                               .build = dense_build,
+                               .init = dense_init,
+                               .forward = dense_forward,
+                               .lower = dense_lower,
+                               .examples = dense_examples};

@@ -59,8 +59,16 @@ static const char *const depthwise_examples[] = {
     "{\"type\":\"depthwise_conv2d\",\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"}",
     "{\"type\":\"depthwise_conv2d\",\"kernel\":3,\"stride\":2,\"multiplier\":2,\"padding\":\"valid\"}", NULL};
 
-const LayerType layer_depthwise_conv2d = {
-    .name = "depthwise_conv2d", .doc = "depthwise convolution with optional batch norm and activation",
-    .fields = depthwise_fields, .config_bytes = sizeof(DepthwiseConfig), .min_inputs = 1, .max_inputs = 1, .has_weights = true,
-    .shape = depthwise_shape, .build = depthwise_build, .init = depthwise_init, .forward = depthwise_forward,
-    .lower = depthwise_lower, .examples = depthwise_examples};
+const LayerType layer_depthwise_conv2d = {.name = "depthwise_conv2d",
+                                          .doc = "depthwise convolution with optional batch norm and activation",
+                                          .fields = depthwise_fields,
+                                          .config_bytes = sizeof(DepthwiseConfig),
+                                          .min_inputs = 1,
+                                          .max_inputs = 1,
+                                          .has_weights = true,
+                                          .shape = depthwise_shape,
+                                          .build = depthwise_build,
+                                          .init = depthwise_init,
+                                          .forward = depthwise_forward,
+                                          .lower = depthwise_lower,
+                                          .examples = depthwise_examples};

@@ -29,7 +29,14 @@ static Status flatten_lower(Layer *l, Lowering *w)
 
 static const char *const flatten_examples[] = {"{\"type\":\"flatten\"}", NULL};
 
-const LayerType layer_flatten = {.name = "flatten", .doc = "rows, columns and channels as one row",
-                                 .fields = flatten_fields, .config_bytes = sizeof(FlattenConfig), .min_inputs = 1,
-                                 .max_inputs = 1, .keeps_grid = true, .shape = flatten_shape,
-                                 .forward = flatten_forward, .lower = flatten_lower, .examples = flatten_examples};
+const LayerType layer_flatten = {.name = "flatten",
+                                 .doc = "rows, columns and channels as one row",
+                                 .fields = flatten_fields,
+                                 .config_bytes = sizeof(FlattenConfig),
+                                 .min_inputs = 1,
+                                 .max_inputs = 1,
+                                 .keeps_grid = true,
+                                 .shape = flatten_shape,
+                                 .forward = flatten_forward,
+                                 .lower = flatten_lower,
+                                 .examples = flatten_examples};

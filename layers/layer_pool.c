@@ -26,8 +26,9 @@ static Status pool_shape(Layer *l)
     TRY(window_geom(&window, l->in[0], l->in[0].c, l->in[0].c, &c->geom));
     const ConvGeom *g = &c->geom;
     if (g->pt >= g->kh || g->pb >= g->kh || g->pl >= g->kw || g->pr >= g->kw)
-        return status_fail(STATUS_CONFIG, "pads: %d,%d,%d,%d around a window of %d x %d; each must be smaller than the window",
-                           g->pt, g->pb, g->pl, g->pr, g->kh, g->kw);
+        return status_fail(STATUS_CONFIG,
+                           "pads: %d,%d,%d,%d around a window of %d x %d; each must be smaller than the window", g->pt,
+                           g->pb, g->pl, g->pr, g->kh, g->kw);
     l->out = (Extent){g->oh, g->ow, g->o};
     return STATUS_OK;
 }
@@ -64,21 +65,38 @@ static Status avg_lower(Layer *l, Lowering *w)
 }
 
 static const char *const max_examples[] = {"{\"type\":\"maxpool\",\"kernel\":2}",
-                                           "{\"type\":\"maxpool\",\"kernel\":3,\"stride\":2,\"padding\":\"same\"}", NULL};
+                                           "{\"type\":\"maxpool\",\"kernel\":3,\"stride\":2,\"padding\":\"same\"}",
+                                           NULL};
 static const char *const avg_examples[] = {"{\"type\":\"avgpool\",\"kernel\":2}",
-                                           "{\"type\":\"avgpool\",\"kernel\":3,\"stride\":2,\"padding\":\"same\"}", NULL};
+                                           "{\"type\":\"avgpool\",\"kernel\":3,\"stride\":2,\"padding\":\"same\"}",
+                                           NULL};
 
-const LayerType layer_maxpool = {
-    .name = "maxpool", .doc = "largest value of each window", .fields = pool_fields, .config_bytes = sizeof(PoolConfig),
-    .min_inputs = 1, .max_inputs = 1, .keeps_grid = true, .shape = pool_shape, .forward = max_forward,
-    .lower = max_lower, .examples = max_examples};
+const LayerType layer_maxpool = {.name = "maxpool",
+                                 .doc = "largest value of each window",
+                                 .fields = pool_fields,
+                                 .config_bytes = sizeof(PoolConfig),
+                                 .min_inputs = 1,
+                                 .max_inputs = 1,
+                                 .keeps_grid = true,
+                                 .shape = pool_shape,
+                                 .forward = max_forward,
+                                 .lower = max_lower,
+                                 .examples = max_examples};
 
-const LayerType layer_avgpool = {
-    .name = "avgpool", .doc = "mean of each window's cells inside the image", .fields = pool_fields,
-    .config_bytes = sizeof(PoolConfig), .min_inputs = 1, .max_inputs = 1, .keeps_grid = true, .shape = pool_shape,
-    .forward = avg_forward, .lower = avg_lower, .examples = avg_examples};
+const LayerType layer_avgpool = {.name = "avgpool",
+                                 .doc = "mean of each window's cells inside the image",
+                                 .fields = pool_fields,
+                                 .config_bytes = sizeof(PoolConfig),
+                                 .min_inputs = 1,
+                                 .max_inputs = 1,
+                                 .keeps_grid = true,
+                                 .shape = pool_shape,
+                                 .forward = avg_forward,
+                                 .lower = avg_lower,
+                                 .examples = avg_examples};
 
-/* ---- the whole map ------------------------------------------------------------------------------------------------------- */
+/* ---- the whole map
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     LayerCommon common;
@@ -89,8 +107,20 @@ static const Field global_fields[] = {LAYER_FIELDS, FIELD_END};
 static ConvGeom global_geom(const Layer *l)
 {
     const Extent in = l->in[0];
-    return (ConvGeom){.n = 1, .h = in.h, .w = in.w, .c = in.c, .o = in.c, .oh = 1, .ow = 1, .kh = in.h, .kw = in.w,
-                      .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = in.c};
+    return (ConvGeom){.n = 1,
+                      .h = in.h,
+                      .w = in.w,
+                      .c = in.c,
+                      .o = in.c,
+                      .oh = 1,
+                      .ow = 1,
+                      .kh = in.h,
+                      .kw = in.w,
+                      .sh = 1,
+                      .sw = 1,
+                      .dh = 1,
+                      .dw = 1,
+                      .groups = in.c};
 }
 
 static Status global_shape(Layer *l)
@@ -114,7 +144,14 @@ static Status global_lower(Layer *l, Lowering *w)
 
 static const char *const global_examples[] = {"{\"type\":\"global_avgpool\"}", NULL};
 
-const LayerType layer_global_avgpool = {
-    .name = "global_avgpool", .doc = "mean of each channel over the whole map", .fields = global_fields,
-    .config_bytes = sizeof(GlobalConfig), .min_inputs = 1, .max_inputs = 1, .keeps_grid = true, .shape = global_shape,
-    .forward = global_forward, .lower = global_lower, .examples = global_examples};
+const LayerType layer_global_avgpool = {.name = "global_avgpool",
+                                        .doc = "mean of each channel over the whole map",
+                                        .fields = global_fields,
+                                        .config_bytes = sizeof(GlobalConfig),
+                                        .min_inputs = 1,
+                                        .max_inputs = 1,
+                                        .keeps_grid = true,
+                                        .shape = global_shape,
+                                        .forward = global_forward,
+                                        .lower = global_lower,
+                                        .examples = global_examples};

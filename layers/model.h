@@ -37,9 +37,9 @@ typedef struct {
     Tensor *image;            /* and what went in */
 } Model;
 
-/* Builds the graph, shapes, parameters (zero until model_init or a checkpoint) and quantizers.  `where` names the config in
- * messages.  Refuses, naming the layer: unknown types and keys, duplicate or dangling names, cycles, layers whose output
- * nobody reads, shapes that do not fit.  quant NULL: a float model. */
+/* Builds the graph, shapes, parameters (zero until model_init or a checkpoint) and quantizers.  `where` names the
+ * config in messages.  Refuses, naming the layer: unknown types and keys, duplicate or dangling names, cycles, layers
+ * whose output nobody reads, shapes that do not fit.  quant NULL: a float model. */
 Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, const QuantConfig *quant,
                    const char *where, Model **model);
 

@@ -18,7 +18,7 @@ typedef struct {
     const char *where;
     Layer *listed; /* in the order of the JSON */
     int n;
-    int **input;   /* of listed layers: indices into `listed`, -1 the image */
+    int **input; /* of listed layers: indices into `listed`, -1 the image */
 } Builder;
 
 static Status parse_layer(Builder *b, int i, const cJSON *json)
@@ -26,8 +26,9 @@ static Status parse_layer(Builder *b, int i, const cJSON *json)
     Arena *arena = b->m->arena;
     const cJSON *type_json = json_get(json, "type");
     if (!cJSON_IsObject(json) || !cJSON_IsString(type_json))
-        return status_fail(STATUS_CONFIG, "%s: model.layers[%d]: no \"type\"; an object with the kind of layer is required",
-                           b->where, i);
+        return status_fail(STATUS_CONFIG,
+                           "%s: model.layers[%d]: no \"type\"; an object with the kind of layer is required", b->where,
+                           i);
     Layer *l = &b->listed[i];
     l->type = layer_type(type_json->valuestring);
     if (l->type == NULL) {
@@ -36,17 +37,19 @@ static Status parse_layer(Builder *b, int i, const cJSON *json)
         for (; layer_types[n] != NULL; n++) names[n] = layer_types[n]->name;
         names[n] = NULL;
         const char *nearest = nearest_name(type_json->valuestring, names);
-        return status_fail(STATUS_CONFIG, "%s: model.layers[%d].type: \"%s\"; must be a kind of layer%s%s%s", b->where, i,
-                           type_json->valuestring, nearest == NULL ? "" : " (did you mean \"",
-                           nearest == NULL ? "" : nearest, nearest == NULL ? ", see `bitfold describe layers`" : "\"?)");
+        return status_fail(STATUS_CONFIG, "%s: model.layers[%d].type: \"%s\"; must be a kind of layer%s%s%s", b->where,
+                           i, type_json->valuestring, nearest == NULL ? "" : " (did you mean \"",
+                           nearest == NULL ? "" : nearest,
+                           nearest == NULL ? ", see `bitfold describe layers`" : "\"?)");
     }
     l->config = arena_zalloc(arena, l->type->config_bytes);
     TRY(field_parse(l->type->fields, json, arena_printf(arena, "%s: model.layers[%d]", b->where, i), l->config, arena));
     LayerCommon *common = l->config;
-    l->name = common->name != NULL && common->name[0] != '\0' ? common->name
-                                                              : arena_printf(arena, "%s_%d", l->type->name, i);
+    l->name =
+        common->name != NULL && common->name[0] != '\0' ? common->name : arena_printf(arena, "%s_%d", l->type->name, i);
     for (const char *p = l->name; *p != '\0'; p++)
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-'))
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' ||
+              *p == '-'))
             return status_fail(STATUS_CONFIG, "%s: model.layers[%d].name: \"%s\"; must be letters, digits, '_' and '-'",
                                b->where, i, l->name);
     if (strcmp(l->name, "input") == 0)
@@ -54,8 +57,9 @@ static Status parse_layer(Builder *b, int i, const cJSON *json)
                            b->where, i);
     for (int k = 0; k < i; k++)
         if (strcmp(b->listed[k].name, l->name) == 0)
-            return status_fail(STATUS_CONFIG, "%s: model.layers[%d].name: \"%s\" is also layers[%d]'s; names must be unique",
-                               b->where, i, l->name, k);
+            return status_fail(STATUS_CONFIG,
+                               "%s: model.layers[%d].name: \"%s\" is also layers[%d]'s; names must be unique", b->where,
+                               i, l->name, k);
     return STATUS_OK;
 }
 
@@ -65,8 +69,9 @@ static Status resolve_inputs(Builder *b, int i)
     const StringList *names = &((const LayerCommon *)l->config)->inputs;
     l->inputs = names->n == 0 ? 1 : names->n;
     if (l->inputs < l->type->min_inputs || l->inputs > l->type->max_inputs)
-        return status_fail(STATUS_CONFIG, "%s: model.layers[%d] \"%s\": %d input%s; %s takes %d to %d", b->where, i, l->name,
-                           l->inputs, l->inputs == 1 ? "" : "s", l->type->name, l->type->min_inputs, l->type->max_inputs);
+        return status_fail(STATUS_CONFIG, "%s: model.layers[%d] \"%s\": %d input%s; %s takes %d to %d", b->where, i,
+                           l->name, l->inputs, l->inputs == 1 ? "" : "s", l->type->name, l->type->min_inputs,
+                           l->type->max_inputs);
     b->input[i] = ARENA_ARRAY(b->m->arena, int, l->inputs);
     if (names->n == 0) b->input[i][0] = i - 1;
     for (int k = 0; k < names->n; k++) {
@@ -104,8 +109,9 @@ static Status sort_layers(Builder *b)
         if (next < 0) {
             int stuck = 0;
             while (place[stuck] >= 0) stuck++;
-            return status_fail(STATUS_CONFIG, "%s: model.layers[%d] \"%s\": its inputs lead back to itself; the graph must "
-                                              "have no cycle",
+            return status_fail(STATUS_CONFIG,
+                               "%s: model.layers[%d] \"%s\": its inputs lead back to itself; the graph must "
+                               "have no cycle",
                                b->where, stuck, b->listed[stuck].name);
         }
         Layer *l = &m->layer[m->layers];
@@ -118,8 +124,9 @@ static Status sort_layers(Builder *b)
         for (int j = 0; j < b->n; j++)
             for (int k = 0; k < b->listed[j].inputs; k++) read |= b->input[j][k] == i;
         if (!read)
-            return status_fail(STATUS_CONFIG, "%s: model.layers[%d] \"%s\": no layer reads its output; only the last layer of "
-                                              "the list may give the logits",
+            return status_fail(STATUS_CONFIG,
+                               "%s: model.layers[%d] \"%s\": no layer reads its output; only the last layer of "
+                               "the list may give the logits",
                                b->where, i, b->listed[i].name);
     }
     return STATUS_OK;
@@ -133,8 +140,8 @@ static Status infer_shapes(Builder *b)
         for (int k = 0; k < l->inputs; k++) l->in[k] = l->input[k] < 0 ? m->input : m->layer[l->input[k]].out;
         Status status = l->type->shape(l);
         if (status == STATUS_OK && (double)l->out.h * l->out.w * l->out.c > MAX_ACTIVATION)
-            status = status_fail(STATUS_SHAPE, "an output of %d x %d x %d; must be at most 2^28 values", l->out.h, l->out.w,
-                                 l->out.c);
+            status = status_fail(STATUS_SHAPE, "an output of %d x %d x %d; must be at most 2^28 values", l->out.h,
+                                 l->out.w, l->out.c);
         if (status != STATUS_OK) {
             const char *reads = "";
             for (int k = 0; k < l->inputs; k++)
@@ -147,8 +154,9 @@ static Status infer_shapes(Builder *b)
     }
     const Extent out = m->layer[m->layers - 1].out;
     if (out.h != 1 || out.w != 1 || out.c < 2)
-        return status_fail(STATUS_SHAPE, "%s: layer \"%s\" gives %d x %d x %d; the last layer must give 1 x 1 x classes, "
-                                         "at least 2 classes",
+        return status_fail(STATUS_SHAPE,
+                           "%s: layer \"%s\" gives %d x %d x %d; the last layer must give 1 x 1 x classes, "
+                           "at least 2 classes",
                            b->where, m->layer[m->layers - 1].name, out.h, out.w, out.c);
     m->classes = out.c;
     return STATUS_OK;
@@ -181,8 +189,13 @@ static Status build_layers(Builder *b, const QuantConfig *quant)
     m->quantizer = ARENA_ARRAY(m->arena, Quantizer *, 2 * m->layers);
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
-        LayerBuilder lb = {.arena = m->arena, .params = &m->params, .quant = quant,
-                           .place = {.name = l->name, .first = i == first, .last = i == last, .is_output = i == logits,
+        LayerBuilder lb = {.arena = m->arena,
+                           .params = &m->params,
+                           .quant = quant,
+                           .place = {.name = l->name,
+                                     .first = i == first,
+                                     .last = i == last,
+                                     .is_output = i == logits,
                                      .feeds_avgpool = feeds[i]}};
         if (l->type->build != NULL) {
             const Status status = l->type->build(l, &lb);
@@ -209,8 +222,8 @@ static void build_input(Model *m, PixelScale pixels)
         hi = fmaxf(hi, (1.0f - m->mean[c]) / m->std[c]);
     }
     QuantParams *qp = &m->input_grid;
-    *qp = (QuantParams){.bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1,
-                        .scale = ARENA_ARRAY(m->arena, float, 1)};
+    *qp = (QuantParams){
+        .bits = 8, .qmin = -128, .qmax = 127, .axis = -1, .n = 1, .scale = ARENA_ARRAY(m->arena, float, 1)};
     const double offset = 255.0 * pixels.mean[0];
     m->exact_pixels = pixels.n == 1 && fabs(offset - rint(offset)) < 1e-3;
     if (m->exact_pixels) {
@@ -235,16 +248,20 @@ Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, c
 {
     const int n = cJSON_IsArray(config->layers) ? cJSON_GetArraySize(config->layers) : 0;
     if (n < 1 || n > MAX_LAYERS)
-        return status_fail(STATUS_CONFIG, "%s: model.layers: a list of %d; must have 1 to %d layers", where, n, MAX_LAYERS);
+        return status_fail(STATUS_CONFIG, "%s: model.layers: a list of %d; must have 1 to %d layers", where, n,
+                           MAX_LAYERS);
     Model *m = ARENA_ARRAY(arena, Model, 1);
-    *m = (Model){.arena = arena, .name = where, .quant = quant, .layer = ARENA_ARRAY(arena, Layer, n),
+    *m = (Model){.arena = arena,
+                 .name = where,
+                 .quant = quant,
+                 .layer = ARENA_ARRAY(arena, Layer, n),
                  .out = ARENA_ARRAY(arena, Tensor *, n),
                  .input = {config->input.at[0], config->input.at[1], config->input.at[2]}};
     if (pixels.n != 1 && pixels.n != m->input.c)
-        return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means; must be 1, or %d like the image's channels", where,
-                           pixels.n, m->input.c);
-    Builder b = {.m = m, .where = where, .listed = ARENA_ARRAY(arena, Layer, n), .n = n,
-                 .input = ARENA_ARRAY(arena, int *, n)};
+        return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means; must be 1, or %d like the image's channels",
+                           where, pixels.n, m->input.c);
+    Builder b = {
+        .m = m, .where = where, .listed = ARENA_ARRAY(arena, Layer, n), .n = n, .input = ARENA_ARRAY(arena, int *, n)};
     int i = 0;
     const cJSON *json;
     cJSON_ArrayForEach(json, config->layers) TRY(parse_layer(&b, i++, json));

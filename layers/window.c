@@ -7,8 +7,11 @@ static int second(const IntList *list, int otherwise) { return list->n > 1 ? lis
 
 Status window_geom(const Window *window, Extent in, int outputs, int groups, ConvGeom *g)
 {
-    *g = (ConvGeom){.kh = first(&window->kernel, 1), .kw = second(&window->kernel, 1),
-                    .dh = first(&window->dilation, 1), .dw = second(&window->dilation, 1), .groups = groups};
+    *g = (ConvGeom){.kh = first(&window->kernel, 1),
+                    .kw = second(&window->kernel, 1),
+                    .dh = first(&window->dilation, 1),
+                    .dw = second(&window->dilation, 1),
+                    .groups = groups};
     g->sh = first(&window->stride, 1), g->sw = second(&window->stride, 1);
     if (window->pads.n != 0 && window->pads.n != 4)
         return status_fail(STATUS_CONFIG, "pads: %d numbers; must be 4: [top, bottom, left, right]", window->pads.n);

@@ -6,7 +6,7 @@
 
 typedef struct {
     IntList kernel, stride, dilation; /* one number or [rows, columns] */
-    int padding;                      /* 0 same, 1 valid               */
+    int padding;                      /* 0 same, 1 valid */
     IntList pads;                     /* [top, bottom, left, right]: explicit, instead of `padding` */
 } Window;
 extern const char *const padding_names[];
@@ -17,8 +17,12 @@ extern const char *const padding_names[];
         .required = true, .scalar_ok = true, .min_count = 1, .max_count = 2, .doc = "size, or [rows, columns]"         \
     }
 #define WINDOW_PAD_FIELDS(Config)                                                                                      \
-    {.name = "padding", .type = FIELD_ENUM, .offset = offsetof(Config, window.padding), .names = padding_names,        \
-     .def = "\"same\"", .doc = "same: TensorFlow's rule, ceil(size / stride) outputs, the odd cell at the end; valid: none"},  \
+    {.name = "padding",                                                                                                \
+     .type = FIELD_ENUM,                                                                                               \
+     .offset = offsetof(Config, window.padding),                                                                       \
+     .names = padding_names,                                                                                           \
+     .def = "\"same\"",                                                                                                \
+     .doc = "same: TensorFlow's rule, ceil(size / stride) outputs, the odd cell at the end; valid: none"},             \
     {                                                                                                                  \
         .name = "pads", .type = FIELD_INTS, .offset = offsetof(Config, window.pads), .min = 0, .max = 127,             \
         .max_count = 4, .doc = "explicit padding [top, bottom, left, right], instead of `padding`"                     \

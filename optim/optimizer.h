@@ -7,14 +7,14 @@
 #include "base/field.h"
 
 typedef struct {
-    int type;           /* index into optimizer_names */
+    int type; /* index into optimizer_names */
     double lr;
-    double momentum;    /* sgd                                         */
-    bool nesterov;      /* sgd                                         */
-    double beta1, beta2, epsilon; /* adamw                             */
+    double momentum;              /* sgd */
+    bool nesterov;                /* sgd */
+    double beta1, beta2, epsilon; /* adamw */
     double weight_decay;
-    bool decay_norm, decay_bias;  /* also decay batch norm, biases     */
-    double clip_norm;   /* 0: off                                      */
+    bool decay_norm, decay_bias; /* also decay batch norm, biases */
+    double clip_norm;            /* 0: off */
 } OptimizerConfig;
 extern const Field optimizer_fields[];
 extern const char *const optimizer_names[]; /* "sgd", "adamw", NULL: from optimizers.def */
@@ -22,7 +22,7 @@ extern const char *const optimizer_names[]; /* "sgd", "adamw", NULL: from optimi
 typedef struct OptimizerType {
     const char *name, *doc;
     int slots;                     /* float blocks of the size of the parameters, 0 at the start */
-    const char *const *slot_names; /* "momentum"; "m", "v": names in a checkpoint                */
+    const char *const *slot_names; /* "momentum"; "m", "v": names in a checkpoint */
     /* One step on n elements of one parameter and its slots; `t` = 1, 2, ...: the step's number.  Every element is
      * computed from itself alone. */
     void (*update)(const OptimizerConfig *cfg, float lr, float decay, long t, long n, float *restrict x,
@@ -52,11 +52,11 @@ Status optimizer_make(Arena *arena, const OptimizerConfig *config, ParamSet *par
 float optimizer_step(Optimizer *o, float lr, long t);
 
 typedef struct {
-    int type;             /* index into schedule_names                                       */
+    int type;             /* index into schedule_names */
     double warmup;        /* share of the steps with lr rising linearly to its value, 0..0.9 */
-    double final_scale;   /* cosine: lr at the end / lr at the start                         */
-    FloatList milestones; /* step: shares of all steps                                       */
-    double gamma;         /* step: factor at each milestone                                  */
+    double final_scale;   /* cosine: lr at the end / lr at the start */
+    FloatList milestones; /* step: shares of all steps */
+    double gamma;         /* step: factor at each milestone */
 } ScheduleConfig;
 extern const Field schedule_fields[];
 extern const char *const schedule_names[]; /* "constant", "step", "cosine", NULL: from schedules.def */

@@ -10,8 +10,8 @@ static void largest_sums(const Tensor *w, const QuantParams *x, double *out, int
 {
     const long n = tensor_elements(w), per_channel = n / channels;
     const bool outermost = w->qp->axis == 0;
-    const int reach = x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point
-                                                                        : x->zero_point - x->qmin;
+    const int reach =
+        x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
     memset(out, 0, sizeof *out * (size_t)channels);
     for (long i = 0; i < n; i++) out[outermost ? i / per_channel : i % channels] += fabs((double)w->codes[i]) * reach;
 }
@@ -36,8 +36,9 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         const float s_w = w->qp->scale[w->qp->n == 1 ? 0 : o] * (u == NULL ? 1.0f : fabsf(u[o]));
         const float bias = b == NULL ? 0.0f : b[o];
         if (!isfinite(s_w) || !isfinite(bias) || !isfinite(s_x) || !isfinite(s_y))
-            return status_fail(STATUS_NUMERIC, "%s: channel %d: weight scale %g, bias %g, input scale %g, output scale "
-                                               "%g; all must be finite",
+            return status_fail(STATUS_NUMERIC,
+                               "%s: channel %d: weight scale %g, bias %g, input scale %g, output scale "
+                               "%g; all must be finite",
                                name, o, (double)s_w, (double)bias, (double)s_x, (double)s_y);
         out->weight_scale[o] = s_w / (float)(1 << out->shift);
         dead[o] = reach[o] * (double)s_x * (double)s_w < 0.25 * (double)s_y;
@@ -48,8 +49,9 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         }
         if (!quantize_bias(bias, s_x, out->weight_scale[o], &out->bias[o])) {
             if (strict)
-                return status_fail(STATUS_NUMERIC, "%s: channel %d: bias %g on a grid of %g; must stay below 2^30 steps",
-                                   name, o, (double)bias, (double)(s_x * out->weight_scale[o]));
+                return status_fail(STATUS_NUMERIC,
+                                   "%s: channel %d: bias %g on a grid of %g; must stay below 2^30 steps", name, o,
+                                   (double)bias, (double)(s_x * out->weight_scale[o]));
             out->bias[o] = bias < 0.0f ? -(BIAS_LIMIT - 1) : BIAS_LIMIT - 1;
         }
         out->multiplier[o] = multiplier_make(dialect, s_x, out->weight_scale[o], s_y);

@@ -54,7 +54,8 @@ Tensor *step_leaf(Tape *t, const Quantizer *q)
     return q->step == NULL ? NULL : tape_leaf(t, q->step->name, q->step->shape, q->step->x, q->step->dx);
 }
 
-/* ---- activations ------------------------------------------------------------------------------------------------------- */
+/* ---- activations
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const float *x;
@@ -105,8 +106,8 @@ static void learn_extremes(Tape *t, Quantizer *q, float min, float max, Activati
     if (a.relu) min = fmaxf(min, 0.0f), max = fmaxf(max, 0.0f);
     min = fminf(min, a.limit), max = fminf(max, a.limit);
     if (!isfinite(min) || !isfinite(max)) {
-        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: the values are not finite; finite activations are required",
-                                 q->name));
+        tape_fail(
+            t, status_fail(STATUS_NUMERIC, "%s: the values are not finite; finite activations are required", q->name));
         return;
     }
     if (q->observer.type->uses_histogram) return; /* its threshold is calibration's */
@@ -129,8 +130,13 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     QuantParams *qp = grid_of_step(t, q);
     Tensor *y = tape_codes(t, q->name, x->shape, qp);
     const long n = tensor_elements(x);
-    *f = (FakeQuant){.x = tensor_values(t, x), .codes = y->codes, .qp = *qp, .pass = grid_pass(qp, a), .learn = learn && !q->type->learns,
-                     .type = q->type, .grid = {.q = q, .n = n, .per_image = n / x->shape.dim[0]}};
+    *f = (FakeQuant){.x = tensor_values(t, x),
+                     .codes = y->codes,
+                     .qp = *qp,
+                     .pass = grid_pass(qp, a),
+                     .learn = learn && !q->type->learns,
+                     .type = q->type,
+                     .grid = {.q = q, .n = n, .per_image = n / x->shape.dim[0]}};
     activation_clamp(qp, a, &f->lo, &f->hi);
     parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
     if (f->learn) {
@@ -224,7 +230,8 @@ void grid_backward(const GridBackward *g, const float *dy, float *dx)
     g->q->step->dx[0] += (float)(sum / sqrt((double)g->per_image * largest));
 }
 
-/* ---- weights ----------------------------------------------------------------------------------------------------------- */
+/* ---- weights
+ * ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     QuantParams qp;

@@ -1,7 +1,7 @@
 /* Quantizers: the nodes that put a tensor on its grid during training, and what they know.
  *
- * Order within a step: the tensor is quantized with the range known BEFORE the step, then the quantizer learns from what
- * it saw, so observing never needs a pass of its own.  The first range comes from calibration.
+ * Order within a step: the tensor is quantized with the range known BEFORE the step, then the quantizer learns from
+ * what it saw, so observing never needs a pass of its own.  The first range comes from calibration.
  */
 #ifndef BITFOLD_QUANT_FAKE_QUANT_H
 #define BITFOLD_QUANT_FAKE_QUANT_H
@@ -16,8 +16,8 @@ struct QuantizerType;
 /* What a configuration asks of one quantizer. */
 typedef struct {
     int bits;
-    bool per_channel;                 /* weights only */
-    bool narrow, symmetric;           /* symmetric: activations; weights always are */
+    bool per_channel;       /* weights only */
+    bool narrow, symmetric; /* symmetric: activations; weights always are */
     const struct QuantizerType *type;
     const ObserverType *observer;
     double momentum, percentile;
@@ -39,16 +39,16 @@ typedef struct Quantizer {
     const char *name; /* "conv1.weight", "conv1.out", "input" */
     const struct QuantizerType *type;
     bool is_weight, symmetric;
-    bool ready;       /* a range is known */
+    bool ready; /* a range is known */
     QuantParams qp;
     Observer observer;
     ObserverGoal goal;
-    Param *step;      /* learned steps [qp.n]; NULL for the types that learn none */
+    Param *step; /* learned steps [qp.n]; NULL for the types that learn none */
 } Quantizer;
 
-/* Where the gradient of quant(act(x)) passes, in v = x / scale: lo <= v <= hi, before any rounding, with hi the activation's
- * limit itself where that lies on the grid.  Above hi the output is s * (hi + c), c the rounding residual: d(y)/d(s) is the
- * largest code where the grid ends, c where the activation does. */
+/* Where the gradient of quant(act(x)) passes, in v = x / scale: lo <= v <= hi, before any rounding, with hi the
+ * activation's limit itself where that lies on the grid.  Above hi the output is s * (hi + c), c the rounding
+ * residual: d(y)/d(s) is the largest code where the grid ends, c where the activation does. */
 typedef struct {
     float lo, hi, above; /* above: d(y)/d(s) there */
 } GridPass;
@@ -62,15 +62,17 @@ typedef struct QuantizerType {
     void (*start_weights)(Quantizer *q, const WeightView *w);
     /* Before each use: brings qp up to date.  w is NULL for activations. */
     void (*refresh)(Quantizer *q, const WeightView *w);
-    /* d(xq)/d(step) of n values v = x / step, in their place; p.above stands for those above p.hi.  NULL: nothing is learned. */
+    /* d(xq)/d(step) of n values v = x / step, in their place; p.above stands for those above p.hi.  NULL: nothing is
+     * learned. */
     void (*step_gradients)(long n, float *v, GridPass p);
 } QuantizerType;
 extern const QuantizerType *const quantizer_types[]; /* NULL-ended: observed, lsq */
 const QuantizerType *quantizer_type(const char *name);
 
-/* A quantizer for activations (`is_signed` false: what leaves a ReLU) or for weights of `channels` channels along axis 0, or
- * the last axis (depthwise).  A learned step is added to `params` when the type has one. */
-Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec, bool is_signed);
+/* A quantizer for activations (`is_signed` false: what leaves a ReLU) or for weights of `channels` channels along axis
+ * 0, or the last axis (depthwise).  A learned step is added to `params` when the type has one. */
+Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
+                            bool is_signed);
 Quantizer *quantizer_create_weights(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
                                     int channels, int axis);
 
@@ -93,8 +95,8 @@ GridPass grid_pass(const QuantParams *qp, Activation a);
  * (Esser 2020, 1902.08153).  `learn`: the observer sees act(x) afterwards. */
 Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn);
 
-/* Weights: codes and values.  sign[c] < 0: the code stands for -scale (quant/int_ops.h tells why).  Straight through inside.
- * STATUS_NUMERIC when a weight is NaN or infinite. */
+/* Weights: codes and values.  sign[c] < 0: the code stands for -scale (quant/int_ops.h tells why).  Straight through
+ * inside. STATUS_NUMERIC when a weight is NaN or infinite. */
 Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign);
 
 /* For ops that end on a quantizer's grid: that it has a range (else the tape fails), its grid as of this step (the
@@ -103,8 +105,8 @@ bool grid_ready(Tape *t, const Quantizer *q);
 QuantParams *grid_of_step(Tape *t, Quantizer *q);
 Tensor *step_leaf(Tape *t, const Quantizer *q);
 
-/* The part of backward that every op ending on a grid shares: dx_in[i] = dy[i] * inside[i], and the learned step's gradient
- * from residual[i] = d(y)/d(step).  residual NULL: nothing learned. */
+/* The part of backward that every op ending on a grid shares: dx_in[i] = dy[i] * inside[i], and the learned step's
+ * gradient from residual[i] = d(y)/d(step).  residual NULL: nothing learned. */
 typedef struct {
     Quantizer *q;
     long n, per_image;

@@ -23,8 +23,7 @@ static void histogram_reserve(Histogram *h, Arena *arena, int bins)
 static void histogram_double_width(Histogram *h)
 {
     const int half = (h->bins + 1) / 2;
-    for (int j = 0; j < half; j++)
-        h->count[j] = h->count[2 * j] + (2 * j + 1 < h->bins ? h->count[2 * j + 1] : 0);
+    for (int j = 0; j < half; j++) h->count[j] = h->count[2 * j] + (2 * j + 1 < h->bins ? h->count[2 * j + 1] : 0);
     memset(h->count + half, 0, (size_t)(h->bins - half) * sizeof *h->count);
     h->bins = half;
     h->width *= 2.0;

@@ -16,7 +16,7 @@
 enum { HISTOGRAM_BINS = 2048, HISTOGRAM_MAX_BINS = 16 * HISTOGRAM_BINS, HISTOGRAM_FIRST_CANDIDATE = 128 };
 
 typedef struct {
-    int bins;          /* in use; 0 until the first batch */
+    int bins; /* in use; 0 until the first batch */
     int capacity;
     double width;      /* of a bin; 0 while only zeros were seen */
     uint64_t *count;   /* [capacity]; bin j covers [j*width, (j+1)*width), the last one its upper edge too */

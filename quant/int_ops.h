@@ -1,9 +1,10 @@
-/* The deployment arithmetic as differentiable ops: their forward IS what the exported integers compute, their backward the
- * straight-through estimate.
+/* The deployment arithmetic as differentiable ops: their forward IS what the exported integers compute, their backward
+ * the straight-through estimate.
  *
- * Batch norm is absorbed.  With one weight scale per channel the float factor u = gamma / sqrt(var + epsilon) of a channel
- * multiplies its scale, so W itself is quantized and the integers do not depend on u, up to its sign: where u < 0 the code
- * of -W is used (the grid may be asymmetric, so it must be quantized as such), and scale * |u| is what is deployed.
+ * Batch norm is absorbed.  With one weight scale per channel the float factor u = gamma / sqrt(var + epsilon) of a
+ * channel multiplies its scale, so W itself is quantized and the integers do not depend on u, up to its sign: where u
+ * < 0 the code of -W is used (the grid may be asymmetric, so it must be quantized as such), and scale * |u| is what is
+ * deployed.
  */
 #ifndef BITFOLD_QUANT_INT_OPS_H
 #define BITFOLD_QUANT_INT_OPS_H
@@ -14,18 +15,19 @@
 
 /* The deployed integers of a convolution or dense layer. */
 typedef struct {
-    int8_t *weights;        /* codes << shift, in w's layout; 0 in dead channels                       */
-    int32_t *bias;          /* on scale_x * weight_scale                                               */
-    float *weight_scale;    /* [O] real weight = weight_scale * stored weight                          */
-    Multiplier *multiplier; /* [O]                                                                     */
-    int shift;              /* below 7 bits codes are stored << (7 - bits): finer grid for the bias     */
+    int8_t *weights;        /* codes << shift, in w's layout; 0 in dead channels */
+    int32_t *bias;          /* on scale_x * weight_scale */
+    float *weight_scale;    /* [O] real weight = weight_scale * stored weight */
+    Multiplier *multiplier; /* [O] */
+    int shift;              /* below 7 bits codes are stored << (7 - bits): finer grid for the bias */
     int lo, hi;
 } ConvInt;
 
 /* Folds w (codes), u (NULL: 1) and bias b (NULL: 0) of an input on grid x for an output on grid y.
  *   weight_scale = s_w * |u| / 2^shift (float32);  bias = rne(b / (s_x * weight_scale));  M by the dialect
- * A channel whose whole contribution stays below a quarter of an output step is dead: its weights become 0 and its scale is
- * chosen so that the bias fits.  A bias that does not fit in a live channel is STATUS_NUMERIC when `strict`, else saturated. */
+ * A channel whose whole contribution stays below a quarter of an output step is dead: its weights become 0 and its
+ * scale is chosen so that the bias fits.  A bias that does not fit in a live channel is STATUS_NUMERIC when `strict`,
+ * else saturated. */
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
                      const float *b, const QuantParams *y, Activation act, Dialect dialect, bool strict, ConvInt *out);
 
@@ -45,8 +47,8 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
 Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Dialect dialect);
 Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *out, Dialect dialect);
 
-/* u = gamma / sqrt(var + epsilon), kept away from 0 (|u| >= 1e-8), and b = beta - mean * u, from the running statistics as
- * constants. */
+/* u = gamma / sqrt(var + epsilon), kept away from 0 (|u| >= 1e-8), and b = beta - mean * u, from the running
+ * statistics as constants. */
 Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state);
 Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, const BatchNormState *state);
 

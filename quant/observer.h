@@ -20,8 +20,8 @@
 /* What the threshold is for: the KL and MSE searches need the grid. */
 typedef struct {
     int bits;
-    bool is_signed;   /* false: values are >= 0, levels 2^bits; true: 2^(bits-1) levels of |x|  */
-    bool symmetric;   /* range is [-T, T] (signed) or [0, T] (unsigned); else [lo, hi] around 0 */
+    bool is_signed;    /* false: values are >= 0, levels 2^bits; true: 2^(bits-1) levels of |x| */
+    bool symmetric;    /* range is [-T, T] (signed) or [0, T] (unsigned); else [lo, hi] around 0 */
     double percentile; /* 99.99: share of |x| kept, percent */
 } ObserverGoal;
 
@@ -29,9 +29,9 @@ struct ObserverType;
 typedef struct {
     const struct ObserverType *type;
     Arena *arena;
-    double momentum;   /* ema_minmax: the share of the new batch, 0.01 .. 1 */
-    uint64_t batches;  /* seen so far */
-    float min, max;    /* running extremes, or their averages for ema_minmax */
+    double momentum;  /* ema_minmax: the share of the new batch, 0.01 .. 1 */
+    uint64_t batches; /* seen so far */
+    float min, max;   /* running extremes, or their averages for ema_minmax */
     Histogram hist;
 } Observer;
 
@@ -47,7 +47,7 @@ typedef struct ObserverType {
 #include "quant/observers.def"
 #undef OBSERVER
 
-extern const ObserverType *const observer_types[]; /* in the order of observers.def, NULL-ended */
+extern const ObserverType *const observer_types[];   /* in the order of observers.def, NULL-ended */
 const ObserverType *observer_type(const char *name); /* NULL if unknown */
 
 /* An observer that has seen nothing.  The arena must outlive it; only histograms allocate from it, on their first batch

@@ -80,7 +80,8 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
     return d->y;
 }
 
-/* ---- concat ------------------------------------------------------------------------------------------------------------- */
+/* ---- concat
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void concat_int_backward(Tape *t, Node *node)
 {
@@ -127,10 +128,9 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
                 const int q_x = x[i]->codes[r * c + k];
                 const float v = ratio * (float)(q_x - qx->zero_point);
                 const long j = r * shape.dim[3] + at + k;
-                y->codes[j] = same ? (int8_t)q_x
-                                   : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
-                if (grid->inside != NULL)
-                    grid_mark(grid, pass, j, 1, &v);
+                y->codes[j] =
+                    same ? (int8_t)q_x : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
+                if (grid->inside != NULL) grid_mark(grid, pass, j, 1, &v);
             }
         at += c;
     }

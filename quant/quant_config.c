@@ -27,9 +27,11 @@ static const Field weight_fields[] = {
     {"quantizer", FIELD_ENUM, offsetof(WeightQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = QUANTIZER_DOC},
     {"observer", FIELD_ENUM, offsetof(WeightQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
-     .doc = "where an observed scale comes from; auto: max, which follows the weights; the histogram observers search once"},
+     .doc = "where an observed scale comes from; auto: max, which follows the weights; the histogram observers search "
+            "once"},
     {"narrow_range", FIELD_ENUM, offsetof(WeightQuantConfig, narrow_range), .names = narrow_choices, .def = "\"auto\"",
-     .doc = "leave out the lowest code (-128 of 8 bits); auto: on, but off for lsq below 8 bits. 8 bits are always narrow"},
+     .doc = "leave out the lowest code (-128 of 8 bits); auto: on, but off for lsq below 8 bits. 8 bits are always "
+            "narrow"},
     {"percentile", FIELD_FLOAT, offsetof(WeightQuantConfig, percentile), .min = 50, .max = 100, .def = "99.99",
      .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
     FIELD_END};
@@ -37,10 +39,11 @@ static const Field weight_fields[] = {
 static const Field activation_fields[] = {
     {"bits", FIELD_INT, offsetof(ActivationQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS, .def = "8",
      .unit = "bits", .doc = "width of the activations' codes"},
-    {"quantizer", FIELD_ENUM, offsetof(ActivationQuantConfig, quantizer), .names = quantizer_choices,
-     .def = "\"auto\"", .doc = QUANTIZER_DOC},
+    {"quantizer", FIELD_ENUM, offsetof(ActivationQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
+     .doc = QUANTIZER_DOC},
     {"observer", FIELD_ENUM, offsetof(ActivationQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
-     .doc = "what finds the range; auto: ema_minmax for an observed scale, mse for the start of a learned one. The histogram "
+     .doc = "what finds the range; auto: ema_minmax for an observed scale, mse for the start of a learned one. The "
+            "histogram "
             "observers set the range at calibration, where it stays"},
     {"symmetric", FIELD_BOOL, offsetof(ActivationQuantConfig, symmetric), .def = "false",
      .doc = "signed activations: zero point 0 instead of the one that fits the range best"},
@@ -68,20 +71,23 @@ const Field quant_fields[] = {
     {"activations", FIELD_OBJECT, offsetof(QuantConfig, activations), .fields = activation_fields,
      .doc = "the grids of the layers' outputs"},
     {"first_last_bits", FIELD_INT, offsetof(QuantConfig, first_last_bits), .min = 0, .max = QUANT_MAX_BITS, .def = "8",
-     .unit = "bits", .doc = "weights and output of the first and of the last layer with weights; 0: as the others. The image "
-                            "and the logits have 8 bits always"},
+     .unit = "bits",
+     .doc = "weights and output of the first and of the last layer with weights; 0: as the others. The image "
+            "and the logits have 8 bits always"},
     {"avgpool_input_bits", FIELD_INT, offsetof(QuantConfig, avgpool_input_bits), .min = 0, .max = QUANT_MAX_BITS,
      .def = "8", .unit = "bits",
      .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
     {"dialect", FIELD_ENUM, offsetof(QuantConfig, dialect), .names = dialect_names, .def = "\"xnnpack\"",
-     .doc = "whose rounding the integers follow: xnnpack (LiteRT, ONNX Runtime), tflite-single, tflite-double (TFLite Micro, "
+     .doc = "whose rounding the integers follow: xnnpack (LiteRT, ONNX Runtime), tflite-single, tflite-double (TFLite "
+            "Micro, "
             "CMSIS-NN)"},
     {"freeze_bn_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_bn_at), .min = 0, .max = 1, .def = "0.4",
      .doc = "share of the QAT steps after which batch norm uses its running statistics"},
     {"freeze_observers_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_observers_at), .min = 0, .max = 1, .def = "0.5",
-     .doc = "share of the QAT steps after which the observed ranges stay; from the later of the two on the forward pass is "
+     .doc = "share of the QAT steps after which the observed ranges stay; from the later of the two on the forward "
+            "pass is "
             "the integer arithmetic itself"},
     FIELD_END};
 
@@ -115,9 +121,14 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
     const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
-    return (QuantizerSpec){.bits = bits, .per_channel = granularity == GRANULARITY_PER_CHANNEL, .narrow = narrow,
-                           .symmetric = true, .type = type, .observer = choose_observer(w->observer, "max"),
-                           .momentum = 1.0, .percentile = w->percentile};
+    return (QuantizerSpec){.bits = bits,
+                           .per_channel = granularity == GRANULARITY_PER_CHANNEL,
+                           .narrow = narrow,
+                           .symmetric = true,
+                           .type = type,
+                           .observer = choose_observer(w->observer, "max"),
+                           .momentum = 1.0,
+                           .percentile = w->percentile};
 }
 
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
@@ -131,7 +142,11 @@ QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (place.is_output) bits = 8;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
-    return (QuantizerSpec){.bits = bits, .narrow = !type->learns, .symmetric = a->symmetric, .type = type,
+    return (QuantizerSpec){.bits = bits,
+                           .narrow = !type->learns,
+                           .symmetric = a->symmetric,
+                           .type = type,
                            .observer = choose_observer(a->observer, type->learns ? "mse" : "ema_minmax"),
-                           .momentum = a->momentum, .percentile = a->percentile};
+                           .momentum = a->momentum,
+                           .percentile = a->percentile};
 }

@@ -11,8 +11,8 @@ typedef struct {
     int bits;
     int granularity;  /* Granularity */
     int quantizer;    /* quantizer_choices: 0 auto */
-    int observer;     /* observer_choices: 0 auto  */
-    int narrow_range; /* 0 auto, 1 off, 2 on       */
+    int observer;     /* observer_choices: 0 auto */
+    int narrow_range; /* 0 auto, 1 off, 2 on */
     double percentile;
 } WeightQuantConfig;
 
@@ -24,19 +24,19 @@ typedef struct {
 } ActivationQuantConfig;
 
 typedef struct {
-    const char *layers;             /* a name or a pattern with * and ? */
+    const char *layers;               /* a name or a pattern with * and ? */
     int weight_bits, activation_bits; /* 0: as the defaults */
-    int granularity;                /* 0: as the default; else 1 + Granularity */
-    int quantizer;                  /* 0: as the defaults */
+    int granularity;                  /* 0: as the default; else 1 + Granularity */
+    int quantizer;                    /* 0: as the defaults */
 } QuantOverride;
 
 typedef struct {
     WeightQuantConfig weights;
     ActivationQuantConfig activations;
-    int first_last_bits;    /* 0: as the others */
-    int avgpool_input_bits; /* 0: as the others */
-    ObjectList overrides;   /* QuantOverride */
-    int dialect;            /* Dialect */
+    int first_last_bits;                      /* 0: as the others */
+    int avgpool_input_bits;                   /* 0: as the others */
+    ObjectList overrides;                     /* QuantOverride */
+    int dialect;                              /* Dialect */
     double freeze_bn_at, freeze_observers_at; /* shares of the QAT steps */
 } QuantConfig;
 extern const Field quant_fields[];
@@ -47,12 +47,13 @@ extern const char *const quantizer_choices[]; /* "auto", then quantizers.def */
 /* Where a layer stands, as far as its bits depend on it. */
 typedef struct {
     const char *name;
-    bool first, last;    /* of the layers with weights */
-    bool is_output;      /* gives the logits           */
+    bool first, last; /* of the layers with weights */
+    bool is_output;   /* gives the logits */
     bool feeds_avgpool;
 } QuantPlace;
 
-/* Precedence: logits 8 bits; an override by name (the last that matches); first_last_bits; avgpool_input_bits; defaults. */
+/* Precedence: logits 8 bits; an override by name (the last that matches); first_last_bits; avgpool_input_bits;
+ * defaults. */
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place);
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place);
 

@@ -43,8 +43,8 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
     q->symmetric = spec->symmetric || spec->type->learns;
     grid_range(spec->bits, is_signed, is_signed && q->symmetric && spec->narrow, &q->qp.qmin, &q->qp.qmax);
     q->qp.zero_point = is_signed ? 0 : q->qp.qmin;
-    q->goal = (ObserverGoal){.bits = spec->bits, .is_signed = is_signed, .symmetric = q->symmetric,
-                             .percentile = spec->percentile};
+    q->goal = (ObserverGoal){
+        .bits = spec->bits, .is_signed = is_signed, .symmetric = q->symmetric, .percentile = spec->percentile};
     return q;
 }
 

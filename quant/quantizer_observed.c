@@ -50,7 +50,8 @@ static void observed_start_weights(Quantizer *q, const WeightView *w)
     q->ready = true;
 }
 
-/* Weights move every step, so their range is taken anew from the weights of the step: known before the step's data is. */
+/* Weights move every step, so their range is taken anew from the weights of the step: known before the step's data is.
+ * */
 static void observed_refresh(Quantizer *q, const WeightView *w)
 {
     if (w != NULL && !q->observer.type->uses_histogram) follow_largest(q, w);
@@ -58,7 +59,8 @@ static void observed_refresh(Quantizer *q, const WeightView *w)
 
 const QuantizerType quantizer_observed = {
     .name = "observed",
-    .doc = "the scale follows an observer: running extremes or a calibrated threshold; weights: their largest magnitude",
+    .doc =
+        "the scale follows an observer: running extremes or a calibrated threshold; weights: their largest magnitude",
     .start = observed_start,
     .start_weights = observed_start_weights,
     .refresh = observed_refresh,

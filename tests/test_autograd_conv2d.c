@@ -1,5 +1,5 @@
-/* op_conv2d, op_depthwise, op_dense: oracle in double and difference quotients over the ragged geometries, on floats, on
- * codes, and on codes by floats. */
+/* op_conv2d, op_depthwise, op_dense: oracle in double and difference quotients over the ragged geometries, on floats,
+ * on codes, and on codes by floats. */
 #include "tests/support/gradcheck.h"
 
 #include <math.h>

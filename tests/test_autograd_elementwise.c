@@ -1,5 +1,5 @@
-/* op_relu, op_add, op_concat, op_reshape and column_sums: outputs by the definition, gradients by differences; also how the
- * tape keeps the first failure and names both sides of a shape that does not fit. */
+/* op_relu, op_add, op_concat, op_reshape and column_sums: outputs by the definition, gradients by differences; also
+ * how the tape keeps the first failure and names both sides of a shape that does not fit. */
 #include "tests/support/gradcheck.h"
 
 #include <math.h>

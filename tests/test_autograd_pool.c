@@ -76,8 +76,8 @@ START_TEST(pool_floats)
 }
 END_TEST
 
-/* Codes stay codes of the input's grid: the maximum exactly, the average rounded half away from zero; the gradient is the
- * exact pool's. */
+/* Codes stay codes of the input's grid: the maximum exactly, the average rounded half away from zero; the gradient is
+ * the exact pool's. */
 START_TEST(pool_codes)
 {
     for (int k = 0; k < 2 * kernel_case_count; k++) {

@@ -8,7 +8,8 @@
 
 enum { MOST = 128 };
 
-/* loss = mean_n - sum_k target log softmax(z)_k and its gradient (p - target) / N, with the logits shifted by their largest. */
+/* loss = mean_n - sum_k target log softmax(z)_k and its gradient (p - target) / N, with the logits shifted by their
+ * largest. */
 static double oracle(int N, int K, const float *z, const int32_t *labels, double smoothing, double *dz)
 {
     double loss = 0;

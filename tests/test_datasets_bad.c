@@ -1,4 +1,5 @@
-/* Every reader: each way in which its files or its config can be wrong is refused in one line that says what and where. */
+/* Every reader: each way in which its files or its config can be wrong is refused in one line that says what and
+ * where. */
 #include <stdio.h>
 #include <string.h>
 

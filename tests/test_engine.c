@@ -224,7 +224,8 @@ START_TEST(plan_keeps_living_tensors_apart)
             for (int s = 0; s < t; s++) {
                 const size_t other = plan.offset[s], other_to = other + (size_t)qtensor_elements(&g->tensor[s]);
                 const bool together = plan.first[s] <= plan.last[t] && plan.first[t] <= plan.last[s];
-                if (root[s] == root[t]) ck_assert_uint_eq(from, other);
+                if (root[s] == root[t])
+                    ck_assert_uint_eq(from, other);
                 else if (together && from < other_to && other < to)
                     ck_abort_msg("graph %d: tensors %d and %d overlap", i, s, t);
             }

@@ -1,7 +1,8 @@
 /* op_fake_quant and op_fake_quant_weights: codes by the formula, and gradients by the frozen residual.
  *
- * A straight-through estimator claims to be the gradient of a surrogate.  With the rounding residual c = rne(v) - v frozen at
- * the base point, rne(v) becomes v + c, which has an ordinary derivative: it is differentiated here, in double, and compared.
+ * A straight-through estimator claims to be the gradient of a surrogate.  With the rounding residual c = rne(v) - v
+ * frozen at the base point, rne(v) becomes v + c, which has an ordinary derivative: it is differentiated here, in
+ * double, and compared.
  */
 #include "tests/support/gradcheck.h"
 
@@ -18,17 +19,23 @@ enum { N = 3, PER_IMAGE = 7 * 5 * 3, COUNT = N * PER_IMAGE };
 static const Activation NONE = {false, INFINITY}, RELU = {true, INFINITY}, RELU6 = {true, 6.0f};
 
 /* A quantizer with a given range, as calibration leaves it. */
-static Quantizer *quantizer(Arena *arena, ParamSet *params, const char *type, int bits, bool is_signed, float lo, float hi)
+static Quantizer *quantizer(Arena *arena, ParamSet *params, const char *type, int bits, bool is_signed, float lo,
+                            float hi)
 {
-    const QuantizerSpec spec = {.bits = bits, .narrow = true, .type = quantizer_type(type),
-                                .observer = observer_type("ema_minmax"), .momentum = 0.5, .percentile = 99.9};
+    const QuantizerSpec spec = {.bits = bits,
+                                .narrow = true,
+                                .type = quantizer_type(type),
+                                .observer = observer_type("ema_minmax"),
+                                .momentum = 0.5,
+                                .percentile = 99.9};
     Quantizer *q = quantizer_create(arena, params, "q.out", &spec, is_signed);
     ck_assert_int_eq(param_set_place(params, arena), STATUS_OK);
     q->type->start(q, lo, hi);
     return q;
 }
 
-/* quant(act(x)) in double on the grid {s, z, qmin, qmax}, with the residual of each value frozen, or taken when first seen. */
+/* quant(act(x)) in double on the grid {s, z, qmin, qmax}, with the residual of each value frozen, or taken when first
+ * seen. */
 typedef struct {
     Activation act;
     int qmin, qmax, z;
@@ -117,9 +124,9 @@ START_TEST(activations_frozen_residual)
             const uint64_t seed = (uint64_t)(100 * k + 10 * w);
             check(types[k], widths[w], true, NONE, -1.7f, 2.3f, seed);
             check(types[k], widths[w], false, RELU, 0.0f, 3.1f, seed + 2);
-            check(types[k], widths[w], false, RELU6, 0.0f, 5.0f, seed + 4);  /* the grid ends before the 6 */
-            check(types[k], widths[w], false, RELU6, 0.0f, 7.7f, seed + 6);  /* the 6 lies inside           */
-            check(types[k], widths[w], true, RELU6, -2.0f, 8.1f, seed + 8);  /* and so does the 0           */
+            check(types[k], widths[w], false, RELU6, 0.0f, 5.0f, seed + 4); /* the grid ends before the 6 */
+            check(types[k], widths[w], false, RELU6, 0.0f, 7.7f, seed + 6); /* the 6 lies inside           */
+            check(types[k], widths[w], true, RELU6, -2.0f, 8.1f, seed + 8); /* and so does the 0           */
         }
 }
 END_TEST
@@ -156,8 +163,8 @@ START_TEST(activations_learn)
     Bench b = bench_make();
     Tape *t = b.tape;
     ParamSet params = {0};
-    const QuantizerSpec spec = {.bits = 8, .type = quantizer_type("observed"), .observer = observer_type("ema_minmax"),
-                                .momentum = 0.5};
+    const QuantizerSpec spec = {
+        .bits = 8, .type = quantizer_type("observed"), .observer = observer_type("ema_minmax"), .momentum = 0.5};
     Quantizer *q = quantizer_create(b.owner, &params, "conv1.out", &spec, false);
     float x[] = {-4, 0, 1, 5.1f};
     ck_assert_ptr_null(op_fake_quant(t, tape_leaf(t, "x", shape_2(1, 4), x, NULL), q, RELU, true));
@@ -172,7 +179,7 @@ START_TEST(activations_learn)
     static const int8_t codes[] = {-128, -128, -28, 127};
     ck_assert_mem_eq(y->codes, codes, 4);
     ck_assert_double_eq((double)y->qp->scale[0], (double)(2.55f / 255.0f)); /* the grid of the step, */
-    ck_assert_double_eq_tol((double)q->qp.scale[0], 7.65 / 2 / 255, 1e-7); /* and what was learned from it */
+    ck_assert_double_eq_tol((double)q->qp.scale[0], 7.65 / 2 / 255, 1e-7);  /* and what was learned from it */
     const float before = q->qp.scale[0];
     x[3] = 50;
     op_fake_quant(t, tape_leaf(t, "x", shape_2(1, 4), x, NULL), q, RELU, false);
@@ -188,7 +195,8 @@ START_TEST(activations_learn)
 }
 END_TEST
 
-/* ---- weights ----------------------------------------------------------------------------------------------------------- */
+/* ---- weights
+ * ----------------------------------------------------------------------------------------------------------- */
 
 enum { OUTERMOST, INNERMOST, DENSE, LAYOUTS };
 
@@ -202,8 +210,13 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
     ParamSet params = {0};
     const Shape shape = layouts[layout];
     const long n = shape_elements(shape);
-    const QuantizerSpec spec = {.bits = bits, .per_channel = per_channel, .narrow = narrow, .symmetric = true,
-                                .type = quantizer_type(type), .observer = observer_type("max"), .momentum = 1};
+    const QuantizerSpec spec = {.bits = bits,
+                                .per_channel = per_channel,
+                                .narrow = narrow,
+                                .symmetric = true,
+                                .type = quantizer_type(type),
+                                .observer = observer_type("max"),
+                                .momentum = 1};
     Quantizer *q = quantizer_create_weights(b.owner, &params, "w", &spec, CHANNELS, layout == INNERMOST ? 3 : 0);
     ck_assert_int_eq(param_set_place(&params, b.owner), STATUS_OK);
     float *w = random_values(b.owner, n, 31), *r = random_values(b.owner, n, 32), *dw = ARENA_ARRAY(b.owner, float, n);
@@ -241,8 +254,8 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
     }
     for (int c = 0; q->step != NULL && c < q->qp.n; c++) {
         const double want = ds[c] / sqrt((double)count[c] * hi);
-        ck_assert_msg(fabs(want - (double)q->step->dx[c]) < 1e-4 * (1 + fabs(want)), "%s: step %d: %g; must be %g", type, c,
-                      (double)q->step->dx[c], want);
+        ck_assert_msg(fabs(want - (double)q->step->dx[c]) < 1e-4 * (1 + fabs(want)), "%s: step %d: %g; must be %g",
+                      type, c, (double)q->step->dx[c], want);
     }
     bench_end(&b);
 }
@@ -254,8 +267,7 @@ START_TEST(weights_frozen_residual)
     for (int k = 0; k < 2; k++)
         for (int w = 0; w < 4; w++)
             for (int layout = 0; layout < LAYOUTS; layout++)
-                for (int bit = 0; bit < 8; bit++)
-                    check_weights(types[k], widths[w], bit & 1, bit & 2, layout, bit & 4);
+                for (int bit = 0; bit < 8; bit++) check_weights(types[k], widths[w], bit & 1, bit & 2, layout, bit & 4);
 }
 END_TEST
 
@@ -264,8 +276,12 @@ START_TEST(weights_follow)
 {
     Bench b = bench_make();
     ParamSet params = {0};
-    const QuantizerSpec spec = {.bits = 8, .narrow = true, .symmetric = true, .type = quantizer_type("observed"),
-                                .observer = observer_type("max"), .momentum = 1};
+    const QuantizerSpec spec = {.bits = 8,
+                                .narrow = true,
+                                .symmetric = true,
+                                .type = quantizer_type("observed"),
+                                .observer = observer_type("max"),
+                                .momentum = 1};
     Quantizer *q = quantizer_create_weights(b.owner, &params, "w", &spec, 2, 0);
     float w[] = {1.27f, -0.5f, 0.1f, 0.0f};
     for (int step = 0; step < 3; step++) {
@@ -291,8 +307,12 @@ START_TEST(weights_not_finite)
     for (int k = 0; k < 3; k++) {
         Bench b = bench_make();
         ParamSet params = {0};
-        const QuantizerSpec spec = {.bits = 8, .narrow = true, .symmetric = true, .type = quantizer_type("observed"),
-                                    .observer = observer_type("max"), .momentum = 1};
+        const QuantizerSpec spec = {.bits = 8,
+                                    .narrow = true,
+                                    .symmetric = true,
+                                    .type = quantizer_type("observed"),
+                                    .observer = observer_type("max"),
+                                    .momentum = 1};
         Quantizer *q = quantizer_create_weights(b.owner, &params, "conv1.weight", &spec, 2, 0);
         float w[] = {1, 2, 3, bad[k]};
         ck_assert_ptr_null(op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL));
@@ -308,8 +328,14 @@ START_TEST(weights_searched_once)
 {
     Bench b = bench_make();
     ParamSet params = {0};
-    const QuantizerSpec spec = {.bits = 4, .narrow = true, .symmetric = true, .per_channel = true, .percentile = 99,
-                                .type = quantizer_type("observed"), .observer = observer_type("mse"), .momentum = 1};
+    const QuantizerSpec spec = {.bits = 4,
+                                .narrow = true,
+                                .symmetric = true,
+                                .per_channel = true,
+                                .percentile = 99,
+                                .type = quantizer_type("observed"),
+                                .observer = observer_type("mse"),
+                                .momentum = 1};
     Quantizer *q = quantizer_create_weights(b.owner, &params, "w", &spec, 2, 0);
     float *w = random_values(b.owner, 2000, 4);
     w[0] = 3.0f, w[1500] = -2.0f; /* one outlier in each channel, worth clipping */
@@ -349,5 +375,5 @@ START_TEST(fake_quant_threads)
 }
 END_TEST
 
-TEST_MAIN("fake_quant", activations_frozen_residual, lsq_by_hand, activations_learn, weights_frozen_residual, weights_follow,
-          weights_not_finite, weights_searched_once, fake_quant_threads)
+TEST_MAIN("fake_quant", activations_frozen_residual, lsq_by_hand, activations_learn, weights_frozen_residual,
+          weights_follow, weights_not_finite, weights_searched_once, fake_quant_threads)

@@ -26,8 +26,9 @@ START_TEST(searches_give_the_published_bins)
     }
     b[HISTOGRAM_BINS - 1] += 5;
     const double width = 0.25;
-    static const struct { int levels[3], kl[2][3], mse[2][3]; } want = {
-        {128, 256, 8}, {{1664, 1831, 928}, {953, 1009, 697}}, {{1460, 1625, 723}, {762, 841, 494}}};
+    static const struct {
+        int levels[3], kl[2][3], mse[2][3];
+    } want = {{128, 256, 8}, {{1664, 1831, 928}, {953, 1009, 697}}, {{1460, 1625, 723}, {762, 841, 494}}};
     static const double percent[3] = {99.9, 99.99, 99.999};
     static const int percentile[2][3] = {{1035, 1376, 1695}, {658, 778, 881}};
     for (int k = 0; k < 2; k++) {
@@ -211,6 +212,6 @@ START_TEST(a_grown_histogram_keeps_the_resolution)
 }
 END_TEST
 
-TEST_MAIN("histogram", searches_give_the_published_bins, searches_equal_their_definitions,
-          entropy_ties_go_to_the_last, histogram_appends_bins_of_the_first_width,
-          histogram_merges_when_it_would_grow_too_far, a_grown_histogram_keeps_the_resolution)
+TEST_MAIN("histogram", searches_give_the_published_bins, searches_equal_their_definitions, entropy_ties_go_to_the_last,
+          histogram_appends_bins_of_the_first_width, histogram_merges_when_it_would_grow_too_far,
+          a_grown_histogram_keeps_the_resolution)

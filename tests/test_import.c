@@ -112,7 +112,8 @@ static void write_lie(const SafeFile *file, const Lie *lie)
                 t.type = ST_U8, t.dim[t.rank - 1] *= (int64_t)safe_type_bytes(file->tensor[i].type);
             else if (strcmp(lie->from, "flat") == 0)
                 t.dim[0] = (int64_t)(t.bytes / safe_type_bytes(t.type)), t.rank = 1;
-            else t.name = lie->to;
+            else
+                t.name = lie->to;
         }
         safe_add(writer, t.name, t.type, t.rank, t.dim, t.data);
     }

@@ -1,4 +1,5 @@
-/* The matrix products and conversions of every variant, around the sizes of their register tiles; the choice of a variant. */
+/* The matrix products and conversions of every variant, around the sizes of their register tiles; the choice of a
+ * variant. */
 #include <float.h>
 #include <math.h>
 #include <string.h>

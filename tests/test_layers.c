@@ -91,7 +91,8 @@ static void check_shapes(const LayerType *type, const char *example, const char 
 START_TEST(shapes_and_finite_gradients) { for_each_layer_example(check_shapes); }
 END_TEST
 
-/* ---- the whole layer in float, with everything around it, against differences in every parameter ------------------------- */
+/* ---- the whole layer in float, with everything around it, against differences in every parameter
+ * ------------------------- */
 
 typedef struct {
     Model *m;
@@ -115,7 +116,8 @@ static double loss_at(const Whole *w, float *at, float value)
     return loss;
 }
 
-/* Returns how many differences said something: where those of the two sides disagree, some ReLU or maximum has its kink. */
+/* Returns how many differences said something: where those of the two sides disagree, some ReLU or maximum has its
+ * kink. */
 static int check_param(const Whole *w, Param *p, const float *dx, const char *example)
 {
     const float h = 0x1p-10f;

@@ -1,4 +1,5 @@
-/* Lowering parity: the integers that a trained model computes are those of its lowered graph, layer by layer, bit for bit. */
+/* Lowering parity: the integers that a trained model computes are those of its lowered graph, layer by layer, bit for
+ * bit. */
 #include "deploy/lower.h"
 
 #include <math.h>

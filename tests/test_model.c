@@ -62,7 +62,8 @@ START_TEST(refusals)
             MODEL(CONV("stem", "input") ",{\"type\":\"add\",\"name\":\"sum\"}" LOGITS));
     refused(
         STATUS_SHAPE,
-        "small.json: layer \"sum\" (reads \"stem\": 8 x 8 x 4, \"six\": 8 x 8 x 6): 8 x 8 x 4 beside 8 x 8 x 6; both inputs must have one "
+        "small.json: layer \"sum\" (reads \"stem\": 8 x 8 x 4, \"six\": 8 x 8 x 6): 8 x 8 x 4 beside 8 x 8 x 6; both "
+        "inputs must have one "
         "shape",
         MODEL(CONV("stem",
                    "input") ",{\"type\":\"conv2d\",\"name\":\"six\",\"inputs\":\"input\",\"filters\":6,\"kernel\":1},"
@@ -130,7 +131,8 @@ START_TEST(any_order)
 }
 END_TEST
 
-/* ---- a small residual network ------------------------------------------------------------------------------------------- */
+/* ---- a small residual network
+ * ------------------------------------------------------------------------------------------- */
 
 #define NETWORK(hidden)                                                                                                \
     "{\"input\":[12,12,3],\"layers\":["                                                                                \
@@ -144,7 +146,8 @@ END_TEST
     "{\"type\":\"dense\",\"name\":\"logits\",\"units\":4}]}"
 
 static const char *const network = NETWORK("\"batch_norm\":true,");
-/* Pooled noise differs little between images: a batch norm behind it would magnify the rounding along with that little. */
+/* Pooled noise differs little between images: a batch norm behind it would magnify the rounding along with that
+ * little. */
 static const char *const calm_network = NETWORK("");
 
 static void forward(Model *m, Tape *t, Pass pass, const uint8_t *pixels)
@@ -199,8 +202,8 @@ START_TEST(fake_equals_int)
 }
 END_TEST
 
-/* With 8 bits the logits stay near the float model's, and so do the gradients' directions; with the batch's statistics, for
- * which the ranges were not calibrated, a few values are clipped and give no gradient. */
+/* With 8 bits the logits stay near the float model's, and so do the gradients' directions; with the batch's
+ * statistics, for which the ranges were not calibrated, a few values are clipped and give no gradient. */
 static void check_near_float(const char *quant, Pass pass, double logit_error, double least_cosine)
 {
     Arena *arena = arena_create();

@@ -66,7 +66,8 @@ START_TEST(ops_gradients)
 }
 END_TEST
 
-/* u = gamma / sqrt(var + epsilon), b = beta - mean u; u keeps away from 0, and gamma's gradient does not vanish there. */
+/* u = gamma / sqrt(var + epsilon), b = beta - mean u; u keeps away from 0, and gamma's gradient does not vanish there.
+ * */
 START_TEST(ops_values)
 {
     Bench b = bench_make();
@@ -86,10 +87,12 @@ START_TEST(ops_values)
 }
 END_TEST
 
-/* ---- the fold ---------------------------------------------------------------------------------------------------------- */
+/* ---- the fold
+ * ---------------------------------------------------------------------------------------------------------- */
 
-/* Per channel, quantizing W and letting the scale absorb u gives the integers of quantizing u W, up to the sign of u, and
- * the scale of the latter.  The product is rounded to float32: a code on the edge between two may fall to either side. */
+/* Per channel, quantizing W and letting the scale absorb u gives the integers of quantizing u W, up to the sign of u,
+ * and the scale of the latter.  The product is rounded to float32: a code on the edge between two may fall to either
+ * side. */
 START_TEST(folding_commutes)
 {
     enum { PER = 45 };
@@ -151,8 +154,8 @@ static void fold_case(FoldCase *f)
     f->weights = (Tensor){.shape = shape_2(3, 4), .codes = f->codes, .qp = &f->w};
 }
 
-/* weight_scale = s_w |u| / 2^shift, codes << shift, bias = rne(b / (s_x weight_scale)); a channel that cannot move the output
- * by a quarter of a step is dead: its weights are 0, and its bias still gives the right code. */
+/* weight_scale = s_w |u| / 2^shift, codes << shift, bias = rne(b / (s_x weight_scale)); a channel that cannot move the
+ * output by a quarter of a step is dead: its weights are 0, and its bias still gives the right code. */
 START_TEST(fold_by_hand)
 {
     Arena *arena = arena_create();

@@ -1,13 +1,16 @@
-/* What a convolution with batch norm hands back to W, gamma and beta in quantized training, against the formulas evaluated in
- * double on the layer's own codes.  g is the gradient that passes the output's grid, x the input's real values.
+/* What a convolution with batch norm hands back to W, gamma and beta in quantized training, against the formulas
+ * evaluated in double on the layer's own codes.  g is the gradient that passes the output's grid, x the input's real
+ * values.
  *
  * Per channel, V = Q(W), z = conv(x, V):
- *   running statistics   y = u z + beta - mean u:   dbeta = sum g;  dgamma = (sum g z - mean sum g) / sd;  dW = u corr(x, g)
+ *   running statistics   y = u z + beta - mean u:   dbeta = sum g;  dgamma = (sum g z - mean sum g) / sd;  dW = u
+ * corr(x, g)
  *   the batch's          y = BN(z):                 dz by BN;  dW = corr(x, dz)
  * Per tensor, V = Q(u W), z = conv(x, V):
  *   running statistics   y = z + beta - mean u:     dV = corr(x, g);  dW = u dV;  dgamma = (sum dV W - mean sum g) / sd
  *   the batch's          y = BN(k), k = z / u:      dk by BN;  dV = corr(x, dk / u);  dW = u dV;
- *                        dgamma = sum g khat + (sum dV W - sum dk z / u^2) / sd          (sd, u: of the running statistics) */
+ *                        dgamma = sum g khat + (sum dV W - sum dk z / u^2) / sd          (sd, u: of the running
+ * statistics) */
 #include <math.h>
 #include <string.h>
 

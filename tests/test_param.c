@@ -113,8 +113,7 @@ START_TEST(initialisation_has_the_right_moments)
     param_init(he, INIT_HE, 50, 1000, 3);
     param_init(xavier, INIT_XAVIER, 50, 100, 3);
     param_fill(gamma, 1.5f);
-    for (size_t i = gamma->offset; i < set.count; i++)
-        ck_assert(set.x[i] == (i < gamma->offset + 17 ? 1.5f : 0.0f));
+    for (size_t i = gamma->offset; i < set.count; i++) ck_assert(set.x[i] == (i < gamma->offset + 17 ? 1.5f : 0.0f));
 
     const Param *p[] = {he, xavier};
     const double variance[] = {2.0 / 50, 6.0 / 150 / 3}, kurtosis[] = {3.0, 1.8};

@@ -119,10 +119,14 @@ END_TEST
 
 START_TEST(ranges_are_those_of_int8_codes)
 {
-    static const struct { int bits; bool is_signed, narrow; int qmin, qmax; } want[] = {
-        {8, true, false, -128, 127}, {8, true, true, -127, 127}, {4, true, false, -8, 7}, {4, true, true, -7, 7},
-        {2, true, false, -2, 1},     {2, true, true, -1, 1},     {8, false, true, -128, 127},
-        {4, false, false, 112, 127}, {2, false, true, 124, 127},
+    static const struct {
+        int bits;
+        bool is_signed, narrow;
+        int qmin, qmax;
+    } want[] = {
+        {8, true, false, -128, 127}, {8, true, true, -127, 127},  {4, true, false, -8, 7},
+        {4, true, true, -7, 7},      {2, true, false, -2, 1},     {2, true, true, -1, 1},
+        {8, false, true, -128, 127}, {4, false, false, 112, 127}, {2, false, true, 124, 127},
     };
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         int qmin, qmax;

@@ -1,5 +1,5 @@
-/* The same bytes every time: whatever the number of threads, the folder, and the moments at which training was stopped and
- * gone on with. */
+/* The same bytes every time: whatever the number of threads, the folder, and the moments at which training was stopped
+ * and gone on with. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,8 +111,8 @@ static void wait_for_checkpoint(const char *out)
     ck_assert_msg(file_exists(path), "%s was never written", path);
 }
 
-/* Runs `command`, which trains into `out`, again and again with --resume, stopped each time by `signal_number` (0: another
- * one each time) after a while, until it ends by itself. */
+/* Runs `command`, which trains into `out`, again and again with --resume, stopped each time by `signal_number` (0:
+ * another one each time) after a while, until it ends by itself. */
 static void stop_and_go(const char *command, const char *out, int signal_number)
 {
     static const int numbers[] = {SIGKILL, SIGINT, SIGTERM};

@@ -55,8 +55,8 @@ bitfold_status bitfold_export(const char *model, const char *format, const char 
 {
     const ExporterType *type = exporter_find(format);
     if (type == NULL)
-        return (bitfold_status)status_fail(STATUS_INVALID, "format: \"%s\"; must be a kind of export, such as safetensors",
-                                           format);
+        return (bitfold_status)status_fail(STATUS_INVALID,
+                                           "format: \"%s\"; must be a kind of export, such as safetensors", format);
     Arena *arena = arena_create();
     OpenModel open;
     QGraph *graph;

@@ -25,8 +25,8 @@ enum { SUMS = 7 };
 
 static void pack_sums(const TrainState *s, double sums[SUMS])
 {
-    const double v[SUMS] = {s->epoch.loss, s->epoch.correct, s->epoch.seen, s->window.loss, s->window.correct,
-                            s->window.seen, s->best_accuracy};
+    const double v[SUMS] = {s->epoch.loss,     s->epoch.correct, s->epoch.seen,   s->window.loss,
+                            s->window.correct, s->window.seen,   s->best_accuracy};
     memcpy(sums, v, sizeof v);
 }
 
@@ -101,7 +101,8 @@ Status checkpoint_write(const char *path, const Model *m, const Optimizer *o, co
     return status;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     Arena *arena;
@@ -115,7 +116,8 @@ static Status open_checkpoint(Reader *r, const char *path, ModelKind *kind)
     const char *format = safe_metadata(&r->file, "format"), *version = safe_metadata(&r->file, "version");
     const char *name = safe_metadata(&r->file, "kind");
     if (format == NULL || strcmp(format, "bitfold-checkpoint") != 0 || version == NULL || strcmp(version, "1") != 0)
-        return status_fail(STATUS_FORMAT, "%s: format \"%s\", version \"%s\"; must be a bitfold-checkpoint of version 1", path,
+        return status_fail(STATUS_FORMAT,
+                           "%s: format \"%s\", version \"%s\"; must be a bitfold-checkpoint of version 1", path,
                            format == NULL ? "" : format, version == NULL ? "" : version);
     for (int i = 0; name != NULL && model_kind_names[i] != NULL; i++)
         if (strcmp(name, model_kind_names[i]) == 0) return *kind = (ModelKind)i, STATUS_OK;
@@ -217,8 +219,9 @@ static Status read_all(Reader *r, const char *path, Model *m, Optimizer *o, Trai
         TRY(read_vector(r, "train.sums", ST_F64, SUMS, sums));
         unpack_sums(state, sums);
         if (r->used != r->file.n)
-            return status_fail(STATUS_STATE, "%s: %d tensors beside the %d of this model; the file belongs to another model",
-                               path, r->file.n - r->used, r->used);
+            return status_fail(STATUS_STATE,
+                               "%s: %d tensors beside the %d of this model; the file belongs to another model", path,
+                               r->file.n - r->used, r->used);
     }
     return STATUS_OK;
 }

@@ -1,7 +1,8 @@
 /* Checkpoints: safetensors files with everything that training goes on from.
  *
- * Parameters, optimizer slots, batch-norm statistics, quantizers and counters; the order of images and their augmentation
- * need no state (base/rng.h).  No path, clock, host, thread count or ISA goes in: equal training, equal file.
+ * Parameters, optimizer slots, batch-norm statistics, quantizers and counters; the order of images and their
+ * augmentation need no state (base/rng.h).  No path, clock, host, thread count or ISA goes in: equal training, equal
+ * file.
  */
 #ifndef BITFOLD_TRAIN_CHECKPOINT_H
 #define BITFOLD_TRAIN_CHECKPOINT_H
@@ -14,14 +15,14 @@ extern const char *const model_kind_names[]; /* "float", "ptq", "qat" */
 
 /* Sums of a stretch of training: since the epoch began, or since the last line of metrics. */
 typedef struct {
-    double loss;    /* sum over images */
+    double loss; /* sum over images */
     double correct, seen;
 } Tally;
 
 typedef struct {
     ModelKind kind;
     uint64_t seed;
-    long step, steps;     /* done, in all; 0, 0 when nothing is being trained */
+    long step, steps; /* done, in all; 0, 0 when nothing is being trained */
     Tally epoch, window;
     double best_accuracy; /* on the validation split; -1: none yet */
 } TrainState;
@@ -32,8 +33,8 @@ Status checkpoint_write(const char *path, const Model *m, const Optimizer *optim
 /* What kind of model is in a file (after checking all of it). */
 Status checkpoint_kind(const char *path, ModelKind *kind);
 
-/* Everything; the file must hold exactly this model (and optimizer, unless NULL).  STATUS_FORMAT / STATUS_STATE name what is
- * missing, has another shape, or is too much. */
+/* Everything; the file must hold exactly this model (and optimizer, unless NULL).  STATUS_FORMAT / STATUS_STATE name
+ * what is missing, has another shape, or is too much. */
 Status checkpoint_read(const char *path, Model *m, Optimizer *optimizer, TrainState *state);
 
 /* Only the float network out of a float checkpoint: what QAT and PTQ start from. */

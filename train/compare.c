@@ -47,10 +47,12 @@ Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint6
     const Config *config = row_config(arena, job->config, plan, seed);
     TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, model));
     TrainState state;
-    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), model_file(plan)), *model, NULL, &state);
+    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), model_file(plan)), *model, NULL,
+                           &state);
 }
 
-/* ---- the rows asked for ------------------------------------------------------------------------------------------------- */
+/* ---- the rows asked for
+ * ------------------------------------------------------------------------------------------------- */
 
 static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
 
@@ -61,7 +63,8 @@ static void add_plan(Arena *arena, RowPlan *plans, int *n, RowPlan p)
     if (p.kind == MODEL_FLOAT)
         p.name = "float";
     else if (p.kind == MODEL_PTQ)
-        p.name = arena_printf(arena, "ptq %s %s %s", bits, granularity_texts[p.granularity], calibrator_names[p.calibrator]);
+        p.name =
+            arena_printf(arena, "ptq %s %s %s", bits, granularity_texts[p.granularity], calibrator_names[p.calibrator]);
     else
         p.name = arena_printf(arena, "qat %s", bits);
     char *label = arena_strdup(arena, p.name);
@@ -94,7 +97,8 @@ static RowPlan *make_plans(Arena *arena, const CompareConfig *c, int *n)
     return plans;
 }
 
-/* ---- one model of a row ------------------------------------------------------------------------------------------------- */
+/* ---- one model of a row
+ * ------------------------------------------------------------------------------------------------- */
 
 static bool has_checkpoint(const char *path)
 {
@@ -125,8 +129,8 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
         if (status != STATUS_OK) run_folder_abandon(arena, folder);
         return status;
     }
-    TrainJob train = {.config = config, .data = job->data, .model = *model, .kind = plan->kind, .folder = folder,
-                      .resume = found};
+    TrainJob train = {
+        .config = config, .data = job->data, .model = *model, .kind = plan->kind, .folder = folder, .resume = found};
     const Status status = job->train(job->context, arena, &train, config->name);
     if (status != STATUS_OK) run_folder_abandon(arena, folder);
     return status;
@@ -206,9 +210,10 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
     row->kind = model_kind_names[plan->kind];
     row->weight_bits = row->act_bits = plan->kind == MODEL_FLOAT ? 32 : plan->bits;
     row->ends = plan->kind != MODEL_FLOAT && plan->bits < 8 ? plan->ends : 0;
-    row->granularity = plan->kind == MODEL_FLOAT ? ""
-                       : granularity_texts[plan->kind == MODEL_PTQ ? plan->granularity
-                                                                   : job->config->quant.weights.granularity];
+    row->granularity =
+        plan->kind == MODEL_FLOAT
+            ? ""
+            : granularity_texts[plan->kind == MODEL_PTQ ? plan->granularity : job->config->quant.weights.granularity];
     row->calibrator = plan->kind == MODEL_PTQ ? calibrator_names[plan->calibrator] : "";
     return STATUS_OK;
 }

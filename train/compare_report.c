@@ -18,7 +18,8 @@ typedef struct {
     Report report;
 } Gather;
 
-/* ---- curves --------------------------------------------------------------------------------------------------------------- */
+/* ---- curves
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static Status read_curve(Gather *g, const RowPlan *plan, Curve *loss, Curve *accuracy)
 {
@@ -50,7 +51,8 @@ static Status read_curve(Gather *g, const RowPlan *plan, Curve *loss, Curve *acc
 
 static Status gather_curves(Gather *g)
 {
-    Curve *loss = ARENA_ARRAY(g->arena, Curve, g->result->rows), *accuracy = ARENA_ARRAY(g->arena, Curve, g->result->rows);
+    Curve *loss = ARENA_ARRAY(g->arena, Curve, g->result->rows),
+          *accuracy = ARENA_ARRAY(g->arena, Curve, g->result->rows);
     int n = 0;
     for (int i = 0; i < g->result->rows; i++) {
         if (g->plan[i].kind == MODEL_PTQ) continue;
@@ -63,7 +65,8 @@ static Status gather_curves(Gather *g)
     return STATUS_OK;
 }
 
-/* ---- weights -------------------------------------------------------------------------------------------------------------- */
+/* ---- weights
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void count_weights(const float *w, long n, double lo, double hi, double *bins)
 {
@@ -90,7 +93,8 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
         const Tensor *q = op_fake_quant_weights(t, w, l->weight_q, NULL);
         double reach = 1e-9;
         for (long k = 0; k < l->weight->count; k++) reach = fmax(reach, fabs((double)w->x[k]));
-        double *before = ARENA_ARRAY(g->arena, double, WEIGHT_BINS), *after = ARENA_ARRAY(g->arena, double, WEIGHT_BINS);
+        double *before = ARENA_ARRAY(g->arena, double, WEIGHT_BINS),
+               *after = ARENA_ARRAY(g->arena, double, WEIGHT_BINS);
         count_weights(w->x, l->weight->count, -reach, reach, before);
         count_weights(q->x, l->weight->count, -reach, reach, after);
         all[n++] = (WeightHistogram){l->name, l->weight_q->qp.bits, WEIGHT_BINS, -reach, reach, before, after};
@@ -101,7 +105,8 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
     return STATUS_OK;
 }
 
-/* ---- activations ------------------------------------------------------------------------------------------------------------ */
+/* ---- activations
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* One histogram of |x| per quantizer on the calibration images, and each calibrator's threshold on it. */
 static Status gather_activations(Gather *g)
@@ -122,7 +127,8 @@ static Status gather_activations(Gather *g)
         const Quantizer *q = m->quantizer[i];
         if (q->is_weight || q->observer.hist.width <= 0.0) continue;
         const Histogram *h = &q->observer.hist;
-        double *count = ARENA_ARRAY(g->arena, double, h->bins), *threshold = ARENA_ARRAY(g->arena, double, c->calibrators.n);
+        double *count = ARENA_ARRAY(g->arena, double, h->bins),
+               *threshold = ARENA_ARRAY(g->arena, double, c->calibrators.n);
         const char **names = ARENA_ARRAY(g->arena, const char *, c->calibrators.n);
         for (int b = 0; b < h->bins; b++) count[b] = (double)h->count[b];
         for (int k = 0; k < c->calibrators.n; k++) {
@@ -131,14 +137,17 @@ static Status gather_activations(Gather *g)
             names[k] = calibrator_names[c->calibrators.at[k]];
             threshold[k] = fmax(fabs((double)lo), fabs((double)hi));
         }
-        all[n++] = (ActivationHistogram){q->name, q->qp.bits, h->bins, h->width, count, c->calibrators.n, names, threshold};
+        all[n++] =
+            (ActivationHistogram){q->name, q->qp.bits, h->bins, h->width, count, c->calibrators.n, names, threshold};
     }
     g->report.activation_histograms = n;
     g->report.activations = all;
     return STATUS_OK;
 }
 
-/* ---- SQNR ------------------------------------------------------------------------------------------------------------------- */
+/* ---- SQNR
+ * -------------------------------------------------------------------------------------------------------------------
+ * */
 
 static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, LayerSqnr *out)
 {
@@ -193,8 +202,11 @@ static Status gather_sqnrs(Gather *g)
 Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result)
 {
     Gather g = {.arena = arena, .job = job, .plan = plan, .result = result, .seed = compare_seed(job->config, 0)};
-    g.report = (Report){.title = job->config->name, .dataset = job->config->data.dataset, .command = job->command,
-                        .config_text = config_text(arena, job->config, job->folder), .rows = result->rows,
+    g.report = (Report){.title = job->config->name,
+                        .dataset = job->config->data.dataset,
+                        .command = job->command,
+                        .config_text = config_text(arena, job->config, job->folder),
+                        .rows = result->rows,
                         .row = result->row};
     TRY(row_model(arena, job, &plan[0], g.seed, &g.float_model));
     TRY(gather_curves(&g));

@@ -13,20 +13,22 @@ static const Field train_fields[] = {
      .doc = "passes over the training images, in float"},
     {"batch", FIELD_INT, offsetof(TrainConfig, batch), .min = 1, .max = 65536, .def = "128", .unit = "images",
      .doc = "images per step"},
-    {"optimizer", FIELD_OBJECT, offsetof(TrainConfig, optimizer), .fields = optimizer_fields, .doc = "how a step moves"},
+    {"optimizer", FIELD_OBJECT, offsetof(TrainConfig, optimizer), .fields = optimizer_fields,
+     .doc = "how a step moves"},
     {"schedule", FIELD_OBJECT, offsetof(TrainConfig, schedule), .fields = schedule_fields,
      .doc = "how the learning rate moves"},
     {"label_smoothing", FIELD_FLOAT, offsetof(TrainConfig, label_smoothing), .min = 0, .max = 0.9, .def = "0",
      .doc = "share of the target spread over all classes"},
     {"checkpoint_every", FIELD_INT, offsetof(TrainConfig, checkpoint_every), .min = 0, .max = 1000000000, .def = "0",
      .unit = "steps",
-     .doc = "write last.safetensors every so many steps, besides every 5 seconds and at each epoch's end; 0: only those"},
+     .doc =
+         "write last.safetensors every so many steps, besides every 5 seconds and at each epoch's end; 0: only those"},
     FIELD_END};
 
-static const Field ptq_fields[] = {
-    {"images", FIELD_INT, offsetof(PtqConfig, images), .min = 1, .max = 10000000, .def = "512", .unit = "images",
-     .doc = "training images that calibrate the ranges, chosen by the seed"},
-    FIELD_END};
+static const Field ptq_fields[] = {{"images", FIELD_INT, offsetof(PtqConfig, images), .min = 1, .max = 10000000,
+                                    .def = "512", .unit = "images",
+                                    .doc = "training images that calibrate the ranges, chosen by the seed"},
+                                   FIELD_END};
 
 static const Field qat_fields[] = {
     {"epochs", FIELD_INT, offsetof(QatConfig, epochs), .min = 1, .max = 100000, .def = "2", .unit = "epochs",
@@ -58,15 +60,17 @@ static const Field compare_fields[] = {
     {"calibrators", FIELD_ENUMS, offsetof(CompareConfig, calibrators), .names = calibrator_names, .scalar_ok = true,
      .max_count = 8, .def = "[\"minmax\", \"percentile\", \"entropy\", \"mse\"]",
      .doc = "observers that set the activations' ranges in post-training quantization"},
-    {"granularities", FIELD_ENUMS, offsetof(CompareConfig, granularities), .names = granularity_names, .scalar_ok = true,
-     .max_count = 2, .def = "[\"per_tensor\", \"per_channel\"]", .doc = "of the weights in post-training quantization"},
+    {"granularities", FIELD_ENUMS, offsetof(CompareConfig, granularities), .names = granularity_names,
+     .scalar_ok = true, .max_count = 2, .def = "[\"per_tensor\", \"per_channel\"]",
+     .doc = "of the weights in post-training quantization"},
     {"ends", FIELD_INTS, offsetof(CompareConfig, ends), .min = 0, .max = QUANT_MAX_BITS, .scalar_ok = true,
      .min_count = 1, .max_count = 3, .def = "[8]", .unit = "bits",
      .doc = "values of quant.first_last_bits to compare below 8 bits; 0: the ends as the rest"},
     FIELD_END};
 
 const Field config_fields[] = {
-    {"$schema", FIELD_STRING, offsetof(Config, schema), .doc = "a JSON Schema for editors (configs/schema.json); not read"},
+    {"$schema", FIELD_STRING, offsetof(Config, schema),
+     .doc = "a JSON Schema for editors (configs/schema.json); not read"},
     {"name", FIELD_STRING, offsetof(Config, name), .max = 100,
      .doc = "of the experiment; default: the config file's name. The run directory is runs/<name>"},
     {"seed", FIELD_U64, offsetof(Config, seed), .def = "1",
@@ -84,8 +88,9 @@ static Status check(const Config *c)
 {
     const NormalizeConfig *n = &c->data.normalize;
     if (n->mean.n != n->std.n)
-        return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means and %d stds; must be as many of one as of the other",
-                           c->path, n->mean.n, n->std.n);
+        return status_fail(STATUS_CONFIG,
+                           "%s: data.normalize: %d means and %d stds; must be as many of one as of the other", c->path,
+                           n->mean.n, n->std.n);
     for (int i = 0; i < n->std.n; i++)
         if (!(n->std.at[i] >= 1e-4))
             return status_fail(STATUS_CONFIG, "%s: data.normalize.std[%d]: %g; must be at least 0.0001", c->path, i,
@@ -102,8 +107,8 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
     c->folder = file_dirname(arena, path);
     if (c->name == NULL || c->name[0] == '\0') c->name = file_stem(arena, path);
     if (strchr(c->name, '/') != NULL || c->name[0] == '.')
-        return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'", path,
-                           c->name);
+        return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'",
+                           path, c->name);
     const bool here = c->data.dir != NULL && strcmp(c->data.dir, ".") == 0;
     c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
     TRY(check(c));

@@ -28,7 +28,7 @@ typedef struct {
 
 enum { COMPARE_MAX_SEEDS = 64 };
 typedef struct {
-    IntList seeds; /* empty: the config's own */
+    IntList seeds;              /* empty: the config's own */
     IntList ptq_bits, qat_bits; /* weights and activations alike */
     IntList calibrators;        /* indices into calibrator_names */
     IntList granularities;      /* Granularity */
@@ -56,8 +56,8 @@ Status config_read(Arena *arena, const char *path, const char *const *sets, Conf
 /* The same from JSON that is in memory; `path` names it and gives the folder. */
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **config);
 
-/* The resolved config as JSON text: every key, defaults included; data.dir made relative to `folder` (the run directory), so
- * that the config beside a model reads the same data. */
+/* The resolved config as JSON text: every key, defaults included; data.dir made relative to `folder` (the run
+ * directory), so that the config beside a model reads the same data. */
 char *config_text(Arena *arena, const Config *config, const char *folder);
 
 /* What `quant` says in short: "W8A8", ... */

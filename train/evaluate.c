@@ -99,7 +99,8 @@ Status calibrate(Model *m, const Dataset *train, int images, uint64_t seed)
     uint32_t *order = arena_alloc(own, sizeof *order * (size_t)train->n);
     Rng rng = rng_make(seed, RNG_CALIBRATE, 0);
     rng_permutation(&rng, (uint32_t)train->n, order);
-    const Status status = observe_images(m, tape_create(own, step), train, order, images < train->n ? images : train->n);
+    const Status status =
+        observe_images(m, tape_create(own, step), train, order, images < train->n ? images : train->n);
     arena_destroy(step);
     arena_destroy(own);
     return status;

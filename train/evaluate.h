@@ -7,9 +7,9 @@
 #include "quant/qgraph.h"
 
 typedef enum {
-    ENGINE_FLOAT, /* the float network, whatever quantizers it has          */
-    ENGINE_SIM,   /* the layers' own forward in the deployment arithmetic   */
-    ENGINE_INT8,  /* the integer engine on the lowered graph                */
+    ENGINE_FLOAT, /* the float network, whatever quantizers it has */
+    ENGINE_SIM,   /* the layers' own forward in the deployment arithmetic */
+    ENGINE_INT8,  /* the integer engine on the lowered graph */
 } EngineKind;
 extern const char *const engine_names[]; /* "float", "sim", "int8" */
 

@@ -18,13 +18,15 @@ Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
     return status == STATUS_OK ? STATUS_OK : status_prefix(status, "%s", config->path);
 }
 
-Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data, Model **model)
+Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
+                        Model **model)
 {
     TRY(model_build(arena, &config->model, config_pixels(config), quant, config->path, model));
     Model *m = *model;
     m->name = config->name;
     if (data != NULL && data->train.classes > m->classes)
-        return status_fail(STATUS_SHAPE, "%s: layer \"%s\" gives %d logits, the data has %d classes; must be at least as many",
+        return status_fail(STATUS_SHAPE,
+                           "%s: layer \"%s\" gives %d logits, the data has %d classes; must be at least as many",
                            config->path, m->layer[m->layers - 1].name, m->classes, data->train.classes);
     m->class_names = ARENA_ARRAY(arena, const char *, m->classes);
     for (int i = 0; i < m->classes; i++)
@@ -112,8 +114,9 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
 /* What bitfold writes into a run directory, and what a killed one left half written; nothing else is ever removed. */
 static bool is_run_file(const char *name, bool half_written_only)
 {
-    static const char *const ours[] = {"config.json", "run.json", "metrics.jsonl", "last.safetensors", "best.safetensors",
-                                       "model.safetensors", "compare.csv", "report.html", NULL};
+    static const char *const ours[] = {"config.json",      "run.json",         "metrics.jsonl",
+                                       "last.safetensors", "best.safetensors", "model.safetensors",
+                                       "compare.csv",      "report.html",      NULL};
     for (int i = 0; ours[i] != NULL; i++) {
         const size_t n = strlen(ours[i]);
         if (strncmp(ours[i], name, n) != 0) continue;
@@ -141,13 +144,15 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
     const char *path = file_join(arena, folder, "config.json");
     if (resume) {
         if (!file_exists(path))
-            return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run", folder);
+            return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run",
+                               folder);
         return clear_folder(arena, folder, true);
     }
     if (file_exists(folder)) {
         if (!overwrite)
-            return status_fail(STATUS_STATE, "%s: exists; must be a new folder, unless the run is to go on (--resume) or to be "
-                                             "replaced (--overwrite)",
+            return status_fail(STATUS_STATE,
+                               "%s: exists; must be a new folder, unless the run is to go on (--resume) or to be "
+                               "replaced (--overwrite)",
                                folder);
         if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
         TRY(clear_folder(arena, folder, false));

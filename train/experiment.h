@@ -15,15 +15,18 @@ typedef struct {
 /* Loads the config's data, checked against the model's input. */
 Status experiment_data(Arena *arena, const Config *config, DataSplits *data);
 
-/* A float (quant NULL) or quantized model of the config; parameters are zero.  data NULL: classes are named by number. */
+/* A float (quant NULL) or quantized model of the config; parameters are zero.  data NULL: classes are named by number.
+ * */
 Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
                         Model **model);
 
-/* Reads MODEL (a checkpoint of any kind) and config.json beside it, with assignments applied.  For a quantized model only
- * quant.dialect, data.* and keys that do not change the network may be assigned; others fail when the file is read. */
+/* Reads MODEL (a checkpoint of any kind) and config.json beside it, with assignments applied.  For a quantized model
+ * only quant.dialect, data.* and keys that do not change the network may be assigned; others fail when the file is
+ * read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
 
-/* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers become minmax. */
+/* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers become minmax.
+ * */
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant);
 
 /* A quantized model that starts from the float network of `from` (same config otherwise) and is calibrated. */
@@ -33,8 +36,8 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
 /* Copies parameters (but learned steps) and batch-norm statistics between two models of one config. */
 void model_copy_network(Model *to, const Model *from);
 
-/* Makes a run directory with the resolved config.json in it.  STATUS_STATE when it exists and `overwrite` is false; with it,
- * the files an earlier run left there are removed.  resume: it must exist and hold a config.json. */
+/* Makes a run directory with the resolved config.json in it.  STATUS_STATE when it exists and `overwrite` is false;
+ * with it, the files an earlier run left there are removed.  resume: it must exist and hold a config.json. */
 Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume);
 
 /* After a failure: a folder that holds no model yet, and nothing that is not a run's, is removed.  Keeps the status

@@ -9,12 +9,12 @@
 
 typedef struct {
     const char *name;                     /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
-    const char *kind;                     /* "float", "ptq", "qat"                             */
-    int weight_bits, act_bits;            /* 32 for float                                    */
-    int ends;                             /* bits of the first and last layer; 0: as the rest  */
-    const char *granularity, *calibrator; /* "" for float; calibrator "" for qat  */
+    const char *kind;                     /* "float", "ptq", "qat" */
+    int weight_bits, act_bits;            /* 32 for float */
+    int ends;                             /* bits of the first and last layer; 0: as the rest */
+    const char *granularity, *calibrator; /* "" for float; calibrator "" for qat */
     double accuracy, accuracy_std;        /* mean, sample deviation; 0 to 1; float engine or simulator */
-    double accuracy_int8;                 /* by the integer engine; NAN for float              */
+    double accuracy_int8;                 /* by the integer engine; NAN for float */
     int seeds;
     long size_bytes;   /* ceil(n * bits / 8) per weight tensor, 4 per bias and scale */
     double latency_us; /* one image, one thread, integer engine; float: float forward */
@@ -53,11 +53,11 @@ typedef struct {
 
 typedef struct {
     const char *title, *dataset, *config_text; /* config_text: the resolved JSON, shown folded */
-    const char *command;                       /* that reproduces the run                      */
+    const char *command;                       /* that reproduces the run */
     int rows;
     const CompareRow *row;
     int curves;
-    const Curve *loss, *accuracy; /* curves each: training loss; training accuracy             */
+    const Curve *loss, *accuracy; /* curves each: training loss; training accuracy */
     int weight_histograms;
     const WeightHistogram *weights;
     int activation_histograms;

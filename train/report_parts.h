@@ -38,8 +38,8 @@ bool row_is_best(const CompareRow *row, int rows, int i);
 /* How line i of a figure looks, the same in the figure and in the legend beside it. */
 typedef struct {
     const char *colour;       /* #rrggbb, readable on white and on near-black */
-    const char *dash;         /* of SVG: "6,3"; "" for a solid line            */
-    const char *gnuplot_dash; /* "dt (6,3)"                                    */
+    const char *dash;         /* of SVG: "6,3"; "" for a solid line */
+    const char *gnuplot_dash; /* "dt (6,3)" */
 } LineStyle;
 LineStyle line_style(int i);
 

@@ -40,9 +40,10 @@ static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
 static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
 {
     if (m->exact_pixels || r->note == NULL) return;
-    r->note(r->context, arena_printf(arena, "with this data.normalize the image's codes are not the pixels: each pixel is "
-                                            "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
-                                            "all channels, 255 * mean an integer, avoids it",
+    r->note(r->context, arena_printf(arena,
+                                     "with this data.normalize the image's codes are not the pixels: each pixel is "
+                                     "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
+                                     "all channels, 255 * mean an integer, avoids it",
                                      (double)m->input_grid.scale[0]));
 }
 
@@ -62,7 +63,8 @@ static Status read_config(Arena *arena, const RunRequest *r, const char *suffix,
     if (!r->resume) return STATUS_OK;
     const char *inside = file_join(arena, *folder, "config.json");
     if (!file_exists(inside))
-        return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run", *folder);
+        return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run",
+                           *folder);
     return config_read(arena, inside, r->sets, config);
 }
 
@@ -82,7 +84,11 @@ Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
     model_init(out->model, config->seed);
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     out->config = config;
-    TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_FLOAT, .folder = out->folder,
+    TrainJob job = {.config = config,
+                    .data = &data,
+                    .model = out->model,
+                    .kind = MODEL_FLOAT,
+                    .folder = out->folder,
                     .resume = goes_on(arena, r, out->folder)};
     TRY(train(arena, r, &job));
     return finish(arena, &data, "last.safetensors", out);
@@ -93,8 +99,8 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     OpenModel from;
     TRY(model_open(arena, r->path, r->sets, &from));
     if (from.kind != MODEL_FLOAT)
-        return status_fail(STATUS_STATE, "%s: a %s model; post-training quantization starts from a float model", r->path,
-                           model_kind_names[from.kind]);
+        return status_fail(STATUS_STATE, "%s: a %s model; post-training quantization starts from a float model",
+                           r->path, model_kind_names[from.kind]);
     Config *config = ARENA_ARRAY(arena, Config, 1);
     *config = *from.config;
     if (!ends_with(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
@@ -110,7 +116,8 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, false));
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
-    const Status status = checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
+    const Status status =
+        checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
     if (status != STATUS_OK) run_folder_abandon(arena, out->folder);
     TRY(status);
     TRY(run_folder_note(arena, out->folder, r->argc, r->argv, timing_seconds() - start));
@@ -127,7 +134,8 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
     if (!scratch && !resume) {
         TRY(model_open(arena, r->path, r->sets, &from));
         if (from.kind != MODEL_FLOAT)
-            return status_fail(STATUS_STATE, "%s: a %s model; quantization-aware training starts from a float model or a config",
+            return status_fail(STATUS_STATE,
+                               "%s: a %s model; quantization-aware training starts from a float model or a config",
                                r->path, model_kind_names[from.kind]);
     }
     DataSplits data;
@@ -141,8 +149,13 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
     if (!resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     out->config = config;
-    TrainJob job = {.config = config, .data = &data, .model = out->model, .kind = MODEL_QAT, .from_scratch = scratch,
-                    .folder = out->folder, .resume = resume};
+    TrainJob job = {.config = config,
+                    .data = &data,
+                    .model = out->model,
+                    .kind = MODEL_QAT,
+                    .from_scratch = scratch,
+                    .folder = out->folder,
+                    .resume = resume};
     TRY(train(arena, r, &job));
     return finish(arena, &data, "last.safetensors", out);
 }

@@ -6,8 +6,8 @@
 
 typedef struct {
     const char *path;        /* a config, or (ptq, qat) a float model */
-    const char *const *sets; /* assignments, NULL-ended; NULL: none   */
-    const char *out;         /* run directory; NULL: runs/<name>      */
+    const char *const *sets; /* assignments, NULL-ended; NULL: none */
+    const char *out;         /* run directory; NULL: runs/<name> */
     bool overwrite, resume;
     int argc; /* the command, for run.json */
     char *const *argv;
@@ -25,8 +25,9 @@ typedef struct {
     EvalResult test;   /* by that engine, on the test split */
 } RunOutcome;
 
-Status run_train(Arena *arena, const RunRequest *request, RunOutcome *outcome); /* float, from a config               */
-Status run_ptq(Arena *arena, const RunRequest *request, RunOutcome *outcome);   /* from a float model                 */
-Status run_qat(Arena *arena, const RunRequest *request, RunOutcome *outcome);   /* from a float model, or a .json config */
+Status run_train(Arena *arena, const RunRequest *request, RunOutcome *outcome); /* float, from a config */
+Status run_ptq(Arena *arena, const RunRequest *request, RunOutcome *outcome);   /* from a float model */
+Status run_qat(Arena *arena, const RunRequest *request,
+               RunOutcome *outcome); /* from a float model, or a .json config */
 
 #endif

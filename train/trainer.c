@@ -36,7 +36,8 @@ double train_lr(const TrainJob *job)
     if (job->kind != MODEL_QAT) return c->train.optimizer.lr;
     if (c->qat.lr > 0.0) return c->qat.lr;
     if (job->from_scratch) return c->train.optimizer.lr;
-    const int bits = c->quant.weights.bits < c->quant.activations.bits ? c->quant.weights.bits : c->quant.activations.bits;
+    const int bits =
+        c->quant.weights.bits < c->quant.activations.bits ? c->quant.weights.bits : c->quant.activations.bits;
     return c->train.optimizer.lr * (bits >= 8 ? 0.01 : 0.2);
 }
 
@@ -46,7 +47,9 @@ Pass train_pass(const QuantConfig *quant, ModelKind kind, long step, long steps)
     const bool norm_frozen = step >= schedule_share(quant->freeze_bn_at, steps);
     const bool ranges_frozen = step >= schedule_share(quant->freeze_observers_at, steps);
     return (Pass){.arithmetic = norm_frozen && ranges_frozen ? ARITHMETIC_INT : ARITHMETIC_FAKE,
-                  .batch_statistics = !norm_frozen, .observe = !ranges_frozen, .dialect = (Dialect)quant->dialect};
+                  .batch_statistics = !norm_frozen,
+                  .observe = !ranges_frozen,
+                  .dialect = (Dialect)quant->dialect};
 }
 
 static Status write_checkpoint(Trainer *r, const char *path)
@@ -73,9 +76,14 @@ static Status not_finite(const Trainer *r, long step, double loss)
             for (long k = 0; params[p] != NULL && k < params[p]->count; k++)
                 if (!isfinite(params[p]->x[k])) layer = l->name, what = params[p]->name;
     }
-    return status_fail(STATUS_NUMERIC, "training: step %ld: the %s; it began in layer \"%s\"%s%s; a smaller "
-                                       "train.optimizer.lr, or train.optimizer.clip_norm, is required",
-                       step + 1, isnan(loss) ? "loss is NaN" : isinf(loss) ? "loss is infinite" : "update is not finite", layer, what[0] == '\0' ? "" : ": ", what);
+    return status_fail(STATUS_NUMERIC,
+                       "training: step %ld: the %s; it began in layer \"%s\"%s%s; a smaller "
+                       "train.optimizer.lr, or train.optimizer.clip_norm, is required",
+                       step + 1,
+                       isnan(loss)   ? "loss is NaN"
+                       : isinf(loss) ? "loss is infinite"
+                                     : "update is not finite",
+                       layer, what[0] == '\0' ? "" : ": ", what);
 }
 
 static bool params_finite(const ParamSet *p)
@@ -97,16 +105,18 @@ static Status one_step(Trainer *r, const Batch *batch)
     param_set_zero_grad(&job->model->params);
     Tensor *logits = model_forward(job->model, t, &pass, batch->pixels, batch->n);
     int correct = 0;
-    Tensor *loss = op_softmax_cross_entropy(t, logits, batch->labels, (float)job->config->train.label_smoothing, &correct);
+    Tensor *loss =
+        op_softmax_cross_entropy(t, logits, batch->labels, (float)job->config->train.label_smoothing, &correct);
     if (tape_failed(t)) {
-        if (t->status == STATUS_NUMERIC) return status_fail(t->status, "training: step %ld: %s", s->step + 1, t->message);
+        if (t->status == STATUS_NUMERIC)
+            return status_fail(t->status, "training: step %ld: %s", s->step + 1, t->message);
         return status_fail(t->status, "%s", t->message);
     }
     const double value = (double)loss->x[0];
     if (!isfinite(value)) return not_finite(r, s->step, value);
     TRY(tape_backward(t, loss));
-    const double factor = schedule_factor(job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule,
-                                          s->step, s->steps);
+    const double factor = schedule_factor(
+        job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule, s->step, s->steps);
     const float norm = optimizer_step(&r->optimizer, (float)(r->lr * factor), s->step + 1);
     if (!isfinite(norm) || !params_finite(&job->model->params)) return not_finite(r, s->step, value);
     s->step++;
@@ -127,8 +137,7 @@ static Status validate(Trainer *r, double *accuracy)
     Arena *arena = arena_create();
     QGraph *graph = NULL;
     Status status = STATUS_OK;
-    if (job->kind == MODEL_QAT)
-        status = model_lower(arena, job->model, (Dialect)job->config->quant.dialect, &graph);
+    if (job->kind == MODEL_QAT) status = model_lower(arena, job->model, (Dialect)job->config->quant.dialect, &graph);
     EvalResult result;
     if (status == STATUS_OK)
         status = evaluate(arena, job->model, graph, &job->data->validation, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8,
@@ -142,8 +151,12 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation)
 {
     Tally *w = &r->state.window;
     if (w->seen == 0) return STATUS_OK;
-    const MetricsLine line = {.phase = model_kind_names[r->job->kind], .step = r->state.step, .epoch = epoch,
-                              .loss = w->loss / w->seen, .accuracy = w->correct / w->seen, .lr = lr,
+    const MetricsLine line = {.phase = model_kind_names[r->job->kind],
+                              .step = r->state.step,
+                              .epoch = epoch,
+                              .loss = w->loss / w->seen,
+                              .accuracy = w->correct / w->seen,
+                              .lr = lr,
                               .validation = validation};
     *w = (Tally){0};
     return metrics_line(&r->metrics, &line);
@@ -180,10 +193,16 @@ static Status train_loop(Trainer *r, TrainResult *result)
         rate = rate == 0.0 ? now : rate + 0.05 * (now - rate);
         const double factor = schedule_factor(
             job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule, s->step - 1, s->steps);
-        TrainProgress p = {.phase = model_kind_names[job->kind], .epoch = epoch + 1, .epochs = r->epochs, .step = s->step,
-                           .steps = s->steps, .loss = s->epoch.loss / s->epoch.seen,
+        TrainProgress p = {.phase = model_kind_names[job->kind],
+                           .epoch = epoch + 1,
+                           .epochs = r->epochs,
+                           .step = s->step,
+                           .steps = s->steps,
+                           .loss = s->epoch.loss / s->epoch.seen,
                            .accuracy = s->epoch.correct / s->epoch.seen,
-                           .images_per_s = rate, .images_per_step = job->config->train.batch, .lr = r->lr * factor,
+                           .images_per_s = rate,
+                           .images_per_step = job->config->train.batch,
+                           .lr = r->lr * factor,
                            .validation = -1.0};
         if (index == r->batches - 1) {
             TRY(end_epoch(r, &p, result));
@@ -207,14 +226,18 @@ static Status start(Trainer *r)
     OptimizerConfig oc = job->config->train.optimizer;
     if (job->kind == MODEL_QAT && job->config->qat.weight_decay >= 0.0) oc.weight_decay = job->config->qat.weight_decay;
     TRY(optimizer_make(r->arena, &oc, &job->model->params, &r->optimizer));
-    const LoaderConfig lc = {.data = &job->data->train, .batch = job->config->train.batch, .seed = job->config->seed,
-                             .shuffle = true, .augment = &job->config->data.augment, .prefetch = true};
+    const LoaderConfig lc = {.data = &job->data->train,
+                             .batch = job->config->train.batch,
+                             .seed = job->config->seed,
+                             .shuffle = true,
+                             .augment = &job->config->data.augment,
+                             .prefetch = true};
     TRY(loader_create(r->arena, &lc, &r->loader));
     r->batches = loader_batches(r->loader);
     r->epochs = train_epochs(job);
     r->lr = train_lr(job);
-    r->state = (TrainState){.kind = job->kind, .seed = job->config->seed, .steps = (long)r->batches * r->epochs,
-                            .best_accuracy = -1.0};
+    r->state = (TrainState){
+        .kind = job->kind, .seed = job->config->seed, .steps = (long)r->batches * r->epochs, .best_accuracy = -1.0};
     if (job->folder != NULL) {
         r->last_path = file_join(r->arena, job->folder, "last.safetensors");
         r->best_path = file_join(r->arena, job->folder, "best.safetensors");
@@ -224,8 +247,9 @@ static Status start(Trainer *r)
         TRY(checkpoint_read(r->last_path, job->model, &r->optimizer, &r->state));
         if (r->state.kind != job->kind || r->state.seed != job->config->seed || r->state.steps != steps ||
             r->state.step > steps)
-            return status_fail(STATUS_STATE, "%s: %s training with seed %llu, step %ld of %ld; the config says %s, seed %llu, "
-                                             "%ld steps",
+            return status_fail(STATUS_STATE,
+                               "%s: %s training with seed %llu, step %ld of %ld; the config says %s, seed %llu, "
+                               "%ld steps",
                                r->last_path, model_kind_names[r->state.kind], (unsigned long long)r->state.seed,
                                r->state.step, r->state.steps, model_kind_names[job->kind],
                                (unsigned long long)job->config->seed, steps);

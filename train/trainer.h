@@ -9,9 +9,9 @@
 #include "train/evaluate.h"
 
 typedef struct {
-    const char *phase; /* "float", "qat" */
-    int epoch, epochs; /* 1-based */
-    long step, steps;  /* done, in all */
+    const char *phase;     /* "float", "qat" */
+    int epoch, epochs;     /* 1-based */
+    long step, steps;      /* done, in all */
     double loss, accuracy; /* means of this epoch so far */
     double images_per_s, lr;
     int images_per_step;
@@ -22,12 +22,13 @@ typedef struct {
 typedef struct {
     const Config *config;
     const DataSplits *data;
-    Model *model;          /* initialised, or with the weights to start from (and calibrated, for QAT) */
-    ModelKind kind;        /* MODEL_FLOAT or MODEL_QAT */
-    bool from_scratch;     /* QAT without float training before it: train's epochs and learning rate */
-    const char *folder;    /* run directory that exists; NULL: nothing is written */
-    bool resume;           /* go on from folder/last.safetensors */
-    const volatile sig_atomic_t *stop; /* non-zero: finish the step, write the checkpoint, return STATUS_INTERRUPTED; or NULL */
+    Model *model;       /* initialised, or with the weights to start from (and calibrated, for QAT) */
+    ModelKind kind;     /* MODEL_FLOAT or MODEL_QAT */
+    bool from_scratch;  /* QAT without float training before it: train's epochs and learning rate */
+    const char *folder; /* run directory that exists; NULL: nothing is written */
+    bool resume;        /* go on from folder/last.safetensors */
+    const volatile sig_atomic_t
+        *stop; /* non-zero: finish the step, write the checkpoint, return STATUS_INTERRUPTED; or NULL */
     void (*progress)(void *context, const TrainProgress *p); /* after every step; or NULL */
     void *progress_context;
 } TrainJob;
@@ -38,9 +39,9 @@ typedef struct {
     double best_validation; /* -1: no validation split */
 } TrainResult;
 
-/* Trains.  In `folder`: last.safetensors before the first step, every train.checkpoint_every steps or 5 seconds and at each
- * epoch's end; best.safetensors (best on the validation split, by the integer engine for QAT; without one, the last);
- * metrics.jsonl.  STATUS_NUMERIC names step and layer when the loss stops being finite. */
+/* Trains.  In `folder`: last.safetensors before the first step, every train.checkpoint_every steps or 5 seconds and at
+ * each epoch's end; best.safetensors (best on the validation split, by the integer engine for QAT; without one, the
+ * last); metrics.jsonl.  STATUS_NUMERIC names step and layer when the loss stops being finite. */
 Status train_run(Arena *arena, const TrainJob *job, TrainResult *result);
 
 /* Epochs of the job, and its learning rate at the schedule's top. */

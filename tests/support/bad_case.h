@@ -1,5 +1,5 @@
-/* Bad input to the real program: a fixture to spoil, and a table's row: what is run, the exit code, the words that the one
- * line on stderr must hold.  Nothing may be written by it. */
+/* Bad input to the real program: a fixture to spoil, and a table's row: what is run, the exit code, the words that the
+ * one line on stderr must hold.  Nothing may be written by it. */
 #ifndef BITFOLD_TESTS_BAD_CASE_H
 #define BITFOLD_TESTS_BAD_CASE_H
 
@@ -9,8 +9,8 @@
 
 #include "base/arena.h"
 
-/* The fixture: zoo.json; runs of it in float/, ptq/, qat/; other/, a run of another network; bad/, which each case fills
- * and which is emptied before the next. */
+/* The fixture: zoo.json; runs of it in float/, ptq/, qat/; other/, a run of another network; bad/, which each case
+ * fills and which is emptied before the next. */
 extern Arena *bad_arena;
 extern const char *bad_folder;
 void bad_begin(void);
@@ -18,15 +18,16 @@ void bad_end(void);
 
 /* ---- ways of spoiling ---- */
 
-/* bad/c.json: this text; zoo.json with `from` replaced by `to`; a config of 4x3 gray images of this data set in bad/. */
+/* bad/c.json: this text; zoo.json with `from` replaced by `to`; a config of 4x3 gray images of this data set in bad/.
+ * */
 void bad_text(const char *text);
 void bad_config(const char *from, const char *to);
 void bad_data(const char *dataset);
 
 void bad_copy(const char *from, const char *to);
 
-/* bad/m.safetensors and its config.json: of a good run; the same with one number of one tensor changed, and a right CRC;
- * of qat/ with bytes of its header replaced by as many others, the CRC made right again if asked. */
+/* bad/m.safetensors and its config.json: of a good run; the same with one number of one tensor changed, and a right
+ * CRC; of qat/ with bytes of its header replaced by as many others, the CRC made right again if asked. */
 void bad_model(const char *run);
 void bad_tensor(const char *run, const char *name, float value);
 void bad_header(const char *from, const char *to, bool right_crc);

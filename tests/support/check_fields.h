@@ -15,7 +15,8 @@ static inline void check_fields(const Field *fields, size_t bytes)
         cJSON *def = cJSON_Parse(f->def);
         ck_assert_msg(def != NULL, "%s", f->name);
         if (f->type == FIELD_FLOAT)
-            ck_assert_msg(cJSON_IsNumber(def) && def->valuedouble >= f->min && def->valuedouble <= f->max, "%s", f->name);
+            ck_assert_msg(cJSON_IsNumber(def) && def->valuedouble >= f->min && def->valuedouble <= f->max, "%s",
+                          f->name);
         else if (f->type == FIELD_BOOL)
             ck_assert_msg(cJSON_IsBool(def), "%s", f->name);
         else if (f->type == FIELD_FLOATS)
@@ -23,8 +24,7 @@ static inline void check_fields(const Field *fields, size_t bytes)
         else
             ck_assert_msg(f->type == FIELD_ENUM && cJSON_IsString(def) && f->names != NULL, "%s", f->name);
         cJSON_Delete(def);
-        for (const Field *g = fields; g != f; g++)
-            ck_assert(strcmp(g->name, f->name) != 0 && g->offset != f->offset);
+        for (const Field *g = fields; g != f; g++) ck_assert(strcmp(g->name, f->name) != 0 && g->offset != f->offset);
     }
 }
 

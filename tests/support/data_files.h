@@ -27,12 +27,12 @@ void put_idx_labels(const char *folder, const char *name, int n, const uint8_t *
 void put_npy(const char *folder, const char *name, int version, const char *header, const void *data, size_t bytes);
 
 typedef struct {
-    int w, h, bits, type; /* type: PNG_COLOR_TYPE_*                                             */
+    int w, h, bits, type; /* type: PNG_COLOR_TYPE_* */
     bool interlaced;
-    const uint8_t *palette; /* type palette: entries of 3 bytes ...                             */
+    const uint8_t *palette; /* type palette: entries of 3 bytes ... */
     int entries;
-    const uint8_t *alpha; /* ... and their tRNS, or NULL                                        */
-    const uint8_t *rows;  /* h rows as the file stores them (16 bits big-endian, bits packed)   */
+    const uint8_t *alpha; /* ... and their tRNS, or NULL */
+    const uint8_t *rows;  /* h rows as the file stores them (16 bits big-endian, bits packed) */
 } Picture;
 void put_png(const char *folder, const char *name, const Picture *picture);
 

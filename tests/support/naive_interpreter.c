@@ -251,7 +251,8 @@ static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *
     for (long i = 0; i < count; i++) {
         const int64_t qa = a->q[i] - a->zero, qb = b->q[i] - b->zero;
         int64_t r;
-        if (m->dialect == 'x') r = floor_divide(A * qa + B * qb + power2(shift - 1), power2(shift));
+        if (m->dialect == 'x')
+            r = floor_divide(A * qa + B * qb + power2(shift - 1), power2(shift));
         else
             r = rescale(m->dialect, rescale(m->dialect, qa * power2(20), fa) + rescale(m->dialect, qb * power2(20), fb),
                         fy);

@@ -1,7 +1,7 @@
 /* Double-precision and exact-integer references, written as the definitions are: seven loops, no cleverness.
  *
- * Where a float kernel is compared, `magnitude` (NULL: not wanted) receives the sum of the absolute values of the terms:
- * a rounding error is a small multiple of FLT_EPSILON times that.
+ * Where a float kernel is compared, `magnitude` (NULL: not wanted) receives the sum of the absolute values of the
+ * terms: a rounding error is a small multiple of FLT_EPSILON times that.
  */
 #ifndef BITFOLD_TESTS_ORACLE_H
 #define BITFOLD_TESTS_ORACLE_H
@@ -15,7 +15,7 @@
 /* The geometry with oh, ow filled in by the formula of kernels.h. */
 ConvGeom oracle_geom(ConvGeom g);
 
-size_t oracle_input_count(const ConvGeom *g, int images);  /* images*h*w*c   */
+size_t oracle_input_count(const ConvGeom *g, int images);  /* images*h*w*c */
 size_t oracle_output_count(const ConvGeom *g, int images); /* images*oh*ow*o */
 size_t oracle_weight_count(const ConvGeom *g);             /* o*kh*kw*c/groups */
 

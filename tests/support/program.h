@@ -11,14 +11,14 @@
 #include "base/arena.h"
 
 typedef struct {
-    const char *folder;      /* working directory                          */
-    const char *environment; /* one more "NAME=value", or NULL             */
+    const char *folder;      /* working directory */
+    const char *environment; /* one more "NAME=value", or NULL */
     size_t file_limit_bytes; /* RLIMIT_FSIZE: a disk that is full; 0: none */
 } Where;
 
 typedef struct {
     int code;       /* exit code; 128 + n: ended by signal n */
-    bool signalled; /* by a signal, that is, not by exit()   */
+    bool signalled; /* by a signal, that is, not by exit() */
     char *out, *err;
 } Outcome;
 
@@ -39,8 +39,8 @@ char *program_must(Arena *arena, const char *folder, const char *command);
 /* The same with --json: stdout must be exactly one JSON object, ended by a newline.  The caller frees it. */
 cJSON *program_json(Arena *arena, const char *folder, const char *command);
 
-/* Every file and folder below `folder`, one a line with its size and CRC, sorted; those below folder/`without` (NULL: none)
- * are left out. */
+/* Every file and folder below `folder`, one a line with its size and CRC, sorted; those below folder/`without` (NULL:
+ * none) are left out. */
 char *folder_listing(Arena *arena, const char *folder, const char *without);
 
 /* The number of lines of a text; one without an end counts. */

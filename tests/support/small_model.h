@@ -4,8 +4,8 @@
 
 #include "layers/model.h"
 
-/* Builds {"input": .., "layers": ..} with pixels scaled as (p / 255 - 0.4) / 0.25; `quant` is JSON or NULL for a float model.
- * The status is model_build's; the quant config lives in the arena. */
+/* Builds {"input": .., "layers": ..} with pixels scaled as (p / 255 - 0.4) / 0.25; `quant` is JSON or NULL for a float
+ * model. The status is model_build's; the quant config lives in the arena. */
 Status small_model_build(Arena *arena, const char *model, const char *quant, Model **m);
 
 /* The same, which must succeed, with first values from the seed, biases and batch norm away from their neutral values
@@ -22,8 +22,8 @@ Tensor *small_step(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels);
 /* The layer of that name; it must exist. */
 int small_layer(const Model *m, const char *name);
 
-/* Calls visit with each example of each registered layer; `model` is a model around it: two layers "a" and "b" of 8x8x4, the
- * example, named "tested", and a dense layer of 5 classes. */
+/* Calls visit with each example of each registered layer; `model` is a model around it: two layers "a" and "b" of
+ * 8x8x4, the example, named "tested", and a dense layer of 5 classes. */
 typedef void LayerVisitor(const LayerType *type, const char *example, const char *model);
 void for_each_layer_example(LayerVisitor *visit);
 
