@@ -12,6 +12,7 @@ typedef struct {
 static Status train_hook(void *context, Arena *arena, TrainJob *job, TrainResult *result)
 {
     const Context *c = context;
+    cli_catch_signals(); /* what comes before, and ptq as a whole, leaves nothing half done: a signal just ends it */
     return cli_train(arena, c->o, job, "", result, c->exit_code);
 }
 
@@ -23,7 +24,6 @@ static void show_note(void *context, const char *text)
 static Status start(Arena *arena, const Options *o, int *exit_code,
                     Status (*run)(Arena *arena, const RunRequest *request, RunOutcome *outcome))
 {
-    cli_catch_signals();
     Context context = {o, exit_code};
     const RunRequest request = {.path = o->argument[0],
                                 .sets = o->sets,
