@@ -208,6 +208,16 @@ static void masked_chunk(void *context, int chunk, int thread)
     m->sum[chunk] = sum;
 }
 
+GridBackward grid_make(Tape *t, Quantizer *q, const Tensor *y)
+{
+    const long n = tensor_elements(y);
+    GridBackward g = {.q = q, .n = n, .per_image = n / y->shape.dim[0]};
+    if (!t->grad) return g;
+    g.inside = arena_alloc(t->arena, (size_t)n);
+    if (q->type->learns) g.residual = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+    return g;
+}
+
 void grid_mark(const GridBackward *g, GridPass p, long at, long n, const float *v)
 {
     uint8_t *inside = g->inside + at;

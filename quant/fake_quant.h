@@ -113,6 +113,8 @@ typedef struct {
     uint8_t *inside;
     float *residual;
 } GridBackward;
+/* For y, which ends on q's grid; `inside` and `residual` are NULL unless the tape records. */
+GridBackward grid_make(Tape *t, Quantizer *q, const Tensor *y);
 void grid_backward(const GridBackward *g, const float *dy, float *dx);
 
 /* Fills inside and residual for elements [at, at + n) from v = y / scale before rounding. */

@@ -44,15 +44,6 @@ static void add_int_backward(Tape *t, Node *node)
 
 static const OpType add_int_type = {"add_int", "a[N,H,W,C] b[N,H,W,C] step[A]? -> y[N,H,W,C]", add_int_backward};
 
-static void grid_alloc(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y)
-{
-    const long n = tensor_elements(y);
-    *g = (GridBackward){.q = q, .n = n, .per_image = n / y->shape.dim[0]};
-    if (!t->grad) return;
-    g->inside = arena_alloc(t->arena, (size_t)n);
-    if (q->type->learns) g->residual = arena_alloc(t->arena, sizeof(float) * (size_t)n);
-}
-
 Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, Dialect dialect)
 {
     if (!grid_ready(t, q)) return NULL;
@@ -73,7 +64,7 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
                                  q->name, (double)a->qp->scale[0], (double)b->qp->scale[0], (double)qy->scale[0]));
         return NULL;
     }
-    grid_alloc(t, &d->grid, q, d->y);
+    d->grid = grid_make(t, q, d->y);
     parallel_for(PARALLEL_CHUNKS, add_chunk, d);
     Node *node = tape_record(t, &add_int_type, 3, in, d->y);
     if (node != NULL) node->saved = d;
@@ -111,7 +102,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
     for (int i = 0; i < inputs; i++) shape.dim[3] += x[i]->shape.dim[3];
     Tensor *y = tape_codes(t, q->name, shape, grid_of_step(t, q));
     GridBackward *grid = arena_zalloc(t->arena, sizeof *grid);
-    grid_alloc(t, grid, q, y);
+    *grid = grid_make(t, q, y);
     const QuantParams *qy = y->qp;
     const GridPass pass = grid_pass(qy, (Activation){.limit = INFINITY});
     const long rows = tensor_elements(y) / shape.dim[3];

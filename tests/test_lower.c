@@ -72,8 +72,18 @@ START_TEST(graphs)
         "{\"type\":\"conv2d\",\"name\":\"b\",\"filters\":12,\"kernel\":1,\"batch_norm\":true,\"inputs\":\"input\"},"
         "{\"type\":\"add\",\"name\":\"s\",\"inputs\":[\"a\",\"b\"],\"activation\":\"relu\"},"
         "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"s\",\"a\",\"input\"]},"
-        "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":4}]}"};
-    for (int i = 0; i < 2; i++) check_example(NULL, NULL, models[i]);
+        "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":4}]}",
+        /* Activations of values below 0: a convolution's, the image's and a sum's, one of them read beside its branch. */
+        "{\"input\":[8,8,4],\"layers\":["
+        "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":4,\"kernel\":3,\"batch_norm\":true},"
+        "{\"type\":\"activation\",\"name\":\"r\"},"
+        "{\"type\":\"activation\",\"name\":\"i\",\"inputs\":\"input\",\"function\":\"relu6\"},"
+        "{\"type\":\"add\",\"name\":\"s\",\"inputs\":[\"a\",\"i\"]},"
+        "{\"type\":\"activation\",\"name\":\"u\",\"function\":\"relu6\"},"
+        "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"u\",\"s\",\"r\"]},"
+        "{\"type\":\"avgpool\",\"name\":\"p\",\"kernel\":2},{\"type\":\"activation\",\"name\":\"v\"},"
+        "{\"type\":\"dense\",\"name\":\"d\",\"units\":4},{\"type\":\"activation\",\"name\":\"l\"}]}"};
+    for (int i = 0; i < 3; i++) check_example(NULL, NULL, models[i]);
 }
 END_TEST
 
@@ -109,6 +119,44 @@ START_TEST(dead_channels)
 }
 END_TEST
 
+/* Grids that reach beyond 6, as learned steps may: the clamp of a ReLU6 is deployed, too. */
+START_TEST(limit_inside_the_grid)
+{
+    Arena *arena = arena_create();
+    Bench b = bench_make();
+    Model *m = small_model(
+        arena,
+        "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,\"kernel\":3},"
+        "{\"type\":\"activation\",\"name\":\"x\",\"function\":\"relu6\"},"
+        "{\"type\":\"add\",\"name\":\"y\",\"inputs\":[\"a\",\"a\"],\"activation\":\"relu6\"},"
+        "{\"type\":\"conv2d\",\"name\":\"z\",\"inputs\":\"a\",\"filters\":6,\"kernel\":1,\"activation\":\"relu6\"},"
+        "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"x\",\"y\",\"z\"]},"
+        "{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
+        "{}", 56);
+    for (long i = 0; i < m->layer[0].weight->count; i++) m->layer[0].weight->x[i] *= 8.0f;
+    for (int i = 0; i < m->layers; i++) m->layer[i].out_q->qp.scale[0] = 0.1f;
+    for (int dialect = DIALECT_XNNPACK; dialect <= DIALECT_TFLITE_DOUBLE; dialect++) {
+        QGraph *graph;
+        Engine *engine;
+        ck_assert_msg(model_lower(arena, m, (Dialect)dialect, &graph) == STATUS_OK, "%s", status_message());
+        ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
+        VerifyResult result = {0};
+        ck_assert_int_eq(verify_batch(m, b.tape, engine, graph, small_pixels(arena, m, 57), SMALL_IMAGES, &result),
+                         STATUS_OK);
+        ck_assert_msg(result.different == 0, "%s", result.first);
+        static const char *const limited[] = {"x", "y", "z"};
+        for (int k = 0; k < 3; k++) {
+            const Tensor *y = m->out[small_layer(m, limited[k])];
+            int largest = y->qp->qmin;
+            for (long i = 0; i < tensor_elements(y); i++) largest = y->codes[i] > largest ? y->codes[i] : largest;
+            ck_assert_int_eq(largest, y->qp->zero_point + 60);
+        }
+    }
+    bench_end(&b);
+    arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(refusals)
 {
     Arena *arena = arena_create();
@@ -129,4 +177,4 @@ START_TEST(refusals)
 }
 END_TEST
 
-TEST_MAIN("lower", every_layer, graphs, dead_channels, refusals)
+TEST_MAIN("lower", every_layer, graphs, dead_channels, limit_inside_the_grid, refusals)

@@ -1,0 +1,64 @@
+/* A tensor brought to another grid in the deployment arithmetic; straight through inside that grid. */
+#include "quant/int_ops.h"
+
+#include "base/parallel.h"
+
+typedef struct {
+    const Tensor *x;
+    Tensor *y;
+    Multiplier multiplier;
+    Dialect dialect;
+    int lo, hi;
+    GridBackward grid;
+    GridPass pass;
+} RequantNode;
+
+static void forward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const RequantNode *d = context;
+    const QuantParams *qx = d->x->qp, *qy = d->y->qp;
+    const int8_t *x = d->x->codes;
+    const int zx = qx->zero_point;
+    long first, last;
+    parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
+    for (long i = first; i < last; i++)
+        d->y->codes[i] = requant(d->dialect, x[i] - zx, d->multiplier, qy->zero_point, d->lo, d->hi);
+    if (d->grid.inside == NULL) return;
+    const float ratio = qx->scale[0] / qy->scale[0];
+    for (long at = first; at < last; at += GRID_BLOCK) {
+        const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
+        float v[GRID_BLOCK];
+        for (long i = 0; i < n; i++) v[i] = ratio * (float)(x[at + i] - zx);
+        grid_mark(&d->grid, d->pass, at, n, v);
+    }
+}
+
+static void requant_int_backward(Tape *t, Node *node)
+{
+    const RequantNode *d = node->saved;
+    grid_backward(&d->grid, node->out->dx, tensor_grad(t, node->in[0]));
+}
+
+static const OpType requant_int_type = {"requant_int", "x[...] step[A]? -> y[...]", requant_int_backward};
+
+Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Dialect dialect)
+{
+    if (!grid_ready(t, q)) return NULL;
+    Tensor *in[] = {x, step_leaf(t, q)};
+    if (!tape_contract(t, &requant_int_type, 2, in)) return NULL;
+    ASSERT(x->codes != NULL);
+    RequantNode *d = arena_zalloc(t->arena, sizeof *d);
+    d->x = x;
+    d->y = tape_codes(t, q->name, x->shape, grid_of_step(t, q));
+    d->dialect = dialect;
+    const QuantParams *qy = d->y->qp;
+    d->multiplier = multiplier_rescale(dialect, x->qp->scale[0], qy->scale[0]);
+    activation_clamp(qy, act, &d->lo, &d->hi);
+    d->pass = grid_pass(qy, act);
+    d->grid = grid_make(t, q, d->y);
+    parallel_for(PARALLEL_CHUNKS, forward_chunk, d);
+    Node *node = tape_record(t, &requant_int_type, 2, in, d->y);
+    if (node != NULL) node->saved = d;
+    return d->y;
+}
