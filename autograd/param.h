@@ -24,7 +24,7 @@ typedef struct {
     float *x, *dx; /* set by param_set_place */
 } Param;
 
-enum { PARAM_SET_MAX = 1024 };
+enum { PARAM_SET_MAX = 4096 };
 typedef struct {
     int n;
     Param *param[PARAM_SET_MAX];

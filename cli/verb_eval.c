@@ -137,11 +137,11 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddNumberToObject(json, "different", (double)result.different);
         cJSON_AddNumberToObject(json, "images", data.test.n);
         cJSON_AddNumberToObject(json, "layers", open.model->layers);
-        cJSON_AddStringToObject(json, "dialect", dialect_names[open.config->quant.dialect]);
+        cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[open.config->quant.dialect]);
         cli_print_json(arena, json);
     } else {
         printf("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n,
-               open.model->layers, dialect_names[open.config->quant.dialect], result.values, result.different);
+               open.model->layers, qgraph_dialect_names[open.config->quant.dialect], result.values, result.different);
         if (result.first != NULL) printf("first: %s\n", result.first);
     }
     if (result.different != 0) *exit_code = EXIT_FAIL;

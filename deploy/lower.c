@@ -37,9 +37,8 @@ static Status lower_layers(Model *m, Lowering *w, int *tensor_of)
     return STATUS_OK;
 }
 
-Status model_lower(Arena *arena, const Model *model, Dialect dialect, QGraph **out)
+Status model_lower(Arena *arena, Model *m, Dialect dialect, QGraph **out)
 {
-    Model *m = (Model *)model; /* quantizing weights brings their scales up to date; values stay */
     TRY(check_values(m));
     QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
     const int most = 1 + m->layers * (1 + LAYER_MAX_INPUTS);

@@ -124,8 +124,7 @@ void conv_s8_pack(const ConvGeom *g, const int8_t *w, int16_t *packed);
 void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const int16_t *packed, int32_t *acc,
                      void *scratch);
 
-/* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0
- * --------------- */
+/* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------- */
 
 /* argmax[y element] = flat index into that image's x of the first largest element, -1 for none; NULL: not stored. */
 void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, int32_t *argmax);

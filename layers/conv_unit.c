@@ -31,14 +31,14 @@ Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape wei
             param_add(b->params, b->arena, arena_printf(b->arena, "%s.bias", l->name), PARAM_BIAS, shape_1(outputs));
         complete = complete && l->bias != NULL;
     }
-    if (complete && b->quant != NULL) {
-        const QuantizerSpec ws = quant_weight_spec(b->quant, b->place), as = quant_activation_spec(b->quant, b->place);
-        l->weight_q = quantizer_create_weights(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &ws,
+    if (!complete) return STATUS_CONFIG;
+    if (b->quant != NULL) {
+        const QuantizerSpec spec = quant_weight_spec(b->quant, b->place);
+        l->weight_q = quantizer_create_weights(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &spec,
                                                outputs, axis);
-        l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &as,
-                                    config->activation == 0);
+        if (l->weight_q == NULL) return STATUS_CONFIG;
     }
-    return complete ? STATUS_OK : STATUS_CONFIG;
+    return layer_output_quantizer(l, b, config->activation == 0);
 }
 
 void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, uint64_t seed)

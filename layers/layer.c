@@ -13,6 +13,12 @@ const LayerType *const layer_types[] = {
     NULL};
 #undef LAYER
 
+#define LAYER(name) #name,
+const char *const layer_type_names[] = {
+#include "layers/layers.def"
+    NULL};
+#undef LAYER
+
 const LayerType *layer_type(const char *name)
 {
     for (int i = 0; layer_types[i] != NULL; i++)
@@ -25,6 +31,14 @@ const char *const activation_names[] = {"none", "relu", "relu6", NULL};
 Activation activation_from(int choice)
 {
     return (Activation){.relu = choice != 0, .limit = choice == 2 ? 6.0f : INFINITY};
+}
+
+Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
+{
+    if (b->quant == NULL) return STATUS_OK;
+    const QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
+    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec, is_signed);
+    return l->out_q != NULL ? STATUS_OK : STATUS_CONFIG;
 }
 
 Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation a)

@@ -75,6 +75,7 @@ typedef struct LayerType {
     size_t config_bytes;
     int min_inputs, max_inputs;
     bool has_weights;
+    bool averages;   /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid; /* the output stays on the first input's grid (pools, flatten) */
     /* in[] is known: checks it against the config and sets l->out.  Failures need no place; the caller adds it. */
     Status (*shape)(Layer *l);
@@ -89,6 +90,7 @@ typedef struct LayerType {
 } LayerType;
 
 extern const LayerType *const layer_types[]; /* NULL-ended, from layers.def */
+extern const char *const layer_type_names[]; /* in the same order */
 const LayerType *layer_type(const char *name);
 
 #define LAYER_FIELDS                                                                                                   \
@@ -111,6 +113,9 @@ const LayerType *layer_type(const char *name);
 
 extern const char *const activation_names[]; /* none, relu, relu6 */
 Activation activation_from(int choice);
+
+/* Gives the layer its output quantizer, "<name>.out", as the config asks for this place; nothing in a float model. */
+Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
 
 /* Observation in a float pass, and the output quantizer in a fake one. */
 Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation a);

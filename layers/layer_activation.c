@@ -21,13 +21,7 @@ static Status activation_shape(Layer *l)
     return STATUS_OK;
 }
 
-static Status activation_build(Layer *l, LayerBuilder *b)
-{
-    if (b->quant == NULL) return STATUS_OK;
-    const QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
-    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec, false);
-    return STATUS_OK;
-}
+static Status activation_build(Layer *l, LayerBuilder *b) { return layer_output_quantizer(l, b, false); }
 
 static Tensor *activation_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {

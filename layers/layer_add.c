@@ -27,11 +27,7 @@ static Status add_shape(Layer *l)
 
 static Status add_build(Layer *l, LayerBuilder *b)
 {
-    if (b->quant == NULL) return STATUS_OK;
-    const QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
-    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec,
-                                ((const AddConfig *)l->config)->activation == 0);
-    return STATUS_OK;
+    return layer_output_quantizer(l, b, ((const AddConfig *)l->config)->activation == 0);
 }
 
 static Tensor *add_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)

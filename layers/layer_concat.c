@@ -20,13 +20,7 @@ static Status concat_shape(Layer *l)
     return STATUS_OK;
 }
 
-static Status concat_build(Layer *l, LayerBuilder *b)
-{
-    if (b->quant == NULL) return STATUS_OK;
-    const QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
-    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec, true);
-    return STATUS_OK;
-}
+static Status concat_build(Layer *l, LayerBuilder *b) { return layer_output_quantizer(l, b, true); }
 
 static Tensor *concat_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
@@ -73,7 +67,7 @@ const LayerType layer_concat = {.name = "concat",
                                 .fields = concat_fields,
                                 .config_bytes = sizeof(ConcatConfig),
                                 .min_inputs = 2,
-                                .max_inputs = LAYER_MAX_INPUTS - 1,
+                                .max_inputs = LAYER_MAX_INPUTS,
                                 .shape = concat_shape,
                                 .build = concat_build,
                                 .forward = concat_forward,

@@ -84,6 +84,7 @@ const LayerType layer_maxpool = {.name = "maxpool",
                                  .examples = max_examples};
 
 const LayerType layer_avgpool = {.name = "avgpool",
+                                 .averages = true,
                                  .doc = "mean of each window's cells inside the image",
                                  .fields = pool_fields,
                                  .config_bytes = sizeof(PoolConfig),
@@ -95,8 +96,7 @@ const LayerType layer_avgpool = {.name = "avgpool",
                                  .lower = avg_lower,
                                  .examples = avg_examples};
 
-/* ---- the whole map
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the whole map ----------------------------------------------------------------------------------------------- */
 
 typedef struct {
     LayerCommon common;
@@ -145,6 +145,7 @@ static Status global_lower(Layer *l, Lowering *w)
 static const char *const global_examples[] = {"{\"type\":\"global_avgpool\"}", NULL};
 
 const LayerType layer_global_avgpool = {.name = "global_avgpool",
+                                        .averages = true,
                                         .doc = "mean of each channel over the whole map",
                                         .fields = global_fields,
                                         .config_bytes = sizeof(GlobalConfig),

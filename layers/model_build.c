@@ -32,11 +32,7 @@ static Status parse_layer(Builder *b, int i, const cJSON *json)
     Layer *l = &b->listed[i];
     l->type = layer_type(type_json->valuestring);
     if (l->type == NULL) {
-        const char *names[64];
-        int n = 0;
-        for (; layer_types[n] != NULL; n++) names[n] = layer_types[n]->name;
-        names[n] = NULL;
-        const char *nearest = nearest_name(type_json->valuestring, names);
+        const char *nearest = nearest_name(type_json->valuestring, layer_type_names);
         return status_fail(STATUS_CONFIG, "%s: model.layers[%d].type: \"%s\"; must be a kind of layer%s%s%s", b->where,
                            i, type_json->valuestring, nearest == NULL ? "" : " (did you mean \"",
                            nearest == NULL ? "" : nearest,
@@ -166,7 +162,7 @@ static Status infer_shapes(Builder *b)
 static void mark_avgpool_feeders(const Model *m, bool *feeds)
 {
     for (int i = 0; i < m->layers; i++) {
-        if (m->layer[i].type != layer_type("avgpool") && m->layer[i].type != layer_type("global_avgpool")) continue;
+        if (!m->layer[i].type->averages) continue;
         int from = m->layer[i].input[0];
         while (from >= 0 && m->layer[from].type->keeps_grid) from = m->layer[from].input[0];
         if (from >= 0) feeds[from] = true;

@@ -54,8 +54,7 @@ Tensor *step_leaf(Tape *t, const Quantizer *q)
     return q->step == NULL ? NULL : tape_leaf(t, q->step->name, q->step->shape, q->step->x, q->step->dx);
 }
 
-/* ---- activations
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- activations ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const float *x;
@@ -64,10 +63,20 @@ typedef struct {
     int lo, hi;
     GridPass pass;
     float min[PARALLEL_CHUNKS], max[PARALLEL_CHUNKS];
+    bool finite[PARALLEL_CHUNKS];
     bool learn;
     const QuantizerType *type;
     GridBackward grid;
 } FakeQuant;
+
+/* NaN would become a code like any other and hide. */
+static bool all_finite(const float *w, long n)
+{
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (long i = 0; i < n; i++) sum += 0.0f * w[i];
+    return sum == 0.0f;
+}
 
 static void forward_chunk(void *context, int chunk, int thread)
 {
@@ -75,17 +84,10 @@ static void forward_chunk(void *context, int chunk, int thread)
     FakeQuant *f = context;
     long first, last;
     parallel_range(f->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const float scale = f->qp.scale[0], lo = (float)(f->lo - f->qp.zero_point), hi = (float)(f->hi - f->qp.zero_point);
-    const int z = f->qp.zero_point;
     const float *x = f->x;
-    int8_t *codes = f->codes;
-#pragma omp simd
-    for (long i = first; i < last; i++) {
-        float v = x[i] / scale;
-        v = v < lo ? lo : v;
-        v = v > hi ? hi : v;
-        codes[i] = (int8_t)(round_small(v) + z);
-    }
+    quantize_tensor(x + first, (size_t)(last - first), f->qp.scale[0], f->qp.zero_point, f->lo, f->hi, f->codes + first,
+                    NULL);
+    f->finite[chunk] = all_finite(x + first, last - first);
     if (!f->learn || first == last) return;
     float min = x[first], max = x[first];
 #pragma omp simd reduction(min : min) reduction(max : max)
@@ -105,11 +107,6 @@ static void learn_extremes(Tape *t, Quantizer *q, float min, float max, Activati
 {
     if (a.relu) min = fmaxf(min, 0.0f), max = fmaxf(max, 0.0f);
     min = fminf(min, a.limit), max = fminf(max, a.limit);
-    if (!isfinite(min) || !isfinite(max)) {
-        tape_fail(
-            t, status_fail(STATUS_NUMERIC, "%s: the values are not finite; finite activations are required", q->name));
-        return;
-    }
     if (q->observer.type->uses_histogram) return; /* its threshold is calibration's */
     observer_update_extremes(&q->observer, min, max);
     float lo, hi;
@@ -139,6 +136,12 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
                      .grid = {.q = q, .n = n, .per_image = n / x->shape.dim[0]}};
     activation_clamp(qp, a, &f->lo, &f->hi);
     parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
+    for (int k = 0; k < PARALLEL_CHUNKS; k++)
+        if (!f->finite[k]) {
+            tape_fail(
+                t, status_fail(STATUS_NUMERIC, "%s: a value is not finite; finite activations are required", q->name));
+            return NULL;
+        }
     if (f->learn) {
         float min = f->min[0], max = f->max[0];
         for (int k = 1; k < PARALLEL_CHUNKS && k < n; k++) min = fminf(min, f->min[k]), max = fmaxf(max, f->max[k]);
@@ -240,8 +243,7 @@ void grid_backward(const GridBackward *g, const float *dy, float *dx)
     g->q->step->dx[0] += (float)(sum / sqrt((double)g->per_image * largest));
 }
 
-/* ---- weights
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     QuantParams qp;
@@ -269,15 +271,6 @@ static void weights_backward(Tape *t, Node *node)
         if (dw != NULL && v >= lo * PAST_BOUND && v <= hi * PAST_BOUND) dw[i] += dy[i];
         if (ds != NULL) ds[f->qp.n == 1 ? 0 : c] += gradient_scale * dy[i] * sign * lsq_step_gradient(v, lo, hi);
     }
-}
-
-/* NaN would become a code like any other and hide. */
-static bool all_finite(const float *w, long n)
-{
-    float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-    for (long i = 0; i < n; i++) sum += 0.0f * w[i];
-    return sum == 0.0f;
 }
 
 static const OpType weights_type = {"fake_quant_weights", "w[...] step[A]? -> y[...]", weights_backward};

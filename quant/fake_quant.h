@@ -35,6 +35,9 @@ static inline long weight_channel(const WeightView *v, long i)
     return v->outermost ? i / v->per_channel : i % v->channels;
 }
 
+/* The weights that share a scale, in `values` (room for v->n); how many. */
+size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
+
 typedef struct Quantizer {
     const char *name; /* "conv1.weight", "conv1.out", "input" */
     const struct QuantizerType *type;
@@ -70,7 +73,8 @@ extern const QuantizerType *const quantizer_types[]; /* NULL-ended: observed, ls
 const QuantizerType *quantizer_type(const char *name);
 
 /* A quantizer for activations (`is_signed` false: what leaves a ReLU) or for weights of `channels` channels along axis
- * 0, or the last axis (depthwise).  A learned step is added to `params` when the type has one. */
+ * 0, or the last axis (depthwise).  A learned step is added to `params` when the type has one; NULL when
+ * params refuses it. */
 Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
                             bool is_signed);
 Quantizer *quantizer_create_weights(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,

@@ -91,8 +91,7 @@ int qnode_weight_shape(const QNode *n, int64_t dim[4]);
  * is read. Names the node: `node "conv1": ...`. */
 Status qgraph_check(const QGraph *g);
 
-/* ---- integer engine (deploy/engine.c)
- * ---------------------------------------------------------------------------------- */
+/* ---- integer engine (deploy/engine.c) ---------------------------------------------------------------------------- */
 typedef struct Engine Engine;
 /* Packs the weights and makes the multipliers; keeps a reference to g, which has passed qgraph_check.  Everything a run
  * needs is allocated here, for the number of threads set at this time.  engine_create keeps every tensor of a batch;
@@ -115,8 +114,7 @@ size_t qgraph_flash_bytes(const QGraph *g);
  * mean[c])/std[c]), each operation in float32. */
 void qgraph_quantize_pixels(const QGraph *g, const uint8_t *pixels, int n, int8_t *codes);
 
-/* ---- the exported file (docs/format.md)
- * ----------------------------------------------------------------------------------- */
+/* ---- the exported file (docs/format.md) -------------------------------------------------------------------------- */
 /* path: NAME.safetensors; a readable NAME.json manifest is written beside it.  Both atomic, reproducible byte for byte.
  * Refuses a graph that qgraph_check refuses. */
 Status qgraph_write(Arena *arena, const QGraph *g, const char *path);

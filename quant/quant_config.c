@@ -2,6 +2,8 @@
 
 #include <fnmatch.h>
 
+#include "quant/qgraph.h"
+
 #define OBSERVER(name) #name,
 const char *const observer_choices[] = {"auto",
 #include "quant/observers.def"
@@ -12,7 +14,6 @@ const char *const quantizer_choices[] = {"auto",
 #include "quant/quantizers.def"
                                          NULL};
 #undef QUANTIZER
-const char *const dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", NULL};
 static const char *const granularities[] = {"per_channel", "per_tensor", NULL};
 static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", NULL};
 static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
@@ -79,7 +80,7 @@ const Field quant_fields[] = {
      .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
-    {"dialect", FIELD_ENUM, offsetof(QuantConfig, dialect), .names = dialect_names, .def = "\"xnnpack\"",
+    {"dialect", FIELD_ENUM, offsetof(QuantConfig, dialect), .names = qgraph_dialect_names, .def = "\"xnnpack\"",
      .doc = "whose rounding the integers follow: xnnpack (LiteRT, ONNX Runtime), tflite-single, tflite-double (TFLite "
             "Micro, "
             "CMSIS-NN)"},

@@ -40,7 +40,6 @@ typedef struct {
     double freeze_bn_at, freeze_observers_at; /* shares of the QAT steps */
 } QuantConfig;
 extern const Field quant_fields[];
-extern const char *const dialect_names[];
 extern const char *const observer_choices[];  /* "auto", then observers.def */
 extern const char *const quantizer_choices[]; /* "auto", then quantizers.def */
 

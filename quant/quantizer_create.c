@@ -29,14 +29,15 @@ static Quantizer *create(Arena *arena, ParamSet *params, const char *name, const
     q->qp.scale = ARENA_ARRAY(arena, float, scales);
     for (int i = 0; i < scales; i++) q->qp.scale[i] = 1.0f;
     q->observer = observer_make(spec->observer, arena, spec->momentum);
-    if (spec->type->learns)
-        q->step = param_add(params, arena, arena_printf(arena, "%s.step", name), PARAM_STEP, shape_1(scales));
-    return q;
+    if (!spec->type->learns) return q;
+    q->step = param_add(params, arena, arena_printf(arena, "%s.step", name), PARAM_STEP, shape_1(scales));
+    return q->step != NULL ? q : NULL;
 }
 
 Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec, bool is_signed)
 {
     Quantizer *q = create(arena, params, name, spec, 1);
+    if (q == NULL) return NULL;
     q->qp.is_signed = is_signed;
     q->qp.axis = -1;
     /* A learned step has no offset of its own: its grid is symmetric. */
@@ -52,11 +53,20 @@ Quantizer *quantizer_create_weights(Arena *arena, ParamSet *params, const char *
                                     int channels, int axis)
 {
     Quantizer *q = create(arena, params, name, spec, spec->per_channel ? channels : 1);
+    if (q == NULL) return NULL;
     q->is_weight = q->symmetric = q->qp.is_signed = true;
     q->qp.axis = axis;
     grid_range(spec->bits, true, spec->narrow, &q->qp.qmin, &q->qp.qmax);
     q->goal = (ObserverGoal){.bits = spec->bits, .is_signed = true, .symmetric = true, .percentile = spec->percentile};
     return q;
+}
+
+size_t weight_gather(const WeightView *v, int scales, long scale, float *values)
+{
+    size_t count = 0;
+    for (long i = 0; i < v->n; i++)
+        if (scales == 1 || weight_channel(v, i) == scale) values[count++] = v->w[i];
+    return count;
 }
 
 Status quantizer_calibrated(Quantizer *q)

@@ -16,15 +16,11 @@ static void lsq_start(Quantizer *q, float lo, float hi)
 
 static void lsq_start_weights(Quantizer *q, const WeightView *w)
 {
-    for (int c = 0; c < q->qp.n; c++) {
-        double sum = 0;
-        long count = 0;
-        for (long i = 0; i < w->n; i++)
-            if (q->qp.n == 1 || weight_channel(w, i) == c) sum += (double)fabsf(w->w[i]), count++;
-        /* s = 2 mean|w| / sqrt(p), section 2.1 of the paper */
-        const double step = 2.0 * sum / (double)count / sqrt((double)q->qp.qmax);
-        q->step->x[c] = step > 0.0 ? (float)step : 1.0f;
-    }
+    Arena *arena = arena_create();
+    float *values = arena_alloc(arena, sizeof(float) * (size_t)w->n);
+    for (int c = 0; c < q->qp.n; c++)
+        q->step->x[c] = lsq_initial_step(values, weight_gather(w, q->qp.n, c, values), q->qp.qmax);
+    arena_destroy(arena);
     q->ready = true;
 }
 

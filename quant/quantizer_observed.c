@@ -29,9 +29,7 @@ static void search_thresholds(Quantizer *q, const WeightView *w)
     for (int c = 0; c < q->qp.n; c++) {
         Arena *arena = arena_create();
         float *values = arena_alloc(arena, sizeof(float) * (size_t)w->n);
-        size_t count = 0;
-        for (long i = 0; i < w->n; i++)
-            if (q->qp.n == 1 || weight_channel(w, i) == c) values[count++] = w->w[i];
+        const size_t count = weight_gather(w, q->qp.n, c, values);
         Observer observer = observer_make(q->observer.type, arena, 1.0);
         float lo = 0.0f, hi = 0.0f;
         if (observer_update(&observer, values, count) == STATUS_OK)

@@ -91,7 +91,7 @@ START_TEST(defaults_and_names)
     ck_assert_int_eq(c->quant.first_last_bits, 8);
     ck_assert_double_eq(c->quant.freeze_bn_at, 0.4);
     ck_assert_double_eq(c->quant.freeze_observers_at, 0.5);
-    ck_assert_str_eq(dialect_names[c->quant.dialect], "xnnpack");
+    ck_assert_str_eq(qgraph_dialect_names[c->quant.dialect], "xnnpack");
     ck_assert_str_eq(config_bits_text(arena, &c->quant), "W8A8");
     const PixelScale p = config_pixels(c);
     ck_assert(p.n == 1 && p.mean[0] == 0.0 && p.std[0] == 1.0);
@@ -157,6 +157,8 @@ START_TEST(rules_across_keys)
     } refusals[] = {
         {"data.normalize.mean=[0.1,0.2]", "data.normalize: 2 means and 1 stds"},
         {"data.normalize.std=0", "data.normalize.std"},
+        {"quant.first_last_bits=1", "quant.first_last_bits: 1; must be 0, or 2 to 8"},
+        {"compare.ends=[8,1]", "compare.ends: 1; must be 0, or 2 to 8"},
         {"name=a/b", "name: \"a/b\"; must be a file name"},
         {"name=.hidden", "name: \".hidden\"; must be a file name"},
         {"compare.seeds=[-1]", "compare.seeds"},

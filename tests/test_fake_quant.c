@@ -191,12 +191,17 @@ START_TEST(activations_learn)
     x[2] = INFINITY;
     op_fake_quant(t, tape_leaf(t, "x", shape_2(1, 4), x, NULL), q, RELU, true);
     ck_assert_int_eq(t->status, STATUS_NUMERIC);
+    /* NaN is refused also where nothing is learned: as a code it would hide. */
+    tape_reset(t, true);
+    x[2] = NAN;
+    ck_assert_ptr_null(op_fake_quant(t, tape_leaf(t, "x", shape_2(1, 4), x, NULL), q, RELU, false));
+    ck_assert_int_eq(t->status, STATUS_NUMERIC);
+    ck_assert_str_eq(t->message, "conv1.out: a value is not finite; finite activations are required");
     bench_end(&b);
 }
 END_TEST
 
-/* ---- weights
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 enum { OUTERMOST, INNERMOST, DENSE, LAYOUTS };
 

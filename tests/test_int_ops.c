@@ -147,8 +147,7 @@ static Tensor *forward(Problem *p, Tape *t, Tensor *in[4])
     return op_conv_int(t, in[0], in[1], in[2], in[3], &config);
 }
 
-/* ---- the integers
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the integers ------------------------------------------------------------------------------------------------ */
 
 /* M = s_x s_w / s_y applied to an accumulator, as the targets do it, from their documents. */
 static int64_t rescale(Dialect dialect, int64_t acc, float s_x, float s_w, float s_y)
@@ -207,8 +206,7 @@ START_TEST(conv_int_codes)
 }
 END_TEST
 
-/* ---- the gradients
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the gradients ----------------------------------------------------------------------------------------------- */
 
 /* The surrogate y = s (clip(u conv(x, w) + b) / s + c) of output i, c frozen; `freeze` takes c from the codes instead.
  * */

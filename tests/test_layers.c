@@ -91,8 +91,7 @@ static void check_shapes(const LayerType *type, const char *example, const char 
 START_TEST(shapes_and_finite_gradients) { for_each_layer_example(check_shapes); }
 END_TEST
 
-/* ---- the whole layer in float, with everything around it, against differences in every parameter
- * ------------------------- */
+/* ---- the whole layer in float, with everything around it, against differences in every parameter ----------------- */
 
 typedef struct {
     Model *m;

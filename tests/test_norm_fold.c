@@ -87,8 +87,7 @@ START_TEST(ops_values)
 }
 END_TEST
 
-/* ---- the fold
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the fold ---------------------------------------------------------------------------------------------------- */
 
 /* Per channel, quantizing W and letting the scale absorb u gives the integers of quantizing u W, up to the sign of u,
  * and the scale of the latter.  The product is rounded to float32: a code on the edge between two may fall to either

@@ -89,7 +89,7 @@ START_TEST(parameter_sets_refuse)
         add(&set, arena, name, PARAM_BIAS, shape_1(1));
     }
     ck_assert_ptr_null(param_add(&set, arena, "b", PARAM_BIAS, shape_1(1)));
-    ck_assert_str_eq(status_message(), "parameter \"b\": number 1025 of the model; at most 1024 are possible");
+    ck_assert_str_eq(status_message(), "parameter \"b\": number 4097 of the model; at most 4096 are possible");
 
     ParamSet full = {0};
     add(&full, arena, "w", PARAM_WEIGHT, shape_2(1 << 30, 1 << 30)); /* 2^60 floats: the last size that is counted */

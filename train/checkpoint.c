@@ -101,8 +101,7 @@ Status checkpoint_write(const char *path, const Model *m, const Optimizer *o, co
     return status;
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     Arena *arena;
@@ -218,11 +217,15 @@ static Status read_all(Reader *r, const char *path, Model *m, Optimizer *o, Trai
         double sums[SUMS];
         TRY(read_vector(r, "train.sums", ST_F64, SUMS, sums));
         unpack_sums(state, sums);
-        if (r->used != r->file.n)
-            return status_fail(STATUS_STATE,
-                               "%s: %d tensors beside the %d of this model; the file belongs to another model", path,
-                               r->file.n - r->used, r->used);
+    } else {
+        for (int k = 0; k < r->file.n; k++) /* what only training goes on from */
+            r->used += strncmp(r->file.tensor[k].name, "optimizer.", 10) == 0 ||
+                       strcmp(r->file.tensor[k].name, "train.sums") == 0;
     }
+    if (r->used != r->file.n)
+        return status_fail(STATUS_STATE,
+                           "%s: %d tensors beside the %d of this model; the file belongs to another model", path,
+                           r->file.n - r->used, r->used);
     return STATUS_OK;
 }
 

@@ -51,8 +51,7 @@ Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint6
                            &state);
 }
 
-/* ---- the rows asked for
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the rows asked for ------------------------------------------------------------------------------------------ */
 
 static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
 
@@ -97,8 +96,7 @@ static RowPlan *make_plans(Arena *arena, const CompareConfig *c, int *n)
     return plans;
 }
 
-/* ---- one model of a row
- * ------------------------------------------------------------------------------------------------- */
+/* ---- one model of a row ------------------------------------------------------------------------------------------ */
 
 static bool has_checkpoint(const char *path)
 {

@@ -27,8 +27,7 @@ typedef struct {
 /* Runs all rows, then writes compare.csv and report.html into the folder. */
 Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result);
 
-/* ---- shared with compare_report.c
- * ------------------------------------------------------------------------------------ */
+/* ---- shared with compare_report.c -------------------------------------------------------------------------------- */
 
 /* What a row asks for. */
 typedef struct {

@@ -18,8 +18,7 @@ typedef struct {
     Report report;
 } Gather;
 
-/* ---- curves
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- curves ------------------------------------------------------------------------------------------------------ */
 
 static Status read_curve(Gather *g, const RowPlan *plan, Curve *loss, Curve *accuracy)
 {
@@ -65,8 +64,7 @@ static Status gather_curves(Gather *g)
     return STATUS_OK;
 }
 
-/* ---- weights
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 static void count_weights(const float *w, long n, double lo, double hi, double *bins)
 {
@@ -105,8 +103,7 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
     return STATUS_OK;
 }
 
-/* ---- activations
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- activations ------------------------------------------------------------------------------------------------- */
 
 /* One histogram of |x| per quantizer on the calibration images, and each calibrator's threshold on it. */
 static Status gather_activations(Gather *g)

@@ -84,6 +84,14 @@ const Field config_fields[] = {
     {"compare", FIELD_OBJECT, offsetof(Config, compare), .fields = compare_fields, .doc = "the rows of the table"},
     FIELD_END};
 
+/* A width that may be left to another key by 0. */
+static Status check_bits(const char *path, const char *key, int bits)
+{
+    if (bits == 0 || bits >= QUANT_MIN_BITS) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "%s: %s: %d; must be 0, or %d to %d", path, key, bits, QUANT_MIN_BITS,
+                       QUANT_MAX_BITS);
+}
+
 static Status check(const Config *c)
 {
     const NormalizeConfig *n = &c->data.normalize;
@@ -95,6 +103,15 @@ static Status check(const Config *c)
         if (!(n->std.at[i] >= 1e-4))
             return status_fail(STATUS_CONFIG, "%s: data.normalize.std[%d]: %g; must be at least 0.0001", c->path, i,
                                n->std.at[i]);
+    const QuantConfig *q = &c->quant;
+    TRY(check_bits(c->path, "quant.first_last_bits", q->first_last_bits));
+    TRY(check_bits(c->path, "quant.avgpool_input_bits", q->avgpool_input_bits));
+    const QuantOverride *all = q->overrides.at;
+    for (int i = 0; i < q->overrides.n; i++) {
+        TRY(check_bits(c->path, "quant.overrides[].weight_bits", all[i].weight_bits));
+        TRY(check_bits(c->path, "quant.overrides[].activation_bits", all[i].activation_bits));
+    }
+    for (int i = 0; i < c->compare.ends.n; i++) TRY(check_bits(c->path, "compare.ends", c->compare.ends.at[i]));
     return STATUS_OK;
 }
 

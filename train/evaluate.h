@@ -26,8 +26,8 @@ typedef struct {
 Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data, EngineKind engine,
                 EvalResult *result);
 
-/* Observes n training images (drawn by the seed) with the float network, then sets every activation's first range, and
- * every weight's scale. */
+/* Observes n training images (drawn by the seed) with the float network, then sets every activation's first
+ * range.  Weights find theirs when they are first quantized. */
 Status calibrate(Model *m, const Dataset *train, int images, uint64_t seed);
 
 #endif

@@ -95,6 +95,14 @@ static bool params_finite(const ParamSet *p)
     return sum == 0.0f;
 }
 
+/* Of step `step`, 0-based. */
+static double learning_rate(const Trainer *r, long step)
+{
+    const Config *c = r->job->config;
+    return r->lr *
+           schedule_factor(r->job->kind == MODEL_QAT ? &c->qat.schedule : &c->train.schedule, step, r->state.steps);
+}
+
 static Status one_step(Trainer *r, const Batch *batch)
 {
     const TrainJob *job = r->job;
@@ -115,9 +123,8 @@ static Status one_step(Trainer *r, const Batch *batch)
     const double value = (double)loss->x[0];
     if (!isfinite(value)) return not_finite(r, s->step, value);
     TRY(tape_backward(t, loss));
-    const double factor = schedule_factor(
-        job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule, s->step, s->steps);
-    const float norm = optimizer_step(&r->optimizer, (float)(r->lr * factor), s->step + 1);
+    const double lr = learning_rate(r, s->step);
+    const float norm = optimizer_step(&r->optimizer, (float)lr, s->step + 1);
     if (!isfinite(norm) || !params_finite(&job->model->params)) return not_finite(r, s->step, value);
     s->step++;
     Tally *tallies[] = {&s->epoch, &s->window};
@@ -191,8 +198,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
         TRY(one_step(r, batch));
         const double took = fmax(timing_seconds() - start, 1e-9), now = images / took;
         rate = rate == 0.0 ? now : rate + 0.05 * (now - rate);
-        const double factor = schedule_factor(
-            job->kind == MODEL_QAT ? &job->config->qat.schedule : &job->config->train.schedule, s->step - 1, s->steps);
+        const double lr = learning_rate(r, s->step - 1);
         TrainProgress p = {.phase = model_kind_names[job->kind],
                            .epoch = epoch + 1,
                            .epochs = r->epochs,
@@ -202,7 +208,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
                            .accuracy = s->epoch.correct / s->epoch.seen,
                            .images_per_s = rate,
                            .images_per_step = job->config->train.batch,
-                           .lr = r->lr * factor,
+                           .lr = lr,
                            .validation = -1.0};
         if (index == r->batches - 1) {
             TRY(end_epoch(r, &p, result));

@@ -22,8 +22,7 @@ struct NaiveModel {
     Grid *tensor;
 };
 
-/* ---- the file
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 static const void *binary(const NaiveModel *m, const char *owner, const char *what)
 {
@@ -122,8 +121,7 @@ const char *naive_name(const NaiveModel *m, int t) { return m->tensor[t].name; }
 long naive_elements(const NaiveModel *m, int t) { return (long)m->tensor[t].h * m->tensor[t].w * m->tensor[t].c; }
 const int64_t *naive_codes(const NaiveModel *m, int t) { return m->tensor[t].q; }
 
-/* ---- the arithmetic
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the arithmetic ---------------------------------------------------------------------------------------------- */
 
 static int64_t power2(int n) { return (int64_t)1 << n; }
 
