@@ -62,7 +62,7 @@ Status conv_geom_fill(ConvGeom *g, Shape x, int o);
 /* SAME as TensorFlow: out = ceil(in / stride), the odd cell of padding at the end. */
 void same_padding(int in, int kernel, int stride, int dilation, int *before, int *after);
 
-/* Deterministic column sums: out[c] = sum over rows of x[rows,c] (fixed chunks, in order). */
+/* Deterministic column sums: out_add[c] += sum over rows of x[rows,c] (fixed chunks, in order). */
 void column_sums(Tape *t, const float *x, long rows, int c, float *out_add);
 
 #endif

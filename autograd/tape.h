@@ -55,8 +55,8 @@ Tensor *tape_leaf(Tape *tape, const char *name, Shape shape, float *x, float *dx
  * input needs a gradient or the tape does not record. */
 Node *tape_record(Tape *tape, const OpType *type, int inputs, Tensor *const *in, Tensor *out);
 
-/* Checks the inputs against type->contract: false and STATUS_SHAPE kept in the tape, `conv2d "stem": C is 3 in x but
- * 16 in w; contract ...`.  Also false when the tape has failed before. */
+/* Checks the inputs against type->contract: false and STATUS_SHAPE kept in the tape, `dense "fc1": I is 400 in x but 256
+ * in w; contract ...`.  Also false when the tape has failed before. */
 bool tape_contract(Tape *tape, const OpType *type, int inputs, Tensor *const *in);
 
 Status tape_fail(Tape *tape, Status status); /* keeps status_message() as the first failure */

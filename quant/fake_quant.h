@@ -109,7 +109,7 @@ bool grid_ready(Tape *t, const Quantizer *q);
 QuantParams *grid_of_step(Tape *t, Quantizer *q);
 Tensor *step_leaf(Tape *t, const Quantizer *q);
 
-/* The part of backward that every op ending on a grid shares: dx_in[i] = dy[i] * inside[i], and the learned step's
+/* The part of backward that every op ending on a grid shares: dx_in[i] += dy[i] * inside[i], and the learned step's
  * gradient from residual[i] = d(y)/d(step).  residual NULL: nothing learned. */
 typedef struct {
     Quantizer *q;
