@@ -37,6 +37,10 @@ static const Field qat_fields[] = {
      .doc = "learning rate; 0: 1 % of train's at 8 bits, 20 % below (from scratch: train's)"},
     {"weight_decay", FIELD_FLOAT, offsetof(QatConfig, weight_decay), .min = -1, .max = 10, .def = "-1",
      .doc = "weight decay; -1: train's"},
+    {"clip_norm", FIELD_FLOAT, offsetof(QatConfig, clip_norm), .min = -1, .max = 1e30, .def = "1",
+     .doc = "largest L2 norm of a step's gradient; 0: no limit, -1: train's. When batch norm is frozen nothing "
+            "rescales the "
+            "activations any more, and without a limit few-bit networks can diverge within some steps"},
     {"schedule", FIELD_OBJECT, offsetof(QatConfig, schedule), .fields = schedule_fields,
      .doc = "how the learning rate moves; the default's half cosine needs no warm-up after float training"},
     FIELD_END};

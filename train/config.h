@@ -23,6 +23,7 @@ typedef struct {
     int epochs;
     double lr;           /* 0: a share of train.optimizer.lr that depends on the bits */
     double weight_decay; /* < 0: train's */
+    double clip_norm;    /* < 0: train's */
     ScheduleConfig schedule;
 } QatConfig;
 
