@@ -29,6 +29,10 @@ ISA_vnni   := $(ISA_avx512) -mavx512vnni
 isa_flags   = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, ,$(basename $(notdir $1))))))
 MACHINE    := $(shell $(CC) -dumpmachine)
 
+# One short line a step; `make V=1` shows the commands.
+Q   = $(if $(V),,@)
+say = @$(if $(V),:,echo '  $1')
+
 OUT      := $(BUILD)/$(MODE)
 SOURCES  := $(foreach r,$(ROOMS),$(wildcard $r/*.c))
 LIB_SRC  := $(filter-out cli/%,$(SOURCES))
@@ -62,30 +66,37 @@ $(OUT)/flags: force
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
+	$(call say,CC   $<)
+	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
 
 $(OUT)/libbitfold.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR   $@)
+	$(Q)$(AR) rcs $@ $^
 
 $(OUT)/bitfold: $(CLI_OBJ) $(OUT)/libbitfold.a
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 $(SHARED): $(LIB_OBJ)
-	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS_ALL)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS_ALL)
 
 $(STATIC): $(LIB_OBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(LD) -r -o $(@D)/bitfold.o $^
-	$(OBJCOPY) --localize-hidden $(@D)/bitfold.o
-	$(AR) rcs $@ $(@D)/bitfold.o
+	$(call say,LINK $@)
+	$(Q)$(LD) -r -o $(@D)/bitfold.o $^
+	$(Q)$(OBJCOPY) --localize-hidden $(@D)/bitfold.o
+	$(Q)$(AR) rcs $@ $(@D)/bitfold.o
 
 $(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_SUP) $(OUT)/libbitfold.a
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libbitfold.a
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 tests: $(TESTS)
 

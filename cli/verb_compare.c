@@ -110,7 +110,7 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddStringToObject(json, "folder", folder);
         for (int i = 0; i < result.rows; i++) cJSON_AddItemToArray(rows, row_json(&result.row[i]));
         cli_print_json(arena, json);
-    } else if (!o->quiet) {
+    } else {
         printf("\n%s\n%s\n", file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
     }
     return STATUS_OK;

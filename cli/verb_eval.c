@@ -186,9 +186,9 @@ static Status run_export(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(graph));
         cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(graph));
         cli_print_json(arena, json);
-    } else if (!o->quiet) {
-        printf("%s: %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
-               qgraph_flash_bytes(graph), qgraph_arena_bytes(graph));
+    } else {
+        printf("%s: %zu bytes of weights, biases and scales, %zu bytes of activations\n%s: the same to read\n",
+               o->output, qgraph_flash_bytes(graph), qgraph_arena_bytes(graph), manifest);
     }
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 /* train, ptq, qat: the verbs that make models. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "train/run.h"
@@ -18,7 +19,16 @@ static Status train_hook(void *context, Arena *arena, TrainJob *job, TrainResult
 
 static void show_note(void *context, const char *text)
 {
-    if (!((const Context *)context)->o->quiet) fprintf(stderr, "note: %s\n", text);
+    if (!((const Context *)context)->o->quiet) fprintf(stderr, "%s\n", text);
+}
+
+/* For people: a pipe gets results and errors only. */
+static void show_data(void *context, const DataSplits *data)
+{
+    const Dataset *t = &data->train;
+    if (((const Context *)context)->o->quiet || !isatty(STDERR_FILENO)) return;
+    fprintf(stderr, "%d classes; %d training, %d validation and %d test images of %d rows x %d columns x %d channels\n",
+            t->classes, t->n, data->validation.n, data->test.n, t->h, t->w, t->c);
 }
 
 static Status start(Arena *arena, const Options *o, int *exit_code,
@@ -34,6 +44,7 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
                                 .argv = o->argv,
                                 .train = train_hook,
                                 .note = show_note,
+                                .data = show_data,
                                 .context = &context};
     RunOutcome out;
     TRY(run(arena, &request, &out));
@@ -46,7 +57,7 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
         cJSON_AddNumberToObject(json, "loss", out.test.loss);
         cJSON_AddNumberToObject(json, "n", out.test.n);
         cli_print_json(arena, json);
-    } else if (!o->quiet) {
+    } else {
         printf("test accuracy %.2f %% on %d images (%s engine)\n%s\n", 100.0 * out.test.accuracy, out.test.n,
                engine_names[out.engine], out.model_path);
     }

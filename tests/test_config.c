@@ -155,7 +155,7 @@ START_TEST(rules_across_keys)
     static const struct {
         const char *set, *words;
     } refusals[] = {
-        {"data.normalize.mean=[0.1,0.2]", "data.normalize: 2 means and 1 stds"},
+        {"data.normalize={\"mean\":[0.1,0.2],\"std\":[1,1,1]}", "data.normalize: 2 means and 3 stds"},
         {"data.normalize.std=0", "data.normalize.std"},
         {"quant.first_last_bits=1", "quant.first_last_bits: 1; must be 0, or 2 to 8"},
         {"compare.ends=[8,1]", "compare.ends: 1; must be 0, or 2 to 8"},

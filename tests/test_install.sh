@@ -18,7 +18,7 @@ fail() {
 
 # Twice: an installation over another must work, and the second may not build anything.
 make -s install PREFIX="$prefix" >"$work/install.log" 2>&1 || { cat "$work/install.log" && fail "make install failed"; }
-make install PREFIX="$prefix" >"$work/again.log" 2>&1 || { cat "$work/again.log" && fail "make install again failed"; }
+make V=1 install PREFIX="$prefix" >"$work/again.log" 2>&1 || { cat "$work/again.log" && fail "make install again failed"; }
 if grep -E ' -c .* -o | -shared ' "$work/again.log"; then fail "the second make install compiled again"; fi
 
 version=$(sed -n 's/^#define BITFOLD_VERSION "\(.*\)"/\1/p' include/bitfold.h)

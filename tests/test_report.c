@@ -59,7 +59,7 @@ static Report make_report(Arena *a, bool with_hostile_names)
     db[3] = (double)INFINITY;
     for (int i = 0; i < 2; i++) s[i] = (LayerSqnr){name[i], LAYERS - i, name, db};
     const char *word = with_hostile_names ? hostile[0] : "demo";
-    return (Report){word, word, word, word, ROWS, row, 2, loss, accuracy, LAYERS, w, LAYERS, h, 2, s};
+    return (Report){word, word, word, word, ROWS, row, 2, loss, accuracy, word, LAYERS, w, LAYERS, h, 2, s};
 }
 
 /* ---- a folder of its own ---- */
@@ -236,7 +236,7 @@ START_TEST(extremes_are_drawn)
     const ActivationHistogram h[] = {{"one", 8, 1, 1e-6, &one, 4, name, threshold},
                                      {"none", 8, 1, 1, &zero, 4, name, threshold}};
     const LayerSqnr s[] = {{"one", 1, name, &dB}, {"none", 0, NULL, NULL}};
-    const Report report = {"extremes", "", NULL, NULL, 60, row, 2, curve, curve, 2, w, 2, h, 2, s};
+    const Report report = {"extremes", "", NULL, NULL, 60, row, 2, curve, curve, NULL, 2, w, 2, h, 2, s};
     ck_assert_msg(report_write(p.arena, &report, p.page) == STATUS_OK, "%s", status_message());
     const char *text = place_read(&p, p.page);
     check_page(p.arena, text);

@@ -114,6 +114,9 @@ static Status open_checkpoint(Reader *r, const char *path, ModelKind *kind)
     TRY(safe_read(r->arena, path, true, &r->file));
     const char *format = safe_metadata(&r->file, "format"), *version = safe_metadata(&r->file, "version");
     const char *name = safe_metadata(&r->file, "kind");
+    if (format != NULL && strcmp(format, "bitfold-int8") == 0)
+        return status_fail(STATUS_STATE, "%s: is an exported model; the checkpoint it was exported from is required",
+                           path);
     if (format == NULL || strcmp(format, "bitfold-checkpoint") != 0 || version == NULL || strcmp(version, "1") != 0)
         return status_fail(STATUS_FORMAT,
                            "%s: format \"%s\", version \"%s\"; must be a bitfold-checkpoint of version 1", path,

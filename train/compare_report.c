@@ -98,6 +98,7 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
         all[n++] = (WeightHistogram){l->name, l->weight_q->qp.bits, WEIGHT_BINS, -reach, reach, before, after};
     }
     arena_destroy(memory);
+    g->report.weights_row = plan->name;
     g->report.weight_histograms = n;
     g->report.weights = all;
     return STATUS_OK;

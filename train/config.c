@@ -40,7 +40,8 @@ static const Field qat_fields[] = {
     {"clip_norm", FIELD_FLOAT, offsetof(QatConfig, clip_norm), .min = -1, .max = 1e30, .def = "1",
      .doc = "largest L2 norm of a step's gradient; 0: no limit, -1: train's. When batch norm is frozen nothing "
             "rescales the "
-            "activations any more, and without a limit few-bit networks can diverge within some steps"},
+            "activations any more, and without a limit few-bit networks can diverge within some steps. From scratch: "
+            "train's"},
     {"schedule", FIELD_OBJECT, offsetof(QatConfig, schedule), .fields = schedule_fields,
      .doc = "how the learning rate moves; the default's half cosine needs no warm-up after float training"},
     FIELD_END};
@@ -96,6 +97,15 @@ static Status check_bits(const char *path, const char *key, int bits)
                        QUANT_MAX_BITS);
 }
 
+/* A single mean beside several stds, or the other way round, stands for all channels. */
+static void broadcast(Arena *arena, FloatList *list, int n)
+{
+    if (list->n != 1 || n <= 1) return;
+    double *all = ARENA_ARRAY(arena, double, n);
+    for (int i = 0; i < n; i++) all[i] = list->at[0];
+    *list = (FloatList){n, all};
+}
+
 static Status check(const Config *c)
 {
     const NormalizeConfig *n = &c->data.normalize;
@@ -132,6 +142,8 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
                            path, c->name);
     const bool here = c->data.dir != NULL && strcmp(c->data.dir, ".") == 0;
     c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
+    broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
+    broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
     TRY(check(c));
     *out = c;
     return STATUS_OK;

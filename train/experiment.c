@@ -139,6 +139,22 @@ static Status clear_folder(Arena *arena, const char *folder, bool half_written_o
     return status;
 }
 
+/* A folder that bitfold made for a run, or an empty one: a config.json alone may be somebody's own. */
+static bool holds_run(Arena *arena, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool empty = dir != NULL, run = false;
+    for (struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        empty = false;
+        run |= is_run_file(e->d_name, false) && strcmp(e->d_name, "config.json") != 0;
+        const char *inner = file_join(arena, file_join(arena, folder, e->d_name), "config.json");
+        run |= file_exists(inner); /* compare keeps its runs in folders of their own */
+    }
+    if (dir != NULL) closedir(dir);
+    return empty || run;
+}
+
 Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume)
 {
     const char *path = file_join(arena, folder, "config.json");
@@ -155,6 +171,9 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
                                "replaced (--overwrite)",
                                folder);
         if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
+        if (!holds_run(arena, folder))
+            return status_fail(STATUS_STATE, "%s: exists and holds no run; --overwrite replaces earlier runs only",
+                               folder);
         TRY(clear_folder(arena, folder, false));
     }
     TRY(file_make_dir(folder));

@@ -177,10 +177,16 @@ static void put_weights(FILE *out, const Report *report, const ReportPlots *plot
     for (int i = 0; i < report->weight_histograms; i++) any = any || plots->weights[i] >= 0;
     if (!any) return;
     fputs("<section>\n<h2>Weights before and after quantization</h2>\n", out);
-    fputs(drawn ? "<p class=\"note\">Up, blue: the float weights; down, orange: the same weights on their grid. Each "
-                  "is scaled "
-                  "to its own tallest bin.</p>\n<div class=\"grid\">\n"
-                : "<p class=\"note\">Number of weights by value, before and after.</p>\n<div class=\"grid\">\n",
+    fputs("<p class=\"note\">", out);
+    if (report->weights_row != NULL) {
+        fputs("Of ", out);
+        html_text(out, report->weights_row);
+        fputs(". ", out);
+    }
+    fputs(drawn
+              ? "Up, blue: the float weights; down, orange: the same weights on their grid. Each is scaled to its own "
+                "tallest bin.</p>\n<div class=\"grid\">\n"
+              : "Number of weights by value, before and after.</p>\n<div class=\"grid\">\n",
           out);
     for (int i = 0; i < report->weight_histograms; i++) {
         const WeightHistogram *h = &report->weights[i];
@@ -233,7 +239,8 @@ static void put_sqnr(FILE *out, const Report *report, const ReportPlots *plots)
     fputs("<section>\n<h2>Noise by layer</h2>\n<p class=\"note\">Signal to quantization noise of each layer’s output, "
           "quantized "
           "network against float: <span class=\"formula\">10 log<sub>10</sub>(Σy² / Σ(y − y<sub>q</sub>)²) dB</span>. "
-          "6 dB are one bit.</p>\n",
+          "6 dB are one bit. Trained networks have moved away from the float one they are measured against: a "
+          "lower value is then no loss of accuracy.</p>\n",
           out);
     if (plots->gnuplot.svg == NULL) {
         table_sqnr(out, report->sqnr, report->sqnrs);

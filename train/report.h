@@ -58,6 +58,7 @@ typedef struct {
     const CompareRow *row;
     int curves;
     const Curve *loss, *accuracy; /* curves each: training loss; training accuracy */
+    const char *weights_row;      /* whose weights these are: name of the table's row */
     int weight_histograms;
     const WeightHistogram *weights;
     int activation_histograms;

@@ -40,11 +40,12 @@ static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
 static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
 {
     if (m->exact_pixels || r->note == NULL) return;
-    r->note(r->context, arena_printf(arena,
-                                     "with this data.normalize the image's codes are not the pixels: each pixel is "
-                                     "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
-                                     "all channels, 255 * mean an integer, avoids it",
-                                     (double)m->input_grid.scale[0]));
+    r->note(r->context,
+            arena_printf(arena,
+                         "note: with this data.normalize the image's codes are not the pixels: each pixel is "
+                         "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
+                         "all channels, 255 * mean an integer, avoids it",
+                         (double)m->input_grid.scale[0]));
 }
 
 /* A run from a config; a resumed one reads the config in its folder. */
@@ -80,6 +81,7 @@ Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(read_config(arena, r, "", &config, &out->folder));
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
+    if (r->data != NULL) r->data(r->context, &data);
     TRY(experiment_model(arena, config, NULL, &data, &out->model));
     model_init(out->model, config->seed);
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
@@ -107,6 +109,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     config->quant = ptq_quant_config(arena, &config->quant);
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
+    if (r->data != NULL) r->data(r->context, &data);
     const double start = timing_seconds();
     TRY(quantize_from(arena, config, &config->quant, from.model, &data, &out->model));
     note_pixels(arena, r, out->model);
@@ -140,6 +143,7 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
     }
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
+    if (r->data != NULL) r->data(r->context, &data);
     TRY(experiment_model(arena, config, &config->quant, &data, &out->model));
     note_pixels(arena, r, out->model);
     if (from.model != NULL)

@@ -231,7 +231,8 @@ static Status start(Trainer *r)
     const TrainJob *job = r->job;
     OptimizerConfig oc = job->config->train.optimizer;
     if (job->kind == MODEL_QAT && job->config->qat.weight_decay >= 0.0) oc.weight_decay = job->config->qat.weight_decay;
-    if (job->kind == MODEL_QAT && job->config->qat.clip_norm >= 0.0) oc.clip_norm = job->config->qat.clip_norm;
+    if (job->kind == MODEL_QAT && !job->from_scratch && job->config->qat.clip_norm >= 0.0)
+        oc.clip_norm = job->config->qat.clip_norm;
     TRY(optimizer_make(r->arena, &oc, &job->model->params, &r->optimizer));
     const LoaderConfig lc = {.data = &job->data->train,
                              .batch = job->config->train.batch,
