@@ -201,7 +201,7 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
         if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
     }
     mean_and_spread(accuracy, seeds, &row->accuracy, &row->accuracy_std);
-    row->accuracy_int8 = NAN;
+    row->accuracy_int8 = (double)NAN;
     if (plan->kind != MODEL_FLOAT) mean_and_spread(integer, seeds, &row->accuracy_int8, &spread);
     row->seeds = seeds;
     row->name = plan->name;
