@@ -31,7 +31,7 @@ MACHINE    := $(shell $(CC) -dumpmachine)
 
 # One short line a step; `make V=1` shows the commands.
 Q   = $(if $(V),,@)
-say = @$(if $(V),:,echo '  $1')
+say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo '  $1')
 
 OUT      := $(BUILD)/$(MODE)
 SOURCES  := $(foreach r,$(ROOMS),$(wildcard $r/*.c))
