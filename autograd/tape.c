@@ -80,7 +80,11 @@ Node *tape_record(Tape *t, const OpType *type, int inputs, Tensor *const *in, Te
 float *tensor_grad(Tape *t, Tensor *x)
 {
     if (x == NULL || !x->needs_grad) return NULL;
-    if (x->dx == NULL) x->dx = arena_zalloc(t->arena, sizeof(float) * (size_t)tensor_elements(x));
+    if (x->dx == NULL) {
+        const size_t bytes = sizeof(float) * (size_t)tensor_elements(x);
+        x->dx = arena_alloc(t->arena, bytes);
+        parallel_zero(x->dx, bytes);
+    }
     return x->dx;
 }
 

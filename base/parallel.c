@@ -1,6 +1,7 @@
 #include "base/parallel.h"
 
 #include <omp.h>
+#include <string.h>
 
 static int threads; /* 0: not chosen yet */
 
@@ -28,4 +29,29 @@ void parallel_range(long count, int chunks, int chunk, long *first, long *last)
     const long base = count / chunks, extra = count % chunks;
     *first = base * chunk + (chunk < extra ? chunk : extra);
     *last = *first + base + (chunk < extra ? 1 : 0);
+}
+
+enum { ZERO_ALONE_BYTES = 1 << 16 }; /* below, waking a thread costs more */
+
+typedef struct {
+    unsigned char *data;
+    size_t bytes;
+} Zero;
+
+static void zero_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Zero *z = context;
+    long first, last;
+    parallel_range((long)z->bytes, PARALLEL_CHUNKS, chunk, &first, &last);
+    memset(z->data + first, 0, (size_t)(last - first));
+}
+
+void parallel_zero(void *data, size_t bytes)
+{
+    Zero z = {data, bytes};
+    if (bytes <= ZERO_ALONE_BYTES)
+        memset(data, 0, bytes);
+    else
+        parallel_for(PARALLEL_CHUNKS, zero_chunk, &z);
 }

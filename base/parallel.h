@@ -7,6 +7,8 @@
 #ifndef BITFOLD_BASE_PARALLEL_H
 #define BITFOLD_BASE_PARALLEL_H
 
+#include <stddef.h>
+
 /* chunk: 0 .. chunks-1; thread: 0 .. parallel_threads()-1, for per-thread scratch. */
 typedef void ParallelFn(void *context, int chunk, int thread);
 
@@ -18,6 +20,9 @@ void parallel_set_threads(int threads); /* 1 .. 256; default: OMP_NUM_THREADS, e
 
 /* The items [*first, *last) of chunk `chunk` when `count` items are spread over `chunks` chunks. */
 void parallel_range(long count, int chunks, int chunk, long *first, long *last);
+
+/* memset(data, 0, bytes) by all threads: gradients are larger than a core's caches. */
+void parallel_zero(void *data, size_t bytes);
 
 /* Chunks for a reduction over a batch of n images: min(n, PARALLEL_CHUNKS). */
 enum { PARALLEL_CHUNKS = 16 };

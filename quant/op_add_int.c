@@ -36,7 +36,8 @@ static void add_chunk(void *context, int chunk, int thread)
 static void add_int_backward(Tape *t, Node *node)
 {
     const AddNode *d = node->saved;
-    float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)d->grid.n);
+    float *g = arena_alloc(t->arena, sizeof(float) * (size_t)d->grid.n);
+    parallel_zero(g, sizeof(float) * (size_t)d->grid.n);
     grid_backward(&d->grid, node->out->dx, g);
     add_gradient(t, node->in[0], g);
     add_gradient(t, node->in[1], g);

@@ -98,7 +98,8 @@ static void conv_int_backward(Tape *t, Node *node)
     const ConvIntNode *c = node->saved;
     Tensor *x = node->in[0], *w = node->in[1], *u = node->in[2], *b = node->in[3];
     const long n = tensor_elements(node->out), nw = tensor_elements(w);
-    float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)n);
+    float *g = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+    parallel_zero(g, sizeof(float) * (size_t)n);
     grid_backward(&c->grid, node->out->dx, g);
     float *db = tensor_grad(t, b);
     if (db != NULL) column_sums(t, g, n / c->g.o, c->g.o, db);
