@@ -210,7 +210,9 @@ Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, 
     TRY(gather_curves(&g));
     int shown = 0; /* of the quantized rows: QAT of the fewest bits tells most about weights */
     for (int i = 1; i < result->rows; i++)
-        if (shown == 0 || (plan[i].kind >= plan[shown].kind && plan[i].bits < plan[shown].bits)) shown = i;
+        if (shown == 0 || plan[i].kind > plan[shown].kind ||
+            (plan[i].kind == plan[shown].kind && plan[i].bits < plan[shown].bits))
+            shown = i;
     if (shown > 0) TRY(gather_weights(&g, &plan[shown]));
     TRY(gather_activations(&g));
     TRY(gather_sqnrs(&g));
