@@ -87,23 +87,15 @@ static Tensor *linear(UnitKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, c
     return kind == UNIT_DEPTHWISE ? op_depthwise(t, x, w, b, g) : op_conv2d(t, x, w, b, g);
 }
 
-/* Batch norm works on [N,H,W,C]. */
-static Tensor *normalize(Layer *l, Tape *t, Tensor *y, bool batch_statistics)
+/* Batch norm works on [N,H,W,C].  u: first divided out again of conv(x, Q(u W)), per-tensor grids under batch statistics;
+ * NULL: nothing to divide by. */
+static Tensor *normalize(Layer *l, Tape *t, Tensor *y, Tensor *u, bool batch_statistics)
 {
     if (tape_failed(t)) return NULL;
     const Shape shape = y->shape;
     if (shape.rank == 2) y = op_reshape(t, y, shape_4(shape.dim[0], 1, 1, shape.dim[1]));
+    if (u != NULL) y = op_unscale(t, y, u);
     y = op_batchnorm(t, y, leaf(t, l->gamma), leaf(t, l->beta), l->norm, batch_statistics);
-    return shape.rank == 2 ? op_reshape(t, y, shape) : y;
-}
-
-/* Batch norm of conv(x, Q(u W)) / u with this batch's statistics (per-tensor grids; u from the running ones). */
-static Tensor *normalize_folded(Layer *l, Tape *t, Tensor *y, Tensor *u)
-{
-    if (tape_failed(t)) return NULL;
-    const Shape shape = y->shape;
-    if (shape.rank == 2) y = op_reshape(t, y, shape_4(shape.dim[0], 1, 1, shape.dim[1]));
-    y = normalize(l, t, op_unscale(t, y, u), true);
     return shape.rank == 2 ? op_reshape(t, y, shape) : y;
 }
 
@@ -113,7 +105,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const Co
     const Activation act = activation_from(config->activation);
     if (pass->arithmetic == ARITHMETIC_FLOAT) {
         Tensor *y = linear(kind, t, x, leaf(t, l->weight), leaf(t, l->bias), g);
-        if (l->norm != NULL) y = normalize(l, t, y, pass->batch_statistics);
+        if (l->norm != NULL) y = normalize(l, t, y, NULL, pass->batch_statistics);
         return layer_finish(l, pass, t, y, act);
     }
     const Folded f = fold(l, t);
@@ -129,10 +121,8 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const Co
     Tensor *y;
     if (l->norm == NULL || (folded && !pass->batch_statistics))
         y = linear(kind, t, x, f.w, f.b, g);
-    else if (folded)
-        y = normalize_folded(l, t, linear(kind, t, x, f.w, NULL, g), f.u);
     else
-        y = normalize(l, t, linear(kind, t, x, f.w, NULL, g), pass->batch_statistics);
+        y = normalize(l, t, linear(kind, t, x, f.w, NULL, g), folded ? f.u : NULL, pass->batch_statistics);
     return layer_finish(l, pass, t, y, act);
 }
 
