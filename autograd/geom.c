@@ -1,4 +1,4 @@
-#include "autograd/ops.h"
+#include "autograd/conv_run.h"
 
 void same_padding(int in, int kernel, int stride, int dilation, int *before, int *after)
 {
@@ -29,4 +29,48 @@ Status conv_geom_fill(ConvGeom *g, Shape x, int o)
         return status_fail(STATUS_SHAPE, "groups: %d; must divide both the %d input and the %d output channels",
                            g->groups, g->c, g->o);
     return STATUS_OK;
+}
+
+ConvGeom dense_geom(int n, int inputs, int outputs)
+{
+    return (ConvGeom){.n = n,
+                      .h = 1,
+                      .w = 1,
+                      .c = inputs,
+                      .o = outputs,
+                      .oh = 1,
+                      .ow = 1,
+                      .kh = 1,
+                      .kw = 1,
+                      .sh = 1,
+                      .sw = 1,
+                      .dh = 1,
+                      .dw = 1,
+                      .groups = 1};
+}
+
+bool conv_geom_make(Tape *t, ConvKind kind, const Tensor *x, const Tensor *w, const ConvGeom *geom, ConvGeom *g,
+                    Shape *y)
+{
+    const int *weight = w->shape.dim;
+    if (kind == CONV_DENSE) {
+        *g = dense_geom(x->shape.dim[0], x->shape.dim[1], weight[0]);
+        *y = shape_2(g->n, g->o);
+        return true;
+    }
+    *g = *geom;
+    g->kh = weight[1], g->kw = weight[2];
+    if (kind == CONV_DEPTHWISE) g->groups = x->shape.dim[3];
+    const Status status = conv_geom_fill(g, x->shape, weight[kind == CONV_DEPTHWISE ? 3 : 0]);
+    if (status != STATUS_OK) {
+        tape_fail(t, status);
+        return false;
+    }
+    if (kind == CONV_FULL && weight[3] * g->groups != g->c) {
+        tape_fail(t, status_fail(STATUS_SHAPE, "conv2d \"%s\": %d channels in x, %d groups of %d in w; they must agree",
+                                 t->where != NULL ? t->where : "", g->c, g->groups, weight[3]));
+        return false;
+    }
+    *y = shape_4(g->n, g->oh, g->ow, g->o);
+    return true;
 }

@@ -50,9 +50,6 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
 /* dx of x += dy, when x needs a gradient. */
 void add_gradient(Tape *t, Tensor *x, const float *dy);
 
-/* dx += and dw += of any op whose forward is a convolution of x with w; x and w may be codes. */
-void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const float *dy);
-
 /* A dense layer as a 1x1 convolution on a 1x1 image. */
 ConvGeom dense_geom(int n, int inputs, int outputs);
 

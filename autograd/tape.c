@@ -198,3 +198,22 @@ bool tape_contract(Tape *t, const OpType *type, int inputs, Tensor *const *in)
     }
     return true;
 }
+
+void *tape_buffer(Tape *t, size_t bytes) { return arena_alloc(t->arena, bytes); }
+void tape_release(Tape *t, void *buffer) { (void)t, (void)buffer; }
+void node_keep(Tape *t, Node *node, void *buffer) { (void)t, (void)node, (void)buffer; }
+float *tensor_grad_fresh(Tape *t, Tensor *x, bool *fresh)
+{
+    *fresh = false;
+    if (x == NULL || !x->needs_grad) return NULL;
+    *fresh = x->dx == NULL;
+    if (*fresh) x->dx = arena_alloc(t->arena, sizeof(float) * (size_t)tensor_elements(x));
+    return x->dx;
+}
+void tensor_grad_pass(Tape *t, Tensor *x, Tensor *from)
+{
+    bool fresh;
+    float *dx = tensor_grad_fresh(t, x, &fresh);
+    if (dx == NULL) return;
+    for (long i = 0; i < tensor_elements(x); i++) dx[i] = (fresh ? 0 : dx[i]) + from->dx[i];
+}

@@ -65,6 +65,12 @@ static inline bool tape_failed(const Tape *tape) { return tape->status != STATUS
 /* dx of x, made (zeros) when it is the first use; NULL when x needs no gradient. */
 float *tensor_grad(Tape *t, Tensor *x);
 
+void *tape_buffer(Tape *t, size_t bytes);
+void tape_release(Tape *t, void *buffer);
+float *tensor_grad_fresh(Tape *t, Tensor *x, bool *fresh);
+void tensor_grad_pass(Tape *t, Tensor *x, Tensor *from);
+void node_keep(Tape *t, Node *node, void *buffer);
+
 /* Seeds d loss / d loss = 1 and runs every node's backward, last first.  Returns the tape's status. */
 Status tape_backward(Tape *tape, Tensor *loss);
 

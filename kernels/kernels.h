@@ -61,8 +61,62 @@ typedef struct {
     ptrdiff_t ldc;
 } GemmS16;
 
+/* ---- passes over the values around a product ----
+ *
+ * n values whose channel runs innermost; per-channel arguments are tables of `period` values, the channels repeated so
+ * often that a turn through the table is worth a loop (autograd/norm.h makes them).  Outputs may be the inputs unless
+ * restrict says otherwise.
+ */
+
+/* Where quantization ends: q = rne(clip(z / scale, lo - zero_point, hi - zero_point)) + zero_point. */
+typedef struct {
+    float scale;
+    int zero_point, lo, hi;
+} PassGrid;
+
+/* What a pass saw; starts as {INFINITY, -INFINITY, false}. */
+typedef struct {
+    float min, max;
+    bool not_finite;
+} PassExtremes;
+
+/* A learned step and where the gradient passes, lo <= z / step <= hi; above: d(y)/d(step) beyond hi. */
+typedef struct {
+    float step, lo, hi, above;
+} PassStep;
+
+/* Batch norm and what follows it: z = scale * y + shift; the gradient passes where lo <= z <= hi. */
+typedef struct {
+    const float *scale, *shift, *mean;
+    const float *mean_dy, *slope; /* backward: mean of g, and scale * mean(g * xhat) / deviation */
+    float lo, hi;
+} PassNorm;
+
 typedef struct Kernels {
     const char *isa;
+
+    /* In place: int32 sums to floats y = scale * sum. */
+    void (*pass_scale)(size_t n, size_t period, const float *scale, void *sums);
+    /* z = scale * y + shift */
+    void (*pass_affine)(size_t n, size_t period, const float *scale, const float *shift, const float *y, float *z);
+    /* sum += x;  sum += (x - mean)^2 */
+    void (*pass_sums)(size_t n, size_t period, const float *x, float *sum);
+    void (*pass_deviations)(size_t n, size_t period, const float *mean, const float *x, float *sum);
+    /* z = a + b */
+    void (*pass_add)(size_t n, const float *a, const float *b, float *z);
+    /* y = min(max(z, 0), limit) */
+    void (*pass_relu)(size_t n, float limit, const float *z, float *y);
+    void (*pass_quantize)(size_t n, const float *z, const PassGrid *grid, int8_t *codes, PassExtremes *extremes);
+    /* g = lo <= z <= hi ? dy : 0 */
+    void (*pass_gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
+    /* sum of dy * d(y)/d(step), v = z / step:  rne(v) - v inside, lo below, `above` beyond (Esser 2020, 1902.08153) */
+    double (*pass_step_gradient)(size_t n, const float *z, const float *dy, const PassStep *step);
+    /* sum += g;  sum_y += g * (y - mean), g = dy gated by z */
+    void (*pass_norm_sums)(size_t n, size_t period, const PassNorm *norm, const float *y, const float *dy, float *sum,
+                           float *sum_y);
+    /* dx = scale * (g - mean_dy) - slope * (y - mean) */
+    void (*pass_norm_backward)(size_t n, size_t period, const PassNorm *norm, const float *y, const float *dy,
+                               float *dx);
 
     void (*gemm_runs_f32)(const GemmF32 *g);
     void (*gemm_runs_s16)(const GemmS16 *g);

@@ -87,15 +87,16 @@ static Tensor *linear(UnitKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, c
     return kind == UNIT_DEPTHWISE ? op_depthwise(t, x, w, b, g) : op_conv2d(t, x, w, b, g);
 }
 
-/* Batch norm works on [N,H,W,C].  u: first divided out again of conv(x, Q(u W)), per-tensor grids under batch statistics;
- * NULL: nothing to divide by. */
-static Tensor *normalize(Layer *l, Tape *t, Tensor *y, Tensor *u, bool batch_statistics)
+static const ConvKind kinds[] = {[UNIT_CONV] = CONV_FULL, [UNIT_DEPTHWISE] = CONV_DEPTHWISE, [UNIT_DENSE] = CONV_DENSE};
+
+/* conv(x, Q(u W)) with u divided out again before batch norm takes its statistics: grids per tensor, where u moves the
+ * codes. */
+static Tensor *normalize_unscaled(Layer *l, Tape *t, Tensor *y, Tensor *u)
 {
     if (tape_failed(t)) return NULL;
     const Shape shape = y->shape;
     if (shape.rank == 2) y = op_reshape(t, y, shape_4(shape.dim[0], 1, 1, shape.dim[1]));
-    if (u != NULL) y = op_unscale(t, y, u);
-    y = op_batchnorm(t, y, leaf(t, l->gamma), leaf(t, l->beta), l->norm, batch_statistics);
+    y = op_batchnorm(t, op_unscale(t, y, u), leaf(t, l->gamma), leaf(t, l->beta), l->norm, true);
     return shape.rank == 2 ? op_reshape(t, y, shape) : y;
 }
 
@@ -103,27 +104,32 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const Co
                      Tensor *x)
 {
     const Activation act = activation_from(config->activation);
+    ConvBlock block = {.kind = kinds[kind],
+                       .geom = kind == UNIT_DENSE ? NULL : g,
+                       .batch_statistics = pass->batch_statistics,
+                       .tail = layer_tail(l, pass, act)};
     if (pass->arithmetic == ARITHMETIC_FLOAT) {
-        Tensor *y = linear(kind, t, x, leaf(t, l->weight), leaf(t, l->bias), g);
-        if (l->norm != NULL) y = normalize(l, t, y, NULL, pass->batch_statistics);
-        return layer_finish(l, pass, t, y, act);
+        block.bias = leaf(t, l->bias);
+        block.gamma = leaf(t, l->gamma), block.beta = leaf(t, l->beta), block.norm = l->norm;
+        return layer_observe(l, pass, t, op_conv_block(t, x, leaf(t, l->weight), &block));
     }
     const Folded f = fold(l, t);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
     if (pass->arithmetic == ARITHMETIC_INT) {
-        const ConvIntConfig c = {.geom = kind == UNIT_DENSE ? NULL : g,
+        const ConvIntConfig c = {.geom = block.geom,
                                  .depthwise = kind == UNIT_DEPTHWISE,
                                  .out = l->out_q,
                                  .act = act,
                                  .dialect = pass->dialect};
         return op_conv_int(t, x, f.w, folded ? NULL : f.u, f.b, &c);
     }
-    Tensor *y;
-    if (l->norm == NULL || (folded && !pass->batch_statistics))
-        y = linear(kind, t, x, f.w, f.b, g);
+    if (folded && pass->batch_statistics)
+        return layer_finish(l, pass, t, normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.u), act);
+    if (l->norm == NULL || folded)
+        block.bias = f.b;
     else
-        y = normalize(l, t, linear(kind, t, x, f.w, NULL, g), folded ? f.u : NULL, pass->batch_statistics);
-    return layer_finish(l, pass, t, y, act);
+        block.gamma = leaf(t, l->gamma), block.beta = leaf(t, l->beta), block.norm = l->norm;
+    return op_conv_block(t, x, f.w, &block);
 }
 
 Status unit_lower(Layer *l, const UnitConfig *config, UnitKind kind, const ConvGeom *g, Lowering *w)

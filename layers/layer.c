@@ -45,10 +45,19 @@ Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation 
 {
     if (pass->arithmetic != ARITHMETIC_FLOAT) return op_fake_quant(t, y, l->out_q, a, pass->observe);
     if (a.relu) y = op_relu(t, y, a.limit);
-    if (pass->observe && !tape_failed(t)) {
-        const Status status = observer_update(&l->out_q->observer, y->x, (size_t)tensor_elements(y));
-        if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
-    }
+    return layer_observe(l, pass, t, y);
+}
+
+TailConfig layer_tail(const Layer *l, const Pass *pass, Activation a)
+{
+    return (TailConfig){.act = a, .q = pass->arithmetic == ARITHMETIC_FLOAT ? NULL : l->out_q, .learn = pass->observe};
+}
+
+Tensor *layer_observe(Layer *l, const Pass *pass, Tape *t, Tensor *y)
+{
+    if (pass->arithmetic != ARITHMETIC_FLOAT || !pass->observe || tape_failed(t)) return y;
+    const Status status = observer_update(&l->out_q->observer, y->x, (size_t)tensor_elements(y));
+    if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
     return y;
 }
 

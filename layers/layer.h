@@ -10,7 +10,7 @@
 #include "autograd/ops.h"
 #include "autograd/param.h"
 #include "base/field.h"
-#include "quant/fake_quant.h"
+#include "quant/fused_ops.h"
 #include "quant/qgraph.h"
 #include "quant/quant_config.h"
 
@@ -119,6 +119,9 @@ Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
 
 /* Observation in a float pass, and the output quantizer in a fake one. */
 Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation a);
+/* The same for a fused op: how it ends in a float or fake pass, and the observation in a float pass. */
+TailConfig layer_tail(const Layer *l, const Pass *pass, Activation a);
+Tensor *layer_observe(Layer *l, const Pass *pass, Tape *t, Tensor *y);
 /* The output tensor of a lowered layer, on out_q's grid or on that of tensor `same_grid` when it is >= 0; its index. */
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
 /* A node with the layer's inputs and output. */

@@ -34,7 +34,8 @@ static Tensor *add_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x
 {
     const Activation act = activation_from(((const AddConfig *)l->config)->activation);
     if (pass->arithmetic == ARITHMETIC_INT) return op_add_int(t, x[0], x[1], l->out_q, act, pass->dialect);
-    return layer_finish(l, pass, t, op_add(t, x[0], x[1]), act);
+    const TailConfig tail = layer_tail(l, pass, act);
+    return layer_observe(l, pass, t, op_add_block(t, x[0], x[1], &tail));
 }
 
 static Status add_lower(Layer *l, Lowering *w)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "quant/tail.h"
 
 void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
 {
@@ -56,54 +57,8 @@ Tensor *step_leaf(Tape *t, const Quantizer *q)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    const float *x;
-    int8_t *codes;
-    QuantParams qp;
-    int lo, hi;
-    GridPass pass;
-    float min[PARALLEL_CHUNKS], max[PARALLEL_CHUNKS];
-    bool finite[PARALLEL_CHUNKS];
-    bool learn;
-    const QuantizerType *type;
-    GridBackward grid;
-} FakeQuant;
-
-/* NaN would become a code like any other and hide. */
-static bool all_finite(const float *w, long n)
-{
-    float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-    for (long i = 0; i < n; i++) sum += 0.0f * w[i];
-    return sum == 0.0f;
-}
-
-static void forward_chunk(void *context, int chunk, int thread)
-{
-    (void)thread;
-    FakeQuant *f = context;
-    long first, last;
-    parallel_range(f->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const float *x = f->x;
-    quantize_tensor(x + first, (size_t)(last - first), f->qp.scale[0], f->qp.zero_point, f->lo, f->hi, f->codes + first,
-                    NULL);
-    f->finite[chunk] = all_finite(x + first, last - first);
-    if (!f->learn || first == last) return;
-    float min = x[first], max = x[first];
-#pragma omp simd reduction(min : min) reduction(max : max)
-    for (long i = first; i < last; i++) {
-        min = x[i] < min ? x[i] : min;
-        max = x[i] > max ? x[i] : max;
-    }
-    f->min[chunk] = min;
-    f->max[chunk] = max;
-}
-
-static void fake_quant_backward(Tape *t, Node *node);
-static const OpType fake_quant_type = {"fake_quant", "x[...] step[A]? -> y[...]", fake_quant_backward};
-
 /* What passed by, after the activation: max(x, 0) and min(x, limit) are monotone, so they act on the extremes. */
-static void learn_extremes(Tape *t, Quantizer *q, float min, float max, Activation a)
+void quantizer_learn_extremes(Tape *t, Quantizer *q, float min, float max, Activation a)
 {
     if (a.relu) min = fmaxf(min, 0.0f), max = fmaxf(max, 0.0f);
     min = fminf(min, a.limit), max = fminf(max, a.limit);
@@ -117,130 +72,147 @@ static void learn_extremes(Tape *t, Quantizer *q, float min, float max, Activati
         q->type->start(q, lo, hi);
 }
 
-Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn)
+void quantizer_step_gradient(Quantizer *q, double sum, long per_image)
 {
-    Tensor *step = step_leaf(t, q);
-    Tensor *in[] = {x, step};
-    if (!tape_contract(t, &fake_quant_type, 2, in)) return NULL;
-    if (!grid_ready(t, q)) return NULL;
-    FakeQuant *f = arena_zalloc(t->arena, sizeof *f);
-    QuantParams *qp = grid_of_step(t, q);
-    Tensor *y = tape_codes(t, q->name, x->shape, qp);
-    const long n = tensor_elements(x);
-    *f = (FakeQuant){.x = tensor_values(t, x),
-                     .codes = y->codes,
-                     .qp = *qp,
-                     .pass = grid_pass(qp, a),
-                     .learn = learn && !q->type->learns,
-                     .type = q->type,
-                     .grid = {.q = q, .n = n, .per_image = n / x->shape.dim[0]}};
-    activation_clamp(qp, a, &f->lo, &f->hi);
-    parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
-    for (int k = 0; k < PARALLEL_CHUNKS; k++)
-        if (!f->finite[k]) {
-            tape_fail(
-                t, status_fail(STATUS_NUMERIC, "%s: a value is not finite; finite activations are required", q->name));
-            return NULL;
-        }
-    if (f->learn) {
-        float min = f->min[0], max = f->max[0];
-        for (int k = 1; k < PARALLEL_CHUNKS && k < n; k++) min = fminf(min, f->min[k]), max = fmaxf(max, f->max[k]);
-        learn_extremes(t, q, min, max, a);
-    }
-    Node *node = tape_record(t, &fake_quant_type, 2, in, y);
-    if (node != NULL) node->saved = f;
-    return y;
+    if (q->step == NULL) return;
+    const double largest = (double)(q->qp.qmax - q->qp.zero_point);
+    q->step->dx[0] += (float)(sum / sqrt((double)per_image * largest));
 }
 
-/* The mask and the residual are recomputed from x, which is alive anyway. */
-static void residual_chunk(void *context, int chunk, int thread)
+typedef struct {
+    const float *x, *dy;
+    float *dx;
+    Tail *tail;
+    long n;
+} FakeQuant;
+
+static void forward_chunk(void *context, int chunk, int thread)
 {
     (void)thread;
-    FakeQuant *f = context;
+    const FakeQuant *f = context;
     long first, last;
-    parallel_range(f->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const float scale = f->qp.scale[0];
-    for (long at = first; at < last; at += GRID_BLOCK) {
-        const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
-        float v[GRID_BLOCK];
-#pragma omp simd
-        for (long i = 0; i < n; i++) v[i] = f->x[at + i] / scale;
-        grid_mark(&f->grid, f->pass, at, n, v);
+    parallel_range(f->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    tail_values(f->tail, chunk, (size_t)first, (size_t)(last - first), f->x + first);
+}
+
+static void backward_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const FakeQuant *f = context;
+    long first, last;
+    parallel_range(f->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    for (long at = first; at < last; at += TAIL_BLOCK) {
+        const size_t n = (size_t)(last - at < TAIL_BLOCK ? last - at : TAIL_BLOCK);
+        if (tail_learns(f->tail)) tail_step_add(f->tail, chunk, n, f->x + at, f->dy + at);
+        if (f->dx != NULL) tail_gate(f->tail, n, f->x + at, f->dy + at, f->dx + at);
     }
 }
 
 static void fake_quant_backward(Tape *t, Node *node)
 {
     FakeQuant *f = node->saved;
-    f->grid.inside = arena_alloc(t->arena, (size_t)f->grid.n);
-    if (f->type->learns) f->grid.residual = arena_alloc(t->arena, sizeof(float) * (size_t)f->grid.n);
-    parallel_for(PARALLEL_CHUNKS, residual_chunk, f);
-    float *dx = tensor_grad(t, node->in[0]);
-    grid_backward(&f->grid, node->out->dx, dx);
+    bool fresh;
+    float *dx = tensor_grad_fresh(t, node->in[0], &fresh);
+    f->dy = node->out->dx;
+    f->dx = dx == NULL || fresh ? dx : tape_buffer(t, sizeof(float) * (size_t)f->n);
+    parallel_for(PARALLEL_CHUNKS, backward_chunk, f);
+    if (tail_learns(f->tail)) tail_step_end(f->tail);
+    if (dx == NULL || fresh) return;
+    add_gradient(t, node->in[0], f->dx);
+    tape_release(t, f->dx);
+}
+
+static const OpType fake_quant_type = {"fake_quant", "x[...] step[A]? -> y[...]", fake_quant_backward};
+
+Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn)
+{
+    Tensor *in[] = {x, step_leaf(t, q)};
+    if (!tape_contract(t, &fake_quant_type, 2, in)) return NULL;
+    if (!grid_ready(t, q)) return NULL;
+    FakeQuant *f = arena_zalloc(t->arena, sizeof *f);
+    *f = (FakeQuant){.x = tensor_values(t, x),
+                     .tail = tail_make(t, q->name, x->shape, &(TailConfig){.act = a, .q = q, .learn = learn}),
+                     .n = tensor_elements(x)};
+    parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
+    if (!tail_done(t, f->tail)) return NULL;
+    Node *node = tape_record(t, &fake_quant_type, 2, in, f->tail->y);
+    if (node != NULL) node->saved = f;
+    return f->tail->y;
+}
+
+/* ---- the gate of the integer ops ----------------------------------------------------------------------------------- */
+
+void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, GridPass pass)
+{
+    *g = (GridBackward){.q = q, .n = tensor_elements(y), .pass = pass};
+    g->per_image = g->n / y->shape.dim[0];
+    if (!t->grad) return;
+    if (q->type->learns)
+        g->v = tape_buffer(t, sizeof(float) * (size_t)g->n);
+    else
+        g->inside = tape_buffer(t, (size_t)g->n);
+}
+
+void grid_keep(Tape *t, const GridBackward *g, Node *node)
+{
+    node_keep(t, node, g->v);
+    node_keep(t, node, g->inside);
+}
+
+void grid_mark(const GridBackward *g, long at, long n, const float *v)
+{
+    const GridPass p = g->pass;
+    if (g->v != NULL) {
+        memcpy(g->v + at, v, sizeof *v * (size_t)n);
+        return;
+    }
+    uint8_t *inside = g->inside + at;
+#pragma omp simd
+    for (long i = 0; i < n; i++) inside[i] = (v[i] >= p.lo) & (v[i] <= p.hi);
+}
+
+void grid_gate(GridBackward *g, int chunk, long at, long n, const float *dy, float *dz)
+{
+    if (g->v != NULL) {
+        g->step_sum[chunk] += g->q->type->step_gradient((size_t)n, g->v + at, dy, 1.0f, g->pass);
+        kernels()->pass_gate((size_t)n, g->pass.lo, g->pass.hi, g->v + at, dy, dz);
+        return;
+    }
+    const uint8_t *inside = g->inside + at;
+#pragma omp simd
+    for (long i = 0; i < n; i++) {
+        const float d = dy[i];
+        dz[i] = inside[i] != 0 ? d : 0.0f;
+    }
+}
+
+void grid_gate_end(GridBackward *g)
+{
+    if (g->v == NULL) return;
+    double sum = 0;
+    for (int k = 0; k < PARALLEL_CHUNKS; k++) sum += g->step_sum[k];
+    quantizer_step_gradient(g->q, sum, g->per_image);
 }
 
 typedef struct {
-    const GridBackward *g;
-    const float *dy;
-    float *dx;
-    double sum[PARALLEL_CHUNKS];
-} Masked;
+    GridBackward *g;
+    float *dy;
+} GateAll;
 
-static void masked_chunk(void *context, int chunk, int thread)
+static void gate_chunk(void *context, int chunk, int thread)
 {
     (void)thread;
-    Masked *m = context;
+    const GateAll *a = context;
     long first, last;
-    parallel_range(m->g->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const uint8_t *inside = m->g->inside;
-    const float *dy = m->dy, *residual = m->g->residual;
-    float *dx = m->dx;
-    if (dx != NULL) {
-#pragma omp simd
-        for (long i = first; i < last; i++) dx[i] += (float)inside[i] * dy[i];
-    }
-    if (residual == NULL) return;
-    double sum = 0;
-    for (long at = first; at < last; at += GRID_BLOCK) {
-        const long end = at + GRID_BLOCK < last ? at + GRID_BLOCK : last;
-        float block = 0.0f;
-#pragma omp simd reduction(+ : block)
-        for (long i = at; i < end; i++) block += dy[i] * residual[i];
-        sum += (double)block;
-    }
-    m->sum[chunk] = sum;
+    parallel_range(a->g->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    grid_gate(a->g, chunk, first, last - first, a->dy + first, a->dy + first);
 }
 
-GridBackward grid_make(Tape *t, Quantizer *q, const Tensor *y)
+void grid_gate_all(GridBackward *g, float *dy)
 {
-    const long n = tensor_elements(y);
-    GridBackward g = {.q = q, .n = n, .per_image = n / y->shape.dim[0]};
-    if (!t->grad) return g;
-    g.inside = arena_alloc(t->arena, (size_t)n);
-    if (q->type->learns) g.residual = arena_alloc(t->arena, sizeof(float) * (size_t)n);
-    return g;
-}
-
-void grid_mark(const GridBackward *g, GridPass p, long at, long n, const float *v)
-{
-    uint8_t *inside = g->inside + at;
-#pragma omp simd
-    /* cppcheck-suppress uninitvar ; callers fill v in a loop over the same n */
-    for (long i = 0; i < n; i++) inside[i] = (v[i] >= p.lo) & (v[i] <= p.hi);
-    if (g->residual == NULL) return;
-    memcpy(g->residual + at, v, sizeof *v * (size_t)n);
-    g->q->type->step_gradients(n, g->residual + at, p);
-}
-
-void grid_backward(const GridBackward *g, const float *dy, float *dx)
-{
-    Masked m = {.g = g, .dy = dy, .dx = dx};
-    parallel_for(PARALLEL_CHUNKS, masked_chunk, &m);
-    if (g->residual == NULL || g->q->step == NULL) return;
-    double sum = 0;
-    for (int k = 0; k < PARALLEL_CHUNKS; k++) sum += m.sum[k];
-    const double largest = (double)(g->q->qp.qmax - g->q->qp.zero_point);
-    g->q->step->dx[0] += (float)(sum / sqrt((double)g->per_image * largest));
+    GateAll all = {g, dy};
+    parallel_for(PARALLEL_CHUNKS, gate_chunk, &all);
+    grid_gate_end(g);
 }
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
@@ -250,6 +222,15 @@ typedef struct {
     const float *sign;
     WeightView view;
 } WeightQuant;
+
+/* NaN would become a code like any other and hide. */
+static bool all_finite(const float *w, long n)
+{
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (long i = 0; i < n; i++) sum += 0.0f * w[i];
+    return sum == 0.0f;
+}
 
 /* The largest weight of an observed range is its bound, and its quotient may round past it. */
 static const float PAST_BOUND = 1.0f + 4.0f * FLT_EPSILON;

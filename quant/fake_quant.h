@@ -8,6 +8,7 @@
 
 #include "autograd/param.h"
 #include "autograd/tape.h"
+#include "base/parallel.h"
 #include "quant/observer.h"
 #include "quant/quantizer.h"
 
@@ -65,9 +66,9 @@ typedef struct QuantizerType {
     void (*start_weights)(Quantizer *q, const WeightView *w);
     /* Before each use: brings qp up to date.  w is NULL for activations. */
     void (*refresh)(Quantizer *q, const WeightView *w);
-    /* d(xq)/d(step) of n values v = x / step, in their place; p.above stands for those above p.hi.  NULL: nothing is
+    /* sum of dy * d(y)/d(step) over n values, v = z / step; p.above stands for those above p.hi.  NULL: nothing is
      * learned. */
-    void (*step_gradients)(long n, float *v, GridPass p);
+    double (*step_gradient)(size_t n, const float *z, const float *dy, float step, GridPass p);
 } QuantizerType;
 extern const QuantizerType *const quantizer_types[]; /* NULL-ended: observed, lsq */
 const QuantizerType *quantizer_type(const char *name);
@@ -109,20 +110,35 @@ bool grid_ready(Tape *t, const Quantizer *q);
 QuantParams *grid_of_step(Tape *t, Quantizer *q);
 Tensor *step_leaf(Tape *t, const Quantizer *q);
 
-/* The part of backward that every op ending on a grid shares: dx_in[i] += dy[i] * inside[i], and the learned step's
- * gradient from residual[i] = d(y)/d(step).  residual NULL: nothing learned. */
+/* ---- for ops that end on a grid ---------------------------------------------------------------------------------- */
+
+/* The observer sees the extremes of a batch before the activation, and the grid follows. */
+void quantizer_learn_extremes(Tape *t, Quantizer *q, float min, float max, Activation a);
+/* The learned step's gradient from sum dy * d(y)/d(step), scaled by 1 / sqrt(elements per image * largest code). */
+void quantizer_step_gradient(Quantizer *q, double sum, long per_image);
+
+/* What the integer ops keep for their backward pass: their values before rounding exist only block by block in the
+ * forward pass.  Where the step is learned the values themselves, v = y / scale; else one byte, whether the gradient
+ * passes. */
 typedef struct {
     Quantizer *q;
     long n, per_image;
+    GridPass pass;
     uint8_t *inside;
-    float *residual;
+    float *v;
+    double step_sum[PARALLEL_CHUNKS];
 } GridBackward;
-/* For y, which ends on q's grid; `inside` and `residual` are NULL unless the tape records. */
-GridBackward grid_make(Tape *t, Quantizer *q, const Tensor *y);
-void grid_backward(const GridBackward *g, const float *dy, float *dx);
-
-/* Fills inside and residual for elements [at, at + n) from v = y / scale before rounding. */
-void grid_mark(const GridBackward *g, GridPass p, long at, long n, const float *v);
+/* For y, which ends on q's grid; inside and v are NULL unless the tape records. */
+void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, GridPass pass);
+void grid_keep(Tape *t, const GridBackward *g, Node *node);
+static inline bool grid_kept(const GridBackward *g) { return g->inside != NULL || g->v != NULL; }
+/* Forward: the elements [at, at + n) from v = y / scale before rounding. */
+void grid_mark(const GridBackward *g, long at, long n, const float *v);
 enum { GRID_BLOCK = 256 }; /* a handy n: v fits L1 */
+/* Backward: dz = dy where the gradient passes (dz may be dy); every element once, then the end, which adds to the step's
+ * gradient. */
+void grid_gate(GridBackward *g, int chunk, long at, long n, const float *dy, float *dz);
+void grid_gate_end(GridBackward *g);
+void grid_gate_all(GridBackward *g, float *dy); /* all of it, in place */
 
 #endif

@@ -10,7 +10,6 @@ typedef struct {
     Tensor *y;
     AddParams add;
     GridBackward grid;
-    GridPass pass;
 } AddNode;
 
 static void add_chunk(void *context, int chunk, int thread)
@@ -21,7 +20,7 @@ static void add_chunk(void *context, int chunk, int thread)
     parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
     const int8_t *a = d->a->codes, *b = d->b->codes;
     for (long i = first; i < last; i++) d->y->codes[i] = requant_add(&d->add, a[i], b[i]);
-    if (d->grid.inside == NULL) return;
+    if (!grid_kept(&d->grid)) return;
     const QuantParams *qa = d->a->qp, *qb = d->b->qp, *qy = d->y->qp;
     const float ra = qa->scale[0] / qy->scale[0], rb = qb->scale[0] / qy->scale[0];
     for (long at = first; at < last; at += GRID_BLOCK) {
@@ -29,18 +28,16 @@ static void add_chunk(void *context, int chunk, int thread)
         float v[GRID_BLOCK];
         for (long i = 0; i < n; i++)
             v[i] = ra * (float)(a[at + i] - qa->zero_point) + rb * (float)(b[at + i] - qb->zero_point);
-        grid_mark(&d->grid, d->pass, at, n, v);
+        grid_mark(&d->grid, at, n, v);
     }
 }
 
 static void add_int_backward(Tape *t, Node *node)
 {
-    const AddNode *d = node->saved;
-    float *g = arena_alloc(t->arena, sizeof(float) * (size_t)d->grid.n);
-    parallel_zero(g, sizeof(float) * (size_t)d->grid.n);
-    grid_backward(&d->grid, node->out->dx, g);
-    add_gradient(t, node->in[0], g);
-    add_gradient(t, node->in[1], g);
+    AddNode *d = node->saved;
+    grid_gate_all(&d->grid, tensor_grad(t, node->out)); /* nobody reads the output's gradient after this */
+    tensor_grad_pass(t, node->in[0], node->out);
+    tensor_grad_pass(t, node->in[1], node->out);
 }
 
 static const OpType add_int_type = {"add_int", "a[N,H,W,C] b[N,H,W,C] step[A]? -> y[N,H,W,C]", add_int_backward};
@@ -58,17 +55,19 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
     const QuantParams *qy = d->y->qp;
     int lo, hi;
     activation_clamp(qy, act, &lo, &hi);
-    d->pass = grid_pass(qy, act);
     if (!add_params_make(dialect, a->qp->scale[0], a->qp->zero_point, b->qp->scale[0], b->qp->zero_point, qy->scale[0],
                          qy->zero_point, lo, hi, &d->add)) {
         tape_fail(t, status_fail(STATUS_NUMERIC, "%s: add of scales %g and %g to %g; ratios must lie in [2^-10, 2^8)",
                                  q->name, (double)a->qp->scale[0], (double)b->qp->scale[0], (double)qy->scale[0]));
         return NULL;
     }
-    d->grid = grid_make(t, q, d->y);
+    grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));
     parallel_for(PARALLEL_CHUNKS, add_chunk, d);
     Node *node = tape_record(t, &add_int_type, 3, in, d->y);
-    if (node != NULL) node->saved = d;
+    if (node != NULL) {
+        grid_keep(t, &d->grid, node);
+        node->saved = d;
+    }
     return d->y;
 }
 
@@ -76,11 +75,11 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
 
 static void concat_int_backward(Tape *t, Node *node)
 {
-    const GridBackward *grid = node->saved;
+    GridBackward *grid = node->saved;
     const int total = node->out->shape.dim[3], inputs = node->inputs - 1;
     const long rows = grid->n / total;
-    float *g = arena_zalloc(t->arena, sizeof(float) * (size_t)grid->n);
-    grid_backward(grid, node->out->dx, g);
+    float *g = tensor_grad(t, node->out);
+    grid_gate_all(grid, g);
     int at = 0;
     for (int i = 0; i < inputs; i++) {
         const int c = node->in[i]->shape.dim[3];
@@ -102,9 +101,8 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
     for (int i = 0; i < inputs; i++) shape.dim[3] += x[i]->shape.dim[3];
     Tensor *y = tape_codes(t, q->name, shape, grid_of_step(t, q));
     GridBackward *grid = arena_zalloc(t->arena, sizeof *grid);
-    *grid = grid_make(t, q, y);
     const QuantParams *qy = y->qp;
-    const GridPass pass = grid_pass(qy, (Activation){.limit = INFINITY});
+    grid_make(t, grid, q, y, grid_pass(qy, (Activation){.limit = INFINITY}));
     const long rows = tensor_elements(y) / shape.dim[3];
     int at = 0;
     for (int i = 0; i < inputs; i++) {
@@ -121,7 +119,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
                 const long j = r * shape.dim[3] + at + k;
                 y->codes[j] =
                     same ? (int8_t)q_x : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
-                if (grid->inside != NULL) grid_mark(grid, pass, j, 1, &v);
+                if (grid_kept(grid)) grid_mark(grid, j, 1, &v);
             }
         at += c;
     }
@@ -129,6 +127,9 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
     for (int i = 0; i < inputs; i++) in[i] = x[i];
     in[inputs] = step_leaf(t, q);
     Node *node = tape_record(t, &concat_int_type, inputs + 1, in, y);
-    if (node != NULL) node->saved = grid;
+    if (node != NULL) {
+        grid_keep(t, grid, node);
+        node->saved = grid;
+    }
     return y;
 }

@@ -2,6 +2,8 @@
  *   forward:  q_y = clamp(z_y + R(sum (q_x - z_x) q_w + q_b))
  *   backward: of y = clip(u * conv(x, w) + b) with the rounding passed straight through:
  *     g = dy * inside;  db = sum g;  dV = corr(x, g);  du = <w, dV>;  dw = u * dV;  dx = convT(g, u * w) */
+#include "autograd/conv_run.h"
+#include "autograd/norm.h"
 #include "quant/int_ops.h"
 
 #include <string.h>
@@ -22,10 +24,9 @@ typedef struct {
     size_t scratch_bytes; /* per thread: an image of accumulators, then the kernel's own */
     size_t acc_bytes;
     GridBackward grid;
-    GridPass pass;
+    const float *dy; /* backward */
+    ChannelSums db;
 } ConvIntNode;
-
-static size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
 
 /* Rows of accumulators to codes; in training also where the gradient passes and what the learned step sees. */
 static void epilogue(const ConvIntNode *c, const int32_t *acc, size_t first, size_t rows)
@@ -47,7 +48,7 @@ static void epilogue(const ConvIntNode *c, const int32_t *acc, size_t first, siz
             for (int o = 0; o < O; o++)
                 q[o] = requant(c->dialect, a[o] + c->fold.bias[o], c->fold.multiplier[o], z, lo, hi);
         }
-        if (c->grid.inside == NULL) continue;
+        if (!grid_kept(&c->grid)) continue;
         const float s_x = c->x->scale[0], s_y = c->y->scale[0];
         for (int o0 = 0; o0 < O; o0 += GRID_BLOCK) {
             const int n = O - o0 < GRID_BLOCK ? O - o0 : GRID_BLOCK;
@@ -56,7 +57,7 @@ static void epilogue(const ConvIntNode *c, const int32_t *acc, size_t first, siz
             float v[GRID_BLOCK];
 #pragma omp simd
             for (int o = 0; o < n; o++) v[o] = (float)(a[o0 + o] + bias[o]) * (s_x * w_scale[o] / s_y);
-            grid_mark(&c->grid, c->pass, (long)(first + r * (size_t)O) + o0, n, v);
+            grid_mark(&c->grid, (long)(first + r * (size_t)O) + o0, n, v);
         }
     }
 }
@@ -93,22 +94,31 @@ static void scale_by_channel(const float *from, const float *u, const Tensor *w,
     }
 }
 
+/* g, and its sums over the channels for the bias. */
+static void fill_gated(void *context, int chunk, long first, long images, float *g)
+{
+    ConvIntNode *c = context;
+    const long at = first * (long)out_image(&c->g), n = images * (long)out_image(&c->g);
+    grid_gate(&c->grid, chunk, at, n, c->dy + at, g);
+    if (c->db.c > 0) channel_sums_add(&c->db, chunk, g, n / c->g.o);
+}
+
 static void conv_int_backward(Tape *t, Node *node)
 {
-    const ConvIntNode *c = node->saved;
+    ConvIntNode *c = node->saved;
     Tensor *x = node->in[0], *w = node->in[1], *u = node->in[2], *b = node->in[3];
-    const long n = tensor_elements(node->out), nw = tensor_elements(w);
-    float *g = arena_alloc(t->arena, sizeof(float) * (size_t)n);
-    parallel_zero(g, sizeof(float) * (size_t)n);
-    grid_backward(&c->grid, node->out->dx, g);
+    const long nw = tensor_elements(w);
     float *db = tensor_grad(t, b);
-    if (db != NULL) column_sums(t, g, n / c->g.o, c->g.o, db);
+    c->dy = node->out->dx;
+    c->db = db == NULL ? (ChannelSums){0} : channel_sums_make(t->arena, c->g.o, c->chunks);
     /* A stand-in for w that carries u * w forward and collects dV. */
     Tensor scaled = {.shape = w->shape, .needs_grad = true};
     scaled.x = arena_alloc(t->arena, sizeof(float) * (size_t)nw);
     scaled.dx = arena_zalloc(t->arena, sizeof(float) * (size_t)nw);
     scale_by_channel(w->x, u == NULL ? NULL : u->x, w, scaled.x, false);
-    conv_backward(t, &c->g, c->depthwise, x, &scaled, g);
+    conv_backward(t, &c->g, c->depthwise, x, &scaled, &(ConvGradient){.fill = fill_gated, .context = c});
+    grid_gate_end(&c->grid);
+    if (db != NULL) channel_sums_join(&c->db, db);
     float *dw = tensor_grad(t, w), *du = tensor_grad(t, u);
     if (dw != NULL) scale_by_channel(scaled.dx, u == NULL ? NULL : u->x, w, dw, true);
     if (du == NULL) return;
@@ -136,43 +146,36 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     ASSERT(x->codes != NULL && w->codes != NULL);
     if (!grid_ready(t, q)) return NULL;
     const bool dense = config->geom == NULL;
-    ConvIntNode *c = arena_zalloc(t->arena, sizeof *c);
     const int O = w->shape.dim[config->depthwise ? 3 : 0];
-    if (dense) {
-        c->g = dense_geom(x->shape.dim[0], x->shape.dim[1], O);
-    } else {
-        c->g = *config->geom;
-        c->g.kh = w->shape.dim[1], c->g.kw = w->shape.dim[2];
-        if (config->depthwise) c->g.groups = x->shape.dim[3];
-        const Status status = conv_geom_fill(&c->g, x->shape, O);
-        if (status != STATUS_OK) return tape_fail(t, status), NULL;
-    }
+    ConvIntNode *c = arena_zalloc(t->arena, sizeof *c);
+    Shape shape;
+    const ConvKind kind = dense ? CONV_DENSE : config->depthwise ? CONV_DEPTHWISE : CONV_FULL;
+    if (!conv_geom_make(t, kind, x, w, config->geom, &c->g, &shape)) return NULL;
     QuantParams *qp = grid_of_step(t, q);
-    const Shape shape = dense ? shape_2(c->g.n, O) : shape_4(c->g.n, c->g.oh, c->g.ow, O);
     Tensor *y = tape_codes(t, q->name, shape, qp);
     c->depthwise = config->depthwise;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->dialect = config->dialect;
-    c->pass = grid_pass(qp, config->act);
     c->chunks = parallel_chunks(c->g.n);
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
                                         qp, config->act, config->dialect, false, &c->fold);
     if (status != STATUS_OK) return tape_fail(t, status), NULL;
     if (!c->depthwise) {
-        c->packed = arena_alloc(t->arena, sizeof(int16_t) * conv_s8_packed_count(&c->g));
+        c->packed = tape_buffer(t, sizeof(int16_t) * conv_s8_packed_count(&c->g));
         conv_s8_pack(&c->g, c->fold.weights, c->packed);
     }
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
     const size_t acc_rows = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
     c->acc_bytes = (sizeof(int32_t) * acc_rows + 63) & ~(size_t)63;
     c->scratch_bytes = c->acc_bytes + ((conv_scratch_bytes(&c->g) + 127) & ~(size_t)63);
-    c->scratch = arena_alloc(t->arena, c->scratch_bytes * (size_t)parallel_threads());
+    c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
+    grid_make(t, &c->grid, q, y, grid_pass(qp, config->act));
+    parallel_for(c->chunks, forward_chunk, c);
+    tape_release(t, c->scratch);
+    tape_release(t, c->packed);
     Node *node = tape_record(t, &conv_int_type, 5, in, y);
     if (node != NULL) {
-        const long n = tensor_elements(y);
-        c->grid = (GridBackward){.q = q, .n = n, .per_image = n / c->g.n, .inside = arena_alloc(t->arena, (size_t)n)};
-        if (q->type->learns) c->grid.residual = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+        grid_keep(t, &c->grid, node);
         node->saved = c;
     }
-    parallel_for(c->chunks, forward_chunk, c);
     return y;
 }

@@ -10,7 +10,6 @@ typedef struct {
     Dialect dialect;
     int lo, hi;
     GridBackward grid;
-    GridPass pass;
 } RequantNode;
 
 static void forward_chunk(void *context, int chunk, int thread)
@@ -24,20 +23,21 @@ static void forward_chunk(void *context, int chunk, int thread)
     parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
     for (long i = first; i < last; i++)
         d->y->codes[i] = requant(d->dialect, x[i] - zx, d->multiplier, qy->zero_point, d->lo, d->hi);
-    if (d->grid.inside == NULL) return;
+    if (!grid_kept(&d->grid)) return;
     const float ratio = qx->scale[0] / qy->scale[0];
     for (long at = first; at < last; at += GRID_BLOCK) {
         const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
         float v[GRID_BLOCK];
         for (long i = 0; i < n; i++) v[i] = ratio * (float)(x[at + i] - zx);
-        grid_mark(&d->grid, d->pass, at, n, v);
+        grid_mark(&d->grid, at, n, v);
     }
 }
 
 static void requant_int_backward(Tape *t, Node *node)
 {
-    const RequantNode *d = node->saved;
-    grid_backward(&d->grid, node->out->dx, tensor_grad(t, node->in[0]));
+    RequantNode *d = node->saved;
+    grid_gate_all(&d->grid, tensor_grad(t, node->out));
+    tensor_grad_pass(t, node->in[0], node->out);
 }
 
 static const OpType requant_int_type = {"requant_int", "x[...] step[A]? -> y[...]", requant_int_backward};
@@ -55,10 +55,12 @@ Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Dialect
     const QuantParams *qy = d->y->qp;
     d->multiplier = multiplier_rescale(dialect, x->qp->scale[0], qy->scale[0]);
     activation_clamp(qy, act, &d->lo, &d->hi);
-    d->pass = grid_pass(qy, act);
-    d->grid = grid_make(t, q, d->y);
+    grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));
     parallel_for(PARALLEL_CHUNKS, forward_chunk, d);
     Node *node = tape_record(t, &requant_int_type, 2, in, d->y);
-    if (node != NULL) node->saved = d;
+    if (node != NULL) {
+        grid_keep(t, &d->grid, node);
+        node->saved = d;
+    }
     return d->y;
 }

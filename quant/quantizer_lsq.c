@@ -2,6 +2,7 @@
  *   v = x / s;  xq = s * rne(clip(v, n, p));  d xq / d s = rne(v) - v inside, n or p outside. */
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "quant/fake_quant.h"
 
 static const float SMALLEST_STEP = 1e-8f;
@@ -30,14 +31,10 @@ static void lsq_refresh(Quantizer *q, const WeightView *w)
     for (int c = 0; c < q->qp.n; c++) q->qp.scale[c] = fmaxf(q->step->x[c], SMALLEST_STEP);
 }
 
-static void lsq_step_gradients(long n, float *v, GridPass p)
+static double lsq_gradient(size_t n, const float *z, const float *dy, float step, GridPass p)
 {
-#pragma omp simd
-    for (long i = 0; i < n; i++) {
-        const float x = v[i], low = x < p.lo ? p.lo : x, inside = low > p.hi ? p.hi : low;
-        const float d = x < p.lo ? p.lo : (float)round_small(inside) - inside;
-        v[i] = x > p.hi ? p.above : d;
-    }
+    const PassStep pass = {.step = step, .lo = p.lo, .hi = p.hi, .above = p.above};
+    return kernels()->pass_step_gradient(n, z, dy, &pass);
 }
 
 const QuantizerType quantizer_lsq = {
@@ -47,5 +44,5 @@ const QuantizerType quantizer_lsq = {
     .start = lsq_start,
     .start_weights = lsq_start_weights,
     .refresh = lsq_refresh,
-    .step_gradients = lsq_step_gradients,
+    .step_gradient = lsq_gradient,
 };

@@ -1,0 +1,170 @@
+#include "autograd/conv_run.h"
+
+#include <string.h>
+
+#include "autograd/norm.h"
+#include "base/parallel.h"
+
+static ConvInput input_at(ConvInput x, const ConvGeom *g, long image)
+{
+    const size_t offset = (size_t)image * in_image(g);
+    if (x.x != NULL) x.x += offset;
+    if (x.codes != NULL) x.codes += offset;
+    return x;
+}
+
+static ConvInput conv_input(const Tensor *x)
+{
+    if (x->codes == NULL) return (ConvInput){.x = x->x};
+    return (ConvInput){.codes = x->codes, .scale = x->qp->scale[0], .zero_point = x->qp->zero_point};
+}
+
+static size_t round_up_64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom *g, bool depthwise)
+{
+    ConvRun *r = arena_zalloc(t->arena, sizeof *r);
+    *r = (ConvRun){.g = *g, .depthwise = depthwise, .x = conv_input(x), .chunks = parallel_chunks(g->n)};
+    r->scratch_bytes = round_up_64(conv_scratch_bytes(g));
+    r->scratch = tape_buffer(t, r->scratch_bytes * (size_t)parallel_threads());
+    if (x->codes != NULL && w->codes != NULL) {
+        float *scale = arena_alloc(t->arena, sizeof(float) * (size_t)g->o);
+        for (int o = 0; o < g->o; o++)
+            scale[o] = x->qp->scale[0] * w->qp->scale[w->qp->n == 1 ? 0 : o] * (w->sign == NULL ? 1.0f : w->sign[o]);
+        r->scale = pass_table(t->arena, g->o, scale);
+        r->scale_period = pass_period(g->o);
+        r->w8 = w->codes;
+        if (depthwise) return r;
+        r->packed8 = tape_buffer(t, sizeof(int16_t) * conv_s8_packed_count(g));
+        conv_s8_pack(g, w->codes, r->packed8);
+        return r;
+    }
+    r->w = tensor_values(t, w);
+    if (depthwise) return r;
+    r->packed = tape_buffer(t, sizeof(float) * conv_f32_packed_count(g));
+    conv_f32_pack(g, r->w, r->packed);
+    return r;
+}
+
+void conv_run_done(Tape *t, ConvRun *r)
+{
+    tape_release(t, r->scratch);
+    tape_release(t, r->packed);
+    tape_release(t, r->packed8);
+    r->scratch = NULL, r->packed = NULL, r->packed8 = NULL;
+}
+
+void conv_run_images(const ConvRun *r, long first, long images, int thread, float *y)
+{
+    const ConvGeom *g = &r->g;
+    void *scratch = r->scratch + (size_t)thread * r->scratch_bytes;
+    const ConvInput x = input_at(r->x, g, first);
+    const int n = (int)images;
+    if (r->w8 == NULL) {
+        if (r->depthwise)
+            kernels()->dwconv_f32_forward(g, n, x, r->w, y);
+        else
+            conv_f32_forward(g, n, x, r->packed, y, scratch);
+        return;
+    }
+    int32_t *sums = (void *)y; /* same size; turned into floats in place */
+    if (r->depthwise)
+        kernels()->dwconv_s8_forward(g, n, x.codes, x.zero_point, r->w8, sums);
+    else
+        conv_s8_forward(g, n, x.codes, x.zero_point, r->packed8, sums, scratch);
+    kernels()->pass_scale((size_t)images * out_image(g), r->scale_period, r->scale, y);
+}
+
+void conv_run_chunk(const ConvRun *r, int chunk, long *first, long *last)
+{
+    parallel_range(r->g.n, r->chunks, chunk, first, last);
+}
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    ConvGeom g;
+    bool depthwise;
+    ConvInput x;
+    const float *w;
+    ConvGradient dy;
+    float *dx, *dw; /* dw: [chunks][weights], partial sums; NULL: not wanted */
+    bool fresh;     /* dx holds nothing yet */
+    long weights;
+    int chunks;
+    unsigned char *scratch;
+    size_t scratch_bytes, conv_bytes; /* per thread: the kernels' own, then a group of dy */
+} Backward;
+
+static void backward_group(const Backward *b, int chunk, int thread, long first, long images)
+{
+    const ConvGeom *g = &b->g;
+    unsigned char *scratch = b->scratch + (size_t)thread * b->scratch_bytes;
+    const float *dy;
+    if (b->dy.dy != NULL) {
+        dy = b->dy.dy + (size_t)first * out_image(g);
+    } else {
+        float *made = (float *)(scratch + b->conv_bytes);
+        b->dy.fill(b->dy.context, chunk, first, images, made);
+        dy = made;
+    }
+    const int n = (int)images;
+    if (b->dw != NULL) {
+        float *dw = b->dw + (size_t)chunk * (size_t)b->weights;
+        const ConvInput x = input_at(b->x, g, first);
+        if (b->depthwise)
+            kernels()->dwconv_f32_backward_weights(g, n, x, dy, dw);
+        else
+            conv_f32_backward_weights(g, n, x, dy, dw, scratch);
+    }
+    if (b->dx == NULL) return;
+    float *dx = b->dx + (size_t)first * in_image(g);
+    if (b->fresh) memset(dx, 0, sizeof(float) * (size_t)images * in_image(g));
+    if (b->depthwise)
+        kernels()->dwconv_f32_backward_data(g, n, dy, b->w, dx);
+    else
+        conv_f32_backward_data(g, n, dy, b->w, dx, scratch);
+}
+
+static void backward_chunk(void *context, int chunk, int thread)
+{
+    const Backward *b = context;
+    long first, last;
+    parallel_range(b->g.n, b->chunks, chunk, &first, &last);
+    if (b->dw != NULL) memset(b->dw + (size_t)chunk * (size_t)b->weights, 0, sizeof(float) * (size_t)b->weights);
+    const int groups = image_groups(last - first, sizeof(float) * out_image(&b->g));
+    for (int k = 0; k < groups; k++) {
+        long from, to;
+        parallel_range(last - first, groups, k, &from, &to);
+        backward_group(b, chunk, thread, first + from, to - from);
+    }
+}
+
+void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const ConvGradient *dy)
+{
+    Backward b = {.g = *g,
+                  .depthwise = depthwise,
+                  .x = conv_input(x),
+                  .w = tensor_values(t, w),
+                  .dy = *dy,
+                  .weights = tensor_elements(w),
+                  .chunks = parallel_chunks(g->n)};
+    b.dx = tensor_grad_fresh(t, x, &b.fresh);
+    float *dw = tensor_grad(t, w);
+    if (dw != NULL) b.dw = tape_buffer(t, sizeof(float) * (size_t)b.weights * (size_t)b.chunks);
+    const size_t image = sizeof(float) * out_image(g);
+    const size_t group = dy->dy != NULL ? 0 : image * (size_t)image_group_most(g->n, image);
+    b.conv_bytes = round_up_64(conv_scratch_bytes(g));
+    b.scratch_bytes = b.conv_bytes + round_up_64(group);
+    b.scratch = tape_buffer(t, b.scratch_bytes * (size_t)parallel_threads());
+    parallel_for(b.chunks, backward_chunk, &b);
+    for (int k = 0; dw != NULL && k < b.chunks; k++) {
+        const float *part = b.dw + (size_t)k * (size_t)b.weights;
+#pragma omp simd
+        for (long i = 0; i < b.weights; i++) dw[i] += part[i];
+    }
+    tape_release(t, b.scratch);
+    tape_release(t, b.dw);
+}

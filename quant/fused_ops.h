@@ -1,0 +1,32 @@
+/* Fused ops: what a layer is, in as few passes over memory as its reductions allow.  Each equals the composition of the
+ * separate ops that its contract names, bit for bit; those stay the specification.
+ */
+#ifndef BITFOLD_QUANT_FUSED_OPS_H
+#define BITFOLD_QUANT_FUSED_OPS_H
+
+#include "autograd/conv_run.h"
+#include "quant/tail.h"
+
+typedef struct {
+    ConvKind kind;
+    const ConvGeom *geom; /* stride, dilation, padding, groups; NULL for dense */
+    Tensor *bias;         /* [O] or NULL; only without norm */
+    Tensor *gamma, *beta; /* [O], with norm */
+    BatchNormState *norm; /* NULL: no batch norm */
+    bool batch_statistics;
+    TailConfig tail;
+} ConvBlock;
+
+/* y = tail(batchnorm(conv(x, w) + b)): op_conv2d, op_depthwise or op_dense, then op_batchnorm if any, then op_relu or
+ * op_fake_quant.
+ *   forward   one pass writes conv(x, w) and sums its channels, one normalizes, activates and quantizes; without batch
+ *             statistics there is only one
+ *   backward  one pass sums the gradients of gamma, beta and a learned step, one makes dy group by group and feeds it to
+ *             both gradients of the convolution while it is in the cache
+ * Kept for backward: conv(x, w) in float and y; without norm and quantizer y alone. */
+Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *block);
+
+/* y = tail(a + b): op_add, then op_relu or op_fake_quant.  Operands on a grid are read as codes. */
+Tensor *op_add_block(Tape *t, Tensor *a, Tensor *b, const TailConfig *tail);
+
+#endif

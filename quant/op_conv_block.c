@@ -1,0 +1,222 @@
+/* Convolution, batch norm, activation and quantizer in one op; see fused_ops.h. */
+#include <string.h>
+
+#include "autograd/norm.h"
+#include "quant/fused_ops.h"
+
+typedef struct {
+    ConvRun *run;
+    Norm *norm;       /* NULL: none */
+    ChannelSums sums; /* forward: moments of the batch; backward: the bias' gradient */
+    Tail *tail;
+    const float *scale, *shift; /* tables, z = scale * conv + shift; NULL: z = conv */
+    size_t period;
+    float *conv; /* of the whole batch; NULL: a group at a time, in group_conv */
+    unsigned char *group_conv;
+    size_t group_bytes; /* per thread */
+    const float *dy;
+} Block;
+
+/* The values [at, at + n) of z in pieces: at most TAIL_BLOCK of them, whole rows where one fits. */
+static size_t piece(const Block *b, size_t at, size_t end)
+{
+    const size_t C = (size_t)b->run->g.o;
+    const size_t most = C <= TAIL_BLOCK ? TAIL_BLOCK / C * C : C - at % C < TAIL_BLOCK ? C - at % C : TAIL_BLOCK;
+    return end - at < most ? end - at : most;
+}
+
+/* z of the values at .. at + n - 1, a piece; conv itself when nothing changes it. */
+static const float *piece_z(const Block *b, size_t at, size_t n, const float *conv, float *z)
+{
+    if (b->scale == NULL) return conv;
+    const size_t channel = at % (size_t)b->run->g.o;
+    kernels()->pass_affine(n, b->period, b->scale + channel, b->shift + channel, conv, z);
+    return z;
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+static void finish(const Block *b, int chunk, size_t first, size_t count, const float *conv)
+{
+    float *y = b->tail->y->x;
+    float block[TAIL_BLOCK];
+    for (size_t at = 0, n; at < count; at += n) {
+        n = piece(b, at, count);
+        float *z = y != NULL ? y + first + at : block;
+        tail_values(b->tail, chunk, first + at, n, piece_z(b, at, n, conv + at, z));
+    }
+}
+
+typedef void GroupFn(Block *b, int chunk, int thread, long first, long images);
+
+static void for_groups(Block *b, int chunk, int thread, GroupFn *fn)
+{
+    long first, last;
+    conv_run_chunk(b->run, chunk, &first, &last);
+    const int groups = image_groups(last - first, sizeof(float) * out_image(&b->run->g));
+    for (int k = 0; k < groups; k++) {
+        long from, to;
+        parallel_range(last - first, groups, k, &from, &to);
+        fn(b, chunk, thread, first + from, to - from);
+    }
+}
+
+static void convolve_group(Block *b, int chunk, int thread, long first, long images)
+{
+    const ConvGeom *g = &b->run->g;
+    const size_t at = (size_t)first * out_image(g);
+    float *conv = b->conv != NULL ? b->conv + at : (float *)(b->group_conv + (size_t)thread * b->group_bytes);
+    conv_run_images(b->run, first, images, thread, conv);
+    if (b->sums.c > 0)
+        channel_moments_add(&b->sums, chunk, conv, images * g->oh * g->ow);
+    else
+        finish(b, chunk, at, (size_t)images * out_image(g), conv);
+}
+
+static void convolve_chunk(void *context, int chunk, int thread) { for_groups(context, chunk, thread, convolve_group); }
+
+static void finish_group(Block *b, int chunk, int thread, long first, long images)
+{
+    (void)thread;
+    const size_t image = out_image(&b->run->g), at = (size_t)first * image;
+    finish(b, chunk, at, (size_t)images * image, b->conv + at);
+}
+
+static void finish_chunk(void *context, int chunk, int thread) { for_groups(context, chunk, thread, finish_group); }
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+static void add_step(const Block *b, int chunk, size_t first, size_t count)
+{
+    float block[TAIL_BLOCK];
+    for (size_t at = 0, n; at < count; at += n) {
+        n = piece(b, at, count);
+        tail_step_add(b->tail, chunk, n, piece_z(b, at, n, b->conv + first + at, block), b->dy + first + at);
+    }
+}
+
+static void sums_group(Block *b, int chunk, int thread, long first, long images)
+{
+    (void)thread;
+    const ConvGeom *g = &b->run->g;
+    const size_t at = (size_t)first * out_image(g);
+    norm_sums_add(b->norm, chunk, b->conv + at, b->dy + at, images * g->oh * g->ow);
+    if (tail_learns(b->tail)) add_step(b, chunk, at, (size_t)images * out_image(g));
+}
+
+static void sums_chunk(void *context, int chunk, int thread) { for_groups(context, chunk, thread, sums_group); }
+
+static void fill_normalized(void *context, int chunk, long first, long images, float *dy)
+{
+    (void)chunk;
+    const Block *b = context;
+    const ConvGeom *g = &b->run->g;
+    const size_t at = (size_t)first * out_image(g);
+    norm_backward(b->norm, b->conv + at, b->dy + at, images * g->oh * g->ow, dy);
+}
+
+/* Without norm the gradient of the convolution is the gated one.  Floats are gated by y, which is inside the activation
+ * where z is. */
+static void fill_gated(void *context, int chunk, long first, long images, float *dy)
+{
+    Block *b = context;
+    const ConvGeom *g = &b->run->g;
+    const size_t start = (size_t)first * out_image(g), count = (size_t)images * out_image(g);
+    const float *y = b->tail->y->x;
+    float block[TAIL_BLOCK];
+    for (size_t at = 0, n; at < count; at += n) {
+        n = piece(b, at, count);
+        const float *z = y != NULL ? y + start + at : piece_z(b, at, n, b->conv + start + at, block);
+        if (tail_learns(b->tail)) tail_step_add(b->tail, chunk, n, z, b->dy + start + at);
+        tail_gate(b->tail, n, z, b->dy + start + at, dy + at);
+    }
+    if (b->sums.c > 0) channel_sums_add(&b->sums, chunk, dy, images * g->oh * g->ow);
+}
+
+static void block_backward(Tape *t, Node *node)
+{
+    Block *b = node->saved;
+    const ConvRun *r = b->run;
+    b->dy = node->out->dx;
+    float *dbias = tensor_grad(t, node->in[2]);
+    b->sums = dbias == NULL ? (ChannelSums){0} : channel_sums_make(t->arena, r->g.o, r->chunks);
+    if (b->norm != NULL) {
+        b->norm->pass.lo = b->tail->lo, b->norm->pass.hi = b->tail->hi;
+        norm_sums_begin(t, b->norm, r->chunks);
+        parallel_for(r->chunks, sums_chunk, b);
+        norm_sums_end(t, b->norm, node->in[3], node->in[4]);
+    }
+    const ConvGradient dy = {.fill = b->norm != NULL ? fill_normalized : fill_gated, .context = b};
+    conv_backward(t, &r->g, r->depthwise, node->in[0], node->in[1], &dy);
+    if (dbias != NULL) channel_sums_join(&b->sums, dbias);
+    if (tail_learns(b->tail)) tail_step_end(b->tail);
+}
+
+/* ---- the op ------------------------------------------------------------------------------------------------------ */
+
+static const OpType types[] = {
+    [CONV_FULL] = {"conv2d", "x[N,H,W,C] w[O,K,L,D] b[O]? gamma[O]? beta[O]? step[A]? -> y[N,P,Q,O]", block_backward},
+    [CONV_DEPTHWISE] = {"depthwise_conv2d", "x[N,H,W,C] w[A,K,L,O] b[O]? gamma[O]? beta[O]? step[B]? -> y[N,P,Q,O]",
+                        block_backward},
+    [CONV_DENSE] = {"dense", "x[N,I] w[O,I] b[O]? gamma[O]? beta[O]? step[A]? -> y[N,O]", block_backward},
+};
+
+/* Where conv(x, w) goes.  It is kept when the backward pass, or the second forward pass, reads it. */
+static void place_conv(Tape *t, Block *b, bool kept)
+{
+    const size_t image = sizeof(float) * out_image(&b->run->g);
+    const bool floats = b->tail->q == NULL;
+    if (kept) {
+        b->conv = tape_buffer(t, image * (size_t)b->run->g.n);
+    } else if (floats) {
+        b->conv = b->tail->y->x;
+    } else {
+        b->group_bytes = image * (size_t)image_group_most(b->run->g.n, image);
+        b->group_conv = tape_buffer(t, b->group_bytes * (size_t)parallel_threads());
+    }
+}
+
+Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
+{
+    const TailConfig *tail = &c->tail;
+    if (tail->q != NULL && !grid_ready(t, tail->q)) return NULL;
+    Tensor *in[] = {x, w, c->bias, c->gamma, c->beta, tail->q == NULL ? NULL : step_leaf(t, tail->q)};
+    const OpType *type = &types[c->kind];
+    if (!tape_contract(t, type, 6, in)) return NULL;
+    ASSERT(c->norm == NULL || c->bias == NULL);
+    ConvGeom g;
+    Shape shape;
+    if (!conv_geom_make(t, c->kind, x, w, c->geom, &g, &shape)) return NULL;
+    Block *b = arena_zalloc(t->arena, sizeof *b);
+    b->tail = tail_make(t, type->name, shape, tail);
+    b->run = conv_run_make(t, x, w, &g, c->kind == CONV_DEPTHWISE);
+    b->period = pass_period(g.o);
+    const bool two_passes = c->norm != NULL && c->batch_statistics;
+    place_conv(t, b, two_passes || (t->grad && (c->norm != NULL || tail->q != NULL)));
+    if (c->bias != NULL) {
+        float *ones = arena_alloc(t->arena, sizeof(float) * (size_t)g.o);
+        for (int o = 0; o < g.o; o++) ones[o] = 1.0f;
+        b->scale = pass_table(t->arena, g.o, ones);
+        b->shift = pass_table(t->arena, g.o, c->bias->x);
+    }
+    if (two_passes) {
+        b->sums = channel_sums_make(t->arena, g.o, b->run->chunks);
+        parallel_for(b->run->chunks, convolve_chunk, b);
+    }
+    if (c->norm != NULL) {
+        b->norm = norm_make(t, c->gamma, c->beta, c->norm, two_passes ? &b->sums : NULL, (long)g.n * g.oh * g.ow);
+        b->scale = b->norm->pass.scale, b->shift = b->norm->pass.shift;
+    }
+    parallel_for(b->run->chunks, two_passes ? finish_chunk : convolve_chunk, b);
+    conv_run_done(t, b->run);
+    tape_release(t, b->group_conv);
+    Node *node = tail_done(t, b->tail) ? tape_record(t, type, 6, in, b->tail->y) : NULL;
+    const bool own = b->conv != NULL && b->conv != b->tail->y->x;
+    if (node != NULL) {
+        if (own) node_keep(t, node, b->conv);
+        node->saved = b;
+    } else if (own) {
+        tape_release(t, b->conv);
+    }
+    return tape_failed(t) ? NULL : b->tail->y;
+}

@@ -1,0 +1,52 @@
+/* How an op ends: an activation, then floats or a quantizer's codes.  op_fake_quant is nothing but a tail; a fused op
+ * hands its values over block by block, while they lie in the first-level cache.
+ *
+ *     y = quant(act(z));   dz = dy where the gradient passes (GridPass, quant/fake_quant.h), else 0
+ */
+#ifndef BITFOLD_QUANT_TAIL_H
+#define BITFOLD_QUANT_TAIL_H
+
+#include "autograd/ops.h"
+#include "base/parallel.h"
+#include "quant/fake_quant.h"
+
+typedef struct {
+    Activation act;
+    Quantizer *q; /* NULL: y holds floats */
+    bool learn;   /* the observer sees act(z) */
+    Tensor *y;
+    PassGrid grid;
+    GridPass pass;
+    float lo, hi; /* the gradient passes where lo <= z <= hi */
+    PassExtremes seen[PARALLEL_CHUNKS];
+    double step_sum[PARALLEL_CHUNKS]; /* of the learned step's gradient */
+} Tail;
+
+/* What is asked of it; q must have a range (grid_ready). */
+typedef struct {
+    Activation act;
+    Quantizer *q; /* NULL: floats */
+    bool learn;
+} TailConfig;
+
+/* Makes y, of this shape. */
+Tail *tail_make(Tape *t, const char *name, Shape shape, const TailConfig *config);
+/* y[at .. at + n - 1] from z[n], in a chunk of the caller's. For floats z may be y's own memory. */
+void tail_values(Tail *tail, int chunk, size_t at, size_t n, const float *z);
+/* After all values: the observer learns.  False, and the tape failed, when a value was not finite. */
+bool tail_done(Tape *t, Tail *tail);
+
+/* Backward.  g = dz, which may be dy's memory. */
+static inline void tail_gate(const Tail *tail, size_t n, const float *z, const float *dy, float *g)
+{
+    kernels()->pass_gate(n, tail->lo, tail->hi, z, dy, g);
+}
+/* The learned step's gradient: every value once, then the end, which adds it to the parameter's. */
+static inline bool tail_learns(const Tail *tail) { return tail->q != NULL && tail->q->type->learns; }
+void tail_step_add(Tail *tail, int chunk, size_t n, const float *z, const float *dy);
+void tail_step_end(Tail *tail);
+
+/* Values a caller hands over at once: they stay in the first-level cache. */
+enum { TAIL_BLOCK = 2048 };
+
+#endif
