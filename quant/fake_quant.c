@@ -295,7 +295,7 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     QuantParams *qp = grid_copy(t, q);
     f->qp = *qp;
     Tensor *y = tape_codes(t, q->name, w->shape, qp);
-    y->x = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+    y->x = tape_buffer(t, sizeof(float) * (size_t)n);
     y->sign = sign;
     quantize_weights(w->x, channels, (size_t)f->view.per_channel, qp, sign, y->codes);
     for (long i = 0; i < n; i++) {
