@@ -1,7 +1,7 @@
 /* The same elements under another shape; values and codes are shared, not copied. */
 #include "autograd/ops.h"
 
-static void reshape_backward(Tape *t, Node *node) { add_gradient(t, node->in[0], node->out->dx); }
+static void reshape_backward(Tape *t, Node *node) { tensor_grad_pass(t, node->in[0], node->out); }
 
 static const OpType reshape_type = {"reshape", "x[...] -> y[...]", reshape_backward};
 
@@ -13,8 +13,7 @@ Tensor *op_reshape(Tape *t, Tensor *x, Shape shape)
                                  t->where != NULL ? t->where : "", shape_text(x->shape).text, shape_text(shape).text));
         return NULL;
     }
-    Tensor *y = arena_zalloc(t->arena, sizeof *y);
-    *y = (Tensor){.name = "reshape", .shape = shape, .x = x->x, .codes = x->codes, .qp = x->qp};
+    Tensor *y = tape_alias(t, "reshape", shape, x);
     tape_record(t, &reshape_type, 1, &x, y);
     return y;
 }

@@ -47,6 +47,9 @@ Tensor *op_reshape(Tape *t, Tensor *x, Shape shape);
  * *correct, if not NULL: images whose largest logit (lowest index on ties) is the label. */
 Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, int *correct);
 
+/* y = a + b, or a where b is NULL, on n elements by all threads; y may be a or b. */
+void add_values(const float *a, const float *b, float *y, long n);
+
 /* dx of x += dy, when x needs a gradient. */
 void add_gradient(Tape *t, Tensor *x, const float *dy);
 

@@ -28,6 +28,12 @@ Status tape_fail(Tape *t, Status status)
     return status;
 }
 
+void *tape_buffer(Tape *t, size_t bytes) { return arena_buffer(t->arena, bytes); }
+
+void tape_share(Tape *t, void *buffer) { arena_share(t->arena, buffer); }
+
+void tape_release(Tape *t, void *buffer) { arena_release(t->arena, buffer); }
+
 static Tensor *tensor_header(Tape *t, const char *name, Shape shape)
 {
     Tensor *y = arena_zalloc(t->arena, sizeof *y);
@@ -36,19 +42,53 @@ static Tensor *tensor_header(Tape *t, const char *name, Shape shape)
     return y;
 }
 
-Tensor *tape_tensor(Tape *t, const char *name, Shape shape)
+static Tensor *owned_tensor(Tape *t, const char *name, Shape shape)
 {
     Tensor *y = tensor_header(t, name, shape);
-    y->x = arena_alloc(t->arena, sizeof(float) * (size_t)shape_elements(shape));
+    y->owned = true;
+    y->before = t->made;
+    t->made = y;
+    return y;
+}
+
+Tensor *tape_tensor(Tape *t, const char *name, Shape shape)
+{
+    Tensor *y = owned_tensor(t, name, shape);
+    y->x = tape_buffer(t, sizeof(float) * (size_t)shape_elements(shape));
     return y;
 }
 
 Tensor *tape_codes(Tape *t, const char *name, Shape shape, const QuantParams *qp)
 {
-    Tensor *y = tensor_header(t, name, shape);
-    y->codes = arena_alloc(t->arena, (size_t)shape_elements(shape));
+    Tensor *y = owned_tensor(t, name, shape);
+    y->codes = tape_buffer(t, (size_t)shape_elements(shape));
     y->qp = qp;
     return y;
+}
+
+Tensor *tape_alias(Tape *t, const char *name, Shape shape, const Tensor *x)
+{
+    Tensor *y = x->owned ? owned_tensor(t, name, shape) : tensor_header(t, name, shape);
+    y->x = x->x, y->codes = x->codes, y->qp = x->qp, y->sign = x->sign;
+    if (y->owned && y->x != NULL) tape_share(t, y->x);
+    if (y->owned && y->codes != NULL) tape_share(t, y->codes);
+    return y;
+}
+
+void tensor_release(Tape *t, Tensor *x)
+{
+    if (!x->owned) return;
+    tape_release(t, x->x);
+    tape_release(t, x->codes);
+    tape_release(t, x->dx);
+    x->x = x->dx = NULL;
+    x->codes = NULL;
+}
+
+void tape_release_since(Tape *t, const Tensor *mark, const Tensor *keep)
+{
+    for (Tensor *x = t->made; x != mark; x = x->before)
+        if (x != keep) tensor_release(t, x);
 }
 
 Tensor *tape_leaf(Tape *t, const char *name, Shape shape, float *x, float *dx)
@@ -77,15 +117,14 @@ Node *tape_record(Tape *t, const OpType *type, int inputs, Tensor *const *in, Te
     return node;
 }
 
-float *tensor_grad(Tape *t, Tensor *x)
+void node_keep(Tape *t, Node *node, void *buffer)
 {
-    if (x == NULL || !x->needs_grad) return NULL;
-    if (x->dx == NULL) {
-        const size_t bytes = sizeof(float) * (size_t)tensor_elements(x);
-        x->dx = arena_alloc(t->arena, bytes);
-        parallel_zero(x->dx, bytes);
+    if (node == NULL) {
+        tape_release(t, buffer);
+    } else if (buffer != NULL) {
+        ASSERT(node->kept < NODE_MAX_KEPT);
+        node->keep[node->kept++] = buffer;
     }
-    return x->dx;
 }
 
 Status tape_backward(Tape *t, Tensor *loss)
@@ -93,8 +132,11 @@ Status tape_backward(Tape *t, Tensor *loss)
     if (tape_failed(t)) return t->status;
     ASSERT(loss->needs_grad && tensor_elements(loss) == 1);
     tensor_grad(t, loss)[0] = 1.0f;
-    for (Node *n = t->last; n != NULL; n = n->previous)
+    for (Node *n = t->last; n != NULL; n = n->previous) {
         if (n->out->dx != NULL) n->type->backward(t, n); /* no dx: nothing behind it reaches the loss */
+        if (n->out != loss) tensor_release(t, n->out);
+        while (n->kept > 0) tape_release(t, n->keep[--n->kept]);
+    }
     return t->status;
 }
 
@@ -131,9 +173,14 @@ const float *tensor_values(Tape *t, const Tensor *x)
 {
     if (x->x != NULL) return x->x;
     const long n = tensor_elements(x);
-    Dequantize d = {x, arena_alloc(t->arena, sizeof(float) * (size_t)n)};
+    Dequantize d = {x, tape_buffer(t, sizeof(float) * (size_t)n)};
     parallel_for(PARALLEL_CHUNKS, dequantize_chunk, &d);
     return d.x;
+}
+
+void tensor_values_release(Tape *t, const Tensor *x, const float *values)
+{
+    if (values != x->x) tape_release(t, (void *)(uintptr_t)values);
 }
 
 /* ---- contracts --------------------------------------------------------------------------------------------------- */
@@ -197,23 +244,4 @@ bool tape_contract(Tape *t, const OpType *type, int inputs, Tensor *const *in)
         while (*p == ' ') p++;
     }
     return true;
-}
-
-void *tape_buffer(Tape *t, size_t bytes) { return arena_alloc(t->arena, bytes); }
-void tape_release(Tape *t, void *buffer) { (void)t, (void)buffer; }
-void node_keep(Tape *t, Node *node, void *buffer) { (void)t, (void)node, (void)buffer; }
-float *tensor_grad_fresh(Tape *t, Tensor *x, bool *fresh)
-{
-    *fresh = false;
-    if (x == NULL || !x->needs_grad) return NULL;
-    *fresh = x->dx == NULL;
-    if (*fresh) x->dx = arena_alloc(t->arena, sizeof(float) * (size_t)tensor_elements(x));
-    return x->dx;
-}
-void tensor_grad_pass(Tape *t, Tensor *x, Tensor *from)
-{
-    bool fresh;
-    float *dx = tensor_grad_fresh(t, x, &fresh);
-    if (dx == NULL) return;
-    for (long i = 0; i < tensor_elements(x); i++) dx[i] = (fresh ? 0 : dx[i]) + from->dx[i];
 }

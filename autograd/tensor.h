@@ -28,6 +28,8 @@ typedef struct Tensor {
     const float *sign;     /* quantized weights only: channel c stands for sign[c] * scale * code; NULL: all 1 */
     float *dx;             /* d loss / d x, made by the first consumer that writes to it */
     bool needs_grad;
+    bool owned;            /* x, codes and dx are buffers of the tape (autograd/tape.h), gone when nothing reads them */
+    struct Tensor *before; /* the owned tensor that the tape made before this one */
 } Tensor;
 
 long shape_elements(Shape s);

@@ -6,25 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffers.h"
+#include "base/poison.h"
 #include "base/status.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_ASAN 1
-#endif
-#endif
-#ifdef ARENA_ASAN
-#include <sanitizer/asan_interface.h>
-#define POISON(p, n) __asan_poison_memory_region((p), (n))
-#define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
-enum { GAP = 64 };
-#else
-#define POISON(p, n) ((void)(p), (void)(n))
-#define UNPOISON(p, n) ((void)(p), (void)(n))
-enum { GAP = 0 };
-#endif
 
 enum { ALIGN = 64, FIRST_CHUNK = 64 * 1024 };
 
@@ -35,9 +19,17 @@ typedef struct Chunk {
 } Chunk;
 
 struct Arena {
-    Chunk *head; /* the chunk in use; older, full ones follow */
-    size_t used, peak, system_calls;
+    Chunk *head;               /* the chunk in use; older, full ones follow */
+    size_t used, system_calls; /* of the chunks */
+    size_t peak_used, peak;    /* of the chunks alone; of chunks and buffers together */
+    Buffers buffers;
 };
+
+static void note_peak(Arena *arena)
+{
+    if (arena->used > arena->peak_used) arena->peak_used = arena->used;
+    if (arena_used_bytes(arena) > arena->peak) arena->peak = arena_used_bytes(arena);
+}
 
 static size_t round_up(size_t bytes) { return (bytes + (ALIGN - 1)) & ~(size_t)(ALIGN - 1); }
 
@@ -83,6 +75,7 @@ void arena_destroy(Arena *arena)
 {
     if (arena == NULL) return;
     chunks_free(arena->head);
+    buffers_destroy(&arena->buffers);
     free(arena);
 }
 
@@ -111,7 +104,7 @@ void *arena_try_alloc(Arena *arena, size_t bytes)
     unsigned char *p = chunk->data + chunk->used;
     chunk->used += block;
     arena->used += block;
-    if (arena->used > arena->peak) arena->peak = arena->used;
+    note_peak(arena);
     UNPOISON(p, bytes == 0 ? 1 : bytes);
     return p;
 }
@@ -149,8 +142,8 @@ void arena_reset(Arena *arena)
 {
     if (arena->head != NULL && arena->head->next != NULL) {
         chunks_free(arena->head);
-        arena->head = chunk_create(round_up(arena->peak));
-        if (arena->head == NULL) out_of_memory(arena->peak);
+        arena->head = chunk_create(round_up(arena->peak_used));
+        if (arena->head == NULL) out_of_memory(arena->peak_used);
         arena->system_calls++;
     }
     if (arena->head != NULL) {
@@ -158,8 +151,26 @@ void arena_reset(Arena *arena)
         POISON(arena->head->data, arena->head->size);
     }
     arena->used = 0;
+    buffers_reset(&arena->buffers);
 }
 
-size_t arena_used_bytes(const Arena *arena) { return arena->used; }
+void *arena_buffer(Arena *arena, size_t bytes)
+{
+    void *data = buffers_take(&arena->buffers, bytes);
+    if (data == NULL) out_of_memory(bytes);
+    note_peak(arena);
+    return data;
+}
+
+void arena_share(Arena *arena, void *buffer) { buffers_share(&arena->buffers, buffer); }
+
+void arena_release(Arena *arena, void *buffer)
+{
+    if (buffer != NULL) buffers_release(&arena->buffers, buffer);
+}
+
+int arena_owners(const Arena *arena, const void *buffer) { return buffers_owners(&arena->buffers, buffer); }
+
+size_t arena_used_bytes(const Arena *arena) { return arena->used + arena->buffers.live; }
 size_t arena_peak_bytes(const Arena *arena) { return arena->peak; }
-size_t arena_system_calls(const Arena *arena) { return arena->system_calls; }
+size_t arena_system_calls(const Arena *arena) { return arena->system_calls + arena->buffers.system_calls; }

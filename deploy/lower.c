@@ -88,7 +88,7 @@ Status verify_batch(Model *m, Tape *t, Engine *engine, const QGraph *graph, cons
                     VerifyResult *result)
 {
     tape_reset(t, false);
-    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = graph->dialect};
+    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = graph->dialect, .keep_outputs = true};
     if (model_forward(m, t, &pass, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
     const long image = (long)m->input.h * m->input.w * m->input.c;
     int8_t *codes = arena_alloc(t->arena, (size_t)(n * image));

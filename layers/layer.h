@@ -29,6 +29,7 @@ typedef struct {
     Arithmetic arithmetic;
     bool batch_statistics; /* batch norm uses and updates this batch's statistics */
     bool observe;          /* quantizers learn their range from this pass */
+    bool keep_outputs;     /* all of Model.out can be read after a pass that is not recorded, not the logits alone */
     Dialect dialect;
 } Pass;
 

@@ -50,6 +50,23 @@ static void image_chunk(void *context, int chunk, int thread)
         }
 }
 
+static bool read_later(const Model *m, int layer, int source)
+{
+    for (int i = layer + 1; i < m->layers; i++)
+        for (int k = 0; k < m->layer[i].inputs; k++)
+            if (m->layer[i].input[k] == source) return true;
+    return false;
+}
+
+/* What layer `i` made for itself, and the inputs it was the last to read. */
+static void release_behind(const Model *m, int i, Tape *t, const Tensor *made_before, Tensor *const *x)
+{
+    const Layer *l = &m->layer[i];
+    tape_release_since(t, made_before, m->out[i]);
+    for (int k = 0; k < l->inputs; k++)
+        if (x[k] != m->out[i] && !read_later(m, i, l->input[k])) tensor_release(t, x[k]);
+}
+
 Tensor *model_forward(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels, int n)
 {
     const Shape shape = shape_4(n, m->input.h, m->input.w, m->input.c);
@@ -62,7 +79,9 @@ Tensor *model_forward(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels
         Tensor *x[LAYER_MAX_INPUTS];
         for (int k = 0; k < l->inputs; k++) x[k] = l->input[k] < 0 ? m->image : m->out[l->input[k]];
         t->where = l->name;
+        const Tensor *made_before = t->made;
         m->out[i] = tape_failed(t) ? NULL : l->type->forward(l, pass, t, x);
+        if (m->out[i] != NULL && !t->grad && !pass->keep_outputs) release_behind(m, i, t, made_before, x);
     }
     return op_reshape(t, m->out[m->layers - 1], shape_2(n, m->classes));
 }

@@ -136,6 +136,7 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
     if (!tail_done(t, f->tail)) return NULL;
     Node *node = tape_record(t, &fake_quant_type, 2, in, f->tail->y);
+    if (x->x == NULL) node_keep(t, node, (void *)f->x);
     if (node != NULL) node->saved = f;
     return f->tail->y;
 }
@@ -276,7 +277,7 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     QuantParams *qp = grid_copy(t, q);
     f->qp = *qp;
     Tensor *y = tape_codes(t, q->name, w->shape, qp);
-    y->x = arena_alloc(t->arena, sizeof(float) * (size_t)n);
+    y->x = tape_buffer(t, sizeof(float) * (size_t)n);
     y->sign = sign;
     quantize_weights(w->x, channels, (size_t)f->view.per_channel, qp, sign, y->codes);
     for (long i = 0; i < n; i++) {

@@ -64,10 +64,8 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
     grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));
     parallel_for(PARALLEL_CHUNKS, add_chunk, d);
     Node *node = tape_record(t, &add_int_type, 3, in, d->y);
-    if (node != NULL) {
-        grid_keep(t, &d->grid, node);
-        node->saved = d;
-    }
+    grid_keep(t, &d->grid, node);
+    if (node != NULL) node->saved = d;
     return d->y;
 }
 
@@ -127,9 +125,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
     for (int i = 0; i < inputs; i++) in[i] = x[i];
     in[inputs] = step_leaf(t, q);
     Node *node = tape_record(t, &concat_int_type, inputs + 1, in, y);
-    if (node != NULL) {
-        grid_keep(t, grid, node);
-        node->saved = grid;
-    }
+    grid_keep(t, grid, node);
+    if (node != NULL) node->saved = grid;
     return y;
 }

@@ -211,12 +211,7 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     conv_run_done(t, b->run);
     tape_release(t, b->group_conv);
     Node *node = tail_done(t, b->tail) ? tape_record(t, type, 6, in, b->tail->y) : NULL;
-    const bool own = b->conv != NULL && b->conv != b->tail->y->x;
-    if (node != NULL) {
-        if (own) node_keep(t, node, b->conv);
-        node->saved = b;
-    } else if (own) {
-        tape_release(t, b->conv);
-    }
+    if (b->conv != b->tail->y->x) node_keep(t, node, b->conv);
+    if (node != NULL) node->saved = b;
     return tape_failed(t) ? NULL : b->tail->y;
 }

@@ -173,9 +173,7 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     tape_release(t, c->scratch);
     tape_release(t, c->packed);
     Node *node = tape_record(t, &conv_int_type, 5, in, y);
-    if (node != NULL) {
-        grid_keep(t, &c->grid, node);
-        node->saved = c;
-    }
+    grid_keep(t, &c->grid, node);
+    if (node != NULL) node->saved = c;
     return y;
 }

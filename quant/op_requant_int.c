@@ -58,9 +58,7 @@ Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Dialect
     grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));
     parallel_for(PARALLEL_CHUNKS, forward_chunk, d);
     Node *node = tape_record(t, &requant_int_type, 2, in, d->y);
-    if (node != NULL) {
-        grid_keep(t, &d->grid, node);
-        node->saved = d;
-    }
+    grid_keep(t, &d->grid, node);
+    if (node != NULL) node->saved = d;
     return d->y;
 }

@@ -230,13 +230,14 @@ START_TEST(conv_threads)
                             tape_leaf(t, "b", shape_1(p.g.o), p.b, NULL)};
             in[1]->needs_grad = in[2]->needs_grad = true;
             Tensor *y = convolve(&p, t, in[0], in[1], in[2]);
+            Tensor *kept = held(t, y);
             ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, p.r)), STATUS_OK);
             if (k == 0) {
                 memcpy(in0, in, sizeof in);
-                y0 = y;
+                y0 = kept;
                 continue;
             }
-            ck_assert_mem_eq(y->x, y0->x, sizeof(float) * (size_t)p.ny);
+            ck_assert_mem_eq(kept->x, y0->x, sizeof(float) * (size_t)p.ny);
             for (int j = 0; j < 3; j++)
                 ck_assert_mem_eq(in[j]->dx, in0[j]->dx, sizeof(float) * (size_t)tensor_elements(in[j]));
             bench_end(&other);

@@ -73,7 +73,7 @@ static void check_shapes(const LayerType *type, const char *example, const char 
                 const Extent e = m->layer[i].out;
                 ck_assert_msg(shape_equal(m->out[i]->shape, shape_4(SMALL_IMAGES, e.h, e.w, e.c)), "%s: %s", example,
                               shape_text(m->out[i]->shape).text);
-                ck_assert((passes[p].arithmetic == ARITHMETIC_FLOAT) == (m->out[i]->codes == NULL));
+                ck_assert((passes[p].arithmetic == ARITHMETIC_FLOAT) == (m->out[i]->qp == NULL));
             }
             for (int i = 0; i < m->params.n; i++) {
                 const Param *param = m->params.param[i];

@@ -152,6 +152,7 @@ static const char *const calm_network = NETWORK("");
 static void forward(Model *m, Tape *t, Pass pass, const uint8_t *pixels)
 {
     tape_reset(t, false);
+    pass.keep_outputs = true;
     ck_assert_msg(model_forward(m, t, &pass, pixels, SMALL_IMAGES) != NULL, "%s", t->message);
 }
 
@@ -172,7 +173,10 @@ static void check_consistent(const char *quant, Dialect dialect)
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
         Tensor *x[LAYER_MAX_INPUTS];
-        for (int k = 0; k < l->inputs; k++) x[k] = l->input[k] < 0 ? m->image : codes[l->input[k]];
+        for (int k = 0; k < l->inputs; k++) {
+            const Tensor *from = l->input[k] < 0 ? m->image : codes[l->input[k]];
+            x[k] = leaf_codes(exact.tape, from->shape, from->codes, from->qp, false);
+        }
         const Tensor *y = l->type->forward(l, &pass, exact.tape, x);
         ck_assert_msg(y != NULL, "%s", exact.tape->message);
         for (long k = 0; k < tensor_elements(y); k++, all++) {

@@ -154,7 +154,7 @@ static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, Laye
     Arena *memory = arena_create();
     Tape *t = tape_create(g->arena, memory);
     const Dataset *test = &g->job->data->test;
-    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = (Dialect)m->quant->dialect};
+    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = (Dialect)m->quant->dialect, .keep_outputs = true};
     const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
     Status status = STATUS_OK;
     if (model_forward(m, t, &pass, test->images, images) == NULL) status = status_fail(t->status, "%s", t->message);
@@ -183,7 +183,7 @@ static Status gather_sqnrs(Gather *g)
     LayerSqnr *all = ARENA_ARRAY(g->arena, LayerSqnr, g->result->rows);
     Arena *memory = arena_create();
     Tape *t = tape_create(g->arena, memory);
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
     const Dataset *test = &g->job->data->test;
     const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
     Status status = STATUS_OK;

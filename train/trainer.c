@@ -59,6 +59,17 @@ static Status write_checkpoint(Trainer *r, const char *path)
     return checkpoint_write(path, r->job->model, &r->optimizer, &r->state);
 }
 
+/* Backward has released the outputs of the layers: the same pass once more, to look at them. */
+static void run_again(const Trainer *r, const Batch *batch)
+{
+    const TrainJob *job = r->job;
+    Pass pass = train_pass(&job->config->quant, job->kind, r->state.step, r->state.steps);
+    pass.observe = false;
+    pass.keep_outputs = true;
+    tape_reset(r->tape, false);
+    model_forward(job->model, r->tape, &pass, batch->pixels, batch->n);
+}
+
 /* Where a loss that is not finite began: the first layer whose output or parameter is not. */
 static Status not_finite(const Trainer *r, long step, double loss)
 {
@@ -125,7 +136,10 @@ static Status one_step(Trainer *r, const Batch *batch)
     TRY(tape_backward(t, loss));
     const double lr = learning_rate(r, s->step);
     const float norm = optimizer_step(&r->optimizer, (float)lr, s->step + 1);
-    if (!isfinite(norm) || !params_finite(&job->model->params)) return not_finite(r, s->step, value);
+    if (!isfinite(norm) || !params_finite(&job->model->params)) {
+        run_again(r, batch);
+        return not_finite(r, s->step, value);
+    }
     s->step++;
     Tally *tallies[] = {&s->epoch, &s->window};
     for (int i = 0; i < 2; i++) {

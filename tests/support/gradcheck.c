@@ -47,6 +47,8 @@ Tensor *weighted_sum(Tape *t, Tensor *y, const float *r)
     return loss;
 }
 
+Tensor *held(Tape *t, const Tensor *y) { return y == NULL ? NULL : tape_alias(t, "held", y->shape, y); }
+
 Tensor *leaf_codes(Tape *t, Shape shape, int8_t *codes, const QuantParams *qp, bool needs_grad)
 {
     Tensor *x = arena_zalloc(t->arena, sizeof *x);

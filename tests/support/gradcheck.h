@@ -22,6 +22,9 @@ Tensor *weighted_sum(Tape *t, Tensor *y, const float *r);
 /* The value of that loss, in double. */
 double weighted_sum_value(Tape *t, const Tensor *y, const float *r);
 
+/* The values or codes of y, for reading after backward, which releases y's own. */
+Tensor *held(Tape *t, const Tensor *y);
+
 /* A leaf of codes on the grid qp, with or without gradient: what an op that ends on a grid hands on. */
 Tensor *leaf_codes(Tape *t, Shape shape, int8_t *codes, const QuantParams *qp, bool needs_grad);
 

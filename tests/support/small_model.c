@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/rng.h"
+#include "tests/support/gradcheck.h"
 #include "tests/support/suite.h"
 
 static void *parse(Arena *arena, const Field *fields, const char *text, size_t bytes, const char *where)
@@ -89,9 +90,10 @@ Tensor *small_step(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels)
     tape_reset(t, true);
     param_set_zero_grad(&m->params);
     Tensor *logits = model_forward(m, t, pass, pixels, SMALL_IMAGES);
+    Tensor *kept = held(t, logits);
     const Status status = tape_backward(t, op_softmax_cross_entropy(t, logits, labels, 0.1f, NULL));
     ck_assert_msg(status == STATUS_OK, "%s", t->message);
-    return logits;
+    return kept;
 }
 
 int small_layer(const Model *m, const char *name)

@@ -1,0 +1,92 @@
+/* Gradients of tensors: made by the first consumer that runs backward, shared while nobody adds to them. */
+#include "autograd/ops.h"
+
+#include <string.h>
+
+#include "base/parallel.h"
+
+typedef struct {
+    const float *a, *b; /* b NULL: a copy */
+    float *y;
+    long n;
+} Sum;
+
+static void sum_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Sum *s = context;
+    long first, last;
+    parallel_range(s->n, PARALLEL_CHUNKS, chunk, &first, &last);
+    const float *a = s->a, *b = s->b;
+    float *y = s->y;
+    if (b == NULL) {
+        memcpy(y + first, a + first, sizeof *y * (size_t)(last - first));
+        return;
+    }
+#pragma omp simd
+    for (long i = first; i < last; i++) y[i] = a[i] + b[i];
+}
+
+void add_values(const float *a, const float *b, float *y, long n)
+{
+    Sum s = {a, b, y, n};
+    parallel_for(PARALLEL_CHUNKS, sum_chunk, &s);
+}
+
+static float *new_gradient(Tape *t, const Tensor *x)
+{
+    return tape_buffer(t, sizeof(float) * (size_t)tensor_elements(x));
+}
+
+static bool is_shared(const Tape *t, const Tensor *x) { return x->owned && arena_owners(t->arena, x->dx) > 1; }
+
+/* x gets a gradient of its own instead of the shared one: a + b, or a copy of a. */
+static void replace_gradient(Tape *t, Tensor *x, const float *a, const float *b)
+{
+    float *own = new_gradient(t, x);
+    add_values(a, b, own, tensor_elements(x));
+    tape_release(t, x->dx);
+    x->dx = own;
+}
+
+float *tensor_grad_fresh(Tape *t, Tensor *x, bool *fresh)
+{
+    *fresh = false;
+    if (x == NULL || !x->needs_grad) return NULL;
+    *fresh = x->dx == NULL;
+    if (x->dx == NULL)
+        x->dx = new_gradient(t, x);
+    else if (is_shared(t, x))
+        replace_gradient(t, x, x->dx, NULL);
+    return x->dx;
+}
+
+float *tensor_grad(Tape *t, Tensor *x)
+{
+    bool fresh;
+    float *dx = tensor_grad_fresh(t, x, &fresh);
+    if (fresh) parallel_zero(dx, sizeof(float) * (size_t)tensor_elements(x));
+    return dx;
+}
+
+void add_gradient(Tape *t, Tensor *x, const float *dy)
+{
+    if (x == NULL || !x->needs_grad) return;
+    if (x->dx != NULL && is_shared(t, x)) {
+        replace_gradient(t, x, x->dx, dy);
+        return;
+    }
+    bool fresh;
+    float *dx = tensor_grad_fresh(t, x, &fresh);
+    add_values(dy, fresh ? NULL : dx, dx, tensor_elements(x));
+}
+
+void tensor_grad_pass(Tape *t, Tensor *x, const Tensor *from)
+{
+    if (x != NULL && x->needs_grad && x->dx == NULL && x->owned && from->owned) {
+        tape_share(t, from->dx);
+        x->dx = from->dx;
+    } else {
+        add_gradient(t, x, from->dx);
+    }
+}

@@ -1,0 +1,26 @@
+/* Memory that must not be touched is marked so that AddressSanitizer reports whoever does; without it, nothing. */
+#ifndef BITFOLD_BASE_POISON_H
+#define BITFOLD_BASE_POISON_H
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) __asan_poison_memory_region((p), (n))
+#define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
+#define MAY_TOUCH_POISON __attribute__((no_sanitize_address))
+enum { GAP = 64 };
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#define MAY_TOUCH_POISON
+enum { GAP = 0 };
+#endif
+
+#endif
