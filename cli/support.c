@@ -85,5 +85,5 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
         return status;
     }
     if (job->folder == NULL) return STATUS_OK;
-    return run_folder_note(arena, job->folder, o->argc, o->argv, timing_seconds() - start);
+    return run_folder_note(arena, job->folder, job->model, o->argc, o->argv, timing_seconds() - start);
 }

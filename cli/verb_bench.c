@@ -1,110 +1,275 @@
-/* bench: training steps on random inputs of the config's shape; no data set is needed. */
+/* bench: training steps, or runs of the integer engine, on random inputs of the config's shape; no data set is needed.
+ */
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/json.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "base/timing.h"
 #include "cli/cli.h"
+#include "deploy/lower.h"
 
-enum { WARM_UP = 3 };
+enum { WARM_UP = 3, STEPS = 20, MAX_RUNS = 100000 };
 
-/* One training step: forward, loss, backward, optimizer. */
-static Status step(Model *m, Tape *t, Optimizer *optimizer, const Pass *pass, const uint8_t *pixels,
-                   const int32_t *labels, int batch, long number)
+typedef enum { MODE_FLOAT, MODE_QAT, MODE_INT8 } Mode;
+static const char *const mode_names[] = {"float", "qat", "int8"};
+
+/* The parts of a step; the engine has none. */
+enum { FORWARD, BACKWARD, OPTIMIZER, PARTS };
+static const char *const part_keys[PARTS] = {"ms_forward", "ms_backward", "ms_optimizer"};
+
+typedef struct Case {
+    const Options *o;
+    Arena *arena;
+    Mode mode;
+    Model *m;
+    int batch;
+    uint8_t *pixels;
+    int32_t *labels;
+    Status (*step)(struct Case *c, double part_s[PARTS]);
+
+    Arena *memory; /* of a step; of the engine */
+    Tape *tape;    /* training */
+    Optimizer optimizer;
+    Pass pass;
+    long steps;
+    QGraph *graph; /* the engine */
+    Engine *engine;
+    int8_t *codes, *logits;
+} Case;
+
+/* One training step: forward and loss, backward, optimizer. */
+static Status train_step(Case *c, double part_s[PARTS])
 {
+    Tape *t = c->tape;
+    double at[PARTS + 1];
     tape_reset(t, true);
-    param_set_zero_grad(&m->params);
-    Tensor *loss = op_softmax_cross_entropy(t, model_forward(m, t, pass, pixels, batch), labels, 0.0f, NULL);
+    param_set_zero_grad(&c->m->params);
+    at[0] = timing_seconds();
+    Tensor *logits = model_forward(c->m, t, &c->pass, c->pixels, c->batch);
+    Tensor *loss = op_softmax_cross_entropy(t, logits, c->labels, 0.0f, NULL);
+    at[1] = timing_seconds();
     if (tape_backward(t, loss) != STATUS_OK) return status_fail(t->status, "%s", t->message);
-    optimizer_step(optimizer, 1e-3f, number);
+    at[2] = timing_seconds();
+    optimizer_step(&c->optimizer, 1e-3f, ++c->steps);
+    at[3] = timing_seconds();
+    for (int i = 0; i < PARTS; i++) part_s[i] = at[i + 1] - at[i];
     return STATUS_OK;
 }
 
-/* Which kernel computes a layer's forward pass. */
-static const char *kernel_of(Arena *arena, const Layer *l, bool codes)
+/* Pixels to the codes of the logits. */
+static Status engine_step(Case *c, double part_s[PARTS])
 {
-    if (l->weight == NULL) return "";
-    const char *family = strcmp(l->type->name, "depthwise_conv2d") == 0 ? "dwconv" : "gemm";
-    return arena_printf(arena, "%s_%s__%s", family, codes ? (family[0] == 'd' ? "s8" : "s16") : "f32", kernels()->isa);
+    (void)part_s;
+    qgraph_quantize_pixels(c->graph, c->pixels, c->batch, c->codes);
+    engine_run(c->engine, c->codes, c->batch, c->logits);
+    return STATUS_OK;
 }
 
-static void print(Arena *arena, const Options *o, const Model *m, bool qat, int batch, double *ms, int steps)
+static Status repeat(Case *c, int times)
 {
-    const double median = timing_median(ms, steps);
+    double part_s[PARTS];
+    for (int i = 0; i < times; i++) TRY(c->step(c, part_s));
+    return STATUS_OK;
+}
+
+static Status prepare_training(Case *c, const Config *config)
+{
+    enum { FIRST = 0, LAST = 1000 };
+    const ModelKind kind = c->mode == MODE_QAT ? MODEL_QAT : MODEL_FLOAT;
+    TRY(optimizer_make(c->arena, &config->train.optimizer, &c->m->params, &c->optimizer));
+    c->tape = tape_create(c->arena, c->memory);
+    c->step = train_step;
+    c->pass = train_pass(&config->quant, kind, FIRST, LAST);
+    TRY(repeat(c, WARM_UP));
+    if (!c->o->frozen) return STATUS_OK;
+    c->pass = train_pass(&config->quant, kind, LAST, LAST); /* its statistics and ranges are the warm-up's */
+    return repeat(c, WARM_UP);
+}
+
+static Status prepare_engine(Case *c, const Config *config)
+{
+    TRY(model_lower(c->arena, c->m, (Dialect)config->quant.dialect, &c->graph));
+    TRY(engine_create_planned(c->memory, c->graph, &c->engine));
+    c->codes = arena_try_alloc(c->arena, (size_t)c->batch * (size_t)qtensor_elements(&c->graph->tensor[0]));
+    c->logits = arena_try_alloc(c->arena, (size_t)c->batch * (size_t)c->graph->classes);
+    if (c->codes == NULL || c->logits == NULL) return STATUS_NOMEM;
+    c->step = engine_step;
+    return repeat(c, WARM_UP);
+}
+
+/* The model with its first weights; quantized ones are calibrated on the random images. */
+static Status prepare(Case *c)
+{
+    Config *config;
+    TRY(config_read(c->arena, c->o->argument[0], c->o->sets, &config));
+    TRY(experiment_model(c->arena, config, c->mode == MODE_FLOAT ? NULL : &config->quant, NULL, &c->m));
+    model_init(c->m, config->seed);
+    c->batch = c->o->batch > 0 ? c->o->batch : c->mode == MODE_INT8 ? 1 : config->train.batch;
+    const Model *m = c->m;
+    const size_t pixels = (size_t)c->batch * (size_t)m->input.h * (size_t)m->input.w * (size_t)m->input.c;
+    c->pixels = arena_try_alloc(c->arena, pixels);
+    if (c->pixels == NULL) return STATUS_NOMEM;
+    c->labels = ARENA_ARRAY(c->arena, int32_t, c->batch);
+    Rng rng = rng_make(config->seed, RNG_TEST, 0);
+    for (size_t i = 0; i < pixels; i++) c->pixels[i] = (uint8_t)rng_u32(&rng);
+    for (int i = 0; i < c->batch; i++) c->labels[i] = (int32_t)rng_below(&rng, (uint32_t)m->classes);
+    const Dataset random = {.n = c->batch,
+                            .h = m->input.h,
+                            .w = m->input.w,
+                            .c = m->input.c,
+                            .classes = m->classes,
+                            .images = c->pixels,
+                            .labels = c->labels};
+    if (c->mode != MODE_FLOAT) TRY(calibrate(c->m, &random, c->batch, config->seed));
+    return c->mode == MODE_INT8 ? prepare_engine(c, config) : prepare_training(c, config);
+}
+
+typedef struct {
+    int n;
+    double *s, *part_s[PARTS]; /* seconds of each step, and of its parts */
+} Times;
+
+/* Steps asked for; of the engine, by default as many as fit a second. */
+static Status count_steps(Case *c, int *n)
+{
+    *n = c->o->steps > 0 ? c->o->steps : STEPS;
+    if (c->o->steps > 0 || c->mode != MODE_INT8) return STATUS_OK;
+    const double start = timing_seconds();
+    TRY(repeat(c, WARM_UP));
+    const double fit = WARM_UP / fmax(timing_seconds() - start, 1e-9);
+    *n = (int)fmin(fmax(fit, STEPS), MAX_RUNS);
+    return STATUS_OK;
+}
+
+static Status measure(Case *c, Arena *arena, int n, Times *times)
+{
+    *times = (Times){.n = n, .s = ARENA_ARRAY(arena, double, n)};
+    for (int p = 0; p < PARTS; p++) times->part_s[p] = ARENA_ARRAY(arena, double, n);
+    for (int i = 0; i < n; i++) {
+        double part_s[PARTS] = {0};
+        const double start = timing_seconds();
+        TRY(c->step(c, part_s));
+        times->s[i] = timing_seconds() - start;
+        for (int p = 0; p < PARTS; p++) times->part_s[p][i] = part_s[p];
+    }
+    return STATUS_OK;
+}
+
+static double peak_rss_bytes(void)
+{
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    if (!o->json) {
-        printf("%s, %s, batch %d, %d threads, %s: %.2f ms a step (%.2f to %.2f), %.0f images/s, peak %ld KiB\n",
-               m->name, qat ? "qat" : "float", batch, parallel_threads(), kernels()->isa, median, ms[0], ms[steps - 1],
-               1e3 * batch / median, usage.ru_maxrss);
-        return;
-    }
+    return 1024.0 * (double)usage.ru_maxrss;
+}
+
+static cJSON *as_json(Arena *arena, const Case *c, const Times *times)
+{
+    const double median = timing_median(times->s, times->n), last = times->s[times->n - 1];
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "name", m->name);
-    cJSON_AddStringToObject(json, "mode", qat ? "qat" : "float");
-    cJSON_AddNumberToObject(json, "batch", batch);
+    cJSON_AddStringToObject(json, "name", c->m->name);
+    cJSON_AddStringToObject(json, "mode", mode_names[c->mode]);
+    if (c->mode == MODE_QAT) cJSON_AddBoolToObject(json, "frozen", c->o->frozen);
+    cJSON_AddNumberToObject(json, "batch", c->batch);
     cJSON_AddNumberToObject(json, "threads", parallel_threads());
-    cJSON_AddNumberToObject(json, "images_per_s", 1e3 * batch / median);
-    cJSON_AddNumberToObject(json, "ms_per_step", median);
-    cJSON_AddNumberToObject(json, "ms_min", ms[0]);
-    cJSON_AddNumberToObject(json, "ms_max", ms[steps - 1]);
-    cJSON_AddNumberToObject(json, "peak_rss_bytes", 1024.0 * (double)usage.ru_maxrss);
     cJSON_AddStringToObject(json, "isa", kernels()->isa);
-    cJSON *list = cJSON_AddObjectToObject(json, "kernels");
-    for (int i = 0; i < m->layers; i++)
-        if (m->layer[i].weight != NULL)
-            cJSON_AddStringToObject(list, m->layer[i].name, kernel_of(arena, &m->layer[i], qat));
-    cli_print_json(arena, json);
+    cJSON_AddNumberToObject(json, "steps", times->n);
+    cJSON_AddNumberToObject(json, "images_per_s", c->batch / median);
+    if (c->mode == MODE_INT8) {
+        cJSON_AddNumberToObject(json, "us_per_run", 1e6 * median);
+        cJSON_AddNumberToObject(json, "us_min", 1e6 * times->s[0]);
+        cJSON_AddNumberToObject(json, "us_max", 1e6 * last);
+        cJSON_AddNumberToObject(json, "engine_bytes", (double)arena_used_bytes(c->memory));
+    } else {
+        cJSON_AddNumberToObject(json, "ms_per_step", 1e3 * median);
+        cJSON_AddNumberToObject(json, "ms_min", 1e3 * times->s[0]);
+        cJSON_AddNumberToObject(json, "ms_max", 1e3 * last);
+        for (int p = 0; p < PARTS; p++)
+            cJSON_AddNumberToObject(json, part_keys[p], 1e3 * timing_median(times->part_s[p], times->n));
+        cJSON_AddNumberToObject(json, "step_bytes", (double)arena_peak_bytes(c->memory));
+    }
+    cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(c->m));
+    long macs = 0;
+    for (int i = 0; i < c->m->layers; i++) macs += layer_macs(&c->m->layer[i]);
+    cJSON_AddNumberToObject(json, "macs", (double)macs);
+    cJSON_AddNumberToObject(json, "peak_rss_bytes", peak_rss_bytes());
+    model_note_kernels(arena, json, c->m);
+    if (c->mode == MODE_INT8) cJSON_DeleteItemFromObject(json, "kernels_backward");
+    return json;
+}
+
+static void print_text(const Case *c, const Times *times)
+{
+    const double median = timing_median(times->s, times->n), unit = c->mode == MODE_INT8 ? 1e6 : 1e3;
+    printf("%s, %s%s, batch %d, %d threads, %s: %.2f %s (%.2f to %.2f), %.0f images/s, peak %.0f KiB\n", c->m->name,
+           mode_names[c->mode], c->mode == MODE_QAT && c->o->frozen ? " frozen" : "", c->batch, parallel_threads(),
+           kernels()->isa, unit * median, c->mode == MODE_INT8 ? "us a run" : "ms a step", unit * times->s[0],
+           unit * times->s[times->n - 1], c->batch / median, peak_rss_bytes() / 1024);
+}
+
+static Status once(Case *c)
+{
+    Times times;
+    int n;
+    TRY(count_steps(c, &n));
+    TRY(measure(c, c->arena, n, &times));
+    if (c->o->json)
+        cli_print_json(c->arena, as_json(c->arena, c, &times));
+    else
+        print_text(c, &times);
+    return STATUS_OK;
+}
+
+/* A line in, "K" or empty: a measurement of K steps (or of --steps), a line of JSON out.  The first line out, before
+ * any is read, says that all is ready. */
+static Status interleave(Case *c)
+{
+    Arena *arena = arena_create();
+    char line[64];
+    int n;
+    Times times;
+    Status status = count_steps(c, &n);
+    if (status == STATUS_OK) printf("ready %d\n", n);
+    while (status == STATUS_OK && fflush(stdout) == 0 && fgets(line, sizeof line, stdin) != NULL) {
+        const long asked = strtol(line, NULL, 10);
+        status = measure(c, arena, asked > 0 && asked <= MAX_RUNS ? (int)asked : n, &times);
+        if (status != STATUS_OK) break;
+        cJSON *json = as_json(arena, c, &times);
+        puts(json_print_compact(arena, json));
+        cJSON_Delete(json);
+        arena_reset(arena);
+    }
+    arena_destroy(arena);
+    return status;
+}
+
+static Status find_mode(const char *name, Mode *mode)
+{
+    for (int i = 0; i <= MODE_INT8; i++)
+        if (name == NULL || strcmp(name, mode_names[i]) == 0) {
+            *mode = (Mode)i;
+            return STATUS_OK;
+        }
+    return status_fail(STATUS_INVALID, "--mode: \"%s\"; must be float, qat or int8", name);
 }
 
 static Status run_bench(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
-    const bool qat = o->mode != NULL && strcmp(o->mode, "qat") == 0;
-    if (o->mode != NULL && !qat && strcmp(o->mode, "float") != 0)
-        return status_fail(STATUS_INVALID, "--mode: \"%s\"; must be float or qat", o->mode);
-    Config *config;
-    TRY(config_read(arena, o->argument[0], o->sets, &config));
-    Model *m;
-    TRY(experiment_model(arena, config, qat ? &config->quant : NULL, NULL, &m));
-    model_init(m, config->seed);
-    const int batch = o->batch > 0 ? o->batch : config->train.batch, steps = o->steps > 0 ? o->steps : 20;
-    const size_t image = (size_t)m->input.h * (size_t)m->input.w * (size_t)m->input.c;
-    uint8_t *pixels = arena_try_alloc(arena, image * (size_t)batch);
-    if (pixels == NULL) return STATUS_NOMEM;
-    int32_t *labels = ARENA_ARRAY(arena, int32_t, batch);
-    Rng rng = rng_make(config->seed, RNG_TEST, 0);
-    for (size_t i = 0; i < image * (size_t)batch; i++) pixels[i] = (uint8_t)rng_u32(&rng);
-    for (int i = 0; i < batch; i++) labels[i] = (int32_t)rng_below(&rng, (uint32_t)m->classes);
-    if (qat) {
-        const Dataset random = {.n = batch,
-                                .h = m->input.h,
-                                .w = m->input.w,
-                                .c = m->input.c,
-                                .classes = m->classes,
-                                .images = pixels,
-                                .labels = labels};
-        TRY(calibrate(m, &random, batch, config->seed));
-    }
-    Optimizer optimizer;
-    TRY(optimizer_make(arena, &config->train.optimizer, &m->params, &optimizer));
-    /* The first QAT phase: quantizers, observers and batch statistics all on. */
-    const Pass pass = train_pass(&config->quant, qat ? MODEL_QAT : MODEL_FLOAT, 0, 1000);
-    Arena *memory = arena_create();
-    Tape *t = tape_create(arena, memory);
-    double *ms = ARENA_ARRAY(arena, double, steps);
-    Status status = STATUS_OK;
-    for (int i = -WARM_UP; i < steps && status == STATUS_OK; i++) {
-        const double start = timing_seconds();
-        status = step(m, t, &optimizer, &pass, pixels, labels, batch, i + WARM_UP + 1);
-        if (i >= 0) ms[i] = 1e3 * (timing_seconds() - start);
-    }
-    arena_destroy(memory);
-    TRY(status);
-    print(arena, o, m, qat, batch, ms, steps);
-    return STATUS_OK;
+    Case c = {.o = o, .arena = arena};
+    TRY(find_mode(o->mode, &c.mode));
+    if (o->frozen && c.mode != MODE_QAT)
+        return status_fail(STATUS_INVALID, "--frozen: with --mode %s; only qat has that phase", mode_names[c.mode]);
+    c.memory = arena_create();
+    Status status = prepare(&c);
+    if (status == STATUS_OK) status = o->interleave ? interleave(&c) : once(&c);
+    arena_destroy(c.memory);
+    return status;
 }
 
-const Verb verb_bench = {"bench", "CONFIG", "Times training steps on random inputs", "smbk", 1, 1, run_bench};
+const Verb verb_bench = {
+    "bench", "CONFIG", "Times training steps, or the integer engine, on random inputs", "smbkfi", 1, 1, run_bench};

@@ -104,7 +104,7 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     }
     if (status != STATUS_OK) run_folder_abandon(arena, folder);
     TRY(status);
-    TRY(run_folder_note(arena, folder, o->argc, o->argv, timing_seconds() - start));
+    TRY(run_folder_note(arena, folder, m, o->argc, o->argv, timing_seconds() - start));
     if (o->json) {
         cJSON *json = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(json, "rows");
         cJSON_AddStringToObject(json, "folder", folder);

@@ -83,17 +83,18 @@ static long long largest_accumulator(const QGraph *g, const char *name)
     return 0;
 }
 
-static void inspect_text(const Model *m, const QGraph *g, bool real, bool trained)
+static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool real, bool trained)
 {
     long macs = 0;
-    printf("%-18s %-17s %14s %9s %11s  %s\n", "layer", "type", "output", "weights", "MACs",
+    printf("%-18s %-17s %14s %9s %11s  %-20s %s\n", "layer", "type", "output", "weights", "MACs", "kernel",
            real ? "bits W/A  scale       zero  range                    largest sum" : "");
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", l->out.h, l->out.w, l->out.c);
-        printf("%-18s %-17s %14s %9ld %11ld", l->name, l->type->name, shape, l->weight == NULL ? 0 : l->weight->count,
-               layer_macs(l));
+        const char *kernel = layer_kernel(arena, l, real);
+        printf("%-18s %-17s %14s %9ld %11ld  %-20s", l->name, l->type->name, shape,
+               l->weight == NULL ? 0 : l->weight->count, layer_macs(l), kernel == NULL ? "" : kernel);
         macs += layer_macs(l);
         const QTensor *t = tensor_named(g, l->name);
         if (real && t != NULL) {
@@ -102,7 +103,7 @@ static void inspect_text(const Model *m, const QGraph *g, bool real, bool traine
                 snprintf(weight_bits, sizeof weight_bits, "%d", l->weight_q->qp.bits);
                 snprintf(sum, sizeof sum, "%lld", largest_accumulator(g, l->name));
             }
-            printf("  %4s/%d  %-10.5g %5d  [%.4g, %.4g]%*s%s", weight_bits, t->bits, (double)t->scale, t->zero_point,
+            printf(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%*s%s", weight_bits, t->bits, (double)t->scale, t->zero_point,
                    (double)t->scale * (t->qmin - t->zero_point), (double)t->scale * (t->qmax - t->zero_point), 4, "",
                    sum);
         }
@@ -138,6 +139,10 @@ static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool rea
         cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){l->out.h, l->out.w, l->out.c}, 3));
         cJSON_AddNumberToObject(item, "weights", l->weight == NULL ? 0.0 : (double)l->weight->count);
         cJSON_AddNumberToObject(item, "macs", (double)layer_macs(l));
+        if (l->type->kernels != NULL) {
+            cJSON_AddStringToObject(item, "kernel_float", layer_kernel(arena, l, false));
+            cJSON_AddStringToObject(item, "kernel_int8", layer_kernel(arena, l, true));
+        }
         const QTensor *t = tensor_named(g, l->name);
         if (real && t != NULL) {
             if (l->weight_q != NULL) {
@@ -181,7 +186,7 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
     if (o->json)
         inspect_json(arena, open.model, graph, real);
     else
-        inspect_text(open.model, graph, real, trained);
+        inspect_text(arena, open.model, graph, real, trained);
     return STATUS_OK;
 }
 

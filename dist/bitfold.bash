@@ -29,7 +29,7 @@ _bitfold() {
     export) options="$options --to -o" ;;
     predict) options="$options --dump" ;;
     fetch) options="mnist fashion-mnist cifar10 $options --dir" ;;
-    bench) options="$options --mode --batch --steps" ;;
+    bench) options="$options --mode --batch --steps --frozen --interleave" ;;
     esac
 
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

@@ -90,3 +90,27 @@ bool kernels_select(const char *isa_or_null, const char **error)
     __atomic_store_n(&chosen, &variants[pick], __ATOMIC_RELEASE);
     return true;
 }
+
+const char *kernels_variant(const char *entry)
+{
+    typedef void (*Function)(void);
+    static const struct {
+        const char *name;
+        size_t at;
+    } entries[] = {
+#define KERNEL(name) {#name, offsetof(Kernels, name)},
+#include "kernels/kernels.def"
+#undef KERNEL
+    };
+    const char *const table = (const char *)kernels();
+    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
+        if (strcmp(entry, entries[i].name) != 0) continue;
+        Function here, there;
+        memcpy(&here, table + entries[i].at, sizeof here);
+        for (int v = 0; v < VARIANTS && here != NULL; v++) {
+            memcpy(&there, (const char *)&variants[v] + entries[i].at, sizeof there);
+            if (here == there) return variants[v].isa;
+        }
+    }
+    return NULL;
+}

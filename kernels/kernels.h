@@ -147,6 +147,10 @@ typedef struct Kernels {
 const Kernels *kernels(void);
 bool kernels_select(const char *isa_or_null, const char **error);
 
+/* The variant that brings the table's entry of this name ("gemm_runs_f32"): the lowest with the same function.  NULL:
+ * the table has no such entry, or nothing in it. */
+const char *kernels_variant(const char *entry);
+
 /* bt[n*ldb + k] (b transposed: a dense layer's weights as they are) to the panel layout of gemm_s16: for each 16
  * columns, for each pair of k, the 16 pairs.  The layout is the same in every variant. */
 size_t gemm_s16_packed_count(int n, int k); /* int16 values */

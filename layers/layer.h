@@ -76,8 +76,9 @@ typedef struct LayerType {
     size_t config_bytes;
     int min_inputs, max_inputs;
     bool has_weights;
-    bool averages;   /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
-    bool keeps_grid; /* the output stays on the first input's grid (pools, flatten) */
+    const char *kernels; /* family of those that compute it, "gemm" or "dwconv"; NULL: it has none of its own */
+    bool averages;       /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
+    bool keeps_grid;     /* the output stays on the first input's grid (pools, flatten) */
     /* in[] is known: checks it against the config and sets l->out.  Failures need no place; the caller adds it. */
     Status (*shape)(Layer *l);
     /* Declares parameters and quantizers; NULL: none. */
@@ -111,6 +112,10 @@ const LayerType *layer_type(const char *name);
         .doc = "names of the layers it reads, \"input\" is the image; default: the "                                   \
                "layer before"                                                                                          \
     }
+
+/* Name of the kernel that computes the layer on this CPU, in floats or on codes: "gemm_f32__avx512".  Backward passes
+ * are always in floats.  NULL: the layer has none of its own. */
+const char *layer_kernel(Arena *arena, const Layer *l, bool codes);
 
 extern const char *const activation_names[]; /* none, relu, relu6 */
 Activation activation_from(int choice);

@@ -207,7 +207,23 @@ void run_folder_abandon(Arena *arena, const char *folder)
     status_fail(STATUS_STATE, "%s", reason);
 }
 
-Status run_folder_note(Arena *arena, const char *folder, int argc, char *const *argv, double seconds)
+/* {"stem": "gemm_f32__avx512", ...} */
+static void note_kernels(Arena *arena, cJSON *run, const char *key, const Model *m, bool codes)
+{
+    cJSON *list = cJSON_AddObjectToObject(run, key);
+    for (int i = 0; i < m->layers; i++) {
+        const char *kernel = layer_kernel(arena, &m->layer[i], codes);
+        if (kernel != NULL) cJSON_AddStringToObject(list, m->layer[i].name, kernel);
+    }
+}
+
+void model_note_kernels(Arena *arena, cJSON *json, const Model *m)
+{
+    note_kernels(arena, json, "kernels", m, m->quant != NULL);
+    if (m->quant != NULL) note_kernels(arena, json, "kernels_backward", m, false);
+}
+
+Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds)
 {
     char host[256] = "", date[64];
     gethostname(host, sizeof host - 1);
@@ -221,6 +237,7 @@ Status run_folder_note(Arena *arena, const char *folder, int argc, char *const *
     cJSON_AddNumberToObject(run, "threads", parallel_threads());
     cJSON_AddStringToObject(run, "isa", kernels()->isa);
     cJSON_AddNumberToObject(run, "seconds", seconds);
+    model_note_kernels(arena, run, m);
     const char *text = json_print(arena, run);
     cJSON_Delete(run);
     return file_write(arena, file_join(arena, folder, "run.json"), text, strlen(text));

@@ -2,6 +2,8 @@
 #ifndef BITFOLD_TRAIN_EXPERIMENT_H
 #define BITFOLD_TRAIN_EXPERIMENT_H
 
+#include <cjson/cJSON.h>
+
 #include "train/trainer.h"
 
 /* A model file with the config.json beside it. */
@@ -44,8 +46,12 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
  * message. */
 void run_folder_abandon(Arena *arena, const char *folder);
 
-/* run.json: what may differ between equal runs: date, host, threads, ISA, seconds, command. */
-Status run_folder_note(Arena *arena, const char *folder, int argc, char *const *argv, double seconds);
+/* Adds "kernels": the kernel of each layer that has one, by name; for a quantized model those on codes, and
+ * "kernels_backward" those of its backward pass, in floats. */
+void model_note_kernels(Arena *arena, cJSON *json, const Model *m);
+
+/* run.json: what may differ between equal runs: date, host, threads, ISA, kernels, seconds, command. */
+Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds);
 
 /* ceil(n * bits / 8) for each weight tensor, 4 per bias and per weight scale; float: 4 per parameter. */
 long model_size_bytes(const Model *m);

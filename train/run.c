@@ -34,7 +34,7 @@ static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
     const Status status = r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result);
     if (status != STATUS_OK) run_folder_abandon(arena, job->folder);
     TRY(status);
-    return run_folder_note(arena, job->folder, r->argc, r->argv, timing_seconds() - start);
+    return run_folder_note(arena, job->folder, job->model, r->argc, r->argv, timing_seconds() - start);
 }
 
 static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
@@ -123,7 +123,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
         checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
     if (status != STATUS_OK) run_folder_abandon(arena, out->folder);
     TRY(status);
-    TRY(run_folder_note(arena, out->folder, r->argc, r->argv, timing_seconds() - start));
+    TRY(run_folder_note(arena, out->folder, out->model, r->argc, r->argv, timing_seconds() - start));
     return finish(arena, &data, "model.safetensors", out);
 }
 
