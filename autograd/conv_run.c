@@ -27,7 +27,8 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
 {
     ConvRun *r = arena_zalloc(t->arena, sizeof *r);
     *r = (ConvRun){.g = *g, .depthwise = depthwise, .x = conv_input(x), .chunks = parallel_chunks(g->n)};
-    r->scratch_bytes = round_up_64(conv_scratch_bytes(g));
+    const size_t floats = conv_scratch_bytes(g), codes = conv_s8_scratch_bytes(g);
+    r->scratch_bytes = round_up_64(floats > codes ? floats : codes);
     r->scratch = tape_buffer(t, r->scratch_bytes * (size_t)parallel_threads());
     if (x->codes != NULL && w->codes != NULL) {
         float *scale = arena_alloc(t->arena, sizeof(float) * (size_t)g->o);
@@ -37,7 +38,7 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
         r->scale_period = pass_period(g->o);
         r->w8 = w->codes;
         if (depthwise) return r;
-        r->packed8 = tape_buffer(t, sizeof(int16_t) * conv_s8_packed_count(g));
+        r->packed8 = tape_buffer(t, conv_s8_packed_bytes(g));
         conv_s8_pack(g, w->codes, r->packed8);
         return r;
     }

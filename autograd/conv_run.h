@@ -21,7 +21,7 @@ typedef struct {
     const float *w;   /* float forward: the weights */
     float *packed;    /* and packed; NULL for depthwise */
     const int8_t *w8; /* integer forward: their codes */
-    int16_t *packed8;
+    void *packed8;
     const float *scale; /* s_x * s_w[o], a table of autograd/norm.h */
     size_t scale_period;
     unsigned char *scratch;
