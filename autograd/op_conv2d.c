@@ -10,7 +10,7 @@ typedef struct {
     ConvInput x;
     bool depthwise;
     float *packed;             /* conv_f32_pack of w                     */
-    int16_t *packed8;          /* conv_s8_pack of w's codes              */
+    void *packed8;             /* conv_s8_pack of w's codes              */
     const float *w;            /* real weights                           */
     const int8_t *w8;          /* their codes; NULL: float forward       */
     const float *scale, *bias; /* s_x * s_w[o] for the integer forward; bias or NULL */
@@ -113,7 +113,8 @@ static void backward_weights_chunk(void *context, int chunk, int thread)
 
 static void scratch_alloc(Tape *t, Conv *c)
 {
-    c->scratch_bytes = (conv_scratch_bytes(&c->g) + 127) & ~(size_t)63;
+    const size_t floats = conv_scratch_bytes(&c->g), codes = conv_s8_scratch_bytes(&c->g);
+    c->scratch_bytes = ((floats > codes ? floats : codes) + 127) & ~(size_t)63;
     c->scratch = arena_alloc(t->arena, c->scratch_bytes * (size_t)parallel_threads());
 }
 
@@ -171,7 +172,7 @@ static Tensor *conv_forward(Tape *t, const OpType *type, Tensor *x, Tensor *w, T
         c->scale = scale;
         c->w8 = w->codes;
         if (!c->depthwise) {
-            c->packed8 = arena_alloc(t->arena, sizeof(int16_t) * conv_s8_packed_count(g));
+            c->packed8 = arena_alloc(t->arena, conv_s8_packed_bytes(g));
             conv_s8_pack(g, w->codes, c->packed8);
         }
     } else {

@@ -67,7 +67,7 @@ typedef struct {
     const float *w, *dy;
     float *packed, *out;
     const int8_t *qw;
-    int16_t *packed_s8;
+    void *packed_s8;
     int32_t *acc;
     void *scratch;
 } Work;
@@ -237,9 +237,9 @@ int main(int argc, char **argv)
         w.floats = (ConvInput){.x = floats(arena, nx, 2)};
         w.w = floats(arena, nw, 3), w.dy = floats(arena, ny, 4), w.qw = code_values(arena, nw, 5);
         w.packed = ARENA_ARRAY(arena, float, conv_f32_packed_count(g));
-        w.packed_s8 = ARENA_ARRAY(arena, int16_t, conv_s8_packed_count(g));
+        w.packed_s8 = arena_alloc(arena, conv_s8_packed_bytes(g));
         w.out = ARENA_ARRAY(arena, float, most), w.acc = ARENA_ARRAY(arena, int32_t, most);
-        w.scratch = arena_alloc(arena, conv_scratch_bytes(g));
+        w.scratch = arena_alloc(arena, conv_scratch_bytes(g) + conv_s8_scratch_bytes(g));
         pack(&w);
         if (!agrees(arena, &w, isa, most)) {
             fprintf(stderr, "bench_kernels: %s: %s disagrees with ref; not timed\n", shapes[s].name, isa);

@@ -21,10 +21,10 @@ static Status prepare_multipliers(Arena *arena, EngineNode *e)
 static Status prepare_conv(Arena *arena, EngineNode *e)
 {
     TRY(prepare_multipliers(arena, e));
-    e->packed = arena_try_alloc(arena, sizeof(int16_t) * conv_s8_packed_count(&e->node->geom));
+    e->packed = arena_try_alloc(arena, conv_s8_packed_bytes(&e->node->geom));
     if (e->packed == NULL) return no_room(e);
     conv_s8_pack(&e->node->geom, e->node->weights, e->packed);
-    e->scratch_bytes = conv_scratch_bytes(&e->node->geom);
+    e->scratch_bytes = conv_s8_scratch_bytes(&e->node->geom);
     return STATUS_OK;
 }
 

@@ -10,7 +10,7 @@ typedef struct {
     const QNode *node;
     Dialect dialect;
     const QTensor *x, *x2, *y; /* first input, second or NULL, output */
-    int16_t *packed;           /* conv2d, dense */
+    void *packed;              /* conv2d, dense */
     Multiplier *multiplier;    /* [O] of conv2d, dwconv2d, dense; [1] of requant */
     AddParams add;
     int part[QNODE_MAX_INPUTS]; /* concat: channels of each input */

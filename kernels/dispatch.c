@@ -25,6 +25,7 @@ static const Kernels variants[] = {
     },
     {
         .isa = "vnni",
+        .gemm_runs_s8 = gemm_runs_s8__vnni,
 #define gemm_s16__avx512 gemm_s16__vnni
 #define gemm_runs_s16__avx512 gemm_runs_s16__vnni
 #include "kernels/kernels.def"

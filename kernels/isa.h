@@ -24,5 +24,6 @@
     extern __typeof__(*((Kernels *)0)->name) name##__vnni;
 #include "kernels/kernels.def"
 #undef KERNEL
+void gemm_runs_s8__vnni(const GemmS8 *g);
 
 #endif

@@ -61,11 +61,28 @@ typedef struct {
     ptrdiff_t ldc;
 } GemmS16;
 
+/* The same on codes as they are, for CPUs with a dot product of bytes:
+ *     c[m,n] = start[n] + sum (q - zero_point) * b  when start[n] = -zero_point * sums[n]
+ * with q = a[m*am + row*arow + run*arun + k].  b is packed by gemm_s8_pack_runs (kernels/gemm_s8.h); k is rounded up to
+ * a multiple of 4: b is 0 there, so a may hold anything there.  Readable must be round_up(k, 64) codes of each run.
+ * Sums wrap modulo 2^32, so c is exact whenever it fits, whatever happens on the way to it. */
+typedef struct {
+    int m, n, rows, runs, k; /* k in codes */
+    const int8_t *a;
+    ptrdiff_t am, arow, arun;
+    const int8_t *b;
+    const int32_t *start; /* [n rounded up to 16] */
+    const int32_t *sums;  /* [n rounded up to 16] sum of b's column: for a kernel that reads codes as q + 128 */
+    int32_t *c;
+    ptrdiff_t ldc;
+} GemmS8;
+
 typedef struct Kernels {
     const char *isa;
 
     void (*gemm_runs_f32)(const GemmF32 *g);
     void (*gemm_runs_s16)(const GemmS16 *g);
+    void (*gemm_runs_s8)(const GemmS8 *g); /* NULL: none, conv_s8 takes gemm_runs_s16 */
 
     /* c[m,n] = (accumulate ? c : 0) + sum_k a[m*ra + k*ca] * b[k*ldb + n]; b rows contiguous. k summed in order. */
     void (*gemm_f32)(int m, int n, int k, const float *a, ptrdiff_t ra, ptrdiff_t ca, const float *b, ptrdiff_t ldb,
@@ -106,7 +123,7 @@ void gemm_s16_pack(int n, int k, const int8_t *bt, ptrdiff_t ldb, int16_t *packe
  * per tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution of 1x1 images.
  */
 
-size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each function below */
+size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each conv_f32 function */
 
 /* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads (panels of 32 outputs, the last filled up with
  * zeros): once per step, not per image. */
@@ -118,10 +135,12 @@ void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, cons
 void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw,
                                void *scratch); /* dw += */
 
-size_t conv_s8_packed_count(const ConvGeom *g); /* int16 values */
-void conv_s8_pack(const ConvGeom *g, const int8_t *w, int16_t *packed);
+/* Integer forward.  The packed weights are the selected variant's own: select first.  packed: 64-byte aligned. */
+size_t conv_s8_packed_bytes(const ConvGeom *g);
+void conv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed);
+size_t conv_s8_scratch_bytes(const ConvGeom *g); /* per thread */
 /* acc[OH,OW,O] = sum (x - zx) * w: padding contributes exactly 0. */
-void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const int16_t *packed, int32_t *acc,
+void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
                      void *scratch);
 
 /* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------- */

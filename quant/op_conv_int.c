@@ -14,7 +14,7 @@ typedef struct {
     ConvInt fold;
     const QuantParams *x, *y;
     const int8_t *x_codes;
-    int16_t *packed;
+    void *packed;
     int8_t *codes;
     Dialect dialect;
     int chunks;
@@ -158,13 +158,13 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
                                         qp, config->act, config->dialect, false, &c->fold);
     if (status != STATUS_OK) return tape_fail(t, status), NULL;
     if (!c->depthwise) {
-        c->packed = arena_alloc(t->arena, sizeof(int16_t) * conv_s8_packed_count(&c->g));
+        c->packed = arena_alloc(t->arena, conv_s8_packed_bytes(&c->g));
         conv_s8_pack(&c->g, c->fold.weights, c->packed);
     }
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
     const size_t acc_rows = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
     c->acc_bytes = (sizeof(int32_t) * acc_rows + 63) & ~(size_t)63;
-    c->scratch_bytes = c->acc_bytes + ((conv_scratch_bytes(&c->g) + 127) & ~(size_t)63);
+    c->scratch_bytes = c->acc_bytes + ((conv_s8_scratch_bytes(&c->g) + 127) & ~(size_t)63);
     c->scratch = arena_alloc(t->arena, c->scratch_bytes * (size_t)parallel_threads());
     Node *node = tape_record(t, &conv_int_type, 5, in, y);
     if (node != NULL) {

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "kernels/gemm_s8.h"
 #include "tests/support/kernel_cases.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
@@ -143,6 +144,55 @@ START_TEST(gemm_s16_is_exact)
 }
 END_TEST
 
+/* Two rows of two runs each, a at an odd stride; nothing but the readable bytes of a run is there. */
+static void check_s8(Arena *arena, int m, int n, int k)
+{
+    enum { ROWS = 2, RUNS = 2 };
+    const int padded = (k + S8_READABLE - 1) / S8_READABLE * S8_READABLE, columns = s8_columns(n), ldc = n + LD_MORE;
+    const int am = 4 * padded + 1, K = ROWS * RUNS * k;
+    const size_t na = (size_t)(m * am), nb = (size_t)(n * K), nc = (size_t)(m * ldc + GUARD);
+    int8_t *a = ARENA_ARRAY(arena, int8_t, na), *bt = ARENA_ARRAY(arena, int8_t, nb);
+    int8_t *packed = arena_alloc(arena, (size_t)s8_panels_bytes(n, ROWS * RUNS, k));
+    int32_t *sums = ARENA_ARRAY(arena, int32_t, columns), *start = ARENA_ARRAY(arena, int32_t, columns);
+    int32_t *c = ARENA_ARRAY(arena, int32_t, nc);
+    oracle_fill_codes(na, 41, a);
+    oracle_fill_codes(nb, 42, bt);
+    for (size_t i = 0; i < na; i += 3) a[i] = i % 2 ? -128 : 127;
+    for (size_t i = 0; i < nb; i += 3) bt[i] = i % 2 ? -127 : 127;
+    for (int j = 0; j < columns; j++) start[j] = j % 3 == 0 ? INT32_MIN : 1000 * j; /* wraps on the way */
+    memset(c, 0x55, nc * sizeof *c);
+    gemm_s8_pack_runs(n, ROWS * RUNS, k, bt, K, packed, sums);
+    kernels()->gemm_runs_s8(&(GemmS8){m, n, ROWS, RUNS, k, a, am, 2 * padded, padded, packed, start, sums, c, ldc});
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < ldc; j++) {
+            uint32_t want = j < n ? (uint32_t)start[j] : 0x55555555;
+            for (int p = 0; p < K && j < n; p++) want += (uint32_t)(a[i * am + p / k * padded + p % k] * bt[j * K + p]);
+            ck_assert_msg((uint32_t)c[i * ldc + j] == want, "%s: gemm_runs_s8 %d x %d x %d: c[%d,%d] is %d; must be %d",
+                          kernels()->isa, m, n, k, i, j, c[i * ldc + j], (int32_t)want);
+        }
+    for (int j = 0; j < GUARD; j++) ck_assert_int_eq(c[m * ldc + j], 0x55555555);
+    for (int j = 0; j < n; j++) {
+        int32_t sum = 0;
+        for (int p = 0; p < K; p++) sum += bt[j * K + p];
+        ck_assert_int_eq(sums[j], sum);
+    }
+}
+
+START_TEST(gemm_s8_is_exact)
+{
+    Arena *arena = arena_create();
+    FOR_EACH_ISA(isa)
+    {
+        if (kernels()->gemm_runs_s8 == NULL) continue;
+        FOR_EACH_SIZE(m, n, k) arena_reset(arena), check_s8(arena, m, n, k);
+        for (int k = 1; k <= 70; k++) arena_reset(arena), check_s8(arena, 17, 19, k);
+        arena_reset(arena), check_s8(arena, 5, 70, 1153);
+        arena_reset(arena), check_s8(arena, 33, 33, 577);
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(codes_convert_by_their_law)
 {
     enum { MOST = 300 };
@@ -197,4 +247,4 @@ START_TEST(variant_is_chosen_or_refused)
 END_TEST
 
 TEST_MAIN("kernels_gemm", gemm_f32_agrees_with_the_oracle, gemm_f32_continues_its_sums, gemm_s16_is_exact,
-          codes_convert_by_their_law, variant_is_chosen_or_refused)
+          gemm_s8_is_exact, codes_convert_by_their_law, variant_is_chosen_or_refused)
