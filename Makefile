@@ -13,21 +13,26 @@ OBJCOPY ?= objcopy
 PKGS    := libcjson libpng zlib
 WARN    := -Wall -Wextra -Wshadow -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unknown-pragmas
 OPT_release := -O3
+OPT_arm64   := -O3
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_werror-gcc   := -O2 -Werror
 OPT_werror-clang := -O0 -Werror
+MACHINE := $(shell $(CC) -dumpmachine)
+# Debian 12's gcc for aarch64 has an internal error where it vectorises the largest of many doubles.
+CFLAGS_aarch64 := -fno-builtin-fmax
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
-              $(WARN) $(OPT_$(MODE)) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
+              $(WARN) $(OPT_$(MODE)) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS_$(firstword $(subst -, ,$(MACHINE)))) $(CFLAGS)
 LDLIBS_ALL := $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
 
-# A kernel file says by its name which CPU it is for; a new variant needs no edit here.
+# A kernel file says by its name which CPU it is for; a new variant needs no edit here.  amx: kernels/tiles.h holds its
+# instructions as they are, no compiler has to know them.
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 ISA_vnni   := $(ISA_avx512) -mavx512vnni
+ISA_amx    := $(ISA_vnni)
 isa_flags   = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, ,$(basename $(notdir $1))))))
-MACHINE    := $(shell $(CC) -dumpmachine)
 
 # One short line a step; `make V=1` shows the commands.
 Q   = $(if $(V),,@)
@@ -110,7 +115,13 @@ ENV_asan        = ASAN_OPTIONS=detect_leaks=$(probe_leaks):allocator_may_return_
 ENV_sanitize    = $(ENV_asan)
 
 test: all tests ## build and run every test
-	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/run.sh $(TESTS) $(SCRIPTS)
+	@BITFOLD=$(or $(PROGRAM),$(CURDIR)/$(OUT)/bitfold) BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/run.sh $(TESTS) $(SCRIPTS)
+
+test-isa: all tests ## run the tests with the kernels of each instruction set this machine has
+	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/isa.sh $(TESTS)
+
+test-arm64: ## run the tests of a build for aarch64 (cross compiler, qemu-user)
+	+@sh tests/arm64.sh $(BUILD)
 
 asan: ## run the tests under AddressSanitizer
 	@$(MAKE) --no-print-directory MODE=asan test
@@ -179,8 +190,8 @@ clean: ## remove everything that was built
 	rm -rf $(BUILD) bitfold
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test asan ubsan check lint format demo bench docs install uninstall clean help force
+.PHONY: all tests objects test test-isa test-arm64 asan ubsan check lint format demo bench docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

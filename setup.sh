@@ -4,23 +4,26 @@
 #
 #   sh setup.sh             what building, testing and using bitfold needs
 #   sh setup.sh --dev       and the tools of `make check`
+#   sh setup.sh --arm64     and what `make test-arm64` builds and runs aarch64 with
 #   sh setup.sh --interop   and the foreign runtimes that exported models are tried on
 set -eu
 
 user="gcc libc6-dev make pkg-config libcjson-dev libpng-dev zlib1g-dev check gnuplot-nox curl ca-certificates"
 dev="git clang clang-format clang-tidy libomp-dev cppcheck shellcheck valgrind man-db"
+arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 interop="nodejs npm gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 
-usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
 
 want=$user
 for option in "$@"; do
     case $option in
     --dev) want="$want $dev" ;;
+    --arm64) want="$want $arm64" ;;
     --interop) want="$want $interop" ;;
     -h | --help) usage && exit 0 ;;
     *)
-        echo "setup.sh: $option: not an option; must be --dev, --interop or --help" >&2
+        echo "setup.sh: $option: not an option; must be --dev, --arm64, --interop or --help" >&2
         exit 2
         ;;
     esac

@@ -114,6 +114,8 @@ Status tool_run(Arena *arena, const char *const argv[], const char *cwd, const c
         return status_fail(STATUS_IO, "%s: %s", argv[0], reason == ENOENT ? "not installed" : strerror(reason));
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return STATUS_OK;
     const int line = (int)strcspn(text, "\n");
+    if (line == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127) /* posix_spawn may learn of it in the child */
+        return status_fail(STATUS_IO, "%s: not installed", argv[0]);
     if (line > 0) return status_fail(STATUS_IO, "%.*s", line < REASON_MOST ? line : REASON_MOST, text);
     return status_fail(STATUS_IO, "%s ended with %s %d", argv[0], WIFSIGNALED(status) ? "signal" : "code",
                        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));

@@ -2,8 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/amx_ready.h"
 #include "kernels/isa.h"
 
+#define LOWER "must be a lower one of ref, avx2, avx512, vnni"
+enum { REF, AVX2, AVX512, VNNI, AMX };
+
+/* Each level includes the lower ones: what it does not bring itself it takes from them. */
 static const Kernels variants[] = {
 #define KERNEL(name) .name = name##__ref,
     {
@@ -30,6 +35,11 @@ static const Kernels variants[] = {
 #define gemm_runs_s16__avx512 gemm_runs_s16__vnni
 #include "kernels/kernels.def"
     },
+    {
+        .isa = "amx",
+        .gemm_runs_s8 = gemm_runs_s8__amx,
+#include "kernels/kernels.def"
+    },
 #undef gemm_s16__avx512
 #undef gemm_runs_s16__avx512
 #undef KERNEL
@@ -37,31 +47,66 @@ static const Kernels variants[] = {
 };
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
-static int best_here(void)
+/* The highest level whose instructions the CPU has. */
+static int cpu_level(void)
 {
 #ifdef __x86_64__
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return REF;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
-        return 1;
-    return __builtin_cpu_supports("avx512vnni") ? 3 : 2;
+        return AVX2;
+    if (!__builtin_cpu_supports("avx512vnni")) return AVX512;
+    return amx_present() ? AMX : VNNI;
 #else
-    return 0;
+    return REF;
 #endif
 }
 
-static const Kernels *chosen = &variants[0];
+static pthread_once_t amx_asked = PTHREAD_ONCE_INIT;
+static const char *amx_refused;
+
+static void ask_for_amx(void)
+{
+    if (!amx_permitted())
+        amx_refused = "the operating system does not permit it; " LOWER;
+    else if (!amx_exact(variants[VARIANTS - 1].gemm_runs_s8))
+        amx_refused = "its tiles compute something else on this machine; " LOWER;
+}
+
+/* Why a level cannot be used; NULL: it can. */
+static const char *refusal(int level)
+{
+    if (level > cpu_level()) return "this CPU lacks it; " LOWER;
+    if (level < AMX) return NULL;
+    pthread_once(&amx_asked, ask_for_amx);
+    return amx_refused;
+}
+
+static int best_here(void)
+{
+    int level = cpu_level();
+    while (refusal(level) != NULL) level--;
+    return level;
+}
+
+/* VARIANTS: no such name. */
+static int level_of(const char *isa)
+{
+    int level = 0;
+    while (level < VARIANTS && strcmp(isa, variants[level].isa) != 0) level++;
+    return level;
+}
+
+static const Kernels *chosen = &variants[REF];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Before anybody asked: BITFOLD_ISA if it can be had; kernels_select is the place that complains. */
 static void choose_first(void)
 {
-    const int best = best_here();
     const char *isa = getenv("BITFOLD_ISA");
-    int pick = best;
-    for (int i = 0; isa != NULL && i <= best; i++)
-        if (strcmp(isa, variants[i].isa) == 0) pick = i;
-    __atomic_store_n(&chosen, &variants[pick], __ATOMIC_RELEASE);
+    int level = isa == NULL ? VARIANTS : level_of(isa);
+    if (level == VARIANTS || refusal(level) != NULL) level = best_here();
+    __atomic_store_n(&chosen, &variants[level], __ATOMIC_RELEASE);
 }
 
 const Kernels *kernels(void)
@@ -73,22 +118,19 @@ const Kernels *kernels(void)
 bool kernels_select(const char *isa_or_null, const char **error)
 {
     pthread_once(&once, choose_first);
-    const int best = best_here();
     const char *isa = isa_or_null != NULL ? isa_or_null : getenv("BITFOLD_ISA");
-    int pick = best;
-    if (isa != NULL && isa[0] != '\0') {
-        for (pick = 0; pick < VARIANTS && strcmp(isa, variants[pick].isa) != 0; pick++) continue;
-        if (pick == VARIANTS) {
-            *error = VARIANTS > 1 ? "unknown; must be one of ref, avx2, avx512, vnni"
-                                  : "unknown on this machine; must be ref";
-            return false;
-        }
-        if (pick > best) {
-            *error = "this CPU lacks it; must be a lower one of ref, avx2, avx512, vnni";
-            return false;
-        }
+    int level;
+    if (isa == NULL || isa[0] == '\0') {
+        level = best_here();
+    } else if ((level = level_of(isa)) == VARIANTS) {
+        *error = VARIANTS > 1 ? "unknown; must be one of ref, avx2, avx512, vnni, amx"
+                              : "unknown on this machine; must be ref";
+        return false;
+    } else if (refusal(level) != NULL) {
+        *error = refusal(level);
+        return false;
     }
-    __atomic_store_n(&chosen, &variants[pick], __ATOMIC_RELEASE);
+    __atomic_store_n(&chosen, &variants[level], __ATOMIC_RELEASE);
     return true;
 }
 

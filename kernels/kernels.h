@@ -3,7 +3,8 @@
  * No allocation, no tensors, no errors, no threads in here: an op cuts its work into chunks (base/parallel.h) and
  * calls a kernel per chunk with that thread's scratch.  Everything is NHWC, outermost dimension first.
  *
- * Variants: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL), vnni (avx512 + VNNI).
+ * Variants, each with all of the ones before it: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL),
+ * vnni, amx (int8 tiles, if the operating system permits them and a known product on them comes out right).
  * BITFOLD_ISA=NAME overrides the choice downwards.  Integer kernels give the same bits in every variant; float kernels
  * the same bits for one variant, whatever the thread count, because no result depends on how images are split between
  * calls.

@@ -117,7 +117,7 @@ static const Case cases[] = {
 
     /* numbers that run away: the checkpoint before the first step stays */
     CASE(NULL, "train zoo.json --quiet --out r --set train.optimizer.lr=1e20", 1,
-         {"step 2", "loss is NaN", "began in layer \"", "train.optimizer.lr"}, .leaves = "r"),
+         {"step 2", "it began in layer \"", "train.optimizer.lr"}, .leaves = "r"),
     CASE(NULL, "qat float/last.safetensors --quiet --out r --set qat.lr=1e20", 1, {"step ", "not finite"},
          .leaves = "r"),
 };

@@ -57,6 +57,9 @@ void gnuplot_text(FILE *script, const char *text)
     fputc('\'', script);
 }
 
+/* posix_spawn may report a program that is not there as an exit of the child, with this code. */
+static bool exec_failed(int wait_status) { return WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 127; }
+
 /* Runs gnuplot with the three files as its streams.  *missing: there is no such program. */
 static Status run(FILE *in, FILE *out, FILE *err, int *wait_status, bool *missing)
 {
@@ -76,6 +79,7 @@ static Status run(FILE *in, FILE *out, FILE *err, int *wait_status, bool *missin
     if (error != 0) return system_fail("start", error);
     while (waitpid(pid, wait_status, 0) < 0)
         if (errno != EINTR) return system_fail("wait for its end", errno);
+    *missing = exec_failed(*wait_status);
     return STATUS_OK;
 }
 

@@ -89,7 +89,7 @@ const int kernel_case_count = sizeof kernel_cases / sizeof kernel_cases[0];
 
 bool kernel_variant(int i)
 {
-    static const char *const names[] = {"ref", "avx2", "avx512", "vnni"};
+    static const char *const names[] = {"ref", "avx2", "avx512", "vnni", "amx"};
     const char *error;
     if (i < (int)(sizeof names / sizeof names[0]) && kernels_select(names[i], &error)) return true;
     kernels_select(NULL, &error);
