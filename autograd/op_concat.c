@@ -3,18 +3,58 @@
 
 #include <string.h>
 
+#include "base/parallel.h"
+
+/* One input's columns [at, at + c) of the rows of `total` channels. */
+typedef struct {
+    const float *from;
+    float *to;
+    int c, from_row, to_row;
+    bool add;
+} Columns;
+
+typedef struct {
+    Columns part[NODE_MAX_INPUTS];
+    int parts;
+    long rows;
+} Concat;
+
+static void columns_chunk(void *context, int chunk, int thread)
+{
+    (void)thread;
+    const Concat *d = context;
+    long first, last;
+    parallel_range(d->rows, PARALLEL_CHUNKS, chunk, &first, &last);
+    for (int i = 0; i < d->parts; i++) {
+        const Columns *p = &d->part[i];
+        for (long r = first; r < last; r++) {
+            const float *from = p->from + r * p->from_row;
+            float *to = p->to + r * p->to_row;
+            if (!p->add) {
+                memcpy(to, from, sizeof *to * (size_t)p->c);
+                continue;
+            }
+#pragma omp simd
+            for (int k = 0; k < p->c; k++) to[k] += from[k];
+        }
+    }
+}
+
 static void concat_backward(Tape *t, Node *node)
 {
     const int total = node->out->shape.dim[3];
-    const long rows = tensor_elements(node->out) / total;
+    Concat d = {.rows = tensor_elements(node->out) / total};
     int at = 0;
     for (int i = 0; i < node->inputs; i++) {
         const int c = node->in[i]->shape.dim[3];
-        float *dx = tensor_grad(t, node->in[i]);
-        for (long r = 0; dx != NULL && r < rows; r++)
-            for (int k = 0; k < c; k++) dx[r * c + k] += node->out->dx[r * total + at + k];
+        bool fresh;
+        float *dx = tensor_grad_fresh(t, node->in[i], &fresh);
+        if (dx != NULL)
+            d.part[d.parts++] =
+                (Columns){.from = node->out->dx + at, .to = dx, .c = c, .from_row = total, .to_row = c, .add = !fresh};
         at += c;
     }
+    parallel_for(PARALLEL_CHUNKS, columns_chunk, &d);
 }
 
 static const OpType concat_type = {"concat", "x*[N,H,W,...] -> y[N,H,W,C]", concat_backward};
@@ -40,16 +80,16 @@ Tensor *op_concat(Tape *t, int inputs, Tensor *const *x)
     shape.dim[3] = 0;
     for (int i = 0; i < inputs; i++) shape.dim[3] += x[i]->shape.dim[3];
     Tensor *y = tape_tensor(t, "concat", shape);
-    const long rows = tensor_elements(y) / shape.dim[3];
-    float *to = y->x;
-    const float *from[NODE_MAX_INPUTS];
-    for (int i = 0; i < inputs; i++) from[i] = tensor_values(t, x[i]);
-    for (long r = 0; r < rows; r++)
-        for (int i = 0; i < inputs; i++) {
-            const int c = x[i]->shape.dim[3];
-            memcpy(to, from[i] + r * c, sizeof(float) * (size_t)c);
-            to += c;
-        }
+    Concat d = {.parts = inputs, .rows = tensor_elements(y) / shape.dim[3]};
+    int at = 0;
+    for (int i = 0; i < inputs; i++) {
+        const int c = x[i]->shape.dim[3];
+        d.part[i] =
+            (Columns){.from = tensor_values(t, x[i]), .to = y->x + at, .c = c, .from_row = c, .to_row = shape.dim[3]};
+        at += c;
+    }
+    parallel_for(PARALLEL_CHUNKS, columns_chunk, &d);
+    for (int i = 0; i < inputs; i++) tensor_values_release(t, x[i], d.part[i].from);
     tape_record(t, &concat_type, inputs, x, y);
     return y;
 }

@@ -11,8 +11,9 @@ typedef struct {
     const int8_t *codes;
     float *y, *dx;
     int8_t *y_codes;
-    int32_t *argmax;
-    int lo, hi; /* codes: the grid's range */
+    unsigned char *argmax; /* maxpool_index_bytes each */
+    bool fresh;            /* dx is not initialised */
+    int lo, hi;            /* codes: the grid's range */
 } Pool;
 
 static size_t in_image(const ConvGeom *g) { return (size_t)g->h * (size_t)g->w * (size_t)g->c; }
@@ -25,7 +26,7 @@ static void max_forward_chunk(void *context, int chunk, int thread)
     long a, b;
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
     const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
-    int32_t *argmax = p->argmax != NULL ? p->argmax + out : NULL;
+    void *argmax = p->argmax != NULL ? p->argmax + out * maxpool_index_bytes(&p->g) : NULL;
     if (p->codes != NULL)
         maxpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->y_codes + out, argmax);
     else
@@ -39,7 +40,8 @@ static void max_backward_chunk(void *context, int chunk, int thread)
     long a, b;
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
     const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
-    maxpool_backward(&p->g, (int)(b - a), p->dy + out, p->argmax + out, p->dx + in);
+    maxpool_backward(&p->g, (int)(b - a), p->dy + out, p->argmax + out * maxpool_index_bytes(&p->g), p->fresh,
+                     p->dx + in);
 }
 
 static void avg_forward_chunk(void *context, int chunk, int thread)
@@ -61,14 +63,15 @@ static void avg_backward_chunk(void *context, int chunk, int thread)
     const Pool *p = context;
     long a, b;
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
-    avgpool_backward(&p->g, (int)(b - a), p->dy + (size_t)a * out_image(&p->g), p->dx + (size_t)a * in_image(&p->g));
+    avgpool_backward(&p->g, (int)(b - a), p->dy + (size_t)a * out_image(&p->g), p->fresh,
+                     p->dx + (size_t)a * in_image(&p->g));
 }
 
 static void max_backward(Tape *t, Node *node)
 {
     Pool *p = node->saved;
     p->dy = node->out->dx;
-    p->dx = tensor_grad(t, node->in[0]);
+    p->dx = tensor_grad_fresh(t, node->in[0], &p->fresh);
     parallel_for(parallel_chunks(p->g.n), max_backward_chunk, p);
 }
 
@@ -76,7 +79,7 @@ static void avg_backward(Tape *t, Node *node)
 {
     Pool *p = node->saved;
     p->dy = node->out->dx;
-    p->dx = tensor_grad(t, node->in[0]);
+    p->dx = tensor_grad_fresh(t, node->in[0], &p->fresh);
     parallel_for(parallel_chunks(p->g.n), avg_backward_chunk, p);
 }
 
@@ -97,8 +100,10 @@ static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom
     if (x->codes != NULL) p->lo = x->qp->qmin, p->hi = x->qp->qmax;
     Node *node = tape_record(t, type, 1, &x, y);
     if (node != NULL) node->saved = p;
-    if (node != NULL && type == &maxpool_type)
-        p->argmax = arena_alloc(t->arena, sizeof(int32_t) * (size_t)tensor_elements(y));
+    if (node != NULL && type == &maxpool_type) {
+        p->argmax = tape_buffer(t, maxpool_index_bytes(&g) * (size_t)tensor_elements(y));
+        node_keep(t, node, p->argmax);
+    }
     parallel_for(parallel_chunks(g.n), forward, p);
     return y;
 }

@@ -14,11 +14,13 @@ static void softmax_backward(Tape *t, Node *node)
     const Softmax *s = node->saved;
     const int N = node->in[0]->shape.dim[0], K = node->in[0]->shape.dim[1];
     const float dloss = node->out->dx[0] / (float)N;
-    float *dz = tensor_grad(t, node->in[0]);
+    bool fresh;
+    float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
     for (int n = 0; n < N; n++)
         for (int k = 0; k < K; k++) {
             const float target = s->smoothing / (float)K + (k == s->labels[n] ? 1.0f - s->smoothing : 0.0f);
-            dz[n * K + k] += dloss * (s->probability[n * K + k] - target);
+            const float before = fresh ? 0.0f : dz[n * K + k];
+            dz[n * K + k] = before + dloss * (s->probability[n * K + k] - target);
         }
 }
 
@@ -29,7 +31,7 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
     if (!tape_contract(t, &softmax_type, 1, &z)) return NULL;
     const int N = z->shape.dim[0], K = z->shape.dim[1];
     const float *x = tensor_values(t, z);
-    float *p = arena_alloc(t->arena, sizeof(float) * (size_t)N * (size_t)K);
+    float *p = tape_buffer(t, sizeof(float) * (size_t)N * (size_t)K);
     double loss = 0;
     int hits = 0;
     for (int n = 0; n < N; n++) {
@@ -53,6 +55,7 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
         loss += log(fmax(sum, 1.0)) + (double)zn[best] - (1.0 - (double)smoothing) * (double)zn[labels[n]] -
                 (double)smoothing * mean_z;
     }
+    tensor_values_release(t, z, x);
     if (correct != NULL) *correct = hits;
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
     y->x[0] = (float)(loss / N);
@@ -62,5 +65,6 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
         *s = (Softmax){labels, p, smoothing};
         node->saved = s;
     }
+    node_keep(t, node, p);
     return y;
 }

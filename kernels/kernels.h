@@ -204,12 +204,15 @@ void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, con
 
 /* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------- */
 
-/* argmax[y element] = flat index into that image's x of the first largest element, -1 for none; NULL: not stored. */
-void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, int32_t *argmax);
-void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *y, int32_t *argmax);
-void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int32_t *argmax, float *dx); /* dx += */
+/* argmax[y element] = the tap, row * kw + column of the window, of the first largest element; NULL: not stored.  Its
+ * elements are uint8_t or, where a window has more taps than that can tell, uint16_t: maxpool_index_bytes says.
+ * Backward, fresh: dx = , else dx += . */
+size_t maxpool_index_bytes(const ConvGeom *g);
+void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, void *argmax);
+void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *y, void *argmax);
+void maxpool_backward(const ConvGeom *g, int images, const float *dy, const void *argmax, bool fresh, float *dx);
 void avgpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y);
 void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y); /* average_codes */
-void avgpool_backward(const ConvGeom *g, int images, const float *dy, float *dx);                   /* dx += */
+void avgpool_backward(const ConvGeom *g, int images, const float *dy, bool fresh, float *dx);
 
 #endif

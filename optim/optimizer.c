@@ -119,14 +119,10 @@ static void step_param(const Step *s, const Param *p, size_t first, size_t last)
 {
     const Optimizer *o = s->o;
     const long n = (long)(last - first);
-    float *x = o->params->x + first, *dx = o->params->dx + first, *slot[OPTIMIZER_MAX_SLOTS] = {NULL};
+    float *x = o->params->x + first, *slot[OPTIMIZER_MAX_SLOTS] = {NULL};
     for (int i = 0; i < o->type->slots; i++) slot[i] = o->slot[i] + first;
-    const float scale = s->scale;
-    if (scale < 1.0f) {
-#pragma omp simd
-        for (long i = 0; i < n; i++) dx[i] *= scale;
-    }
-    o->type->update(&o->config, s->lr, decay_of(&o->config, p->kind), s->t, n, x, dx, slot);
+    o->type->update(&o->config, s->lr, decay_of(&o->config, p->kind), s->scale, s->t, n, x, o->params->dx + first,
+                    slot);
     if (p->kind == PARAM_STEP) {
         for (long i = 0; i < n; i++) x[i] = x[i] < STEP_MIN ? STEP_MIN : x[i]; /* keeps a NaN visible */
     }

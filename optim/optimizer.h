@@ -23,9 +23,9 @@ typedef struct OptimizerType {
     const char *name, *doc;
     int slots;                     /* float blocks of the size of the parameters, 0 at the start */
     const char *const *slot_names; /* "momentum"; "m", "v": names in a checkpoint */
-    /* One step on n elements of one parameter and its slots; `t` = 1, 2, ...: the step's number.  Every element is
-     * computed from itself alone. */
-    void (*update)(const OptimizerConfig *cfg, float lr, float decay, long t, long n, float *restrict x,
+    /* One step on n elements of one parameter and its slots; `t` = 1, 2, ...: the step's number.  The gradient is
+     * scale * dx.  Every element is computed from itself alone. */
+    void (*update)(const OptimizerConfig *cfg, float lr, float decay, float scale, long t, long n, float *restrict x,
                    const float *restrict dx, float *const slot[]);
 } OptimizerType;
 extern const OptimizerType *const optimizer_types[]; /* in the order of optimizer_names, NULL-ended */
@@ -44,8 +44,8 @@ typedef struct {
 /* `params` must be placed.  STATUS_CONFIG: no optimizer of that type; STATUS_NOMEM. */
 Status optimizer_make(Arena *arena, const OptimizerConfig *config, ParamSet *params, Optimizer *out);
 
-/* One step with learning rate `lr`: config.lr times the schedule's factor.  t counts from 1.  Gradients are clipped in
- * place to config.clip_norm (global L2 norm, computed in fixed chunks) before use.  PARAM_STEP values are kept >= 1e-8
+/* One step with learning rate `lr`: config.lr times the schedule's factor.  t counts from 1.  Gradients are clipped to
+ * config.clip_norm (global L2 norm, computed in fixed chunks) as they are read.  PARAM_STEP values are kept >= 1e-8
  * and get no decay.  Returns the gradient norm before clipping, or 0 when it was not needed (clip_norm 0).  A norm that
  * is not finite is returned without a step: parameters and slots are as they were.  Same bits with any number of
  * threads. */

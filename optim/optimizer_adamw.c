@@ -7,7 +7,7 @@
 
 #include "optim/optimizer.h"
 
-static void update(const OptimizerConfig *cfg, float lr, float decay, long t, long n, float *restrict x,
+static void update(const OptimizerConfig *cfg, float lr, float decay, float scale, long t, long n, float *restrict x,
                    const float *restrict dx, float *const slot[])
 {
     float *restrict m = slot[0];
@@ -21,7 +21,7 @@ static void update(const OptimizerConfig *cfg, float lr, float decay, long t, lo
     const float epsilon = (float)cfg->epsilon;
 #pragma omp simd
     for (long i = 0; i < n; i++) {
-        const float g = dx[i];
+        const float g = scale * dx[i];
         m[i] = beta1 * m[i] + new1 * g;
         v[i] = beta2 * v[i] + new2 * (g * g);
         x[i] = keep * x[i] - rate * m[i] / (sqrtf(v[i]) * root + epsilon);

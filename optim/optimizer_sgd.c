@@ -3,7 +3,7 @@
  * m starts at 0, so the first step's m is g. */
 #include "optim/optimizer.h"
 
-static void update(const OptimizerConfig *cfg, float lr, float decay, long t, long n, float *restrict x,
+static void update(const OptimizerConfig *cfg, float lr, float decay, float scale, long t, long n, float *restrict x,
                    const float *restrict dx, float *const slot[])
 {
     (void)t;
@@ -13,7 +13,7 @@ static void update(const OptimizerConfig *cfg, float lr, float decay, long t, lo
     const float a = cfg->nesterov ? 1.0f : 0.0f, b = cfg->nesterov ? momentum : 1.0f;
 #pragma omp simd
     for (long i = 0; i < n; i++) {
-        const float g = dx[i] + decay * x[i];
+        const float g = scale * dx[i] + decay * x[i];
         m[i] = momentum * m[i] + g;
         x[i] -= lr * (a * g + b * m[i]);
     }

@@ -57,7 +57,7 @@ static void moments(const Problem *p, int c, double *mean, double *var)
     *var = square / (double)p->rows;
 }
 
-static void check_channel(const Problem *p, int c, const float *y, const BatchNormState *state, const float *dx,
+static void check_channel(const Problem *p, int c, const Tensor *y, const BatchNormState *state, const float *dx,
                           const float *dgamma, const float *dbeta, double tolerance)
 {
     double mean, var;
@@ -67,7 +67,7 @@ static void check_channel(const Problem *p, int c, const float *y, const BatchNo
     for (long r = 0; r < p->rows; r++) {
         const long i = r * p->c + c;
         const double xhat = ((double)p->x[i] - mean) * inv;
-        ck_assert_double_eq_tol((double)y[i], gamma * xhat + (double)p->beta[c], tolerance * (1 + fabs(xhat)));
+        ck_assert_double_eq_tol((double)y->x[i], gamma * xhat + (double)p->beta[c], tolerance * (1 + fabs(xhat)));
         sum_r += (double)p->r[i];
         sum_rx += (double)p->r[i] * xhat;
     }
@@ -98,10 +98,9 @@ static void check_oracle(Shape shape, bool batch_statistics, float offset, doubl
     float *dgamma = ARENA_ARRAY(b.owner, float, p.c), *dbeta = ARENA_ARRAY(b.owner, float, p.c);
     Tensor *y = op_batchnorm(t, tape_leaf(t, "x", shape, p.x, dx), tape_leaf(t, "gamma", shape_1(p.c), p.gamma, dgamma),
                              tape_leaf(t, "beta", shape_1(p.c), p.beta, dbeta), &state, batch_statistics);
-    float *values = y->x;
-    tape_share(t, values);
+    const Tensor *kept = held(t, y);
     ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, p.r)), STATUS_OK);
-    for (int c = 0; c < p.c; c++) check_channel(&p, c, values, &state, dx, dgamma, dbeta, tolerance);
+    for (int c = 0; c < p.c; c++) check_channel(&p, c, kept, &state, dx, dgamma, dbeta, tolerance);
     bench_end(&b);
 }
 
@@ -156,8 +155,7 @@ START_TEST(norm_threads)
     Bench first = bench_make();
     Problem p = make(first.owner, shape_4(5, 13, 17, 19), true, 0.0f);
     static const int threads[] = {1, 2, 5};
-    const Tensor *kept[3] = {NULL};
-    const float *values = NULL;
+    const Tensor *kept[4] = {NULL};
     for (int k = 0; k < 3; k++) {
         Bench other = k == 0 ? first : bench_make();
         Tape *t = other.tape;
@@ -167,15 +165,14 @@ START_TEST(norm_threads)
                         tape_leaf(t, "beta", shape_1(p.c), p.beta, NULL)};
         for (int i = 0; i < 3; i++) in[i]->needs_grad = true;
         Tensor *y = op_batchnorm(t, in[0], in[1], in[2], &state, true);
-        float *y_values = y->x;
-        tape_share(t, y_values);
+        const Tensor *y_kept = held(t, y);
         ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, p.r)), STATUS_OK);
         for (int i = 0; i < 3; i++) {
             if (k == 0) kept[i] = in[i];
             ck_assert_mem_eq(in[i]->dx, kept[i]->dx, sizeof(float) * (size_t)tensor_elements(in[i]));
         }
-        if (k == 0) values = y_values;
-        ck_assert_mem_eq(y_values, values, sizeof(float) * (size_t)tensor_elements(y));
+        if (k == 0) kept[3] = y_kept;
+        ck_assert_mem_eq(y_kept->x, kept[3]->x, sizeof(float) * (size_t)tensor_elements(y));
         if (k > 0) bench_end(&other);
     }
     bench_end(&first);
