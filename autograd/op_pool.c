@@ -11,9 +11,8 @@ typedef struct {
     const int8_t *codes;
     float *y, *dx;
     int8_t *y_codes;
-    unsigned char *argmax; /* maxpool_index_bytes each */
-    bool fresh;            /* dx is not initialised */
-    int lo, hi;            /* codes: the grid's range */
+    bool fresh; /* dx is not initialised */
+    int lo, hi; /* codes: the grid's range */
 } Pool;
 
 static size_t in_image(const ConvGeom *g) { return (size_t)g->h * (size_t)g->w * (size_t)g->c; }
@@ -26,11 +25,10 @@ static void max_forward_chunk(void *context, int chunk, int thread)
     long a, b;
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
     const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
-    void *argmax = p->argmax != NULL ? p->argmax + out * maxpool_index_bytes(&p->g) : NULL;
     if (p->codes != NULL)
-        maxpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->y_codes + out, argmax);
+        kernels()->maxpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->y_codes + out);
     else
-        maxpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out, argmax);
+        kernels()->maxpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out);
 }
 
 static void max_backward_chunk(void *context, int chunk, int thread)
@@ -40,8 +38,12 @@ static void max_backward_chunk(void *context, int chunk, int thread)
     long a, b;
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
     const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
-    maxpool_backward(&p->g, (int)(b - a), p->dy + out, p->argmax + out * maxpool_index_bytes(&p->g), p->fresh,
-                     p->dx + in);
+    const int images = (int)(b - a);
+    if (p->codes != NULL)
+        kernels()->maxpool_s8_backward(&p->g, images, p->codes + in, p->y_codes + out, p->dy + out, p->fresh,
+                                       p->dx + in);
+    else
+        kernels()->maxpool_f32_backward(&p->g, images, p->x + in, p->y + out, p->dy + out, p->fresh, p->dx + in);
 }
 
 static void avg_forward_chunk(void *context, int chunk, int thread)
@@ -100,10 +102,6 @@ static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom
     if (x->codes != NULL) p->lo = x->qp->qmin, p->hi = x->qp->qmax;
     Node *node = tape_record(t, type, 1, &x, y);
     if (node != NULL) node->saved = p;
-    if (node != NULL && type == &maxpool_type) {
-        p->argmax = tape_buffer(t, maxpool_index_bytes(&g) * (size_t)tensor_elements(y));
-        node_keep(t, node, p->argmax);
-    }
     parallel_for(parallel_chunks(g.n), forward, p);
     return y;
 }

@@ -109,7 +109,7 @@ static void run_concat(const EngineNode *e, const int8_t *const *in, int8_t *out
 static void run_maxpool(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
 {
     (void)s;
-    maxpool_s8_forward(&e->node->geom, 1, in[0], out, NULL);
+    kernels()->maxpool_s8_forward(&e->node->geom, 1, in[0], out);
 }
 
 static void run_avgpool(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)

@@ -150,6 +150,15 @@ typedef struct Kernels {
     void (*dequantize)(size_t n, const int8_t *q, float scale, int zero_point, float *real);
     void (*widen)(size_t n, const int8_t *q, int zero_point, int16_t *wide);
 
+    /* The largest of each window; cells outside the image are ignored, a window without a cell inside gives 0.  Backward:
+     * dy goes to the first of the window's values that equals y; fresh: dx holds nothing yet, else dx +=. */
+    void (*maxpool_f32_forward)(const ConvGeom *g, int images, const float *x, float *y);
+    void (*maxpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int8_t *y);
+    void (*maxpool_f32_backward)(const ConvGeom *g, int images, const float *x, const float *y, const float *dy,
+                                 bool fresh, float *dx);
+    void (*maxpool_s8_backward)(const ConvGeom *g, int images, const int8_t *x, const int8_t *y, const float *dy,
+                                bool fresh, float *dx);
+
     /* Depthwise convolution of `images` images. x, y, dy, dx at the first image. */
     void (*dwconv_f32_forward)(const ConvGeom *g, int images, ConvInput x, const float *w, float *y);
     void (*dwconv_f32_backward_data)(const ConvGeom *g, int images, const float *dy, const float *w,
@@ -202,15 +211,8 @@ size_t conv_s8_scratch_bytes(const ConvGeom *g); /* per thread */
 void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
                      void *scratch);
 
-/* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------- */
+/* ---- average pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 -- */
 
-/* argmax[y element] = the tap, row * kw + column of the window, of the first largest element; NULL: not stored.  Its
- * elements are uint8_t or, where a window has more taps than that can tell, uint16_t: maxpool_index_bytes says.
- * Backward, fresh: dx = , else dx += . */
-size_t maxpool_index_bytes(const ConvGeom *g);
-void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, void *argmax);
-void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *y, void *argmax);
-void maxpool_backward(const ConvGeom *g, int images, const float *dy, const void *argmax, bool fresh, float *dx);
 void avgpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y);
 void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y); /* average_codes */
 void avgpool_backward(const ConvGeom *g, int images, const float *dy, bool fresh, float *dx);

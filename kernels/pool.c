@@ -1,84 +1,10 @@
-/* Pools: for each output pixel, for each cell of its window inside the image, one loop over the channels. */
+/* Average pools (the maximum: maxpool.inc): for each output pixel, for each cell of its window inside the image, one loop over the channels. */
 #include <string.h>
 
 #include "kernels/requant.h"
 #include "kernels/window.h"
 
 static int window_count(Taps rows, Taps columns) { return (rows.to - rows.from) * (columns.to - columns.from); }
-
-#define T float
-#define INDEX uint8_t
-#define POOL max_f32_u8
-#include "kernels/maxpool.inc"
-
-#define T float
-#define INDEX uint16_t
-#define POOL max_f32_u16
-#include "kernels/maxpool.inc"
-
-#define T int8_t
-#define INDEX uint8_t
-#define POOL max_s8_u8
-#include "kernels/maxpool.inc"
-
-#define T int8_t
-#define INDEX uint16_t
-#define POOL max_s8_u16
-#include "kernels/maxpool.inc"
-
-size_t maxpool_index_bytes(const ConvGeom *g) { return g->kh * g->kw <= UINT8_MAX + 1 ? 1 : sizeof(uint16_t); }
-
-void maxpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y, void *argmax)
-{
-    if (maxpool_index_bytes(g) == 1)
-        max_f32_u8(g, images, x, y, argmax);
-    else
-        max_f32_u16(g, images, x, y, argmax);
-}
-
-void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *y, void *argmax)
-{
-    if (maxpool_index_bytes(g) == 1)
-        max_s8_u8(g, images, x, y, argmax);
-    else
-        max_s8_u16(g, images, x, y, argmax);
-}
-
-static void add_where_u8(int c, const float *restrict dy, const uint8_t *restrict argmax, uint8_t tap,
-                         float *restrict dx)
-{
-#pragma omp simd
-    for (int i = 0; i < c; i++) dx[i] += argmax[i] == tap ? dy[i] : 0.0f;
-}
-
-static void add_where_u16(int c, const float *restrict dy, const uint16_t *restrict argmax, uint16_t tap,
-                          float *restrict dx)
-{
-#pragma omp simd
-    for (int i = 0; i < c; i++) dx[i] += argmax[i] == tap ? dy[i] : 0.0f;
-}
-
-void maxpool_backward(const ConvGeom *g, int images, const float *dy, const void *argmax, bool fresh, float *dx)
-{
-    const bool narrow = maxpool_index_bytes(g) == 1;
-    const uint8_t *u8 = argmax;
-    const uint16_t *u16 = argmax;
-    size_t at = 0;
-    for (int n = 0; n < images; n++, dx += image_count(g)) {
-        if (fresh) memset(dx, 0, (size_t)image_count(g) * sizeof *dx); /* an image at a time: it stays in the cache */
-        for (int oy = 0; oy < g->oh; oy++)
-            for (int ox = 0; ox < g->ow; ox++, at += (size_t)g->c) {
-                const Taps rows = rows_inside(g, oy), columns = columns_inside(g, ox);
-                FOR_EACH_TAP(g, rows, columns, tap, cell)
-                {
-                    if (narrow)
-                        add_where_u8(g->c, dy + at, u8 + at, (uint8_t)tap, dx + cell);
-                    else
-                        add_where_u16(g->c, dy + at, u16 + at, (uint16_t)tap, dx + cell);
-                }
-            }
-    }
-}
 
 static void add(int c, const float *restrict x, float *restrict y)
 {

@@ -55,36 +55,34 @@ START_TEST(maxpool_finds_the_first_largest)
         float *want_dx = ARENA_ARRAY(arena, float, nx), *dy = ARENA_ARRAY(arena, float, ny);
         int8_t *q = ARENA_ARRAY(arena, int8_t, nx), *yq = ARENA_ARRAY(arena, int8_t, ny);
         int32_t *want_argmax = ARENA_ARRAY(arena, int32_t, ny);
-        const size_t index_bytes = maxpool_index_bytes(&g);
-        ck_assert_uint_eq(index_bytes, g.kh * g.kw <= 256 ? 1 : 2);
-        unsigned char *argmax = arena_zalloc(arena, ny * index_bytes),
-                      *argmax_q = arena_zalloc(arena, ny * index_bytes);
         double *want = ARENA_ARRAY(arena, double, ny);
         inputs(nx, x, q);
         oracle_fill(ny, 42, dy);
         oracle_maxpool(&g, images, x, want, want_argmax);
-
-        maxpool_f32_forward(&g, images, x, y, argmax);
-        maxpool_s8_forward(&g, images, q, yq, argmax_q);
-        for (size_t j = 0; j < ny; j++) ck_assert_msg((double)y[j] == want[j] && yq[j] == want[j], "%s", cases[i].name);
-        ck_assert_msg(memcmp(argmax, argmax_q, ny * index_bytes) == 0, "%s", cases[i].name);
-
         memset(y, 0xFF, ny * sizeof *y);
         memset(yq, 0x11, ny);
-        maxpool_f32_forward(&g, images, x, y, NULL);
-        maxpool_s8_forward(&g, images, q, yq, NULL);
+        kernels()->maxpool_f32_forward(&g, images, x, y);
+        kernels()->maxpool_s8_forward(&g, images, q, yq);
         for (size_t j = 0; j < ny; j++) ck_assert_msg((double)y[j] == want[j] && yq[j] == want[j], "%s", cases[i].name);
 
-        for (size_t j = 0; j < nx; j++) dx[j] = want_dx[j] = 0.25f;
+        float *before = ARENA_ARRAY(arena, float, nx);
+        for (size_t j = 0; j < nx; j++) before[j] = want_dx[j] = 0.25f;
         const size_t one_x = nx / (size_t)images, one_y = ny / (size_t)images;
         for (size_t j = 0; j < ny; j++)
             if (want_argmax[j] >= 0) want_dx[j / one_y * one_x + (size_t)want_argmax[j]] += dy[j];
-        maxpool_backward(&g, images, dy, argmax, false, dx);
-        ck_assert_msg(memcmp(dx, want_dx, nx * sizeof *dx) == 0, "%s", cases[i].name);
-        memset(dx, 0xFF, nx * sizeof *dx); /* NaN */
-        maxpool_backward(&g, images, dy, argmax, true, dx);
-        for (size_t j = 0; j < nx; j++)
-            ck_assert_msg(fabsf(dx[j] + 0.25f - want_dx[j]) <= 1e-6f, "%s: written afresh", cases[i].name);
+        for (int codes = 0; codes < 2; codes++)
+            for (int fresh = 0; fresh < 2; fresh++) {
+                memcpy(dx, before, nx * sizeof *dx);
+                if (fresh) memset(dx, 0xFF, nx * sizeof *dx); /* NaN */
+                if (codes)
+                    kernels()->maxpool_s8_backward(&g, images, q, yq, dy, fresh, dx);
+                else
+                    kernels()->maxpool_f32_backward(&g, images, x, y, dy, fresh, dx);
+                for (size_t j = 0; j < nx; j++)
+                    ck_assert_msg(fabsf(dx[j] + (fresh ? 0.25f : 0.0f) - want_dx[j]) <= (fresh ? 1e-6f : 0.0f),
+                                  "%s: %s, %s: dx[%zu] is %g", cases[i].name, codes ? "codes" : "floats",
+                                  fresh ? "written" : "added", j, (double)dx[j]);
+            }
     }
     arena_destroy(arena);
 }
@@ -149,8 +147,8 @@ START_TEST(pools_do_not_care_how_images_are_split)
     avgpool_f32_forward(&g, IMAGES, x, whole);
     for (size_t i = 0; i < IMAGES; i++) avgpool_f32_forward(&g, 1, x + i * nx, split + i * ny);
     ck_assert_int_eq(memcmp(whole, split, IMAGES * ny * sizeof *whole), 0);
-    maxpool_f32_forward(&g, IMAGES, x, whole, NULL);
-    for (size_t i = 0; i < IMAGES; i++) maxpool_f32_forward(&g, 1, x + i * nx, split + i * ny, NULL);
+    kernels()->maxpool_f32_forward(&g, IMAGES, x, whole);
+    for (size_t i = 0; i < IMAGES; i++) kernels()->maxpool_f32_forward(&g, 1, x + i * nx, split + i * ny);
     ck_assert_int_eq(memcmp(whole, split, IMAGES * ny * sizeof *whole), 0);
     arena_destroy(arena);
 }
