@@ -156,6 +156,11 @@ PYTHON ?= /usr/bin/python3
 bench-peers: all ## beside PyTorch and ONNX Runtime; ARGS="--help" lists the options
 	@$(PYTHON) bench/peers/compare.py $(ARGS)
 
+performance: all $(OUT)/bench_kernels ## measure again what docs/performance.md says: about 20 minutes on a quiet machine
+	@$(OUT)/bench_kernels | $(PYTHON) bench/peers/page.py kernels docs/performance.md
+	@$(PYTHON) bench/peers/compare.py --markdown docs/performance.md $(ARGS)
+	@$(PYTHON) bench/peers/compare.py --isa avx2 --parts train --markdown docs/performance.md $(ARGS)
+
 docs: all ## regenerate docs/config.md and configs/schema.json from the program's own tables
 	./bitfold describe --markdown >docs/config.md.new && mv docs/config.md.new docs/config.md
 	./bitfold describe --schema >configs/schema.json.new && mv configs/schema.json.new configs/schema.json
@@ -186,6 +191,6 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test asan ubsan check lint format demo bench bench-peers docs install uninstall clean help force
+.PHONY: all tests objects test asan ubsan check lint format demo bench bench-peers performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

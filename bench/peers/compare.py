@@ -6,7 +6,6 @@ A peer gets the layout and the number of threads that suit it best.  Every progr
 memory is its own, too.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
@@ -15,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+import page
 from networks import NETWORKS, TITLES
 from worker import Ratio, Worker, interleave
 
@@ -40,7 +40,7 @@ def options():
     p.add_argument("--isa", help="BITFOLD_ISA for bitfold; the peers keep theirs")
     p.add_argument("--bitfold", default="./bitfold", help="the program")
     p.add_argument("--node-modules", default=os.environ.get("NODE_PATH", "build/peers/node_modules"))
-    p.add_argument("--markdown", help="write the tables to this file, too")
+    p.add_argument("--markdown", help="keep the tables in this file, too (its section, if it has one)")
     return p.parse_args()
 
 
@@ -135,31 +135,25 @@ def table(head, rows):
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def cpu():
-    with open("/proc/cpuinfo") as f:
-        names = [line.split(":", 1)[1].strip() for line in f if line.startswith("model name")]
-    return f"{names[0] if names else 'unknown CPU'}, {os.cpu_count()} cores"
-
-
 class Page:
-    """Everything printed, to be written as Markdown."""
+    """Everything printed, kept as a section of a Markdown file, too."""
 
-    def __init__(self, path):
-        self.path, self.text = path, ""
+    def __init__(self, path, section):
+        self.path, self.section, self.text = path, section, ""
 
     def say(self, text):
         print(text, flush=True)
         self.text += text + "\n"
         if self.path:
-            pathlib.Path(self.path).write_text(self.text)
+            page.replace(self.path, self.section, self.text)
 
 
 def main():
     o = options()
     parts, node = missing(o)
-    page = Page(o.markdown)
-    page.say(f"`{' '.join(['python3', os.path.relpath(__file__), *sys.argv[1:]])}`\n\n{cpu()}, "
-             f"{datetime.date.today()}{', BITFOLD_ISA=' + o.isa if o.isa else ''}.\n")
+    out = Page(o.markdown, "peers " + o.isa if o.isa else "peers")
+    out.say(f"`{' '.join(['python3', os.path.relpath(__file__), *sys.argv[1:]])}`\n\n{page.stamp()}"
+            f"{', BITFOLD_ISA=' + o.isa if o.isa else ''}.\n")
     names = o.networks.split(",")
     for part, head in (("train", ["training step", "images/s", "a step", "peak RSS, MB", "foreign CPU, %"]),
                        ("engine", ["int8 engine, 1 thread", "images/s", "a run", "peak RSS, MB", "foreign CPU, %"])):
@@ -171,12 +165,12 @@ def main():
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 cells, figures = train(o, name) if part == "train" else engine(o, name, folder, node)
-            page.say(f"**{TITLES[name]}**\n\n{table(head, cells)}")
+            out.say(f"**{TITLES[name]}**\n\n{table(head, cells)}")
             rows.append(figures)
         heads = {"train": ["batch " + str(o.batch), "float / PyTorch float", "QAT / PyTorch QAT", "QAT step / float step",
                            "memory of a QAT step / float step", "peak RSS / PyTorch's, float", "QAT"],
                  "engine": ["int8 engine / ONNX Runtime", "batch 1", "batch 64"]}
-        page.say(table(heads[part], rows))
+        out.say(table(heads[part], rows))
 
 
 main()
