@@ -35,6 +35,7 @@ def options():
     p.add_argument("--parts", default="train,engine", help="train (float and QAT steps), engine (int8 inference)")
     p.add_argument("--pairs", type=int, default=5, help="turns of each program (default 5)")
     p.add_argument("--seconds", type=float, default=1.5, help="of a turn (default 1.5)")
+    p.add_argument("--trial", type=int, default=6, help="steps of each layout and number of threads before (default 6)")
     p.add_argument("--batch", type=int, default=128, help="of a training step (default 128)")
     p.add_argument("--threads", type=int, default=2, help="of a training step (default 2)")
     p.add_argument("--isa", help="BITFOLD_ISA for bitfold; the peers keep theirs")
@@ -76,7 +77,7 @@ def bitfold(o, network, mode, batch, threads):
 
 def torch(o, name, mode):
     command = [sys.executable, str(HERE / "torch_worker.py"), name, mode, str(o.batch)]
-    text = subprocess.run([*command, str(o.threads), "choose"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    text = subprocess.run([*command, str(o.threads), "choose", str(o.trial)], check=True, stdout=subprocess.PIPE, text=True).stdout
     best = json.loads(text)
     label = f"PyTorch {mode}{'' if mode == 'float' else ' QAT'}, {best['layout'].upper()}, {best['threads']} threads"
     return Worker(label, [*command, str(best["threads"]), best["layout"]])

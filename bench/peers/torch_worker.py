@@ -2,7 +2,7 @@
 and a line of JSON.
 
     torch_worker.py NETWORK float|eager|fx BATCH THREADS nchw|nhwc
-    torch_worker.py NETWORK MODE BATCH THREADS choose     prints the faster layout and number of threads, and ends
+    torch_worker.py NETWORK MODE BATCH THREADS choose K   the faster layout and number of threads, from K steps of each
 """
 import json
 import resource
@@ -135,26 +135,26 @@ class Trainer:
         return taken
 
 
-def choose(network, mode, batch, threads):
+def choose(network, mode, batch, threads, steps):
     best = None
     for layout in ("nchw", "nhwc"):
         trainer = Trainer(network, mode, batch, layout)
         for count in sorted({1, threads}, reverse=True):
             torch.set_num_threads(count)
-            trainer.seconds(1)
-            least = min(trainer.seconds(2))
+            trainer.seconds(2)
+            least = min(trainer.seconds(steps))
             if best is None or least < best[0]:
                 best = (least, layout, count)
     print(json.dumps({"layout": best[1], "threads": best[2]}), flush=True)
 
 
 def main():
-    name, mode, batch, threads, layout = sys.argv[1:]
+    name, mode, batch, threads, layout = sys.argv[1:6]
     batch, threads, network = int(batch), int(threads), NETWORKS[name]()
     torch.set_num_threads(threads)
     if layout == "choose":
         check_counts(network, build(network, "float"))
-        return choose(network, mode, batch, threads)
+        return choose(network, mode, batch, threads, int(sys.argv[6]))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     trainer = Trainer(network, mode, batch, layout)
     trainer.seconds(3)
