@@ -47,9 +47,9 @@ TEST_SRC := $(wildcard tests/test_*.c)
 TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
-BENCHES  := $(patsubst %.c,$(OUT)/%,$(wildcard bench/*.c))
+BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
 FORMATTED := $(foreach d,$(ROOMS) include bench tests tests/support tests/data,$(wildcard $d/*.c $d/*.h))
-OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(TESTS:=.o) $(BENCHES:=.o)
+OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
 # tests; in the installed one only bitfold_* does.
@@ -99,7 +99,7 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_SUP) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
-$(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libbitfold.a
+$(OUT)/bench_kernels: $(BENCH_OBJ) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
@@ -157,10 +157,20 @@ $(BUILD)/compile_commands.json: $(OUT)/flags $(SOURCES) Makefile
 demo: all ## the sample of MNIST, float against PTQ against QAT, into runs/demo
 	./bitfold compare configs/mnist_sample_lenet.json --out runs/demo --overwrite
 
-bench: all $(BENCHES) ## time the kernels and the training step
-	@for b in $(BENCHES); do $$b || exit 1; done
-	@for c in mnist_sample_lenet cifar10_resnet8; do for m in float qat; do \
-	    ./bitfold bench configs/$$c.json --mode $$m || exit 1; done; done
+BENCH_CONFIGS := mnist_lenet cifar10_resnet8 cifar10_resnet20 kws_dscnn vww_mobilenetv1_025
+bench: all $(OUT)/bench_kernels ## speed of kernels, training steps and engine; THREADS=1
+	@$(OUT)/bench_kernels --threads $(or $(THREADS),1)
+	@for c in $(BENCH_CONFIGS); do for m in float qat 'qat --frozen' int8; do \
+	    ./bitfold bench configs/$$c.json --threads $(or $(THREADS),1) --mode $$m || exit 1; done; done
+
+PYTHON ?= /usr/bin/python3
+bench-peers: all ## beside PyTorch and ONNX Runtime; ARGS="--help" lists the options
+	@$(PYTHON) bench/peers/compare.py $(ARGS)
+
+performance: all $(OUT)/bench_kernels ## measure again what docs/performance.md says: about 20 minutes on a quiet machine
+	@$(OUT)/bench_kernels | $(PYTHON) bench/peers/page.py kernels docs/performance.md
+	@$(PYTHON) bench/peers/compare.py --markdown docs/performance.md $(ARGS)
+	@$(PYTHON) bench/peers/compare.py --isa avx2 --parts train --markdown docs/performance.md $(ARGS)
 
 docs: all ## regenerate docs/config.md and configs/schema.json from the program's own tables
 	./bitfold describe --markdown >docs/config.md.new && mv docs/config.md.new docs/config.md
@@ -192,6 +202,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-arm64 asan ubsan check lint format demo bench docs install uninstall clean help force
+.PHONY: all tests objects test test-isa test-arm64 asan ubsan check lint format demo bench bench-peers performance docs install \
+        uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

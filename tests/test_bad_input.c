@@ -66,7 +66,7 @@ static const Case cases[] = {
     CASE(NULL, "eval float/last.safetensors --engine fpga", 2, {"--engine: \"fpga\"", "float, sim or int8"}),
     CASE(NULL, "eval float/last.safetensors --split val", 2, {"--split: \"val\"", "validation"}),
     CASE(NULL, "eval float/last.safetensors --split validation", 1, {"--split validation", "data.validation"}),
-    CASE(NULL, "bench zoo.json --mode int8", 2, {"--mode: \"int8\"", "float or qat"}),
+    CASE(NULL, "bench zoo.json --mode half", 2, {"--mode: \"half\"", "float, qat or int8"}),
     CASE(NULL, "export qat/last.safetensors", 2, {"-o FILE"}),
     CASE(NULL, "export qat/last.safetensors --to onnx -o r.onnx", 2, {"--to: \"onnx\"", "safetensors"}),
     CASE(NULL, "export qat/last.safetensors -o r.bin", 2, {"r.bin", ".safetensors"}),

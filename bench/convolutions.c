@@ -1,0 +1,104 @@
+#include "bench/convolutions.h"
+
+const char *const direction_names[DIRECTIONS] = {"forward", "from codes", "bwd data", "bwd weights", "int8"};
+
+struct Convolution {
+    ConvGeom g;
+    bool depthwise;
+    int threads, images;
+    size_t nx, ny, nw, most; /* elements of a part: input, output, weights; the most that a direction writes */
+    ConvInput floats, codes;
+    const float *w, *dy;
+    float *packed, *out;
+    const int8_t *qw;
+    int16_t *packed_s8;
+    int32_t *acc;
+    char *scratch;
+    size_t scratch_bytes;
+    Direction direction;
+};
+
+static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
+
+Convolution *convolution_make(Arena *arena, const BenchShape *shape, int threads, int images)
+{
+    Convolution *c = ARENA_ARRAY(arena, Convolution, 1);
+    const ConvGeom *g = &shape->g;
+    *c = (Convolution){.g = *g, .depthwise = shape->depthwise, .threads = threads, .images = images};
+    c->nx = (size_t)images * (size_t)(g->h * g->w * g->c);
+    c->ny = (size_t)images * (size_t)(g->oh * g->ow * g->o);
+    c->nw = (size_t)(g->o * g->kh * g->kw * (g->c / g->groups));
+    c->most = largest(c->nx, largest(c->ny, c->nw));
+    const size_t all = (size_t)threads;
+    c->codes = (ConvInput){.codes = random_codes(arena, all * c->nx, 1), .scale = 0.02f, .zero_point = 3};
+    c->floats = (ConvInput){.x = random_floats(arena, all * c->nx, 2)};
+    c->w = random_floats(arena, c->nw, 3), c->dy = random_floats(arena, all * c->ny, 4);
+    c->qw = random_codes(arena, c->nw, 5);
+    c->packed = ARENA_ARRAY(arena, float, conv_f32_packed_count(g));
+    c->packed_s8 = ARENA_ARRAY(arena, int16_t, conv_s8_packed_count(g));
+    c->out = ARENA_ARRAY(arena, float, all * c->most), c->acc = ARENA_ARRAY(arena, int32_t, all * c->most);
+    c->scratch_bytes = (conv_scratch_bytes(g) + 63) / 64 * 64;
+    c->scratch = arena_alloc(arena, all * c->scratch_bytes);
+    return c;
+}
+
+static void prepare(void *context)
+{
+    Convolution *c = context;
+    if (c->depthwise) return;
+    conv_f32_pack(&c->g, c->w, c->packed);
+    conv_s8_pack(&c->g, c->qw, c->packed_s8);
+}
+
+static void run_depthwise(const Convolution *c, ConvInput x, const float *dy, float *out, int32_t *acc)
+{
+    const Kernels *t = kernels();
+    const ConvGeom *g = &c->g;
+    const int n = c->images;
+    if (c->direction == FORWARD || c->direction == FORWARD_CODES) t->dwconv_f32_forward(g, n, x, c->w, out);
+    if (c->direction == BACKWARD_DATA) t->dwconv_f32_backward_data(g, n, dy, c->w, out);
+    if (c->direction == BACKWARD_WEIGHTS) t->dwconv_f32_backward_weights(g, n, x, dy, out);
+    if (c->direction == FORWARD_S8) t->dwconv_s8_forward(g, n, x.codes, x.zero_point, c->qw, acc);
+}
+
+static void run_part(void *context, int part)
+{
+    const Convolution *c = context;
+    const ConvGeom *g = &c->g;
+    const int n = c->images;
+    const size_t at = (size_t)part;
+    ConvInput x = c->direction == FORWARD_CODES || c->direction == FORWARD_S8 ? c->codes : c->floats;
+    if (x.x != NULL) x.x += at * c->nx;
+    if (x.codes != NULL) x.codes += at * c->nx;
+    const float *dy = c->dy + at * c->ny;
+    float *out = c->out + at * c->most;
+    int32_t *acc = c->acc + at * c->most;
+    void *scratch = c->scratch + at * c->scratch_bytes;
+    if (c->depthwise) {
+        run_depthwise(c, x, dy, out, acc);
+        return;
+    }
+    if (c->direction == FORWARD || c->direction == FORWARD_CODES) conv_f32_forward(g, n, x, c->packed, out, scratch);
+    if (c->direction == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, out, scratch);
+    if (c->direction == BACKWARD_WEIGHTS) conv_f32_backward_weights(g, n, x, dy, out, scratch);
+    if (c->direction == FORWARD_S8) conv_s8_forward(g, n, x.codes, x.zero_point, c->packed_s8, acc, scratch);
+}
+
+Race convolution_race(Convolution *c, Direction direction)
+{
+    c->direction = direction;
+    const bool exact = direction == FORWARD_S8;
+    return (Race){.threads = c->threads,
+                  .prepare = prepare,
+                  .run = run_part,
+                  .context = c,
+                  .out = exact ? (void *)c->acc : (void *)c->out,
+                  .out_bytes = (size_t)c->threads * c->most * sizeof(float),
+                  .exact = exact};
+}
+
+double convolution_operations(const Convolution *c)
+{
+    const ConvGeom *g = &c->g;
+    return 2.0 * c->threads * (double)c->ny * g->kh * g->kw * (g->c / g->groups);
+}

@@ -1,0 +1,109 @@
+#include "bench/passes.h"
+
+#include "kernels/kernels.h"
+
+enum { SIDE = 32, CHANNELS = 16, IMAGE = SIDE * SIDE * CHANNELS };
+
+struct Passes {
+    int threads, images; /* a part's */
+    size_t n;            /* elements of a part */
+    float *x, *y;
+    int8_t *codes, *y_codes;
+    int32_t *argmax;
+    int pass;
+};
+
+/* A part's arrays. */
+typedef struct {
+    int images;
+    size_t n;
+    const float *x;
+    float *y;
+    const int8_t *codes;
+    int8_t *y_codes;
+    int32_t *argmax;
+} Part;
+
+static const ConvGeom halves = {.h = SIDE,
+                                .w = SIDE,
+                                .c = CHANNELS,
+                                .o = CHANNELS,
+                                .oh = SIDE / 2,
+                                .ow = SIDE / 2,
+                                .kh = 2,
+                                .kw = 2,
+                                .sh = 2,
+                                .sw = 2,
+                                .dh = 1,
+                                .dw = 1,
+                                .groups = CHANNELS};
+
+static void run_dequantize(const Part *p) { kernels()->dequantize(p->n, p->codes, 0.02f, 3, p->y); }
+static void run_widen(const Part *p) { kernels()->widen(p->n, p->codes, 3, (int16_t *)(void *)p->y_codes); }
+static void run_maxpool(const Part *p) { maxpool_f32_forward(&halves, p->images, p->x, p->y, p->argmax); }
+static void run_maxpool_s8(const Part *p) { maxpool_s8_forward(&halves, p->images, p->codes, p->y_codes, NULL); }
+static void run_maxpool_back(const Part *p) { maxpool_backward(&halves, p->images, p->x, p->argmax, p->y); }
+static void run_avgpool(const Part *p) { avgpool_f32_forward(&halves, p->images, p->x, p->y); }
+static void run_avgpool_s8(const Part *p) { avgpool_s8_forward(&halves, p->images, p->codes, -128, 127, p->y_codes); }
+static void run_avgpool_back(const Part *p) { avgpool_backward(&halves, p->images, p->x, p->y); }
+
+/* Bytes an element of the larger side.  A backward pool reads and writes dx. */
+static const struct {
+    const char *name;
+    void (*run)(const Part *p);
+    double bytes;
+    bool codes; /* writes codes */
+} passes[] = {
+    {"dequantize", run_dequantize, 1 + 4, false},
+    {"widen to 16 bits", run_widen, 1 + 2, true},
+    {"maxpool 2x2", run_maxpool, 4 + 8 / 4.0, false},
+    {"maxpool 2x2, codes", run_maxpool_s8, 1 + 1 / 4.0, true},
+    {"maxpool 2x2 backward", run_maxpool_back, 4 + 4 + 8 / 4.0, false},
+    {"avgpool 2x2", run_avgpool, 4 + 4 / 4.0, false},
+    {"avgpool 2x2, codes", run_avgpool_s8, 1 + 1 / 4.0, true},
+    {"avgpool 2x2 backward", run_avgpool_back, 4 + 4 + 4 / 4.0, false},
+};
+const int pass_count = sizeof passes / sizeof passes[0];
+
+const char *pass_name(int pass) { return passes[pass].name; }
+
+Passes *passes_make(Arena *arena, int threads, size_t bytes)
+{
+    Passes *p = ARENA_ARRAY(arena, Passes, 1);
+    const int images = (int)(bytes / sizeof(float) / IMAGE) / threads;
+    *p = (Passes){.threads = threads, .images = images < 1 ? 1 : images};
+    p->n = (size_t)p->images * IMAGE;
+    const size_t all = p->n * (size_t)threads;
+    p->x = random_floats(arena, all, 1), p->y = ARENA_ARRAY(arena, float, all);
+    p->codes = random_codes(arena, all, 2), p->y_codes = ARENA_ARRAY(arena, int8_t, 2 * all);
+    p->argmax = ARENA_ARRAY(arena, int32_t, all);
+    maxpool_f32_forward(&halves, p->images * threads, p->x, p->y, p->argmax);
+    return p;
+}
+
+static void run_part(void *context, int part)
+{
+    const Passes *p = context;
+    const size_t at = (size_t)part * p->n, quarter = at / 4;
+    passes[p->pass].run(&(Part){.images = p->images,
+                                .n = p->n,
+                                .x = p->x + at,
+                                .y = p->y + at,
+                                .codes = p->codes + at,
+                                .y_codes = p->y_codes + 2 * at,
+                                .argmax = p->argmax + quarter});
+}
+
+Race pass_race(Passes *p, int pass)
+{
+    p->pass = pass;
+    const size_t all = p->n * (size_t)p->threads;
+    return (Race){.threads = p->threads,
+                  .run = run_part,
+                  .context = p,
+                  .out = passes[pass].codes ? (void *)p->y_codes : (void *)p->y,
+                  .out_bytes = passes[pass].codes ? 2 * all : sizeof(float) * all,
+                  .exact = passes[pass].codes};
+}
+
+double pass_bytes(const Passes *p, int pass) { return passes[pass].bytes * (double)p->n * p->threads; }
