@@ -66,21 +66,18 @@ START_TEST(random_sequences_repeat)
     for (int round = 0; round < 3; round++) {
         Rng r = rng_make(9, RNG_TEST, 0);
         unsigned char *at[SLOTS] = {NULL};
-        size_t bytes[SLOTS] = {0};
+        size_t bytes[SLOTS] = {0}, wrong = 0, moved = 0;
         for (int i = 0; i < CALLS; i++) {
             const uint32_t s = rng_below(&r, SLOTS);
-            given[i] = round == 0 ? NULL : given[i];
             if (at[s] == NULL) {
                 bytes[s] = rng_below(&r, 3) == 0 ? rng_below(&r, 100000) : rng_below(&r, 500);
                 at[s] = arena_buffer(arena, bytes[s]);
-                if (round == 0)
-                    given[i] = at[s];
-                else
-                    ck_assert_ptr_eq(given[i], at[s]);
+                if (round == 0) given[i] = at[s];
+                moved += given[i] != at[s];
                 memset(at[s], (int)s, bytes[s]);
                 continue;
             }
-            for (size_t k = 0; k < bytes[s]; k++) ck_assert(at[s][k] == (unsigned char)s);
+            for (size_t k = 0; k < bytes[s]; k++) wrong += at[s][k] != (unsigned char)s;
             if (rng_below(&r, 4) == 0) {
                 arena_share(arena, at[s]);
                 arena_release(arena, at[s]);
@@ -89,6 +86,7 @@ START_TEST(random_sequences_repeat)
                 at[s] = NULL;
             }
         }
+        ck_assert(wrong == 0 && moved == 0);
         for (int s = 0; s < SLOTS; s++) arena_release(arena, at[s]);
         ck_assert_uint_eq(arena_used_bytes(arena), 0);
         if (round > 0) ck_assert(arena_system_calls(arena) == calls && arena_peak_bytes(arena) == peak);
@@ -151,7 +149,9 @@ static Step step_make(void)
 static void check_backward(Step *s, Tensor *y, float factor)
 {
     ck_assert_int_eq(tape_backward(s->b.tape, weighted_sum(s->b.tape, y, s->r)), STATUS_OK);
-    for (long i = 0; i < s->n; i++) ck_assert(s->dx[i] == factor * s->r[i]);
+    long wrong = 0;
+    for (long i = 0; i < s->n; i++) wrong += s->dx[i] != factor * s->r[i];
+    ck_assert_int_eq(wrong, 0);
     check_maps(arena_used_bytes(s->b.step), 0);
 }
 
@@ -189,7 +189,7 @@ START_TEST(the_same_tensor_twice_and_an_alias)
     Tensor *back = op_reshape(s.b.tape, flat, map_shape());
     check_maps(arena_used_bytes(s.b.step), 2);
     check_backward(&s, back, 4);
-    check_maps(arena_peak_bytes(s.b.step), 2 + 1);
+    check_maps(arena_peak_bytes(s.b.step), 2 + 2); /* dy, and the sum that does not fit over it */
     bench_end(&s.b);
 }
 END_TEST
@@ -200,8 +200,9 @@ START_TEST(writing_to_a_shared_gradient_copies_it)
     Tape *t = s.b.tape;
     Tensor *a = twice(t, s.leaf), *b = twice(t, s.leaf), *y = op_add(t, a, b);
     float *dy = tensor_grad(t, y);
-    for (long i = 0; i < s.n; i++) ck_assert(dy[i] == 0.0f);
-    for (long i = 0; i < s.n; i++) dy[i] = s.r[i];
+    float sum = 0.0f;
+    for (long i = 0; i < s.n; i++) sum += dy[i] * dy[i], dy[i] = s.r[i];
+    ck_assert(sum == 0.0f);
     tensor_grad_pass(t, a, y), tensor_grad_pass(t, b, y);
     ck_assert(a->dx == dy && b->dx == dy);
     tensor_grad(t, a)[7] = 100;
