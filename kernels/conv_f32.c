@@ -2,9 +2,15 @@
 #include "kernels/strip.h"
 #include "kernels/window.h"
 
-/* Backward data with so few channels that a tap alone would leave vector lanes empty: a kernel row at a time, through a
- * tile, because the windows of neighbours overlap. */
-static bool overlapping(const ConvGeom *g) { return g->groups == 1 && g->dw == 1 && g->kw > 1 && g->c < 16; }
+/* Weight gradients of so few channels that a run of the kernel's row would leave vector lanes empty: the outputs go
+ * across the lanes instead, into the transpose of dw. */
+static bool outputs_across(const ConvGeom *g)
+{
+    const Strip s = strip_make(g);
+    return s.taps_per_run * (g->c / g->groups) < 16 && g->o / g->groups >= 8;
+}
+
+static ptrdiff_t weight_count(const ConvGeom *g) { return (ptrdiff_t)g->o * g->kh * g->kw * (g->c / g->groups); }
 
 size_t conv_scratch_bytes(const ConvGeom *g)
 {
@@ -12,8 +18,8 @@ size_t conv_scratch_bytes(const ConvGeom *g)
     int count;
     strip_pointwise(g, 1, &wide, &count, &rest);
     const Strip s = strip_make(&wide);
-    const ptrdiff_t strip = s.height * s.width * g->c + 1, tile = overlapping(g) ? (ptrdiff_t)g->ow * g->kw * g->c : 0;
-    return (size_t)(strip > tile ? strip : tile) * sizeof(float) + SCRATCH_ALIGN;
+    const ptrdiff_t strip = s.height * s.width * g->c + 1, across = outputs_across(g) ? weight_count(g) : 0;
+    return (size_t)(strip + across) * sizeof(float) + 2 * SCRATCH_ALIGN;
 }
 
 /* Columns of a packed panel: a group's outputs, in panels of 32 (filled up with zeros) when there are more. */
@@ -108,90 +114,106 @@ void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *p
     forward_images(&rest, 1, &x, packed, y + count * output_count(&wide, g->o), scratch_align(scratch));
 }
 
-/* For output row oy and one tap (i, j): dx[iy, ox*sw + ...] += dy[oy, ox] * w[tap], over the ox whose cell is inside.
- * */
-static void backward_row(const ConvGeom *g, int oy, const float *dy, const float *w, float *dx)
+static int common_divisor(int a, int b) { return b == 0 ? a : common_divisor(b, a % b); }
+
+/* dx[iy, ox*sw + ...] += sum over the kernel rows i that meet input row iy in some output row, and over the outputs, of
+ * dy * w[i, j]: for each kernel column j, over the ox whose cell is inside. */
+static void backward_row(const ConvGeom *g, int iy, const float *dy, const float *w, float *dx)
 {
-    const Taps rows = rows_inside(g, oy);
-    const int cg = g->c / g->groups, og = g->o / g->groups;
-    const ptrdiff_t K = (ptrdiff_t)g->kh * g->kw * cg;
+    const int cg = g->c / g->groups, og = g->o / g->groups, divisor = common_divisor(g->sh, g->dh);
+    const int step = g->sh / divisor; /* of kernel rows; output rows go the other way */
+    const ptrdiff_t K = (ptrdiff_t)g->kh * g->kw * cg, row = (ptrdiff_t)g->ow * g->o;
+    int first = 0, taps = 0;
+    for (int i = g->kh - 1; i >= 0; i--) {
+        const int at = iy + g->pt - i * g->dh;
+        if (at >= 0 && at % g->sh == 0 && at / g->sh < g->oh) first = i, taps++;
+    }
+    if (taps == 0) return;
     GemmF32 p = {.n = cg,
-                 .rows = 1,
+                 .rows = taps,
                  .runs = 1,
                  .k = og,
                  .am = g->o,
+                 .arow = -(g->dh / divisor) * row,
                  .ak = 1,
                  .bpanel = F32_PANEL,
+                 .brun = (ptrdiff_t)step * g->kw * cg,
                  .bk = K,
                  .ldc = (ptrdiff_t)g->sw * g->c,
                  .accumulate = true};
-    for (int i = rows.from; i < rows.to; i++)
-        for (int j = 0; j < g->kw; j++) {
-            const Taps across = outputs_inside(g, j);
-            const ptrdiff_t iy = rows.first + i * g->dh, ix = across.first + across.from * g->sw;
-            p.m = across.to - across.from;
-            for (int group = 0; group < g->groups && p.m > 0; group++) {
-                p.a = dy + (ptrdiff_t)across.from * g->o + group * og;
-                p.b = w + group * og * K + (i * g->kw + j) * cg;
-                p.c = dx + (iy * g->w + ix) * g->c + group * cg;
-                kernels()->gemm_runs_f32(&p);
-            }
-        }
-}
-
-/* The same for all taps of a kernel row: tile[ow, kw*C] = dy * w, then each of its rows is added to the window it
- * covers. */
-static void backward_row_tiled(const ConvGeom *g, int oy, const float *dy, const float *w, float *dx, float *tile)
-{
-    const Taps rows = rows_inside(g, oy);
-    const int run = g->kw * g->c;
-    GemmF32 p = {.m = g->ow,
-                 .n = run,
-                 .rows = 1,
-                 .runs = 1,
-                 .k = g->o,
-                 .a = dy,
-                 .am = g->o,
-                 .ak = 1,
-                 .bpanel = F32_PANEL,
-                 .bk = (ptrdiff_t)g->kh * run,
-                 .c = tile,
-                 .ldc = run};
-    for (int i = rows.from; i < rows.to; i++) {
-        float *row = dx + (ptrdiff_t)(rows.first + i * g->dh) * g->w * g->c;
-        p.b = w + (ptrdiff_t)i * run;
-        kernels()->gemm_runs_f32(&p);
-        for (int ox = 0; ox < g->ow; ox++) {
-            const Taps columns = columns_inside(g, ox);
-            const float *restrict from = tile + (ptrdiff_t)ox * run + columns.from * g->c;
-            float *restrict to = row + (ptrdiff_t)(columns.first + columns.from) * g->c;
-            const int count = (columns.to - columns.from) * g->c;
-#pragma omp simd
-            for (int k = 0; k < count; k++) to[k] += from[k];
+    dy += (iy + g->pt - first * g->dh) / g->sh * row;
+    dx += (ptrdiff_t)iy * g->w * g->c;
+    for (int j = 0; j < g->kw; j++) {
+        const Taps across = outputs_inside(g, j);
+        const ptrdiff_t ix = across.first + across.from * g->sw;
+        p.m = across.to - across.from;
+        for (int group = 0; group < g->groups && p.m > 0; group++) {
+            p.a = dy + (ptrdiff_t)across.from * g->o + group * og;
+            p.b = w + group * og * K + (first * g->kw + j) * cg;
+            p.c = dx + ix * g->c + group * cg;
+            kernels()->gemm_runs_f32(&p);
         }
     }
 }
 
-static void backward_data_images(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, float *tile)
+static void backward_data_images(const ConvGeom *g, int images, const float *dy, const float *w, float *dx)
 {
-    const bool tiled = overlapping(g);
-    for (int n = 0; n < images; n++, dx += image_count(g))
-        for (int oy = 0; oy < g->oh; oy++, dy += (ptrdiff_t)g->ow * g->o)
-            if (tiled)
-                backward_row_tiled(g, oy, dy, w, dx, tile);
-            else
-                backward_row(g, oy, dy, w, dx);
+    for (int n = 0; n < images; n++, dx += image_count(g), dy += output_count(g, g->o))
+        for (int iy = 0; iy < g->h; iy++) backward_row(g, iy, dy, w, dx);
 }
 
 void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, void *scratch)
 {
     ConvGeom wide, rest;
     int count;
+    (void)scratch;
     const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
-    backward_data_images(&wide, count, dy, w, dx, scratch_align(scratch));
+    backward_data_images(&wide, count, dy, w, dx);
     if (pointwise && rest.w > 0)
-        backward_data_images(&rest, 1, dy + count * output_count(&wide, g->o), w, dx + count * image_count(&wide),
-                             scratch_align(scratch));
+        backward_data_images(&rest, 1, dy + count * output_count(&wide, g->o), w, dx + count * image_count(&wide));
+}
+
+/* dw [O,K] to or from its transpose [K,O/groups] of each group. */
+static void transpose_weights(const ConvGeom *g, float *dw, float *transposed, bool back)
+{
+    const int og = g->o / g->groups, K = g->kh * g->kw * (g->c / g->groups);
+    for (int group = 0; group < g->groups; group++)
+        for (int k = 0; k < K; k++)
+            for (int o = 0; o < og; o++, transposed++) {
+                float *const at = dw + (ptrdiff_t)(group * og + o) * K + k;
+                if (back)
+                    *at = *transposed;
+                else
+                    *transposed = *at;
+            }
+}
+
+/* The same sums in the same order as below, with rows and columns of the product exchanged. */
+static void weights_across(const ConvGeom *g, const Strip *s, const View *v, const float *dy, int rows,
+                           float *transposed)
+{
+    const int cg = g->c / g->groups, og = g->o / g->groups, run = s->taps_per_run * cg;
+    GemmF32 p = {.m = run,
+                 .n = og,
+                 .rows = 1,
+                 .runs = rows,
+                 .k = g->ow,
+                 .am = 1,
+                 .arun = g->sh * v->width * g->c,
+                 .ak = (ptrdiff_t)g->sw * g->c,
+                 .bpanel = F32_PANEL,
+                 .brun = (ptrdiff_t)g->ow * g->o,
+                 .bk = g->o,
+                 .c = transposed,
+                 .ldc = og,
+                 .accumulate = true};
+    for (int group = 0; group < g->groups; group++)
+        for (int i = 0; i < g->kh; i++)
+            for (int j = 0; j < s->runs; j++, p.c += (ptrdiff_t)run * og) {
+                p.a = v->at + (i * g->dh * v->width + j * g->dw) * g->c + group * cg;
+                p.b = dy + group * og;
+                kernels()->gemm_runs_f32(&p);
+            }
 }
 
 static void backward_weights_images(const ConvGeom *g, int images, const ConvInput *input, const float *dy, float *dw,
@@ -200,6 +222,11 @@ static void backward_weights_images(const ConvGeom *g, int images, const ConvInp
     const Strip s = strip_make(g);
     const int cg = g->c / g->groups, og = g->o / g->groups, run = s.taps_per_run * cg;
     const ptrdiff_t K = (ptrdiff_t)g->kh * g->kw * cg;
+    float *const transposed = outputs_across(g) ? strip : NULL;
+    if (transposed != NULL) {
+        transpose_weights(g, dw, transposed, false);
+        strip = scratch_align(strip + weight_count(g));
+    }
     GemmF32 p = {.m = og,
                  .n = run,
                  .rows = 1,
@@ -216,6 +243,10 @@ static void backward_weights_images(const ConvGeom *g, int images, const ConvInp
         for (int oy = 0; oy < g->oh; oy += s.rows) {
             p.runs = g->oh - oy < s.rows ? g->oh - oy : s.rows; /* pixels in order: output rows, then columns */
             const View v = view_block(g, &s, oy, p.runs, &x, strip);
+            if (transposed != NULL) {
+                weights_across(g, &s, &v, dy + (ptrdiff_t)oy * g->ow * g->o, p.runs, transposed);
+                continue;
+            }
             p.brun = g->sh * v.width * g->c;
             for (int group = 0; group < g->groups; group++)
                 for (int i = 0; i < g->kh; i++)
@@ -228,6 +259,7 @@ static void backward_weights_images(const ConvGeom *g, int images, const ConvInp
         }
         dy += output_count(g, g->o);
     }
+    if (transposed != NULL) transpose_weights(g, dw, transposed, true);
 }
 
 void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw, void *scratch)

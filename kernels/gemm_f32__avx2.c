@@ -3,7 +3,7 @@
 #include <immintrin.h>
 
 #define ISA_NAME avx2
-#define LANES 8
+#define WIDE 8
 #define MR 6
 #define ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 

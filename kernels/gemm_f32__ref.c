@@ -1,6 +1,6 @@
 /* Any CPU: 4 rows by 2 vectors of 4 lanes in the compiler's vector type; multiply and add round separately. */
 #define ISA_NAME ref
-#define LANES 4
+#define WIDE 4
 #define MR 4
 #define ROWS(X) X(1) X(2) X(3) X(4)
 
