@@ -1,39 +1,50 @@
-/* Any CPU: one row by one panel of 16 columns. */
+/* Any CPU: 4 rows by 2 vectors of 4 lanes in the compiler's vector type. */
 #define ISA_NAME ref
+#define LANES 4
+#define MR 4
+#define ROWS(X) X(1) X(2) X(3) X(4)
 
+#include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__ /* every x86-64; without it the compiler has to make up 32-bit products */
+#include <emmintrin.h>
+#endif
 
-#include "kernels/gemm_s16.h"
-#include "kernels/isa.h"
+typedef int32_t V __attribute__((vector_size(16)));
+typedef int Mask;
 
-static void row_by_panel(const GemmS16 *g, const int16_t *a, const int16_t *restrict b, int32_t *restrict sum)
+#define v_zero() ((V){0, 0, 0, 0})
+#define mask_make(lanes) (lanes)
+
+static inline V v_pair(const int16_t *p)
 {
-    memset(sum, 0, S16_PANEL * sizeof *sum);
-    for (int row = 0; row < g->rows; row++)
-        for (int run = 0; run < g->runs; run++) {
-            const int16_t *p = a + row * g->arow + run * g->arun;
-            for (int k = 0; k < g->k; k += 2, b += 2 * S16_PANEL) {
-                const int32_t a0 = p[k], a1 = p[k + 1];
-#pragma omp simd
-                for (int j = 0; j < S16_PANEL; j++) sum[j] += a0 * b[2 * j] + a1 * b[2 * j + 1];
-            }
-        }
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return (V){pair, pair, pair, pair};
 }
 
-void ISA(gemm_runs_s16)(const GemmS16 *g)
+static inline V v_load(const int16_t *p)
 {
-    const ptrdiff_t panel = s16_panel_count(g->rows * g->runs, g->k);
-    for (int n = 0; n < g->n; n += S16_PANEL)
-        for (int m = 0; m < g->m; m++) {
-            int32_t sum[S16_PANEL];
-            row_by_panel(g, g->a + m * g->am, g->b + n / S16_PANEL * panel, sum);
-            const int columns = g->n - n < S16_PANEL ? g->n - n : S16_PANEL;
-            memcpy(g->c + m * g->ldc + n, sum, (size_t)columns * sizeof *sum);
-        }
+    V v;
+    memcpy(&v, p, sizeof v);
+    return v;
 }
 
-void ISA(gemm_s16)(int m, int n, int k, const int16_t *a, ptrdiff_t lda, const int16_t *b, int32_t *c, ptrdiff_t ldc)
+static inline V v_dot(V acc, V a, V b)
 {
-    const GemmS16 g = {.m = m, .n = n, .rows = 1, .runs = 1, .k = k, .a = a, .am = lda, .b = b, .c = c, .ldc = ldc};
-    ISA(gemm_runs_s16)(&g);
+#ifdef __SSE2__
+    return acc + (V)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    typedef uint32_t U __attribute__((vector_size(16)));
+    return acc + ((V)((U)a << 16) >> 16) * ((V)((U)b << 16) >> 16) + (a >> 16) * (b >> 16);
+#endif
 }
+
+static inline void v_store(int32_t *p, V v) { memcpy(p, &v, sizeof v); }
+
+static inline void v_store_mask(int32_t *p, V v, int lanes)
+{
+    for (int i = 0; i < lanes; i++) p[i] = v[i];
+}
+
+#include "kernels/gemm_s16.inc"
