@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/qparams.h"
+
 /* A 2-D convolution or pool over a batch.  Weights [O,KH,KW,C/groups]; depthwise [1,KH,KW,C*M] with groups = C, o =
  * C*M. Output: oh = floor((h + pt + pb - ((kh-1)*dh + 1)) / sh) + 1, ow alike (pb, pr enter nothing else). */
 typedef struct {
@@ -77,6 +79,17 @@ typedef struct {
     ptrdiff_t ldc;
 } GemmS8;
 
+/* How rows of accumulators become codes (kernels/requant.h): requant(dialect, acc + bias, M, zero_point, lo, hi) by
+ * channel.  The tables hold the channels over and over, so that short rows fill long vectors. */
+typedef struct {
+    Dialect dialect;
+    int zero_point, lo, hi;
+    int channels, period; /* a multiple of channels */
+    const int32_t *bias;  /* [period] */
+    const float *f;       /* [period] Multiplier by fields */
+    const int32_t *m, *e;
+} RequantRows;
+
 typedef struct Kernels {
     const char *isa;
 
@@ -90,6 +103,9 @@ typedef struct Kernels {
     /* c[m,n] = sum_k a[m*lda + k] * b(k,n), exact in int32. b packed by gemm_s16_pack; k padded to even with zeros, so
      * lda >= round_up(k, 2).  |c| < 2^31 is the caller's promise. */
     void (*gemm_s16)(int m, int n, int k, const int16_t *a, ptrdiff_t lda, const int16_t *b, int32_t *c, ptrdiff_t ldc);
+
+    /* y[i] = code of acc[i] + bias; acc[0] is of channel 0.  |acc + bias| < 2^31. */
+    void (*requantize_rows)(const RequantRows *r, size_t count, const int32_t *acc, int8_t *y);
 
     /* real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point. */
     void (*dequantize)(size_t n, const int8_t *q, float scale, int zero_point, float *real);
@@ -142,6 +158,10 @@ size_t conv_s8_scratch_bytes(const ConvGeom *g); /* per thread */
 /* acc[OH,OW,O] = sum (x - zx) * w: padding contributes exactly 0. */
 void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
                      void *scratch);
+
+/* y[OH,OW,O] = the codes of those sums, a few rows at a time behind the product. */
+void conv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
+                   int8_t *y, void *scratch);
 
 /* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------- */
 
