@@ -31,8 +31,12 @@ static Status prepare_conv(Arena *arena, EngineNode *e)
 
 static Status prepare_dwconv(Arena *arena, EngineNode *e)
 {
-    e->acc_count = output_elements(e);
-    return prepare_requant_rows(arena, e);
+    TRY(prepare_requant_rows(arena, e));
+    e->packed = arena_try_alloc(arena, dwconv_s8_packed_bytes(&e->node->geom));
+    if (e->packed == NULL) return no_room(e);
+    dwconv_s8_pack(&e->node->geom, e->node->weights, e->packed);
+    e->scratch_bytes = dwconv_s8_scratch_bytes(&e->node->geom);
+    return STATUS_OK;
 }
 
 static Status prepare_requant(Arena *arena, EngineNode *e)
@@ -59,8 +63,7 @@ static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, 
 
 static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
 {
-    kernels()->dwconv_s8_forward(&e->node->geom, 1, in[0], e->x->zero_point, e->node->weights, s.acc);
-    kernels()->requantize_rows(&e->requant, output_elements(e), s.acc, out);
+    dwconv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, s.scratch);
 }
 
 static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)

@@ -26,6 +26,7 @@ static const Kernels variants[] = {
     {
         .isa = "vnni",
         .gemm_runs_s8 = gemm_runs_s8__vnni,
+        .dwconv_rows_s8 = dwconv_rows_s8__vnni,
 #define gemm_s16__avx512 gemm_s16__vnni
 #define gemm_runs_s16__avx512 gemm_runs_s16__vnni
 #include "kernels/kernels.def"

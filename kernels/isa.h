@@ -25,5 +25,6 @@
 #include "kernels/kernels.def"
 #undef KERNEL
 void gemm_runs_s8__vnni(const GemmS8 *g);
+void dwconv_rows_s8__vnni(const DwRowsS8 *g);
 
 #endif

@@ -90,6 +90,8 @@ typedef struct {
     const int32_t *m, *e;
 } RequantRows;
 
+typedef struct DwRowsS8 DwRowsS8;
+
 typedef struct Kernels {
     const char *isa;
 
@@ -118,6 +120,7 @@ typedef struct Kernels {
     void (*dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy,
                                         float *dw); /* dw += */
     /* acc = sum (x - zx) * w, cells outside the image contribute 0. */
+    void (*dwconv_rows_s8)(const DwRowsS8 *g); /* kernels/dwconv_s8.h; NULL: none, dwconv_s8_* take dwconv_s8_forward */
     void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
 } Kernels;
 
@@ -162,6 +165,15 @@ void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, con
 /* y[OH,OW,O] = the codes of those sums, a few rows at a time behind the product. */
 void conv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
                    int8_t *y, void *scratch);
+
+/* The same for depthwise convolutions, weights [KH,KW,C*M]. */
+size_t dwconv_s8_packed_bytes(const ConvGeom *g);
+void dwconv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed);
+size_t dwconv_s8_scratch_bytes(const ConvGeom *g);
+void dwconv_s8_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
+                    void *scratch);
+void dwconv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
+                     int8_t *y, void *scratch);
 
 /* ---- pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 --------- */
 

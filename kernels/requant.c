@@ -38,7 +38,7 @@ Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y)
 }
 
 /* The channels as often as fills whole vectors of 64 codes, unless that takes long tables. */
-static int requant_period(int channels)
+int requant_period(int channels)
 {
     enum { LANES = 64, LONGEST = 512 };
     int period = channels;

@@ -110,6 +110,7 @@ static inline int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zer
 }
 
 /* Tables for kernels()->requantize_rows, in `memory` of requant_rows_bytes(channels), 64-byte aligned. */
+int requant_period(int channels);
 size_t requant_rows_bytes(int channels);
 RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
                               int lo, int hi, void *memory);
