@@ -18,10 +18,9 @@ typedef struct {
     ConvGeom g;
     bool depthwise;
     ConvInput x;
-    const float *w;   /* float forward: the weights */
-    float *packed;    /* and packed; NULL for depthwise */
-    const int8_t *w8; /* integer forward: their codes */
-    void *packed8;
+    const float *w;     /* float forward: the weights */
+    float *packed;      /* and packed; NULL for depthwise */
+    void *packed8;      /* integer forward: their codes, packed */
     const float *scale; /* s_x * s_w[o], a table of autograd/norm.h */
     size_t scale_period;
     unsigned char *scratch;

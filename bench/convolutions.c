@@ -11,7 +11,7 @@ struct Convolution {
     const float *w, *dy;
     float *packed, *out;
     const int8_t *qw;
-    int16_t *packed_s8;
+    void *packed_s8;
     int32_t *acc;
     char *scratch;
     size_t scratch_bytes;
@@ -35,9 +35,11 @@ Convolution *convolution_make(Arena *arena, const BenchShape *shape, int threads
     c->w = random_floats(arena, c->nw, 3), c->dy = random_floats(arena, all * c->ny, 4);
     c->qw = random_codes(arena, c->nw, 5);
     c->packed = ARENA_ARRAY(arena, float, conv_f32_packed_count(g));
-    c->packed_s8 = ARENA_ARRAY(arena, int16_t, conv_s8_packed_count(g));
+    c->packed_s8 = arena_alloc(arena, (c->depthwise ? dwconv_s8_packed_bytes : conv_s8_packed_bytes)(g));
     c->out = ARENA_ARRAY(arena, float, all * c->most), c->acc = ARENA_ARRAY(arena, int32_t, all * c->most);
-    c->scratch_bytes = (conv_scratch_bytes(g) + 63) / 64 * 64;
+    const size_t floats = conv_scratch_bytes(g);
+    const size_t integers = (c->depthwise ? dwconv_s8_scratch_bytes : conv_s8_scratch_bytes)(g);
+    c->scratch_bytes = (largest(floats, integers) + 63) / 64 * 64;
     c->scratch = arena_alloc(arena, all * c->scratch_bytes);
     return c;
 }
@@ -45,12 +47,11 @@ Convolution *convolution_make(Arena *arena, const BenchShape *shape, int threads
 static void prepare(void *context)
 {
     Convolution *c = context;
-    if (c->depthwise) return;
-    conv_f32_pack(&c->g, c->w, c->packed);
-    conv_s8_pack(&c->g, c->qw, c->packed_s8);
+    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(&c->g, c->qw, c->packed_s8);
+    if (!c->depthwise) conv_f32_pack(&c->g, c->w, c->packed);
 }
 
-static void run_depthwise(const Convolution *c, ConvInput x, const float *dy, float *out, int32_t *acc)
+static void run_depthwise(const Convolution *c, ConvInput x, const float *dy, float *out)
 {
     const Kernels *t = kernels();
     const ConvGeom *g = &c->g;
@@ -58,7 +59,6 @@ static void run_depthwise(const Convolution *c, ConvInput x, const float *dy, fl
     if (c->direction == FORWARD || c->direction == FORWARD_CODES) t->dwconv_f32_forward(g, n, x, c->w, out);
     if (c->direction == BACKWARD_DATA) t->dwconv_f32_backward_data(g, n, dy, c->w, out);
     if (c->direction == BACKWARD_WEIGHTS) t->dwconv_f32_backward_weights(g, n, x, dy, out);
-    if (c->direction == FORWARD_S8) t->dwconv_s8_forward(g, n, x.codes, x.zero_point, c->qw, acc);
 }
 
 static void run_part(void *context, int part)
@@ -74,14 +74,17 @@ static void run_part(void *context, int part)
     float *out = c->out + at * c->most;
     int32_t *acc = c->acc + at * c->most;
     void *scratch = c->scratch + at * c->scratch_bytes;
+    if (c->direction == FORWARD_S8) {
+        (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, n, x.codes, x.zero_point, c->packed_s8, acc, scratch);
+        return;
+    }
     if (c->depthwise) {
-        run_depthwise(c, x, dy, out, acc);
+        run_depthwise(c, x, dy, out);
         return;
     }
     if (c->direction == FORWARD || c->direction == FORWARD_CODES) conv_f32_forward(g, n, x, c->packed, out, scratch);
     if (c->direction == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, out, scratch);
     if (c->direction == BACKWARD_WEIGHTS) conv_f32_backward_weights(g, n, x, dy, out, scratch);
-    if (c->direction == FORWARD_S8) conv_s8_forward(g, n, x.codes, x.zero_point, c->packed_s8, acc, scratch);
 }
 
 Race convolution_race(Convolution *c, Direction direction)

@@ -6,25 +6,36 @@ static size_t output_elements(const EngineNode *e) { return (size_t)qtensor_elem
 
 static Status no_room(const EngineNode *e) { return status_prefix(STATUS_NOMEM, "node \"%s\"", e->node->name); }
 
-/* M[o] = s_x s_w[o] / s_y in the dialect's form. */
-static Status prepare_multipliers(Arena *arena, EngineNode *e)
+/* y = requant(acc + bias) with M[o] = s_x s_w[o] / s_y in the dialect's form; |acc + bias| < 2^31 by qgraph_check. */
+static Status prepare_requant_rows(Arena *arena, EngineNode *e)
 {
-    const int outputs = e->node->geom.o;
-    e->multiplier = arena_try_alloc(arena, sizeof *e->multiplier * (size_t)outputs);
-    if (e->multiplier == NULL) return no_room(e);
-    for (int o = 0; o < outputs; o++)
-        e->multiplier[o] = multiplier_make(e->dialect, e->x->scale, e->node->weight_scale[o], e->y->scale);
-    e->acc_count = output_elements(e);
+    const QNode *n = e->node;
+    Multiplier *M = arena_try_alloc(arena, sizeof *M * (size_t)n->geom.o);
+    void *tables = arena_try_alloc(arena, requant_rows_bytes(n->geom.o));
+    if (M == NULL || tables == NULL) return no_room(e);
+    for (int o = 0; o < n->geom.o; o++)
+        M[o] = multiplier_make(e->dialect, e->x->scale, n->weight_scale[o], e->y->scale);
+    e->requant = requant_rows_make(e->dialect, n->geom.o, n->bias, M, e->y->zero_point, n->lo, n->hi, tables);
     return STATUS_OK;
 }
 
 static Status prepare_conv(Arena *arena, EngineNode *e)
 {
-    TRY(prepare_multipliers(arena, e));
+    TRY(prepare_requant_rows(arena, e));
     e->packed = arena_try_alloc(arena, conv_s8_packed_bytes(&e->node->geom));
     if (e->packed == NULL) return no_room(e);
     conv_s8_pack(&e->node->geom, e->node->weights, e->packed);
     e->scratch_bytes = conv_s8_scratch_bytes(&e->node->geom);
+    return STATUS_OK;
+}
+
+static Status prepare_dwconv(Arena *arena, EngineNode *e)
+{
+    TRY(prepare_requant_rows(arena, e));
+    e->packed = arena_try_alloc(arena, dwconv_s8_packed_bytes(&e->node->geom));
+    if (e->packed == NULL) return no_room(e);
+    dwconv_s8_pack(&e->node->geom, e->node->weights, e->packed);
+    e->scratch_bytes = dwconv_s8_scratch_bytes(&e->node->geom);
     return STATUS_OK;
 }
 
@@ -45,44 +56,14 @@ static Status prepare_add(Arena *arena, EngineNode *e)
     return STATUS_OK;
 }
 
-/* y = requant(acc + bias); |acc + bias| < 2^31 by qgraph_check.  One loop per dialect, so that none branches inside. */
-static inline void finish_as(Dialect dialect, const EngineNode *e, const int32_t *restrict acc, int8_t *restrict out)
-{
-    const QNode *n = e->node;
-    const int channels = n->geom.o, zero_point = e->y->zero_point, lo = n->lo, hi = n->hi;
-    const int32_t *restrict bias = n->bias;
-    const Multiplier *restrict multiplier = e->multiplier;
-    const size_t cells = (size_t)e->y->h * (size_t)e->y->w;
-    for (size_t i = 0; i < cells; i++, acc += channels, out += channels)
-        for (int o = 0; o < channels; o++)
-            out[o] = requant(dialect, acc[o] + bias[o], multiplier[o], zero_point, lo, hi);
-}
-
-static void finish(const EngineNode *e, const int32_t *acc, int8_t *out)
-{
-    switch (e->dialect) {
-    case DIALECT_XNNPACK:
-        finish_as(DIALECT_XNNPACK, e, acc, out);
-        break;
-    case DIALECT_TFLITE_SINGLE:
-        finish_as(DIALECT_TFLITE_SINGLE, e, acc, out);
-        break;
-    case DIALECT_TFLITE_DOUBLE:
-        finish_as(DIALECT_TFLITE_DOUBLE, e, acc, out);
-        break;
-    }
-}
-
 static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
 {
-    conv_s8_forward(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, s.acc, s.scratch);
-    finish(e, s.acc, out);
+    conv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, s.scratch);
 }
 
 static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
 {
-    kernels()->dwconv_s8_forward(&e->node->geom, 1, in[0], e->x->zero_point, e->node->weights, s.acc);
-    finish(e, s.acc, out);
+    dwconv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, s.scratch);
 }
 
 static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
@@ -143,7 +124,7 @@ static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *ou
 
 const EngineOp engine_ops[] = {
     [QOP_CONV2D] = {prepare_conv, run_conv},
-    [QOP_DWCONV2D] = {prepare_multipliers, run_dwconv},
+    [QOP_DWCONV2D] = {prepare_dwconv, run_dwconv},
     [QOP_DENSE] = {prepare_conv, run_conv},
     [QOP_ADD] = {prepare_add, run_add},
     [QOP_CONCAT] = {NULL, run_concat},

@@ -12,6 +12,7 @@ typedef struct {
     const QTensor *x, *x2, *y; /* first input, second or NULL, output */
     void *packed;              /* conv2d, dense */
     Multiplier *multiplier;    /* [O] of conv2d, dwconv2d, dense; [1] of requant */
+    RequantRows requant;       /* conv2d, dwconv2d, dense */
     AddParams add;
     int part[QNODE_MAX_INPUTS]; /* concat: channels of each input */
     size_t acc_count;           /* int32 sums of one image */

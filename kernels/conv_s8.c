@@ -8,16 +8,41 @@
 #include "kernels/strip.h"
 #include "kernels/window.h"
 
+/* A block of output rows keeps its sums in the first-level cache until they are codes. */
+enum { SUMS_BYTES = 24 * 1024, MOST_PIXELS = 96, LEAST_PIXELS = 16 };
+
 /* The product of one group: n columns, `runs` runs of k. */
 typedef struct {
-    Strip strip;
+    Strip strip; /* rows: of a block */
     int n, runs, k;
 } Product;
 
 static Product product_make(const ConvGeom *g)
 {
-    const Strip s = strip_make(g);
-    return (Product){s, g->o / g->groups, g->kh * s.runs, s.taps_per_run * (g->c / g->groups)};
+    Product p = {.strip = strip_make(g), .n = g->o / g->groups};
+    const int fits = SUMS_BYTES / (int)sizeof(int32_t) / g->ow / g->o, rows = fits < 1 ? 1 : fits;
+    if (rows < p.strip.rows) p.strip.rows = rows;
+    p.strip.height = (ptrdiff_t)(p.strip.rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+    p.runs = g->kh * p.strip.runs, p.k = p.strip.taps_per_run * (g->c / g->groups);
+    return p;
+}
+
+/* A 1x1 convolution with stride 1 and no padding does not care about rows: the images become one with rows of so many
+ * pixels as suit the product, and one row with the rest. */
+static bool pointwise(const ConvGeom *g, int images, ConvGeom *wide, ConvGeom *rest)
+{
+    *wide = *rest = *g;
+    if (g->kh != 1 || g->kw != 1 || g->sh != 1 || g->sw != 1 || g->pt != 0 || g->pl != 0 || g->oh != g->h ||
+        g->ow != g->w)
+        return false;
+    const int fits = SUMS_BYTES / (int)sizeof(int32_t) / g->o / LEAST_PIXELS * LEAST_PIXELS;
+    const int row = fits < LEAST_PIXELS ? LEAST_PIXELS : fits > MOST_PIXELS ? MOST_PIXELS : fits;
+    const ptrdiff_t pixels = (ptrdiff_t)images * g->h * g->w;
+    wide->h = wide->oh = (int)(pixels / row);
+    wide->w = wide->ow = row;
+    rest->h = rest->oh = 1;
+    rest->w = rest->ow = (int)(pixels % row);
+    return true;
 }
 
 static bool on_bytes(void) { return kernels()->gemm_runs_s8 != NULL; }
@@ -55,20 +80,31 @@ void conv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed)
     }
 }
 
-/* Scratch: the first value of every accumulator, the strip. */
-static size_t start_bytes(const ConvGeom *g, const Product *p)
+/* Scratch: the first value of every accumulator, the sums of a block, the strip. */
+static size_t start_bytes(const ConvGeom *g)
 {
-    return on_bytes() ? sizeof(int32_t) * (size_t)g->groups * (size_t)s8_columns(p->n) : 0;
+    return on_bytes() ? align_up(sizeof(int32_t) * (size_t)g->groups * (size_t)s8_columns(g->o / g->groups)) : 0;
+}
+
+static size_t sums_bytes(const ConvGeom *g, const Product *p)
+{
+    return align_up(sizeof(int32_t) * (size_t)p->strip.rows * (size_t)g->ow * (size_t)g->o);
+}
+
+static size_t strip_bytes(const ConvGeom *g, const Product *p)
+{
+    const size_t values = (size_t)(p->strip.height * p->strip.width * g->c), cell = on_bytes() ? 1 : sizeof(int16_t);
+    return align_up(values * cell + S8_READABLE);
 }
 
 size_t conv_s8_scratch_bytes(const ConvGeom *g)
 {
+    enum { MANY_PIXELS = 1 << 14 }; /* more than a block has */
     ConvGeom wide, rest;
-    int count;
-    strip_pointwise(g, 1, &wide, &count, &rest);
+    const int images = MANY_PIXELS / (g->h * g->w) + 1;
+    pointwise(g, images, &wide, &rest);
     const Product p = product_make(&wide);
-    const size_t values = (size_t)(p.strip.height * p.strip.width * g->c), cell = on_bytes() ? 1 : sizeof(int16_t);
-    return start_bytes(g, &p) + align_up(values * cell + S8_READABLE) + SCRATCH_ALIGN;
+    return start_bytes(g) + sums_bytes(&wide, &p) + strip_bytes(&wide, &p) + SCRATCH_ALIGN;
 }
 
 static void fill_strip_s8(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx,
@@ -85,14 +121,18 @@ static void fill_strip_s8(const ConvGeom *g, const Strip *s, int first, int heig
     }
 }
 
-/* One call of conv_s8_forward. */
+/* One call of conv_s8_forward or conv_s8_codes. */
 typedef struct {
     const ConvGeom *g;
     Product p;
+    const RequantRows *requant; /* NULL: the sums themselves are wanted */
+    int32_t *acc;
+    int8_t *codes;
     const int8_t *end; /* of what the caller lets us read */
     int zx;
     const char *packed;
     int32_t *start; /* [groups][columns] */
+    int32_t *sums;  /* of a block */
     void *strip;
 } Job;
 
@@ -160,19 +200,28 @@ static void product_s16(const Job *j, const View *v, int r, int group, int32_t *
                    .ldc = g->o});
 }
 
-static void forward_images(const ConvGeom *g, int images, const int8_t *x, Job job, int32_t *acc)
+static void forward_images(const ConvGeom *g, int images, const int8_t *x, Job *j)
 {
-    job.g = g;
-    job.p = product_make(g);
     const bool bytes = on_bytes();
-    const int R = job.p.strip.rows;
+    j->g = g;
+    j->p = product_make(g);
+    j->strip = (char *)j->sums + sums_bytes(g, &j->p);
+    const int R = j->p.strip.rows;
+    const size_t row = (size_t)g->ow * (size_t)g->o;
     for (int n = 0; n < images; n++, x += image_count(g))
         for (int oy = 0; oy < g->oh; oy += R) {
             const int rows = g->oh - oy < R ? g->oh - oy : R;
-            const View v = view_block(&job, x, oy, rows);
-            for (int r = 0; r < rows; r++, acc += (ptrdiff_t)g->ow * g->o)
+            const View v = view_block(j, x, oy, rows);
+            int32_t *sums = j->requant != NULL ? j->sums : j->acc;
+            for (int r = 0; r < rows; r++)
                 for (int group = 0; group < g->groups; group++)
-                    (bytes ? product_s8 : product_s16)(&job, &v, r, group, acc);
+                    (bytes ? product_s8 : product_s16)(j, &v, r, group, sums + (size_t)r * row);
+            if (j->requant != NULL) {
+                kernels()->requantize_rows(j->requant, (size_t)rows * row, sums, j->codes);
+                j->codes += (size_t)rows * row;
+            } else {
+                j->acc += (size_t)rows * row;
+            }
         }
 }
 
@@ -186,21 +235,26 @@ static void fill_start(const ConvGeom *g, const void *packed, int zx, int32_t *s
     }
 }
 
+static void forward(const ConvGeom *g, int images, const int8_t *x, Job j, void *scratch)
+{
+    j.start = scratch_align(scratch);
+    j.sums = (int32_t *)((char *)j.start + start_bytes(g));
+    j.end = x + images * image_count(g);
+    if (on_bytes()) fill_start(g, j.packed, j.zx, j.start);
+    ConvGeom wide, rest;
+    const bool flat = pointwise(g, images, &wide, &rest);
+    if (wide.h > 0) forward_images(&wide, flat ? 1 : images, x, &j);
+    if (flat && rest.w > 0) forward_images(&rest, 1, x + image_count(&wide), &j);
+}
+
 void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
                      void *scratch)
 {
-    const Product p = product_make(g);
-    int32_t *const start = scratch_align(scratch);
-    if (on_bytes()) fill_start(g, packed, zx, start);
-    const Job job = {.end = x + images * image_count(g),
-                     .zx = zx,
-                     .packed = packed,
-                     .start = start,
-                     .strip = (char *)start + start_bytes(g, &p)};
-    ConvGeom wide, rest;
-    int count;
-    const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
-    forward_images(&wide, count, x, job, acc);
-    if (pointwise && rest.w > 0)
-        forward_images(&rest, 1, x + count * image_count(&wide), job, acc + count * output_count(&wide, g->o));
+    forward(g, images, x, (Job){.zx = zx, .packed = packed, .acc = acc}, scratch);
+}
+
+void conv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
+                   int8_t *y, void *scratch)
+{
+    forward(g, images, x, (Job){.zx = zx, .packed = packed, .requant = r, .codes = y}, scratch);
 }

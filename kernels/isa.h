@@ -26,5 +26,6 @@
 #undef KERNEL
 void gemm_runs_s8__vnni(const GemmS8 *g);
 void gemm_runs_s8__amx(const GemmS8 *g);
+void dwconv_rows_s8__vnni(const DwRowsS8 *g);
 
 #endif

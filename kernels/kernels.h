@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/qparams.h"
+
 /* A 2-D convolution or pool over a batch.  Weights [O,KH,KW,C/groups]; depthwise [1,KH,KW,C*M] with groups = C, o =
  * C*M. Output: oh = floor((h + pt + pb - ((kh-1)*dh + 1)) / sh) + 1, ow alike (pb, pr enter nothing else). */
 typedef struct {
@@ -77,6 +79,19 @@ typedef struct {
     int32_t *c;
     ptrdiff_t ldc;
 } GemmS8;
+
+/* How rows of accumulators become codes (kernels/requant.h): requant(dialect, acc + bias, M, zero_point, lo, hi) by
+ * channel.  The tables hold the channels over and over, so that short rows fill long vectors. */
+typedef struct {
+    Dialect dialect;
+    int zero_point, lo, hi;
+    int channels, period; /* a multiple of channels */
+    const int32_t *bias;  /* [period] */
+    const float *f;       /* [period] Multiplier by fields */
+    const int32_t *m, *e;
+} RequantRows;
+
+typedef struct DwRowsS8 DwRowsS8;
 
 /* ---- passes over the values around a product ----
  *
@@ -146,6 +161,9 @@ typedef struct Kernels {
      * lda >= round_up(k, 2).  |c| < 2^31 is the caller's promise. */
     void (*gemm_s16)(int m, int n, int k, const int16_t *a, ptrdiff_t lda, const int16_t *b, int32_t *c, ptrdiff_t ldc);
 
+    /* y[i] = code of acc[i] + bias; acc[0] is of channel 0.  |acc + bias| < 2^31. */
+    void (*requantize_rows)(const RequantRows *r, size_t count, const int32_t *acc, int8_t *y);
+
     /* real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point. */
     void (*dequantize)(size_t n, const int8_t *q, float scale, int zero_point, float *real);
     void (*widen)(size_t n, const int8_t *q, int zero_point, int16_t *wide);
@@ -166,6 +184,7 @@ typedef struct Kernels {
     void (*dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy,
                                         float *dw); /* dw += */
     /* acc = sum (x - zx) * w, cells outside the image contribute 0. */
+    void (*dwconv_rows_s8)(const DwRowsS8 *g); /* kernels/dwconv_s8.h; NULL: none, dwconv_s8_* take dwconv_s8_forward */
     void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
 } Kernels;
 
@@ -210,6 +229,19 @@ size_t conv_s8_scratch_bytes(const ConvGeom *g); /* per thread */
 /* acc[OH,OW,O] = sum (x - zx) * w: padding contributes exactly 0. */
 void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
                      void *scratch);
+
+/* y[OH,OW,O] = the codes of those sums, a few rows at a time behind the product. */
+void conv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
+                   int8_t *y, void *scratch);
+
+/* The same for depthwise convolutions, weights [KH,KW,C*M]. */
+size_t dwconv_s8_packed_bytes(const ConvGeom *g);
+void dwconv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed);
+size_t dwconv_s8_scratch_bytes(const ConvGeom *g);
+void dwconv_s8_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
+                    void *scratch);
+void dwconv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
+                     int8_t *y, void *scratch);
 
 /* ---- average pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 -- */
 

@@ -37,6 +37,30 @@ Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y)
     return multiplier_fixed((double)s_x / (double)s_y);
 }
 
+/* The channels as often as fills whole vectors of 64 codes, unless that takes long tables. */
+int requant_period(int channels)
+{
+    enum { LANES = 64, LONGEST = 512 };
+    int period = channels;
+    while (period % LANES != 0 && period + channels <= LONGEST) period += channels;
+    return period % LANES == 0 ? period : channels;
+}
+
+size_t requant_rows_bytes(int channels) { return 4 * sizeof(int32_t) * (size_t)requant_period(channels); }
+
+RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
+                              int lo, int hi, void *memory)
+{
+    const int period = requant_period(channels);
+    int32_t *b = memory, *m = b + period, *e = m + period;
+    float *f = (float *)(e + period);
+    for (int i = 0; i < period; i++) {
+        const int o = i % channels;
+        b[i] = bias[o], m[i] = M[o].m, e[i] = M[o].e, f[i] = M[o].f;
+    }
+    return (RequantRows){dialect, zero_point, lo, hi, channels, period, b, f, m, e};
+}
+
 bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
                      AddParams *out)
 {

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/qparams.h"
+#include "kernels/kernels.h"
 
 /* Every float rule below is a statement about IEEE float32 without excess precision, rounding mode to nearest. */
 _Static_assert(FLT_EVAL_METHOD == 0, "float expressions must be evaluated in float32");
@@ -108,6 +108,12 @@ static inline int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zer
     const int32_t y = dialect == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e) : requant_double(acc, M.m, M.e);
     return (int8_t)(clamp_int(y, lo - zero_point, hi - zero_point) + zero_point);
 }
+
+/* Tables for kernels()->requantize_rows, in `memory` of requant_rows_bytes(channels), 64-byte aligned. */
+int requant_period(int channels);
+size_t requant_rows_bytes(int channels);
+RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
+                              int lo, int hi, void *memory);
 
 /* Residual add of two int8 tensors with free scales (TFLite 8-bit specification; XNNPACK qs8-vadd). */
 typedef struct {

@@ -146,10 +146,11 @@ static void check_direction(const KernelCase *k, const Case *c, Direction d)
 /* Packed weights and scratch are the variant's own, and exactly as long as it says. */
 static void run_conv_s8(const Case *c, int zx, int32_t *acc)
 {
-    void *packed = arena_alloc(c->arena, conv_s8_packed_bytes(&c->g));
-    void *scratch = arena_alloc(c->arena, conv_s8_scratch_bytes(&c->g));
-    conv_s8_pack(&c->g, c->qw, packed);
-    conv_s8_forward(&c->g, c->images, c->q, zx, packed, acc, scratch);
+    const ConvGeom *g = &c->g;
+    void *packed = arena_alloc(c->arena, c->depthwise ? dwconv_s8_packed_bytes(g) : conv_s8_packed_bytes(g));
+    void *scratch = arena_alloc(c->arena, c->depthwise ? dwconv_s8_scratch_bytes(g) : conv_s8_scratch_bytes(g));
+    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(g, c->qw, packed);
+    (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, c->images, c->q, zx, packed, acc, scratch);
 }
 
 static void check_s8(const KernelCase *k, const Case *c)
@@ -163,10 +164,7 @@ static void check_s8(const KernelCase *k, const Case *c)
         FOR_EACH_ISA(isa)
         {
             memset(acc, 0xFF, c->ny * sizeof *acc);
-            if (c->depthwise)
-                kernels()->dwconv_s8_forward(&c->g, c->images, c->q, zx, c->qw, acc);
-            else
-                run_conv_s8(c, zx, acc);
+            run_conv_s8(c, zx, acc);
             for (size_t i = 0; i < c->ny; i++)
                 ck_assert_msg(acc[i] == want[i], "%s, %s, zero point %d: acc[%zu] is %d; must be %lld", kernels()->isa,
                               k->name, zx, i, acc[i], (long long)want[i]);
