@@ -143,6 +143,8 @@ const char *kernels_variant(const char *entry)
         const char *name;
         size_t at;
     } entries[] = {
+        {"gemm_runs_s8", offsetof(Kernels, gemm_runs_s8)}, /* not every variant brings these */
+        {"dwconv_rows_s8", offsetof(Kernels, dwconv_rows_s8)},
 #define KERNEL(name) {#name, offsetof(Kernels, name)},
 #include "kernels/kernels.def"
 #undef KERNEL
