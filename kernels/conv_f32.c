@@ -61,14 +61,6 @@ static View view_block(const ConvGeom *g, const Strip *s, int oy, int rows, cons
     return (View){strip, s->width};
 }
 
-static ConvInput input_at(const ConvInput *x, ptrdiff_t offset)
-{
-    ConvInput at = *x;
-    if (x->x != NULL) at.x += offset;
-    if (x->codes != NULL) at.codes += offset;
-    return at;
-}
-
 static void forward_images(const ConvGeom *g, int images, const ConvInput *input, const float *packed, float *y,
                            float *strip)
 {

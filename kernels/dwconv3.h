@@ -46,12 +46,4 @@ static inline Taps kernel_rows_over(const ConvGeom *g, int iy)
     return (Taps){first, 0, count};
 }
 
-static inline ConvInput input_from(const ConvInput *x, ptrdiff_t offset)
-{
-    ConvInput at = *x;
-    if (x->x != NULL) at.x += offset;
-    if (x->codes != NULL) at.codes += offset;
-    return at;
-}
-
 #endif
