@@ -139,7 +139,7 @@ Status gnuplot_run(Arena *arena, Gnuplot *gnuplot)
     Status status = STATUS_OK;
     if (out == NULL || err == NULL) status = system_fail("create a temporary file for its output", errno);
     if (status == STATUS_OK) status = run(gnuplot->script, out, err, &wait_status, &missing);
-    if (status == STATUS_OK && wait_status != 0) status = complain(arena, err, wait_status);
+    if (status == STATUS_OK && !missing && wait_status != 0) status = complain(arena, err, wait_status);
     if (status == STATUS_OK && !missing) {
         char *text = read_back(arena, out, OUTPUT_BYTES);
         status = text == NULL ? system_fail("read its output", EIO) : cut(arena, text, gnuplot);

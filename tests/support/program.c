@@ -73,14 +73,14 @@ static char **split(Arena *arena, const char *text)
     return argv;
 }
 
+/* `more` first: the first of two entries counts. */
 static char **environment_with(Arena *arena, const char *more)
 {
     int n = 0;
     while (environ[n] != NULL) n++;
     char **all = ARENA_ARRAY(arena, char *, n + 2);
-    memcpy(all, environ, sizeof *all * (size_t)n);
-    all[n] = more == NULL ? NULL : arena_strdup(arena, more);
-    all[n + 1] = NULL;
+    if (more != NULL) all[0] = arena_strdup(arena, more);
+    memcpy(all + (more != NULL), environ, sizeof *all * ((size_t)n + 1));
     return all;
 }
 
