@@ -69,10 +69,7 @@ static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out
 static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
 {
     (void)s;
-    const size_t count = output_elements(e);
-    const int8_t *restrict a = in[0], *restrict b = in[1];
-    const AddParams add = e->add;
-    for (size_t i = 0; i < count; i++) out[i] = requant_add(&add, a[i], b[i]);
+    kernels()->requant_add_rows(&e->add, output_elements(e), in[0], in[1], out);
 }
 
 static void run_concat(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)

@@ -1,18 +1,27 @@
 /* Pools: for each output pixel, for each cell of its window inside the image, one loop over the channels. */
 #include <string.h>
 
-#include "kernels/requant.h"
 #include "kernels/window.h"
 
 static int window_count(Taps rows, Taps columns) { return (rows.to - rows.from) * (columns.to - columns.from); }
 
 #define T float
+#define LINKAGE
 #define POOL maxpool_f32_forward
 #include "kernels/maxpool.inc"
 
 #define T int8_t
-#define POOL maxpool_s8_forward
+#define LINKAGE static
+#define POOL maxpool_s8_indexed
 #include "kernels/maxpool.inc"
+
+void maxpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int8_t *y, int32_t *argmax)
+{
+    if (argmax == NULL && g->w * g->c <= MAXPOOL_ROW_BYTES)
+        kernels()->maxpool_rows_s8(g, images, x, y);
+    else
+        maxpool_s8_indexed(g, images, x, y, argmax);
+}
 
 void maxpool_backward(const ConvGeom *g, int images, const float *dy, const int32_t *argmax, float *dx)
 {
@@ -60,26 +69,7 @@ void avgpool_backward(const ConvGeom *g, int images, const float *dy, float *dx)
             }
 }
 
-enum { BLOCK = 64 };
-
-static void add_codes(int c, const int8_t *restrict x, int32_t *restrict sum)
-{
-#pragma omp simd
-    for (int i = 0; i < c; i++) sum[i] += x[i];
-}
-
 void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y)
 {
-    for (int n = 0; n < images; n++, x += image_count(g))
-        for (int oy = 0; oy < g->oh; oy++)
-            for (int ox = 0; ox < g->ow; ox++, y += g->c) {
-                const Taps rows = rows_inside(g, oy), columns = columns_inside(g, ox);
-                const int count = window_count(rows, columns);
-                for (int c = 0; c < g->c; c += BLOCK) {
-                    const int some = g->c - c < BLOCK ? g->c - c : BLOCK;
-                    int32_t sum[BLOCK] = {0};
-                    FOR_EACH_CELL(g, rows, columns, cell) add_codes(some, x + cell + c, sum);
-                    for (int i = 0; i < some; i++) y[c + i] = count > 0 ? average_codes(sum[i], count, lo, hi) : 0;
-                }
-            }
+    kernels()->avgpool_codes(g, images, x, lo, hi, y);
 }
