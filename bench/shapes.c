@@ -5,7 +5,7 @@
         .h = H, .w = W, .c = C, .o = O, .kh = KH, .kw = KW, .sh = S, .sw = S, .dh = 1, .dw = 1, .pt = PH, .pb = PH,    \
         .pl = PW, .pr = PW, .groups = G, .oh = (H + 2 * PH - KH) / S + 1, .ow = (W + 2 * PW - KW) / S + 1              \
     }
-#define CONV(H, W, C, O, K, S) GEOM(H, W, C, O, K, K, S, K / 2, K / 2, 1)
+#define CONV(H, W, C, O, K, S) GEOM(H, W, C, O, K, K, S, (K / 2), (K / 2), 1)
 #define DEPTHWISE(H, W, C, S) GEOM(H, W, C, C, 3, 3, S, 1, 1, C)
 #define DENSE(I, O) GEOM(1, 1, I, O, 1, 1, 1, 0, 0, 1)
 

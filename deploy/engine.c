@@ -9,13 +9,13 @@ enum { MAX_BATCH = 1 << 20, RUN_CHUNKS = 64 };
 
 struct Engine {
     const QGraph *g;
-    int batch;              /* 0: tensors are not kept                                         */
-    int slots;              /* threads there is working memory for                             */
-    EngineNode *node;       /* [nodes]                                                         */
-    EngineScratch *scratch; /* [slots]                                                        */
-    size_t *step;           /* [tensors] bytes from an image's tensor to the next image's; 0 where planned */
-    int8_t **base;          /* [slots][tensors]; kept tensors: every slot sees the same block   */
-    const int8_t *input;    /* of the run in progress                                          */
+    int batch;           /* 0: tensors are not kept                                         */
+    int slots;           /* threads there is working memory for                             */
+    EngineNode *node;    /* [nodes]                                                         */
+    void **scratch;      /* [slots]                                                        */
+    size_t *step;        /* [tensors] bytes from an image's tensor to the next image's; 0 where planned */
+    int8_t **base;       /* [slots][tensors]; kept tensors: every slot sees the same block   */
+    const int8_t *input; /* of the run in progress                                          */
     int8_t *logits;
     int n, chunks;
 };
@@ -30,16 +30,13 @@ static Status prepare_node(Arena *arena, const QGraph *g, const QNode *n, Engine
 
 static Status alloc_scratch(Arena *arena, Engine *e)
 {
-    size_t acc = 0, scratch = 0;
-    for (int i = 0; i < e->g->nodes; i++) {
-        if (e->node[i].acc_count > acc) acc = e->node[i].acc_count;
-        if (e->node[i].scratch_bytes > scratch) scratch = e->node[i].scratch_bytes;
-    }
-    e->scratch = ARENA_ARRAY(arena, EngineScratch, e->slots);
+    size_t bytes = 0;
+    for (int i = 0; i < e->g->nodes; i++)
+        if (e->node[i].scratch_bytes > bytes) bytes = e->node[i].scratch_bytes;
+    e->scratch = ARENA_ARRAY(arena, void *, e->slots);
     for (int s = 0; s < e->slots; s++) {
-        e->scratch[s].acc = arena_try_alloc(arena, sizeof(int32_t) * acc);
-        e->scratch[s].scratch = arena_try_alloc(arena, scratch);
-        if (e->scratch[s].acc == NULL || e->scratch[s].scratch == NULL) return STATUS_NOMEM;
+        e->scratch[s] = arena_try_alloc(arena, bytes);
+        if (e->scratch[s] == NULL) return STATUS_NOMEM;
     }
     return STATUS_OK;
 }

@@ -56,28 +56,25 @@ static Status prepare_add(Arena *arena, EngineNode *e)
     return STATUS_OK;
 }
 
-static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    conv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, s.scratch);
+    conv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
 }
 
-static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    dwconv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, s.scratch);
+    dwconv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
 }
 
-static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)s;
-    const size_t count = output_elements(e);
-    const int8_t *restrict a = in[0], *restrict b = in[1];
-    const AddParams add = e->add;
-    for (size_t i = 0; i < count; i++) out[i] = requant_add(&add, a[i], b[i]);
+    (void)scratch;
+    kernels()->requant_add_rows(&e->add, output_elements(e), in[0], in[1], out);
 }
 
-static void run_concat(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_concat(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)s;
+    (void)scratch;
     const size_t cells = (size_t)e->y->h * (size_t)e->y->w;
     size_t first = 0;
     for (int k = 0; k < e->node->inputs; k++) {
@@ -87,21 +84,21 @@ static void run_concat(const EngineNode *e, const int8_t *const *in, int8_t *out
     }
 }
 
-static void run_maxpool(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_maxpool(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)s;
+    (void)scratch;
     kernels()->maxpool_s8_forward(&e->node->geom, 1, in[0], out);
 }
 
-static void run_avgpool(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_avgpool(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)s;
+    (void)scratch;
     avgpool_s8_forward(&e->node->geom, 1, in[0], e->node->lo, e->node->hi, out);
 }
 
-static void run_requant(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_requant(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)s;
+    (void)scratch;
     const size_t count = output_elements(e);
     const int8_t *restrict x = in[0];
     const Multiplier M = e->multiplier[0];
@@ -109,16 +106,16 @@ static void run_requant(const EngineNode *e, const int8_t *const *in, int8_t *ou
     for (size_t i = 0; i < count; i++) out[i] = requant(e->dialect, x[i] - zx, M, zy, lo, hi);
 }
 
-static void run_lut(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_lut(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)s;
+    (void)scratch;
     const size_t count = output_elements(e);
     for (size_t i = 0; i < count; i++) out[i] = e->node->table[in[0][i] + 128];
 }
 
-static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch s)
+static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)s;
+    (void)scratch;
     if (out != in[0]) memcpy(out, in[0], output_elements(e));
 }
 

@@ -15,19 +15,12 @@ typedef struct {
     RequantRows requant;       /* conv2d, dwconv2d, dense */
     AddParams add;
     int part[QNODE_MAX_INPUTS]; /* concat: channels of each input */
-    size_t acc_count;           /* int32 sums of one image */
-    size_t scratch_bytes;       /* of the convolution driver */
+    size_t scratch_bytes;       /* working memory of a thread */
 } EngineNode;
-
-/* One thread's working memory. */
-typedef struct {
-    int32_t *acc;
-    void *scratch;
-} EngineScratch;
 
 typedef struct {
     Status (*prepare)(Arena *arena, EngineNode *e); /* NULL: nothing to prepare */
-    void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, EngineScratch scratch);
+    void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 } EngineOp;
 
 extern const EngineOp engine_ops[]; /* by QOp */

@@ -91,7 +91,8 @@ typedef struct {
     const int32_t *m, *e;
 } RequantRows;
 
-typedef struct DwRowsS8 DwRowsS8;
+typedef struct DwRowsS8 DwRowsS8; /* kernels/dwconv_s8.h */
+struct AddParams;                 /* kernels/requant.h */
 
 /* ---- passes over the values around a product ----
  *
@@ -163,6 +164,12 @@ typedef struct Kernels {
 
     /* y[i] = code of acc[i] + bias; acc[0] is of channel 0.  |acc + bias| < 2^31. */
     void (*requantize_rows)(const RequantRows *r, size_t count, const int32_t *acc, int8_t *y);
+
+    /* y[i] = requant_add(p, a[i], b[i]) */
+    void (*requant_add_rows)(const struct AddParams *p, size_t n, const int8_t *a, const int8_t *b, int8_t *y);
+
+    /* avgpool_s8_forward, below */
+    void (*avgpool_codes)(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y);
 
     /* real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point. */
     void (*dequantize)(size_t n, const int8_t *q, float scale, int zero_point, float *real);

@@ -1,7 +1,7 @@
-/* Average pools (the maximum: maxpool.inc): for each output pixel, for each cell of its window inside the image, one loop over the channels. */
+/* Average pools of floats: for each output pixel, for each cell of its window inside the image, one loop over the
+ * channels. */
 #include <string.h>
 
-#include "kernels/requant.h"
 #include "kernels/window.h"
 
 static int window_count(Taps rows, Taps columns) { return (rows.to - rows.from) * (columns.to - columns.from); }
@@ -44,26 +44,7 @@ void avgpool_backward(const ConvGeom *g, int images, const float *dy, bool fresh
     }
 }
 
-enum { BLOCK = 64 };
-
-static void add_codes(int c, const int8_t *restrict x, int32_t *restrict sum)
-{
-#pragma omp simd
-    for (int i = 0; i < c; i++) sum[i] += x[i];
-}
-
 void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y)
 {
-    for (int n = 0; n < images; n++, x += image_count(g))
-        for (int oy = 0; oy < g->oh; oy++)
-            for (int ox = 0; ox < g->ow; ox++, y += g->c) {
-                const Taps rows = rows_inside(g, oy), columns = columns_inside(g, ox);
-                const int count = window_count(rows, columns);
-                for (int c = 0; c < g->c; c += BLOCK) {
-                    const int some = g->c - c < BLOCK ? g->c - c : BLOCK;
-                    int32_t sum[BLOCK] = {0};
-                    FOR_EACH_CELL(g, rows, columns, cell) add_codes(some, x + cell + c, sum);
-                    for (int i = 0; i < some; i++) y[c + i] = count > 0 ? average_codes(sum[i], count, lo, hi) : 0;
-                }
-            }
+    kernels()->avgpool_codes(g, images, x, lo, hi, y);
 }

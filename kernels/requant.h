@@ -116,7 +116,7 @@ RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias
                               int lo, int hi, void *memory);
 
 /* Residual add of two int8 tensors with free scales (TFLite 8-bit specification; XNNPACK qs8-vadd). */
-typedef struct {
+typedef struct AddParams {
     Dialect dialect;
     int z1, z2, zy, lo, hi;
     int32_t a, b;       /* xnnpack: A, B = rne(s_i / s_y * 2^shift) */

@@ -14,6 +14,7 @@ typedef struct {
     ConvGeom g;
     bool depthwise;
     ConvInt fold;
+    RequantRows requant;
     const QuantParams *x, *y;
     const int8_t *x_codes;
     void *packed;
@@ -28,38 +29,21 @@ typedef struct {
     ChannelSums db;
 } ConvIntNode;
 
-/* Rows of accumulators to codes; in training also where the gradient passes and what the learned step sees. */
-static void epilogue(const ConvIntNode *c, const int32_t *acc, size_t first, size_t rows)
+/* In training, from rows of accumulators: where the gradient passes and what the learned step sees. */
+static void mark_rows(const ConvIntNode *c, const int32_t *acc, size_t first, size_t rows)
 {
-    const int O = c->g.o, z = c->y->zero_point, lo = c->fold.lo, hi = c->fold.hi;
-    const float flo = (float)(lo - z), fhi = (float)(hi - z);
-    for (size_t r = 0; r < rows; r++) {
-        const int32_t *a = acc + r * (size_t)O;
-        int8_t *q = c->codes + first + r * (size_t)O;
-        if (c->dialect == DIALECT_XNNPACK) {
-#pragma omp simd
-            for (int o = 0; o < O; o++) {
-                float v = (float)(a[o] + c->fold.bias[o]) * c->fold.multiplier[o].f;
-                v = v < flo ? flo : v;
-                v = v > fhi ? fhi : v;
-                q[o] = (int8_t)(round_small(v) + z);
-            }
-        } else {
-            for (int o = 0; o < O; o++)
-                q[o] = requant(c->dialect, a[o] + c->fold.bias[o], c->fold.multiplier[o], z, lo, hi);
-        }
-        if (!grid_kept(&c->grid)) continue;
-        const float s_x = c->x->scale[0], s_y = c->y->scale[0];
+    const int O = c->g.o;
+    const float s_x = c->x->scale[0], s_y = c->y->scale[0];
+    for (size_t r = 0; r < rows; r++)
         for (int o0 = 0; o0 < O; o0 += GRID_BLOCK) {
             const int n = O - o0 < GRID_BLOCK ? O - o0 : GRID_BLOCK;
-            const int32_t *bias = c->fold.bias + o0;
+            const int32_t *a = acc + r * (size_t)O + o0, *bias = c->fold.bias + o0;
             const float *w_scale = c->fold.weight_scale + o0;
             float v[GRID_BLOCK];
 #pragma omp simd
-            for (int o = 0; o < n; o++) v[o] = (float)(a[o0 + o] + bias[o]) * (s_x * w_scale[o] / s_y);
+            for (int o = 0; o < n; o++) v[o] = (float)(a[o] + bias[o]) * (s_x * w_scale[o] / s_y);
             grid_mark(&c->grid, (long)(first + r * (size_t)O) + o0, n, v);
         }
-    }
 }
 
 static void forward_chunk(void *context, int chunk, int thread)
@@ -70,16 +54,21 @@ static void forward_chunk(void *context, int chunk, int thread)
     parallel_range(g->n, c->chunks, chunk, &first, &last);
     int32_t *acc = (int32_t *)(c->scratch + (size_t)thread * c->scratch_bytes);
     void *scratch = (unsigned char *)acc + c->acc_bytes;
-    const size_t in_image = (size_t)g->h * (size_t)g->w * (size_t)g->c;
+    const size_t in = in_image(g), out = out_image(g);
+    const int zx = c->x->zero_point;
+    if (!grid_kept(&c->grid)) {
+        (c->depthwise ? dwconv_s8_codes : conv_s8_codes)(g, (int)(last - first), c->x_codes + (size_t)first * in,
+                                                         zx, c->packed, &c->requant, c->codes + (size_t)first * out,
+                                                         scratch);
+        return;
+    }
     /* Dense layers go through in one call: an image of theirs is a single row. */
-    const long at_once = out_image(g) == (size_t)g->o ? last - first : 1;
+    const long at_once = out == (size_t)g->o ? last - first : 1;
     for (long i = first; i < last; i += at_once) {
-        const int8_t *x = c->x_codes + (size_t)i * in_image;
-        if (c->depthwise)
-            kernels()->dwconv_s8_forward(g, (int)at_once, x, c->x->zero_point, c->fold.weights, acc);
-        else
-            conv_s8_forward(g, (int)at_once, x, c->x->zero_point, c->packed, acc, scratch);
-        epilogue(c, acc, (size_t)i * out_image(g), (size_t)at_once * (size_t)g->oh * (size_t)g->ow);
+        const int8_t *x = c->x_codes + (size_t)i * in;
+        (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, (int)at_once, x, zx, c->packed, acc, scratch);
+        kernels()->requantize_rows(&c->requant, (size_t)at_once * out, acc, c->codes + (size_t)i * out);
+        mark_rows(c, acc, (size_t)i * out, (size_t)at_once * (size_t)g->oh * (size_t)g->ow);
     }
 }
 
@@ -159,14 +148,15 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
                                         qp, config->act, config->dialect, false, &c->fold);
     if (status != STATUS_OK) return tape_fail(t, status), NULL;
-    if (!c->depthwise) {
-        c->packed = tape_buffer(t, conv_s8_packed_bytes(&c->g));
-        conv_s8_pack(&c->g, c->fold.weights, c->packed);
-    }
+    c->packed = tape_buffer(t, (c->depthwise ? dwconv_s8_packed_bytes : conv_s8_packed_bytes)(&c->g));
+    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(&c->g, c->fold.weights, c->packed);
+    c->requant = requant_rows_make(c->dialect, O, c->fold.bias, c->fold.multiplier, qp->zero_point, c->fold.lo,
+                                   c->fold.hi, arena_alloc(t->arena, requant_rows_bytes(O)));
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
     const size_t acc_rows = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
     c->acc_bytes = (sizeof(int32_t) * acc_rows + 63) & ~(size_t)63;
-    c->scratch_bytes = c->acc_bytes + ((conv_s8_scratch_bytes(&c->g) + 127) & ~(size_t)63);
+    const size_t own = (c->depthwise ? dwconv_s8_scratch_bytes : conv_s8_scratch_bytes)(&c->g);
+    c->scratch_bytes = c->acc_bytes + ((own + 127) & ~(size_t)63);
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
     grid_make(t, &c->grid, q, y, grid_pass(qp, config->act));
     parallel_for(c->chunks, forward_chunk, c);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "kernels/requant.h"
 #include "tests/support/kernel_cases.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
@@ -153,6 +154,34 @@ static void run_conv_s8(const Case *c, int zx, int32_t *acc)
     (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, c->images, c->q, zx, packed, acc, scratch);
 }
 
+/* The codes that follow are those of the sums. */
+static void check_codes(const KernelCase *k, const Case *c, int zx, const int64_t *sums)
+{
+    const ConvGeom *g = &c->g;
+    int32_t *bias = ARENA_ARRAY(c->arena, int32_t, g->o);
+    Multiplier *M = ARENA_ARRAY(c->arena, Multiplier, g->o);
+    void *packed = arena_alloc(c->arena, c->depthwise ? dwconv_s8_packed_bytes(g) : conv_s8_packed_bytes(g));
+    void *scratch = arena_alloc(c->arena, c->depthwise ? dwconv_s8_scratch_bytes(g) : conv_s8_scratch_bytes(g));
+    int8_t *y = arena_alloc(c->arena, c->ny);
+    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(g, c->qw, packed);
+    for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++) {
+        const Dialect dialect = (Dialect)d;
+        for (int o = 0; o < g->o; o++)
+            bias[o] = 777 * (o % 5) - 1000,
+            M[o] = multiplier_make(dialect, 0.01f, 0.05f + 0.01f * (float)(o % 7), 1.0f);
+        const RequantRows r =
+            requant_rows_make(dialect, g->o, bias, M, -7, -100, 127, arena_alloc(c->arena, requant_rows_bytes(g->o)));
+        memset(y, 0x55, c->ny);
+        (c->depthwise ? dwconv_s8_codes : conv_s8_codes)(g, c->images, c->q, zx, packed, &r, y, scratch);
+        for (size_t i = 0; i < c->ny; i++) {
+            const int o = (int)(i % (size_t)g->o),
+                      want = requant(dialect, (int32_t)sums[i] + bias[o], M[o], -7, -100, 127);
+            ck_assert_msg(y[i] == want, "%s, %s, dialect %d: code %zu is %d; must be %d", kernels()->isa, k->name, d, i,
+                          y[i], want);
+        }
+    }
+}
+
 static void check_s8(const KernelCase *k, const Case *c)
 {
     static const int zero_points[] = {-128, 0, 127};
@@ -168,6 +197,7 @@ static void check_s8(const KernelCase *k, const Case *c)
             for (size_t i = 0; i < c->ny; i++)
                 ck_assert_msg(acc[i] == want[i], "%s, %s, zero point %d: acc[%zu] is %d; must be %lld", kernels()->isa,
                               k->name, zx, i, acc[i], (long long)want[i]);
+            check_codes(k, c, zx, want);
         }
     }
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "tests/support/kernel_cases.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
 
@@ -44,6 +45,7 @@ static void inputs(size_t n, float *x, int8_t *q)
 START_TEST(maxpool_finds_the_first_largest)
 {
     Arena *arena = arena_create();
+    FOR_EACH_ISA(isa)
     FOR_EACH_CASE(i)
     {
         arena_reset(arena);
@@ -91,6 +93,7 @@ END_TEST
 START_TEST(avgpool_divides_by_the_cells_inside)
 {
     Arena *arena = arena_create();
+    FOR_EACH_ISA(isa)
     FOR_EACH_CASE(i)
     {
         arena_reset(arena);
