@@ -220,8 +220,8 @@ void grid_gate_all(GridBackward *g, float *dy)
 
 typedef struct {
     QuantParams qp;
-    const float *sign;
     WeightView view;
+    float *scale; /* [channels] with the channel's sign */
 } WeightQuant;
 
 /* NaN would become a code like any other and hide. */
@@ -233,26 +233,61 @@ static bool all_finite(const float *w, long n)
     return sum == 0.0f;
 }
 
+static void dequantize_weights(const WeightQuant *f, const int8_t *codes, float *x)
+{
+    const WeightView *v = &f->view;
+    if (v->outermost) {
+        for (long c = 0; c < v->channels; c++, codes += v->per_channel, x += v->per_channel) {
+            const float scale = f->scale[c];
+#pragma omp simd
+            for (long i = 0; i < v->per_channel; i++) x[i] = scale * (float)codes[i];
+        }
+        return;
+    }
+    for (long r = 0; r < v->per_channel; r++, codes += v->channels, x += v->channels)
+#pragma omp simd
+        for (long c = 0; c < v->channels; c++) x[c] = f->scale[c] * (float)codes[c];
+}
+
 /* The largest weight of an observed range is its bound, and its quotient may round past it. */
 static const float PAST_BOUND = 1.0f + 4.0f * FLT_EPSILON;
+
+/* dw += dy inside the grid, for n weights of scales[i * step]. */
+static void pass_inside(const WeightQuant *f, long n, const float *w, const float *scales, long step, const float *dy,
+                        float *dw)
+{
+    const float lo = (float)f->qp.qmin * PAST_BOUND, hi = (float)f->qp.qmax * PAST_BOUND;
+#pragma omp simd
+    for (long i = 0; i < n; i++) {
+        const float v = w[i] / scales[i * step], d = dy[i];
+        dw[i] += (v >= lo) & (v <= hi) ? d : 0.0f;
+    }
+}
+
+static void step_backward(const WeightQuant *f, const float *w, const float *dy, float *ds)
+{
+    const WeightView *v = &f->view;
+    const float lo = (float)f->qp.qmin, hi = (float)f->qp.qmax;
+    const bool one = f->qp.n == 1;
+    const float gradient_scale = 1.0f / sqrtf((float)(one ? v->n : v->per_channel) * hi);
+    for (long i = 0; i < v->n; i++) {
+        const long c = weight_channel(v, i);
+        const float sign = f->scale[c] < 0.0f ? -1.0f : 1.0f;
+        ds[one ? 0 : c] += gradient_scale * dy[i] * sign * lsq_step_gradient(w[i] / f->scale[c], lo, hi);
+    }
+}
 
 static void weights_backward(Tape *t, Node *node)
 {
     const WeightQuant *f = node->saved;
-    const Tensor *w = node->in[0];
-    float *dw = tensor_grad(t, node->in[0]);
-    float *ds = tensor_grad(t, node->in[1]);
-    const float *dy = node->out->dx;
-    const float lo = (float)f->qp.qmin, hi = (float)f->qp.qmax;
-    const long n = f->view.n, per_step = f->qp.n == 1 ? n : f->view.per_channel;
-    const float gradient_scale = 1.0f / sqrtf((float)per_step * hi);
-    for (long i = 0; i < n; i++) {
-        const long c = weight_channel(&f->view, i);
-        const float sign = f->sign == NULL ? 1.0f : f->sign[c], scale = f->qp.scale[f->qp.n == 1 ? 0 : c];
-        const float v = sign * w->x[i] / scale;
-        if (dw != NULL && v >= lo * PAST_BOUND && v <= hi * PAST_BOUND) dw[i] += dy[i];
-        if (ds != NULL) ds[f->qp.n == 1 ? 0 : c] += gradient_scale * dy[i] * sign * lsq_step_gradient(v, lo, hi);
-    }
+    const WeightView *v = &f->view;
+    const float *w = node->in[0]->x, *dy = node->out->dx;
+    float *dw = tensor_grad(t, node->in[0]), *ds = tensor_grad(t, node->in[1]);
+    const long runs = v->outermost ? v->channels : v->per_channel, run = v->n / runs;
+    for (long r = 0; dw != NULL && r < runs; r++)
+        pass_inside(f, run, w + r * run, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + r * run,
+                    dw + r * run);
+    if (ds != NULL) step_backward(f, w, dy, ds);
 }
 
 static const OpType weights_type = {"fake_quant_weights", "w[...] step[A]? -> y[...]", weights_backward};
@@ -271,7 +306,6 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     const bool outermost = q->qp.axis == 0;
     const int channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
     f->view = (WeightView){w->x, n, n / channels, channels, outermost};
-    f->sign = sign;
     if (!q->ready) q->type->start_weights(q, &f->view);
     q->type->refresh(q, &f->view);
     QuantParams *qp = grid_copy(t, q);
@@ -280,10 +314,10 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     y->x = tape_buffer(t, sizeof(float) * (size_t)n);
     y->sign = sign;
     quantize_weights(w->x, channels, (size_t)f->view.per_channel, qp, sign, y->codes);
-    for (long i = 0; i < n; i++) {
-        const long c = weight_channel(&f->view, i);
-        y->x[i] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c] * (float)y->codes[i];
-    }
+    f->scale = arena_alloc(t->arena, sizeof(float) * (size_t)channels);
+    for (int c = 0; c < channels; c++)
+        f->scale[c] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c]; /* -w / s == w / -s, exactly */
+    dequantize_weights(f, y->codes, y->x);
     Node *node = tape_record(t, &weights_type, 2, in, y);
     if (node != NULL) node->saved = f;
     return y;

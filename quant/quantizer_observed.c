@@ -16,9 +16,19 @@ static void follow_largest(Quantizer *q, const WeightView *w)
 {
     float *largest = q->qp.scale; /* becomes the scale below */
     for (int c = 0; c < q->qp.n; c++) largest[c] = 0.0f;
-    for (long i = 0; i < w->n; i++) {
-        float *at = &largest[q->qp.n == 1 ? 0 : weight_channel(w, i)];
-        *at = fmaxf(*at, fabsf(w->w[i]));
+    if (q->qp.n == 1 || w->outermost) {
+        const long run = w->n / q->qp.n;
+        for (int c = 0; c < q->qp.n; c++) {
+            const float *x = w->w + c * run;
+            float most = 0.0f;
+#pragma omp simd reduction(max : most)
+            for (long i = 0; i < run; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+            largest[c] = most;
+        }
+    } else {
+        for (const float *x = w->w; x < w->w + w->n; x += w->channels)
+#pragma omp simd
+            for (int c = 0; c < w->channels; c++) largest[c] = fabsf(x[c]) > largest[c] ? fabsf(x[c]) : largest[c];
     }
     for (int c = 0; c < q->qp.n; c++) grid_symmetric(-largest[c], largest[c], &q->qp, c);
 }
