@@ -107,6 +107,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const Co
     ConvBlock block = {.kind = kinds[kind],
                        .geom = kind == UNIT_DENSE ? NULL : g,
                        .batch_statistics = pass->batch_statistics,
+                       .defer = l->defers && t->grad && !pass->observe && !pass->keep_outputs,
                        .tail = layer_tail(l, pass, act)};
     if (pass->arithmetic == ARITHMETIC_FLOAT) {
         block.bias = leaf(t, l->bias);

@@ -52,6 +52,7 @@ typedef struct Layer {
     Param *weight, *bias, *gamma, *beta; /* NULL where the layer has none */
     BatchNormState *norm;
     Quantizer *weight_q, *out_q; /* NULL in a float model */
+    bool defers;                 /* it is read once, by a layer that takes_affine */
 } Layer;
 
 /* What a layer may use while it is built. */
@@ -77,6 +78,7 @@ typedef struct LayerType {
     int min_inputs, max_inputs;
     bool has_weights;
     const char *kernels; /* family of those that compute it, "gemm" or "dwconv"; NULL: it has none of its own */
+    bool takes_affine;   /* its inputs may be left unnormalized (Tensor.affine) */
     bool averages;       /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid;     /* the output stays on the first input's grid (pools, flatten) */
     /* in[] is known: checks it against the config and sets l->out.  Failures need no place; the caller adds it. */

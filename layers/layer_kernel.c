@@ -8,9 +8,9 @@ static const struct {
     bool codes;
     const char *entry, *name;
 } choices[] = {
-    {"gemm", false, "gemm_runs_f32", "gemm_f32"},       {"gemm", true, "gemm_runs_s8", "gemm_s8"},
-    {"gemm", true, "gemm_runs_s16", "gemm_s16"},        {"dwconv", false, "dwconv_f32_forward", "dwconv_f32"},
-    {"dwconv", true, "dwconv_rows_s8", "dwconv_s8"},    {"dwconv", true, "dwconv_s8_forward", "dwconv_s8"},
+    {"gemm", false, "gemm_runs_f32", "gemm_f32"},    {"gemm", true, "gemm_runs_s8", "gemm_s8"},
+    {"gemm", true, "gemm_runs_s16", "gemm_s16"},     {"dwconv", false, "dwconv_f32_forward", "dwconv_f32"},
+    {"dwconv", true, "dwconv_rows_s8", "dwconv_s8"}, {"dwconv", true, "dwconv_s8_forward", "dwconv_s8"},
 };
 
 const char *layer_kernel(Arena *arena, const Layer *l, bool codes)

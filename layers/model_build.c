@@ -169,6 +169,17 @@ static void mark_avgpool_feeders(const Model *m, bool *feeds)
     }
 }
 
+static void mark_deferring(const Model *m)
+{
+    int *readers = ARENA_ARRAY(m->arena, int, m->layers);
+    for (int i = 0; i < m->layers; i++)
+        for (int k = 0; k < m->layer[i].inputs; k++) {
+            const int from = m->layer[i].input[k];
+            if (from < 0) continue;
+            m->layer[from].defers = ++readers[from] == 1 && m->layer[i].type->takes_affine;
+        }
+}
+
 static Status build_layers(Builder *b, const QuantConfig *quant)
 {
     Model *m = b->m;
@@ -264,6 +275,7 @@ Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, c
     for (i = 0; i < n; i++) TRY(resolve_inputs(&b, i));
     TRY(sort_layers(&b));
     TRY(infer_shapes(&b));
+    mark_deferring(m);
     TRY(build_layers(&b, quant));
     build_input(m, pixels);
     *out = m;

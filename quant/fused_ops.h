@@ -15,6 +15,7 @@ typedef struct {
     BatchNormState *norm; /* NULL: no batch norm */
     bool batch_statistics;
     TailConfig tail;
+    bool defer; /* y may be left unnormalized, with its affine: for op_add_block as its only reader */
 } ConvBlock;
 
 /* y = tail(batchnorm(conv(x, w) + b)): op_conv2d, op_depthwise or op_dense, then op_batchnorm if any, then op_relu or
@@ -26,7 +27,8 @@ typedef struct {
  * Kept for backward: conv(x, w) in float and y; without norm and quantizer y alone. */
 Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *block);
 
-/* y = tail(a + b): op_add, then op_relu or op_fake_quant.  Operands on a grid are read as codes. */
+/* y = tail(a + b): op_add, then op_relu or op_fake_quant.  Operands on a grid are read as codes; what an operand's affine
+ * says is applied on the way. */
 Tensor *op_add_block(Tape *t, Tensor *a, Tensor *b, const TailConfig *tail);
 
 #endif

@@ -8,9 +8,15 @@ typedef struct {
     size_t n;
 } Add;
 
-/* x[at .. at + n), in `block` when x exists as codes only. */
+/* x[at .. at + n), in `block` when x exists as codes only or is still to be normalized. */
 static const float *values(const Tensor *x, size_t at, size_t n, float *block)
 {
+    if (x->affine != NULL) {
+        const Affine *a = x->affine;
+        const size_t channel = at % (size_t)x->shape.dim[3];
+        kernels()->pass_affine(n, a->period, a->scale + channel, a->shift + channel, x->x + at, block);
+        return block;
+    }
     if (x->codes == NULL) return x->x + at;
     kernels()->dequantize(n, x->codes + at, x->qp->scale[0], x->qp->zero_point, block);
     return block;
@@ -28,9 +34,12 @@ typedef void PieceFn(const Add *d, int chunk, size_t at, size_t n);
 static void for_pieces(const Add *d, int chunk, PieceFn *fn)
 {
     long first, last;
-    parallel_range((long)d->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long at = first; at < last; at += TAIL_BLOCK)
-        fn(d, chunk, (size_t)at, (size_t)(last - at < TAIL_BLOCK ? last - at : TAIL_BLOCK));
+    const size_t C = (size_t)d->a->shape.dim[3];
+    parallel_range((long)(d->n / C), PARALLEL_CHUNKS, chunk, &first, &last);
+    for (size_t at = (size_t)first * C, n; at < (size_t)last * C; at += n) {
+        n = tail_piece(C, at, (size_t)last * C);
+        fn(d, chunk, at, n);
+    }
 }
 
 static void forward_piece(const Add *d, int chunk, size_t at, size_t n)

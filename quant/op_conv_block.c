@@ -17,15 +17,7 @@ typedef struct {
     const float *dy;
 } Block;
 
-/* The values [at, at + n) of z in pieces: at most TAIL_BLOCK of them, whole rows where one fits. */
-static size_t piece(const Block *b, size_t at, size_t end)
-{
-    const size_t C = (size_t)b->run->g.o;
-    const size_t most = C <= TAIL_BLOCK ? TAIL_BLOCK / C * C : C - at % C < TAIL_BLOCK ? C - at % C : TAIL_BLOCK;
-    return end - at < most ? end - at : most;
-}
-
-/* z of the values at .. at + n - 1, a piece; conv itself when nothing changes it. */
+/* z of the values at .. at + n - 1, a piece (quant/tail.h); conv itself when nothing changes it. */
 static const float *piece_z(const Block *b, size_t at, size_t n, const float *conv, float *z)
 {
     if (b->scale == NULL) return conv;
@@ -41,7 +33,7 @@ static void finish(const Block *b, int chunk, size_t first, size_t count, const 
     float *y = b->tail->y->x;
     float block[TAIL_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
-        n = piece(b, at, count);
+        n = tail_piece((size_t)b->run->g.o, at, count);
         float *z = y != NULL ? y + first + at : block;
         tail_values(b->tail, chunk, first + at, n, piece_z(b, at, n, conv + at, z));
     }
@@ -90,7 +82,7 @@ static void add_step(const Block *b, int chunk, size_t first, size_t count)
 {
     float block[TAIL_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
-        n = piece(b, at, count);
+        n = tail_piece((size_t)b->run->g.o, at, count);
         tail_step_add(b->tail, chunk, n, piece_z(b, at, n, b->conv + first + at, block), b->dy + first + at);
     }
 }
@@ -125,7 +117,7 @@ static void fill_gated(void *context, int chunk, long first, long images, float 
     const float *y = b->tail->y->x;
     float block[TAIL_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
-        n = piece(b, at, count);
+        n = tail_piece((size_t)b->run->g.o, at, count);
         const float *z = y != NULL ? y + start + at : piece_z(b, at, n, b->conv + start + at, block);
         if (tail_learns(b->tail)) tail_step_add(b->tail, chunk, n, z, b->dy + start + at);
         tail_gate(b->tail, n, z, b->dy + start + at, dy + at);
@@ -192,7 +184,8 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     b->run = conv_run_make(t, x, w, &g, c->kind == CONV_DEPTHWISE);
     b->period = pass_period(g.o);
     const bool two_passes = c->norm != NULL && c->batch_statistics;
-    place_conv(t, b, two_passes || (t->grad && (c->norm != NULL || tail->q != NULL)));
+    const bool defer = c->defer && two_passes && tail->q == NULL && !tail->act.relu;
+    place_conv(t, b, !defer && (two_passes || (t->grad && (c->norm != NULL || tail->q != NULL))));
     if (c->bias != NULL) {
         float *ones = arena_alloc(t->arena, sizeof(float) * (size_t)g.o);
         for (int o = 0; o < g.o; o++) ones[o] = 1.0f;
@@ -207,7 +200,13 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
         b->norm = norm_make(t, c->gamma, c->beta, c->norm, two_passes ? &b->sums : NULL, (long)g.n * g.oh * g.ow);
         b->scale = b->norm->pass.scale, b->shift = b->norm->pass.shift;
     }
-    parallel_for(b->run->chunks, two_passes ? finish_chunk : convolve_chunk, b);
+    if (defer) {
+        Affine *affine = arena_alloc(t->arena, sizeof *affine);
+        *affine = (Affine){b->scale, b->shift, b->period};
+        b->tail->y->affine = affine;
+    } else {
+        parallel_for(b->run->chunks, two_passes ? finish_chunk : convolve_chunk, b);
+    }
     conv_run_done(t, b->run);
     tape_release(t, b->group_conv);
     Node *node = tail_done(t, b->tail) ? tape_record(t, type, 6, in, b->tail->y) : NULL;

@@ -57,8 +57,8 @@ static void forward_chunk(void *context, int chunk, int thread)
     const size_t in = in_image(g), out = out_image(g);
     const int zx = c->x->zero_point;
     if (!grid_kept(&c->grid)) {
-        (c->depthwise ? dwconv_s8_codes : conv_s8_codes)(g, (int)(last - first), c->x_codes + (size_t)first * in,
-                                                         zx, c->packed, &c->requant, c->codes + (size_t)first * out,
+        (c->depthwise ? dwconv_s8_codes : conv_s8_codes)(g, (int)(last - first), c->x_codes + (size_t)first * in, zx,
+                                                         c->packed, &c->requant, c->codes + (size_t)first * out,
                                                          scratch);
         return;
     }

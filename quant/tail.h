@@ -46,7 +46,14 @@ static inline bool tail_learns(const Tail *tail) { return tail->q != NULL && tai
 void tail_step_add(Tail *tail, int chunk, size_t n, const float *z, const float *dy);
 void tail_step_end(Tail *tail);
 
-/* Values a caller hands over at once: they stay in the first-level cache. */
+/* Values a caller hands over at once: they stay in the first-level cache.  The piece of the values [at, end) that begins
+ * at `at`, where rows have `channels` of them: whole rows, or part of one that is longer than a piece. */
 enum { TAIL_BLOCK = 2048 };
+static inline size_t tail_piece(size_t channels, size_t at, size_t end)
+{
+    const size_t row = channels - at % channels;
+    const size_t most = channels <= TAIL_BLOCK ? TAIL_BLOCK / channels * channels : row < TAIL_BLOCK ? row : TAIL_BLOCK;
+    return end - at < most ? end - at : most;
+}
 
 #endif

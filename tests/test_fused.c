@@ -298,6 +298,54 @@ static void check_add(Activation act, End end, bool codes_a, bool codes_b)
     arena_destroy(keep);
 }
 
+/* Two convolutions whose normalization is left to the add that reads them. */
+static void run_deferred(Arena *keep, bool defer, float *y, float *grads[4])
+{
+    enum { H = 7, C = 13 };
+    Bench b = bench_make();
+    Tape *t = b.tape;
+    const Shape s = shape_4(ADD_N, H, H, C), ws = shape_4(C, 1, 1, C);
+    const long n = shape_elements(s);
+    const ConvGeom geom = {.sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+    Tensor *in[2];
+    for (int i = 0; i < 2; i++) {
+        const uint64_t seed = 20 + 10 * (uint64_t)i;
+        grads[2 * i] = ARENA_ARRAY(keep, float, n), grads[2 * i + 1] = ARENA_ARRAY(keep, float, C);
+        BatchNormState *state = ARENA_ARRAY(b.owner, BatchNormState, 1);
+        *state = (BatchNormState){.mean = ARENA_ARRAY(b.owner, float, C),
+                                  .var = ARENA_ARRAY(b.owner, float, C),
+                                  .momentum = 0.1f,
+                                  .epsilon = 1e-5f};
+        const ConvBlock block = {
+            .geom = &geom,
+            .gamma = tape_leaf(t, "gamma", shape_1(C), random_values(b.owner, C, seed + 1), grads[2 * i + 1]),
+            .beta = tape_leaf(t, "beta", shape_1(C), random_values(b.owner, C, seed + 2), NULL),
+            .norm = state,
+            .batch_statistics = true,
+            .tail = {.act = NONE},
+            .defer = defer};
+        in[i] = op_conv_block(t, tape_leaf(t, "x", s, random_values(b.owner, n, seed), grads[2 * i]),
+                              tape_leaf(t, "w", ws, random_values(b.owner, C * C, seed + 3), NULL), &block);
+        ck_assert((in[i]->affine != NULL) == defer);
+    }
+    Tensor *out = op_add_block(t, in[0], in[1], &(TailConfig){.act = RELU});
+    memcpy(y, out->x, sizeof *y * (size_t)n);
+    ck_assert_int_eq(tape_backward(t, weighted_sum(t, out, random_values(b.owner, n, 12))), STATUS_OK);
+    bench_end(&b);
+}
+
+START_TEST(deferred_normalization)
+{
+    enum { N_VALUES = ADD_N * 7 * 7 * 13 };
+    Arena *keep = arena_create();
+    float y[2][N_VALUES], *grads[2][4];
+    for (int defer = 0; defer < 2; defer++) run_deferred(keep, defer, y[defer], grads[defer]);
+    check_equal(y[0], y[1], N_VALUES, "y");
+    for (int i = 0; i < 4; i++) check_equal(grads[0][i], grads[1][i], i % 2 == 0 ? N_VALUES : 13, "gradient");
+    arena_destroy(keep);
+}
+END_TEST
+
 START_TEST(add_block)
 {
     const Activation acts[] = {NONE, RELU, RELU6};
@@ -331,4 +379,4 @@ START_TEST(gate_bounds)
 }
 END_TEST
 
-TEST_MAIN("fused", conv_block, add_block, gate_bounds)
+TEST_MAIN("fused", conv_block, deferred_normalization, add_block, gate_bounds)
