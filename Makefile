@@ -139,7 +139,7 @@ check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
 lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
 	@$(MAKE) --no-print-directory MODE=release objects $(BUILD)/release/libbitfold.so $(BUILD)/compile_commands.json
 	@sh tests/lint.sh $(BUILD)/release
-	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh)
+	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh bench/*.sh)
 	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. \
 	    --enable=warning,performance,portability -j 2 $(SOURCES) $(wildcard bench/*.c)
@@ -169,6 +169,7 @@ bench-peers: all ## beside PyTorch and ONNX Runtime; ARGS="--help" lists the opt
 
 performance: all $(OUT)/bench_kernels ## measure again what docs/performance.md says: about 20 minutes on a quiet machine
 	@$(OUT)/bench_kernels | $(PYTHON) bench/peers/page.py kernels docs/performance.md
+	@sh bench/busy.sh | $(PYTHON) bench/peers/page.py busy docs/performance.md
 	@$(PYTHON) bench/peers/compare.py --markdown docs/performance.md $(ARGS)
 	@$(PYTHON) bench/peers/compare.py --isa avx2 --parts train --markdown docs/performance.md $(ARGS)
 

@@ -52,18 +52,20 @@ static int finish(int code)
     return code == EXIT_OK ? EXIT_FAIL : code;
 }
 
-/* libgomp's threads spin at the end of a parallel region for milliseconds, and beside another busy process two spinning
- * threads slow each other down 10x and more.  Waiting passively costs some microseconds a region.  libgomp reads its
- * environment before main, so the program starts itself once more with the variable set, unless the user chose. */
-static void wait_passively(char **argv)
+/* At the end of a parallel region libgomp's threads either spin for milliseconds, and then beside another busy process a
+ * step takes ten times as long, or sleep at once, and then short steps spend a third of their time on waking.  In between:
+ * a spin of some ten microseconds.  libgomp reads its environment before main, so the program starts itself once more with
+ * the variable set, unless the user chose. */
+static const char *const SPINS = "2000";
+static void wait_briefly(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY") != NULL || getenv("GOMP_SPINCOUNT") != NULL) return;
-    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv("/proc/self/exe", argv);
+    if (setenv("GOMP_SPINCOUNT", SPINS, 1) == 0) execv("/proc/self/exe", argv);
 }
 
 int main(int argc, char **argv)
 {
-    wait_passively(argv);
+    wait_briefly(argv);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
     if (argc < 2) {
         usage(stderr);
