@@ -1,7 +1,33 @@
 #include "base/parallel.h"
 
 #include <omp.h>
+#include <stdint.h>
 #include <string.h>
+
+/* IEEE arithmetic, rounding to nearest, denormals kept: a program that uses the library may have set its own thread to
+ * flush denormals (gcc -ffast-math does), and a result would then depend on the thread that computed it. */
+#if defined(__SSE__)
+#include <xmmintrin.h>
+typedef unsigned FpControl;
+enum { IEEE_ARITHMETIC = 0x1F80 };
+static FpControl fp_control(void) { return _mm_getcsr(); }
+static void set_fp_control(FpControl c) { _mm_setcsr(c); }
+#elif defined(__aarch64__)
+typedef uint64_t FpControl;
+enum { IEEE_ARITHMETIC = 0 };
+static FpControl fp_control(void)
+{
+    FpControl c;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(c));
+    return c;
+}
+static void set_fp_control(FpControl c) { __asm__ volatile("msr fpcr, %0" : : "r"(c)); }
+#else
+typedef int FpControl;
+enum { IEEE_ARITHMETIC = 0 };
+static FpControl fp_control(void) { return 0; }
+static void set_fp_control(FpControl c) { (void)c; }
+#endif
 
 static int threads; /* 0: not chosen yet */
 
@@ -17,11 +43,20 @@ void parallel_for(int chunks, ParallelFn *fn, void *context)
 {
     const int workers = parallel_threads() < chunks ? parallel_threads() : chunks;
     if (workers <= 1) {
+        const FpControl before = fp_control();
+        set_fp_control(IEEE_ARITHMETIC);
         for (int i = 0; i < chunks; i++) fn(context, i, 0);
+        set_fp_control(before);
         return;
     }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(workers)
-    for (int i = 0; i < chunks; i++) fn(context, i, omp_get_thread_num());
+#pragma omp parallel num_threads(workers)
+    {
+        const FpControl before = fp_control();
+        set_fp_control(IEEE_ARITHMETIC);
+#pragma omp for schedule(dynamic, 1) nowait
+        for (int i = 0; i < chunks; i++) fn(context, i, omp_get_thread_num());
+        set_fp_control(before);
+    }
 }
 
 void parallel_range(long count, int chunks, int chunk, long *first, long *last)

@@ -12,7 +12,8 @@
 /* chunk: 0 .. chunks-1; thread: 0 .. parallel_threads()-1, for per-thread scratch. */
 typedef void ParallelFn(void *context, int chunk, int thread);
 
-/* Runs fn for every chunk and returns when all are done.  Chunks may run in any order, at the same time. */
+/* Runs fn for every chunk and returns when all are done.  Chunks may run in any order, at the same time, every one in
+ * IEEE arithmetic with denormals, whatever the caller's own setting, which is restored. */
 void parallel_for(int chunks, ParallelFn *fn, void *context);
 
 int parallel_threads(void);

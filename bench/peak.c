@@ -1,10 +1,13 @@
 #include "bench/peak.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/parallel.h"
 #include "base/timing.h"
+#include "kernels/kernels.h"
+#include "kernels/tiles.h"
 
 enum { ROUNDS = 200000, REPEATS = 11, SUMS = 12 };
 
@@ -44,6 +47,22 @@ typedef struct {
 LOOP(fma_256, "avx2,fma", "vfmadd231ps", __m256, _mm256_setzero_ps(), 8)
 LOOP(fma_512, "avx512f", "vfmadd231ps", __m512, _mm512_setzero_ps(), 16)
 LOOP(dot_512, "avx512f,avx512vnni", "vpdpbusd", __m512i, _mm512_setzero_si512(), 64)
+
+/* SUMS products of 16 x 64 by 64 x 16 a round, four sums in turn. */
+static double dot_tiles(long rounds)
+{
+    TileConfig config = {.palette = 1};
+    for (int t = 0; t < TILE_COUNT; t++) config.row_bytes[t] = TILE_BYTES, config.rows[t] = TILE_ROWS;
+    tile_configure(&config);
+    for (long r = 0; r < rounds; r++)
+        for (int i = 0; i < SUMS / 4; i++) {
+            tile_dot(0, 4, 6);
+            tile_dot(1, 4, 7);
+            tile_dot(2, 5, 6);
+            tile_dot(3, 5, 7);
+        }
+    return 2.0 * SUMS * TILE_ROWS * TILE_ROWS * TILE_BYTES * (double)rounds;
+}
 #endif
 
 typedef struct {
@@ -99,6 +118,7 @@ double peak_int8(int threads, const char **name)
 #ifdef __x86_64__
     const Peak peaks[] = {
         {"vpdpbusd", __builtin_cpu_supports("avx512vnni"), dot_512},
+        {"tdpbssd", strcmp(kernels()->isa, "amx") == 0, dot_tiles},
     };
     return highest(peaks, sizeof peaks / sizeof peaks[0], threads, name);
 #else

@@ -1,4 +1,5 @@
 /* status, arena, rng, parallel, file. */
+#include <float.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +7,9 @@
 #include <sys/stat.h>
 #include <signal.h>
 #include <unistd.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 #include "base/arena.h"
 #include "base/file.h"
@@ -100,6 +104,37 @@ START_TEST(parallel_runs_each_chunk_once)
 }
 END_TEST
 
+static void halve_smallest(void *context, int chunk, int thread)
+{
+    (void)thread;
+    volatile float smallest = FLT_MIN;
+    ((float *)context)[chunk] = smallest * 0.5f;
+}
+
+/* A program built with -ffast-math flushes denormals in its own thread. */
+START_TEST(parallel_keeps_denormals)
+{
+#ifdef __SSE__
+    const unsigned flushing = _mm_getcsr() | 0x8040; /* flush to zero, denormals are zero */
+    for (int threads = 1; threads <= 3; threads++) {
+        parallel_set_threads(threads);
+        float y[16];
+        _mm_setcsr(flushing);
+        parallel_for(16, halve_smallest, y);
+        const unsigned after = _mm_getcsr();
+        _mm_setcsr(flushing & ~0x8040u);
+        ck_assert_uint_eq(after, flushing);
+        for (int i = 0; i < 16; i++) ck_assert(y[i] == FLT_MIN / 2 && y[i] > 0.0f);
+    }
+    parallel_set_threads(2);
+#else
+    float y[1];
+    parallel_for(1, halve_smallest, y);
+    ck_assert(y[0] > 0.0f);
+#endif
+}
+END_TEST
+
 START_TEST(file_is_whole_or_absent)
 {
     char dir[] = "/tmp/bitfold_test_XXXXXX";
@@ -137,4 +172,4 @@ START_TEST(file_is_whole_or_absent)
 END_TEST
 
 TEST_MAIN("base", status_keeps_the_sentence, arena_stops_asking_after_a_reset, rng_is_philox, rng_draws_are_fair,
-          parallel_runs_each_chunk_once, file_is_whole_or_absent)
+          parallel_runs_each_chunk_once, parallel_keeps_denormals, file_is_whole_or_absent)
