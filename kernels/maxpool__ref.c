@@ -1,2 +1,3 @@
 #define ISA_NAME ref
+#define LANES 4
 #include "kernels/maxpool.inc"
