@@ -34,20 +34,23 @@ static Block *block_of(const Buffers *b, const void *data)
     return (Block *)(uintptr_t)data - 1;
 }
 
-/* As many addresses as the machine has memory.  Where fewer are allowed (ulimit -v), half of what is. */
+static size_t system_page(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+/* As many addresses as the machine has memory.  Where fewer are allowed (ulimit -v), most of what is. */
 static void reserve(Buffers *b)
 {
     const size_t all = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
     size_t size = round_up(all, SMALLEST_GROWTH);
     bool whole = true;
-    for (; size >= SMALLEST_RESERVE; size /= 2, whole = false) {
+    for (; size >= SMALLEST_RESERVE; size = size / 8 * 7, whole = false) {
+        size = round_up(size, system_page());
         void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) continue;
         b->system_calls++;
         b->base = p;
         b->reserved = size;
         if (!whole) {
-            b->reserved = round_up(size / 2, PAGE);
+            b->reserved = round_up(size / 4 * 3, system_page());
             munmap(b->base + b->reserved, size - b->reserved);
         }
         return;
@@ -63,7 +66,7 @@ static bool grow(Buffers *b, size_t bytes)
     size_t to = round_up(bytes + b->writable / 2, SMALLEST_GROWTH);
     if (to > b->reserved) to = b->reserved;
     if (mprotect(b->base + b->writable, to - b->writable, PROT_READ | PROT_WRITE) != 0) {
-        to = round_up(bytes, PAGE);
+        to = round_up(bytes, system_page());
         if (mprotect(b->base + b->writable, to - b->writable, PROT_READ | PROT_WRITE) != 0) return false;
     }
     b->system_calls++;

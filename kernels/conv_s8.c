@@ -94,7 +94,7 @@ static size_t sums_bytes(const ConvGeom *g, const Product *p)
 static size_t strip_bytes(const ConvGeom *g, const Product *p)
 {
     const size_t values = (size_t)(p->strip.height * p->strip.width * g->c), cell = on_bytes() ? 1 : sizeof(int16_t);
-    return align_up(values * cell + S8_READABLE);
+    return align_up(values * cell + S8_QUAD);
 }
 
 size_t conv_s8_scratch_bytes(const ConvGeom *g)
@@ -151,8 +151,9 @@ static View view_block(const Job *j, const int8_t *x, int oy, int rows)
         strip_fill_s16(g, s, first, height, x, j->zx, j->strip);
         return (View){j->strip, s->width};
     }
-    /* A run is read to a multiple of 64 bytes: where that leaves the caller's memory, through the strip. */
-    const int8_t *stop = x + ((ptrdiff_t)(first + height - 1) * g->w + s->width) * g->c + S8_READABLE - 1;
+    /* A run is read in whole quads: where that leaves the caller's memory, through the strip. */
+    const int past = (S8_QUAD - j->p.k % S8_QUAD) % S8_QUAD;
+    const int8_t *stop = x + ((ptrdiff_t)(first + height - 1) * g->w + s->width) * g->c + past;
     if (s->in_place && stop <= j->end) return (View){x + (ptrdiff_t)first * g->w * g->c, g->w};
     fill_strip_s8(g, s, first, height, x, j->zx, j->strip);
     return (View){j->strip, s->width};

@@ -117,9 +117,10 @@ const Kernels *kernels(void)
     return __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
 }
 
+static void leave_it(void) {}
+
 bool kernels_select(const char *isa_or_null, const char **error)
 {
-    pthread_once(&once, choose_first);
     const char *isa = isa_or_null != NULL ? isa_or_null : getenv("BITFOLD_ISA");
     int level;
     if (isa == NULL || isa[0] == '\0') {
@@ -132,6 +133,7 @@ bool kernels_select(const char *isa_or_null, const char **error)
         *error = refusal(level);
         return false;
     }
+    pthread_once(&once, leave_it); /* kernels() keeps what is chosen here */
     __atomic_store_n(&chosen, &variants[level], __ATOMIC_RELEASE);
     return true;
 }

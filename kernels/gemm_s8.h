@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { S8_PANEL = 16, S8_QUAD = 4, S8_READABLE = 64 /* a run is readable to a multiple of this */ };
+enum { S8_PANEL = 16, S8_QUAD = 4 /* a run is read in whole quads */ };
 
 static inline int s8_columns(int n) { return (n + S8_PANEL - 1) / S8_PANEL * S8_PANEL; }
 

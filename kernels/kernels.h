@@ -67,7 +67,7 @@ typedef struct {
 /* The same on codes as they are, for CPUs with a dot product of bytes:
  *     c[m,n] = start[n] + sum (q - zero_point) * b  when start[n] = -zero_point * sums[n]
  * with q = a[m*am + row*arow + run*arun + k].  b is packed by gemm_s8_pack_runs (kernels/gemm_s8.h); k is rounded up to
- * a multiple of 4: b is 0 there, so a may hold anything there.  Readable must be round_up(k, 64) codes of each run.
+ * a multiple of 4: b is 0 there, so a may hold anything there.  Readable must be round_up(k, 4) codes of each run.
  * Sums wrap modulo 2^32, so c is exact whenever it fits, whatever happens on the way to it. */
 typedef struct {
     int m, n, rows, runs, k; /* k in codes */

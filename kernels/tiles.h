@@ -31,7 +31,7 @@ _Static_assert(sizeof(TileConfig) == 64, "the size is architected");
 #include "kernels/tiles_emulated.h"
 #else
 /* Loading a configuration costs as much as a dozen products, and one product after another has the same shape: it stays
- * loaded.  An idle core drops its tiles by itself (Linux does it). */
+ * loaded.  The calling convention leaves tiles to whoever runs. */
 static inline void tile_configure(const TileConfig *config)
 {
     TileConfig now;

@@ -30,7 +30,7 @@ static void check(Arena *arena, Size s, int zero_point)
     enum { LD_MORE = 3, GUARD = 40, MARK = 0x55555555 };
     const int taps = s.rows * s.runs, K = taps * s.k, ldc = s.n + LD_MORE;
     const ptrdiff_t am = s.k % 2 == 0 ? s.k : 5, arun = s.k + 2, arow = 3 * arun;
-    const ptrdiff_t readable = (s.k + S8_READABLE - 1) / S8_READABLE * S8_READABLE;
+    const ptrdiff_t readable = (s.k + S8_QUAD - 1) / S8_QUAD * S8_QUAD;
     const size_t na = (size_t)((s.m - 1) * am + (s.rows - 1) * arow + (s.runs - 1) * arun + readable);
     const size_t nc = (size_t)(s.m * ldc + GUARD), columns = (size_t)s8_columns(s.n);
     int8_t *a = ARENA_ARRAY(arena, int8_t, na), *bt = ARENA_ARRAY(arena, int8_t, s.n * K);

@@ -87,7 +87,7 @@ typedef struct {
 static void check_product(Arena *arena, const Kernels *ref, Size s, int z)
 {
     const int taps = s.rows * s.runs, K = taps * s.k, even = (s.k + 1) / 2 * 2;
-    const ptrdiff_t arun = (s.k + S8_READABLE - 1) / S8_READABLE * S8_READABLE, arow = s.runs * arun,
+    const ptrdiff_t arun = (s.k + S8_QUAD - 1) / S8_QUAD * S8_QUAD, arow = s.runs * arun,
                     am = s.rows * arow;
     const size_t na = (size_t)(s.m * am), nc = (size_t)(s.m * s.n), columns = (size_t)s8_columns(s.n);
     int8_t *q = ARENA_ARRAY(arena, int8_t, na), *bt = ARENA_ARRAY(arena, int8_t, s.n * K);

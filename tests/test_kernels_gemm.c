@@ -148,7 +148,7 @@ END_TEST
 static void check_s8(Arena *arena, int m, int n, int k)
 {
     enum { ROWS = 2, RUNS = 2 };
-    const int padded = (k + S8_READABLE - 1) / S8_READABLE * S8_READABLE, columns = s8_columns(n), ldc = n + LD_MORE;
+    const int padded = (k + S8_QUAD - 1) / S8_QUAD * S8_QUAD, columns = s8_columns(n), ldc = n + LD_MORE;
     const int am = 4 * padded + 1, K = ROWS * RUNS * k;
     const size_t na = (size_t)(m * am), nb = (size_t)(n * K), nc = (size_t)(m * ldc + GUARD);
     int8_t *a = ARENA_ARRAY(arena, int8_t, na), *bt = ARENA_ARRAY(arena, int8_t, nb);
