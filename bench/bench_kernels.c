@@ -12,7 +12,7 @@
 #include "bench/passes.h"
 #include "bench/peak.h"
 
-enum { PASS_BYTES = 8 << 20 };
+enum { PASS_BYTES = 8 << 20, MEMORY_BYTES = 256 << 20 /* beyond the caches */ };
 
 typedef struct {
     int threads, images;
@@ -103,8 +103,9 @@ int main(int argc, char **argv)
     b.floats = peak_float(b.threads, &fma), b.bytes8 = peak_int8(b.threads, &dot);
     b.triad = peak_triad(b.threads, PASS_BYTES);
     printf("%s, %d threads, %d images each\npeak of this machine now: %.1f GFLOP/s (%s), %.1f GOP/s (%s); triad of %d "
-           "MiB: %.1f GB/s\n",
-           b.isa, b.threads, b.images, b.floats / 1e9, fma, b.bytes8 / 1e9, dot, PASS_BYTES >> 20, b.triad / 1e9);
+           "MiB: %.1f GB/s, of %d MiB: %.1f GB/s\n",
+           b.isa, b.threads, b.images, b.floats / 1e9, fma, b.bytes8 / 1e9, dot, PASS_BYTES >> 20, b.triad / 1e9,
+           MEMORY_BYTES >> 20, peak_triad(b.threads, MEMORY_BYTES) / 1e9);
     Arena *arena = arena_create();
     int failed = bench_convolutions(&b, arena);
     if (failed == 0) failed = bench_passes(&b, arena);
