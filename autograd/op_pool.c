@@ -54,7 +54,7 @@ static void avg_forward_chunk(void *context, int chunk, int thread)
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
     const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
     if (p->codes != NULL)
-        avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->lo, p->hi, p->y_codes + out);
+        kernels()->avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->lo, p->hi, p->y_codes + out);
     else
         avgpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out);
 }

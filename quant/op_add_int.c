@@ -19,7 +19,7 @@ static void add_chunk(void *context, int chunk, int thread)
     long first, last;
     parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
     const int8_t *a = d->a->codes, *b = d->b->codes;
-    for (long i = first; i < last; i++) d->y->codes[i] = requant_add(&d->add, a[i], b[i]);
+    kernels()->requant_add_rows(&d->add, (size_t)(last - first), a + first, b + first, d->y->codes + first);
     if (!grid_kept(&d->grid)) return;
     const QuantParams *qa = d->a->qp, *qb = d->b->qp, *qy = d->y->qp;
     const float ra = qa->scale[0] / qy->scale[0], rb = qb->scale[0] / qy->scale[0];
