@@ -15,9 +15,6 @@ typedef struct {
     int lo, hi; /* codes: the grid's range */
 } Pool;
 
-static size_t in_image(const ConvGeom *g) { return (size_t)g->h * (size_t)g->w * (size_t)g->c; }
-static size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
-
 static void max_forward_chunk(void *context, int chunk, int thread)
 {
     (void)thread;

@@ -1,7 +1,8 @@
 /* How the convolution drivers cut their work.
  *
  * A block is R output rows of one image.  Where no window of the geometry reaches over the image's border, floats are
- * read in place, and so are codes where the product takes bytes.  Otherwise the rows it needs are copied to a strip in scratch:
+ * read in place, and so are codes where the product takes bytes.  Otherwise the rows it needs are copied to a strip in
+ * scratch:
  *     strip[Hs, Ws, C],  Hs = (R-1)*sh + (kh-1)*dh + 1,  Ws = (ow-1)*sw + (kw-1)*dw + 1
  * with zeros outside the image.  R is a function of the geometry alone.
  *

@@ -141,7 +141,7 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     return f->tail->y;
 }
 
-/* ---- the gate of the integer ops ----------------------------------------------------------------------------------- */
+/* ---- the gate of the integer ops --------------------------------------------------------------------------------- */
 
 void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, GridPass pass)
 {
