@@ -209,8 +209,9 @@ const char *kernels_variant(const char *entry);
 /* ---- convolution drivers on top of the table (kernels/conv_*.c), any geometry ----
  *
  * Implicit gemm: the product reads windows of the image in place, through its three-level inner dimension (kernel row,
- * kernel column, channel).  Only what has to change first, padding or codes, is copied, once per element and not once
- * per tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution of 1x1 images.
+ * kernel column, channel).  Only what has to change first, padding or codes that no product takes as they are, is
+ * copied, once per element and not once per tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution
+ * of 1x1 images.
  */
 
 size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each conv_f32 function */

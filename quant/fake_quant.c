@@ -260,7 +260,7 @@ static void pass_inside(const WeightQuant *f, long n, const float *w, const floa
 #pragma omp simd
     for (long i = 0; i < n; i++) {
         const float v = w[i] / scales[i * step], d = dy[i];
-        dw[i] += (v >= lo) & (v <= hi) ? d : 0.0f;
+        dw[i] += ((v >= lo) & (v <= hi)) ? d : 0.0f;
     }
 }
 
