@@ -15,6 +15,7 @@ static ConvInput input_at(ConvInput x, const ConvGeom *g, long image)
 
 static ConvInput conv_input(const Tensor *x)
 {
+    ASSERT(x->affine == NULL);
     if (x->codes == NULL) return (ConvInput){.x = x->x};
     return (ConvInput){.codes = x->codes, .scale = x->qp->scale[0], .zero_point = x->qp->zero_point};
 }
@@ -43,6 +44,7 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
         return r;
     }
     r->w = tensor_values(t, w);
+    if (r->w != w->x) r->dequantized = r->w;
     if (depthwise) return r;
     r->packed = tape_buffer(t, sizeof(float) * conv_f32_packed_count(g));
     conv_f32_pack(g, r->w, r->packed);
@@ -54,6 +56,8 @@ void conv_run_done(Tape *t, ConvRun *r)
     tape_release(t, r->scratch);
     tape_release(t, r->packed);
     tape_release(t, r->packed8);
+    tape_release(t, (void *)(uintptr_t)r->dequantized);
+    r->w = r->dequantized = NULL;
     r->scratch = NULL, r->packed = NULL, r->packed8 = NULL;
 }
 
@@ -165,4 +169,5 @@ void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor
     }
     tape_release(t, b.scratch);
     tape_release(t, b.dw);
+    tensor_values_release(t, w, b.w);
 }

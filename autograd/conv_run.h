@@ -13,15 +13,16 @@ bool conv_geom_make(Tape *t, ConvKind kind, const Tensor *x, const Tensor *w, co
                     Shape *y);
 
 /* y = conv(x, w) without bias, made ready once per step: weights packed, scratch for every thread.  When x and w are
- * both codes the sum is taken in int32, exactly, and y = s_x * s_w[o] * sum. */
+ * both codes the sum is taken in int32, exactly, and y = s_x * s_w[o] * sign[o] * sum (Tensor.sign). */
 typedef struct {
     ConvGeom g;
     bool depthwise;
     ConvInput x;
-    const float *w;     /* float forward: the weights */
-    float *packed;      /* and packed; NULL for depthwise */
-    void *packed8;      /* integer forward: their codes, packed */
-    const float *scale; /* s_x * s_w[o], a table of autograd/norm.h */
+    const float *w;           /* float forward: the weights */
+    const float *dequantized; /* which they are when w has codes alone; else NULL */
+    float *packed;            /* and packed; NULL for depthwise */
+    void *packed8;            /* integer forward: their codes, packed */
+    const float *scale;       /* s_x * s_w[o] * sign[o], a table of autograd/norm.h */
     size_t scale_period;
     unsigned char *scratch;
     size_t scratch_bytes; /* per thread */
@@ -35,9 +36,6 @@ void conv_run_images(const ConvRun *r, long first, long images, int thread, floa
 /* The images [*first, *last) of a chunk. */
 void conv_run_chunk(const ConvRun *r, int chunk, long *first, long *last);
 
-static inline size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
-static inline size_t in_image(const ConvGeom *g) { return (size_t)g->h * (size_t)g->w * (size_t)g->c; }
-
 /* Where a convolution's backward pass gets dy: as it lies, or made group by group, where it stays in the cache for both
  * gradients. */
 typedef struct {
@@ -47,7 +45,8 @@ typedef struct {
     void *context;
 } ConvGradient;
 
-/* dx += convT(dy, w), dw += corr(x, dy) of any op whose forward is a convolution of x with w; x and w may be codes.
+/* dx += convT(dy, w), dw += corr(x, dy) of any op whose forward is a convolution of x with w; x and w may be
+ * codes.
  * One parallel region; the bits depend neither on the threads nor on where dy comes from. */
 void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const ConvGradient *dy);
 

@@ -17,14 +17,11 @@ static void sum_chunk(void *context, int chunk, int thread)
     const Sum *s = context;
     long first, last;
     parallel_range(s->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const float *a = s->a, *b = s->b;
-    float *y = s->y;
-    if (b == NULL) {
-        memcpy(y + first, a + first, sizeof *y * (size_t)(last - first));
-        return;
-    }
-#pragma omp simd
-    for (long i = first; i < last; i++) y[i] = a[i] + b[i];
+    const size_t n = (size_t)(last - first);
+    if (s->b == NULL)
+        memcpy(s->y + first, s->a + first, sizeof *s->y * n);
+    else
+        kernels()->pass_add(n, s->a + first, s->b + first, s->y + first);
 }
 
 void add_values(const float *a, const float *b, float *y, long n)

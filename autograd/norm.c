@@ -39,16 +39,11 @@ size_t pass_period(int c)
     return period * turns;
 }
 
-void pass_table_set(int c, const float *values, float *table)
-{
-    const size_t period = pass_period(c);
-    for (size_t i = 0; i < period; i++) table[i] = values == NULL ? 0.0f : values[i % (size_t)c];
-}
-
 float *pass_table(Arena *arena, int c, const float *values)
 {
-    float *table = arena_alloc(arena, sizeof(float) * pass_period(c));
-    pass_table_set(c, values, table);
+    const size_t period = pass_period(c);
+    float *table = arena_alloc(arena, sizeof(float) * period);
+    for (size_t i = 0; i < period; i++) table[i] = values == NULL ? 0.0f : values[i % (size_t)c];
     return table;
 }
 

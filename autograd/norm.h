@@ -16,16 +16,17 @@
 
 #include "autograd/ops.h"
 
-/* Images in a group: as many as keep a group's values within the second-level cache, spread evenly over a chunk. */
+/* How many groups the images of a chunk make: each keeps its values within the second-level cache, evenly spread. */
 int image_groups(long images, size_t image_bytes);
-long image_group_most(long images, size_t image_bytes); /* in one group */
+/* The most images in one group. */
+long image_group_most(long images, size_t image_bytes);
 
 /* A table of `values` repeated for the passes of kernels.h: pass_period(c) values, a multiple of c and of a vector. */
 size_t pass_period(int c);
 float *pass_table(Arena *arena, int c, const float *values); /* values NULL: zeros */
-void pass_table_set(int c, const float *values, float *table);
 
-/* Sums per channel: [chunks] x two of them, in double. */
+/* Sums per channel: [chunks] x two of them, in double.  One thread at a time adds to a chunk, the calls of a chunk come
+ * in a fixed order. */
 typedef struct {
     int c, chunks;
     size_t period;

@@ -59,8 +59,8 @@ static void concat_backward(Tape *t, Node *node)
 
 static const OpType concat_type = {"concat", "x*[N,H,W,...] -> y[N,H,W,C]", concat_backward};
 
-/* The lengths before the channels must agree; a contract's letters cannot say "all but the last". */
-static bool concat_fits(Tape *t, int inputs, Tensor *const *x)
+/* A contract's letters cannot say "all but the last". */
+bool concat_fits(Tape *t, int inputs, Tensor *const *x)
 {
     if (tape_failed(t)) return false;
     for (int i = 0; i < inputs; i++) {

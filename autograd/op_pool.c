@@ -15,9 +15,6 @@ typedef struct {
     int lo, hi; /* codes: the grid's range */
 } Pool;
 
-static size_t in_image(const ConvGeom *g) { return (size_t)g->h * (size_t)g->w * (size_t)g->c; }
-static size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
-
 static void max_forward_chunk(void *context, int chunk, int thread)
 {
     (void)thread;
@@ -54,7 +51,7 @@ static void avg_forward_chunk(void *context, int chunk, int thread)
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
     const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
     if (p->codes != NULL)
-        avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->lo, p->hi, p->y_codes + out);
+        kernels()->avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->lo, p->hi, p->y_codes + out);
     else
         avgpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out);
 }

@@ -16,14 +16,7 @@ static void forward_chunk(void *context, int chunk, int thread)
     const Relu *r = context;
     long first, last;
     parallel_range(r->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const float *x = r->x;
-    const float limit = r->limit;
-    float *y = r->y;
-#pragma omp simd
-    for (long i = first; i < last; i++) {
-        const float v = x[i] > 0.0f ? x[i] : 0.0f;
-        y[i] = v < limit ? v : limit;
-    }
+    kernels()->pass_relu((size_t)(last - first), r->limit, r->x + first, r->y + first);
 }
 
 static void backward_chunk(void *context, int chunk, int thread)

@@ -8,7 +8,8 @@
 
 /* y[n,p,q,o] = b[o] + sum_{k,l,c} x[n, p*sh + k*dh - pt, q*sw + l*dw - pl, c] * w[o,k,l,c]; cells outside are 0.
  * g gives stride, dilation, padding and groups; its sizes are filled from the tensors.
- * When x and w are both codes the sum is taken in int32, exactly, and y = s_x * s_w[o] * acc + b. */
+ * When x and w are both codes the sum is taken in int32, exactly, and y = s_x * s_w[o] * sign[o] * acc + b
+ * (Tensor.sign). */
 Tensor *op_conv2d(Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g);
 
 /* As op_conv2d with groups = C and M output channels for each: w[1,KH,KW,C*M], channel c*M+m reads channel c. */
@@ -34,6 +35,8 @@ Tensor *op_add(Tape *t, Tensor *a, Tensor *b);
 
 /* Along the last axis. */
 Tensor *op_concat(Tape *t, int inputs, Tensor *const *x);
+/* Whether all lengths but the last agree, for any concat; else the tape failed. */
+bool concat_fits(Tape *t, int inputs, Tensor *const *x);
 
 /* Pools; on codes they stay codes of the same grid: the maximum is exact, the average rounds half away from zero
  * (average_codes) with the straight-through gradient of the exact average. */
@@ -58,6 +61,10 @@ ConvGeom dense_geom(int n, int inputs, int outputs);
 
 /* Fills the sizes of g for an input [N,H,W,C] and o output channels.  STATUS_SHAPE when the window does not fit. */
 Status conv_geom_fill(ConvGeom *g, Shape x, int o);
+
+/* Values of one image. */
+static inline size_t in_image(const ConvGeom *g) { return (size_t)g->h * (size_t)g->w * (size_t)g->c; }
+static inline size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size_t)g->ow * (size_t)g->o; }
 
 /* SAME as TensorFlow: out = ceil(in / stride), the odd cell of padding at the end. */
 void same_padding(int in, int kernel, int stride, int dilation, int *before, int *after);

@@ -32,8 +32,8 @@ typedef struct {
     float *x, *dx;
 } ParamSet;
 
-/* Declares a parameter; values exist after param_set_place.  NULL and STATUS_CONFIG's sentence when the set is full, the
- * name is taken, a length is below 1 or the total passes 2^60. */
+/* Declares a parameter; values exist after param_set_place.  NULL and STATUS_CONFIG's sentence when the set is full,
+ * the name is taken, a length is below 1 or the total passes 2^60. */
 Param *param_add(ParamSet *set, Arena *arena, const char *name, ParamKind kind, Shape shape);
 Status param_set_place(ParamSet *set, Arena *arena);
 void param_set_zero_grad(ParamSet *set);

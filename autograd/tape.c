@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "kernels/kernels.h"
 
 Tape *tape_create(Arena *owner, Arena *step)
 {
@@ -68,6 +69,7 @@ Tensor *tape_codes(Tape *t, const char *name, Shape shape, const QuantParams *qp
 
 Tensor *tape_alias(Tape *t, const char *name, Shape shape, const Tensor *x)
 {
+    ASSERT(x->affine == NULL);
     Tensor *y = x->owned ? owned_tensor(t, name, shape) : tensor_header(t, name, shape);
     y->x = x->x, y->codes = x->codes, y->qp = x->qp, y->sign = x->sign;
     if (y->owned && y->x != NULL) tape_share(t, y->x);
@@ -153,10 +155,7 @@ static void dequantize_chunk(void *context, int chunk, int thread)
     long first, last;
     parallel_range(tensor_elements(d->t), PARALLEL_CHUNKS, chunk, &first, &last);
     if (qp->n == 1 && d->t->sign == NULL) {
-        const float scale = qp->scale[0];
-        const int z = qp->zero_point;
-#pragma omp simd
-        for (long i = first; i < last; i++) d->x[i] = scale * (float)(d->t->codes[i] - z);
+        kernels()->dequantize((size_t)(last - first), d->t->codes + first, qp->scale[0], qp->zero_point, d->x + first);
         return;
     }
     const Shape *s = &d->t->shape;
@@ -171,6 +170,7 @@ static void dequantize_chunk(void *context, int chunk, int thread)
 
 const float *tensor_values(Tape *t, const Tensor *x)
 {
+    ASSERT(x->affine == NULL);
     if (x->x != NULL) return x->x;
     const long n = tensor_elements(x);
     Dequantize d = {x, tape_buffer(t, sizeof(float) * (size_t)n)};

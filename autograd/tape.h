@@ -8,6 +8,8 @@
  * soon as the last owner is through with it: a step needs what is alive at one time, not the sum.  A tensor of the tape
  * owns its values, its codes and its gradient until the backward of the op that made it is done (each consumer ran
  * before); an op keeps what its backward needs with node_keep, and releases its scratch when it returns.
+ *
+ * Not thread-safe: between parallel regions only.
  */
 #ifndef BITFOLD_AUTOGRAD_TAPE_H
 #define BITFOLD_AUTOGRAD_TAPE_H
@@ -53,8 +55,8 @@ struct Tape {
 Tape *tape_create(Arena *owner, Arena *step);
 void tape_reset(Tape *tape, bool grad); /* forgets everything, also a failure */
 
-/* A buffer with one owner, 64-byte aligned, not initialised.  Release takes NULL, too; the last owner's gives the memory
- * back for later buffers of this step. */
+/* A buffer with one owner, 64-byte aligned, not initialised.  Release takes NULL, too; the last owner's gives the
+ * memory back for later buffers of this step. */
 void *tape_buffer(Tape *tape, size_t bytes);
 void tape_share(Tape *tape, void *buffer); /* one more owner */
 void tape_release(Tape *tape, void *buffer);
@@ -74,8 +76,8 @@ Node *tape_record(Tape *tape, const OpType *type, int inputs, Tensor *const *in,
 /* `buffer` (NULL is allowed) is released when the node's backward is done; at once when node is NULL. */
 void node_keep(Tape *tape, Node *node, void *buffer);
 
-/* Checks the inputs against type->contract: false and STATUS_SHAPE kept in the tape, `dense "fc1": I is 400 in x but 256
- * in w; contract ...`.  Also false when the tape has failed before. */
+/* Checks the inputs against type->contract: false and STATUS_SHAPE kept in the tape, `dense "fc1": I is 400 in x but
+ * 256 in w; contract ...`.  Also false when the tape has failed before. */
 bool tape_contract(Tape *tape, const OpType *type, int inputs, Tensor *const *in);
 
 Status tape_fail(Tape *tape, Status status); /* keeps status_message() as the first failure */

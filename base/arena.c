@@ -85,7 +85,7 @@ void *arena_try_alloc(Arena *arena, size_t bytes)
         status_fail(STATUS_NOMEM, "memory: %zu bytes asked for; more than this machine can address", bytes);
         return NULL;
     }
-    const size_t block = round_up(bytes == 0 ? 1 : bytes) + GAP;
+    const size_t block = round_up(bytes == 0 ? 1 : bytes) + POISON_GAP;
     if (arena->head == NULL || arena->head->size - arena->head->used < block) {
         size_t size = arena->head == NULL ? FIRST_CHUNK : 2 * arena->head->size;
         const size_t cap = (size_t)64 << 20; /* past this, grow by what is asked, not by doubling */

@@ -1,10 +1,10 @@
-/* Memory: the only place that calls malloc.
+/* Memory: the only place that calls malloc.  Not thread-safe: between parallel regions only.
  *
  * An arena hands out 64-byte-aligned blocks that live until the arena is reset or destroyed.  There are three
  * owners: a model arena (parameters, layer and quantizer state), a step arena (activations, gradients, rewound
  * by tape_reset) and scratch that a caller passes in.  After a reset all chunks are merged into one that holds
- * the largest use seen, so that from the second step on nothing allocates.  Under ASan the gaps between blocks,
- * the rewound part and what was released are poisoned.
+ * the largest use seen, so that from the second step on nothing allocates.  Under AddressSanitizer the gaps between
+ * blocks, the rewound part and what was released are poisoned.
  *
  * Beside them an arena has buffers: large blocks with owners, whose memory serves the next one as soon as the last
  * owner has released it (base/buffers.h).  What is not released ends with the reset, too.
@@ -33,8 +33,8 @@ void *arena_try_alloc(Arena *arena, size_t bytes);
 char *arena_strdup(Arena *arena, const char *text);
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A buffer with one owner; its content is unspecified.  Ends the program as arena_alloc does.  The same sequence of calls
- * after a reset gives the same addresses. */
+/* A buffer with one owner; its content is unspecified.  Ends the program as arena_alloc does.  The same sequence of
+ * calls after a reset gives the same addresses. */
 void *arena_buffer(Arena *arena, size_t bytes);
 void arena_share(Arena *arena, void *buffer);   /* one more owner */
 void arena_release(Arena *arena, void *buffer); /* one owner less; NULL is allowed */

@@ -114,7 +114,7 @@ MAY_TOUCH_POISON static void split(Buffers *b, Block *k, size_t size)
 MAY_TOUCH_POISON void *buffers_take(Buffers *b, size_t bytes)
 {
     if (bytes > SIZE_MAX / 4) return NULL;
-    size_t size = round_up(bytes == 0 ? 1 : bytes, ALIGN) + GAP;
+    size_t size = round_up(bytes == 0 ? 1 : bytes, ALIGN) + POISON_GAP;
     if (size >= PAGE) size = round_up(size - STAGGER, PAGE) + STAGGER;
     Block *k = best_fit(b, size);
     if (k != NULL) {

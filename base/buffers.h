@@ -3,7 +3,7 @@
  * Best fit, the lowest address among equals, neighbours joined when they are given back: the same sequence of calls
  * gives the same addresses.  The stretch is reserved once, as addresses without memory behind them; the system gives
  * memory for what is really used, so the first step costs what the later ones do.  Every block is preceded by its
- * header, which is poisoned, as is whatever is free.
+ * header, which is poisoned under AddressSanitizer, as is whatever is free.
  */
 #ifndef BITFOLD_BASE_BUFFERS_H
 #define BITFOLD_BASE_BUFFERS_H

@@ -15,12 +15,12 @@
 #define POISON(p, n) __asan_poison_memory_region((p), (n))
 #define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
 #define MAY_TOUCH_POISON __attribute__((no_sanitize_address))
-enum { GAP = 64 };
+enum { POISON_GAP = 64 };
 #else
 #define POISON(p, n) ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #define MAY_TOUCH_POISON
-enum { GAP = 0 };
+enum { POISON_GAP = 0 };
 #endif
 
 #endif

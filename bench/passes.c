@@ -69,7 +69,10 @@ static void run_maxpool_back(const Part *p)
     kernels()->maxpool_f32_backward(&halves, p->images, p->x, p->pooled, p->pooled, true, p->y);
 }
 static void run_avgpool(const Part *p) { avgpool_f32_forward(&halves, p->images, p->x, p->y); }
-static void run_avgpool_s8(const Part *p) { avgpool_s8_forward(&halves, p->images, p->codes, -128, 127, p->y_codes); }
+static void run_avgpool_s8(const Part *p)
+{
+    kernels()->avgpool_s8_forward(&halves, p->images, p->codes, -128, 127, p->y_codes);
+}
 static void run_avgpool_back(const Part *p) { avgpool_backward(&halves, p->images, p->x, true, p->y); }
 
 /* Bytes an element of the larger side. */

@@ -52,10 +52,10 @@ static int finish(int code)
     return code == EXIT_OK ? EXIT_FAIL : code;
 }
 
-/* At the end of a parallel region libgomp's threads either spin for milliseconds, and then beside another busy process a
- * step takes ten times as long, or sleep at once, and then short steps spend a third of their time on waking.  In between:
- * a spin of some ten microseconds.  libgomp reads its environment before main, so the program starts itself once more with
- * the variable set, unless the user chose. */
+/* At the end of a parallel region libgomp's threads either spin for milliseconds, and then beside another busy process
+ * a step takes ten times as long, or sleep at once, and then short steps spend a third of their time on waking.  In
+ * between: a spin of some ten microseconds.  libgomp reads its environment before main, so the program starts itself
+ * once more with the variable set, unless the user chose. */
 static const char *const SPINS = "2000";
 static void wait_briefly(char **argv)
 {

@@ -93,7 +93,7 @@ static void run_maxpool(const EngineNode *e, const int8_t *const *in, int8_t *ou
 static void run_avgpool(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
     (void)scratch;
-    avgpool_s8_forward(&e->node->geom, 1, in[0], e->node->lo, e->node->hi, out);
+    kernels()->avgpool_s8_forward(&e->node->geom, 1, in[0], e->node->lo, e->node->hi, out);
 }
 
 static void run_requant(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)

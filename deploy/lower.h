@@ -5,8 +5,9 @@
 #include "layers/model.h"
 #include "quant/qgraph.h"
 
-/* Freezes the model as it is (its quantizers bring their scales up to date) into an integer graph of its own (memory in `arena`).  STATUS_STATE when a range was never
- * observed, STATUS_NUMERIC for scales that are not finite and biases that overflow, each naming the layer. */
+/* Freezes the model as it is (its quantizers bring their scales up to date) into an integer graph of its own (memory in
+ * `arena`).  STATUS_STATE when a range was never observed, STATUS_NUMERIC for scales that are not finite and biases
+ * that overflow, each naming the layer. */
 Status model_lower(Arena *arena, Model *m, Dialect dialect, QGraph **graph);
 
 typedef struct {

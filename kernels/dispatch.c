@@ -32,7 +32,6 @@ static const Kernels variants[] = {
         .isa = "vnni",
         .gemm_runs_s8 = gemm_runs_s8__vnni,
         .dwconv_rows_s8 = dwconv_rows_s8__vnni,
-#define gemm_s16__avx512 gemm_s16__vnni
 #define gemm_runs_s16__avx512 gemm_runs_s16__vnni
 #include "kernels/kernels.def"
     },
@@ -42,7 +41,6 @@ static const Kernels variants[] = {
         .dwconv_rows_s8 = dwconv_rows_s8__vnni,
 #include "kernels/kernels.def"
     },
-#undef gemm_s16__avx512
 #undef gemm_runs_s16__avx512
 #undef KERNEL
 #endif

@@ -41,6 +41,8 @@ static size_t weights_bytes(const ConvGeom *g, const Cut *c)
     return (size_t)(c->period / DW_BLOCK) * (size_t)g->kh * DW_BLOCK_BYTES;
 }
 
+bool dwconv_s8_by_rows(const ConvGeom *g) { return cut_make(g).rows_s8; }
+
 size_t dwconv_s8_packed_bytes(const ConvGeom *g)
 {
     const Cut c = cut_make(g);
@@ -176,7 +178,7 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, int zx, cons
 void dwconv_s8_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
                     void *scratch)
 {
-    if (cut_make(g).rows_s8)
+    if (dwconv_s8_by_rows(g))
         forward(g, images, x, zx, packed, NULL, acc, NULL, scratch);
     else
         kernels()->dwconv_s8_forward(g, images, x, zx, packed, acc);

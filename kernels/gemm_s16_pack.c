@@ -1,5 +1,4 @@
 #include "kernels/gemm_s16.h"
-#include "kernels/kernels.h"
 
 size_t gemm_s16_packed_runs_count(int n, int runs, int k)
 {
@@ -16,11 +15,4 @@ void gemm_s16_pack_runs(int n, int runs, int k, const int8_t *bt, ptrdiff_t ldb,
                     packed[2 * j] = n0 + j < n ? p[0] : 0;
                     packed[2 * j + 1] = n0 + j < n && k0 + 1 < k ? p[1] : 0;
                 }
-}
-
-size_t gemm_s16_packed_count(int n, int k) { return gemm_s16_packed_runs_count(n, 1, k); }
-
-void gemm_s16_pack(int n, int k, const int8_t *bt, ptrdiff_t ldb, int16_t *packed)
-{
-    gemm_s16_pack_runs(n, 1, k, bt, ldb, packed);
 }

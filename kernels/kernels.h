@@ -6,8 +6,9 @@
  * Variants, each with all of the ones before it: ref (plain C for any CPU), avx2 (AVX2 + FMA), avx512 (F, BW, DQ, VL),
  * vnni, amx (int8 tiles, if the operating system permits them and a known product on them comes out right).
  * BITFOLD_ISA=NAME overrides the choice downwards.  Integer kernels give the same bits in every variant; float kernels
- * the same bits for one variant, whatever the thread count, because no result depends on how images are split between
- * calls.
+ * the same bits for one variant, whatever the thread count: no result of a product, a convolution or a pool depends on
+ * how images are split between calls.  The sums of passes do depend on where calls begin; their callers fix that by the
+ * problem alone.
  */
 #ifndef BITFOLD_KERNELS_KERNELS_H
 #define BITFOLD_KERNELS_KERNELS_H
@@ -65,9 +66,10 @@ typedef struct {
 } GemmS16;
 
 /* The same on codes as they are, for CPUs with a dot product of bytes:
- *     c[m,n] = start[n] + sum (q - zero_point) * b  when start[n] = -zero_point * sums[n]
- * with q = a[m*am + row*arow + run*arun + k].  b is packed by gemm_s8_pack_runs (kernels/gemm_s8.h); k is rounded up to
- * a multiple of 4: b is 0 there, so a may hold anything there.  Readable must be round_up(k, 4) codes of each run.
+ *     c[m,n] = start[n] + sum q * b,  q = a[m*am + row*arow + run*arun + k]
+ * start[n] = -zero_point * sums[n] makes that sum (q - zero_point) * b.  b is packed by gemm_s8_pack_runs
+ * (kernels/gemm_s8.h); k is rounded up to a multiple of 4: b is 0 there, so a may hold anything there.  Of each run
+ * round_up(k, 4) codes must be readable.
  * Sums wrap modulo 2^32, so c is exact whenever it fits, whatever happens on the way to it. */
 typedef struct {
     int m, n, rows, runs, k; /* k in codes */
@@ -93,13 +95,6 @@ typedef struct {
 
 typedef struct DwRowsS8 DwRowsS8; /* kernels/dwconv_s8.h */
 struct AddParams;                 /* kernels/requant.h */
-
-/* ---- passes over the values around a product ----
- *
- * n values whose channel runs innermost; per-channel arguments are tables of `period` values, the channels repeated so
- * often that a turn through the table is worth a loop (autograd/norm.h makes them).  Outputs may be the inputs unless
- * restrict says otherwise.
- */
 
 /* Where quantization ends: q = rne(clip(z / scale, lo - zero_point, hi - zero_point)) + zero_point. */
 typedef struct {
@@ -128,11 +123,61 @@ typedef struct {
 typedef struct Kernels {
     const char *isa;
 
+    /* ---- products ---- */
+
+    void (*gemm_runs_f32)(const GemmF32 *g);
+    void (*gemm_runs_s16)(const GemmS16 *g);
+    void (*gemm_runs_s8)(const GemmS8 *g); /* NULL: none, conv_s8 takes gemm_runs_s16 */
+
+    /* ---- depthwise convolutions of `images` images; x, y, dy, dx at the first image ---- */
+
+    void (*dwconv_f32_forward)(const ConvGeom *g, int images, ConvInput x, const float *w, float *y);
+    /* dx += */
+    void (*dwconv_f32_backward_data)(const ConvGeom *g, int images, const float *dy, const float *w, float *dx);
+    /* dw += */
+    void (*dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw);
+    /* acc = sum (x - zx) * w, cells outside the image contribute 0. */
+    void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
+    /* Rows of a strip (kernels/dwconv_s8.h).  NULL: none, dwconv_s8_* take dwconv_s8_forward. */
+    void (*dwconv_rows_s8)(const DwRowsS8 *g);
+
+    /* ---- pools; cells outside the image are ignored, a window without a cell inside gives 0 ---- */
+
+    /* The largest of each window.  Backward: dy goes to the first of the window's values that equals y; fresh: dx holds
+     * nothing yet, else dx +=. */
+    void (*maxpool_f32_forward)(const ConvGeom *g, int images, const float *x, float *y);
+    void (*maxpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int8_t *y);
+    void (*maxpool_f32_backward)(const ConvGeom *g, int images, const float *x, const float *y, const float *dy,
+                                 bool fresh, float *dx);
+    void (*maxpool_s8_backward)(const ConvGeom *g, int images, const int8_t *x, const int8_t *y, const float *dy,
+                                bool fresh, float *dx);
+    /* average_codes of each window; those of floats are drivers, below. */
+    void (*avgpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y);
+
+    /* ---- conversions: real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point ---- */
+
+    void (*dequantize)(size_t n, const int8_t *q, float scale, int zero_point, float *real);
+    void (*widen)(size_t n, const int8_t *q, int zero_point, int16_t *wide);
+
+    /* ---- requantization ---- */
+
+    /* y[i] = code of acc[i] + bias; acc[0] is of channel 0.  |acc + bias| < 2^31. */
+    void (*requantize_rows)(const RequantRows *r, size_t count, const int32_t *acc, int8_t *y);
+    /* y[i] = requant_add(p, a[i], b[i]) */
+    void (*requant_add_rows)(const struct AddParams *p, size_t n, const int8_t *a, const int8_t *b, int8_t *y);
+
+    /* ---- passes over the values around a product ----
+     *
+     * n values whose channel runs innermost.  Per-channel arguments and sums are tables of `period` values, the
+     * channels repeated so often that a turn through the table is worth a loop (autograd/norm.h makes them): value i
+     * meets entry i % period.  The same memory may be, exactly: z of affine and add an operand's, y of relu z's, g of
+     * gate z's or dy's, dx of norm_backward dy's, not y's.  Nothing else may overlap. */
+
     /* In place: int32 sums to floats y = scale * sum. */
     void (*pass_scale)(size_t n, size_t period, const float *scale, void *sums);
     /* z = scale * y + shift */
     void (*pass_affine)(size_t n, size_t period, const float *scale, const float *shift, const float *y, float *z);
-    /* sum += x;  sum += (x - mean)^2 */
+    /* sum[i % period] += x[i];  sum[i % period] += (x[i] - mean[i % period])^2 */
     void (*pass_sums)(size_t n, size_t period, const float *x, float *sum);
     void (*pass_deviations)(size_t n, size_t period, const float *mean, const float *x, float *sum);
     /* z = a + b */
@@ -150,49 +195,6 @@ typedef struct Kernels {
     /* dx = scale * (g - mean_dy) - slope * (y - mean) */
     void (*pass_norm_backward)(size_t n, size_t period, const PassNorm *norm, const float *y, const float *dy,
                                float *dx);
-
-    void (*gemm_runs_f32)(const GemmF32 *g);
-    void (*gemm_runs_s16)(const GemmS16 *g);
-    void (*gemm_runs_s8)(const GemmS8 *g); /* NULL: none, conv_s8 takes gemm_runs_s16 */
-
-    /* c[m,n] = (accumulate ? c : 0) + sum_k a[m*ra + k*ca] * b[k*ldb + n]; b rows contiguous. k summed in order. */
-    void (*gemm_f32)(int m, int n, int k, const float *a, ptrdiff_t ra, ptrdiff_t ca, const float *b, ptrdiff_t ldb,
-                     float *c, ptrdiff_t ldc, bool accumulate);
-    /* c[m,n] = sum_k a[m*lda + k] * b(k,n), exact in int32. b packed by gemm_s16_pack; k padded to even with zeros, so
-     * lda >= round_up(k, 2).  |c| < 2^31 is the caller's promise. */
-    void (*gemm_s16)(int m, int n, int k, const int16_t *a, ptrdiff_t lda, const int16_t *b, int32_t *c, ptrdiff_t ldc);
-
-    /* y[i] = code of acc[i] + bias; acc[0] is of channel 0.  |acc + bias| < 2^31. */
-    void (*requantize_rows)(const RequantRows *r, size_t count, const int32_t *acc, int8_t *y);
-
-    /* y[i] = requant_add(p, a[i], b[i]) */
-    void (*requant_add_rows)(const struct AddParams *p, size_t n, const int8_t *a, const int8_t *b, int8_t *y);
-
-    /* avgpool_s8_forward, below */
-    void (*avgpool_codes)(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y);
-
-    /* real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point. */
-    void (*dequantize)(size_t n, const int8_t *q, float scale, int zero_point, float *real);
-    void (*widen)(size_t n, const int8_t *q, int zero_point, int16_t *wide);
-
-    /* The largest of each window; cells outside the image are ignored, a window without a cell inside gives 0.  Backward:
-     * dy goes to the first of the window's values that equals y; fresh: dx holds nothing yet, else dx +=. */
-    void (*maxpool_f32_forward)(const ConvGeom *g, int images, const float *x, float *y);
-    void (*maxpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int8_t *y);
-    void (*maxpool_f32_backward)(const ConvGeom *g, int images, const float *x, const float *y, const float *dy,
-                                 bool fresh, float *dx);
-    void (*maxpool_s8_backward)(const ConvGeom *g, int images, const int8_t *x, const int8_t *y, const float *dy,
-                                bool fresh, float *dx);
-
-    /* Depthwise convolution of `images` images. x, y, dy, dx at the first image. */
-    void (*dwconv_f32_forward)(const ConvGeom *g, int images, ConvInput x, const float *w, float *y);
-    void (*dwconv_f32_backward_data)(const ConvGeom *g, int images, const float *dy, const float *w,
-                                     float *dx); /* dx += */
-    void (*dwconv_f32_backward_weights)(const ConvGeom *g, int images, ConvInput x, const float *dy,
-                                        float *dw); /* dw += */
-    /* acc = sum (x - zx) * w, cells outside the image contribute 0. */
-    void (*dwconv_rows_s8)(const DwRowsS8 *g); /* kernels/dwconv_s8.h; NULL: none, dwconv_s8_* take dwconv_s8_forward */
-    void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
 } Kernels;
 
 /* The table for this CPU (or BITFOLD_ISA); never NULL.  kernels_select is called by main and by tests; it fails only
@@ -204,17 +206,12 @@ bool kernels_select(const char *isa_or_null, const char **error);
  * the table has no such entry, or nothing in it. */
 const char *kernels_variant(const char *entry);
 
-/* bt[n*ldb + k] (b transposed: a dense layer's weights as they are) to the panel layout of gemm_s16: for each 16
- * columns, for each pair of k, the 16 pairs.  The layout is the same in every variant. */
-size_t gemm_s16_packed_count(int n, int k); /* int16 values */
-void gemm_s16_pack(int n, int k, const int8_t *bt, ptrdiff_t ldb, int16_t *packed);
-
-/* ---- convolution drivers on top of the table (kernels/conv_*.c), any geometry
- * ------------------------------------------
+/* ---- convolution drivers on top of the table (kernels/conv_*.c), any geometry ----
  *
  * Implicit gemm: the product reads windows of the image in place, through its three-level inner dimension (kernel row,
- * kernel column, channel).  Only what has to change first, padding or codes, is copied, once per element and not once
- * per tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution of 1x1 images.
+ * kernel column, channel).  Only what has to change first, padding or codes that no product takes as they are, is
+ * copied, once per element and not once per tap, to a strip of rows in scratch.  A dense layer is the 1x1 convolution
+ * of 1x1 images.
  */
 
 size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each conv_f32 function */
@@ -249,11 +246,12 @@ void dwconv_s8_sums(const ConvGeom *g, int images, const int8_t *x, int zx, cons
                     void *scratch);
 void dwconv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
                      int8_t *y, void *scratch);
+/* Whether they take dwconv_rows_s8 for this geometry. */
+bool dwconv_s8_by_rows(const ConvGeom *g);
 
-/* ---- average pools (kernels/pool.c); cells outside the image are ignored, a window without a cell inside gives 0 -- */
+/* ---- average pools of floats (kernels/pool.c), as the table's pools ---- */
 
 void avgpool_f32_forward(const ConvGeom *g, int images, const float *x, float *y);
-void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y); /* average_codes */
 void avgpool_backward(const ConvGeom *g, int images, const float *dy, bool fresh, float *dx);
 
 #endif

@@ -43,8 +43,3 @@ void avgpool_backward(const ConvGeom *g, int images, const float *dy, bool fresh
             }
     }
 }
-
-void avgpool_s8_forward(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y)
-{
-    kernels()->avgpool_codes(g, images, x, lo, hi, y);
-}

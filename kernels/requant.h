@@ -1,6 +1,7 @@
-/* All rounding rules of the deployment arithmetic, and nothing else: simulator and engine call these same functions,
- * so a rounding can be changed in one place only.  Formulas: see each function; "rne" rounds half to even, >> is the
- * arithmetic shift (floor).  What runs once per element is inline: a loop over one dialect keeps no branch.
+/* All rounding rules of the deployment arithmetic, and nothing else: simulator and engine call these same functions.
+ * The vector forms (kernels/requantize__*.c, requant_512.h) are held to them bit for bit by tests.  Formulas: see each
+ * function; "rne" rounds half to even, >> is the arithmetic shift (floor).  What runs once per element is inline: a
+ * loop over one dialect keeps no branch.
  *
  * Dialects (base/qparams.h):
  *   xnnpack        float32 scale, rne (XNNPACK, LiteRT); ADD with 21-bit multipliers and one rounding

@@ -4,11 +4,10 @@
 
 #include <immintrin.h>
 
-#include "kernels/kernels.h"
+#include "kernels/isa.h"
 
 /* As kernels/requant_512.h, on half as many. */
-static inline __attribute__((always_inline)) void float_codes(const RequantRows *r, const int32_t *acc, int at,
-                                                              int8_t *y)
+INLINE void float_codes(const RequantRows *r, const int32_t *acc, int at, int8_t *y)
 {
     const __m256 high = _mm256_set1_ps((float)(r->hi - r->zero_point));
     const __m256i zero_point = _mm256_set1_epi16((short)r->zero_point);

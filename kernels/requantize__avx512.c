@@ -2,11 +2,10 @@
 #define ISA_NAME avx512
 #define CODES 64
 
-#include "kernels/kernels.h"
+#include "kernels/isa.h"
 #include "kernels/requant_512.h"
 
-static inline __attribute__((always_inline)) void float_codes(const RequantRows *r, const int32_t *acc, int at,
-                                                              int8_t *y)
+INLINE void float_codes(const RequantRows *r, const int32_t *acc, int at, int8_t *y)
 {
     const __m512 high = _mm512_set1_ps((float)(r->hi - r->zero_point));
     __m512i v[4];

@@ -1,7 +1,8 @@
 /* How the convolution drivers cut their work.
  *
- * A block is R output rows of one image.  When the input is float and no window of the geometry reaches over its
- * border, a block reads the image in place.  Otherwise the rows it needs are copied to a strip in scratch:
+ * A block is R output rows of one image.  Where no window of the geometry reaches over the image's border, floats are
+ * read in place, and so are codes where the product takes bytes.  Otherwise the rows it needs are copied to a strip in
+ * scratch:
  *     strip[Hs, Ws, C],  Hs = (R-1)*sh + (kh-1)*dh + 1,  Ws = (ow-1)*sw + (kw-1)*dw + 1
  * with zeros outside the image.  R is a function of the geometry alone.
  *
@@ -16,7 +17,7 @@
 enum { STRIP_BYTES = 64 * 1024, PIXELS = 96, SCRATCH_ALIGN = 64 };
 
 typedef struct {
-    bool in_place;           /* a float input needs no strip */
+    bool in_place;           /* no window leaves the image: floats, and codes for a product on bytes, need no strip */
     int rows;                /* R */
     ptrdiff_t height, width; /* Hs, Ws */
     int taps_per_run, runs;  /* the kernel's row is `runs` runs of taps_per_run*C/groups contiguous values */

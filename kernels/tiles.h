@@ -5,8 +5,8 @@
  *     tile_dot(d, a, b)            d[r][c] += sum over i, j of a[r][4i + j] * b[i][4c + j]: signed bytes into int32
  *     tile_store(t, p, stride)
  *
- * t, d, a and b are literal numbers.  With TILES_EMULATED the same names are plain C (kernels/tiles_emulated.h): what is
- * tested on a CPU without AMX is a kernel's body on the emulation.
+ * t, d, a and b are literal numbers.  With TILES_EMULATED the same names are plain C (kernels/tiles_emulated.h): what
+ * is tested on a CPU without AMX is a kernel's body on the emulation.
  *
  * The instructions are written out because the intrinsics of gcc 12 name no memory: stores to the configuration or to
  * an operand could be moved behind them or dropped.

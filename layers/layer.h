@@ -29,7 +29,7 @@ typedef struct {
     Arithmetic arithmetic;
     bool batch_statistics; /* batch norm uses and updates this batch's statistics */
     bool observe;          /* quantizers learn their range from this pass */
-    bool keep_outputs;     /* all of Model.out can be read after a pass that is not recorded, not the logits alone */
+    bool keep_outputs;     /* all of Model.out can be read after the pass, not the logits alone (model_forward) */
     Dialect dialect;
 } Pass;
 
@@ -53,6 +53,7 @@ typedef struct Layer {
     BatchNormState *norm;
     Quantizer *weight_q, *out_q; /* NULL in a float model */
     bool defers;                 /* it is read once, by a layer that takes_affine */
+    const ConvGeom *geom;        /* on which its kernel depends; NULL: on none */
 } Layer;
 
 /* What a layer may use while it is built. */

@@ -1,4 +1,5 @@
-/* activation: y = quant(act(x)), where no layer can fuse it: behind a pool or a concat, or where x itself is read, too. */
+/* activation: y = quant(act(x)), where no layer can fuse it: behind a pool or a concat, or where x itself is read,
+ * too. */
 #include "layers/layer.h"
 #include "quant/int_ops.h"
 

@@ -26,6 +26,7 @@ static Status depthwise_shape(Layer *l)
 {
     DepthwiseConfig *c = l->config;
     TRY(window_geom(&c->window, l->in[0], l->in[0].c * c->multiplier, l->in[0].c, &c->geom));
+    l->geom = &c->geom;
     l->out = (Extent){c->geom.oh, c->geom.ow, c->geom.o};
     return STATUS_OK;
 }

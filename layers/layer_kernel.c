@@ -2,21 +2,26 @@
 
 #include "layers/layer.h"
 
-/* In the order in which the drivers choose. */
+/* In the order in which the drivers choose; fits NULL: any geometry. */
 static const struct {
     const char *family;
     bool codes;
     const char *entry, *name;
+    bool (*fits)(const ConvGeom *g);
 } choices[] = {
-    {"gemm", false, "gemm_runs_f32", "gemm_f32"},    {"gemm", true, "gemm_runs_s8", "gemm_s8"},
-    {"gemm", true, "gemm_runs_s16", "gemm_s16"},     {"dwconv", false, "dwconv_f32_forward", "dwconv_f32"},
-    {"dwconv", true, "dwconv_rows_s8", "dwconv_s8"}, {"dwconv", true, "dwconv_s8_forward", "dwconv_s8"},
+    {"gemm", false, "gemm_runs_f32", "gemm_f32", NULL},
+    {"gemm", true, "gemm_runs_s8", "gemm_s8", NULL},
+    {"gemm", true, "gemm_runs_s16", "gemm_s16", NULL},
+    {"dwconv", false, "dwconv_f32_forward", "dwconv_f32", NULL},
+    {"dwconv", true, "dwconv_rows_s8", "dwconv_s8", dwconv_s8_by_rows},
+    {"dwconv", true, "dwconv_s8_forward", "dwconv_s8", NULL},
 };
 
 const char *layer_kernel(Arena *arena, const Layer *l, bool codes)
 {
     for (size_t i = 0; l->type->kernels != NULL && i < sizeof choices / sizeof choices[0]; i++) {
         if (choices[i].codes != codes || strcmp(choices[i].family, l->type->kernels) != 0) continue;
+        if (choices[i].fits != NULL && !choices[i].fits(l->geom)) continue;
         const char *isa = kernels_variant(choices[i].entry);
         if (isa != NULL) return arena_printf(arena, "%s__%s", choices[i].name, isa);
     }

@@ -46,8 +46,8 @@ Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, c
 void model_init(Model *m, uint64_t seed);
 
 /* pixels [n,H,W,C] -> logits [n,classes] (codes, unless the pass is in float).  NULL: the tape says why.
- * When the tape does not record, a layer's output is released after the last layer that reads it, unless
- * pass->keep_outputs. */
+ * With pass->keep_outputs all of m->out can be read afterwards.  Without it a layer's output may have been released
+ * after the last layer that reads it (a pass that is not recorded) or left unnormalized (Tensor.affine). */
 Tensor *model_forward(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels, int n);
 
 /* Weights, biases and batch norm parameters; learned steps are not counted. */

@@ -169,6 +169,7 @@ static void mark_avgpool_feeders(const Model *m, bool *feeds)
     }
 }
 
+/* A layer may defer when its one reader takes_affine. */
 static void mark_deferring(const Model *m)
 {
     int *readers = ARENA_ARRAY(m->arena, int, m->layers);

@@ -141,7 +141,7 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     return f->tail->y;
 }
 
-/* ---- the gate of the integer ops ----------------------------------------------------------------------------------- */
+/* ---- the gate of the integer ops --------------------------------------------------------------------------------- */
 
 void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, GridPass pass)
 {
@@ -260,7 +260,7 @@ static void pass_inside(const WeightQuant *f, long n, const float *w, const floa
 #pragma omp simd
     for (long i = 0; i < n; i++) {
         const float v = w[i] / scales[i * step], d = dy[i];
-        dw[i] += (v >= lo) & (v <= hi) ? d : 0.0f;
+        dw[i] += ((v >= lo) & (v <= hi)) ? d : 0.0f;
     }
 }
 

@@ -135,8 +135,8 @@ static inline bool grid_kept(const GridBackward *g) { return g->inside != NULL |
 /* Forward: the elements [at, at + n) from v = y / scale before rounding. */
 void grid_mark(const GridBackward *g, long at, long n, const float *v);
 enum { GRID_BLOCK = 256 }; /* a handy n: v fits L1 */
-/* Backward: dz = dy where the gradient passes (dz may be dy); every element once, then the end, which adds to the step's
- * gradient. */
+/* Backward: dz = dy where the gradient passes (dz may be dy); every element once, then the end, which adds to the
+ * step's gradient. */
 void grid_gate(GridBackward *g, int chunk, long at, long n, const float *dy, float *dz);
 void grid_gate_end(GridBackward *g);
 void grid_gate_all(GridBackward *g, float *dy); /* all of it, in place */

@@ -1,5 +1,6 @@
 /* Fused ops: what a layer is, in as few passes over memory as its reductions allow.  Each equals the composition of the
- * separate ops that its contract names, bit for bit; those stay the specification.
+ * separate ops that its contract names: bit for bit in outputs, codes and the gradients of tensors, but for the order
+ * of the sums in those of a bias and of a learned step.  The composition stays the specification.
  */
 #ifndef BITFOLD_QUANT_FUSED_OPS_H
 #define BITFOLD_QUANT_FUSED_OPS_H
@@ -15,20 +16,20 @@ typedef struct {
     BatchNormState *norm; /* NULL: no batch norm */
     bool batch_statistics;
     TailConfig tail;
-    bool defer; /* y may be left unnormalized, with its affine: for op_add_block as its only reader */
+    bool defer; /* may return conv(x, w) and its affine instead of y, for op_add_block as its only reader */
 } ConvBlock;
 
 /* y = tail(batchnorm(conv(x, w) + b)): op_conv2d, op_depthwise or op_dense, then op_batchnorm if any, then op_relu or
  * op_fake_quant.
  *   forward   one pass writes conv(x, w) and sums its channels, one normalizes, activates and quantizes; without batch
  *             statistics there is only one
- *   backward  one pass sums the gradients of gamma, beta and a learned step, one makes dy group by group and feeds it to
- *             both gradients of the convolution while it is in the cache
+ *   backward  one pass sums the gradients of gamma, beta and a learned step, one makes dy group by group and feeds it
+ *             to both gradients of the convolution while it is in the cache
  * Kept for backward: conv(x, w) in float and y; without norm and quantizer y alone. */
 Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *block);
 
-/* y = tail(a + b): op_add, then op_relu or op_fake_quant.  Operands on a grid are read as codes; what an operand's affine
- * says is applied on the way. */
+/* y = tail(a + b): op_add, then op_relu or op_fake_quant.  Operands on a grid are read as codes; what an operand's
+ * affine says is applied on the way. */
 Tensor *op_add_block(Tape *t, Tensor *a, Tensor *b, const TailConfig *tail);
 
 #endif

@@ -19,7 +19,7 @@ static void add_chunk(void *context, int chunk, int thread)
     long first, last;
     parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
     const int8_t *a = d->a->codes, *b = d->b->codes;
-    for (long i = first; i < last; i++) d->y->codes[i] = requant_add(&d->add, a[i], b[i]);
+    kernels()->requant_add_rows(&d->add, (size_t)(last - first), a + first, b + first, d->y->codes + first);
     if (!grid_kept(&d->grid)) return;
     const QuantParams *qa = d->a->qp, *qb = d->b->qp, *qy = d->y->qp;
     const float ra = qa->scale[0] / qy->scale[0], rb = qb->scale[0] / qy->scale[0];
@@ -88,12 +88,13 @@ static void concat_int_backward(Tape *t, Node *node)
     }
 }
 
-static const OpType concat_int_type = {"concat_int", "x*[...] -> y[...]", concat_int_backward};
+static const OpType concat_int_type = {"concat_int", "x*[N,H,W,...] step[A]? -> y[N,H,W,C]", concat_int_backward};
 
 Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Dialect dialect)
 {
-    if (!grid_ready(t, q)) return NULL;
+    if (!grid_ready(t, q) || !concat_fits(t, inputs, x)) return NULL;
     ASSERT(inputs < NODE_MAX_INPUTS);
+    for (int i = 0; i < inputs; i++) ASSERT(x[i]->codes != NULL);
     Shape shape = x[0]->shape;
     shape.dim[3] = 0;
     for (int i = 0; i < inputs; i++) shape.dim[3] += x[i]->shape.dim[3];

@@ -163,7 +163,8 @@ static void place_conv(Tape *t, Block *b, bool kept)
     } else if (floats) {
         b->conv = b->tail->y->x;
     } else {
-        b->group_bytes = image * (size_t)image_group_most(b->run->g.n, image);
+        /* Aligned for each thread, and no line of the cache is two threads'. */
+        b->group_bytes = (image * (size_t)image_group_most(b->run->g.n, image) + 63) & ~(size_t)63;
         b->group_conv = tape_buffer(t, b->group_bytes * (size_t)parallel_threads());
     }
 }

@@ -153,8 +153,8 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     c->requant = requant_rows_make(c->dialect, O, c->fold.bias, c->fold.multiplier, qp->zero_point, c->fold.lo,
                                    c->fold.hi, arena_alloc(t->arena, requant_rows_bytes(O)));
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
-    const size_t acc_rows = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
-    c->acc_bytes = (sizeof(int32_t) * acc_rows + 63) & ~(size_t)63;
+    const size_t acc_count = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
+    c->acc_bytes = (sizeof(int32_t) * acc_count + 63) & ~(size_t)63;
     const size_t own = (c->depthwise ? dwconv_s8_scratch_bytes : conv_s8_scratch_bytes)(&c->g);
     c->scratch_bytes = c->acc_bytes + ((own + 127) & ~(size_t)63);
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());

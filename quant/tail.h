@@ -2,6 +2,9 @@
  * hands its values over block by block, while they lie in the first-level cache.
  *
  *     y = quant(act(z));   dz = dy where the gradient passes (GridPass, quant/fake_quant.h), else 0
+ *
+ * An activation here is a clamp to [0 or -inf, limit]: so the gradient passes on an interval of z, and the extremes
+ * pass through it.  Another (hard-swish) is a lut node and an operation of its own.
  */
 #ifndef BITFOLD_QUANT_TAIL_H
 #define BITFOLD_QUANT_TAIL_H
@@ -26,10 +29,11 @@ typedef struct {
 typedef struct {
     Activation act;
     Quantizer *q; /* NULL: floats */
-    bool learn;
+    bool learn;   /* means nothing for a learned step */
 } TailConfig;
 
-/* Makes y, of this shape. */
+/* Makes y, of this shape; `name` is for floats, with a quantizer y has its name.
+ * In what follows one thread at a time works on a chunk, and the calls of a chunk come in a fixed order. */
 Tail *tail_make(Tape *t, const char *name, Shape shape, const TailConfig *config);
 /* y[at .. at + n - 1] from z[n], in a chunk of the caller's. For floats z may be y's own memory. */
 void tail_values(Tail *tail, int chunk, size_t at, size_t n, const float *z);
@@ -46,8 +50,8 @@ static inline bool tail_learns(const Tail *tail) { return tail->q != NULL && tai
 void tail_step_add(Tail *tail, int chunk, size_t n, const float *z, const float *dy);
 void tail_step_end(Tail *tail);
 
-/* Values a caller hands over at once: they stay in the first-level cache.  The piece of the values [at, end) that begins
- * at `at`, where rows have `channels` of them: whole rows, or part of one that is longer than a piece. */
+/* Values a caller hands over at once: they stay in the first-level cache.  The piece of the values [at, end) that
+ * begins at `at`, where rows have `channels` of them: whole rows, or part of one that is longer than a piece. */
 enum { TAIL_BLOCK = 2048 };
 static inline size_t tail_piece(size_t channels, size_t at, size_t end)
 {

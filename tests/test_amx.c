@@ -1,4 +1,5 @@
-/* The kernel for AMX on emulated tiles, which any CPU has; the real one is compared by test_dispatch where it exists. */
+/* The kernel for AMX on emulated tiles, which any CPU has; the real one is compared by test_dispatch where it
+ * exists. */
 #define TILES_EMULATED
 #include "kernels/gemm_s8_tiles.inc"
 

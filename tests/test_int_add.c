@@ -1,5 +1,5 @@
-/* op_add_int, op_concat_int and op_requant_int: the integers against the formulas in double, the gradients by the frozen residual
- * (test_fake_quant.c). */
+/* op_add_int, op_concat_int and op_requant_int: the integers against the formulas in double, the gradients by the
+ * frozen residual (test_fake_quant.c). */
 #include <math.h>
 #include <string.h>
 

@@ -42,8 +42,8 @@ typedef struct {
     QuantParams gx, gw;
     Quantizer *out;
     ParamSet params;
-    /* The surrogate: conv(x, w) where it was evaluated last, its frozen residuals, and how much the step's gradient may be
-     * off because a dialect does not round every value to the nearest. */
+    /* The surrogate: conv(x, w) where it was evaluated last, its frozen residuals, and how much the step's gradient may
+     * be off because a dialect does not round every value to the nearest. */
     double *conv, *residual, flips;
 } Problem;
 

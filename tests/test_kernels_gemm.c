@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "kernels/gemm_s16.h"
 #include "kernels/gemm_s8.h"
 #include "tests/support/kernel_cases.h"
 #include "tests/support/oracle.h"
@@ -60,16 +61,32 @@ static void check_f32(Arena *arena, int m, int n, int k, int layout, bool accumu
             }
             want[i * n + j] = sum, magnitude[i * n + j] = size;
         }
-    kernels()->gemm_f32(m, n, k, a, ra, ca, b, ldb, c, ldc, accumulate);
+    GemmF32 p = {.m = m,
+                 .n = n,
+                 .rows = 1,
+                 .runs = 1,
+                 .k = k,
+                 .a = a,
+                 .am = ra,
+                 .ak = ca,
+                 .b = b,
+                 .bpanel = F32_PANEL,
+                 .bk = ldb,
+                 .c = c,
+                 .ldc = ldc,
+                 .accumulate = accumulate};
+    kernels()->gemm_runs_f32(&p);
     for (int i = 0; i < m; i++) memcpy(got + i * n, c + i * ldc, (size_t)n * sizeof *got);
     ck_assert_msg(oracle_differences((size_t)(m * n), got, want, magnitude, 4 * (double)FLT_EPSILON) == 0 &&
                       border_intact(c, m, n, ldc, mark),
-                  "%s: gemm_f32 %d x %d x %d, layout %d, accumulate %d", kernels()->isa, m, n, k, layout, accumulate);
-    for (int from = 0; from < m; from += 5) /* any split of the rows: the same bits */
-        kernels()->gemm_f32(m - from < 5 ? m - from : 5, n, k, a + from * ra, ra, ca, b, ldb, rows + from * ldc, ldc,
-                            accumulate);
+                  "%s: gemm_runs_f32 %d x %d x %d, layout %d, accumulate %d", kernels()->isa, m, n, k, layout,
+                  accumulate);
+    for (int from = 0; from < m; from += 5) { /* any split of the rows: the same bits */
+        p.m = m - from < 5 ? m - from : 5, p.a = a + from * ra, p.c = rows + from * ldc;
+        kernels()->gemm_runs_f32(&p);
+    }
     ck_assert_msg(memcmp(c, rows, nc * sizeof *c) == 0,
-                  "%s: gemm_f32 %d x %d x %d: bits depend on the split of the rows", kernels()->isa, m, n, k);
+                  "%s: gemm_runs_f32 %d x %d x %d: bits depend on the split of the rows", kernels()->isa, m, n, k);
 }
 
 START_TEST(gemm_f32_agrees_with_the_oracle)
@@ -94,9 +111,13 @@ START_TEST(gemm_f32_continues_its_sums)
     oracle_fill(K * N, 22, b);
     FOR_EACH_ISA(isa)
     {
-        kernels()->gemm_f32(M, N, K, a, K, 1, b, N, whole, N, false);
-        kernels()->gemm_f32(M, N, 20, a, K, 1, b, N, parts, N, false);
-        kernels()->gemm_f32(M, N, K - 20, a + 20, K, 1, b + 20 * N, N, parts, N, true);
+        GemmF32 p = {.m = M, .n = N, .rows = 1, .runs = 1, .k = K, .a = a, .am = K, .ak = 1};
+        p.b = b, p.bpanel = F32_PANEL, p.bk = N, p.c = whole, p.ldc = N;
+        kernels()->gemm_runs_f32(&p);
+        p.k = 20, p.c = parts;
+        kernels()->gemm_runs_f32(&p);
+        p.k = K - 20, p.a = a + 20, p.b = b + 20 * N, p.accumulate = true;
+        kernels()->gemm_runs_f32(&p);
         ck_assert_msg(memcmp(whole, parts, sizeof whole) == 0, "%s", kernels()->isa);
     }
 }
@@ -121,21 +142,22 @@ START_TEST(gemm_s16_is_exact)
         const int even = (k + 1) / 2 * 2, lda = even + 2, ldb = k + LD_MORE, ldc = n + LD_MORE;
         int16_t *a = ARENA_ARRAY(arena, int16_t, m * lda);
         int8_t *bt = ARENA_ARRAY(arena, int8_t, n * ldb);
-        int16_t *packed = ARENA_ARRAY(arena, int16_t, gemm_s16_packed_count(n, k));
+        int16_t *packed = ARENA_ARRAY(arena, int16_t, gemm_s16_packed_runs_count(n, 1, k));
         const size_t nc = (size_t)(m * ldc + GUARD);
         int32_t *c = ARENA_ARRAY(arena, int32_t, nc);
         fill_s16((size_t)(m * lda), 31, 255, a);
         oracle_fill_codes((size_t)(n * ldb), 32, bt);
         for (int i = 0; i < n * ldb; i += 3) bt[i] = i % 2 ? -127 : 127;
         memset(c, 0x55, nc * sizeof *c);
-        gemm_s16_pack(n, k, bt, ldb, packed);
-        kernels()->gemm_s16(m, n, k, a, lda, packed, c, ldc);
+        gemm_s16_pack_runs(n, 1, k, bt, ldb, packed);
+        kernels()->gemm_runs_s16(&(GemmS16){
+            .m = m, .n = n, .rows = 1, .runs = 1, .k = k, .a = a, .am = lda, .b = packed, .c = c, .ldc = ldc});
         for (int i = 0; i < m; i++)
             for (int j = 0; j < ldc; j++) {
                 int64_t want = 0x55555555;
                 if (j < n) want = 0;
                 for (int p = 0; p < k && j < n; p++) want += a[i * lda + p] * bt[j * ldb + p];
-                ck_assert_msg(c[i * ldc + j] == want, "%s: gemm_s16 %d x %d x %d: c[%d,%d] is %d; must be %lld",
+                ck_assert_msg(c[i * ldc + j] == want, "%s: gemm_runs_s16 %d x %d x %d: c[%d,%d] is %d; must be %lld",
                               kernels()->isa, m, n, k, i, j, c[i * ldc + j], (long long)want);
             }
         for (int j = 0; j < GUARD; j++) ck_assert_int_eq(c[m * ldc + j], 0x55555555);

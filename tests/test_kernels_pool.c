@@ -112,7 +112,7 @@ START_TEST(avgpool_divides_by_the_cells_inside)
 
         const int lo = -100, hi = 90;
         avgpool_f32_forward(&g, images, x, y);
-        avgpool_s8_forward(&g, images, q, lo, hi, yq);
+        kernels()->avgpool_s8_forward(&g, images, q, lo, hi, yq);
         for (size_t j = 0; j < ny; j++) {
             ck_assert_msg(fabs((double)y[j] - want[j]) <= 1e-5, "%s: %g; must be %g", cases[i].name, (double)y[j],
                           want[j]);

@@ -73,7 +73,8 @@ START_TEST(graphs)
         "{\"type\":\"add\",\"name\":\"s\",\"inputs\":[\"a\",\"b\"],\"activation\":\"relu\"},"
         "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"s\",\"a\",\"input\"]},"
         "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":4}]}",
-        /* Activations of values below 0: a convolution's, the image's and a sum's, one of them read beside its branch. */
+        /* Activations of values below 0: a convolution's, the image's and a sum's, one of them read beside its
+         * branch. */
         "{\"input\":[8,8,4],\"layers\":["
         "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":4,\"kernel\":3,\"batch_norm\":true},"
         "{\"type\":\"activation\",\"name\":\"r\"},"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tests/support/gradcheck.h"
+#include "tests/support/kernel_cases.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
@@ -250,4 +251,23 @@ START_TEST(eight_bits_near_float)
 }
 END_TEST
 
-TEST_MAIN("model", refusals, too_large, any_order, fake_equals_int, eight_bits_near_float)
+/* Rows on bytes take kernels of at most three columns; the name is that of the kernel which really runs. */
+START_TEST(kernels_by_shape)
+{
+    Arena *arena = arena_create();
+    Model *m = small_model(arena,
+                           MODEL("{\"type\":\"depthwise_conv2d\",\"name\":\"three\",\"kernel\":3},"
+                                 "{\"type\":\"depthwise_conv2d\",\"name\":\"five\",\"kernel\":5}" LOGITS),
+                           NULL, 21);
+    FOR_EACH_ISA(isa)
+    {
+        const bool rows = kernels()->dwconv_rows_s8 != NULL;
+        const char *const plain = arena_printf(arena, "dwconv_s8__%s", kernels()->isa);
+        ck_assert_str_eq(layer_kernel(arena, &m->layer[0], true), rows ? "dwconv_s8__vnni" : plain);
+        ck_assert_str_eq(layer_kernel(arena, &m->layer[1], true), rows ? "dwconv_s8__avx512" : plain);
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
+TEST_MAIN("model", refusals, kernels_by_shape, too_large, any_order, fake_equals_int, eight_bits_near_float)
