@@ -187,6 +187,11 @@ typedef struct Kernels {
     void (*pass_quantize)(size_t n, const float *z, const PassGrid *grid, int8_t *codes, PassExtremes *extremes);
     /* g = lo <= z <= hi ? dy : 0 */
     void (*pass_gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
+    /* The integer layers' gradient passes where v = factor * (acc + bias), their value before rounding, lies inside:
+     * v;  inside = lo <= v <= hi;  g = inside ? dy : 0 */
+    void (*pass_real)(size_t n, size_t period, const int32_t *bias, const float *factor, const int32_t *acc, float *v);
+    void (*pass_inside)(size_t n, float lo, float hi, const float *v, uint8_t *inside);
+    void (*pass_select)(size_t n, const uint8_t *inside, const float *dy, float *g);
     /* sum of dy * d(y)/d(step), v = z / step:  rne(v) - v inside, lo below, `above` beyond (Esser 2020, 1902.08153) */
     double (*pass_step_gradient)(size_t n, const float *z, const float *dy, const PassStep *step);
     /* sum += g;  sum_y += g * (y - mean), g = dy gated by z */

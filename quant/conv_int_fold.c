@@ -13,7 +13,11 @@ static void largest_sums(const Tensor *w, const QuantParams *x, double *out, int
     const int reach =
         x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
     memset(out, 0, sizeof *out * (size_t)channels);
-    for (long i = 0; i < n; i++) out[outermost ? i / per_channel : i % channels] += fabs((double)w->codes[i]) * reach;
+    for (long i = 0, run = outermost ? per_channel : 1; i < n; i += run) {
+        int sum = 0; /* of at most 2^24 magnitudes of 128 */
+        for (long k = i; k < i + run; k++) sum += w->codes[k] < 0 ? -w->codes[k] : w->codes[k];
+        out[outermost ? i / run : i % channels] += (double)sum * reach;
+    }
 }
 
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
@@ -56,9 +60,10 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         }
         out->multiplier[o] = multiplier_make(dialect, s_x, out->weight_scale[o], s_y);
     }
-    for (long i = 0; i < n; i++) {
-        const long o = outermost ? i / per_channel : i % O;
-        out->weights[i] = dead[o] ? 0 : (int8_t)(w->codes[i] * (1 << out->shift));
-    }
+    const long runs = outermost ? O : per_channel, run = n / runs;
+    for (long r = 0; r < runs; r++)
+        for (long i = 0; i < run; i++)
+            out->weights[r * run + i] =
+                dead[outermost ? r : i] ? 0 : (int8_t)(w->codes[r * run + i] * (1 << out->shift));
     return STATUS_OK;
 }

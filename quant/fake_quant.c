@@ -167,9 +167,7 @@ void grid_mark(const GridBackward *g, long at, long n, const float *v)
         memcpy(g->v + at, v, sizeof *v * (size_t)n);
         return;
     }
-    uint8_t *inside = g->inside + at;
-#pragma omp simd
-    for (long i = 0; i < n; i++) inside[i] = (v[i] >= p.lo) & (v[i] <= p.hi);
+    kernels()->pass_inside((size_t)n, p.lo, p.hi, v, g->inside + at);
 }
 
 void grid_gate(GridBackward *g, int chunk, long at, long n, const float *dy, float *dz)
@@ -179,12 +177,7 @@ void grid_gate(GridBackward *g, int chunk, long at, long n, const float *dy, flo
         kernels()->pass_gate((size_t)n, g->pass.lo, g->pass.hi, g->v + at, dy, dz);
         return;
     }
-    const uint8_t *inside = g->inside + at;
-#pragma omp simd
-    for (long i = 0; i < n; i++) {
-        const float d = dy[i];
-        dz[i] = inside[i] != 0 ? d : 0.0f;
-    }
+    kernels()->pass_select((size_t)n, g->inside + at, dy, dz);
 }
 
 void grid_gate_end(GridBackward *g)

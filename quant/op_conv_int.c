@@ -5,6 +5,7 @@
 #include "autograd/conv_run.h"
 #include "autograd/norm.h"
 #include "quant/int_ops.h"
+#include "quant/tail.h"
 
 #include <string.h>
 
@@ -25,25 +26,23 @@ typedef struct {
     size_t scratch_bytes; /* per thread: an image of accumulators, then the kernel's own */
     size_t acc_bytes;
     GridBackward grid;
+    const int32_t *bias; /* tables of autograd/norm.h: v = factor * (acc + bias) */
+    const float *factor;
+    size_t period;
     const float *dy; /* backward */
     ChannelSums db;
 } ConvIntNode;
 
-/* In training, from rows of accumulators: where the gradient passes and what the learned step sees. */
-static void mark_rows(const ConvIntNode *c, const int32_t *acc, size_t first, size_t rows)
+/* In training, from accumulators: where the gradient passes and what the learned step sees. */
+static void mark(const ConvIntNode *c, const int32_t *acc, size_t first, size_t count)
 {
-    const int O = c->g.o;
-    const float s_x = c->x->scale[0], s_y = c->y->scale[0];
-    for (size_t r = 0; r < rows; r++)
-        for (int o0 = 0; o0 < O; o0 += GRID_BLOCK) {
-            const int n = O - o0 < GRID_BLOCK ? O - o0 : GRID_BLOCK;
-            const int32_t *a = acc + r * (size_t)O + o0, *bias = c->fold.bias + o0;
-            const float *w_scale = c->fold.weight_scale + o0;
-            float v[GRID_BLOCK];
-#pragma omp simd
-            for (int o = 0; o < n; o++) v[o] = (float)(a[o] + bias[o]) * (s_x * w_scale[o] / s_y);
-            grid_mark(&c->grid, (long)(first + r * (size_t)O) + o0, n, v);
-        }
+    float v[TAIL_BLOCK];
+    for (size_t at = 0, n; at < count; at += n) {
+        n = tail_piece((size_t)c->g.o, at, count);
+        const size_t channel = at % (size_t)c->g.o;
+        kernels()->pass_real(n, c->period, c->bias + channel, c->factor + channel, acc + at, v);
+        grid_mark(&c->grid, (long)(first + at), (long)n, v);
+    }
 }
 
 static void forward_chunk(void *context, int chunk, int thread)
@@ -68,18 +67,24 @@ static void forward_chunk(void *context, int chunk, int thread)
         const int8_t *x = c->x_codes + (size_t)i * in;
         (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, (int)at_once, x, zx, c->packed, acc, scratch);
         kernels()->requantize_rows(&c->requant, (size_t)at_once * out, acc, c->codes + (size_t)i * out);
-        mark_rows(c, acc, (size_t)i * out, (size_t)at_once * (size_t)g->oh * (size_t)g->ow);
+        mark(c, acc, (size_t)i * out, (size_t)at_once * out);
     }
 }
 
+/* to = from * u[channel], or to +=; u NULL: 1. */
 static void scale_by_channel(const float *from, const float *u, const Tensor *w, float *to, bool add)
 {
     const bool outermost = w->qp->axis == 0;
     const long n = tensor_elements(w), channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
-    const long per_channel = n / channels;
-    for (long i = 0; i < n; i++) {
-        const float v = from[i] * (u == NULL ? 1.0f : u[outermost ? i / per_channel : i % channels]);
-        to[i] = add ? to[i] + v : v;
+    const long runs = outermost ? channels : n / channels, run = n / runs;
+    for (long r = 0; r < runs; r++, from += run, to += run) {
+        const float *factor = u == NULL ? NULL : outermost ? u + r : u;
+        const long step = outermost ? 0 : 1;
+#pragma omp simd
+        for (long i = 0; i < run; i++) {
+            const float v = from[i] * (factor == NULL ? 1.0f : factor[i * step]);
+            to[i] = add ? to[i] + v : v;
+        }
     }
 }
 
@@ -123,6 +128,18 @@ static void conv_int_backward(Tape *t, Node *node)
     }
 }
 
+static void make_tables(Tape *t, ConvIntNode *c)
+{
+    const int O = c->g.o;
+    c->period = pass_period(O);
+    float *factor = arena_alloc(t->arena, sizeof(float) * (size_t)O);
+    for (int o = 0; o < O; o++) factor[o] = c->x->scale[0] * c->fold.weight_scale[o] / c->y->scale[0];
+    c->factor = pass_table(t->arena, O, factor);
+    int32_t *bias = arena_alloc(t->arena, sizeof(int32_t) * c->period);
+    for (size_t i = 0; i < c->period; i++) bias[i] = c->fold.bias[i % (size_t)O];
+    c->bias = bias;
+}
+
 static const OpType conv_int_type = {"conv_int", "x[...] w[...] u[O]? b[O]? step[A]? -> y[...]", conv_int_backward};
 
 Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const ConvIntConfig *config)
@@ -159,6 +176,7 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     c->scratch_bytes = c->acc_bytes + ((own + 127) & ~(size_t)63);
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
     grid_make(t, &c->grid, q, y, grid_pass(qp, config->act));
+    make_tables(t, c);
     parallel_for(c->chunks, forward_chunk, c);
     tape_release(t, c->scratch);
     tape_release(t, c->packed);
