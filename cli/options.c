@@ -44,7 +44,7 @@ static const Option option_table[] = {
     {'c', "resume", NULL, "continue the run in --out from its last checkpoint", offsetof(Options, resume), FLAG, 0, 0},
     {'s', "set", "a.b.c=VALUE", "override any key of the config; may be repeated", offsetof(Options, sets), SET, 0, 0},
     {'x', "seed", "N", "the same as --set seed=N", offsetof(Options, sets), SEED, 0, 0},
-    {'T', "threads", "N", "threads (default: all cores); the result does not depend on it", offsetof(Options, threads),
+    {'T', "threads", "N", "threads (default: all cores); no result depends on it, times do", offsetof(Options, threads),
      NUMBER, 1, 256},
     {'J', "json", NULL, "one JSON object on stdout", offsetof(Options, json), FLAG, 0, 0},
     {'Q', "quiet", NULL, "no progress", offsetof(Options, quiet), FLAG, 0, 0},

@@ -40,9 +40,20 @@ def options():
     p.add_argument("--threads", type=int, default=2, help="of a training step (default 2)")
     p.add_argument("--isa", help="BITFOLD_ISA for bitfold; the peers keep theirs")
     p.add_argument("--bitfold", default="./bitfold", help="the program")
-    p.add_argument("--node-modules", default=os.environ.get("NODE_PATH", "build/peers/node_modules"))
+    p.add_argument("--node-modules", default=os.environ.get("NODE_PATH", "build/peers/node_modules"),
+                   help="folder that holds onnxruntime-node (default $NODE_PATH, else build/peers/node_modules)")
     p.add_argument("--markdown", help="keep the tables in this file, too (its section, if it has one)")
-    return p.parse_args()
+    o = p.parse_args()
+    for key, known in (("networks", list(NETWORKS)), ("parts", ["train", "engine"])):
+        for name in getattr(o, key).split(","):
+            if name not in known:
+                p.error(f"--{key}: \"{name}\"; must be of {', '.join(known)}")
+    for key in ("pairs", "seconds", "trial", "batch", "threads"):
+        if not getattr(o, key) > 0:
+            p.error(f"--{key}: {getattr(o, key)}; must be above 0")
+    if shutil.which(o.bitfold) is None:
+        p.error(f"--bitfold: {o.bitfold} is no program; make builds ./bitfold")
+    return o
 
 
 def succeeds(*command, **more):
@@ -58,10 +69,12 @@ def missing(o):
         "onnxruntime-node": shutil.which("node") is not None
         and succeeds("node", "-e", "require('onnxruntime-node')", env=node),
     }
-    for name, there in found.items():
-        if not there:
-            print(GET[name])
     parts = o.parts.split(",")
+    for name, there in found.items():
+        if not there and ("train" if name == "torch" else "engine") in parts:
+            print(GET[name], file=sys.stderr)
+    if o.markdown and not all(found.values()):
+        sys.exit(f"compare.py: a peer is missing; {o.markdown} is left as it was")
     if not found["torch"] and "train" in parts:
         parts.remove("train")
     if not (found["onnx"] and found["onnxruntime-node"]) and "engine" in parts:
@@ -136,8 +149,19 @@ def table(head, rows):
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
+def versions(o):
+    text = ""
+    torch = subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True)
+    if torch.returncode == 0:
+        text += f"; PyTorch {torch.stdout.strip()}"
+    package = pathlib.Path(o.node_modules, "onnxruntime-node", "package.json")
+    if package.exists():
+        text += f"; ONNX Runtime {json.loads(package.read_text())['version']}"
+    return text
+
+
 class Page:
-    """Everything printed, kept as a section of a Markdown file, too."""
+    """Everything printed, and in the end a section of a Markdown file, too: a measurement broken off changes nothing."""
 
     def __init__(self, path, section):
         self.path, self.section, self.text = path, section, ""
@@ -145,6 +169,8 @@ class Page:
     def say(self, text):
         print(text, flush=True)
         self.text += text + "\n"
+
+    def keep(self):
         if self.path:
             page.replace(self.path, self.section, self.text)
 
@@ -154,7 +180,7 @@ def main():
     parts, node = missing(o)
     out = Page(o.markdown, "peers " + o.isa if o.isa else "peers")
     out.say(f"`{' '.join(['python3', os.path.relpath(__file__), *sys.argv[1:]])}`\n\n{page.stamp()}"
-            f"{', BITFOLD_ISA=' + o.isa if o.isa else ''}.\n")
+            f"{', BITFOLD_ISA=' + o.isa if o.isa else ''}{versions(o)}.\n")
     names = o.networks.split(",")
     for part, head in (("train", ["training step", "images/s", "a step", "peak RSS, MB", "foreign CPU, %"]),
                        ("engine", ["int8 engine, 1 thread", "images/s", "a run", "peak RSS, MB", "foreign CPU, %"])):
@@ -172,6 +198,7 @@ def main():
                            "memory of a QAT step / float step", "peak RSS / PyTorch's, float", "QAT"],
                  "engine": ["int8 engine / ONNX Runtime", "batch 1", "batch 64"]}
         out.say(table(heads[part], rows))
+    out.keep()
 
 
 main()
