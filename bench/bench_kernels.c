@@ -67,7 +67,7 @@ static int bench_passes(const Bench *b, Arena *arena)
 {
     arena_reset(arena);
     Passes *p = passes_make(arena, b->threads, PASS_BYTES);
-    printf("\n%-26s%14s\n", "GB/s (of triad)", "");
+    printf("\nGB/s (of triad)\n");
     for (int i = 0; i < pass_count; i++) {
         if (!wanted(b, pass_name(i))) continue;
         const Race race = pass_race(p, i);
