@@ -156,10 +156,11 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, int zx, cons
     int32_t *const start = scratch_align(scratch), *const sums = (int32_t *)((char *)start + start_bytes(&c));
     uint8_t *const strip = (uint8_t *)sums + sums_bytes(g, &c);
     const int32_t *const column_sums = (const int32_t *)((const char *)packed + weights_bytes(g, &c));
-    const bool fused = r != NULL && r->dialect == DIALECT_XNNPACK;
-    for (int i = 0; i < c.period; i++) start[i] = (fused ? r->bias[i] : 0) - (zx + FLIP) * column_sums[i];
+    const RequantRows *const fused = r != NULL && r->dialect == DIALECT_XNNPACK ? r : NULL;
+    for (int i = 0; i < c.period; i++)
+        start[i] = (fused != NULL ? fused->bias[i] : 0) - (zx + FLIP) * column_sums[i];
     DwRowsS8 p = rows_make(g, &c, packed);
-    p.x = strip, p.start = start, p.requant = fused ? r : NULL;
+    p.x = strip, p.start = start, p.requant = fused;
     const size_t row = (size_t)p.ld;
     for (int n = 0; n < images; n++, x += image_count(g))
         for (int oy = 0; oy < g->oh; oy += c.rows) {
@@ -167,7 +168,7 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, int zx, cons
             fill_strip(g, &c, oy * g->sh - g->pt, strip_height(g, p.outputs), x, zx, strip);
             p.y = y, p.acc = r == NULL ? acc : sums;
             kernels()->dwconv_rows_s8(&p);
-            if (r != NULL && !fused) kernels()->requantize_rows(r, row * (size_t)p.outputs, sums, y);
+            if (r != NULL && fused == NULL) kernels()->requantize_rows(r, row * (size_t)p.outputs, sums, y);
             if (r == NULL)
                 acc += row * (size_t)p.outputs;
             else

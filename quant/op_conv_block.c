@@ -131,7 +131,8 @@ static void block_backward(Tape *t, Node *node)
     const ConvRun *r = b->run;
     b->dy = node->out->dx;
     float *dbias = tensor_grad(t, node->in[2]);
-    b->sums = dbias == NULL ? (ChannelSums){0} : channel_sums_make(t->arena, r->g.o, r->chunks);
+    b->sums = (ChannelSums){0};
+    if (dbias != NULL) b->sums = channel_sums_make(t->arena, r->g.o, r->chunks);
     if (b->norm != NULL) {
         b->norm->pass.lo = b->tail->lo, b->norm->pass.hi = b->tail->hi;
         norm_sums_begin(t, b->norm, r->chunks);

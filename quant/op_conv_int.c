@@ -104,7 +104,8 @@ static void conv_int_backward(Tape *t, Node *node)
     const long nw = tensor_elements(w);
     float *db = tensor_grad(t, b);
     c->dy = node->out->dx;
-    c->db = db == NULL ? (ChannelSums){0} : channel_sums_make(t->arena, c->g.o, c->chunks);
+    c->db = (ChannelSums){0};
+    if (db != NULL) c->db = channel_sums_make(t->arena, c->g.o, c->chunks);
     /* A stand-in for w that carries u * w forward and collects dV. */
     Tensor scaled = {.shape = w->shape, .needs_grad = true};
     scaled.x = arena_alloc(t->arena, sizeof(float) * (size_t)nw);
