@@ -108,7 +108,7 @@ static void backward_group(const Backward *b, int chunk, int thread, long first,
     if (b->dy.dy != NULL) {
         dy = b->dy.dy + (size_t)first * out_image(g);
     } else {
-        float *made = (float *)(scratch + b->conv_bytes);
+        float *made = (void *)(scratch + b->conv_bytes);
         b->dy.fill(b->dy.context, chunk, first, images, made);
         dy = made;
     }

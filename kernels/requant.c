@@ -53,7 +53,7 @@ RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias
 {
     const int period = requant_period(channels);
     int32_t *b = memory, *m = b + period, *e = m + period;
-    float *f = (float *)(e + period);
+    float *f = (void *)(e + period);
     for (int i = 0; i < period; i++) {
         const int o = i % channels;
         b[i] = bias[o], m[i] = M[o].m, e[i] = M[o].e, f[i] = M[o].f;

@@ -34,6 +34,7 @@ static void finish(const Block *b, int chunk, size_t first, size_t count, const 
     float block[TAIL_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
         n = tail_piece((size_t)b->run->g.o, at, count);
+        /* cppcheck-suppress legacyUninitvar ; only its address is taken */
         float *z = y != NULL ? y + first + at : block;
         tail_values(b->tail, chunk, first + at, n, piece_z(b, at, n, conv + at, z));
     }
@@ -57,7 +58,7 @@ static void convolve_group(Block *b, int chunk, int thread, long first, long ima
 {
     const ConvGeom *g = &b->run->g;
     const size_t at = (size_t)first * out_image(g);
-    float *conv = b->conv != NULL ? b->conv + at : (float *)(b->group_conv + (size_t)thread * b->group_bytes);
+    float *conv = b->conv != NULL ? b->conv + at : (void *)(b->group_conv + (size_t)thread * b->group_bytes);
     conv_run_images(b->run, first, images, thread, conv);
     if (b->sums.c > 0)
         channel_moments_add(&b->sums, chunk, conv, images * g->oh * g->ow);
