@@ -39,6 +39,7 @@ static const Kernels variants[] = {
         .isa = "amx",
         .gemm_runs_s8 = gemm_runs_s8__amx,
         .dwconv_rows_s8 = dwconv_rows_s8__vnni,
+/* NOLINTNEXTLINE(readability-duplicate-include) ; a list, read once for each table */
 #include "kernels/kernels.def"
     },
 #undef gemm_runs_s16__avx512

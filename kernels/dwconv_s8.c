@@ -28,7 +28,8 @@ static Cut cut_make(const ConvGeom *g)
     Cut c = {.period = requant_period(g->o)};
     c.rows_s8 = kernels()->dwconv_rows_s8 != NULL && g->o == g->c && g->kw <= DW_TAPS && c.period % DW_BLOCK == 0;
     c.width = g->ow + (g->kw - 1) * g->dw / g->sw;
-    c.plane = (ptrdiff_t)align_up((size_t)(g->ow * g->c)) + (ptrdiff_t)align_up((size_t)((c.width - g->ow) * g->c));
+    c.plane = (ptrdiff_t)align_up((size_t)g->ow * (size_t)g->c) +
+              (ptrdiff_t)align_up((size_t)(c.width - g->ow) * (size_t)g->c);
     const ptrdiff_t sums = BLOCK_BYTES / (ptrdiff_t)sizeof(int32_t) / g->ow / g->o;
     const ptrdiff_t strips = (BLOCK_BYTES / (c.plane * g->sw) - strip_height(g, 1)) / g->sh + 1;
     const ptrdiff_t rows = sums < strips ? sums : strips;
