@@ -59,8 +59,6 @@ static void same_bytes(const char *a, const char *b)
     ck_assert_msg(n == m && memcmp(x, y, n) == 0, "%s and %s differ", a, b);
 }
 
-static const char *const dialects[] = {"xnnpack", "tflite-single", "tflite-double"};
-
 /* Every tensor of the exported file, by the engine and by an interpreter that shares no code with it. */
 static void third_engine_agrees(const char *path)
 {
@@ -95,12 +93,12 @@ static void third_engine_agrees(const char *path)
 /* One quantized model: verified, exported twice and evaluated in each dialect. */
 static void check_model(const char *model)
 {
-    for (int d = 0; d < 3; d++) {
-        const char *set = arena_printf(arena, "%s --set quant.dialect=%s", model, dialects[d]);
+    for (int d = 0; d < DIALECTS; d++) {
+        const char *set = arena_printf(arena, "%s --set quant.dialect=%s", model, qgraph_dialect_names[d]);
         cJSON *verified = program_json(arena, folder, arena_printf(arena, "verify %s", set));
         ck_assert_msg(number(verified, "different") == 0.0, "%s: %g different", set, number(verified, "different"));
         ck_assert_double_gt(number(verified, "values"), 40.0 * PIXELS);
-        ck_assert_str_eq(text(verified, "dialect"), dialects[d]);
+        ck_assert_str_eq(text(verified, "dialect"), qgraph_dialect_names[d]);
         cJSON_Delete(verified);
         program_must(arena, folder, arena_printf(arena, "export %s --to safetensors -o a.safetensors --quiet", set));
         program_must(arena, folder, arena_printf(arena, "export %s -o b.safetensors --quiet", set));

@@ -164,7 +164,7 @@ static void check_codes(const KernelCase *k, const Case *c, int zx, const int64_
     void *scratch = arena_alloc(c->arena, c->depthwise ? dwconv_s8_scratch_bytes(g) : conv_s8_scratch_bytes(g));
     int8_t *y = arena_alloc(c->arena, c->ny);
     (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(g, c->qw, packed);
-    for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++) {
+    for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) {
         const Dialect dialect = (Dialect)d;
         for (int o = 0; o < g->o; o++)
             bias[o] = 777 * (o % 5) - 1000,
