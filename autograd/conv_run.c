@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "autograd/images.h"
 #include "autograd/norm.h"
 #include "base/parallel.h"
 
@@ -79,11 +80,6 @@ void conv_run_images(const ConvRun *r, long first, long images, int thread, floa
     kernels()->pass_scale((size_t)images * out_image(g), r->scale_period, r->scale, y);
 }
 
-void conv_run_chunk(const ConvRun *r, int chunk, long *first, long *last)
-{
-    parallel_range(r->g.n, r->chunks, chunk, first, last);
-}
-
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -100,8 +96,9 @@ typedef struct {
     size_t scratch_bytes, conv_bytes; /* per thread: the kernels' own, then a group of dy */
 } Backward;
 
-static void backward_group(const Backward *b, int chunk, int thread, long first, long images)
+static void backward_group(void *context, int chunk, int thread, long first, long images)
 {
+    const Backward *b = context;
     const ConvGeom *g = &b->g;
     unsigned char *scratch = b->scratch + (size_t)thread * b->scratch_bytes;
     const float *dy;
@@ -133,15 +130,8 @@ static void backward_group(const Backward *b, int chunk, int thread, long first,
 static void backward_chunk(void *context, int chunk, int thread)
 {
     const Backward *b = context;
-    long first, last;
-    parallel_range(b->g.n, b->chunks, chunk, &first, &last);
     if (b->dw != NULL) memset(b->dw + (size_t)chunk * (size_t)b->weights, 0, sizeof(float) * (size_t)b->weights);
-    const int groups = image_groups(last - first, sizeof(float) * out_image(&b->g));
-    for (int k = 0; k < groups; k++) {
-        long from, to;
-        parallel_range(last - first, groups, k, &from, &to);
-        backward_group(b, chunk, thread, first + from, to - from);
-    }
+    for_image_groups(b->g.n, sizeof(float) * out_image(&b->g), chunk, thread, backward_group, context);
 }
 
 void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const ConvGradient *dy)

@@ -33,9 +33,6 @@ void conv_run_done(Tape *t, ConvRun *r); /* the forward pass is over: gives the 
 /* y[images, OH, OW, O] of images first .. first + images - 1. */
 void conv_run_images(const ConvRun *r, long first, long images, int thread, float *y);
 
-/* The images [*first, *last) of a chunk. */
-void conv_run_chunk(const ConvRun *r, int chunk, long *first, long *last);
-
 /* Where a convolution's backward pass gets dy: as it lies, or made group by group, where it stays in the cache for both
  * gradients. */
 typedef struct {

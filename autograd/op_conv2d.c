@@ -13,7 +13,7 @@ static void forward_chunk(void *context, int chunk, int thread)
     const Conv *c = context;
     const ConvGeom *g = &c->run->g;
     long first, last;
-    conv_run_chunk(c->run, chunk, &first, &last);
+    parallel_range(g->n, c->run->chunks, chunk, &first, &last);
     float *y = c->y + (size_t)first * out_image(g);
     conv_run_images(c->run, first, last - first, thread, y);
     if (c->bias == NULL) return;
