@@ -30,9 +30,8 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
     ConvRun *r = arena_zalloc(t->arena, sizeof *r);
     *r = (ConvRun){.g = *g, .depthwise = depthwise, .x = conv_input(x), .chunks = parallel_chunks(g->n)};
     const bool integers = x->codes != NULL && w->codes != NULL;
-    r->scratch_bytes = round_up_64(!integers   ? conv_scratch_bytes(g)
-                                   : depthwise ? dwconv_s8_scratch_bytes(g)
-                                               : conv_s8_scratch_bytes(g));
+    if (integers) r->s8 = conv_s8_of(depthwise);
+    r->scratch_bytes = round_up_64((integers ? r->s8->scratch_bytes : conv_scratch_bytes)(g));
     r->scratch = tape_buffer(t, r->scratch_bytes * (size_t)parallel_threads());
     if (integers) {
         float *scale = arena_alloc(t->arena, sizeof(float) * (size_t)g->o);
@@ -40,8 +39,8 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
             scale[o] = x->qp->scale[0] * w->qp->scale[w->qp->n == 1 ? 0 : o] * (w->sign == NULL ? 1.0f : w->sign[o]);
         r->scale = pass_table(t->arena, g->o, scale);
         r->scale_period = pass_period(g->o);
-        r->packed8 = tape_buffer(t, (depthwise ? dwconv_s8_packed_bytes : conv_s8_packed_bytes)(g));
-        (depthwise ? dwconv_s8_pack : conv_s8_pack)(g, w->codes, r->packed8);
+        r->packed8 = tape_buffer(t, r->s8->packed_bytes(g));
+        r->s8->pack(g, w->codes, r->packed8);
         return r;
     }
     r->w = tensor_values(t, w);
@@ -68,7 +67,7 @@ void conv_run_images(const ConvRun *r, long first, long images, int thread, floa
     void *scratch = r->scratch + (size_t)thread * r->scratch_bytes;
     const ConvInput x = input_at(r->x, g, first);
     const int n = (int)images;
-    if (r->packed8 == NULL) {
+    if (r->s8 == NULL) {
         if (r->depthwise)
             kernels()->dwconv_f32_forward(g, n, x, r->w, y);
         else
@@ -76,7 +75,7 @@ void conv_run_images(const ConvRun *r, long first, long images, int thread, floa
         return;
     }
     int32_t *sums = (void *)y; /* same size; turned into floats in place */
-    (r->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, n, x.codes, x.zero_point, r->packed8, sums, scratch);
+    r->s8->sums(g, n, x.codes, x.zero_point, r->packed8, sums, scratch);
     kernels()->pass_scale((size_t)images * out_image(g), r->scale_period, r->scale, y);
 }
 

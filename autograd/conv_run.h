@@ -21,7 +21,8 @@ typedef struct {
     const float *w;           /* float forward: the weights */
     const float *dequantized; /* which they are when w has codes alone; else NULL */
     float *packed;            /* and packed; NULL for depthwise */
-    void *packed8;            /* integer forward: their codes, packed */
+    const ConvS8 *s8;         /* integer forward; NULL: float forward */
+    void *packed8;            /* the weights' codes, packed */
     const float *scale;       /* s_x * s_w[o] * sign[o], a table of autograd/norm.h */
     size_t scale_period;
     unsigned char *scratch;

@@ -56,7 +56,7 @@ static size_t group_bytes(const Product *p)
     return (size_t)s8_panels_bytes(p->n, p->runs, p->k) + sizeof(int32_t) * (size_t)s8_columns(p->n);
 }
 
-size_t conv_s8_packed_bytes(const ConvGeom *g)
+static size_t packed_bytes(const ConvGeom *g)
 {
     const Product p = product_make(g);
     return (size_t)g->groups * group_bytes(&p);
@@ -67,7 +67,7 @@ static const int32_t *column_sums(const Product *p, const void *packed)
     return (const int32_t *)((const char *)packed + s8_panels_bytes(p->n, p->runs, p->k));
 }
 
-void conv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed)
+static void pack(const ConvGeom *g, const int8_t *w, void *packed)
 {
     const Product p = product_make(g);
     const ptrdiff_t K = (ptrdiff_t)p.runs * p.k;
@@ -97,7 +97,7 @@ static size_t strip_bytes(const ConvGeom *g, const Product *p)
     return align_up(values * cell + S8_QUAD);
 }
 
-size_t conv_s8_scratch_bytes(const ConvGeom *g)
+static size_t scratch_bytes(const ConvGeom *g)
 {
     enum { MANY_PIXELS = 1 << 14 }; /* more than a block has */
     ConvGeom wide, rest;
@@ -121,7 +121,7 @@ static void fill_strip_s8(const ConvGeom *g, const Strip *s, int first, int heig
     }
 }
 
-/* One call of conv_s8_forward or conv_s8_codes. */
+/* One call for sums or codes. */
 typedef struct {
     const ConvGeom *g;
     Product p;
@@ -248,14 +248,20 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, Job j, void 
     if (flat && rest.w > 0) forward_images(&rest, 1, x + image_count(&wide), &j);
 }
 
-void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
-                     void *scratch)
+static void forward_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
+                         void *scratch)
 {
     forward(g, images, x, (Job){.zx = zx, .packed = packed, .acc = acc}, scratch);
 }
 
-void conv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
-                   int8_t *y, void *scratch)
+static void forward_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed,
+                          const RequantRows *r, int8_t *y, void *scratch)
 {
     forward(g, images, x, (Job){.zx = zx, .packed = packed, .requant = r, .codes = y}, scratch);
 }
+
+const ConvS8 conv_s8 = {.packed_bytes = packed_bytes,
+                        .pack = pack,
+                        .scratch_bytes = scratch_bytes,
+                        .sums = forward_sums,
+                        .codes = forward_codes};
