@@ -4,6 +4,7 @@
 
 #include "autograd/images.h"
 #include "autograd/norm.h"
+#include "base/align.h"
 #include "base/parallel.h"
 
 static ConvInput input_at(ConvInput x, const ConvGeom *g, long image)
@@ -21,8 +22,6 @@ static ConvInput conv_input(const Tensor *x)
     return (ConvInput){.codes = x->codes, .scale = x->qp->scale[0], .zero_point = x->qp->zero_point};
 }
 
-static size_t round_up_64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
-
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom *g, bool depthwise)
@@ -31,7 +30,7 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
     *r = (ConvRun){.g = *g, .depthwise = depthwise, .x = conv_input(x), .chunks = parallel_chunks(g->n)};
     const bool integers = x->codes != NULL && w->codes != NULL;
     if (integers) r->s8 = conv_s8_of(depthwise);
-    r->scratch_bytes = round_up_64((integers ? r->s8->scratch_bytes : conv_scratch_bytes)(g));
+    r->scratch_bytes = align_up((integers ? r->s8->scratch_bytes : conv_scratch_bytes)(g));
     r->scratch = tape_buffer(t, r->scratch_bytes * (size_t)parallel_threads());
     if (integers) {
         float *scale = arena_alloc(t->arena, sizeof(float) * (size_t)g->o);
@@ -147,8 +146,8 @@ void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor
     if (dw != NULL) b.dw = tape_buffer(t, sizeof(float) * (size_t)b.weights * (size_t)b.chunks);
     const size_t image = sizeof(float) * out_image(g);
     const size_t group = dy->dy != NULL ? 0 : image * (size_t)image_group_most(g->n, image);
-    b.conv_bytes = round_up_64(conv_scratch_bytes(g));
-    b.scratch_bytes = b.conv_bytes + round_up_64(group);
+    b.conv_bytes = align_up(conv_scratch_bytes(g));
+    b.scratch_bytes = b.conv_bytes + align_up(group);
     b.scratch = tape_buffer(t, b.scratch_bytes * (size_t)parallel_threads());
     parallel_for(b.chunks, backward_chunk, &b);
     for (int k = 0; dw != NULL && k < b.chunks; k++) {

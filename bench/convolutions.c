@@ -1,5 +1,7 @@
 #include "bench/convolutions.h"
 
+#include "base/align.h"
+
 const char *const direction_names[DIRECTIONS] = {"forward", "from codes", "bwd data", "bwd weights", "int8"};
 
 struct Convolution {
@@ -41,7 +43,7 @@ Convolution *convolution_make(Arena *arena, const BenchShape *shape, int threads
     c->out = ARENA_ARRAY(arena, float, all * c->most), c->acc = ARENA_ARRAY(arena, int32_t, all * c->most);
     const size_t floats = conv_scratch_bytes(g);
     const size_t integers = c->s8->scratch_bytes(g);
-    c->scratch_bytes = (largest(floats, integers) + 63) / 64 * 64;
+    c->scratch_bytes = align_up(largest(floats, integers));
     c->scratch = arena_alloc(arena, all * c->scratch_bytes);
     return c;
 }

@@ -19,7 +19,7 @@ size_t conv_scratch_bytes(const ConvGeom *g)
     strip_pointwise(g, 1, &wide, &count, &rest);
     const Strip s = strip_make(&wide);
     const ptrdiff_t strip = s.height * s.width * g->c + 1, across = outputs_across(g) ? weight_count(g) : 0;
-    return (size_t)(strip + across) * sizeof(float) + 2 * SCRATCH_ALIGN;
+    return (size_t)(strip + across) * sizeof(float) + 2 * ALIGN_BYTES;
 }
 
 /* Columns of a packed panel: a group's outputs, in panels of 32 (filled up with zeros) when there are more. */

@@ -47,8 +47,6 @@ static bool pointwise(const ConvGeom *g, int images, ConvGeom *wide, ConvGeom *r
 
 static bool on_bytes(void) { return kernels()->gemm_runs_s8 != NULL; }
 
-static size_t align_up(size_t bytes) { return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN; }
-
 /* Of a group: bytes have their column sums behind the panels. */
 static size_t group_bytes(const Product *p)
 {
@@ -104,7 +102,7 @@ static size_t scratch_bytes(const ConvGeom *g)
     const int images = MANY_PIXELS / (g->h * g->w) + 1;
     pointwise(g, images, &wide, &rest);
     const Product p = product_make(&wide);
-    return start_bytes(g) + sums_bytes(&wide, &p) + strip_bytes(&wide, &p) + SCRATCH_ALIGN;
+    return start_bytes(g) + sums_bytes(&wide, &p) + strip_bytes(&wide, &p) + ALIGN_BYTES;
 }
 
 static void fill_strip_s8(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx,

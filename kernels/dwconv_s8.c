@@ -11,8 +11,6 @@
 /* Sums of a block of rows, and its strip, stay in the first-level cache. */
 enum { BLOCK_BYTES = 16 * 1024, FLIP = 0x80 };
 
-static size_t align_up(size_t bytes) { return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN; }
-
 /* How a geometry is cut. */
 typedef struct {
     bool rows_s8;
@@ -83,7 +81,7 @@ static size_t scratch_bytes(const ConvGeom *g)
 {
     const Cut c = cut_make(g);
     const size_t strip = (size_t)strip_height(g, c.rows) * (size_t)(c.plane * g->sw);
-    return start_bytes(&c) + sums_bytes(g, &c) + (c.rows_s8 ? align_up(strip) : 0) + SCRATCH_ALIGN;
+    return start_bytes(&c) + sums_bytes(g, &c) + (c.rows_s8 ? align_up(strip) : 0) + ALIGN_BYTES;
 }
 
 static void flip(size_t n, const int8_t *from, uint8_t *to)

@@ -12,9 +12,10 @@
 #ifndef BITFOLD_KERNELS_STRIP_H
 #define BITFOLD_KERNELS_STRIP_H
 
+#include "base/align.h"
 #include "kernels/kernels.h"
 
-enum { STRIP_BYTES = 64 * 1024, PIXELS = 96, SCRATCH_ALIGN = 64 };
+enum { STRIP_BYTES = 64 * 1024, PIXELS = 96 };
 
 typedef struct {
     bool in_place;           /* no window leaves the image: floats, and codes for a product on bytes, need no strip */
@@ -32,9 +33,6 @@ void strip_fill_s16(const ConvGeom *g, const Strip *s, int first, int height, co
 /* Pointwise: the geometry as images of 1 x PIXELS. False: not pointwise, *wide is g and *rest unused. */
 bool strip_pointwise(const ConvGeom *g, int images, ConvGeom *wide, int *wide_images, ConvGeom *rest);
 
-static inline void *scratch_align(void *scratch)
-{
-    return (char *)scratch + (-(uintptr_t)scratch & (SCRATCH_ALIGN - 1));
-}
+static inline void *scratch_align(void *scratch) { return (char *)scratch + (-(uintptr_t)scratch & (ALIGN_BYTES - 1)); }
 
 #endif

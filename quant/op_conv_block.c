@@ -3,6 +3,7 @@
 
 #include "autograd/images.h"
 #include "autograd/norm.h"
+#include "base/align.h"
 #include "quant/fused_ops.h"
 
 typedef struct {
@@ -152,7 +153,7 @@ static void place_conv(Tape *t, Block *b, bool kept)
         b->conv = b->tail->y->x;
     } else {
         /* Aligned for each thread, and no line of the cache is two threads'. */
-        b->group_bytes = (image * (size_t)image_group_most(b->run->g.n, image) + 63) & ~(size_t)63;
+        b->group_bytes = align_up(image * (size_t)image_group_most(b->run->g.n, image));
         b->group_conv = tape_buffer(t, b->group_bytes * (size_t)parallel_threads());
     }
 }

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/align.h"
 #include "base/parallel.h"
 
 typedef struct {
@@ -173,9 +174,8 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
                                    c->fold.hi, arena_alloc(t->arena, requant_rows_bytes(O)));
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
     const size_t acc_count = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
-    c->acc_bytes = (sizeof(int32_t) * acc_count + 63) & ~(size_t)63;
-    const size_t own = c->s8->scratch_bytes(&c->g);
-    c->scratch_bytes = c->acc_bytes + ((own + 127) & ~(size_t)63);
+    c->acc_bytes = align_up(sizeof(int32_t) * acc_count);
+    c->scratch_bytes = c->acc_bytes + align_up(c->s8->scratch_bytes(&c->g));
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
     grid_make(t, &c->grid, q, y, grid_pass(qp, config->act));
     make_tables(t, c);
