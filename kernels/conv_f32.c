@@ -57,7 +57,7 @@ static View view_block(const ConvGeom *g, const Strip *s, int oy, int rows, cons
 {
     const int first = oy * g->sh - g->pt;
     if (s->in_place && x->x != NULL) return (View){x->x + (ptrdiff_t)first * g->w * g->c, g->w};
-    strip_fill_f32(g, s, first, (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1, x, strip);
+    strip_fill_f32(g, s, first, strip_height(g, rows), x, strip);
     return (View){strip, s->width};
 }
 

@@ -19,8 +19,6 @@ typedef struct {
     ptrdiff_t plane;  /* bytes of a plane */
 } Cut;
 
-static int strip_height(const ConvGeom *g, int rows) { return (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1; }
-
 static Cut cut_make(const ConvGeom *g)
 {
     Cut c = {.period = requant_period(g->o)};
