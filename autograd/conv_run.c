@@ -122,7 +122,7 @@ static void backward_group(void *context, int chunk, int thread, long first, lon
     if (b->depthwise)
         kernels()->dwconv_f32_backward_data(g, n, dy, b->w, dx);
     else
-        conv_f32_backward_data(g, n, dy, b->w, dx, scratch);
+        conv_f32_backward_data(g, n, dy, b->w, dx);
 }
 
 static void backward_chunk(void *context, int chunk, int thread)

@@ -87,7 +87,7 @@ static void run_part(void *context, int part)
         return;
     }
     if (c->direction == FORWARD || c->direction == FORWARD_CODES) conv_f32_forward(g, n, x, c->packed, out, scratch);
-    if (c->direction == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, out, scratch);
+    if (c->direction == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, out);
     if (c->direction == BACKWARD_WEIGHTS) conv_f32_backward_weights(g, n, x, dy, out, scratch);
 }
 

@@ -154,11 +154,10 @@ static void backward_data_images(const ConvGeom *g, int images, const float *dy,
         for (int iy = 0; iy < g->h; iy++) backward_row(g, iy, dy, w, dx);
 }
 
-void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, void *scratch)
+void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx)
 {
     ConvGeom wide, rest;
     int count;
-    (void)scratch;
     const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
     backward_data_images(&wide, count, dy, w, dx);
     if (pointwise && rest.w > 0)

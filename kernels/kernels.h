@@ -219,15 +219,14 @@ const char *kernels_variant(const char *entry);
  * of 1x1 images.
  */
 
-size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each conv_f32 function */
+size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each conv_f32 function that takes it */
 
 /* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads (panels of 32 outputs, the last filled up with
  * zeros): once per step, not per image. */
 size_t conv_f32_packed_count(const ConvGeom *g); /* floats */
 void conv_f32_pack(const ConvGeom *g, const float *w, float *packed);
 void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *packed, float *y, void *scratch);
-void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx,
-                            void *scratch); /* dx += */
+void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx); /* dx += */
 void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw,
                                void *scratch); /* dw += */
 

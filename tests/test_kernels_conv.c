@@ -95,7 +95,7 @@ static void run(const Case *c, Direction d, bool codes, int from, int to, float 
         if (d == BACKWARD_WEIGHTS) t->dwconv_f32_backward_weights(g, n, x, dy, out);
     } else {
         if (d == FORWARD) conv_f32_forward(g, n, x, c->packed, y, scratch);
-        if (d == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, dx, scratch);
+        if (d == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, dx);
         if (d == BACKWARD_WEIGHTS) conv_f32_backward_weights(g, n, x, dy, out, scratch);
     }
 }
