@@ -2,7 +2,6 @@
  *   forward:  q_y = clamp(z_y + R(sum (q_x - z_x) q_w + q_b))
  *   backward: of y = clip(u * conv(x, w) + b) with the rounding passed straight through:
  *     g = dy * inside;  db = sum g;  dV = corr(x, g);  du = <w, dV>;  dw = u * dV;  dx = convT(g, u * w) */
-#include "autograd/conv_run.h"
 #include "autograd/norm.h"
 #include "quant/int_ops.h"
 #include "quant/tail.h"
@@ -153,15 +152,12 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     if (!tape_contract(t, &conv_int_type, 5, in)) return NULL;
     ASSERT(x->codes != NULL && w->codes != NULL);
     if (!grid_ready(t, q)) return NULL;
-    const bool dense = config->geom == NULL;
-    const int O = w->shape.dim[config->depthwise ? 3 : 0];
     ConvIntNode *c = arena_zalloc(t->arena, sizeof *c);
     Shape shape;
-    const ConvKind kind = dense ? CONV_DENSE : config->depthwise ? CONV_DEPTHWISE : CONV_FULL;
-    if (!conv_geom_make(t, kind, x, w, config->geom, &c->g, &shape)) return NULL;
+    if (!conv_geom_make(t, config->kind, x, w, config->geom, &c->g, &shape)) return NULL;
     QuantParams *qp = grid_of_step(t, q);
     Tensor *y = tape_codes(t, q->name, shape, qp);
-    c->depthwise = config->depthwise;
+    c->depthwise = config->kind == CONV_DEPTHWISE;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->dialect = config->dialect;
     c->chunks = parallel_chunks(c->g.n);
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
@@ -170,10 +166,11 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     c->s8 = conv_s8_of(c->depthwise);
     c->packed = tape_buffer(t, c->s8->packed_bytes(&c->g));
     c->s8->pack(&c->g, c->fold.weights, c->packed);
+    const int O = c->g.o;
     c->requant = requant_rows_make(c->dialect, O, c->fold.bias, c->fold.multiplier, qp->zero_point, c->fold.lo,
                                    c->fold.hi, arena_alloc(t->arena, requant_rows_bytes(O)));
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
-    const size_t acc_count = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
+    const size_t acc_count = out_image(&c->g) * (size_t)(out_image(&c->g) == (size_t)O ? per_chunk : 1);
     c->acc_bytes = align_up(sizeof(int32_t) * acc_count);
     c->scratch_bytes = c->acc_bytes + align_up(c->s8->scratch_bytes(&c->g));
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
