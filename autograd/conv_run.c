@@ -43,21 +43,19 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
         return r;
     }
     r->w = tensor_values(t, w);
-    if (r->w != w->x) r->dequantized = r->w;
     if (depthwise) return r;
     r->packed = tape_buffer(t, sizeof(float) * conv_f32_packed_count(g));
     conv_f32_pack(g, r->w, r->packed);
     return r;
 }
 
-void conv_run_done(Tape *t, ConvRun *r)
+void conv_run_done(Tape *t, ConvRun *r, const Tensor *w)
 {
     tape_release(t, r->scratch);
     tape_release(t, r->packed);
     tape_release(t, r->packed8);
-    tape_release(t, (void *)(uintptr_t)r->dequantized);
-    r->w = r->dequantized = NULL;
-    r->scratch = NULL, r->packed = NULL, r->packed8 = NULL;
+    if (r->s8 == NULL) tensor_values_release(t, w, r->w);
+    r->scratch = NULL, r->packed = NULL, r->packed8 = NULL, r->w = NULL;
 }
 
 void conv_run_images(const ConvRun *r, long first, long images, int thread, float *y)

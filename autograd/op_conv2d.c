@@ -42,7 +42,7 @@ static Tensor *conv_forward(Tape *t, const OpType *type, Tensor *x, Tensor *w, T
     Tensor *y = tape_tensor(t, type->name, out);
     Conv c = {.run = conv_run_make(t, x, w, g, type == &depthwise_type), .bias = b != NULL ? b->x : NULL, .y = y->x};
     parallel_for(c.run->chunks, forward_chunk, &c);
-    conv_run_done(t, c.run);
+    conv_run_done(t, c.run, w);
     Node *node = tape_record(t, type, 3, (Tensor *[]){x, w, b}, y);
     if (node != NULL) node->saved = c.run;
     return y;

@@ -200,7 +200,7 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     } else {
         parallel_image_groups(g.n, image_bytes, convolve_group, b);
     }
-    conv_run_done(t, b->run);
+    conv_run_done(t, b->run, w);
     tape_release(t, b->group_conv);
     Node *node = tail_done(t, b->tail) ? tape_record(t, type, 6, in, b->tail->y) : NULL;
     if (b->conv != b->tail->y->x) node_keep(t, node, b->conv);
