@@ -91,7 +91,7 @@ Tensor *op_batchnorm(Tape *t, Tensor *x, Tensor *gamma, Tensor *beta, BatchNormS
     b->norm = norm_make(t, gamma, beta, state, batch_statistics ? &b->sums : NULL, b->images * b->rows);
     for_groups(b, normalize);
     Node *node = tape_record(t, &batchnorm_type, 3, in, y);
-    if (x->x == NULL) node_keep(t, node, (void *)b->x);
+    tensor_values_keep(t, node, x, b->x);
     if (node != NULL) node->saved = b;
     return y;
 }
