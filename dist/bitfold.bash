@@ -14,7 +14,7 @@ _bitfold() {
     --split) mapfile -t COMPREPLY < <(compgen -W "train validation test" -- "$word") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
     --out | --dir | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-    --seed | --threads | --batch | --steps | --set | --to) return ;;
+    --seed | --threads | --batch | --steps | --images | --set | --to) return ;;
     esac
 
     local files=
@@ -25,7 +25,7 @@ _bitfold() {
     predict) files='@(safetensors|png)' ;;
     esac
     case $verb in
-    eval) options="$options --engine --split" ;;
+    eval) options="$options --engine --split --images --dump --layers" ;;
     export) options="$options --to -o" ;;
     predict) options="$options --dump" ;;
     fetch) options="mnist fashion-mnist cifar10 $options --dir" ;;
