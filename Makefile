@@ -5,12 +5,13 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 BUILD   ?= build
 MODE    ?= release
+GEN     := $(BUILD)/generated
 
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
 OBJCOPY ?= objcopy
-PKGS    := libcjson libpng zlib
+PKGS    := libcjson libpng zlib libprotobuf-c
 WARN    := -Wall -Wextra -Wshadow -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unknown-pragmas
 OPT_release := -O3
 OPT_arm64   := -O3
@@ -22,7 +23,7 @@ OPT_werror-clang := -O0 -Werror
 MACHINE := $(shell $(CC) -dumpmachine)
 # Debian 12's gcc for aarch64 has an internal error where it vectorises the largest of many doubles.
 CFLAGS_aarch64 := -fno-builtin-fmax
-CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -I$(GEN) -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
               $(WARN) $(OPT_$(MODE)) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS_$(firstword $(subst -, ,$(MACHINE)))) $(CFLAGS)
 LDLIBS_ALL := $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
 
@@ -41,7 +42,7 @@ say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo '  $1')
 OUT      := $(BUILD)/$(MODE)
 SOURCES  := $(foreach r,$(ROOMS),$(wildcard $r/*.c))
 LIB_SRC  := $(filter-out cli/%,$(SOURCES))
-LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
+LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o) $(OUT)/deploy/onnx.pb-c.o
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(filter cli/%,$(SOURCES)))
 TEST_SRC := $(wildcard tests/test_*.c)
 TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
@@ -69,7 +70,18 @@ $(OUT)/flags: force
 	@mkdir -p $(@D)
 	@echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@
 
-$(OUT)/%.o: %.c $(OUT)/flags
+# The ONNX reader and writer are made from deploy/onnx.proto; every object may include their header.
+$(GEN)/deploy/onnx.pb-c.c $(GEN)/deploy/onnx.pb-c.h &: deploy/onnx.proto
+	@mkdir -p $(GEN)
+	$(call say,PROTO $<)
+	$(Q)protoc-c --c_out=$(GEN) $<
+
+$(OUT)/deploy/onnx.pb-c.o: $(GEN)/deploy/onnx.pb-c.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call say,CC   $<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+$(OUT)/%.o: %.c $(OUT)/flags | $(GEN)/deploy/onnx.pb-c.h
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
 	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
@@ -117,6 +129,7 @@ ENV_sanitize    = $(ENV_asan)
 test: all tests ## build and run every test
 	@BITFOLD=$(or $(PROGRAM),$(CURDIR)/$(OUT)/bitfold) BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/run.sh $(TESTS) $(SCRIPTS)
 
+test-isa: export BELOW_BEST := $(BELOW_BEST)
 test-isa: all tests ## run the tests with the kernels of each instruction set this machine has
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/isa.sh $(TESTS)
 

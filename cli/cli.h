@@ -13,11 +13,11 @@ enum { EXIT_OK = 0, EXIT_FAIL = 1, EXIT_USAGE = 2 };
 
 /* Every option of every verb; a verb accepts those it lists. */
 typedef struct {
-    const char **sets; /* NULL-ended */
+    const char **sets, **options; /* NULL-ended */
     const char *out;
     bool overwrite, resume, json, quiet;
     const char *engine, *split, *to, *output, *dump, *dir, *mode;
-    bool markdown, schema, frozen, interleave, layers;
+    bool markdown, schema, frozen, interleave, layers, floats;
     int batch, steps, threads, images;
     int arguments;
     char **argument;

@@ -13,7 +13,7 @@ typedef struct {
     char letter; /* what Verb.options lists; upper case: every verb has it */
     const char *name, *value, *doc;
     size_t offset;
-    enum { TEXT, FLAG, NUMBER, SET, SEED } kind;
+    enum { TEXT, FLAG, NUMBER, LIST, SEED } kind;
     int min, max;
 } Option;
 
@@ -21,7 +21,10 @@ static const Option option_table[] = {
     {'e', "engine", "ENGINE", "float, sim (the layers' own forward) or int8 (the integer engine)",
      offsetof(Options, engine), TEXT, 0, 0},
     {'p', "split", "SPLIT", "train, validation or test (default)", offsetof(Options, split), TEXT, 0, 0},
-    {'t', "to", "FORMAT", "safetensors (default)", offsetof(Options, to), TEXT, 0, 0},
+    {'t', "to", "FORMAT", "safetensors (default), or another that `bitfold describe exporters` lists",
+     offsetof(Options, to), TEXT, 0, 0},
+    {'O', "option", "KEY=VALUE", "an option of the format; may be repeated", offsetof(Options, options), LIST, 0, 0},
+    {'F', "float", NULL, "the float network instead of the integers", offsetof(Options, floats), FLAG, 0, 0},
     {'o', "output", "FILE", "where to write; also -o", offsetof(Options, output), TEXT, 0, 0},
     {'d', "dump", "DIR", "each layer's codes of the first image, as .npy and as a C array", offsetof(Options, dump),
      TEXT, 0, 0},
@@ -49,7 +52,7 @@ static const Option option_table[] = {
     {'r', "out", "DIR", "the run directory (default runs/NAME)", offsetof(Options, out), TEXT, 0, 0},
     {'w', "overwrite", NULL, "replace a run directory that exists", offsetof(Options, overwrite), FLAG, 0, 0},
     {'c', "resume", NULL, "continue the run in --out from its last checkpoint", offsetof(Options, resume), FLAG, 0, 0},
-    {'s', "set", "a.b.c=VALUE", "override any key of the config; may be repeated", offsetof(Options, sets), SET, 0, 0},
+    {'s', "set", "a.b.c=VALUE", "override any key of the config; may be repeated", offsetof(Options, sets), LIST, 0, 0},
     {'x', "seed", "N", "the same as --set seed=N", offsetof(Options, sets), SEED, 0, 0},
     {'T', "threads", "N", "threads (default: all cores); no result depends on it, times do", offsetof(Options, threads),
      NUMBER, 1, 256},
@@ -95,15 +98,23 @@ static int take_number(const Verb *verb, const Option *o, const char *text, int 
     return -1;
 }
 
+/* To a NULL-ended list with room for every argument. */
+static void append(const char **list, const char *text)
+{
+    while (*list != NULL) list++;
+    *list = text;
+}
+
 int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options *options)
 {
     *options = (Options){.argc = argc, .argv = ARENA_ARRAY(arena, char *, argc + 1)};
     memcpy(options->argv, argv,
            sizeof *argv * (size_t)argc); /* as typed: getopt_long moves the arguments behind the options */
     options->sets = ARENA_ARRAY(arena, const char *, argc + 1);
+    options->options = ARENA_ARRAY(arena, const char *, argc + 1);
     struct option table[OPTIONS + 2] = {{0}};
     const char *names[OPTIONS + 2];
-    int n = 0, sets = 0;
+    int n = 0;
     for (int i = 0; i < OPTIONS; i++) {
         if (!accepts(verb, &option_table[i])) continue;
         names[n] = option_table[i].name;
@@ -144,11 +155,11 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
         case NUMBER:
             code = take_number(verb, o, optarg, (int *)at);
             break;
-        case SET:
-            options->sets[sets++] = optarg;
+        case LIST:
+            append(*(const char ***)at, optarg);
             break;
         case SEED:
-            options->sets[sets++] = arena_printf(arena, "seed=%s", optarg);
+            append(*(const char ***)at, arena_printf(arena, "seed=%s", optarg));
             break;
         }
         if (code >= 0) return code;

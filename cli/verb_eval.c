@@ -1,4 +1,4 @@
-/* eval, verify, export: the verbs that look at a finished model. */
+/* eval, verify: the verbs that look at a finished model. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
-#include "deploy/exporter.h"
 #include "deploy/lower.h"
 #include "train/dump.h"
 
@@ -174,53 +173,7 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-/* An export may replace an older export, never anything else that bears its name: a config, a checkpoint. */
-static Status may_replace(const char *path, const char *mark)
-{
-    if (!file_exists(path)) return STATUS_OK;
-    FILE *f = fopen(path, "rb");
-    char head[256];
-    const size_t n = f == NULL ? 0 : fread(head, 1, sizeof head, f);
-    if (f != NULL) fclose(f);
-    if (memmem(head, n, mark, strlen(mark)) != NULL) return STATUS_OK;
-    return status_fail(STATUS_STATE, "%s: exists and is no exported model; choose another -o FILE", path);
-}
-
-static Status run_export(Arena *arena, const Options *o, int *exit_code)
-{
-    (void)exit_code;
-    const char *name = o->to == NULL ? "safetensors" : o->to;
-    const ExporterType *type = exporter_find(name);
-    if (type == NULL) {
-        const char *known = exporters[0]->name;
-        for (int i = 1; exporters[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, exporters[i]->name);
-        return status_fail(STATUS_INVALID, "--to: \"%s\"; must be one of: %s", name, known);
-    }
-    if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
-    OpenModel open;
-    TRY(open_quantized(arena, o, &open));
-    QGraph *graph;
-    TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
-    const char *stem = file_stem(arena, o->output);
-    const char *manifest = file_join(arena, file_dirname(arena, o->output), arena_printf(arena, "%s.json", stem));
-    TRY(may_replace(o->output, "\"format\":\"bitfold-int8\""));
-    TRY(may_replace(manifest, "bitfold-int8 manifest"));
-    TRY(exporter_write(type, arena, graph, o->output, NULL));
-    if (o->json) {
-        cJSON *json = cJSON_CreateObject();
-        cJSON_AddStringToObject(json, "file", o->output);
-        cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(graph));
-        cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(graph));
-        cli_print_json(arena, json);
-    } else {
-        printf("%s: %zu bytes of weights, biases and scales, %zu bytes of activations\n%s: the same to read\n",
-               o->output, qgraph_flash_bytes(graph), qgraph_arena_bytes(graph), manifest);
-    }
-    return STATUS_OK;
-}
-
 const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sepanl", 1,
                         1,      run_eval};
 const Verb verb_verify = {
     "verify", "MODEL", "Proves that the exported integers are the trained ones, layer by layer", "s", 1, 1, run_verify};
-const Verb verb_export = {"export", "MODEL -o FILE", "Writes the integer model", "sto", 1, 1, run_export};

@@ -33,8 +33,8 @@ fetch_libraries() {
     mkdir -p "$root/apt/lists/partial" "$root/apt/archives/partial"
     : >"$root/apt/status"
     apt update
-    packages=$(apt -y install --no-install-recommends --print-uris libcjson-dev libpng-dev zlib1g-dev check |
-        sed -n "s/.* \([^ _]*\)_[^ ]*_arm64\.deb .*/\1/p" | grep -E '^(check|libcjson|libpng|libsubunit|zlib1g)')
+    packages=$(apt -y install --no-install-recommends --print-uris libcjson-dev libpng-dev zlib1g-dev libprotobuf-c-dev check |
+        sed -n "s/.* \([^ _]*\)_[^ ]*_arm64\.deb .*/\1/p" | grep -E '^(check|libcjson|libpng|libprotobuf-c|libsubunit|zlib1g)')
     # shellcheck disable=SC2086 # a list of words
     (cd "$root/apt/archives" && apt download $packages)
     for package in "$root"/apt/archives/*.deb; do dpkg -x "$package" "$sysroot.new"; done

@@ -3,7 +3,6 @@
 
 #include "base/parallel.h"
 #include "deploy/exporter.h"
-#include "deploy/lower.h"
 #include "train/run.h"
 
 _Static_assert((int)BITFOLD_INTERRUPTED == (int)STATUS_INTERRUPTED, "bitfold_status repeats Status");
@@ -44,13 +43,6 @@ bitfold_status bitfold_qat(const char *model_or_config, const char *const *setti
     return run(run_qat, model_or_config, settings, out, accuracy);
 }
 
-/* Reads a quantized model and lowers it. */
-static Status open_graph(Arena *arena, const char *path, OpenModel *open, QGraph **graph)
-{
-    TRY(model_open(arena, path, NULL, open));
-    return model_lower(arena, open->model, (Dialect)open->config->quant.dialect, graph);
-}
-
 bitfold_status bitfold_export(const char *model, const char *format, const char *file)
 {
     const ExporterType *type = exporter_find(format);
@@ -60,7 +52,7 @@ bitfold_status bitfold_export(const char *model, const char *format, const char 
     Arena *arena = arena_create();
     OpenModel open;
     QGraph *graph;
-    Status status = open_graph(arena, model, &open, &graph);
+    Status status = graph_open(arena, model, NULL, &open, &graph);
     if (status == STATUS_OK) status = exporter_write(type, arena, graph, file, NULL);
     arena_destroy(arena);
     return (bitfold_status)status;
@@ -79,7 +71,7 @@ bitfold_status bitfold_open(const char *path, bitfold_model **out)
     bitfold_model *m = ARENA_ARRAY(arena, bitfold_model, 1);
     m->arena = arena;
     m->scratch = arena_create();
-    Status status = open_graph(arena, path, &m->open, &m->graph);
+    Status status = graph_open(arena, path, NULL, &m->open, &m->graph);
     if (status == STATUS_OK) status = engine_create_planned(arena, m->graph, &m->engine);
     if (status == STATUS_OK)
         *out = m;
@@ -97,18 +89,19 @@ void bitfold_close(bitfold_model *m)
 
 void bitfold_shape(const bitfold_model *m, int *rows, int *columns, int *channels, int *classes)
 {
-    const Model *model = m->open.model;
-    *rows = model->input.h, *columns = model->input.w, *channels = model->input.c, *classes = model->classes;
+    const QTensor *image = &m->graph->tensor[0];
+    *rows = image->h, *columns = image->w, *channels = image->c, *classes = m->graph->classes;
 }
 
 const char *bitfold_class_name(const bitfold_model *m, int index)
 {
-    return index < 0 || index >= m->open.model->classes ? NULL : m->open.model->class_names[index];
+    const char **names = m->graph->class_names;
+    return names == NULL || index < 0 || index >= m->graph->classes ? NULL : names[index];
 }
 
 void bitfold_run(bitfold_model *m, const unsigned char *pixels, int images, float *logits)
 {
-    const size_t K = (size_t)m->open.model->classes, n = (size_t)images;
+    const size_t K = (size_t)m->graph->classes, n = (size_t)images;
     arena_reset(m->scratch);
     int8_t *codes = arena_alloc(m->scratch, n * (size_t)qtensor_elements(&m->graph->tensor[0]));
     int8_t *out = arena_alloc(m->scratch, n * K);

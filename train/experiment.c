@@ -11,6 +11,8 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "base/safetensors.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
 
 Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
 {
@@ -68,6 +70,33 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));
     TRY(checkpoint_read(path, open->model, NULL, &open->state));
     return read_classes(arena, path, open->model);
+}
+
+static Status read_graph(Arena *arena, const char *path, const char *const *sets, QGraph **graph)
+{
+    static const char key[] = "quant.dialect=";
+    TRY(qgraph_read(arena, path, graph));
+    for (int i = 0; sets != NULL && sets[i] != NULL; i++) {
+        if (strncmp(sets[i], key, sizeof key - 1) != 0)
+            return status_fail(STATUS_CONFIG, "--set %s: %s holds integers only; quant.dialect is what can be set",
+                               sets[i], path);
+        int d = 0;
+        while (qgraph_dialect_names[d] != NULL && strcmp(qgraph_dialect_names[d], sets[i] + sizeof key - 1) != 0) d++;
+        if (qgraph_dialect_names[d] == NULL)
+            return status_fail(STATUS_CONFIG, "--set %s: no such dialect; bitfold describe quant lists them", sets[i]);
+        (*graph)->dialect = (Dialect)d;
+    }
+    return qgraph_check(*graph);
+}
+
+Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph)
+{
+    *open = (OpenModel){0};
+    if (exporter_made(exporter_find("safetensors"), path)) return read_graph(arena, path, sets, graph);
+    TRY(model_open(arena, path, sets, open));
+    if (open->kind == MODEL_FLOAT)
+        return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", path);
+    return model_lower(arena, open->model, (Dialect)open->config->quant.dialect, graph);
 }
 
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)

@@ -27,6 +27,11 @@ Status experiment_model(Arena *arena, const Config *config, const QuantConfig *q
  * read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
 
+/* The integer graph of MODEL: of a quantized checkpoint, lowered; or of a bitfold-int8 file (docs/format.md), which has no
+ * config: open->model and open->config are NULL then, and quant.dialect is all that can be assigned.  STATUS_STATE for a
+ * float model. */
+Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
+
 /* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers become minmax.
  * */
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant);

@@ -1,0 +1,76 @@
+/* export: a finished model as a file of another kind. */
+#include <stdio.h>
+
+#include "base/json.h"
+#include "cli/cli.h"
+#include "deploy/exporter.h"
+
+static Status find_type(Arena *arena, const char *name, const ExporterType **type)
+{
+    *type = exporter_find(name);
+    if (*type != NULL) return STATUS_OK;
+    const char *known = exporters[0]->name;
+    for (int i = 1; exporters[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, exporters[i]->name);
+    return status_fail(STATUS_INVALID, "--to: \"%s\"; must be one of: %s", name, known);
+}
+
+/* The network before quantization; of a quantized model, too. */
+static Status export_float(Arena *arena, const Options *o, const ExporterType *type, const cJSON *options)
+{
+    OpenModel open;
+    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    TRY(exporter_write_float(type, arena, open.model, o->output, options));
+    if (o->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddStringToObject(json, "file", o->output);
+        cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(open.model));
+        cli_print_json(arena, json);
+    } else {
+        printf("%s: %ld parameters in float32\n", o->output, model_parameters(open.model));
+    }
+    return STATUS_OK;
+}
+
+static Status export_integers(Arena *arena, const Options *o, const ExporterType *type, const cJSON *options)
+{
+    OpenModel open;
+    QGraph *graph;
+    TRY(graph_open(arena, o->argument[0], o->sets, &open, &graph));
+    TRY(exporter_write(type, arena, graph, o->output, options));
+    const char *beside = exporter_beside(type, arena, o->output);
+    if (o->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddStringToObject(json, "file", o->output);
+        if (beside != NULL) cJSON_AddStringToObject(json, "beside", beside);
+        cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[graph->dialect]);
+        cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(graph));
+        cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(graph));
+        cli_print_json(arena, json);
+    } else {
+        printf("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
+               qgraph_dialect_names[graph->dialect], qgraph_flash_bytes(graph), qgraph_arena_bytes(graph));
+        if (beside != NULL) printf("%s: beside it\n", beside);
+    }
+    return STATUS_OK;
+}
+
+static Status run_export(Arena *arena, const Options *o, int *exit_code)
+{
+    (void)exit_code;
+    const ExporterType *type;
+    TRY(find_type(arena, o->to == NULL ? "safetensors" : o->to, &type));
+    if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
+    cJSON *options = cJSON_CreateObject();
+    Status status = STATUS_OK;
+    for (int i = 0; o->options[i] != NULL && status == STATUS_OK; i++) {
+        status = json_set(options, o->options[i]);
+        if (status != STATUS_OK) status = status_prefix(status, "--option");
+    }
+    if (status == STATUS_OK)
+        status = o->floats ? export_float(arena, o, type, options) : export_integers(arena, o, type, options);
+    cJSON_Delete(options);
+    return status;
+}
+
+const Verb verb_export = {"export", "MODEL -o FILE", "Writes the model as a file of another kind", "stoOF", 1,
+                          1,        run_export};
