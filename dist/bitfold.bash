@@ -15,7 +15,7 @@ _bitfold() {
     --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
     --out | --dir | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
     --to) mapfile -t COMPREPLY < <(compgen -W "safetensors onnx tflite c" -- "$word") && return ;;
-    --seed | --threads | --batch | --steps | --set | --option) return ;;
+    --seed | --threads | --batch | --steps | --images | --set | --option) return ;;
     esac
 
     local files=
@@ -26,7 +26,7 @@ _bitfold() {
     predict) files='@(safetensors|png)' ;;
     esac
     case $verb in
-    eval) options="$options --engine --split" ;;
+    eval) options="$options --engine --split --images --dump --layers" ;;
     export) options="$options --to --option --float -o" ;;
     predict) options="$options --dump" ;;
     fetch) options="mnist fashion-mnist cifar10 $options --dir" ;;
