@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "kernels/requant.h"
 #include "tests/support/kernel_cases.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
@@ -112,7 +113,8 @@ START_TEST(avgpool_divides_by_the_cells_inside)
 
         const int lo = -100, hi = 90;
         avgpool_f32_forward(&g, images, x, y);
-        kernels()->avgpool_s8_forward(&g, images, q, lo, hi, yq);
+        const AverageRule rule = average_rule(DIALECT_XNNPACK, &g, 1.0f, 0, lo, hi);
+        kernels()->avgpool_s8_forward(&g, images, q, &rule, yq);
         for (size_t j = 0; j < ny; j++) {
             ck_assert_msg(fabs((double)y[j] - want[j]) <= 1e-5, "%s: %g; must be %g", cases[i].name, (double)y[j],
                           want[j]);
