@@ -93,6 +93,14 @@ typedef struct {
     const int32_t *m, *e;
 } RequantRows;
 
+/* How the codes under a pool's window become the code of their average (kernels/requant.h: functions of these names). */
+typedef enum { AVERAGE_CODES, AVERAGE_SCALED, AVERAGE_REALS } AverageKind;
+typedef struct {
+    AverageKind kind;
+    float scale, factor; /* of the input; 1 / count, rounded as s / (s * count) */
+    int zero_point, lo, hi;
+} AverageRule;
+
 typedef struct DwRowsS8 DwRowsS8; /* kernels/dwconv_s8.h */
 struct AddParams;                 /* kernels/requant.h */
 
@@ -151,8 +159,8 @@ typedef struct Kernels {
                                  bool fresh, float *dx);
     void (*maxpool_s8_backward)(const ConvGeom *g, int images, const int8_t *x, const int8_t *y, const float *dy,
                                 bool fresh, float *dx);
-    /* average_codes of each window; those of floats are drivers, below. */
-    void (*avgpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y);
+    /* The average of each window by the rule; those of floats are drivers, below. */
+    void (*avgpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, const AverageRule *rule, int8_t *y);
 
     /* ---- conversions: real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point ---- */
 
