@@ -100,7 +100,7 @@ struct AddParams;                 /* kernels/requant.h */
 typedef struct {
     float scale;
     int zero_point, lo, hi;
-} PassGrid;
+} PassQuantize;
 
 /* What a pass saw; starts as {INFINITY, -INFINITY, false}. */
 typedef struct {
@@ -184,7 +184,7 @@ typedef struct Kernels {
     void (*pass_add)(size_t n, const float *a, const float *b, float *z);
     /* y = min(max(z, 0), limit) */
     void (*pass_relu)(size_t n, float limit, const float *z, float *y);
-    void (*pass_quantize)(size_t n, const float *z, const PassGrid *grid, int8_t *codes, PassExtremes *extremes);
+    void (*pass_quantize)(size_t n, const float *z, const PassQuantize *grid, int8_t *codes, PassExtremes *extremes);
     /* g = lo <= z <= hi ? dy : 0 */
     void (*pass_gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
     /* The integer layers' gradient passes where v = factor * (acc + bias), their value before rounding, lies inside:
