@@ -36,6 +36,13 @@ typedef struct {
     float scale;
     int zero_point;
 } ConvInput;
+static inline ConvInput input_at(const ConvInput *x, ptrdiff_t offset)
+{
+    ConvInput at = *x;
+    if (x->x != NULL) at.x += offset;
+    if (x->codes != NULL) at.codes += offset;
+    return at;
+}
 
 /* A product whose inner dimension has three levels, so that a convolution reads its input in place:
  *     c[m,n] = (accumulate ? c : 0) + sum over row, run, k, in this order, of
