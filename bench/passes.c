@@ -44,7 +44,7 @@ static void run_affine(const Part *p) { kernels()->pass_affine(p->n, PERIOD, p->
 static void run_relu(const Part *p) { kernels()->pass_relu(p->n, 6.0f, p->x, p->y); }
 static void run_quantize(const Part *p)
 {
-    const PassGrid grid = {.scale = 0.01f, .zero_point = 3, .lo = -128, .hi = 127};
+    const PassQuantize grid = {.scale = 0.01f, .zero_point = 3, .lo = -128, .hi = 127};
     kernels()->pass_quantize(p->n, p->x, &grid, p->y_codes, &(PassExtremes){.min = 1.0f, .max = -1.0f});
 }
 static PassNorm norm(const Part *p)

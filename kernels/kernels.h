@@ -36,6 +36,13 @@ typedef struct {
     float scale;
     int zero_point;
 } ConvInput;
+static inline ConvInput input_at(const ConvInput *x, ptrdiff_t offset)
+{
+    ConvInput at = *x;
+    if (x->x != NULL) at.x += offset;
+    if (x->codes != NULL) at.codes += offset;
+    return at;
+}
 
 /* A product whose inner dimension has three levels, so that a convolution reads its input in place:
  *     c[m,n] = (accumulate ? c : 0) + sum over row, run, k, in this order, of
@@ -108,7 +115,7 @@ struct AddParams;                 /* kernels/requant.h */
 typedef struct {
     float scale;
     int zero_point, lo, hi;
-} PassGrid;
+} PassQuantize;
 
 /* What a pass saw; starts as {INFINITY, -INFINITY, false}. */
 typedef struct {
@@ -192,7 +199,7 @@ typedef struct Kernels {
     void (*pass_add)(size_t n, const float *a, const float *b, float *z);
     /* y = min(max(z, 0), limit) */
     void (*pass_relu)(size_t n, float limit, const float *z, float *y);
-    void (*pass_quantize)(size_t n, const float *z, const PassGrid *grid, int8_t *codes, PassExtremes *extremes);
+    void (*pass_quantize)(size_t n, const float *z, const PassQuantize *grid, int8_t *codes, PassExtremes *extremes);
     /* g = lo <= z <= hi ? dy : 0 */
     void (*pass_gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
     /* The integer layers' gradient passes where v = factor * (acc + bias), their value before rounding, lies inside:

@@ -74,18 +74,8 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
 static void concat_int_backward(Tape *t, Node *node)
 {
     GridBackward *grid = node->saved;
-    const int total = node->out->shape.dim[3], inputs = node->inputs - 1;
-    const long rows = grid->n / total;
-    float *g = tensor_grad(t, node->out);
-    grid_gate_all(grid, g);
-    int at = 0;
-    for (int i = 0; i < inputs; i++) {
-        const int c = node->in[i]->shape.dim[3];
-        float *dx = tensor_grad(t, node->in[i]);
-        for (long r = 0; dx != NULL && r < rows; r++)
-            for (int k = 0; k < c; k++) dx[r * c + k] += g[r * total + at + k];
-        at += c;
-    }
+    grid_gate_all(grid, tensor_grad(t, node->out));
+    concat_gradients(t, node->inputs - 1, node->in, node->out);
 }
 
 static const OpType concat_int_type = {"concat_int", "x*[N,H,W,...] step[A]? -> y[N,H,W,C]", concat_int_backward};
