@@ -129,6 +129,7 @@ ENV_sanitize    = $(ENV_asan)
 test: all tests ## build and run every test
 	@BITFOLD=$(or $(PROGRAM),$(CURDIR)/$(OUT)/bitfold) BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/run.sh $(TESTS) $(SCRIPTS)
 
+test-isa: export BELOW_BEST := $(BELOW_BEST)
 test-isa: all tests ## run the tests with the kernels of each instruction set this machine has
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/isa.sh $(TESTS)
 
