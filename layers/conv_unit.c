@@ -127,6 +127,18 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
     return op_conv_block(t, x, f.w, &block);
 }
 
+static const QOp ops[] = {[CONV_FULL] = QOP_CONV2D, [CONV_DEPTHWISE] = QOP_DWCONV2D, [CONV_DENSE] = QOP_DENSE};
+
+static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
+{
+    return kind == CONV_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
+}
+
+RealOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g)
+{
+    return (RealOp){ops[kind], unit_geom(l, kind, g), activation_from(config->activation)};
+}
+
 Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w)
 {
     tape_reset(w->tape, false);
@@ -134,13 +146,12 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
     const int y = lower_tensor(w, l, -1);
-    static const QOp ops[] = {[CONV_FULL] = QOP_CONV2D, [CONV_DEPTHWISE] = QOP_DWCONV2D, [CONV_DENSE] = QOP_DENSE};
     QNode *n = lower_node(w, l, ops[kind], y);
     ConvInt fold_int;
     TRY(conv_int_fold(w->arena, l->name, lower_grid(w, n->input[0]), f.w, folded || f.u == NULL ? NULL : f.u->x,
                       f.b == NULL ? NULL : f.b->x, lower_grid(w, y), activation_from(config->activation),
                       w->graph->dialect, true, &fold_int));
-    n->geom = kind == CONV_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
+    n->geom = unit_geom(l, kind, g);
     n->geom.n = 1;
     n->weight_bits = l->weight_q->qp.bits;
     n->weight_shift = fold_int.shift;

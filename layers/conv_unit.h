@@ -65,6 +65,7 @@ void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, ui
 /* x is what the op takes: [N,H,W,C], or [N,I] for a dense layer, whose result is [N,O] and whose g is NULL. */
 Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
                      Tensor *x);
+RealOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g);
 Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w);
 
 #endif

@@ -43,6 +43,12 @@ static Tensor *dense_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const 
     return op_reshape(t, y, shape_4(n, 1, 1, c->units));
 }
 
+static RealOp dense_real(const Layer *l)
+{
+    const DenseConfig *c = l->config;
+    return unit_real(l, &c->unit, CONV_DENSE, NULL);
+}
+
 static Status dense_lower(Layer *l, Lowering *w)
 {
     const DenseConfig *c = l->config;
@@ -65,5 +71,6 @@ const LayerType layer_dense = {.name = "dense",
                                .build = dense_build,
                                .init = dense_init,
                                .forward = dense_forward,
+                               .real = dense_real,
                                .lower = dense_lower,
                                .examples = dense_examples};

@@ -50,6 +50,12 @@ static Tensor *depthwise_forward(Layer *l, const Pass *pass, Tape *t, Tensor *co
     return unit_forward(l, &c->unit, CONV_DEPTHWISE, &c->geom, pass, t, x[0]);
 }
 
+static RealOp depthwise_real(const Layer *l)
+{
+    const DepthwiseConfig *c = l->config;
+    return unit_real(l, &c->unit, CONV_DEPTHWISE, &c->geom);
+}
+
 static Status depthwise_lower(Layer *l, Lowering *w)
 {
     const DepthwiseConfig *c = l->config;
@@ -72,5 +78,6 @@ const LayerType layer_depthwise_conv2d = {.name = "depthwise_conv2d",
                                           .build = depthwise_build,
                                           .init = depthwise_init,
                                           .forward = depthwise_forward,
+                                          .real = depthwise_real,
                                           .lower = depthwise_lower,
                                           .examples = depthwise_examples};

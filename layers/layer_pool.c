@@ -53,6 +53,16 @@ static Status pool_lower(Layer *l, Lowering *w, QOp op, const ConvGeom *g)
     return STATUS_OK;
 }
 
+static RealOp max_real(const Layer *l)
+{
+    return (RealOp){QOP_MAXPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
+}
+
+static RealOp avg_real(const Layer *l)
+{
+    return (RealOp){QOP_AVGPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
+}
+
 static Status max_lower(Layer *l, Lowering *w)
 {
     return pool_lower(l, w, QOP_MAXPOOL, &((const PoolConfig *)l->config)->geom);
@@ -79,6 +89,7 @@ const LayerType layer_maxpool = {.name = "maxpool",
                                  .keeps_grid = true,
                                  .shape = pool_shape,
                                  .forward = max_forward,
+                                 .real = max_real,
                                  .lower = max_lower,
                                  .examples = max_examples};
 
@@ -92,6 +103,7 @@ const LayerType layer_avgpool = {.name = "avgpool",
                                  .keeps_grid = true,
                                  .shape = pool_shape,
                                  .forward = avg_forward,
+                                 .real = avg_real,
                                  .lower = avg_lower,
                                  .examples = avg_examples};
 
@@ -134,6 +146,8 @@ static Tensor *global_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const
     return op_avgpool(t, x[0], &g, pass->dialect);
 }
 
+static RealOp global_real(const Layer *l) { return (RealOp){QOP_AVGPOOL, global_geom(l), activation_from(0)}; }
+
 static Status global_lower(Layer *l, Lowering *w)
 {
     const ConvGeom g = global_geom(l);
@@ -152,5 +166,6 @@ const LayerType layer_global_avgpool = {.name = "global_avgpool",
                                         .keeps_grid = true,
                                         .shape = global_shape,
                                         .forward = global_forward,
+                                        .real = global_real,
                                         .lower = global_lower,
                                         .examples = global_examples};
