@@ -34,13 +34,13 @@ Status tflite_clamp(const QGraph *g, const QNode *n, int *activation)
     if (hi == INT8_MAX && lo == INT8_MIN) return STATUS_OK;
     *activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
     if (hi == INT8_MAX ? relu : relu6) return STATUS_OK;
-    const bool narrow = y->qmax < INT8_MAX || y->bits == 8;
+    const bool few_bits = y->bits < 8 && y->qmax < INT8_MAX;
     return status_fail(STATUS_UNSUPPORTED,
                        "layer \"%s\": %d-bit codes clipped to %d .. %d, real zero at %d; TFLite clips at -128 and 127, "
                        "at real zero and at 6: must %s",
                        n->name, y->bits, lo, hi, y->zero_point,
-                       narrow ? "have 8-bit outputs (quant.overrides, activation_bits) or stand behind a ReLU"
-                              : "be clipped at one of these");
+                       few_bits ? "have 8-bit outputs (quant.overrides, activation_bits) or stand behind a ReLU"
+                                : "be clipped at one of these");
 }
 
 /* ---- windows ------------------------------------------------------------------------------------------------------ */
