@@ -298,11 +298,7 @@ static Status add_reshape(TfliteBuild *b, const QNode *n)
     const QTensor *y = &b->g->tensor[n->output];
     const int *from = b->form[n->input[0]], form = y->h == 1 && y->w == 1 ? FORM_FLAT : FORM_IMAGE;
     const int x = from[FORM_IMAGE] >= 0 ? from[FORM_IMAGE] : from[FORM_FLAT];
-    const int at = add_output(b, n, form);
-    const TfliteTensor *t = &b->m->tensor[at];
-    const int32_t input[2] = {x, b->m->tensors};
-    tflite_add_constant(b, arena_printf(b->arena, "%s/shape", n->name), TFLITE_INT32, 1, &(int32_t){t->rank}, t->shape);
-    tflite_add_operator(b, TFLITE_RESHAPE, 2, input, at);
+    tflite_add_reshape(b, x, add_output(b, n, form));
     return STATUS_OK;
 }
 

@@ -79,6 +79,7 @@ static void same_grid(const TfliteTensor *t, const QTensor *x)
     ck_assert(t->type == TFLITE_INT8 && t->scales == 1 && t->zero_points == 1);
     ck_assert(t->scale[0] == x->scale && t->zero_point[0] == x->zero_point);
     ck_assert_int_eq(elements(t), qtensor_elements(x));
+    ck_assert(t->signature_rank == t->rank && t->shape[0] == 1 && t->signature[0] == -1);
     if (t->rank == 4)
         ck_assert(t->shape[1] == x->h && t->shape[2] == x->w && t->shape[3] == x->c);
     else
