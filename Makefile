@@ -5,6 +5,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 BUILD   ?= build
 MODE    ?= release
+GEN     := $(BUILD)/generated
 
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -22,7 +23,7 @@ OPT_werror-clang := -O0 -Werror
 MACHINE := $(shell $(CC) -dumpmachine)
 # Debian 12's gcc for aarch64 has an internal error where it vectorises the largest of many doubles.
 CFLAGS_aarch64 := -fno-builtin-fmax
-CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -I$(GEN) -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
               $(WARN) $(OPT_$(MODE)) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS_$(firstword $(subst -, ,$(MACHINE)))) $(CFLAGS)
 LDLIBS_ALL := $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
 
@@ -48,7 +49,7 @@ TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) include bench tests tests/support tests/data,$(wildcard $d/*.c $d/*.h))
+FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/data,$(wildcard $d/*.c $d/*.h))
 OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
@@ -73,6 +74,14 @@ $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
 	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
+
+# The kernels of exported C, as text in a table.
+$(GEN)/deploy/c_kernels.inc: $(wildcard deploy/c_kernels/*.c)
+	@mkdir -p $(@D)
+	$(call say,TEXT $@)
+	$(Q)for f in $^; do echo "TEXT($$(basename $$f .c),"; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ')'; done >$@.new
+	$(Q)mv $@.new $@
+$(OUT)/deploy/c_text.o: $(GEN)/deploy/c_kernels.inc
 
 $(OUT)/libbitfold.a: $(LIB_OBJ)
 	@rm -f $@

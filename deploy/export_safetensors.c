@@ -64,6 +64,9 @@ const ExporterType exporter_safetensors = {
     .name = "safetensors",
     .doc = "folded int8 weights, int32 biases and the graph in one file, with a JSON manifest beside it",
     .extension = ".safetensors",
+    .mark = "\"format\":\"bitfold-int8\"",
+    .beside = ".json",
+    .beside_mark = "bitfold-int8 manifest",
     .write = write_file,
 };
 

@@ -1,6 +1,9 @@
 #include "deploy/exporter.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "base/file.h"
 
 const ExporterType *const exporters[] = {
 #define X(name) &exporter_##name,
@@ -15,15 +18,59 @@ const ExporterType *exporter_find(const char *name)
     return NULL;
 }
 
-Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options)
+const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path)
+{
+    if (type->beside == NULL) return NULL;
+    return file_join(arena, file_dirname(arena, path),
+                     arena_printf(arena, "%s%s", file_stem(arena, path), type->beside));
+}
+
+static bool bears(const char *path, const char *mark)
+{
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) return false;
+    char head[EXPORT_HEAD_BYTES];
+    const size_t n = fread(head, 1, sizeof head, f);
+    fclose(f);
+    return memmem(head, n, mark, strlen(mark)) != NULL;
+}
+
+bool exporter_made(const ExporterType *type, const char *path) { return bears(path, type->mark); }
+
+/* An export may replace an earlier export, never anything else that bears its name: a config, a checkpoint. */
+static Status may_replace(const char *path, const char *mark)
+{
+    if (!file_exists(path) || bears(path, mark)) return STATUS_OK;
+    return status_fail(STATUS_STATE, "%s: exists and is no exported model; choose another -o FILE", path);
+}
+
+static Status begin(const ExporterType *type, Arena *arena, const char *path, const cJSON *options, void **parsed)
 {
     static const Field none[] = {FIELD_END};
     const size_t length = strlen(path), tail = strlen(type->extension);
     if (length <= tail || strcmp(path + length - tail, type->extension) != 0)
         return status_fail(STATUS_INVALID, "%s: the name of a %s file; must end in %s", path, type->name,
                            type->extension);
-    void *parsed = arena_zalloc(arena, type->options_bytes);
-    TRY(field_parse(type->fields == NULL ? none : type->fields, options, type->name, parsed, arena));
+    *parsed = arena_zalloc(arena, type->options_bytes);
+    TRY(field_parse(type->fields == NULL ? none : type->fields, options, type->name, *parsed, arena));
+    TRY(may_replace(path, type->mark));
+    return type->beside == NULL ? STATUS_OK : may_replace(exporter_beside(type, arena, path), type->beside_mark);
+}
+
+Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options)
+{
+    void *parsed = NULL;
+    TRY(begin(type, arena, path, options, &parsed));
     TRY(qgraph_check(g));
     return type->write(arena, g, path, parsed);
+}
+
+Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options)
+{
+    if (type->write_float == NULL)
+        return status_fail(STATUS_UNSUPPORTED, "--to %s: a float model; %s files hold integers only", type->name,
+                           type->name);
+    void *parsed = NULL;
+    TRY(begin(type, arena, path, options, &parsed));
+    return type->write_float(arena, m, path, parsed);
 }

@@ -1,4 +1,4 @@
-/* Exporters: each turns the integer graph into a file of one format.  A new one is deploy/export_NAME.c, which defines
+/* Exporters: each turns the integer graph, some the float model too, into a file of one format.  A new one is deploy/export_NAME.c, which defines
  * exporter_NAME, and a line in deploy/exporters.def. */
 #ifndef BITFOLD_DEPLOY_EXPORTER_H
 #define BITFOLD_DEPLOY_EXPORTER_H
@@ -7,16 +7,21 @@
 #include <stddef.h>
 
 #include "base/field.h"
-#include "quant/qgraph.h"
+#include "layers/model.h"
 
 typedef struct {
     const char *name;      /* --to NAME */
     const char *doc;       /* one sentence, no final period */
     const char *extension; /* of the path, with its dot */
-    const Field *fields;   /* options; NULL: it takes none */
-    size_t options_bytes;  /* of the struct the fields fill */
+    const char *mark; /* stands in the first EXPORT_HEAD_BYTES bytes of every file it writes, and in no other kind */
+    /* Extension and mark of the file it writes beside the first, NULL: none. */
+    const char *beside, *beside_mark;
+    const Field *fields;  /* options; NULL: it takes none */
+    size_t options_bytes; /* of the struct the fields fill */
     Status (*write)(Arena *arena, const QGraph *g, const char *path, const void *options);
+    Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */
 } ExporterType;
+enum { EXPORT_HEAD_BYTES = 256 };
 
 #define X(name) extern const ExporterType exporter_##name;
 #include "deploy/exporters.def"
@@ -25,8 +30,18 @@ typedef struct {
 extern const ExporterType *const exporters[];        /* NULL-ended */
 const ExporterType *exporter_find(const char *name); /* NULL if there is none */
 
-/* Parses the options (NULL: defaults), checks the graph and the path's extension, writes.  STATUS_CONFIG for an option
- * the exporter does not know, STATUS_INVALID for a path that does not end in its extension. */
+/* The path of the second file: path with the extension `beside`; NULL if there is none. */
+const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path);
+
+/* A file that bears this exporter's mark. */
+bool exporter_made(const ExporterType *type, const char *path);
+
+/* Parses the options (NULL: defaults), checks the graph and the path, writes.  A file that exists is replaced only if
+ * it bears the exporter's mark.  STATUS_CONFIG for an option the exporter does not know, STATUS_INVALID for a path that
+ * does not end in its extension, STATUS_STATE for a file that is not an earlier export. */
 Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options);
+
+/* The same for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
+Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options);
 
 #endif
