@@ -1,12 +1,15 @@
-/* A convolution.  A filter has `runs` runs of `run` weights, one for each row of the kernel.  Sums of products are taken
- * modulo 2^32: the result is exact, because the whole sum fits. */
-typedef struct conv2d_layer {
+/* Adds to sum[2 i + j] the products of window i and filter j: `run` codes at x0 and x1, as many weights at w0 and w1.
+ * Sums are taken modulo 2^32: a whole sum is exact, because it fits. */
+typedef void conv2d_dot(const int8_t *x0, const int8_t *x1, const int8_t *w0, const int8_t *w1, int32_t run,
+                        uint32_t sum[4]);
+
+/* A convolution.  A filter has `runs` runs of `run` weights, one for each row of the kernel. */
+typedef struct {
     const int8_t *weights;     /* [o][runs][run_bytes] */
     const int32_t *bias;       /* bias - zero_in * sum of the filter */
     const int32_t *multiplier; /* m and e of rescale */
     const int8_t *exponent;
-    void (*dot)(const struct conv2d_layer *n, const int8_t *x0, const int8_t *x1, int32_t stride, const int8_t *w0,
-                const int8_t *w1, uint32_t sum[4]);
+    conv2d_dot *dot;
     int32_t h, w, c, o, ow;         /* input; output channels and columns */
     int32_t kw, sh, sw, dh, dw;     /* kernel, stride, dilation */
     int32_t pt, pl;                 /* padding: top, left */
@@ -74,9 +77,10 @@ static void conv2d(const conv2d_layer *n, const int8_t *x, int32_t row, int32_t 
                 }
                 for (int32_t o = 0; o < outputs; o += 2) {
                     const int32_t first = g * outputs + o, other = o + 1 < outputs;
-                    const int8_t *w = n->weights + first * filter;
-                    uint32_t sum[4];
-                    n->dot(n, x0, x1, stride, w, w + other * filter, sum);
+                    const int8_t *w = n->weights + first * filter, *v = w + other * filter;
+                    uint32_t sum[4] = {0, 0, 0, 0};
+                    for (int32_t r = 0; r < n->runs; r++, w += n->run_bytes, v += n->run_bytes)
+                        n->dot(x0 + r * stride, x1 + r * stride, w, v, n->run, sum);
                     conv2d_finish(n, first, sum[0], sum[2], y0, y1);
                     conv2d_finish(n, first + other, sum[1], sum[3], y0, y1);
                 }
