@@ -49,7 +49,7 @@ TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) include bench tests tests/support tests/data,$(wildcard $d/*.c $d/*.h))
+FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/data,$(wildcard $d/*.c $d/*.h))
 OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
@@ -85,6 +85,14 @@ $(OUT)/%.o: %.c $(OUT)/flags | $(GEN)/deploy/onnx.pb-c.h
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
 	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
+
+# The kernels of exported C, as text in a table.
+$(GEN)/deploy/c_kernels.inc: $(wildcard deploy/c_kernels/*.c)
+	@mkdir -p $(@D)
+	$(call say,TEXT $@)
+	$(Q)for f in $^; do echo "TEXT($$(basename $$f .c),"; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ')'; done >$@.new
+	$(Q)mv $@.new $@
+$(OUT)/deploy/c_text.o: $(GEN)/deploy/c_kernels.inc
 
 $(OUT)/libbitfold.a: $(LIB_OBJ)
 	@rm -f $@

@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "cli/cli.h"
+#include "cli/inspect_target.h"
 #include "deploy/lower.h"
 #include "deploy/plan.h"
 #include "deploy/runtime_limits.h"
@@ -203,6 +204,7 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
         TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     else
         TRY(size_graph(arena, open.config, open.model, &graph));
+    if (o->target != NULL) return inspect_target(arena, o, graph);
     if (o->json)
         inspect_json(arena, open.model, graph, real);
     else
@@ -211,5 +213,5 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
 }
 
 const Verb verb_inspect = {
-    "inspect", "MODEL|CONFIG", "Layers, shapes, MACs, bits, scales, and what an int8 deployment needs", "s", 1,
+    "inspect", "MODEL|CONFIG", "Layers, shapes, MACs, bits, scales, and what an int8 deployment needs", "sg", 1,
     1,         run_inspect};
