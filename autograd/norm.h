@@ -8,18 +8,13 @@
  *     dy = scale * (g - dbeta / rows) - scale * inv * dgamma / rows * (y - mean)
  * With running statistics the sums' share in dy is 0.  Ioffe-Szegedy 2015, 1502.03167.
  *
- * Work is cut into chunks of images (base/parallel.h) and a chunk into groups of images; sums are taken per block of a
+ * Work is cut into chunks and groups of images (autograd/images.h); sums are taken per block of a
  * group in float, two-pass for the variance, and joined in double in their order (Chan, Golub, LeVeque 1983).
  */
 #ifndef BITFOLD_AUTOGRAD_NORM_H
 #define BITFOLD_AUTOGRAD_NORM_H
 
 #include "autograd/ops.h"
-
-/* How many groups the images of a chunk make: each keeps its values within the second-level cache, evenly spread. */
-int image_groups(long images, size_t image_bytes);
-/* The most images in one group. */
-long image_group_most(long images, size_t image_bytes);
 
 /* A table of `values` repeated for the passes of kernels.h: pass_period(c) values, a multiple of c and of a vector. */
 size_t pass_period(int c);

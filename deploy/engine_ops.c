@@ -22,20 +22,12 @@ static Status prepare_requant_rows(Arena *arena, EngineNode *e)
 static Status prepare_conv(Arena *arena, EngineNode *e)
 {
     TRY(prepare_requant_rows(arena, e));
-    e->packed = arena_try_alloc(arena, conv_s8_packed_bytes(&e->node->geom));
+    const ConvGeom *const g = &e->node->geom;
+    e->conv = conv_s8_of(e->node->op == QOP_DWCONV2D);
+    e->packed = arena_try_alloc(arena, e->conv->packed_bytes(g));
     if (e->packed == NULL) return no_room(e);
-    conv_s8_pack(&e->node->geom, e->node->weights, e->packed);
-    e->scratch_bytes = conv_s8_scratch_bytes(&e->node->geom);
-    return STATUS_OK;
-}
-
-static Status prepare_dwconv(Arena *arena, EngineNode *e)
-{
-    TRY(prepare_requant_rows(arena, e));
-    e->packed = arena_try_alloc(arena, dwconv_s8_packed_bytes(&e->node->geom));
-    if (e->packed == NULL) return no_room(e);
-    dwconv_s8_pack(&e->node->geom, e->node->weights, e->packed);
-    e->scratch_bytes = dwconv_s8_scratch_bytes(&e->node->geom);
+    e->conv->pack(g, e->node->weights, e->packed);
+    e->scratch_bytes = e->conv->scratch_bytes(g);
     return STATUS_OK;
 }
 
@@ -58,12 +50,7 @@ static Status prepare_add(Arena *arena, EngineNode *e)
 
 static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    conv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
-}
-
-static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
-{
-    dwconv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
+    e->conv->codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
 }
 
 static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
@@ -121,7 +108,7 @@ static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *ou
 
 const EngineOp engine_ops[] = {
     [QOP_CONV2D] = {prepare_conv, run_conv},
-    [QOP_DWCONV2D] = {prepare_dwconv, run_dwconv},
+    [QOP_DWCONV2D] = {prepare_conv, run_conv},
     [QOP_DENSE] = {prepare_conv, run_conv},
     [QOP_ADD] = {prepare_add, run_add},
     [QOP_CONCAT] = {NULL, run_concat},

@@ -10,7 +10,8 @@ typedef struct {
     const QNode *node;
     Dialect dialect;
     const QTensor *x, *x2, *y; /* first input, second or NULL, output */
-    void *packed;              /* conv2d, dense */
+    const ConvS8 *conv;        /* conv2d, dwconv2d, dense: how */
+    void *packed;              /* and the weights for it */
     Multiplier *multiplier;    /* [O] of conv2d, dwconv2d, dense; [1] of requant */
     RequantRows requant;       /* conv2d, dwconv2d, dense */
     AddParams add;

@@ -27,13 +27,13 @@ static Multiplier multiplier_fixed(double M)
 
 Multiplier multiplier_make(Dialect dialect, float s_x, float s_w, float s_y)
 {
-    if (dialect == DIALECT_XNNPACK) return (Multiplier){.f = s_x * s_w / s_y};
+    if (dialect_is_float(dialect)) return (Multiplier){.f = s_x * s_w / s_y};
     return multiplier_fixed((double)s_x * (double)s_w / (double)s_y);
 }
 
 Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y)
 {
-    if (dialect == DIALECT_XNNPACK) return (Multiplier){.f = s_x / s_y};
+    if (dialect_is_float(dialect)) return (Multiplier){.f = s_x / s_y};
     return multiplier_fixed((double)s_x / (double)s_y);
 }
 
@@ -65,7 +65,7 @@ bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float 
                      AddParams *out)
 {
     AddParams p = {.dialect = dialect, .z1 = z1, .z2 = z2, .zy = zy, .lo = lo, .hi = hi};
-    if (dialect == DIALECT_XNNPACK) {
+    if (dialect_is_float(dialect)) {
         const float r1 = s1 / sy, r2 = s2 / sy;
         if (!(r1 >= 0x1p-10f && r1 < 0x1p8f && r2 >= 0x1p-10f && r2 < 0x1p8f)) return false;
         p.shift = 20 - ilogbf(r1 > r2 ? r1 : r2);

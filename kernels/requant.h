@@ -99,7 +99,7 @@ Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y);
 /* y = clamp(zero_point + R(acc), lo, hi), R of the dialect.  Needs -128 <= lo <= hi <= 127, zero_point in int8. */
 static inline int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zero_point, int lo, int hi)
 {
-    if (dialect == DIALECT_XNNPACK) { /* clamping before the rounding changes nothing: both bounds are integers */
+    if (dialect_is_float(dialect)) { /* clamping before the rounding changes nothing: both bounds are integers */
         const float l = (float)(lo - zero_point), h = (float)(hi - zero_point);
         float v = (float)acc * M.f;
         v = v > l ? v : l;
@@ -137,7 +137,7 @@ bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float 
 static inline int8_t requant_add(const AddParams *p, int q1, int q2)
 {
     int32_t y;
-    if (p->dialect == DIALECT_XNNPACK) {
+    if (dialect_is_float(p->dialect)) {
         y = (p->a * (q1 - p->z1) + p->b * (q2 - p->z2) + (1 << (p->shift - 1))) >> p->shift;
     } else {
         const int32_t x1 = (q1 - p->z1) * (1 << 20), x2 = (q2 - p->z2) * (1 << 20);

@@ -39,14 +39,14 @@ static Tensor *dense_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const 
     const DenseConfig *c = l->config;
     if (tape_failed(t)) return NULL;
     const int n = x[0]->shape.dim[0];
-    Tensor *y = unit_forward(l, &c->unit, UNIT_DENSE, NULL, pass, t, op_reshape(t, x[0], shape_2(n, inputs(l))));
+    Tensor *y = unit_forward(l, &c->unit, CONV_DENSE, NULL, pass, t, op_reshape(t, x[0], shape_2(n, inputs(l))));
     return op_reshape(t, y, shape_4(n, 1, 1, c->units));
 }
 
 static Status dense_lower(Layer *l, Lowering *w)
 {
     const DenseConfig *c = l->config;
-    return unit_lower(l, &c->unit, UNIT_DENSE, NULL, w);
+    return unit_lower(l, &c->unit, CONV_DENSE, NULL, w);
 }
 
 static const char *const dense_examples[] = {

@@ -47,13 +47,13 @@ static void depthwise_init(Layer *l, uint64_t seed)
 static Tensor *depthwise_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
     const DepthwiseConfig *c = l->config;
-    return unit_forward(l, &c->unit, UNIT_DEPTHWISE, &c->geom, pass, t, x[0]);
+    return unit_forward(l, &c->unit, CONV_DEPTHWISE, &c->geom, pass, t, x[0]);
 }
 
 static Status depthwise_lower(Layer *l, Lowering *w)
 {
     const DepthwiseConfig *c = l->config;
-    return unit_lower(l, &c->unit, UNIT_DEPTHWISE, &c->geom, w);
+    return unit_lower(l, &c->unit, CONV_DEPTHWISE, &c->geom, w);
 }
 
 static const char *const depthwise_examples[] = {

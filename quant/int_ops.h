@@ -9,7 +9,7 @@
 #ifndef BITFOLD_QUANT_INT_OPS_H
 #define BITFOLD_QUANT_INT_OPS_H
 
-#include "autograd/ops.h"
+#include "autograd/conv_run.h"
 #include "kernels/requant.h"
 #include "quant/fake_quant.h"
 
@@ -32,8 +32,8 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                      const float *b, const QuantParams *y, Activation act, Dialect dialect, bool strict, ConvInt *out);
 
 typedef struct {
-    const ConvGeom *geom; /* stride, dilation, padding, groups; NULL: dense */
-    bool depthwise;
+    ConvKind kind;
+    const ConvGeom *geom; /* stride, dilation, padding, groups; NULL for dense */
     Quantizer *out;
     Activation act;
     Dialect dialect;

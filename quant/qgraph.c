@@ -6,7 +6,7 @@
 
 const char *const qop_names[] = {"conv2d",       "depthwise_conv2d", "dense", "add",     "concat", "max_pool",
                                  "average_pool", "requant",          "lut",   "reshape", NULL};
-const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", NULL};
+const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", "onnxruntime", NULL};
 
 bool qop_has_weights(QOp op) { return op == QOP_CONV2D || op == QOP_DWCONV2D || op == QOP_DENSE; }
 

@@ -28,8 +28,7 @@ typedef enum {
     QOP_RESHAPE,  /* same bytes, other shape */
 } QOp;
 extern const char *const qop_names[]; /* "conv2d", "depthwise_conv2d", "dense", "add", ... in QOp order, NULL-ended */
-extern const char
-    *const qgraph_dialect_names[]; /* "xnnpack", "tflite-single", "tflite-double": Dialect order, NULL-ended */
+extern const char *const qgraph_dialect_names[]; /* "xnnpack", "tflite-single", ...: Dialect order, NULL-ended */
 /* Limits that keep every size and sum far from overflow. */
 enum {
     QGRAPH_MAX_NODES = 1024,

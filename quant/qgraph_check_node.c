@@ -86,7 +86,7 @@ static Status check_keeps_grid(const QNode *n, const QTensor *x, const QTensor *
  */
 static Status check_multiplier(const QGraph *g, const QNode *n, int64_t bound, double M, Multiplier made)
 {
-    RULE(g->dialect != DIALECT_XNNPACK || isfinite(made.f), "multiplier %g; must be finite in float32", (double)made.f);
+    RULE(!dialect_is_float(g->dialect) || isfinite(made.f), "multiplier %g; must be finite in float32", (double)made.f);
     RULE(M * (double)(bound < 1 ? 1 : bound) < 0x1p30, "sums up to %lld times the multiplier %g; must stay below 2^30",
          (long long)bound, M);
     return STATUS_OK;

@@ -13,7 +13,7 @@
     } while (0)
 
 enum { TRIALS = 200000 };
-static const Dialect dialects[] = {DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE};
+static const Dialect dialects[] = {DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE, DIALECT_ONNXRUNTIME};
 
 /* ---- the definitions, written the other way round ---------------------------------------------------------------- */
 
@@ -207,21 +207,21 @@ START_TEST(requant_is_monotone_and_stays_in_range)
         const int z = lo + (int)rng_below(&r, (uint32_t)(hi - lo + 1));
         const int32_t acc = random_acc(&r);
         const int32_t more = acc > INT32_MAX - 1000 ? INT32_MAX : acc + (int32_t)rng_below(&r, 1000);
-        for (size_t d = 0; d < 3; d++) {
+        for (size_t d = 0; d < DIALECTS; d++) {
             const Multiplier M = multiplier_make(dialects[d], s_x, s_w, s_y);
             const int y = requant(dialects[d], acc, M, z, lo, hi), y2 = requant(dialects[d], more, M, z, lo, hi);
             REQUIRE(lo <= y);
             REQUIRE(y <= y2);
             REQUIRE(y2 <= hi);
             REQUIRE(requant(dialects[d], 0, M, z, lo, hi) == z);
-            const int32_t plain = d == 0   ? requant_float(acc, M.f)
-                                  : d == 1 ? requant_single(acc, M.m, M.e)
-                                           : requant_double(acc, M.m, M.e);
+            const int32_t plain = dialect_is_float(dialects[d])          ? requant_float(acc, M.f)
+                                  : dialects[d] == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e)
+                                                                         : requant_double(acc, M.m, M.e);
             const int64_t want = (int64_t)plain + z;
             REQUIRE(y == (want < lo ? lo : want > hi ? hi : want));
         }
     }
-    for (size_t d = 0; d < 3; d++) {
+    for (size_t d = 0; d < DIALECTS; d++) {
         const Multiplier one = multiplier_rescale(dialects[d], 0.3f, 0.3f);
         for (int acc = -128; acc < 128; acc++) REQUIRE(requant(dialects[d], acc, one, 0, -128, 127) == acc);
         const Multiplier huge = multiplier_rescale(dialects[d], 1e30f, 1e-30f);
@@ -253,7 +253,7 @@ END_TEST
 static int add_spelled_out(Dialect d, const float s[3], const int z[3], int lo, int hi, int q1, int q2)
 {
     int64_t y;
-    if (d == DIALECT_XNNPACK) {
+    if (dialect_is_float(d)) {
         const float r1 = s[0] / s[2], r2 = s[1] / s[2];
         const int sh = 20 - (int)floor(log2((double)fmaxf(r1, r2)));
         const int64_t A = (int64_t)half_even(ldexp((double)r1, sh)), B = (int64_t)half_even(ldexp((double)r2, sh));
@@ -290,7 +290,7 @@ START_TEST(add_is_the_published_integer_formula_and_near_the_real_one)
         const int lo = rng_below(&r, 2) ? -128 : z[2], hi = 127;
         const double exact = (double)z[2] + ((double)s[0] * (q1 - z[0]) + (double)s[1] * (q2 - z[1])) / (double)s[2];
         const double clipped = fmin(fmax(exact, lo), hi);
-        for (size_t d = 0; d < 3; d++) {
+        for (size_t d = 0; d < DIALECTS; d++) {
             AddParams p;
             REQUIRE(add_params_make(dialects[d], s[0], z[0], s[1], z[1], s[2], z[2], lo, hi, &p));
             const int y = requant_add(&p, q1, q2);

@@ -84,7 +84,7 @@ NaiveModel *naive_open(const char *path)
     const cJSON *metadata = member(m->header, "__metadata__");
     if (strcmp(text(metadata, "format"), "bitfold-int8") != 0) abort();
     const char *dialect = text(metadata, "dialect");
-    m->dialect = strcmp(dialect, "xnnpack") == 0 ? 'x' : strcmp(dialect, "tflite-single") == 0 ? 's' : 'd';
+    m->dialect = dialect[0] == 'x' || dialect[0] == 'o' ? 'x' : strcmp(dialect, "tflite-single") == 0 ? 's' : 'd';
     m->graph = cJSON_Parse(text(metadata, "graph"));
     const cJSON *tensors = member(m->graph, "tensors");
     m->tensors = cJSON_GetArraySize(tensors);

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "autograd/ops.h"
+
 enum { MAX_NODES = 80, MAX_ELEMENTS = 4000 };
 
 typedef struct {
@@ -123,20 +125,7 @@ static void add_dense(Build *b, int in, int units)
     const int inputs = (int)qtensor_elements(&b->g->tensor[in]);
     QNode *n = append(b, QOP_DENSE, random_grid(b, 1.0f), 1, 1, units);
     connect(n, in);
-    n->geom = (ConvGeom){.n = 1,
-                         .h = 1,
-                         .w = 1,
-                         .c = inputs,
-                         .o = units,
-                         .oh = 1,
-                         .ow = 1,
-                         .kh = 1,
-                         .kw = 1,
-                         .sh = 1,
-                         .sw = 1,
-                         .dh = 1,
-                         .dw = 1,
-                         .groups = 1};
+    n->geom = dense_geom(1, inputs, units);
     fill_weights(b, n);
 }
 
