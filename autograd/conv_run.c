@@ -7,12 +7,9 @@
 #include "base/align.h"
 #include "base/parallel.h"
 
-static ConvInput input_at(ConvInput x, const ConvGeom *g, long image)
+static ConvInput image_of(const ConvInput *x, const ConvGeom *g, long image)
 {
-    const size_t offset = (size_t)image * in_image(g);
-    if (x.x != NULL) x.x += offset;
-    if (x.codes != NULL) x.codes += offset;
-    return x;
+    return input_at(x, image * (ptrdiff_t)in_image(g));
 }
 
 static ConvInput conv_input(const Tensor *x)
@@ -62,7 +59,7 @@ void conv_run_images(const ConvRun *r, long first, long images, int thread, floa
 {
     const ConvGeom *g = &r->g;
     void *scratch = r->scratch + (size_t)thread * r->scratch_bytes;
-    const ConvInput x = input_at(r->x, g, first);
+    const ConvInput x = image_of(&r->x, g, first);
     const int n = (int)images;
     if (r->s8 == NULL) {
         if (r->depthwise)
@@ -108,7 +105,7 @@ static void backward_group(void *context, int chunk, int thread, long first, lon
     const int n = (int)images;
     if (b->dw != NULL) {
         float *dw = b->dw + (size_t)chunk * (size_t)b->weights;
-        const ConvInput x = input_at(b->x, g, first);
+        const ConvInput x = image_of(&b->x, g, first);
         if (b->depthwise)
             kernels()->dwconv_f32_backward_weights(g, n, x, dy, dw);
         else

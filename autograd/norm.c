@@ -25,7 +25,7 @@ float *pass_table(Arena *arena, int c, const float *values)
 {
     const size_t period = pass_period(c);
     float *table = arena_alloc(arena, sizeof(float) * period);
-    for (size_t i = 0; i < period; i++) table[i] = values == NULL ? 0.0f : values[i % (size_t)c];
+    for (size_t i = 0; i < period; i++) table[i] = values[i % (size_t)c];
     return table;
 }
 

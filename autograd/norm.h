@@ -18,7 +18,7 @@
 
 /* A table of `values` repeated for the passes of kernels.h: pass_period(c) values, a multiple of c and of a vector. */
 size_t pass_period(int c);
-float *pass_table(Arena *arena, int c, const float *values); /* values NULL: zeros */
+float *pass_table(Arena *arena, int c, const float *values);
 
 /* Sums per channel: [chunks] x two of them, in double.  One thread at a time adds to a chunk, the calls of a chunk come
  * in a fixed order. */

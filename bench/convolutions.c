@@ -71,9 +71,8 @@ static void run_part(void *context, int part)
     const ConvGeom *g = &c->g;
     const int n = c->images;
     const size_t at = (size_t)part;
-    ConvInput x = c->direction == FORWARD_CODES || c->direction == FORWARD_S8 ? c->codes : c->floats;
-    if (x.x != NULL) x.x += at * c->nx;
-    if (x.codes != NULL) x.codes += at * c->nx;
+    const bool codes = c->direction == FORWARD_CODES || c->direction == FORWARD_S8;
+    const ConvInput x = input_at(codes ? &c->codes : &c->floats, (ptrdiff_t)(at * c->nx));
     const float *dy = c->dy + at * c->ny;
     float *out = c->out + at * c->most;
     int32_t *acc = c->acc + at * c->most;

@@ -17,6 +17,7 @@ typedef struct {
     const char *out;
     bool overwrite, resume, json, quiet;
     const char *engine, *split, *to, *output, *dump, *dir, *mode;
+    const char *target;
     bool markdown, schema, frozen, interleave, layers, floats;
     int batch, steps, threads, images;
     int arguments;

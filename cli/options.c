@@ -47,6 +47,8 @@ static const Option option_table[] = {
     {'i', "interleave", NULL,
      "one measurement for each line on standard input, a JSON line after each: to take turns with another program",
      offsetof(Options, interleave), FLAG, 0, 0},
+    {'g', "target", "TARGET", "what the model costs there: c (exported C: flash and RAM by layer)",
+     offsetof(Options, target), TEXT, 0, 0},
     {'M', "markdown", NULL, "as a page for docs/", offsetof(Options, markdown), FLAG, 0, 0},
     {'S', "schema", NULL, "as a JSON Schema", offsetof(Options, schema), FLAG, 0, 0},
     {'r', "out", "DIR", "the run directory (default runs/NAME)", offsetof(Options, out), TEXT, 0, 0},

@@ -12,9 +12,10 @@ typedef struct {
     const QTensor *x, *x2, *y; /* first input, second or NULL, output */
     const ConvS8 *conv;        /* conv2d, dwconv2d, dense: how */
     void *packed;              /* and the weights for it */
-    Multiplier *multiplier;    /* [O] of conv2d, dwconv2d, dense; [1] of requant */
     RequantRows requant;       /* conv2d, dwconv2d, dense */
     AddParams add;
+    AverageRule average;
+    int8_t *table;              /* [256] of requant, lut: by code + 128 */
     int part[QNODE_MAX_INPUTS]; /* concat: channels of each input */
     size_t scratch_bytes;       /* working memory of a thread */
 } EngineNode;

@@ -37,6 +37,8 @@ TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType t
                                   const void *data);
 /* An operator with default options, to be connected. */
 TfliteOperator *tflite_add_operator(TfliteBuild *b, TfliteOpIndex op, int inputs, const int32_t *input, int output);
+/* y = x in y's shape. */
+void tflite_add_reshape(TfliteBuild *b, int x, int y);
 /* QGraph tensor t in this form, reshaped if need be. */
 int tflite_form(TfliteBuild *b, int t, int form);
 

@@ -28,10 +28,29 @@ static TfliteTensor *add_tensor(TfliteBuild *b, const char *name, TfliteType typ
     return t;
 }
 
+/* Computed for each image: the number of images is left open. */
+static TfliteTensor *add_computed(TfliteBuild *b, const char *name, TfliteType type, int rank, const int32_t *shape)
+{
+    TfliteTensor *t = add_tensor(b, name, type, rank, shape);
+    int32_t *signature = words(b->arena, rank, shape);
+    signature[0] = -1;
+    t->signature_rank = rank, t->signature = signature;
+    return t;
+}
+
 int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int32_t *shape, int like)
 {
-    set_grid(b, add_tensor(b, name, TFLITE_INT8, rank, shape), &b->g->tensor[like]);
+    set_grid(b, add_computed(b, name, TFLITE_INT8, rank, shape), &b->g->tensor[like]);
     return b->m->tensors - 1;
+}
+
+void tflite_add_reshape(TfliteBuild *b, int x, int y)
+{
+    const TfliteTensor *t = &b->m->tensor[y];
+    const int32_t input[2] = {x, b->m->tensors};
+    tflite_add_constant(b, arena_printf(b->arena, "%s/shape", t->name), TFLITE_INT32, 1, &(int32_t){t->rank},
+                        t->signature);
+    tflite_add_operator(b, TFLITE_RESHAPE, 2, input, y);
 }
 
 TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType type, int rank, const int32_t *shape,
@@ -65,10 +84,7 @@ int tflite_form(TfliteBuild *b, int t, int form)
     const int32_t *shape = form == FORM_FLAT ? flat : image;
     const char *name = arena_printf(b->arena, "%s/%s", x->name, form == FORM_FLAT ? "flat" : "image");
     const int y = tflite_add_activation(b, name, rank, shape, t);
-    const int32_t input[2] = {b->form[t][1 - form], b->m->tensors};
-    tflite_add_constant(b, arena_printf(b->arena, "%s/shape", name), TFLITE_INT32, 1, &(int32_t){rank},
-                        words(b->arena, rank, shape));
-    tflite_add_operator(b, TFLITE_RESHAPE, 2, input, y);
+    tflite_add_reshape(b, b->form[t][1 - form], y);
     return b->form[t][form] = y;
 }
 
@@ -76,7 +92,7 @@ int tflite_form(TfliteBuild *b, int t, int form)
 
 static int add_float(TfliteBuild *b, const char *name, const TfliteTensor *like)
 {
-    add_tensor(b, name, TFLITE_FLOAT32, like->rank, like->shape);
+    add_computed(b, name, TFLITE_FLOAT32, like->rank, like->shape);
     return b->m->tensors - 1;
 }
 

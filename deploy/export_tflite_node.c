@@ -34,13 +34,13 @@ Status tflite_clamp(const QGraph *g, const QNode *n, int *activation)
     if (hi == INT8_MAX && lo == INT8_MIN) return STATUS_OK;
     *activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
     if (hi == INT8_MAX ? relu : relu6) return STATUS_OK;
-    const bool narrow = y->qmax < INT8_MAX || y->bits == 8;
+    const bool few_bits = y->bits < 8 && y->qmax < INT8_MAX;
     return status_fail(STATUS_UNSUPPORTED,
                        "layer \"%s\": %d-bit codes clipped to %d .. %d, real zero at %d; TFLite clips at -128 and 127, "
                        "at real zero and at 6: must %s",
                        n->name, y->bits, lo, hi, y->zero_point,
-                       narrow ? "have 8-bit outputs (quant.overrides, activation_bits) or stand behind a ReLU"
-                              : "be clipped at one of these");
+                       few_bits ? "have 8-bit outputs (quant.overrides, activation_bits) or stand behind a ReLU"
+                                : "be clipped at one of these");
 }
 
 /* ---- windows ------------------------------------------------------------------------------------------------------ */
@@ -298,11 +298,7 @@ static Status add_reshape(TfliteBuild *b, const QNode *n)
     const QTensor *y = &b->g->tensor[n->output];
     const int *from = b->form[n->input[0]], form = y->h == 1 && y->w == 1 ? FORM_FLAT : FORM_IMAGE;
     const int x = from[FORM_IMAGE] >= 0 ? from[FORM_IMAGE] : from[FORM_FLAT];
-    const int at = add_output(b, n, form);
-    const TfliteTensor *t = &b->m->tensor[at];
-    const int32_t input[2] = {x, b->m->tensors};
-    tflite_add_constant(b, arena_printf(b->arena, "%s/shape", n->name), TFLITE_INT32, 1, &(int32_t){t->rank}, t->shape);
-    tflite_add_operator(b, TFLITE_RESHAPE, 2, input, at);
+    tflite_add_reshape(b, x, add_output(b, n, form));
     return STATUS_OK;
 }
 

@@ -36,6 +36,13 @@ typedef struct {
     float scale;
     int zero_point;
 } ConvInput;
+static inline ConvInput input_at(const ConvInput *x, ptrdiff_t offset)
+{
+    ConvInput at = *x;
+    if (x->x != NULL) at.x += offset;
+    if (x->codes != NULL) at.codes += offset;
+    return at;
+}
 
 /* A product whose inner dimension has three levels, so that a convolution reads its input in place:
  *     c[m,n] = (accumulate ? c : 0) + sum over row, run, k, in this order, of
@@ -93,6 +100,14 @@ typedef struct {
     const int32_t *m, *e;
 } RequantRows;
 
+/* How the codes under a pool's window become the code of their average (kernels/requant.h: functions of these names). */
+typedef enum { AVERAGE_CODES, AVERAGE_SCALED, AVERAGE_REALS } AverageKind;
+typedef struct {
+    AverageKind kind;
+    float scale, factor; /* of the input; 1 / count, rounded as s / (s * count) */
+    int zero_point, lo, hi;
+} AverageRule;
+
 typedef struct DwRowsS8 DwRowsS8; /* kernels/dwconv_s8.h */
 struct AddParams;                 /* kernels/requant.h */
 
@@ -100,7 +115,7 @@ struct AddParams;                 /* kernels/requant.h */
 typedef struct {
     float scale;
     int zero_point, lo, hi;
-} PassGrid;
+} PassQuantize;
 
 /* What a pass saw; starts as {INFINITY, -INFINITY, false}. */
 typedef struct {
@@ -151,8 +166,8 @@ typedef struct Kernels {
                                  bool fresh, float *dx);
     void (*maxpool_s8_backward)(const ConvGeom *g, int images, const int8_t *x, const int8_t *y, const float *dy,
                                 bool fresh, float *dx);
-    /* average_codes of each window; those of floats are drivers, below. */
-    void (*avgpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y);
+    /* The average of each window by the rule; those of floats are drivers, below. */
+    void (*avgpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, const AverageRule *rule, int8_t *y);
 
     /* ---- conversions: real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point ---- */
 
@@ -184,7 +199,7 @@ typedef struct Kernels {
     void (*pass_add)(size_t n, const float *a, const float *b, float *z);
     /* y = min(max(z, 0), limit) */
     void (*pass_relu)(size_t n, float limit, const float *z, float *y);
-    void (*pass_quantize)(size_t n, const float *z, const PassGrid *grid, int8_t *codes, PassExtremes *extremes);
+    void (*pass_quantize)(size_t n, const float *z, const PassQuantize *grid, int8_t *codes, PassExtremes *extremes);
     /* g = lo <= z <= hi ? dy : 0 */
     void (*pass_gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
     /* The integer layers' gradient passes where v = factor * (acc + bias), their value before rounding, lies inside:

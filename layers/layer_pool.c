@@ -41,8 +41,7 @@ static Tensor *max_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x
 
 static Tensor *avg_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
-    (void)pass;
-    return op_avgpool(t, x[0], &((const PoolConfig *)l->config)->geom);
+    return op_avgpool(t, x[0], &((const PoolConfig *)l->config)->geom, pass->dialect);
 }
 
 static Status pool_lower(Layer *l, Lowering *w, QOp op, const ConvGeom *g)
@@ -143,9 +142,8 @@ static Status global_shape(Layer *l)
 
 static Tensor *global_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
-    (void)pass;
     const ConvGeom g = global_geom(l);
-    return op_avgpool(t, x[0], &g);
+    return op_avgpool(t, x[0], &g, pass->dialect);
 }
 
 static RealOp global_real(const Layer *l) { return (RealOp){QOP_AVGPOOL, global_geom(l), activation_from(0)}; }

@@ -73,15 +73,15 @@ START_TEST(engine_equals_the_naive_interpreter)
 }
 END_TEST
 
-/* The dialects are three arithmetics, so the graphs must be rich enough to tell them apart. */
+/* The dialects are four arithmetics, so the graphs must be rich enough to tell them apart. */
 START_TEST(dialects_differ)
 {
     begin_model();
-    long different[3] = {0};
+    long different[DIALECTS] = {0};
     for (int i = 0; i < GRAPHS; i++) {
-        const Engine *engine[3];
+        const Engine *engine[DIALECTS];
         const QGraph *g = NULL;
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < DIALECTS; d++) {
             Engine *e;
             g = random_graph(arena, (uint64_t)i, 10, (Dialect)d);
             must(engine_create(arena, g, IMAGES, &e));
@@ -91,10 +91,10 @@ START_TEST(dialects_differ)
         }
         for (int t = 0; t < g->tensors; t++)
             for (long k = 0; k < IMAGES * qtensor_elements(&g->tensor[t]); k++)
-                for (int d = 0; d < 3; d++)
-                    different[d] += engine_tensor(engine[d], t)[k] != engine_tensor(engine[(d + 1) % 3], t)[k];
+                for (int d = 0; d < DIALECTS; d++)
+                    different[d] += engine_tensor(engine[d], t)[k] != engine_tensor(engine[(d + 1) % DIALECTS], t)[k];
     }
-    for (int d = 0; d < 3; d++) ck_assert_int_gt(different[d], 0);
+    for (int d = 0; d < DIALECTS; d++) ck_assert_int_gt(different[d], 0);
     end_model();
 }
 END_TEST
@@ -141,9 +141,9 @@ START_TEST(worked_example)
                 .mean = mean,
                 .std = std,
                 .model_name = "example"};
-    static const int8_t want[3][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}};
+    static const int8_t want[DIALECTS][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}, {75, 4, 4, 60}};
     begin_model();
-    for (int d = 0; d < 3; d++) {
+    for (int d = 0; d < DIALECTS; d++) {
         g.dialect = (Dialect)d;
         must(qgraph_check(&g));
         Engine *engine;

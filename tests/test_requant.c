@@ -222,9 +222,9 @@ START_TEST(requant_is_monotone_and_stays_in_range)
         }
     }
     for (size_t d = 0; d < DIALECTS; d++) {
-        const Multiplier one = multiplier_rescale(dialects[d], 0.3f, 0.3f);
+        const Multiplier one = multiplier_make(dialects[d], 0.3f, 1.0f, 0.3f);
         for (int acc = -128; acc < 128; acc++) REQUIRE(requant(dialects[d], acc, one, 0, -128, 127) == acc);
-        const Multiplier huge = multiplier_rescale(dialects[d], 1e30f, 1e-30f);
+        const Multiplier huge = multiplier_make(dialects[d], 1e30f, 1.0f, 1e-30f);
         REQUIRE(requant(dialects[d], INT32_MAX, huge, 0, -128, 127) == 127);
         REQUIRE(requant(dialects[d], INT32_MIN, huge, 0, -128, 127) == -128);
     }
@@ -250,10 +250,22 @@ END_TEST
 
 /* ---- add --------------------------------------------------------------------------------------------------------- */
 
+/* As ONNX Runtime adds uint8 codes, in long double until a fused multiply-add rounds. */
+static int add_reals_spelled_out(const float s[3], const int z[3], int lo, int hi, int q1, int q2)
+{
+    const float r1 = s[0] / s[2], r2 = s[1] / s[2], last = r2 * (float)(z[1] + 128);
+    const float product = (float)((long double)r1 * (z[0] + 128) + (long double)last);
+    const float offset = (float)(z[2] + 128) - product;
+    const float with_b = (float)((long double)r2 * (q2 + 128) + (long double)offset);
+    const double y = half_even((double)(float)((long double)r1 * (q1 + 128) + (long double)with_b)) - 128;
+    return (int)(y < lo ? lo : y > hi ? hi : y);
+}
+
 static int add_spelled_out(Dialect d, const float s[3], const int z[3], int lo, int hi, int q1, int q2)
 {
     int64_t y;
-    if (dialect_is_float(d)) {
+    if (d == DIALECT_ONNXRUNTIME) return add_reals_spelled_out(s, z, lo, hi, q1, q2);
+    if (d == DIALECT_XNNPACK) {
         const float r1 = s[0] / s[2], r2 = s[1] / s[2];
         const int sh = 20 - (int)floor(log2((double)fmaxf(r1, r2)));
         const int64_t A = (int64_t)half_even(ldexp((double)r1, sh)), B = (int64_t)half_even(ldexp((double)r2, sh));

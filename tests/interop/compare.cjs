@@ -5,6 +5,7 @@
 //     identical   every value is the same
 //     argmax      the answer is the same for 99.9 % of the images
 //     within=X    no value is off by more than X
+// --floats yes: OUTPUT holds the reals that the codes stand for; one that stands between two codes is different.
 // Where several classes share the largest value the first is the answer, here as everywhere in bitfold.
 'use strict';
 const fs = require('fs');
@@ -26,7 +27,16 @@ function readDump(folder) {
     const all = values(entry.file, fs.readFileSync(path.join(folder, entry.file)));
     const classes = entry.shape.reduce((a, b) => a * b, 1);
     if (all.length !== manifest.images * classes) throw new Error(`${folder}: ${entry.file} and tensors.json disagree`);
-    return {manifest, file: entry.file, classes, logits: all};
+    return {manifest, entry, classes, logits: all};
+}
+
+// The codes of reals on a grid; NaN for what is none of them, which no code equals.
+function codesOf(reals, {scale, zero_point: zero}) {
+    const ON_GRID = 1e-3;
+    return Float64Array.from(reals, v => {
+        const code = Math.round(v / scale);
+        return Math.abs(v / scale - code) <= ON_GRID ? code + zero : NaN;
+    });
 }
 
 function answer(logits, image, classes) {
@@ -70,8 +80,9 @@ function row(opt, r, ok) {
 
 function main() {
     const {positional: [folder, output], opt} = options(process.argv.slice(2),
-        {model: '', export: '', runtime: '', need: 'identical'}, 2);
-    const dump = readDump(folder), given = values(dump.file, fs.readFileSync(output));
+        {model: '', export: '', runtime: '', need: 'identical', floats: 'no'}, 2);
+    const dump = readDump(folder), bytes = fs.readFileSync(output);
+    const given = opt.floats === 'yes' ? codesOf(values('.f32', bytes), dump.entry) : values(dump.entry.file, bytes);
     if (given.length === 0 || given.length % dump.classes !== 0 || given.length > dump.logits.length)
         throw new Error(`${output}: ${given.length} values; must be those of 1 to ${dump.manifest.images} images of ` +
             `${dump.classes}`);

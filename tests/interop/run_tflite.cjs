@@ -59,7 +59,6 @@ async function main() {
     const {positional: [file, input, output]} = options(process.argv.slice(2), {}, 3);
     const wasm = await load(), model = await compile(wasm, fs.readFileSync(file));
     fs.writeFileSync(output, await run(wasm, model, fs.readFileSync(input)));
-    process.exit(0); // the runtime keeps a worker alive
 }
 
 main().catch(fail);

@@ -165,8 +165,10 @@ static void add_concat(Build *b, int in)
     int part[4], parts = 0, channels = 0;
     for (int t = in; t >= 0 && parts < 4; t--) {
         const QTensor *other = &b->g->tensor[t];
-        /* A multiplier beyond 2^10 would only saturate, and may be more than a dialect can hold. */
-        if (other->h != x.h || other->w != x.w || other->scale > 1024.0f * grid.scale) continue;
+        /* What every dialect can rescale. */
+        if (other->h != x.h || other->w != x.w || other->scale > 128.0f * grid.scale ||
+            256.0f * other->scale < grid.scale)
+            continue;
         part[parts++] = t;
         channels += other->c;
     }

@@ -134,9 +134,22 @@ static void fault(void)
 }
 
 typedef void (*Handler)(void);
-__attribute__((section(".vectors"), used)) static const Handler vectors[16] = {
-    (Handler)&stack_end, reset, fault, fault, fault, fault, fault, NULL, NULL, NULL, NULL, fault, fault, NULL, fault,
-    fault};
+__attribute__((section(".vectors"), used)) static const Handler vectors[16] = {(Handler)&stack_end,
+                                                                               reset,
+                                                                               fault,
+                                                                               fault,
+                                                                               fault,
+                                                                               fault,
+                                                                               fault,
+                                                                               NULL,
+                                                                               NULL,
+                                                                               NULL,
+                                                                               NULL,
+                                                                               fault,
+                                                                               fault,
+                                                                               NULL,
+                                                                               fault,
+                                                                               fault};
 
 void *memcpy(void *restrict d, const void *restrict s, size_t n);
 void *memmove(void *d, const void *s, size_t n);
