@@ -56,7 +56,7 @@ static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m
     const char *slash = memrchr(r->out, '/', n), *name = slash == NULL || n == 1 ? r->out : slash + 1;
     const char *stem = good_name(m->title) ? m->title : arena_printf(arena, "%.*s", (int)(r->out + n - name), name);
     if (good_name(stem)) cJSON_AddStringToObject(root, "name", stem);
-    const Status status = config_from_json(arena, root, r->path, r->sets, config);
+    const Status status = config_from_json(arena, root, file_join(arena, r->out, "config.json"), r->sets, config);
     cJSON_Delete(root);
     return status;
 }
