@@ -54,7 +54,7 @@ FUZZ_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/fuzz/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) include bench tests tests/support tests/fuzz tests/data,$(wildcard $d/*.c $d/*.h))
+FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
 OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
@@ -90,6 +90,14 @@ $(OUT)/%.o: %.c $(OUT)/flags | $(GEN)/deploy/onnx.pb-c.h
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
 	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
+
+# The kernels of exported C, as text in a table.
+$(GEN)/deploy/c_kernels.inc: $(wildcard deploy/c_kernels/*.c)
+	@mkdir -p $(@D)
+	$(call say,TEXT $@)
+	$(Q)for f in $^; do echo "TEXT($$(basename $$f .c),"; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ')'; done >$@.new
+	$(Q)mv $@.new $@
+$(OUT)/deploy/c_text.o: $(GEN)/deploy/c_kernels.inc
 
 $(OUT)/libbitfold.a: $(LIB_OBJ)
 	@rm -f $@
@@ -140,8 +148,12 @@ ENV_sanitize    = $(ENV_asan)
 test: all tests ## build and run every test
 	@BITFOLD=$(or $(PROGRAM),$(CURDIR)/$(OUT)/bitfold) BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/run.sh $(TESTS) $(SCRIPTS)
 
+test-isa: export BELOW_BEST := $(BELOW_BEST)
 test-isa: all tests ## run the tests with the kernels of each instruction set this machine has
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/isa.sh $(TESTS)
+
+test-interop: all ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
+	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/interop/run.sh $(BUILD)
 
 test-arm64: ## run the tests of a build for aarch64 (cross compiler, qemu-user)
 	+@sh tests/arm64.sh $(BUILD)
@@ -166,7 +178,7 @@ check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
 lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
 	@$(MAKE) --no-print-directory MODE=release objects $(BUILD)/release/libbitfold.so $(BUILD)/compile_commands.json
 	@sh tests/lint.sh $(BUILD)/release
-	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh bench/*.sh)
+	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh tests/interop/*.sh bench/*.sh)
 	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. \
 	    --enable=warning,performance,portability -j 2 $(SOURCES) $(wildcard bench/*.c)
@@ -230,7 +242,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-arm64 asan ubsan fuzz check lint format demo bench bench-peers performance docs install \
-        uninstall clean help force
+.PHONY: all tests objects test test-isa test-interop test-arm64 asan ubsan fuzz check lint format demo bench bench-peers \
+        performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

@@ -2,15 +2,14 @@
 
 #include <string.h>
 
+#include "autograd/images.h"
 #include "autograd/norm.h"
+#include "base/align.h"
 #include "base/parallel.h"
 
-static ConvInput input_at(ConvInput x, const ConvGeom *g, long image)
+static ConvInput image_of(const ConvInput *x, const ConvGeom *g, long image)
 {
-    const size_t offset = (size_t)image * in_image(g);
-    if (x.x != NULL) x.x += offset;
-    if (x.codes != NULL) x.codes += offset;
-    return x;
+    return input_at(x, image * (ptrdiff_t)in_image(g));
 }
 
 static ConvInput conv_input(const Tensor *x)
@@ -20,8 +19,6 @@ static ConvInput conv_input(const Tensor *x)
     return (ConvInput){.codes = x->codes, .scale = x->qp->scale[0], .zero_point = x->qp->zero_point};
 }
 
-static size_t round_up_64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
-
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom *g, bool depthwise)
@@ -29,9 +26,8 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
     ConvRun *r = arena_zalloc(t->arena, sizeof *r);
     *r = (ConvRun){.g = *g, .depthwise = depthwise, .x = conv_input(x), .chunks = parallel_chunks(g->n)};
     const bool integers = x->codes != NULL && w->codes != NULL;
-    r->scratch_bytes = round_up_64(!integers   ? conv_scratch_bytes(g)
-                                   : depthwise ? dwconv_s8_scratch_bytes(g)
-                                               : conv_s8_scratch_bytes(g));
+    if (integers) r->s8 = conv_s8_of(depthwise);
+    r->scratch_bytes = align_up((integers ? r->s8->scratch_bytes : conv_scratch_bytes)(g));
     r->scratch = tape_buffer(t, r->scratch_bytes * (size_t)parallel_threads());
     if (integers) {
         float *scale = arena_alloc(t->arena, sizeof(float) * (size_t)g->o);
@@ -39,35 +35,33 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
             scale[o] = x->qp->scale[0] * w->qp->scale[w->qp->n == 1 ? 0 : o] * (w->sign == NULL ? 1.0f : w->sign[o]);
         r->scale = pass_table(t->arena, g->o, scale);
         r->scale_period = pass_period(g->o);
-        r->packed8 = tape_buffer(t, (depthwise ? dwconv_s8_packed_bytes : conv_s8_packed_bytes)(g));
-        (depthwise ? dwconv_s8_pack : conv_s8_pack)(g, w->codes, r->packed8);
+        r->packed8 = tape_buffer(t, r->s8->packed_bytes(g));
+        r->s8->pack(g, w->codes, r->packed8);
         return r;
     }
     r->w = tensor_values(t, w);
-    if (r->w != w->x) r->dequantized = r->w;
     if (depthwise) return r;
     r->packed = tape_buffer(t, sizeof(float) * conv_f32_packed_count(g));
     conv_f32_pack(g, r->w, r->packed);
     return r;
 }
 
-void conv_run_done(Tape *t, ConvRun *r)
+void conv_run_done(Tape *t, ConvRun *r, const Tensor *w)
 {
     tape_release(t, r->scratch);
     tape_release(t, r->packed);
     tape_release(t, r->packed8);
-    tape_release(t, (void *)(uintptr_t)r->dequantized);
-    r->w = r->dequantized = NULL;
-    r->scratch = NULL, r->packed = NULL, r->packed8 = NULL;
+    if (r->s8 == NULL) tensor_values_release(t, w, r->w);
+    r->scratch = NULL, r->packed = NULL, r->packed8 = NULL, r->w = NULL;
 }
 
 void conv_run_images(const ConvRun *r, long first, long images, int thread, float *y)
 {
     const ConvGeom *g = &r->g;
     void *scratch = r->scratch + (size_t)thread * r->scratch_bytes;
-    const ConvInput x = input_at(r->x, g, first);
+    const ConvInput x = image_of(&r->x, g, first);
     const int n = (int)images;
-    if (r->packed8 == NULL) {
+    if (r->s8 == NULL) {
         if (r->depthwise)
             kernels()->dwconv_f32_forward(g, n, x, r->w, y);
         else
@@ -75,13 +69,8 @@ void conv_run_images(const ConvRun *r, long first, long images, int thread, floa
         return;
     }
     int32_t *sums = (void *)y; /* same size; turned into floats in place */
-    (r->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, n, x.codes, x.zero_point, r->packed8, sums, scratch);
+    r->s8->sums(g, n, x.codes, x.zero_point, r->packed8, sums, scratch);
     kernels()->pass_scale((size_t)images * out_image(g), r->scale_period, r->scale, y);
-}
-
-void conv_run_chunk(const ConvRun *r, int chunk, long *first, long *last)
-{
-    parallel_range(r->g.n, r->chunks, chunk, first, last);
 }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
@@ -100,8 +89,9 @@ typedef struct {
     size_t scratch_bytes, conv_bytes; /* per thread: the kernels' own, then a group of dy */
 } Backward;
 
-static void backward_group(const Backward *b, int chunk, int thread, long first, long images)
+static void backward_group(void *context, int chunk, int thread, long first, long images)
 {
+    const Backward *b = context;
     const ConvGeom *g = &b->g;
     unsigned char *scratch = b->scratch + (size_t)thread * b->scratch_bytes;
     const float *dy;
@@ -115,7 +105,7 @@ static void backward_group(const Backward *b, int chunk, int thread, long first,
     const int n = (int)images;
     if (b->dw != NULL) {
         float *dw = b->dw + (size_t)chunk * (size_t)b->weights;
-        const ConvInput x = input_at(b->x, g, first);
+        const ConvInput x = image_of(&b->x, g, first);
         if (b->depthwise)
             kernels()->dwconv_f32_backward_weights(g, n, x, dy, dw);
         else
@@ -127,21 +117,14 @@ static void backward_group(const Backward *b, int chunk, int thread, long first,
     if (b->depthwise)
         kernels()->dwconv_f32_backward_data(g, n, dy, b->w, dx);
     else
-        conv_f32_backward_data(g, n, dy, b->w, dx, scratch);
+        conv_f32_backward_data(g, n, dy, b->w, dx);
 }
 
 static void backward_chunk(void *context, int chunk, int thread)
 {
     const Backward *b = context;
-    long first, last;
-    parallel_range(b->g.n, b->chunks, chunk, &first, &last);
     if (b->dw != NULL) memset(b->dw + (size_t)chunk * (size_t)b->weights, 0, sizeof(float) * (size_t)b->weights);
-    const int groups = image_groups(last - first, sizeof(float) * out_image(&b->g));
-    for (int k = 0; k < groups; k++) {
-        long from, to;
-        parallel_range(last - first, groups, k, &from, &to);
-        backward_group(b, chunk, thread, first + from, to - from);
-    }
+    for_image_groups(b->g.n, sizeof(float) * out_image(&b->g), chunk, thread, backward_group, context);
 }
 
 void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const ConvGradient *dy)
@@ -158,8 +141,8 @@ void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor
     if (dw != NULL) b.dw = tape_buffer(t, sizeof(float) * (size_t)b.weights * (size_t)b.chunks);
     const size_t image = sizeof(float) * out_image(g);
     const size_t group = dy->dy != NULL ? 0 : image * (size_t)image_group_most(g->n, image);
-    b.conv_bytes = round_up_64(conv_scratch_bytes(g));
-    b.scratch_bytes = b.conv_bytes + round_up_64(group);
+    b.conv_bytes = align_up(conv_scratch_bytes(g));
+    b.scratch_bytes = b.conv_bytes + align_up(group);
     b.scratch = tape_buffer(t, b.scratch_bytes * (size_t)parallel_threads());
     parallel_for(b.chunks, backward_chunk, &b);
     for (int k = 0; dw != NULL && k < b.chunks; k++) {

@@ -18,23 +18,21 @@ typedef struct {
     ConvGeom g;
     bool depthwise;
     ConvInput x;
-    const float *w;           /* float forward: the weights */
-    const float *dequantized; /* which they are when w has codes alone; else NULL */
-    float *packed;            /* and packed; NULL for depthwise */
-    void *packed8;            /* integer forward: their codes, packed */
-    const float *scale;       /* s_x * s_w[o] * sign[o], a table of autograd/norm.h */
+    const float *w;     /* float forward: the weights */
+    float *packed;      /* and packed; NULL for depthwise */
+    const ConvS8 *s8;   /* integer forward; NULL: float forward */
+    void *packed8;      /* the weights' codes, packed */
+    const float *scale; /* s_x * s_w[o] * sign[o], a table of autograd/norm.h */
     size_t scale_period;
     unsigned char *scratch;
     size_t scratch_bytes; /* per thread */
     int chunks;
 } ConvRun;
 ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom *g, bool depthwise);
-void conv_run_done(Tape *t, ConvRun *r); /* the forward pass is over: gives the scratch back; g stays */
+/* The forward pass is over: gives back what it took, all but g. */
+void conv_run_done(Tape *t, ConvRun *r, const Tensor *w);
 /* y[images, OH, OW, O] of images first .. first + images - 1. */
 void conv_run_images(const ConvRun *r, long first, long images, int thread, float *y);
-
-/* The images [*first, *last) of a chunk. */
-void conv_run_chunk(const ConvRun *r, int chunk, long *first, long *last);
 
 /* Where a convolution's backward pass gets dy: as it lies, or made group by group, where it stays in the cache for both
  * gradients. */
@@ -46,8 +44,7 @@ typedef struct {
 } ConvGradient;
 
 /* dx += convT(dy, w), dw += corr(x, dy) of any op whose forward is a convolution of x with w; x and w may be
- * codes.
- * One parallel region; the bits depend neither on the threads nor on where dy comes from. */
+ * codes.  One parallel region; the bits depend neither on the threads nor on where dy comes from. */
 void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor *w, const ConvGradient *dy);
 
 #endif

@@ -6,29 +6,11 @@
 #include "base/parallel.h"
 
 enum {
-    GROUP_BYTES = 128 * 1024,
     PERIOD_LEAST = 128, /* values in a turn through a table */
     LANES = 16,
     BLOCK_VALUES = 4096, /* summed in float; two passes over them meet in the first-level cache */
     BLOCK_LEAST_ROWS = 16
 };
-
-static long images_that_fit(size_t image_bytes)
-{
-    return GROUP_BYTES / image_bytes < 1 ? 1 : (long)(GROUP_BYTES / image_bytes);
-}
-
-int image_groups(long images, size_t image_bytes)
-{
-    const long fit = images_that_fit(image_bytes);
-    return (int)((images + fit - 1) / fit);
-}
-
-long image_group_most(long images, size_t image_bytes)
-{
-    const long fit = images_that_fit(image_bytes);
-    return images < fit ? images : fit;
-}
 
 size_t pass_period(int c)
 {
@@ -43,7 +25,7 @@ float *pass_table(Arena *arena, int c, const float *values)
 {
     const size_t period = pass_period(c);
     float *table = arena_alloc(arena, sizeof(float) * period);
-    for (size_t i = 0; i < period; i++) table[i] = values == NULL ? 0.0f : values[i % (size_t)c];
+    for (size_t i = 0; i < period; i++) table[i] = values[i % (size_t)c];
     return table;
 }
 

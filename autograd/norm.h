@@ -8,7 +8,7 @@
  *     dy = scale * (g - dbeta / rows) - scale * inv * dgamma / rows * (y - mean)
  * With running statistics the sums' share in dy is 0.  Ioffe-Szegedy 2015, 1502.03167.
  *
- * Work is cut into chunks of images (base/parallel.h) and a chunk into groups of images; sums are taken per block of a
+ * Work is cut into chunks and groups of images (autograd/images.h); sums are taken per block of a
  * group in float, two-pass for the variance, and joined in double in their order (Chan, Golub, LeVeque 1983).
  */
 #ifndef BITFOLD_AUTOGRAD_NORM_H
@@ -16,14 +16,9 @@
 
 #include "autograd/ops.h"
 
-/* How many groups the images of a chunk make: each keeps its values within the second-level cache, evenly spread. */
-int image_groups(long images, size_t image_bytes);
-/* The most images in one group. */
-long image_group_most(long images, size_t image_bytes);
-
 /* A table of `values` repeated for the passes of kernels.h: pass_period(c) values, a multiple of c and of a vector. */
 size_t pass_period(int c);
-float *pass_table(Arena *arena, int c, const float *values); /* values NULL: zeros */
+float *pass_table(Arena *arena, int c, const float *values);
 
 /* Sums per channel: [chunks] x two of them, in double.  One thread at a time adds to a chunk, the calls of a chunk come
  * in a fixed order. */

@@ -1,4 +1,5 @@
 /* Batch norm over N,H,W; see ops.h. */
+#include "autograd/images.h"
 #include "autograd/norm.h"
 #include "base/parallel.h"
 
@@ -11,67 +12,44 @@ typedef struct {
     int c, chunks;
 } BatchNorm;
 
-typedef void GroupFn(const BatchNorm *b, int chunk, size_t at, long rows);
+/* The values of so many images: where the next one begins. */
+static size_t offset(const BatchNorm *b, long image) { return (size_t)image * (size_t)b->rows * (size_t)b->c; }
 
-/* fn for the groups of a chunk, in order. */
-static void for_groups(const BatchNorm *b, int chunk, GroupFn *fn)
-{
-    long first, last;
-    parallel_range(b->images, b->chunks, chunk, &first, &last);
-    const size_t image = (size_t)b->rows * (size_t)b->c;
-    const int groups = image_groups(last - first, sizeof(float) * image);
-    for (int k = 0; k < groups; k++) {
-        long from, to;
-        parallel_range(last - first, groups, k, &from, &to);
-        fn(b, chunk, (size_t)(first + from) * image, (to - from) * b->rows);
-    }
-}
-
-static void add_moments(const BatchNorm *b, int chunk, size_t at, long rows)
-{
-    channel_moments_add(&b->sums, chunk, b->x + at, rows);
-}
-
-static void moments_chunk(void *context, int chunk, int thread)
+static void add_moments(void *context, int chunk, int thread, long first, long images)
 {
     (void)thread;
-    for_groups(context, chunk, add_moments);
+    const BatchNorm *b = context;
+    channel_moments_add(&b->sums, chunk, b->x + offset(b, first), images * b->rows);
 }
 
-static void normalize(const BatchNorm *b, int chunk, size_t at, long rows)
+static void normalize(void *context, int chunk, int thread, long first, long images)
 {
-    (void)chunk;
+    (void)chunk, (void)thread;
+    const BatchNorm *b = context;
     const PassNorm *p = &b->norm->pass;
-    kernels()->pass_affine((size_t)rows * (size_t)b->c, pass_period(b->c), p->scale, p->shift, b->x + at, b->y + at);
+    const size_t at = offset(b, first);
+    kernels()->pass_affine(offset(b, images), pass_period(b->c), p->scale, p->shift, b->x + at, b->y + at);
 }
 
-static void normalize_chunk(void *context, int chunk, int thread)
+static void add_sums(void *context, int chunk, int thread, long first, long images)
 {
     (void)thread;
-    for_groups(context, chunk, normalize);
+    const BatchNorm *b = context;
+    const size_t at = offset(b, first);
+    norm_sums_add(b->norm, chunk, b->x + at, b->dy + at, images * b->rows);
 }
 
-static void add_sums(const BatchNorm *b, int chunk, size_t at, long rows)
+static void backward_data(void *context, int chunk, int thread, long first, long images)
 {
-    norm_sums_add(b->norm, chunk, b->x + at, b->dy + at, rows);
+    (void)chunk, (void)thread;
+    const BatchNorm *b = context;
+    const size_t at = offset(b, first);
+    norm_backward(b->norm, b->x + at, b->dy + at, images * b->rows, b->dx + at);
 }
 
-static void backward_sums_chunk(void *context, int chunk, int thread)
+static void for_groups(BatchNorm *b, ImagesFn *fn)
 {
-    (void)thread;
-    for_groups(context, chunk, add_sums);
-}
-
-static void backward_data(const BatchNorm *b, int chunk, size_t at, long rows)
-{
-    (void)chunk;
-    norm_backward(b->norm, b->x + at, b->dy + at, rows, b->dx + at);
-}
-
-static void backward_data_chunk(void *context, int chunk, int thread)
-{
-    (void)thread;
-    for_groups(context, chunk, backward_data);
+    parallel_image_groups(b->images, sizeof(float) * offset(b, 1), fn, b);
 }
 
 static void batchnorm_backward(Tape *t, Node *node)
@@ -79,13 +57,13 @@ static void batchnorm_backward(Tape *t, Node *node)
     BatchNorm *b = node->saved;
     b->dy = node->out->dx;
     norm_sums_begin(t, b->norm, b->chunks);
-    parallel_for(b->chunks, backward_sums_chunk, b);
+    for_groups(b, add_sums);
     norm_sums_end(t, b->norm, node->in[1], node->in[2]);
     bool fresh;
     float *dx = tensor_grad_fresh(t, node->in[0], &fresh);
     if (dx == NULL) return;
     b->dx = fresh ? dx : tape_buffer(t, sizeof(float) * (size_t)tensor_elements(node->out));
-    parallel_for(b->chunks, backward_data_chunk, b);
+    for_groups(b, backward_data);
     if (fresh) return;
     add_gradient(t, node->in[0], b->dx);
     tape_release(t, b->dx);
@@ -108,12 +86,12 @@ Tensor *op_batchnorm(Tape *t, Tensor *x, Tensor *gamma, Tensor *beta, BatchNormS
                      .chunks = parallel_chunks(s.dim[0])};
     if (batch_statistics) {
         b->sums = channel_sums_make(t->arena, b->c, b->chunks);
-        parallel_for(b->chunks, moments_chunk, b);
+        for_groups(b, add_moments);
     }
     b->norm = norm_make(t, gamma, beta, state, batch_statistics ? &b->sums : NULL, b->images * b->rows);
-    parallel_for(b->chunks, normalize_chunk, b);
+    for_groups(b, normalize);
     Node *node = tape_record(t, &batchnorm_type, 3, in, y);
-    if (x->x == NULL) node_keep(t, node, (void *)b->x);
+    tensor_values_keep(t, node, x, b->x);
     if (node != NULL) node->saved = b;
     return y;
 }

@@ -40,22 +40,24 @@ static void columns_chunk(void *context, int chunk, int thread)
     }
 }
 
-static void concat_backward(Tape *t, Node *node)
+void concat_gradients(Tape *t, int inputs, Tensor *const *x, const Tensor *y)
 {
-    const int total = node->out->shape.dim[3];
-    Concat d = {.rows = tensor_elements(node->out) / total};
+    const int total = y->shape.dim[3];
+    Concat d = {.rows = tensor_elements(y) / total};
     int at = 0;
-    for (int i = 0; i < node->inputs; i++) {
-        const int c = node->in[i]->shape.dim[3];
+    for (int i = 0; i < inputs; i++) {
+        const int c = x[i]->shape.dim[3];
         bool fresh;
-        float *dx = tensor_grad_fresh(t, node->in[i], &fresh);
+        float *dx = tensor_grad_fresh(t, x[i], &fresh);
         if (dx != NULL)
             d.part[d.parts++] =
-                (Columns){.from = node->out->dx + at, .to = dx, .c = c, .from_row = total, .to_row = c, .add = !fresh};
+                (Columns){.from = y->dx + at, .to = dx, .c = c, .from_row = total, .to_row = c, .add = !fresh};
         at += c;
     }
     parallel_for(PARALLEL_CHUNKS, columns_chunk, &d);
 }
+
+static void concat_backward(Tape *t, Node *node) { concat_gradients(t, node->inputs, node->in, node->out); }
 
 static const OpType concat_type = {"concat", "x*[N,H,W,...] -> y[N,H,W,C]", concat_backward};
 

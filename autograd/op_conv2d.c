@@ -13,7 +13,7 @@ static void forward_chunk(void *context, int chunk, int thread)
     const Conv *c = context;
     const ConvGeom *g = &c->run->g;
     long first, last;
-    conv_run_chunk(c->run, chunk, &first, &last);
+    parallel_range(g->n, c->run->chunks, chunk, &first, &last);
     float *y = c->y + (size_t)first * out_image(g);
     conv_run_images(c->run, first, last - first, thread, y);
     if (c->bias == NULL) return;
@@ -42,7 +42,7 @@ static Tensor *conv_forward(Tape *t, const OpType *type, Tensor *x, Tensor *w, T
     Tensor *y = tape_tensor(t, type->name, out);
     Conv c = {.run = conv_run_make(t, x, w, g, type == &depthwise_type), .bias = b != NULL ? b->x : NULL, .y = y->x};
     parallel_for(c.run->chunks, forward_chunk, &c);
-    conv_run_done(t, c.run);
+    conv_run_done(t, c.run, w);
     Node *node = tape_record(t, type, 3, (Tensor *[]){x, w, b}, y);
     if (node != NULL) node->saved = c.run;
     return y;

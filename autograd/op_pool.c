@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "kernels/requant.h"
 
 typedef struct {
     ConvGeom g;
@@ -11,8 +12,8 @@ typedef struct {
     const int8_t *codes;
     float *y, *dx;
     int8_t *y_codes;
-    bool fresh; /* dx is not initialised */
-    int lo, hi; /* codes: the grid's range */
+    bool fresh;          /* dx is not initialised */
+    AverageRule average; /* codes */
 } Pool;
 
 static void max_forward_chunk(void *context, int chunk, int thread)
@@ -51,7 +52,7 @@ static void avg_forward_chunk(void *context, int chunk, int thread)
     parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
     const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
     if (p->codes != NULL)
-        kernels()->avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->lo, p->hi, p->y_codes + out);
+        kernels()->avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, &p->average, p->y_codes + out);
     else
         avgpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out);
 }
@@ -85,7 +86,7 @@ static void avg_backward(Tape *t, Node *node)
 static const OpType maxpool_type = {"maxpool", "x[N,H,W,C] -> y[N,P,Q,C]", max_backward};
 static const OpType avgpool_type = {"avgpool", "x[N,H,W,C] -> y[N,P,Q,C]", avg_backward};
 
-static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom, ParallelFn *forward)
+static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom, Dialect dialect, ParallelFn *forward)
 {
     if (!tape_contract(t, type, 1, &x)) return NULL;
     ConvGeom g = *geom;
@@ -96,12 +97,20 @@ static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom
     Tensor *y = x->codes != NULL ? tape_codes(t, type->name, shape, x->qp) : tape_tensor(t, type->name, shape);
     Pool *p = arena_zalloc(t->arena, sizeof *p);
     *p = (Pool){.g = g, .x = x->x, .codes = x->codes, .y = y->x, .y_codes = y->codes};
-    if (x->codes != NULL) p->lo = x->qp->qmin, p->hi = x->qp->qmax;
+    const QuantParams *q = x->qp;
+    if (x->codes != NULL) p->average = average_rule(dialect, &g, q->scale[0], q->zero_point, q->qmin, q->qmax);
     Node *node = tape_record(t, type, 1, &x, y);
     if (node != NULL) node->saved = p;
     parallel_for(parallel_chunks(g.n), forward, p);
     return y;
 }
 
-Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g) { return pool(t, &maxpool_type, x, g, max_forward_chunk); }
-Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g) { return pool(t, &avgpool_type, x, g, avg_forward_chunk); }
+Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g)
+{
+    return pool(t, &maxpool_type, x, g, DIALECT_XNNPACK, max_forward_chunk);
+}
+
+Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g, Dialect dialect)
+{
+    return pool(t, &avgpool_type, x, g, dialect, avg_forward_chunk);
+}

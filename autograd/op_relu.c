@@ -50,7 +50,7 @@ Tensor *op_relu(Tape *t, Tensor *x, float limit)
     *r = (Relu){.x = tensor_values(t, x), .y = y->x, .n = tensor_elements(x), .limit = limit};
     parallel_for(PARALLEL_CHUNKS, forward_chunk, r);
     Node *node = tape_record(t, &relu_type, 1, &x, y);
-    if (x->x == NULL) node_keep(t, node, (void *)r->x);
+    tensor_values_keep(t, node, x, r->x);
     if (node != NULL) node->saved = r;
     return y;
 }

@@ -37,11 +37,13 @@ Tensor *op_add(Tape *t, Tensor *a, Tensor *b);
 Tensor *op_concat(Tape *t, int inputs, Tensor *const *x);
 /* Whether all lengths but the last agree, for any concat; else the tape failed. */
 bool concat_fits(Tape *t, int inputs, Tensor *const *x);
+/* dx of each += its columns of dy, for any concat. */
+void concat_gradients(Tape *t, int inputs, Tensor *const *x, const Tensor *y);
 
-/* Pools; on codes they stay codes of the same grid: the maximum is exact, the average rounds half away from zero
- * (average_codes) with the straight-through gradient of the exact average. */
+/* Pools; on codes they stay codes of the same grid: the maximum is exact, the average rounds as the dialect
+ * does (average_rule) with the straight-through gradient of the exact average. */
 Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g);
-Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g);
+Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g, Dialect dialect);
 
 /* The same elements under another shape. */
 Tensor *op_reshape(Tape *t, Tensor *x, Shape shape);

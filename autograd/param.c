@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { ALIGN_FLOATS = 64 / sizeof(float) };
+#include "base/align.h"
+
+enum { ALIGN_FLOATS = ALIGN_BYTES / sizeof(float) };
 /* Up to here offsets and byte counts cannot overflow; whether there is memory for them the arena decides. */
 static const size_t FLOATS_MAX = (size_t)1 << 60;
 

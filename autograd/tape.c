@@ -183,6 +183,11 @@ void tensor_values_release(Tape *t, const Tensor *x, const float *values)
     if (values != x->x) tape_release(t, (void *)(uintptr_t)values);
 }
 
+void tensor_values_keep(Tape *t, Node *node, const Tensor *x, const float *values)
+{
+    if (values != x->x) node_keep(t, node, (void *)(uintptr_t)values);
+}
+
 /* ---- contracts --------------------------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -100,8 +100,10 @@ void tensor_release(Tape *t, Tensor *x);
  * recorded. */
 void tape_release_since(Tape *t, const Tensor *mark, const Tensor *keep);
 
-/* The values of x as floats: x->x, or its codes dequantized into a buffer, and the release of that buffer. */
+/* The values of x as floats: x->x, or its codes dequantized into a buffer, and the release of that buffer; or its
+ * keeping for the node's backward (node_keep). */
 const float *tensor_values(Tape *t, const Tensor *x);
 void tensor_values_release(Tape *t, const Tensor *x, const float *values);
+void tensor_values_keep(Tape *t, Node *node, const Tensor *x, const float *values);
 
 #endif

@@ -6,15 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/align.h"
 #include "base/buffers.h"
 #include "base/poison.h"
 #include "base/status.h"
 
-enum { ALIGN = 64, FIRST_CHUNK = 64 * 1024 };
+enum { FIRST_CHUNK = 64 * 1024 };
 
 typedef struct Chunk {
     struct Chunk *next;
-    unsigned char *data; /* ALIGN-aligned */
+    unsigned char *data; /* ALIGN_BYTES-aligned */
     size_t size, used;
 } Chunk;
 
@@ -31,12 +32,10 @@ static void note_peak(Arena *arena)
     if (arena_used_bytes(arena) > arena->peak) arena->peak = arena_used_bytes(arena);
 }
 
-static size_t round_up(size_t bytes) { return (bytes + (ALIGN - 1)) & ~(size_t)(ALIGN - 1); }
-
 static Chunk *chunk_create(size_t size)
 {
     Chunk *chunk = malloc(sizeof *chunk);
-    void *data = aligned_alloc(ALIGN, size);
+    void *data = aligned_alloc(ALIGN_BYTES, size);
     if (chunk == NULL || data == NULL) {
         free(chunk);
         free(data);
@@ -85,7 +84,7 @@ void *arena_try_alloc(Arena *arena, size_t bytes)
         status_fail(STATUS_NOMEM, "memory: %zu bytes asked for; more than this machine can address", bytes);
         return NULL;
     }
-    const size_t block = round_up(bytes == 0 ? 1 : bytes) + POISON_GAP;
+    const size_t block = align_up(bytes == 0 ? 1 : bytes) + POISON_GAP;
     if (arena->head == NULL || arena->head->size - arena->head->used < block) {
         size_t size = arena->head == NULL ? FIRST_CHUNK : 2 * arena->head->size;
         const size_t cap = (size_t)64 << 20; /* past this, grow by what is asked, not by doubling */
@@ -142,7 +141,7 @@ void arena_reset(Arena *arena)
 {
     if (arena->head != NULL && arena->head->next != NULL) {
         chunks_free(arena->head);
-        arena->head = chunk_create(round_up(arena->peak_used));
+        arena->head = chunk_create(align_up(arena->peak_used));
         if (arena->head == NULL) out_of_memory(arena->peak_used);
         arena->system_calls++;
     }

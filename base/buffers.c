@@ -5,22 +5,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/align.h"
 #include "base/poison.h"
 #include "base/status.h"
 
-enum { ALIGN = 64 };
 /* Blocks of a page and more begin at different places of their pages: streams that march through several of them in
  * step would else meet in the same cache sets, and loads wait for stores with the same low 12 bits. */
-enum { PAGE = 4096, STAGGER = 39 * ALIGN };
+enum { PAGE = 4096, STAGGER = 39 * ALIGN_BYTES };
 static const size_t SMALLEST_RESERVE = (size_t)1 << 20, SMALLEST_GROWTH = (size_t)2 << 20;
 
 typedef struct Block {
-    _Alignas(ALIGN) size_t size; /* of the data behind this header */
-    struct Block *before;        /* the neighbour at the lower address; NULL: the first block */
-    struct Block *next, **link;  /* in the list of free blocks: the next one, and what points here */
-    int owners;                  /* 0: free */
+    _Alignas(ALIGN_BYTES) size_t size; /* of the data behind this header */
+    struct Block *before;              /* the neighbour at the lower address; NULL: the first block */
+    struct Block *next, **link;        /* in the list of free blocks: the next one, and what points here */
+    int owners;                        /* 0: free */
 } Block;
-_Static_assert(sizeof(Block) == ALIGN, "data follow the header at once");
+_Static_assert(sizeof(Block) == ALIGN_BYTES, "data follow the header at once");
 
 static size_t round_up(size_t bytes, size_t unit) { return (bytes + (unit - 1)) / unit * unit; }
 
@@ -101,7 +101,7 @@ MAY_TOUCH_POISON static Block *best_fit(const Buffers *b, size_t size)
 /* Cuts what is beyond `size` off the free block `k`, which is in no list. */
 MAY_TOUCH_POISON static void split(Buffers *b, Block *k, size_t size)
 {
-    if (k->size < size + sizeof(Block) + ALIGN) return;
+    if (k->size < size + sizeof(Block) + ALIGN_BYTES) return;
     const size_t rest = k->size - size - sizeof(Block);
     k->size = size;
     Block *other = after(k);
@@ -114,7 +114,7 @@ MAY_TOUCH_POISON static void split(Buffers *b, Block *k, size_t size)
 MAY_TOUCH_POISON void *buffers_take(Buffers *b, size_t bytes)
 {
     if (bytes > SIZE_MAX / 4) return NULL;
-    size_t size = round_up(bytes == 0 ? 1 : bytes, ALIGN) + POISON_GAP;
+    size_t size = align_up(bytes == 0 ? 1 : bytes) + POISON_GAP;
     if (size >= PAGE) size = round_up(size - STAGGER, PAGE) + STAGGER;
     Block *k = best_fit(b, size);
     if (k != NULL) {

@@ -3,14 +3,14 @@
 #define BITFOLD_BASE_POISON_H
 
 #if defined(__SANITIZE_ADDRESS__)
-#define ARENA_ASAN 1
+#define POISON_WATCHED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define ARENA_ASAN 1
+#define POISON_WATCHED 1
 #endif
 #endif
 
-#ifdef ARENA_ASAN
+#ifdef POISON_WATCHED
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) __asan_poison_memory_region((p), (n))
 #define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))

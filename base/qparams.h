@@ -24,6 +24,13 @@ typedef struct {
 } QuantParams;
 
 /* How integers are rescaled at run time; the targets differ in rounding (kernels/requant.h). */
-typedef enum { DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE } Dialect;
+typedef enum { DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE, DIALECT_ONNXRUNTIME } Dialect;
+enum { DIALECTS = DIALECT_ONNXRUNTIME + 1 };
+
+/* Multipliers are float32, rounding is half to even; else 31-bit fixed point. */
+static inline bool dialect_is_float(Dialect dialect)
+{
+    return dialect == DIALECT_XNNPACK || dialect == DIALECT_ONNXRUNTIME;
+}
 
 #endif

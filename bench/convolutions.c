@@ -1,10 +1,13 @@
 #include "bench/convolutions.h"
 
+#include "base/align.h"
+
 const char *const direction_names[DIRECTIONS] = {"forward", "from codes", "bwd data", "bwd weights", "int8"};
 
 struct Convolution {
     ConvGeom g;
     bool depthwise;
+    const ConvS8 *s8;
     int threads, images;
     size_t nx, ny, nw, most; /* elements of a part: input, output, weights; the most that a direction writes */
     ConvInput floats, codes;
@@ -25,6 +28,7 @@ Convolution *convolution_make(Arena *arena, const BenchShape *shape, int threads
     Convolution *c = ARENA_ARRAY(arena, Convolution, 1);
     const ConvGeom *g = &shape->g;
     *c = (Convolution){.g = *g, .depthwise = shape->depthwise, .threads = threads, .images = images};
+    c->s8 = conv_s8_of(c->depthwise);
     c->nx = (size_t)images * (size_t)(g->h * g->w * g->c);
     c->ny = (size_t)images * (size_t)(g->oh * g->ow * g->o);
     c->nw = (size_t)(g->o * g->kh * g->kw * (g->c / g->groups));
@@ -35,11 +39,11 @@ Convolution *convolution_make(Arena *arena, const BenchShape *shape, int threads
     c->w = random_floats(arena, c->nw, 3), c->dy = random_floats(arena, all * c->ny, 4);
     c->qw = random_codes(arena, c->nw, 5);
     c->packed = ARENA_ARRAY(arena, float, conv_f32_packed_count(g));
-    c->packed_s8 = arena_alloc(arena, (c->depthwise ? dwconv_s8_packed_bytes : conv_s8_packed_bytes)(g));
+    c->packed_s8 = arena_alloc(arena, c->s8->packed_bytes(g));
     c->out = ARENA_ARRAY(arena, float, all * c->most), c->acc = ARENA_ARRAY(arena, int32_t, all * c->most);
     const size_t floats = conv_scratch_bytes(g);
-    const size_t integers = (c->depthwise ? dwconv_s8_scratch_bytes : conv_s8_scratch_bytes)(g);
-    c->scratch_bytes = (largest(floats, integers) + 63) / 64 * 64;
+    const size_t integers = c->s8->scratch_bytes(g);
+    c->scratch_bytes = align_up(largest(floats, integers));
     c->scratch = arena_alloc(arena, all * c->scratch_bytes);
     return c;
 }
@@ -47,7 +51,7 @@ Convolution *convolution_make(Arena *arena, const BenchShape *shape, int threads
 static void prepare(void *context)
 {
     Convolution *c = context;
-    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(&c->g, c->qw, c->packed_s8);
+    c->s8->pack(&c->g, c->qw, c->packed_s8);
     if (!c->depthwise) conv_f32_pack(&c->g, c->w, c->packed);
 }
 
@@ -67,15 +71,14 @@ static void run_part(void *context, int part)
     const ConvGeom *g = &c->g;
     const int n = c->images;
     const size_t at = (size_t)part;
-    ConvInput x = c->direction == FORWARD_CODES || c->direction == FORWARD_S8 ? c->codes : c->floats;
-    if (x.x != NULL) x.x += at * c->nx;
-    if (x.codes != NULL) x.codes += at * c->nx;
+    const bool codes = c->direction == FORWARD_CODES || c->direction == FORWARD_S8;
+    const ConvInput x = input_at(codes ? &c->codes : &c->floats, (ptrdiff_t)(at * c->nx));
     const float *dy = c->dy + at * c->ny;
     float *out = c->out + at * c->most;
     int32_t *acc = c->acc + at * c->most;
     void *scratch = c->scratch + at * c->scratch_bytes;
     if (c->direction == FORWARD_S8) {
-        (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, n, x.codes, x.zero_point, c->packed_s8, acc, scratch);
+        c->s8->sums(g, n, x.codes, x.zero_point, c->packed_s8, acc, scratch);
         return;
     }
     if (c->depthwise) {
@@ -83,7 +86,7 @@ static void run_part(void *context, int part)
         return;
     }
     if (c->direction == FORWARD || c->direction == FORWARD_CODES) conv_f32_forward(g, n, x, c->packed, out, scratch);
-    if (c->direction == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, out, scratch);
+    if (c->direction == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, out);
     if (c->direction == BACKWARD_WEIGHTS) conv_f32_backward_weights(g, n, x, dy, out, scratch);
 }
 

@@ -44,7 +44,7 @@ static void run_affine(const Part *p) { kernels()->pass_affine(p->n, PERIOD, p->
 static void run_relu(const Part *p) { kernels()->pass_relu(p->n, 6.0f, p->x, p->y); }
 static void run_quantize(const Part *p)
 {
-    const PassGrid grid = {.scale = 0.01f, .zero_point = 3, .lo = -128, .hi = 127};
+    const PassQuantize grid = {.scale = 0.01f, .zero_point = 3, .lo = -128, .hi = 127};
     kernels()->pass_quantize(p->n, p->x, &grid, p->y_codes, &(PassExtremes){.min = 1.0f, .max = -1.0f});
 }
 static PassNorm norm(const Part *p)
@@ -71,7 +71,8 @@ static void run_maxpool_back(const Part *p)
 static void run_avgpool(const Part *p) { avgpool_f32_forward(&halves, p->images, p->x, p->y); }
 static void run_avgpool_s8(const Part *p)
 {
-    kernels()->avgpool_s8_forward(&halves, p->images, p->codes, -128, 127, p->y_codes);
+    const AverageRule rule = {.kind = AVERAGE_CODES, .lo = -128, .hi = 127};
+    kernels()->avgpool_s8_forward(&halves, p->images, p->codes, &rule, p->y_codes);
 }
 static void run_avgpool_back(const Part *p) { avgpool_backward(&halves, p->images, p->x, true, p->y); }
 

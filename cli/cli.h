@@ -17,8 +17,9 @@ typedef struct {
     const char *out;
     bool overwrite, resume, json, quiet;
     const char *engine, *split, *to, *output, *dump, *dir, *mode;
-    bool markdown, schema, frozen, interleave, floats;
-    int batch, steps, threads;
+    const char *target;
+    bool markdown, schema, frozen, interleave, layers, floats;
+    int batch, steps, threads, images;
     int arguments;
     char **argument;
     int argc; /* the whole command line, for run.json */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,12 @@ static const Option option_table[] = {
     {'o', "output", "FILE", "where to write; also -o", offsetof(Options, output), TEXT, 0, 0},
     {'d', "dump", "DIR", "each layer's codes of the first image, as .npy and as a C array", offsetof(Options, dump),
      TEXT, 0, 0},
+    {'a', "dump", "DIR",
+     "what went in and what came out, as raw files described by DIR/tensors.json: pixels.u8, labels.i32, input.i8 and "
+     "the logits' codes (float: input.f32 and the logits)",
+     offsetof(Options, dump), TEXT, 0, 0},
+    {'l', "layers", NULL, "--dump: every layer's codes too", offsetof(Options, layers), FLAG, 0, 0},
+    {'n', "images", "N", "only the first N images of the split", offsetof(Options, images), NUMBER, 1, INT_MAX},
     {'D', "dir", "DIR", "where the data set goes (default data/NAME)", offsetof(Options, dir), TEXT, 0, 0},
     {'m', "mode", "MODE", "float (default) or qat: training steps; int8: the integer engine", offsetof(Options, mode),
      TEXT, 0, 0},
@@ -40,6 +47,8 @@ static const Option option_table[] = {
     {'i', "interleave", NULL,
      "one measurement for each line on standard input, a JSON line after each: to take turns with another program",
      offsetof(Options, interleave), FLAG, 0, 0},
+    {'g', "target", "TARGET", "what the model costs there: c (exported C: flash and RAM by layer)",
+     offsetof(Options, target), TEXT, 0, 0},
     {'M', "markdown", NULL, "as a page for docs/", offsetof(Options, markdown), FLAG, 0, 0},
     {'S', "schema", NULL, "as a JSON Schema", offsetof(Options, schema), FLAG, 0, 0},
     {'r', "out", "DIR", "the run directory (default runs/NAME)", offsetof(Options, out), TEXT, 0, 0},

@@ -50,17 +50,33 @@ static void table_head(const Page *p, const char *title, const char *doc)
         printf("%s%s%s\n", title, doc[0] == '\0' ? "" : ": ", doc);
 }
 
+/* The keys of one thing, as a table of its own. */
+static void show_table(Page *p, const char *kind, const char *name, const char *doc, const Field *fields)
+{
+    table_head(p, p->markdown ? arena_printf(p->arena, "%s `%s`", kind, name) : name, doc);
+    const char *under = p->under;
+    p->under = NULL;
+    field_visit(fields, "", show_field, p);
+    p->under = under;
+    p->shown++;
+}
+
 static void show_layers(Page *p, const char *name)
 {
     for (int i = 0; layer_types[i] != NULL; i++) {
         const LayerType *l = layer_types[i];
-        if (name != NULL && strcmp(name, l->name) != 0) continue;
-        table_head(p, p->markdown ? arena_printf(p->arena, "Layer `%s`", l->name) : l->name, l->doc);
-        const char *under = p->under;
-        p->under = NULL;
-        field_visit(l->fields, "", show_field, p);
-        p->under = under;
-        p->shown++;
+        if (name == NULL || strcmp(name, l->name) == 0) show_table(p, "Layer", l->name, l->doc, l->fields);
+    }
+}
+
+/* What `export --option` takes, behind the list of exporters. */
+static void show_exporters(Page *p)
+{
+    const bool all = p->under == NULL || strcmp(p->under, "exporters") == 0;
+    for (int i = 0; exporters[i] != NULL; i++) {
+        const ExporterType *e = exporters[i];
+        if (e->fields != NULL && (all || strcmp(p->under, e->name) == 0))
+            show_table(p, "Options of the export", e->name, "given as --option KEY=VALUE", e->fields);
     }
 }
 
@@ -158,6 +174,7 @@ static Status run_describe(Arena *arena, const Options *o, int *exit_code)
     else
         show_layers(&p, p.under);
     show_registries(&p);
+    show_exporters(&p);
     if (p.shown == 0)
         return status_fail(
             STATUS_INVALID,

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "deploy/lower.h"
+#include "train/dump.h"
 
 static Status choose(const char *option, const char *given, const char *const *names, int otherwise, int *choice)
 {
@@ -54,6 +55,26 @@ static void eval_text(const EvalResult *r, const Model *m, const char *engine, c
     }
 }
 
+/* --dump: what the evaluation is of. */
+static Status dump_eval(Arena *arena, const Options *o, Model *m, const QGraph *graph, EngineKind engine,
+                        const Dataset *data)
+{
+    if (o->dump == NULL) {
+        if (!o->layers) return STATUS_OK;
+        return status_fail(STATUS_INVALID, "--layers: no --dump DIR; it is required");
+    }
+    switch (engine) {
+    case ENGINE_INT8:
+        return dump_codes(arena, graph, data, o->layers, o->dump);
+    case ENGINE_FLOAT:
+        if (!o->layers) return dump_floats(arena, m, data, o->dump);
+        return status_fail(STATUS_INVALID, "--layers: the float engine; must be int8 to have codes of every layer");
+    case ENGINE_SIM:
+        break;
+    }
+    return status_fail(STATUS_INVALID, "--dump: --engine sim; must be int8, which computes the same, or float");
+}
+
 static Status run_eval(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
@@ -68,12 +89,17 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
                            o->argument[0], engine_names[engine]);
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
-    const Dataset *sets[] = {&data.train, &data.validation, &data.test};
+    Dataset *sets[] = {&data.train, &data.validation, &data.test};
     if (sets[split]->n == 0)
         return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one",
                            split_names[split]);
+    if (o->images > sets[split]->n)
+        return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of the %s split", o->images,
+                           sets[split]->n, split_names[split]);
+    if (o->images > 0) sets[split]->n = o->images;
     QGraph *graph = NULL;
     if (engine == ENGINE_INT8) TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
+    TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, sets[split]));
     EvalResult r;
     TRY(evaluate(arena, open.model, graph, sets[split], (EngineKind)engine, &r));
     if (o->json)
@@ -147,7 +173,7 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sep", 1,
+const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sepanl", 1,
                         1,      run_eval};
 const Verb verb_verify = {
     "verify", "MODEL", "Proves that the exported integers are the trained ones, layer by layer", "s", 1, 1, run_verify};

@@ -5,8 +5,10 @@
 
 #include "base/rng.h"
 #include "cli/cli.h"
+#include "cli/inspect_target.h"
 #include "deploy/lower.h"
 #include "deploy/plan.h"
+#include "deploy/runtime_limits.h"
 
 enum { HISTOGRAM_CELLS = 24 };
 
@@ -60,27 +62,41 @@ static const QTensor *tensor_named(const QGraph *g, const char *name)
     return NULL;
 }
 
-/* The most an accumulator can reach, from the weights as they are: the proof that int32 suffices. */
-static long long largest_accumulator(const QGraph *g, const char *name)
+static const QNode *node_named(const QGraph *g, const char *name)
+{
+    for (int i = 0; i < g->nodes; i++)
+        if (strcmp(g->node[i].name, name) == 0) return &g->node[i];
+    return NULL;
+}
+
+/* Bits of a signed integer that holds -v .. v. */
+static int signed_bits(int64_t v)
+{
+    int bits = 1;
+    for (; v > 0; v /= 2) bits++;
+    return bits;
+}
+
+/* One line per node that a runtime may refuse or compute otherwise. */
+static void print_warnings(Arena *arena, const QGraph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
-        const QNode *n = &g->node[i];
-        if (strcmp(n->name, name) != 0 || n->weights == NULL) continue;
-        const QTensor *x = &g->tensor[n->input[0]];
-        const int up = x->qmax - x->zero_point, down = x->zero_point - x->qmin, reach = up > down ? up : down;
-        const long weights = qnode_weights(n), O = n->geom.o;
-        long long most = 0;
-        for (long o = 0; o < O; o++) {
-            long long sum = n->bias[o] < 0 ? -(long long)n->bias[o] : n->bias[o];
-            for (long k = 0; k < weights / O; k++) {
-                const int w = n->weights[n->op == QOP_DWCONV2D ? k * O + o : o * (weights / O) + k];
-                sum += (long long)(w < 0 ? -w : w) * reach;
-            }
-            most = sum > most ? sum : most;
-        }
-        return most;
+        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
+        if (warning != NULL) printf("warning: %s: %s\n", g->node[i].name, warning);
     }
-    return 0;
+}
+
+static void add_warnings(Arena *arena, const QGraph *g, cJSON *json)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "warnings");
+    for (int i = 0; i < g->nodes; i++) {
+        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
+        if (warning == NULL) continue;
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "layer", g->node[i].name);
+        cJSON_AddStringToObject(item, "warning", warning);
+        cJSON_AddItemToArray(list, item);
+    }
 }
 
 static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool real, bool trained)
@@ -101,7 +117,8 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
             char weight_bits[8] = "-", sum[32] = "";
             if (l->weight_q != NULL) {
                 snprintf(weight_bits, sizeof weight_bits, "%d", l->weight_q->qp.bits);
-                snprintf(sum, sizeof sum, "%lld", largest_accumulator(g, l->name));
+                const int64_t most = qnode_largest_sum(g, node_named(g, l->name));
+                snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, signed_bits(most));
             }
             printf(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%*s%s", weight_bits, t->bits, (double)t->scale, t->zero_point,
                    (double)t->scale * (t->qmin - t->zero_point), (double)t->scale * (t->qmax - t->zero_point), 4, "",
@@ -117,6 +134,7 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
     if (!m->exact_pixels)
         printf(
             "note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
+    if (real) print_warnings(arena, g);
     if (!trained) return;
     printf("\nweights\n");
     for (int i = 0; i < m->layers; i++) {
@@ -147,7 +165,9 @@ static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool rea
         if (real && t != NULL) {
             if (l->weight_q != NULL) {
                 cJSON_AddNumberToObject(item, "weight_bits", l->weight_q->qp.bits);
-                cJSON_AddNumberToObject(item, "largest_sum", (double)largest_accumulator(g, l->name));
+                const int64_t most = qnode_largest_sum(g, node_named(g, l->name));
+                cJSON_AddNumberToObject(item, "largest_sum", (double)most);
+                cJSON_AddNumberToObject(item, "sum_bits", signed_bits(most));
             }
             cJSON_AddNumberToObject(item, "act_bits", t->bits);
             cJSON_AddNumberToObject(item, "scale", (double)t->scale);
@@ -155,6 +175,7 @@ static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool rea
         }
         cJSON_AddItemToArray(list, item);
     }
+    if (real) add_warnings(arena, g, json);
     cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(m));
     cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(g));
     cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(g));
@@ -183,6 +204,7 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
         TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     else
         TRY(size_graph(arena, open.config, open.model, &graph));
+    if (o->target != NULL) return inspect_target(arena, o, graph);
     if (o->json)
         inspect_json(arena, open.model, graph, real);
     else
@@ -191,5 +213,5 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
 }
 
 const Verb verb_inspect = {
-    "inspect", "MODEL|CONFIG", "Layers, shapes, MACs, bits, scales, and what an int8 deployment needs", "s", 1,
+    "inspect", "MODEL|CONFIG", "Layers, shapes, MACs, bits, scales, and what an int8 deployment needs", "sg", 1,
     1,         run_inspect};

@@ -22,27 +22,21 @@ static Status prepare_requant_rows(Arena *arena, EngineNode *e)
 static Status prepare_conv(Arena *arena, EngineNode *e)
 {
     TRY(prepare_requant_rows(arena, e));
-    e->packed = arena_try_alloc(arena, conv_s8_packed_bytes(&e->node->geom));
+    const ConvGeom *const g = &e->node->geom;
+    e->conv = conv_s8_of(e->node->op == QOP_DWCONV2D);
+    e->packed = arena_try_alloc(arena, e->conv->packed_bytes(g));
     if (e->packed == NULL) return no_room(e);
-    conv_s8_pack(&e->node->geom, e->node->weights, e->packed);
-    e->scratch_bytes = conv_s8_scratch_bytes(&e->node->geom);
-    return STATUS_OK;
-}
-
-static Status prepare_dwconv(Arena *arena, EngineNode *e)
-{
-    TRY(prepare_requant_rows(arena, e));
-    e->packed = arena_try_alloc(arena, dwconv_s8_packed_bytes(&e->node->geom));
-    if (e->packed == NULL) return no_room(e);
-    dwconv_s8_pack(&e->node->geom, e->node->weights, e->packed);
-    e->scratch_bytes = dwconv_s8_scratch_bytes(&e->node->geom);
+    e->conv->pack(g, e->node->weights, e->packed);
+    e->scratch_bytes = e->conv->scratch_bytes(g);
     return STATUS_OK;
 }
 
 static Status prepare_requant(Arena *arena, EngineNode *e)
 {
-    e->multiplier = arena_alloc(arena, sizeof *e->multiplier);
-    e->multiplier[0] = multiplier_rescale(e->dialect, e->x->scale, e->y->scale);
+    e->table = arena_alloc(arena, 256);
+    const bool representable = rescale_table(e->dialect, e->x->scale, e->x->zero_point, e->y->scale, e->y->zero_point,
+                                             e->node->lo, e->node->hi, e->table);
+    ASSERT(representable); /* qgraph_check */
     return STATUS_OK;
 }
 
@@ -56,14 +50,24 @@ static Status prepare_add(Arena *arena, EngineNode *e)
     return STATUS_OK;
 }
 
-static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+static Status prepare_avgpool(Arena *arena, EngineNode *e)
 {
-    conv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
+    (void)arena;
+    const QNode *n = e->node;
+    e->average = average_rule(e->dialect, &n->geom, e->x->scale, e->x->zero_point, n->lo, n->hi);
+    return STATUS_OK;
 }
 
-static void run_dwconv(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+static Status prepare_lut(Arena *arena, EngineNode *e)
 {
-    dwconv_s8_codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
+    e->table = arena_alloc(arena, 256);
+    memcpy(e->table, e->node->table, 256);
+    return STATUS_OK;
+}
+
+static void run_conv(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    e->conv->codes(&e->node->geom, 1, in[0], e->x->zero_point, e->packed, &e->requant, out, scratch);
 }
 
 static void run_add(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
@@ -93,24 +97,15 @@ static void run_maxpool(const EngineNode *e, const int8_t *const *in, int8_t *ou
 static void run_avgpool(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
     (void)scratch;
-    kernels()->avgpool_s8_forward(&e->node->geom, 1, in[0], e->node->lo, e->node->hi, out);
+    kernels()->avgpool_s8_forward(&e->node->geom, 1, in[0], &e->average, out);
 }
 
-static void run_requant(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+static void run_table(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
     (void)scratch;
     const size_t count = output_elements(e);
-    const int8_t *restrict x = in[0];
-    const Multiplier M = e->multiplier[0];
-    const int zx = e->x->zero_point, zy = e->y->zero_point, lo = e->node->lo, hi = e->node->hi;
-    for (size_t i = 0; i < count; i++) out[i] = requant(e->dialect, x[i] - zx, M, zy, lo, hi);
-}
-
-static void run_lut(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
-{
-    (void)scratch;
-    const size_t count = output_elements(e);
-    for (size_t i = 0; i < count; i++) out[i] = e->node->table[in[0][i] + 128];
+    const int8_t *restrict table = e->table + 128;
+    for (size_t i = 0; i < count; i++) out[i] = table[in[0][i]];
 }
 
 static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
@@ -121,13 +116,13 @@ static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *ou
 
 const EngineOp engine_ops[] = {
     [QOP_CONV2D] = {prepare_conv, run_conv},
-    [QOP_DWCONV2D] = {prepare_dwconv, run_dwconv},
+    [QOP_DWCONV2D] = {prepare_conv, run_conv},
     [QOP_DENSE] = {prepare_conv, run_conv},
     [QOP_ADD] = {prepare_add, run_add},
     [QOP_CONCAT] = {NULL, run_concat},
     [QOP_MAXPOOL] = {NULL, run_maxpool},
-    [QOP_AVGPOOL] = {NULL, run_avgpool},
-    [QOP_REQUANT] = {prepare_requant, run_requant},
-    [QOP_LUT] = {NULL, run_lut},
+    [QOP_AVGPOOL] = {prepare_avgpool, run_avgpool},
+    [QOP_REQUANT] = {prepare_requant, run_table},
+    [QOP_LUT] = {prepare_lut, run_table},
     [QOP_RESHAPE] = {NULL, run_reshape},
 };

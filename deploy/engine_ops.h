@@ -10,10 +10,12 @@ typedef struct {
     const QNode *node;
     Dialect dialect;
     const QTensor *x, *x2, *y; /* first input, second or NULL, output */
-    void *packed;              /* conv2d, dense */
-    Multiplier *multiplier;    /* [O] of conv2d, dwconv2d, dense; [1] of requant */
+    const ConvS8 *conv;        /* conv2d, dwconv2d, dense: how */
+    void *packed;              /* and the weights for it */
     RequantRows requant;       /* conv2d, dwconv2d, dense */
     AddParams add;
+    AverageRule average;
+    int8_t *table;              /* [256] of requant, lut: by code + 128 */
     int part[QNODE_MAX_INPUTS]; /* concat: channels of each input */
     size_t scratch_bytes;       /* working memory of a thread */
 } EngineNode;

@@ -1,5 +1,6 @@
 /* Reads what export_safetensors.c writes.  The file is hostile until every word of it has been checked: the text by the
  * field tables, the binary by type and shape, the whole by qgraph_check. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -27,9 +28,12 @@ static Status read_identity(const SafeFile *file, QGraph *g)
         return status_fail(STATUS_FORMAT, "%s: version \"%.60s\"; this program reads version 1", file->path, version);
     int d = 0;
     while (qgraph_dialect_names[d] != NULL && strcmp(qgraph_dialect_names[d], dialect) != 0) d++;
-    if (qgraph_dialect_names[d] == NULL)
-        return status_fail(STATUS_FORMAT, "%s: dialect \"%.60s\"; must be %s, %s or %s", file->path, dialect,
-                           qgraph_dialect_names[0], qgraph_dialect_names[1], qgraph_dialect_names[2]);
+    if (qgraph_dialect_names[d] == NULL) {
+        char names[128] = "";
+        for (size_t i = 0, at = 0; i < DIALECTS; i++)
+            at += (size_t)snprintf(names + at, sizeof names - at, i == 0 ? "%s" : ", %s", qgraph_dialect_names[i]);
+        return status_fail(STATUS_FORMAT, "%s: dialect \"%.60s\"; must be one of: %s", file->path, dialect, names);
+    }
     g->dialect = (Dialect)d;
     return STATUS_OK;
 }

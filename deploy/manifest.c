@@ -9,8 +9,7 @@
 #include "deploy/plan.h"
 #include "deploy/qgraph_text.h"
 
-/* Nine digits read back to the same float; the double nearest to them prints as just those digits. */
-static double decimal(float x)
+double manifest_decimal(float x)
 {
     char digits[32];
     snprintf(digits, sizeof digits, "%.9g", (double)x);
@@ -20,7 +19,7 @@ static double decimal(float x)
 static cJSON *decimals(const float *x, int n)
 {
     cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(decimal(x[i])));
+    for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(manifest_decimal(x[i])));
     return list;
 }
 
@@ -35,7 +34,7 @@ cJSON *qgraph_classes_json(const QGraph *g)
 static cJSON *tensor_entry(Arena *arena, const QTensor *t, size_t offset)
 {
     cJSON *entry = qtensor_to_json(arena, t);
-    cJSON_AddNumberToObject(entry, "scale", decimal(t->scale));
+    cJSON_AddNumberToObject(entry, "scale", manifest_decimal(t->scale));
     cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
     cJSON_AddNumberToObject(entry, "arena_offset", (double)offset);
     return entry;

@@ -6,6 +6,9 @@
 
 #include "quant/qgraph.h"
 
+/* A float for JSON: nine digits read back to the same float; the double nearest to them prints as just those digits. */
+double manifest_decimal(float x);
+
 /* The class names as a list, empty if there are none.  The caller frees it. */
 cJSON *qgraph_classes_json(const QGraph *g);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "autograd/ops.h"
 #include "base/field.h"
 #include "base/json.h"
 
@@ -126,21 +127,7 @@ static Status tensor_from_json(Arena *arena, const cJSON *json, const char *wher
 /* Sizes come from the tensors, so that a file cannot contradict itself. */
 static ConvGeom geometry(const NodeText *text, const QTensor *x, const QTensor *y)
 {
-    if (text->op == QOP_DENSE)
-        return (ConvGeom){.n = 1,
-                          .h = 1,
-                          .w = 1,
-                          .c = (int)qtensor_elements(x),
-                          .o = y->c,
-                          .oh = 1,
-                          .ow = 1,
-                          .kh = 1,
-                          .kw = 1,
-                          .sh = 1,
-                          .sw = 1,
-                          .dh = 1,
-                          .dw = 1,
-                          .groups = 1};
+    if (text->op == QOP_DENSE) return dense_geom(1, (int)qtensor_elements(x), y->c);
     const bool conv = text->op == QOP_CONV2D || text->op == QOP_DWCONV2D;
     const int *k = text->kernel.at, *s = text->stride.at, *p = text->padding.at;
     return (ConvGeom){.n = 1,

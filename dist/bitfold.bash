@@ -14,7 +14,8 @@ _bitfold() {
     --split) mapfile -t COMPREPLY < <(compgen -W "train validation test" -- "$word") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
     --out | --dir | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-    --seed | --threads | --batch | --steps | --set | --to) return ;;
+    --to) mapfile -t COMPREPLY < <(compgen -W "safetensors onnx tflite c" -- "$word") && return ;;
+    --seed | --threads | --batch | --steps | --images | --set | --option) return ;;
     esac
 
     local files=
@@ -25,8 +26,8 @@ _bitfold() {
     predict) files='@(safetensors|png)' ;;
     esac
     case $verb in
-    eval) options="$options --engine --split" ;;
-    export) options="$options --to -o" ;;
+    eval) options="$options --engine --split --images --dump --layers" ;;
+    export) options="$options --to --option --float -o" ;;
     predict) options="$options --dump" ;;
     fetch) options="mnist fashion-mnist cifar10 $options --dir" ;;
     bench) options="$options --mode --batch --steps --frozen --interleave" ;;

@@ -19,7 +19,7 @@ size_t conv_scratch_bytes(const ConvGeom *g)
     strip_pointwise(g, 1, &wide, &count, &rest);
     const Strip s = strip_make(&wide);
     const ptrdiff_t strip = s.height * s.width * g->c + 1, across = outputs_across(g) ? weight_count(g) : 0;
-    return (size_t)(strip + across) * sizeof(float) + 2 * SCRATCH_ALIGN;
+    return (size_t)(strip + across) * sizeof(float) + 2 * ALIGN_BYTES;
 }
 
 /* Columns of a packed panel: a group's outputs, in panels of 32 (filled up with zeros) when there are more. */
@@ -57,7 +57,7 @@ static View view_block(const ConvGeom *g, const Strip *s, int oy, int rows, cons
 {
     const int first = oy * g->sh - g->pt;
     if (s->in_place && x->x != NULL) return (View){x->x + (ptrdiff_t)first * g->w * g->c, g->w};
-    strip_fill_f32(g, s, first, (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1, x, strip);
+    strip_fill_f32(g, s, first, strip_height(g, rows), x, strip);
     return (View){strip, s->width};
 }
 
@@ -154,11 +154,10 @@ static void backward_data_images(const ConvGeom *g, int images, const float *dy,
         for (int iy = 0; iy < g->h; iy++) backward_row(g, iy, dy, w, dx);
 }
 
-void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx, void *scratch)
+void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx)
 {
     ConvGeom wide, rest;
     int count;
-    (void)scratch;
     const bool pointwise = strip_pointwise(g, images, &wide, &count, &rest);
     backward_data_images(&wide, count, dy, w, dx);
     if (pointwise && rest.w > 0)

@@ -1,8 +1,6 @@
 /* Integer convolution.  With a product on bytes the image's codes are read as they are: in place where no window leaves
  * the image, else from a strip that holds the zero point's code outside it.  Otherwise a strip holds q - zx in 16 bits
  * and zeros outside the image (kernels/strip.h). */
-#include <string.h>
-
 #include "kernels/gemm_s16.h"
 #include "kernels/gemm_s8.h"
 #include "kernels/strip.h"
@@ -22,7 +20,7 @@ static Product product_make(const ConvGeom *g)
     Product p = {.strip = strip_make(g), .n = g->o / g->groups};
     const int fits = SUMS_BYTES / (int)sizeof(int32_t) / g->ow / g->o, rows = fits < 1 ? 1 : fits;
     if (rows < p.strip.rows) p.strip.rows = rows;
-    p.strip.height = (ptrdiff_t)(p.strip.rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+    p.strip.height = strip_height(g, p.strip.rows);
     p.runs = g->kh * p.strip.runs, p.k = p.strip.taps_per_run * (g->c / g->groups);
     return p;
 }
@@ -32,9 +30,7 @@ static Product product_make(const ConvGeom *g)
 static bool pointwise(const ConvGeom *g, int images, ConvGeom *wide, ConvGeom *rest)
 {
     *wide = *rest = *g;
-    if (g->kh != 1 || g->kw != 1 || g->sh != 1 || g->sw != 1 || g->pt != 0 || g->pl != 0 || g->oh != g->h ||
-        g->ow != g->w)
-        return false;
+    if (!is_pointwise(g)) return false;
     const int fits = SUMS_BYTES / (int)sizeof(int32_t) / g->o / LEAST_PIXELS * LEAST_PIXELS;
     const int row = fits < LEAST_PIXELS ? LEAST_PIXELS : fits > MOST_PIXELS ? MOST_PIXELS : fits;
     const ptrdiff_t pixels = (ptrdiff_t)images * g->h * g->w;
@@ -47,8 +43,6 @@ static bool pointwise(const ConvGeom *g, int images, ConvGeom *wide, ConvGeom *r
 
 static bool on_bytes(void) { return kernels()->gemm_runs_s8 != NULL; }
 
-static size_t align_up(size_t bytes) { return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN; }
-
 /* Of a group: bytes have their column sums behind the panels. */
 static size_t group_bytes(const Product *p)
 {
@@ -56,7 +50,7 @@ static size_t group_bytes(const Product *p)
     return (size_t)s8_panels_bytes(p->n, p->runs, p->k) + sizeof(int32_t) * (size_t)s8_columns(p->n);
 }
 
-size_t conv_s8_packed_bytes(const ConvGeom *g)
+static size_t packed_bytes(const ConvGeom *g)
 {
     const Product p = product_make(g);
     return (size_t)g->groups * group_bytes(&p);
@@ -67,7 +61,7 @@ static const int32_t *column_sums(const Product *p, const void *packed)
     return (const int32_t *)((const char *)packed + s8_panels_bytes(p->n, p->runs, p->k));
 }
 
-void conv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed)
+static void pack(const ConvGeom *g, const int8_t *w, void *packed)
 {
     const Product p = product_make(g);
     const ptrdiff_t K = (ptrdiff_t)p.runs * p.k;
@@ -97,31 +91,17 @@ static size_t strip_bytes(const ConvGeom *g, const Product *p)
     return align_up(values * cell + S8_QUAD);
 }
 
-size_t conv_s8_scratch_bytes(const ConvGeom *g)
+static size_t scratch_bytes(const ConvGeom *g)
 {
     enum { MANY_PIXELS = 1 << 14 }; /* more than a block has */
     ConvGeom wide, rest;
     const int images = MANY_PIXELS / (g->h * g->w) + 1;
     pointwise(g, images, &wide, &rest);
     const Product p = product_make(&wide);
-    return start_bytes(g) + sums_bytes(&wide, &p) + strip_bytes(&wide, &p) + SCRATCH_ALIGN;
+    return start_bytes(g) + sums_bytes(&wide, &p) + strip_bytes(&wide, &p) + ALIGN_BYTES;
 }
 
-static void fill_strip_s8(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx,
-                          int8_t *strip)
-{
-    const ptrdiff_t row = s->width * g->c, left = (g->pl < s->width ? g->pl : s->width) * g->c;
-    const ptrdiff_t middle = row - left < (ptrdiff_t)g->w * g->c ? row - left : (ptrdiff_t)g->w * g->c;
-    for (int y = first; y < first + height; y++, strip += row) {
-        const bool inside = y >= 0 && y < g->h;
-        memset(strip, zx, (size_t)(inside ? left : row));
-        if (!inside) continue;
-        memcpy(strip + left, x + (ptrdiff_t)y * g->w * g->c, (size_t)middle);
-        memset(strip + left + middle, zx, (size_t)(row - left - middle));
-    }
-}
-
-/* One call of conv_s8_forward or conv_s8_codes. */
+/* One call for sums or codes. */
 typedef struct {
     const ConvGeom *g;
     Product p;
@@ -146,7 +126,7 @@ static View view_block(const Job *j, const int8_t *x, int oy, int rows)
 {
     const ConvGeom *g = j->g;
     const Strip *s = &j->p.strip;
-    const int first = oy * g->sh - g->pt, height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+    const int first = oy * g->sh - g->pt, height = strip_height(g, rows);
     if (!on_bytes()) {
         strip_fill_s16(g, s, first, height, x, j->zx, j->strip);
         return (View){j->strip, s->width};
@@ -155,7 +135,7 @@ static View view_block(const Job *j, const int8_t *x, int oy, int rows)
     const int past = (S8_QUAD - j->p.k % S8_QUAD) % S8_QUAD;
     const int8_t *stop = x + ((ptrdiff_t)(first + height - 1) * g->w + s->width) * g->c + past;
     if (s->in_place && stop <= j->end) return (View){x + (ptrdiff_t)first * g->w * g->c, g->w};
-    fill_strip_s8(g, s, first, height, x, j->zx, j->strip);
+    strip_fill_s8(g, s, first, height, x, j->zx, j->strip);
     return (View){j->strip, s->width};
 }
 
@@ -248,14 +228,20 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, Job j, void 
     if (flat && rest.w > 0) forward_images(&rest, 1, x + image_count(&wide), &j);
 }
 
-void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
-                     void *scratch)
+static void forward_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
+                         void *scratch)
 {
     forward(g, images, x, (Job){.zx = zx, .packed = packed, .acc = acc}, scratch);
 }
 
-void conv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
-                   int8_t *y, void *scratch)
+static void forward_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed,
+                          const RequantRows *r, int8_t *y, void *scratch)
 {
     forward(g, images, x, (Job){.zx = zx, .packed = packed, .requant = r, .codes = y}, scratch);
 }
+
+const ConvS8 conv_s8 = {.packed_bytes = packed_bytes,
+                        .pack = pack,
+                        .scratch_bytes = scratch_bytes,
+                        .sums = forward_sums,
+                        .codes = forward_codes};

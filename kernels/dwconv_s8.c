@@ -11,8 +11,6 @@
 /* Sums of a block of rows, and its strip, stay in the first-level cache. */
 enum { BLOCK_BYTES = 16 * 1024, FLIP = 0x80 };
 
-static size_t align_up(size_t bytes) { return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN; }
-
 /* How a geometry is cut. */
 typedef struct {
     bool rows_s8;
@@ -20,8 +18,6 @@ typedef struct {
     int width;        /* pixels of a plane */
     ptrdiff_t plane;  /* bytes of a plane */
 } Cut;
-
-static int strip_height(const ConvGeom *g, int rows) { return (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1; }
 
 static Cut cut_make(const ConvGeom *g)
 {
@@ -44,19 +40,19 @@ static size_t weights_bytes(const ConvGeom *g, const Cut *c)
 
 bool dwconv_s8_by_rows(const ConvGeom *g) { return cut_make(g).rows_s8; }
 
-size_t dwconv_s8_packed_bytes(const ConvGeom *g)
+static size_t packed_bytes(const ConvGeom *g)
 {
     const Cut c = cut_make(g);
     return c.rows_s8 ? weights_bytes(g, &c) + sizeof(int32_t) * (size_t)c.period
                      : (size_t)g->kh * (size_t)g->kw * (size_t)g->o;
 }
 
-void dwconv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed)
+static void pack(const ConvGeom *g, const int8_t *w, void *packed)
 {
     const Cut c = cut_make(g);
-    memset(packed, 0, dwconv_s8_packed_bytes(g));
+    memset(packed, 0, packed_bytes(g));
     if (!c.rows_s8) {
-        memcpy(packed, w, dwconv_s8_packed_bytes(g));
+        memcpy(packed, w, packed_bytes(g));
         return;
     }
     int32_t *sums = (int32_t *)((char *)packed + weights_bytes(g, &c));
@@ -79,11 +75,11 @@ static size_t sums_bytes(const ConvGeom *g, const Cut *c)
     return align_up(sizeof(int32_t) * (size_t)g->ow * (size_t)g->o * (size_t)(c->rows_s8 ? c->rows : g->oh));
 }
 
-size_t dwconv_s8_scratch_bytes(const ConvGeom *g)
+static size_t scratch_bytes(const ConvGeom *g)
 {
     const Cut c = cut_make(g);
     const size_t strip = (size_t)strip_height(g, c.rows) * (size_t)(c.plane * g->sw);
-    return start_bytes(&c) + sums_bytes(g, &c) + (c.rows_s8 ? align_up(strip) : 0) + SCRATCH_ALIGN;
+    return start_bytes(&c) + sums_bytes(g, &c) + (c.rows_s8 ? align_up(strip) : 0) + ALIGN_BYTES;
 }
 
 static void flip(size_t n, const int8_t *from, uint8_t *to)
@@ -157,7 +153,7 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, int zx, cons
     int32_t *const start = scratch_align(scratch), *const sums = (int32_t *)((char *)start + start_bytes(&c));
     uint8_t *const strip = (uint8_t *)sums + sums_bytes(g, &c);
     const int32_t *const column_sums = (const int32_t *)((const char *)packed + weights_bytes(g, &c));
-    const RequantRows *const fused = r != NULL && r->dialect == DIALECT_XNNPACK ? r : NULL;
+    const RequantRows *const fused = r != NULL && dialect_is_float(r->dialect) ? r : NULL;
     for (int i = 0; i < c.period; i++) start[i] = (fused != NULL ? fused->bias[i] : 0) - (zx + FLIP) * column_sums[i];
     DwRowsS8 p = rows_make(g, &c, packed);
     p.x = strip, p.start = start, p.requant = fused;
@@ -176,8 +172,8 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, int zx, cons
         }
 }
 
-void dwconv_s8_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
-                    void *scratch)
+static void forward_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
+                         void *scratch)
 {
     if (dwconv_s8_by_rows(g))
         forward(g, images, x, zx, packed, NULL, acc, NULL, scratch);
@@ -185,8 +181,8 @@ void dwconv_s8_sums(const ConvGeom *g, int images, const int8_t *x, int zx, cons
         kernels()->dwconv_s8_forward(g, images, x, zx, packed, acc);
 }
 
-void dwconv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
-                     int8_t *y, void *scratch)
+static void forward_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed,
+                          const RequantRows *r, int8_t *y, void *scratch)
 {
     const Cut c = cut_make(g);
     if (c.rows_s8) {
@@ -200,3 +196,9 @@ void dwconv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, con
         kernels()->requantize_rows(r, image, sums, y);
     }
 }
+
+const ConvS8 dwconv_s8 = {.packed_bytes = packed_bytes,
+                          .pack = pack,
+                          .scratch_bytes = scratch_bytes,
+                          .sums = forward_sums,
+                          .codes = forward_codes};

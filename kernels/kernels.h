@@ -36,6 +36,13 @@ typedef struct {
     float scale;
     int zero_point;
 } ConvInput;
+static inline ConvInput input_at(const ConvInput *x, ptrdiff_t offset)
+{
+    ConvInput at = *x;
+    if (x->x != NULL) at.x += offset;
+    if (x->codes != NULL) at.codes += offset;
+    return at;
+}
 
 /* A product whose inner dimension has three levels, so that a convolution reads its input in place:
  *     c[m,n] = (accumulate ? c : 0) + sum over row, run, k, in this order, of
@@ -93,6 +100,14 @@ typedef struct {
     const int32_t *m, *e;
 } RequantRows;
 
+/* How the codes under a pool's window become the code of their average (kernels/requant.h: functions of these names). */
+typedef enum { AVERAGE_CODES, AVERAGE_SCALED, AVERAGE_REALS } AverageKind;
+typedef struct {
+    AverageKind kind;
+    float scale, factor; /* of the input; 1 / count, rounded as s / (s * count) */
+    int zero_point, lo, hi;
+} AverageRule;
+
 typedef struct DwRowsS8 DwRowsS8; /* kernels/dwconv_s8.h */
 struct AddParams;                 /* kernels/requant.h */
 
@@ -100,7 +115,7 @@ struct AddParams;                 /* kernels/requant.h */
 typedef struct {
     float scale;
     int zero_point, lo, hi;
-} PassGrid;
+} PassQuantize;
 
 /* What a pass saw; starts as {INFINITY, -INFINITY, false}. */
 typedef struct {
@@ -151,8 +166,8 @@ typedef struct Kernels {
                                  bool fresh, float *dx);
     void (*maxpool_s8_backward)(const ConvGeom *g, int images, const int8_t *x, const int8_t *y, const float *dy,
                                 bool fresh, float *dx);
-    /* average_codes of each window; those of floats are drivers, below. */
-    void (*avgpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int lo, int hi, int8_t *y);
+    /* The average of each window by the rule; those of floats are drivers, below. */
+    void (*avgpool_s8_forward)(const ConvGeom *g, int images, const int8_t *x, const AverageRule *rule, int8_t *y);
 
     /* ---- conversions: real[i] = scale * (q[i] - zero_point); wide[i] = q[i] - zero_point ---- */
 
@@ -184,7 +199,7 @@ typedef struct Kernels {
     void (*pass_add)(size_t n, const float *a, const float *b, float *z);
     /* y = min(max(z, 0), limit) */
     void (*pass_relu)(size_t n, float limit, const float *z, float *y);
-    void (*pass_quantize)(size_t n, const float *z, const PassGrid *grid, int8_t *codes, PassExtremes *extremes);
+    void (*pass_quantize)(size_t n, const float *z, const PassQuantize *grid, int8_t *codes, PassExtremes *extremes);
     /* g = lo <= z <= hi ? dy : 0 */
     void (*pass_gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
     /* The integer layers' gradient passes where v = factor * (acc + bias), their value before rounding, lies inside:
@@ -219,39 +234,34 @@ const char *kernels_variant(const char *entry);
  * of 1x1 images.
  */
 
-size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each conv_f32 function */
+size_t conv_scratch_bytes(const ConvGeom *g); /* per thread, enough for each conv_f32 function that takes it */
 
 /* Weights [O,KH,KW,C/groups] to the layout conv_f32_forward reads (panels of 32 outputs, the last filled up with
  * zeros): once per step, not per image. */
 size_t conv_f32_packed_count(const ConvGeom *g); /* floats */
 void conv_f32_pack(const ConvGeom *g, const float *w, float *packed);
 void conv_f32_forward(const ConvGeom *g, int images, ConvInput x, const float *packed, float *y, void *scratch);
-void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx,
-                            void *scratch); /* dx += */
+void conv_f32_backward_data(const ConvGeom *g, int images, const float *dy, const float *w, float *dx); /* dx += */
 void conv_f32_backward_weights(const ConvGeom *g, int images, ConvInput x, const float *dy, float *dw,
                                void *scratch); /* dw += */
 
-/* Integer forward.  The packed weights are the selected variant's own: select first.  packed: 64-byte aligned. */
-size_t conv_s8_packed_bytes(const ConvGeom *g);
-void conv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed);
-size_t conv_s8_scratch_bytes(const ConvGeom *g); /* per thread */
-/* acc[OH,OW,O] = sum (x - zx) * w: padding contributes exactly 0. */
-void conv_s8_forward(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
-                     void *scratch);
+/* Integer forward.  The packed weights are the selected variant's own: select first. */
+typedef struct {
+    size_t (*packed_bytes)(const ConvGeom *g);
+    void (*pack)(const ConvGeom *g, const int8_t *w, void *packed); /* packed: 64-byte aligned */
+    size_t (*scratch_bytes)(const ConvGeom *g);                     /* per thread */
+    /* acc[OH,OW,O] = sum (x - zx) * w: padding contributes exactly 0. */
+    void (*sums)(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
+                 void *scratch);
+    /* y[OH,OW,O] = the codes of those sums, a few rows at a time behind the product. */
+    void (*codes)(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
+                  int8_t *y, void *scratch);
+} ConvS8;
+extern const ConvS8 conv_s8;   /* weights [O,KH,KW,C/groups] */
+extern const ConvS8 dwconv_s8; /* weights [KH,KW,C*M] */
+static inline const ConvS8 *conv_s8_of(bool depthwise) { return depthwise ? &dwconv_s8 : &conv_s8; }
 
-/* y[OH,OW,O] = the codes of those sums, a few rows at a time behind the product. */
-void conv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
-                   int8_t *y, void *scratch);
-
-/* The same for depthwise convolutions, weights [KH,KW,C*M]. */
-size_t dwconv_s8_packed_bytes(const ConvGeom *g);
-void dwconv_s8_pack(const ConvGeom *g, const int8_t *w, void *packed);
-size_t dwconv_s8_scratch_bytes(const ConvGeom *g);
-void dwconv_s8_sums(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, int32_t *acc,
-                    void *scratch);
-void dwconv_s8_codes(const ConvGeom *g, int images, const int8_t *x, int zx, const void *packed, const RequantRows *r,
-                     int8_t *y, void *scratch);
-/* Whether they take dwconv_rows_s8 for this geometry. */
+/* Whether dwconv_s8 takes dwconv_rows_s8 for this geometry. */
 bool dwconv_s8_by_rows(const ConvGeom *g);
 
 /* ---- average pools of floats (kernels/pool.c), as the table's pools ---- */

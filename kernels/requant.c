@@ -27,14 +27,31 @@ static Multiplier multiplier_fixed(double M)
 
 Multiplier multiplier_make(Dialect dialect, float s_x, float s_w, float s_y)
 {
-    if (dialect == DIALECT_XNNPACK) return (Multiplier){.f = s_x * s_w / s_y};
+    if (dialect_is_float(dialect)) return (Multiplier){.f = s_x * s_w / s_y};
     return multiplier_fixed((double)s_x * (double)s_w / (double)s_y);
 }
 
-Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y)
+bool rescale_table(Dialect dialect, float s_x, int z_x, float s_y, int z_y, int lo, int hi, int8_t table[256])
 {
-    if (dialect == DIALECT_XNNPACK) return (Multiplier){.f = s_x / s_y};
-    return multiplier_fixed((double)s_x / (double)s_y);
+    const float ratio = s_x / s_y;
+    if (dialect == DIALECT_XNNPACK && !(ratio >= 0x1p-8f && ratio <= 0x1p7f)) return false;
+    const int32_t a = dialect == DIALECT_XNNPACK ? (int32_t)lrintf(256.0f * ratio) : 0;
+    const Multiplier M = multiplier_fixed((double)s_x / (double)s_y);
+    for (int q = -128; q < 128; q++) {
+        const int x = q - z_x;
+        int y;
+        if (dialect == DIALECT_XNNPACK) {
+            y = (a * x + 128) >> 8;
+        } else if (dialect == DIALECT_ONNXRUNTIME) {
+            const float v = s_x * (float)x / s_y;
+            y = v > 255.0f ? 255 : v < -255.0f ? -255 : round_small(v);
+        } else {
+            y = dialect == DIALECT_TFLITE_SINGLE ? requant_single(x, M.m, M.e) : requant_double(x, M.m, M.e);
+            y = clamp_int(y, -255, 255);
+        }
+        table[q + 128] = (int8_t)clamp_int(z_y + y, lo, hi);
+    }
+    return true;
 }
 
 /* The channels as often as fills whole vectors of 64 codes, unless that takes long tables. */
@@ -65,9 +82,11 @@ bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float 
                      AddParams *out)
 {
     AddParams p = {.dialect = dialect, .z1 = z1, .z2 = z2, .zy = zy, .lo = lo, .hi = hi};
-    if (dialect == DIALECT_XNNPACK) {
+    if (dialect_is_float(dialect)) {
         const float r1 = s1 / sy, r2 = s2 / sy;
         if (!(r1 >= 0x1p-10f && r1 < 0x1p8f && r2 >= 0x1p-10f && r2 < 0x1p8f)) return false;
+        p.r1 = r1, p.r2 = r2;
+        p.offset = (float)(zy + 128) - multiply_add(r1, (float)(z1 + 128), r2 * (float)(z2 + 128));
         p.shift = 20 - ilogbf(r1 > r2 ? r1 : r2);
         p.a = (int32_t)lrintf(ldexpf(r1, p.shift));
         p.b = (int32_t)lrintf(ldexpf(r2, p.shift));
@@ -80,6 +99,13 @@ bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float 
     }
     *out = p;
     return true;
+}
+
+AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int zero_point, int lo, int hi)
+{
+    const bool whole = g->kh == g->h && g->kw == g->w && g->pt == 0 && g->pb == 0 && g->pl == 0 && g->pr == 0;
+    const AverageKind kind = dialect != DIALECT_ONNXRUNTIME ? AVERAGE_CODES : whole ? AVERAGE_SCALED : AVERAGE_REALS;
+    return (AverageRule){kind, scale, scale / (scale * (float)(g->kh * g->kw)), zero_point, lo, hi};
 }
 
 bool quantize_bias(float b, float s_x, float s_w, int32_t *out)

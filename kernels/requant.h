@@ -4,9 +4,11 @@
  * loop over one dialect keeps no branch.
  *
  * Dialects (base/qparams.h):
- *   xnnpack        float32 scale, rne (XNNPACK, LiteRT); ADD with 21-bit multipliers and one rounding
+ *   xnnpack        float32 scale, rne (XNNPACK, LiteRT); ADD with 21-bit, rescaling with 8-bit fractions, half up
  *   tflite-single  31-bit fixed point, one rounding, half up (TFLITE_SINGLE_ROUNDING)
  *   tflite-double  31-bit fixed point, rounding high multiply and rounding shift (TFLM and CMSIS-NN default)
+ *   onnxruntime    float32 scale, rne; ADD, average pool and rescaling in float32 too, on codes + 128: what ONNX Runtime
+ *                  makes of int8 and of uint8 models on x86-64
  */
 #ifndef BITFOLD_KERNELS_REQUANT_H
 #define BITFOLD_KERNELS_REQUANT_H
@@ -22,9 +24,19 @@
 /* Every float rule below is a statement about IEEE float32 without excess precision, rounding mode to nearest. */
 _Static_assert(FLT_EVAL_METHOD == 0, "float expressions must be evaluated in float32");
 
+/* a * b + c, rounded once.  Needs an exact sum of at most 53 bits, which is then the same with and without FMA. */
+static inline float multiply_add(float a, float b, float c)
+{
+#ifdef __FMA__
+    return fmaf(a, b, c);
+#else
+    return (float)((double)a * (double)b + (double)c);
+#endif
+}
+
 /* A positive real multiplier M, in the form its dialect uses. */
 typedef struct {
-    float f;   /* xnnpack: M in float32 */
+    float f;   /* xnnpack, onnxruntime: M in float32 */
     int32_t m; /* tflite-*: M ~ m * 2^(e-31), m in [2^30, 2^31) or 0 */
     int e;     /* -31 .. 30 */
 } Multiplier;
@@ -89,17 +101,14 @@ static inline int32_t requant_rndnu(int32_t acc, float M)
     return saturate_int32((acc * mantissa + ((int64_t)1 << (sh - 1))) >> sh);
 }
 
-/* Conv, depthwise and dense: M = s_x * s_w / s_y.  xnnpack: products in float32; tflite-*: in double from the float32
- * scales. */
+/* Conv, depthwise and dense: M = s_x * s_w / s_y.  xnnpack, onnxruntime: products in float32, from the left; tflite-*:
+ * in double from the float32 scales. */
 Multiplier multiplier_make(Dialect dialect, float s_x, float s_w, float s_y);
-
-/* The same rescaling without a weight scale (concat inputs, stand-alone rescale): M = s_x / s_y, acc = q - z_x. */
-Multiplier multiplier_rescale(Dialect dialect, float s_x, float s_y);
 
 /* y = clamp(zero_point + R(acc), lo, hi), R of the dialect.  Needs -128 <= lo <= hi <= 127, zero_point in int8. */
 static inline int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zero_point, int lo, int hi)
 {
-    if (dialect == DIALECT_XNNPACK) { /* clamping before the rounding changes nothing: both bounds are integers */
+    if (dialect_is_float(dialect)) { /* clamping before the rounding changes nothing: both bounds are integers */
         const float l = (float)(lo - zero_point), h = (float)(hi - zero_point);
         float v = (float)acc * M.f;
         v = v > l ? v : l;
@@ -116,29 +125,43 @@ size_t requant_rows_bytes(int channels);
 RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
                               int lo, int hi, void *memory);
 
-/* Residual add of two int8 tensors with free scales (TFLite 8-bit specification; XNNPACK qs8-vadd). */
+/* Rescaling without a sum (layer `activation`, inputs of concat): table[q + 128] = the code of q on another grid.
+ *   xnnpack      y = z_y + ((A (q - z_x) + 2^7) >> 8),  A = rne(2^8 s_x / s_y)
+ *   tflite-*     y = z_y + R(q - z_x),                  M = s_x / s_y in double
+ *   onnxruntime  y = z_y + rne(s_x (q - z_x) / s_y),    product and quotient in float32
+ * clamped to [lo, hi].  False when the dialect cannot represent the scales: xnnpack needs s_x / s_y (float32) in
+ * [2^-8, 2^7]. */
+bool rescale_table(Dialect dialect, float s_x, int z_x, float s_y, int z_y, int lo, int hi, int8_t table[256]);
+
+/* Residual add of two int8 tensors with free scales (TFLite 8-bit specification; XNNPACK qs8-vadd; MLAS). */
 typedef struct AddParams {
     Dialect dialect;
     int z1, z2, zy, lo, hi;
-    int32_t a, b;       /* xnnpack: A, B = rne(s_i / s_y * 2^shift) */
-    int shift;          /* xnnpack: 20 - floor(log2(max(s1, s2) / s_y)), 13 .. 30 */
-    int32_t m1, m2, mo; /* tflite-*: s_i / (2 max(s1, s2)) and 2 max(s1, s2) / (2^20 s_y) */
+    int32_t a, b;         /* xnnpack: A, B = rne(s_i / s_y * 2^shift) */
+    int shift;            /* xnnpack: 20 - floor(log2(max(s1, s2) / s_y)), 13 .. 30 */
+    float r1, r2, offset; /* onnxruntime: r_i = s_i / s_y;  offset = Z_y - fma(r1, Z_1, r2 Z_2),  Z = z + 128 */
+    int32_t m1, m2, mo;   /* tflite-*: s_i / (2 max(s1, s2)) and 2 max(s1, s2) / (2^20 s_y) */
     int e1, e2, eo;
 } AddParams;
 
-/* False when the dialect cannot represent the scales: xnnpack needs both s_i / s_y (float32) in [2^-10, 2^8), tflite-*
- * needs 2 max(s1, s2) / (2^20 s_y) < 1. */
+/* False when the dialect cannot represent the scales: xnnpack and onnxruntime need both s_i / s_y (float32) in [2^-10,
+ * 2^8), tflite-* needs 2 max(s1, s2) / (2^20 s_y) < 1. */
 bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
                      AddParams *out);
 
-/* xnnpack:  y = zy + ((A (q1-z1) + B (q2-z2) + 2^(shift-1)) >> shift)
- * tflite-*: y = zy + R(R((q1-z1) 2^20, m1) + R((q2-z2) 2^20, m2), mo)
- * clamped to [lo, hi]; every term fits int32. */
+/* xnnpack:      y = zy + ((A (q1-z1) + B (q2-z2) + 2^(shift-1)) >> shift)
+ * tflite-*:     y = zy + R(R((q1-z1) 2^20, m1) + R((q2-z2) 2^20, m2), mo)
+ * onnxruntime:  y = rne(fma(q1+128, r1, fma(q2+128, r2, offset))) - 128
+ * clamped to [lo, hi]; every term fits int32.  onnxruntime: every term is a multiple of 2^-33 (r_i >= 2^-10 has 24
+ * bits) and below 2^18, so multiply_add is exact before its rounding. */
 static inline int8_t requant_add(const AddParams *p, int q1, int q2)
 {
     int32_t y;
     if (p->dialect == DIALECT_XNNPACK) {
         y = (p->a * (q1 - p->z1) + p->b * (q2 - p->z2) + (1 << (p->shift - 1))) >> p->shift;
+    } else if (p->dialect == DIALECT_ONNXRUNTIME) {
+        const float v = multiply_add((float)(q1 + 128), p->r1, multiply_add((float)(q2 + 128), p->r2, p->offset));
+        return (int8_t)clamp_int(round_small(v) - 128, p->lo, p->hi);
     } else {
         const int32_t x1 = (q1 - p->z1) * (1 << 20), x2 = (q2 - p->z2) * (1 << 20);
         y = p->dialect == DIALECT_TFLITE_SINGLE
@@ -148,11 +171,30 @@ static inline int8_t requant_add(const AddParams *p, int q1, int q2)
     return (int8_t)clamp_int(p->zy + y, p->lo, p->hi);
 }
 
-/* Average pool: the sum of `count` > 0 codes inside the image, divided, half away from zero, clamped. Scale and zero
- * point are the input's, so the formula works on the codes themselves; it is the same in every dialect. */
+/* Average pools; scale and zero point are the input's.  Outside onnxruntime average_codes; there average_scaled where
+ * the window is the whole image, average_reals elsewhere. */
+AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int zero_point, int lo, int hi);
+
+/* The sum of `count` > 0 codes inside the image, divided, half away from zero, clamped.  Scale and zero point are the
+ * input's, so the formula works on the codes themselves. */
 static inline int8_t average_codes(int32_t sum, int count, int lo, int hi)
 {
     return (int8_t)clamp_int((sum > 0 ? sum + count / 2 : sum - count / 2) / count, lo, hi);
+}
+
+/* y = z + rne((sum - count z) f),  f = s / (s count) in float32. */
+static inline int8_t average_scaled(const AverageRule *r, int32_t sum, int count)
+{
+    return requant(DIALECT_ONNXRUNTIME, sum - count * r->zero_point, (Multiplier){.f = r->factor}, r->zero_point, r->lo,
+                   r->hi);
+}
+
+/* y = rne(sum / count / s + (z + 128)) - 128; sum: of average_real of the window's cells by rows, added in float32. */
+static inline float average_real(const AverageRule *r, int q) { return r->scale * (float)(q - r->zero_point); }
+static inline int8_t average_reals(const AverageRule *r, float sum, int count)
+{
+    const float v = sum / (float)count / r->scale + (float)(r->zero_point + 128);
+    return (int8_t)clamp_int(round_small(v) - 128, r->lo, r->hi);
 }
 
 /* Bias on the accumulator's grid: rne(b / (s_x * s_w)), the quotient in double.  False when |result| >= 2^30 or b is

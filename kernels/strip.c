@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-static int strip_height(const ConvGeom *g, int rows) { return (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1; }
-
 Strip strip_make(const ConvGeom *g)
 {
     Strip s = {.width = (ptrdiff_t)(g->ow - 1) * g->sw + (g->kw - 1) * g->dw + 1};
@@ -18,7 +16,7 @@ Strip strip_make(const ConvGeom *g)
     return s;
 }
 
-/* Zeros, the part of the row inside the image, zeros; counts in values. */
+/* Padding, the part of the row inside the image, padding; counts in values. */
 typedef struct {
     ptrdiff_t left, middle, right;
 } RowParts;
@@ -61,13 +59,23 @@ void strip_fill_s16(const ConvGeom *g, const Strip *s, int first, int height, co
     *strip = 0; /* an odd run reads one value more */
 }
 
+void strip_fill_s8(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx, int8_t *strip)
+{
+    const RowParts p = row_parts(g, s);
+    for (int y = first; y < first + height; y++, strip += s->width * g->c) {
+        const bool inside = y >= 0 && y < g->h;
+        memset(strip, zx, (size_t)(inside ? p.left : s->width * g->c));
+        if (!inside) continue;
+        memcpy(strip + p.left, x + (ptrdiff_t)y * g->w * g->c, (size_t)p.middle);
+        memset(strip + p.left + p.middle, zx, (size_t)p.right);
+    }
+}
+
 bool strip_pointwise(const ConvGeom *g, int images, ConvGeom *wide, int *wide_images, ConvGeom *rest)
 {
     *wide = *rest = *g;
     *wide_images = images;
-    if (g->kh != 1 || g->kw != 1 || g->sh != 1 || g->sw != 1 || g->pt != 0 || g->pl != 0 || g->oh != g->h ||
-        g->ow != g->w)
-        return false;
+    if (!is_pointwise(g)) return false;
     const ptrdiff_t pixels = (ptrdiff_t)images * g->h * g->w;
     *wide_images = (int)(pixels / PIXELS);
     wide->h = wide->oh = rest->h = rest->oh = 1;

@@ -12,9 +12,10 @@
 #ifndef BITFOLD_KERNELS_STRIP_H
 #define BITFOLD_KERNELS_STRIP_H
 
+#include "base/align.h"
 #include "kernels/kernels.h"
 
-enum { STRIP_BYTES = 64 * 1024, PIXELS = 96, SCRATCH_ALIGN = 64 };
+enum { STRIP_BYTES = 64 * 1024, PIXELS = 96 };
 
 typedef struct {
     bool in_place;           /* no window leaves the image: floats, and codes for a product on bytes, need no strip */
@@ -24,17 +25,23 @@ typedef struct {
 } Strip;
 
 Strip strip_make(const ConvGeom *g);
+/* The input rows under `rows` output rows. */
+static inline int strip_height(const ConvGeom *g, int rows) { return (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1; }
 
-/* Strip row r holds input row first + r, columns -pl ..; 1 row of zeros when it is outside. */
+/* Strip row r holds input row first + r, columns -pl ..; 1 row of zeros when it is outside.  16 bits hold q - zx;
+ * 8 bits hold q, and zx in place of zeros. */
 void strip_fill_f32(const ConvGeom *g, const Strip *s, int first, int height, const ConvInput *x, float *strip);
 void strip_fill_s16(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx, int16_t *strip);
+void strip_fill_s8(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx, int8_t *strip);
 
+static inline bool is_pointwise(const ConvGeom *g)
+{
+    return g->kh == 1 && g->kw == 1 && g->sh == 1 && g->sw == 1 && g->pt == 0 && g->pl == 0 && g->oh == g->h &&
+           g->ow == g->w;
+}
 /* Pointwise: the geometry as images of 1 x PIXELS. False: not pointwise, *wide is g and *rest unused. */
 bool strip_pointwise(const ConvGeom *g, int images, ConvGeom *wide, int *wide_images, ConvGeom *rest);
 
-static inline void *scratch_align(void *scratch)
-{
-    return (char *)scratch + (-(uintptr_t)scratch & (SCRATCH_ALIGN - 1));
-}
+static inline void *scratch_align(void *scratch) { return (char *)scratch + (-(uintptr_t)scratch & (ALIGN_BYTES - 1)); }
 
 #endif

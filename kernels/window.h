@@ -40,14 +40,6 @@ static inline Taps outputs_inside(const ConvGeom *g, int j)
 static inline ptrdiff_t image_count(const ConvGeom *g) { return (ptrdiff_t)g->h * g->w * g->c; }
 static inline ptrdiff_t output_count(const ConvGeom *g, int channels) { return (ptrdiff_t)g->oh * g->ow * channels; }
 
-static inline ConvInput input_at(const ConvInput *x, ptrdiff_t offset)
-{
-    ConvInput at = *x;
-    if (x->x != NULL) at.x += offset;
-    if (x->codes != NULL) at.codes += offset;
-    return at;
-}
-
 /* Index of the cell under tap (i, j) in its image. */
 static inline ptrdiff_t cell_index(const ConvGeom *g, Taps rows, Taps columns, int i, int j)
 {

@@ -81,13 +81,11 @@ static Folded fold(Layer *l, Tape *t)
     return f;
 }
 
-static Tensor *linear(UnitKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g)
+static Tensor *linear(ConvKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g)
 {
-    if (kind == UNIT_DENSE) return op_dense(t, x, w, b);
-    return kind == UNIT_DEPTHWISE ? op_depthwise(t, x, w, b, g) : op_conv2d(t, x, w, b, g);
+    if (kind == CONV_DENSE) return op_dense(t, x, w, b);
+    return kind == CONV_DEPTHWISE ? op_depthwise(t, x, w, b, g) : op_conv2d(t, x, w, b, g);
 }
-
-static const ConvKind kinds[] = {[UNIT_CONV] = CONV_FULL, [UNIT_DEPTHWISE] = CONV_DEPTHWISE, [UNIT_DENSE] = CONV_DENSE};
 
 /* conv(x, Q(u W)) with u divided out again before batch norm takes its statistics: grids per tensor, where u moves the
  * codes. */
@@ -100,12 +98,12 @@ static Tensor *normalize_unscaled(Layer *l, Tape *t, Tensor *y, Tensor *u)
     return shape.rank == 2 ? op_reshape(t, y, shape) : y;
 }
 
-Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
+Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
                      Tensor *x)
 {
     const Activation act = activation_from(config->activation);
-    ConvBlock block = {.kind = kinds[kind],
-                       .geom = kind == UNIT_DENSE ? NULL : g,
+    ConvBlock block = {.kind = kind,
+                       .geom = g,
                        .batch_statistics = pass->batch_statistics,
                        .defer = l->defers && t->grad && !pass->observe && !pass->keep_outputs,
                        .tail = layer_tail(l, pass, act)};
@@ -117,11 +115,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const Co
     const Folded f = fold(l, t);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
     if (pass->arithmetic == ARITHMETIC_INT) {
-        const ConvIntConfig c = {.geom = block.geom,
-                                 .depthwise = kind == UNIT_DEPTHWISE,
-                                 .out = l->out_q,
-                                 .act = act,
-                                 .dialect = pass->dialect};
+        const ConvIntConfig c = {.kind = kind, .geom = g, .out = l->out_q, .act = act, .dialect = pass->dialect};
         return op_conv_int(t, x, f.w, folded ? NULL : f.u, f.b, &c);
     }
     if (folded && pass->batch_statistics)
@@ -133,20 +127,31 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const Co
     return op_conv_block(t, x, f.w, &block);
 }
 
-Status unit_lower(Layer *l, const UnitConfig *config, UnitKind kind, const ConvGeom *g, Lowering *w)
+static const QOp ops[] = {[CONV_FULL] = QOP_CONV2D, [CONV_DEPTHWISE] = QOP_DWCONV2D, [CONV_DENSE] = QOP_DENSE};
+
+static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
+{
+    return kind == CONV_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
+}
+
+RealOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g)
+{
+    return (RealOp){ops[kind], unit_geom(l, kind, g), activation_from(config->activation)};
+}
+
+Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w)
 {
     tape_reset(w->tape, false);
     const Folded f = fold(l, w->tape);
     if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
     const int y = lower_tensor(w, l, -1);
-    static const QOp ops[] = {QOP_CONV2D, QOP_DWCONV2D, QOP_DENSE};
     QNode *n = lower_node(w, l, ops[kind], y);
     ConvInt fold_int;
     TRY(conv_int_fold(w->arena, l->name, lower_grid(w, n->input[0]), f.w, folded || f.u == NULL ? NULL : f.u->x,
                       f.b == NULL ? NULL : f.b->x, lower_grid(w, y), activation_from(config->activation),
                       w->graph->dialect, true, &fold_int));
-    n->geom = kind == UNIT_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
+    n->geom = unit_geom(l, kind, g);
     n->geom.n = 1;
     n->weight_bits = l->weight_q->qp.bits;
     n->weight_shift = fold_int.shift;

@@ -2,6 +2,7 @@
 #ifndef BITFOLD_LAYERS_CONV_UNIT_H
 #define BITFOLD_LAYERS_CONV_UNIT_H
 
+#include "autograd/conv_run.h"
 #include "layers/window.h"
 
 typedef struct {
@@ -58,14 +59,13 @@ extern const char *const init_names[];
         .def = "1e-5", .doc = "added to batch norm's variance"                                                         \
     }
 
-typedef enum { UNIT_CONV, UNIT_DEPTHWISE, UNIT_DENSE } UnitKind;
-
 /* Parameters weight (of this shape), bias or gamma and beta for `outputs` channels, statistics, quantizers. */
 Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape weight, int outputs, int axis);
 void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, uint64_t seed);
-/* x is what the op takes: [N,H,W,C], or [N,I] for a dense layer, whose result is [N,O]. */
-Tensor *unit_forward(Layer *l, const UnitConfig *config, UnitKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
+/* x is what the op takes: [N,H,W,C], or [N,I] for a dense layer, whose result is [N,O] and whose g is NULL. */
+Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
                      Tensor *x);
-Status unit_lower(Layer *l, const UnitConfig *config, UnitKind kind, const ConvGeom *g, Lowering *w);
+RealOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g);
+Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w);
 
 #endif

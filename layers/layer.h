@@ -72,6 +72,13 @@ typedef struct {
     const int *tensor_of;
 } Lowering;
 
+/* What a layer computes in real numbers: y = act(norm(op(x))), with the weights, bias and batch norm of the layer. */
+typedef struct {
+    QOp op; /* QOP_REQUANT: nothing but the activation */
+    ConvGeom geom;
+    Activation act;
+} RealOp;
+
 typedef struct LayerType {
     const char *name, *doc;
     const Field *fields;
@@ -89,6 +96,7 @@ typedef struct LayerType {
     /* First values of the parameters; NULL: none. */
     void (*init)(Layer *l, uint64_t seed);
     Tensor *(*forward)(Layer *l, const Pass *pass, Tape *t, Tensor *const *x);
+    RealOp (*real)(const Layer *l); /* for who writes the float network down */
     /* Adds nodes to the graph; the last one's output is the layer's. */
     Status (*lower)(Layer *l, Lowering *w);
     const char *const *examples; /* JSON of layers that the conformance test builds on an 8x8x4 input; NULL-ended */

@@ -30,6 +30,8 @@ static Tensor *activation_forward(Layer *l, const Pass *pass, Tape *t, Tensor *c
     return layer_finish(l, pass, t, x[0], act(l));
 }
 
+static RealOp activation_real(const Layer *l) { return (RealOp){.op = QOP_REQUANT, .act = act(l)}; }
+
 static Status activation_lower(Layer *l, Lowering *w)
 {
     const int y = lower_tensor(w, l, -1);
@@ -52,5 +54,6 @@ const LayerType layer_activation = {
     .shape = activation_shape,
     .build = activation_build,
     .forward = activation_forward,
+    .real = activation_real,
     .lower = activation_lower,
     .examples = activation_examples};

@@ -38,6 +38,11 @@ static Tensor *add_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x
     return layer_observe(l, pass, t, op_add_block(t, x[0], x[1], &tail));
 }
 
+static RealOp add_real(const Layer *l)
+{
+    return (RealOp){.op = QOP_ADD, .act = activation_from(((const AddConfig *)l->config)->activation)};
+}
+
 static Status add_lower(Layer *l, Lowering *w)
 {
     const int y = lower_tensor(w, l, -1);
@@ -59,5 +64,6 @@ const LayerType layer_add = {.name = "add",
                              .shape = add_shape,
                              .build = add_build,
                              .forward = add_forward,
+                             .real = add_real,
                              .lower = add_lower,
                              .examples = add_examples};

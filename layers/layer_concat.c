@@ -28,6 +28,12 @@ static Tensor *concat_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const
     return layer_finish(l, pass, t, op_concat(t, l->inputs, x), activation_from(0));
 }
 
+static RealOp concat_real(const Layer *l)
+{
+    (void)l;
+    return (RealOp){.op = QOP_CONCAT, .act = activation_from(0)};
+}
+
 /* Inputs on another grid get a requant node of their own: the concat itself only copies. */
 static Status concat_lower(Layer *l, Lowering *w)
 {
@@ -71,5 +77,6 @@ const LayerType layer_concat = {.name = "concat",
                                 .shape = concat_shape,
                                 .build = concat_build,
                                 .forward = concat_forward,
+                                .real = concat_real,
                                 .lower = concat_lower,
                                 .examples = concat_examples};

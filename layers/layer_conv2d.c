@@ -49,13 +49,19 @@ static void conv_init(Layer *l, uint64_t seed)
 static Tensor *conv_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
     const ConvConfig *c = l->config;
-    return unit_forward(l, &c->unit, UNIT_CONV, &c->geom, pass, t, x[0]);
+    return unit_forward(l, &c->unit, CONV_FULL, &c->geom, pass, t, x[0]);
+}
+
+static RealOp conv_real(const Layer *l)
+{
+    const ConvConfig *c = l->config;
+    return unit_real(l, &c->unit, CONV_FULL, &c->geom);
 }
 
 static Status conv_lower(Layer *l, Lowering *w)
 {
     const ConvConfig *c = l->config;
-    return unit_lower(l, &c->unit, UNIT_CONV, &c->geom, w);
+    return unit_lower(l, &c->unit, CONV_FULL, &c->geom, w);
 }
 
 static const char *const conv_examples[] = {
@@ -76,5 +82,6 @@ const LayerType layer_conv2d = {.name = "conv2d",
                                 .build = conv_build,
                                 .init = conv_init,
                                 .forward = conv_forward,
+                                .real = conv_real,
                                 .lower = conv_lower,
                                 .examples = conv_examples};

@@ -39,14 +39,20 @@ static Tensor *dense_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const 
     const DenseConfig *c = l->config;
     if (tape_failed(t)) return NULL;
     const int n = x[0]->shape.dim[0];
-    Tensor *y = unit_forward(l, &c->unit, UNIT_DENSE, NULL, pass, t, op_reshape(t, x[0], shape_2(n, inputs(l))));
+    Tensor *y = unit_forward(l, &c->unit, CONV_DENSE, NULL, pass, t, op_reshape(t, x[0], shape_2(n, inputs(l))));
     return op_reshape(t, y, shape_4(n, 1, 1, c->units));
+}
+
+static RealOp dense_real(const Layer *l)
+{
+    const DenseConfig *c = l->config;
+    return unit_real(l, &c->unit, CONV_DENSE, NULL);
 }
 
 static Status dense_lower(Layer *l, Lowering *w)
 {
     const DenseConfig *c = l->config;
-    return unit_lower(l, &c->unit, UNIT_DENSE, NULL, w);
+    return unit_lower(l, &c->unit, CONV_DENSE, NULL, w);
 }
 
 static const char *const dense_examples[] = {
@@ -65,5 +71,6 @@ const LayerType layer_dense = {.name = "dense",
                                .build = dense_build,
                                .init = dense_init,
                                .forward = dense_forward,
+                               .real = dense_real,
                                .lower = dense_lower,
                                .examples = dense_examples};

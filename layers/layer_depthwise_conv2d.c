@@ -47,13 +47,19 @@ static void depthwise_init(Layer *l, uint64_t seed)
 static Tensor *depthwise_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
     const DepthwiseConfig *c = l->config;
-    return unit_forward(l, &c->unit, UNIT_DEPTHWISE, &c->geom, pass, t, x[0]);
+    return unit_forward(l, &c->unit, CONV_DEPTHWISE, &c->geom, pass, t, x[0]);
+}
+
+static RealOp depthwise_real(const Layer *l)
+{
+    const DepthwiseConfig *c = l->config;
+    return unit_real(l, &c->unit, CONV_DEPTHWISE, &c->geom);
 }
 
 static Status depthwise_lower(Layer *l, Lowering *w)
 {
     const DepthwiseConfig *c = l->config;
-    return unit_lower(l, &c->unit, UNIT_DEPTHWISE, &c->geom, w);
+    return unit_lower(l, &c->unit, CONV_DEPTHWISE, &c->geom, w);
 }
 
 static const char *const depthwise_examples[] = {
@@ -72,5 +78,6 @@ const LayerType layer_depthwise_conv2d = {.name = "depthwise_conv2d",
                                           .build = depthwise_build,
                                           .init = depthwise_init,
                                           .forward = depthwise_forward,
+                                          .real = depthwise_real,
                                           .lower = depthwise_lower,
                                           .examples = depthwise_examples};

@@ -20,6 +20,12 @@ static Tensor *flatten_forward(Layer *l, const Pass *pass, Tape *t, Tensor *cons
     return op_reshape(t, x[0], shape_4(x[0]->shape.dim[0], 1, 1, l->out.c));
 }
 
+static RealOp flatten_real(const Layer *l)
+{
+    (void)l;
+    return (RealOp){.op = QOP_RESHAPE, .act = activation_from(0)};
+}
+
 static Status flatten_lower(Layer *l, Lowering *w)
 {
     const int y = lower_tensor(w, l, w->tensor_of[l->input[0] + 1]);
@@ -38,5 +44,6 @@ const LayerType layer_flatten = {.name = "flatten",
                                  .keeps_grid = true,
                                  .shape = flatten_shape,
                                  .forward = flatten_forward,
+                                 .real = flatten_real,
                                  .lower = flatten_lower,
                                  .examples = flatten_examples};

@@ -41,8 +41,7 @@ static Tensor *max_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x
 
 static Tensor *avg_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
-    (void)pass;
-    return op_avgpool(t, x[0], &((const PoolConfig *)l->config)->geom);
+    return op_avgpool(t, x[0], &((const PoolConfig *)l->config)->geom, pass->dialect);
 }
 
 static Status pool_lower(Layer *l, Lowering *w, QOp op, const ConvGeom *g)
@@ -52,6 +51,16 @@ static Status pool_lower(Layer *l, Lowering *w, QOp op, const ConvGeom *g)
     n->geom = *g;
     n->geom.n = 1;
     return STATUS_OK;
+}
+
+static RealOp max_real(const Layer *l)
+{
+    return (RealOp){QOP_MAXPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
+}
+
+static RealOp avg_real(const Layer *l)
+{
+    return (RealOp){QOP_AVGPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
 }
 
 static Status max_lower(Layer *l, Lowering *w)
@@ -80,6 +89,7 @@ const LayerType layer_maxpool = {.name = "maxpool",
                                  .keeps_grid = true,
                                  .shape = pool_shape,
                                  .forward = max_forward,
+                                 .real = max_real,
                                  .lower = max_lower,
                                  .examples = max_examples};
 
@@ -93,6 +103,7 @@ const LayerType layer_avgpool = {.name = "avgpool",
                                  .keeps_grid = true,
                                  .shape = pool_shape,
                                  .forward = avg_forward,
+                                 .real = avg_real,
                                  .lower = avg_lower,
                                  .examples = avg_examples};
 
@@ -131,10 +142,11 @@ static Status global_shape(Layer *l)
 
 static Tensor *global_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
 {
-    (void)pass;
     const ConvGeom g = global_geom(l);
-    return op_avgpool(t, x[0], &g);
+    return op_avgpool(t, x[0], &g, pass->dialect);
 }
+
+static RealOp global_real(const Layer *l) { return (RealOp){QOP_AVGPOOL, global_geom(l), activation_from(0)}; }
 
 static Status global_lower(Layer *l, Lowering *w)
 {
@@ -154,5 +166,6 @@ const LayerType layer_global_avgpool = {.name = "global_avgpool",
                                         .keeps_grid = true,
                                         .shape = global_shape,
                                         .forward = global_forward,
+                                        .real = global_real,
                                         .lower = global_lower,
                                         .examples = global_examples};

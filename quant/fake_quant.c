@@ -136,7 +136,7 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
     if (!tail_done(t, f->tail)) return NULL;
     Node *node = tape_record(t, &fake_quant_type, 2, in, f->tail->y);
-    if (x->x == NULL) node_keep(t, node, (void *)f->x);
+    tensor_values_keep(t, node, x, f->x);
     if (node != NULL) node->saved = f;
     return f->tail->y;
 }

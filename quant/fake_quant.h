@@ -104,13 +104,13 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
  * inside. STATUS_NUMERIC when a weight is NaN or infinite. */
 Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign);
 
-/* For ops that end on a quantizer's grid: that it has a range (else the tape fails), its grid as of this step (the
- * quantizer's own moves on when it learns), its learned step as a leaf (NULL if none). */
+/* ---- for ops that end on a grid ---------------------------------------------------------------------------------- */
+
+/* That the quantizer has a range (else the tape fails), its grid as of this step (its own moves on when it learns), its
+ * learned step as a leaf (NULL if none). */
 bool grid_ready(Tape *t, const Quantizer *q);
 QuantParams *grid_of_step(Tape *t, Quantizer *q);
 Tensor *step_leaf(Tape *t, const Quantizer *q);
-
-/* ---- for ops that end on a grid ---------------------------------------------------------------------------------- */
 
 /* The observer sees the extremes of a batch before the activation, and the grid follows. */
 void quantizer_learn_extremes(Tape *t, Quantizer *q, float min, float max, Activation a);

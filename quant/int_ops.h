@@ -9,7 +9,7 @@
 #ifndef BITFOLD_QUANT_INT_OPS_H
 #define BITFOLD_QUANT_INT_OPS_H
 
-#include "autograd/ops.h"
+#include "autograd/conv_run.h"
 #include "kernels/requant.h"
 #include "quant/fake_quant.h"
 
@@ -32,8 +32,8 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                      const float *b, const QuantParams *y, Activation act, Dialect dialect, bool strict, ConvInt *out);
 
 typedef struct {
-    const ConvGeom *geom; /* stride, dilation, padding, groups; NULL: dense */
-    bool depthwise;
+    ConvKind kind;
+    const ConvGeom *geom; /* stride, dilation, padding, groups; NULL for dense */
     Quantizer *out;
     Activation act;
     Dialect dialect;
@@ -47,7 +47,11 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
 Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Dialect dialect);
 Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *out, Dialect dialect);
 
-/* codes = clamp(z + R(q_x - z_x)): x, of any shape, on the output's grid, with the activation. */
+/* rescale_table from grid x to grid y.  False: the tape failed, the dialect cannot represent the scales. */
+bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Dialect dialect, int lo,
+                   int hi, int8_t table[256]);
+
+/* codes = rescale_table[x]: x, of any shape, on the output's grid, with the activation. */
 Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Dialect dialect);
 
 /* u = gamma / sqrt(var + epsilon), kept away from 0 (|u| >= 1e-8), and b = beta - mean * u, from the running

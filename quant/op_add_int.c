@@ -74,18 +74,8 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
 static void concat_int_backward(Tape *t, Node *node)
 {
     GridBackward *grid = node->saved;
-    const int total = node->out->shape.dim[3], inputs = node->inputs - 1;
-    const long rows = grid->n / total;
-    float *g = tensor_grad(t, node->out);
-    grid_gate_all(grid, g);
-    int at = 0;
-    for (int i = 0; i < inputs; i++) {
-        const int c = node->in[i]->shape.dim[3];
-        float *dx = tensor_grad(t, node->in[i]);
-        for (long r = 0; dx != NULL && r < rows; r++)
-            for (int k = 0; k < c; k++) dx[r * c + k] += g[r * total + at + k];
-        at += c;
-    }
+    grid_gate_all(grid, tensor_grad(t, node->out));
+    concat_gradients(t, node->inputs - 1, node->in, node->out);
 }
 
 static const OpType concat_int_type = {"concat_int", "x*[N,H,W,...] step[A]? -> y[N,H,W,C]", concat_int_backward};
@@ -106,18 +96,18 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
     int at = 0;
     for (int i = 0; i < inputs; i++) {
         const QuantParams *qx = x[i]->qp;
-        const Multiplier M = multiplier_rescale(dialect, qx->scale[0], qy->scale[0]);
+        int8_t table[256];
         const float ratio = qx->scale[0] / qy->scale[0];
         const int c = x[i]->shape.dim[3];
         const bool same = qx->scale[0] == qy->scale[0] && qx->zero_point == qy->zero_point && qx->qmin >= qy->qmin &&
                           qx->qmax <= qy->qmax;
+        if (!same && !rescale_codes(t, q->name, qx, qy, dialect, qy->qmin, qy->qmax, table)) return NULL;
         for (long r = 0; r < rows; r++)
             for (int k = 0; k < c; k++) {
                 const int q_x = x[i]->codes[r * c + k];
                 const float v = ratio * (float)(q_x - qx->zero_point);
                 const long j = r * shape.dim[3] + at + k;
-                y->codes[j] =
-                    same ? (int8_t)q_x : requant(dialect, q_x - qx->zero_point, M, qy->zero_point, qy->qmin, qy->qmax);
+                y->codes[j] = same ? (int8_t)q_x : table[q_x + 128];
                 if (grid_kept(grid)) grid_mark(grid, j, 1, &v);
             }
         at += c;

@@ -1,7 +1,9 @@
 /* Convolution, batch norm, activation and quantizer in one op; see fused_ops.h. */
 #include <string.h>
 
+#include "autograd/images.h"
 #include "autograd/norm.h"
+#include "base/align.h"
 #include "quant/fused_ops.h"
 
 typedef struct {
@@ -40,22 +42,9 @@ static void finish(const Block *b, int chunk, size_t first, size_t count, const 
     }
 }
 
-typedef void GroupFn(Block *b, int chunk, int thread, long first, long images);
-
-static void for_groups(Block *b, int chunk, int thread, GroupFn *fn)
+static void convolve_group(void *context, int chunk, int thread, long first, long images)
 {
-    long first, last;
-    conv_run_chunk(b->run, chunk, &first, &last);
-    const int groups = image_groups(last - first, sizeof(float) * out_image(&b->run->g));
-    for (int k = 0; k < groups; k++) {
-        long from, to;
-        parallel_range(last - first, groups, k, &from, &to);
-        fn(b, chunk, thread, first + from, to - from);
-    }
-}
-
-static void convolve_group(Block *b, int chunk, int thread, long first, long images)
-{
+    Block *b = context;
     const ConvGeom *g = &b->run->g;
     const size_t at = (size_t)first * out_image(g);
     float *conv = b->conv != NULL ? b->conv + at : (void *)(b->group_conv + (size_t)thread * b->group_bytes);
@@ -66,16 +55,15 @@ static void convolve_group(Block *b, int chunk, int thread, long first, long ima
         finish(b, chunk, at, (size_t)images * out_image(g), conv);
 }
 
-static void convolve_chunk(void *context, int chunk, int thread) { for_groups(context, chunk, thread, convolve_group); }
-
-static void finish_group(Block *b, int chunk, int thread, long first, long images)
+static void finish_chunk(void *context, int chunk, int thread)
 {
     (void)thread;
+    const Block *b = context;
+    long first, last;
+    parallel_range(b->run->g.n, b->run->chunks, chunk, &first, &last);
     const size_t image = out_image(&b->run->g), at = (size_t)first * image;
-    finish(b, chunk, at, (size_t)images * image, b->conv + at);
+    finish(b, chunk, at, (size_t)(last - first) * image, b->conv + at);
 }
-
-static void finish_chunk(void *context, int chunk, int thread) { for_groups(context, chunk, thread, finish_group); }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
@@ -88,16 +76,15 @@ static void add_step(const Block *b, int chunk, size_t first, size_t count)
     }
 }
 
-static void sums_group(Block *b, int chunk, int thread, long first, long images)
+static void sums_group(void *context, int chunk, int thread, long first, long images)
 {
     (void)thread;
+    const Block *b = context;
     const ConvGeom *g = &b->run->g;
     const size_t at = (size_t)first * out_image(g);
     norm_sums_add(b->norm, chunk, b->conv + at, b->dy + at, images * g->oh * g->ow);
     if (tail_learns(b->tail)) add_step(b, chunk, at, (size_t)images * out_image(g));
 }
-
-static void sums_chunk(void *context, int chunk, int thread) { for_groups(context, chunk, thread, sums_group); }
 
 static void fill_normalized(void *context, int chunk, long first, long images, float *dy)
 {
@@ -137,7 +124,7 @@ static void block_backward(Tape *t, Node *node)
     if (b->norm != NULL) {
         b->norm->pass.lo = b->tail->lo, b->norm->pass.hi = b->tail->hi;
         norm_sums_begin(t, b->norm, r->chunks);
-        parallel_for(r->chunks, sums_chunk, b);
+        parallel_image_groups(r->g.n, sizeof(float) * out_image(&r->g), sums_group, b);
         norm_sums_end(t, b->norm, node->in[3], node->in[4]);
     }
     const ConvGradient dy = {.fill = b->norm != NULL ? fill_normalized : fill_gated, .context = b};
@@ -166,7 +153,7 @@ static void place_conv(Tape *t, Block *b, bool kept)
         b->conv = b->tail->y->x;
     } else {
         /* Aligned for each thread, and no line of the cache is two threads'. */
-        b->group_bytes = (image * (size_t)image_group_most(b->run->g.n, image) + 63) & ~(size_t)63;
+        b->group_bytes = align_up(image * (size_t)image_group_most(b->run->g.n, image));
         b->group_conv = tape_buffer(t, b->group_bytes * (size_t)parallel_threads());
     }
 }
@@ -186,6 +173,7 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     b->tail = tail_make(t, type->name, shape, tail);
     b->run = conv_run_make(t, x, w, &g, c->kind == CONV_DEPTHWISE);
     b->period = pass_period(g.o);
+    const size_t image_bytes = sizeof(float) * out_image(&g);
     const bool two_passes = c->norm != NULL && c->batch_statistics;
     const bool defer = c->defer && two_passes && tail->q == NULL && !tail->act.relu;
     place_conv(t, b, !defer && (two_passes || (t->grad && (c->norm != NULL || tail->q != NULL))));
@@ -197,7 +185,7 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     }
     if (two_passes) {
         b->sums = channel_sums_make(t->arena, g.o, b->run->chunks);
-        parallel_for(b->run->chunks, convolve_chunk, b);
+        parallel_image_groups(g.n, image_bytes, convolve_group, b);
     }
     if (c->norm != NULL) {
         b->norm = norm_make(t, c->gamma, c->beta, c->norm, two_passes ? &b->sums : NULL, (long)g.n * g.oh * g.ow);
@@ -207,10 +195,12 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
         Affine *affine = arena_alloc(t->arena, sizeof *affine);
         *affine = (Affine){b->scale, b->shift, b->period};
         b->tail->y->affine = affine;
+    } else if (two_passes) {
+        parallel_for(b->run->chunks, finish_chunk, b);
     } else {
-        parallel_for(b->run->chunks, two_passes ? finish_chunk : convolve_chunk, b);
+        parallel_image_groups(g.n, image_bytes, convolve_group, b);
     }
-    conv_run_done(t, b->run);
+    conv_run_done(t, b->run, w);
     tape_release(t, b->group_conv);
     Node *node = tail_done(t, b->tail) ? tape_record(t, type, 6, in, b->tail->y) : NULL;
     if (b->conv != b->tail->y->x) node_keep(t, node, b->conv);

@@ -2,18 +2,19 @@
  *   forward:  q_y = clamp(z_y + R(sum (q_x - z_x) q_w + q_b))
  *   backward: of y = clip(u * conv(x, w) + b) with the rounding passed straight through:
  *     g = dy * inside;  db = sum g;  dV = corr(x, g);  du = <w, dV>;  dw = u * dV;  dx = convT(g, u * w) */
-#include "autograd/conv_run.h"
 #include "autograd/norm.h"
 #include "quant/int_ops.h"
 #include "quant/tail.h"
 
 #include <string.h>
 
+#include "base/align.h"
 #include "base/parallel.h"
 
 typedef struct {
     ConvGeom g;
     bool depthwise;
+    const ConvS8 *s8;
     ConvInt fold;
     RequantRows requant;
     const QuantParams *x, *y;
@@ -56,16 +57,15 @@ static void forward_chunk(void *context, int chunk, int thread)
     const size_t in = in_image(g), out = out_image(g);
     const int zx = c->x->zero_point;
     if (!grid_kept(&c->grid)) {
-        (c->depthwise ? dwconv_s8_codes : conv_s8_codes)(g, (int)(last - first), c->x_codes + (size_t)first * in, zx,
-                                                         c->packed, &c->requant, c->codes + (size_t)first * out,
-                                                         scratch);
+        c->s8->codes(g, (int)(last - first), c->x_codes + (size_t)first * in, zx, c->packed, &c->requant,
+                     c->codes + (size_t)first * out, scratch);
         return;
     }
     /* Dense layers go through in one call: an image of theirs is a single row. */
     const long at_once = out == (size_t)g->o ? last - first : 1;
     for (long i = first; i < last; i += at_once) {
         const int8_t *x = c->x_codes + (size_t)i * in;
-        (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, (int)at_once, x, zx, c->packed, acc, scratch);
+        c->s8->sums(g, (int)at_once, x, zx, c->packed, acc, scratch);
         kernels()->requantize_rows(&c->requant, (size_t)at_once * out, acc, c->codes + (size_t)i * out);
         mark(c, acc, (size_t)i * out, (size_t)at_once * out);
     }
@@ -152,29 +152,27 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     if (!tape_contract(t, &conv_int_type, 5, in)) return NULL;
     ASSERT(x->codes != NULL && w->codes != NULL);
     if (!grid_ready(t, q)) return NULL;
-    const bool dense = config->geom == NULL;
-    const int O = w->shape.dim[config->depthwise ? 3 : 0];
     ConvIntNode *c = arena_zalloc(t->arena, sizeof *c);
     Shape shape;
-    const ConvKind kind = dense ? CONV_DENSE : config->depthwise ? CONV_DEPTHWISE : CONV_FULL;
-    if (!conv_geom_make(t, kind, x, w, config->geom, &c->g, &shape)) return NULL;
+    if (!conv_geom_make(t, config->kind, x, w, config->geom, &c->g, &shape)) return NULL;
     QuantParams *qp = grid_of_step(t, q);
     Tensor *y = tape_codes(t, q->name, shape, qp);
-    c->depthwise = config->depthwise;
+    c->depthwise = config->kind == CONV_DEPTHWISE;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->dialect = config->dialect;
     c->chunks = parallel_chunks(c->g.n);
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
                                         qp, config->act, config->dialect, false, &c->fold);
     if (status != STATUS_OK) return tape_fail(t, status), NULL;
-    c->packed = tape_buffer(t, (c->depthwise ? dwconv_s8_packed_bytes : conv_s8_packed_bytes)(&c->g));
-    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(&c->g, c->fold.weights, c->packed);
+    c->s8 = conv_s8_of(c->depthwise);
+    c->packed = tape_buffer(t, c->s8->packed_bytes(&c->g));
+    c->s8->pack(&c->g, c->fold.weights, c->packed);
+    const int O = c->g.o;
     c->requant = requant_rows_make(c->dialect, O, c->fold.bias, c->fold.multiplier, qp->zero_point, c->fold.lo,
                                    c->fold.hi, arena_alloc(t->arena, requant_rows_bytes(O)));
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
-    const size_t acc_count = out_image(&c->g) * (size_t)(dense || out_image(&c->g) == (size_t)O ? per_chunk : 1);
-    c->acc_bytes = (sizeof(int32_t) * acc_count + 63) & ~(size_t)63;
-    const size_t own = (c->depthwise ? dwconv_s8_scratch_bytes : conv_s8_scratch_bytes)(&c->g);
-    c->scratch_bytes = c->acc_bytes + ((own + 127) & ~(size_t)63);
+    const size_t acc_count = out_image(&c->g) * (size_t)(out_image(&c->g) == (size_t)O ? per_chunk : 1);
+    c->acc_bytes = align_up(sizeof(int32_t) * acc_count);
+    c->scratch_bytes = c->acc_bytes + align_up(c->s8->scratch_bytes(&c->g));
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
     grid_make(t, &c->grid, q, y, grid_pass(qp, config->act));
     make_tables(t, c);

@@ -139,6 +139,7 @@ Tensor *op_unscale(Tape *t, Tensor *x, Tensor *u)
     const int C = u->shape.dim[0];
     Unscale s = {.from = tensor_values(t, x), .u = u->x, .to = y->x, .rows = tensor_elements(y) / C, .c = C};
     parallel_for(parallel_chunks(s.rows), unscale_chunk, &s);
+    tensor_values_release(t, x, s.from);
     tape_record(t, &unscale_type, 2, in, y);
     return y;
 }

@@ -3,12 +3,19 @@
 
 #include "base/parallel.h"
 
+bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Dialect dialect, int lo,
+                   int hi, int8_t table[256])
+{
+    if (rescale_table(dialect, x->scale[0], x->zero_point, y->scale[0], y->zero_point, lo, hi, table)) return true;
+    tape_fail(t, status_fail(STATUS_NUMERIC, "%s: rescales %g to %g; the ratio must lie in [2^-8, 2^7]", name,
+                             (double)x->scale[0], (double)y->scale[0]));
+    return false;
+}
+
 typedef struct {
     const Tensor *x;
     Tensor *y;
-    Multiplier multiplier;
-    Dialect dialect;
-    int lo, hi;
+    int8_t table[256];
     GridBackward grid;
 } RequantNode;
 
@@ -18,17 +25,15 @@ static void forward_chunk(void *context, int chunk, int thread)
     const RequantNode *d = context;
     const QuantParams *qx = d->x->qp, *qy = d->y->qp;
     const int8_t *x = d->x->codes;
-    const int zx = qx->zero_point;
     long first, last;
     parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long i = first; i < last; i++)
-        d->y->codes[i] = requant(d->dialect, x[i] - zx, d->multiplier, qy->zero_point, d->lo, d->hi);
+    for (long i = first; i < last; i++) d->y->codes[i] = d->table[x[i] + 128];
     if (!grid_kept(&d->grid)) return;
     const float ratio = qx->scale[0] / qy->scale[0];
     for (long at = first; at < last; at += GRID_BLOCK) {
         const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
         float v[GRID_BLOCK];
-        for (long i = 0; i < n; i++) v[i] = ratio * (float)(x[at + i] - zx);
+        for (long i = 0; i < n; i++) v[i] = ratio * (float)(x[at + i] - qx->zero_point);
         grid_mark(&d->grid, at, n, v);
     }
 }
@@ -51,10 +56,10 @@ Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Dialect
     RequantNode *d = arena_zalloc(t->arena, sizeof *d);
     d->x = x;
     d->y = tape_codes(t, q->name, x->shape, grid_of_step(t, q));
-    d->dialect = dialect;
     const QuantParams *qy = d->y->qp;
-    d->multiplier = multiplier_rescale(dialect, x->qp->scale[0], qy->scale[0]);
-    activation_clamp(qy, act, &d->lo, &d->hi);
+    int lo, hi;
+    activation_clamp(qy, act, &lo, &hi);
+    if (!rescale_codes(t, q->name, x->qp, qy, dialect, lo, hi, d->table)) return NULL;
     grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));
     parallel_for(PARALLEL_CHUNKS, forward_chunk, d);
     Node *node = tape_record(t, &requant_int_type, 2, in, d->y);

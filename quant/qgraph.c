@@ -6,7 +6,7 @@
 
 const char *const qop_names[] = {"conv2d",       "depthwise_conv2d", "dense", "add",     "concat", "max_pool",
                                  "average_pool", "requant",          "lut",   "reshape", NULL};
-const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", NULL};
+const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", "onnxruntime", NULL};
 
 bool qop_has_weights(QOp op) { return op == QOP_CONV2D || op == QOP_DWCONV2D || op == QOP_DENSE; }
 
@@ -35,6 +35,33 @@ long qnode_macs(const QGraph *graph, const QNode *n)
     if (!qop_has_weights(n->op)) return 0;
     const QTensor *y = &graph->tensor[n->output];
     return qnode_weights(n) * y->h * y->w;
+}
+
+int qtensor_reach(const QTensor *t)
+{
+    const int below = t->zero_point - t->qmin, above = t->qmax - t->zero_point;
+    return below > above ? below : above;
+}
+
+int64_t qnode_output_sum(const QGraph *g, const QNode *n, int output)
+{
+    const bool depthwise = n->op == QOP_DWCONV2D;
+    const long count = qnode_weights(n) / n->geom.o, step = depthwise ? n->geom.o : 1;
+    const int8_t *w = n->weights + (depthwise ? output : output * count);
+    int64_t sum = 0;
+    for (long i = 0; i < count; i++) sum += w[i * step] < 0 ? -w[i * step] : w[i * step];
+    const int64_t bias = n->bias[output];
+    return sum * qtensor_reach(&g->tensor[n->input[0]]) + (bias < 0 ? -bias : bias);
+}
+
+int64_t qnode_largest_sum(const QGraph *g, const QNode *n)
+{
+    int64_t most = 0;
+    for (int o = 0; qop_has_weights(n->op) && o < n->geom.o; o++) {
+        const int64_t sum = qnode_output_sum(g, n, o);
+        most = sum > most ? sum : most;
+    }
+    return most;
 }
 
 size_t qgraph_flash_bytes(const QGraph *g)

@@ -28,8 +28,7 @@ typedef enum {
     QOP_RESHAPE,  /* same bytes, other shape */
 } QOp;
 extern const char *const qop_names[]; /* "conv2d", "depthwise_conv2d", "dense", "add", ... in QOp order, NULL-ended */
-extern const char
-    *const qgraph_dialect_names[]; /* "xnnpack", "tflite-single", "tflite-double": Dialect order, NULL-ended */
+extern const char *const qgraph_dialect_names[]; /* "xnnpack", "tflite-single", ...: Dialect order, NULL-ended */
 /* Limits that keep every size and sum far from overflow. */
 enum {
     QGRAPH_MAX_NODES = 1024,
@@ -84,6 +83,13 @@ long qnode_weights(const QNode *n);
 long qnode_macs(const QGraph *g, const QNode *n);
 /* Shape of the weights as they are stored: [O,KH,KW,C/groups], [1,KH,KW,C*M] or [O,I].  Returns the rank, 4 or 2. */
 int qnode_weight_shape(const QNode *n, int64_t dim[4]);
+
+/* The most |q - zero_point| can be. */
+int qtensor_reach(const QTensor *t);
+/* The most |acc + bias| can be: sum of |w| * reach + |bias|, of one output, or the largest of all outputs.  0 for a node
+ * without weights. */
+int64_t qnode_output_sum(const QGraph *g, const QNode *n, int output);
+int64_t qnode_largest_sum(const QGraph *g, const QNode *n);
 
 /* Every rule a graph must obey: shapes agree, scales finite and > 0, zero points and clamps inside int8, pools and
  * concat keep the grid, no |acc| can reach 2^31 (sum |w| * max |x - z| + |bias|) and, rescaled, none reaches 2^30, the

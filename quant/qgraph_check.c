@@ -44,9 +44,8 @@ static Status check_tensor(const QGraph *g, int index)
 
 static Status check_header(const QGraph *g)
 {
-    if ((int)g->dialect < DIALECT_XNNPACK || g->dialect > DIALECT_TFLITE_DOUBLE)
-        return status_fail(STATUS_INVALID, "graph: dialect %d; must be 0 to %d", (int)g->dialect,
-                           DIALECT_TFLITE_DOUBLE);
+    if ((int)g->dialect < DIALECT_XNNPACK || (int)g->dialect >= DIALECTS)
+        return status_fail(STATUS_INVALID, "graph: dialect %d; must be 0 to %d", (int)g->dialect, DIALECTS - 1);
     if (g->nodes < 1 || g->nodes > QGRAPH_MAX_NODES || g->tensors != g->nodes + 1)
         return status_fail(STATUS_INVALID, "graph: %d nodes and %d tensors; must be 1 to %d nodes, one tensor more",
                            g->nodes, g->tensors, QGRAPH_MAX_NODES);

@@ -86,16 +86,10 @@ static Status check_keeps_grid(const QNode *n, const QTensor *x, const QTensor *
  */
 static Status check_multiplier(const QGraph *g, const QNode *n, int64_t bound, double M, Multiplier made)
 {
-    RULE(g->dialect != DIALECT_XNNPACK || isfinite(made.f), "multiplier %g; must be finite in float32", (double)made.f);
+    RULE(!dialect_is_float(g->dialect) || isfinite(made.f), "multiplier %g; must be finite in float32", (double)made.f);
     RULE(M * (double)(bound < 1 ? 1 : bound) < 0x1p30, "sums up to %lld times the multiplier %g; must stay below 2^30",
          (long long)bound, M);
     return STATUS_OK;
-}
-
-static int largest_offset(const QTensor *x)
-{
-    const int below = x->zero_point - x->qmin, above = x->qmax - x->zero_point;
-    return below > above ? below : above;
 }
 
 /* Stored weight number i of output o. */
@@ -114,14 +108,12 @@ static Status check_weights(const QGraph *g, const QNode *n, const QTensor *x, c
     const int step = 1 << n->weight_shift, limit = 1 << (n->weight_bits - 1);
     const long per_output = qnode_weights(n) / n->geom.o;
     for (int o = 0; o < n->geom.o; o++) {
-        int64_t sum = 0;
         for (long i = 0; i < per_output; i++) {
             const int w = weight_of(n, per_output, o, i);
             RULE(w % step == 0 && w / step >= -limit && w / step < limit,
                  "weight %d of output %d; must be a %d-bit code shifted by %d", w, o, n->weight_bits, n->weight_shift);
-            sum += w < 0 ? -w : w;
         }
-        const int64_t bias = n->bias[o], bound = sum * largest_offset(x) + (bias < 0 ? -bias : bias);
+        const int64_t bias = n->bias[o], bound = qnode_output_sum(g, n, o);
         RULE(bound < INT64_C(1) << 31, "output %d: sums up to %lld with bias %lld; must stay below 2^31", o,
              (long long)bound, (long long)bias);
         const float s = n->weight_scale[o];
@@ -162,6 +154,16 @@ static Status check_concat(const QGraph *g, const QNode *n, const QTensor *y)
     return STATUS_OK;
 }
 
+static Status check_requant(const QGraph *g, const QNode *n, const QTensor *x, const QTensor *y)
+{
+    int8_t unused[256];
+    RULE(same_shape(x, y), "[%d,%d,%d] to [%d,%d,%d]; must be one shape", x->h, x->w, x->c, y->h, y->w, y->c);
+    RULE(rescale_table(g->dialect, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused),
+         "rescales %.9g to %.9g; the ratio must be one that %s can represent", (double)x->scale, (double)y->scale,
+         qgraph_dialect_names[g->dialect]);
+    return check_multiplier(g, n, qtensor_reach(x), (double)x->scale / (double)y->scale, (Multiplier){0});
+}
+
 static Status check_op(const QGraph *g, const QNode *n)
 {
     const QTensor *x = &g->tensor[n->input[0]], *y = &g->tensor[n->output];
@@ -171,8 +173,13 @@ static Status check_op(const QGraph *g, const QNode *n)
     case QOP_DENSE:
         TRY(check_window(n, x, y));
         return check_weights(g, n, x, y);
-    case QOP_MAXPOOL:
     case QOP_AVGPOOL:
+        /* onnxruntime adds the reals of a window in float32. */
+        RULE(isfinite(x->scale * 255.0f * (float)MAX_KERNEL_AREA), "scale %g; its averages must be finite in float32",
+             (double)x->scale);
+        TRY(check_window(n, x, y));
+        return check_keeps_grid(n, x, y);
+    case QOP_MAXPOOL:
         TRY(check_window(n, x, y));
         return check_keeps_grid(n, x, y);
     case QOP_ADD:
@@ -184,9 +191,7 @@ static Status check_op(const QGraph *g, const QNode *n)
              qtensor_elements(x), qtensor_elements(y));
         return check_keeps_grid(n, x, y);
     case QOP_REQUANT:
-        RULE(same_shape(x, y), "[%d,%d,%d] to [%d,%d,%d]; must be one shape", x->h, x->w, x->c, y->h, y->w, y->c);
-        return check_multiplier(g, n, largest_offset(x), (double)x->scale / (double)y->scale,
-                                multiplier_rescale(g->dialect, x->scale, y->scale));
+        return check_requant(g, n, x, y);
     case QOP_LUT:
         RULE(same_shape(x, y), "[%d,%d,%d] to [%d,%d,%d]; must be one shape", x->h, x->w, x->c, y->h, y->w, y->c);
         RULE(n->table != NULL, "no table; must have one");

@@ -81,9 +81,9 @@ const Field quant_fields[] = {
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
     {"dialect", FIELD_ENUM, offsetof(QuantConfig, dialect), .names = qgraph_dialect_names, .def = "\"xnnpack\"",
-     .doc = "whose rounding the integers follow: xnnpack (LiteRT, ONNX Runtime), tflite-single, tflite-double (TFLite "
-            "Micro, "
-            "CMSIS-NN)"},
+     .doc =
+         "whose rounding the integers follow: xnnpack (LiteRT), tflite-single, tflite-double (TFLite Micro, CMSIS-NN), "
+         "onnxruntime"},
     {"freeze_bn_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_bn_at), .min = 0, .max = 1, .def = "0.4",
      .doc = "share of the QAT steps after which batch norm uses its running statistics"},
     {"freeze_observers_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_observers_at), .min = 0, .max = 1, .def = "0.5",

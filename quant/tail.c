@@ -59,7 +59,7 @@ Tail *tail_make(Tape *t, const char *name, Shape shape, const TailConfig *config
         QuantParams *qp = grid_of_step(t, config->q);
         tail->y = tape_codes(t, config->q->name, shape, qp);
         tail->learn = config->learn && !config->q->type->learns;
-        tail->grid = (PassGrid){.scale = qp->scale[0], .zero_point = qp->zero_point};
+        tail->grid = (PassQuantize){.scale = qp->scale[0], .zero_point = qp->zero_point};
         tail->pass = grid_pass(qp, config->act);
         activation_clamp(qp, config->act, &tail->grid.lo, &tail->grid.hi);
     }

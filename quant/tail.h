@@ -18,7 +18,7 @@ typedef struct {
     Quantizer *q; /* NULL: y holds floats */
     bool learn;   /* the observer sees act(z) */
     Tensor *y;
-    PassGrid grid;
+    PassQuantize grid;
     GridPass pass;
     float lo, hi; /* the gradient passes where lo <= z <= hi */
     PassExtremes seen[PARALLEL_CHUNKS];

@@ -1,49 +1,56 @@
 #!/bin/sh
-# Runs test programs (C) and test scripts (*.sh, which find the program in $BITFOLD) and sums up.
-# A script that exits 77 had no business in this build and counts as skipped.  $BITFOLD_RUN runs the programs of another
-# CPU.
+# Runs test programs (C) and test scripts (*.sh, which find the program in $BITFOLD), as many at a time as there are
+# cores (TEST_JOBS changes that), and sums up.  A script that exits 77 had no business in this build and counts as
+# skipped.  $BITFOLD_RUN runs the programs of another CPU.
 # OMP threads wait passively: the machine may be shared.
 export OMP_WAIT_POLICY=passive
-passed=0 failed=0 skipped=0
 begin=$(date +%s)
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
 
+# One test: a line, and all of its output where it failed; the numbers "passed failed skipped" into the file $1.
 # Check's own summary tells how many tests a program held; a script, or a program that crashed before it, is one test.
-tally() {
-    checks=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\)$/\1 \2 \3/p' "$output")
-    # shellcheck disable=SC2086 # three numbers
-    set -- "$1" $checks
-    if [ $# -eq 4 ]; then
-        bad=$(($3 + $4))
-        passed=$((passed + $2 - bad))
-        if [ "$1" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
-        failed=$((failed + bad))
-    elif [ "$1" -eq 0 ]; then
-        passed=$((passed + 1))
-    elif [ "$1" -eq 77 ]; then
-        skipped=$((skipped + 1))
-    else
-        failed=$((failed + 1))
-    fi
-}
-
-for t in "$@"; do
-    case $t in
-    *.sh) sh "$t" >"$output" 2>&1 ;;
-    *) ${BITFOLD_RUN:+"$BITFOLD_RUN"} "$t" >"$output" 2>&1 ;;
+one() {
+    case $2 in
+    *.sh) sh "$2" >"$1.output" 2>&1 ;;
+    *) ${BITFOLD_RUN:+"$BITFOLD_RUN"} "$2" >"$1.output" 2>&1 ;;
     esac
     code=$?
     case $code in
-    0) echo "pass $t $(sed -n 's/^[0-9]*%: Checks: \([0-9]*\).*/(\1)/p' "$output")" ;;
-    77) echo "skip $t: $(tail -n 1 "$output")" ;;
-    *)
-        cat "$output"
-        echo "FAIL $t (exit $code)"
-        ;;
+    0) echo "pass $2 $(sed -n 's/^[0-9]*%: Checks: \([0-9]*\).*/(\1)/p' "$1.output")" ;;
+    77) echo "skip $2: $(tail -n 1 "$1.output")" ;;
+    *) echo "$(cat "$1.output")
+FAIL $2 (exit $code)" ;;
     esac
-    tally "$code"
-done
+    checks=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\)$/\1 \2 \3/p' "$1.output")
+    # shellcheck disable=SC2086 # three numbers
+    set -- "$1" "$code" $checks
+    if [ $# -eq 5 ]; then
+        bad=$(($4 + $5))
+        passed=$(($3 - bad))
+        if [ "$2" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+        echo "$passed $bad 0" >"$1"
+    elif [ "$2" -eq 0 ]; then
+        echo "1 0 0" >"$1"
+    elif [ "$2" -eq 77 ]; then
+        echo "0 0 1" >"$1"
+    else
+        echo "0 1 0" >"$1"
+    fi
+}
 
-echo "tests: $passed passed, $failed failed, $skipped skipped, $(($(date +%s) - begin)) s"
-[ "$failed" -eq 0 ]
+if [ "${1:-}" = --one ]; then
+    one "$2" "$3"
+    exit
+fi
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+n=0
+for t in "$@"; do
+    n=$((n + 1))
+    echo "0 1 0" >"$results/$n" # until the test says otherwise
+    printf '%s\0%s\0' "$results/$n" "$t"
+done | xargs -0 -n 2 -P "${TEST_JOBS:-$(nproc 2>/dev/null || echo 1)}" sh "$0" --one
+rm -f "$results"/*.output
+cat "$results"/* | awk -v seconds=$(($(date +%s) - begin)) '
+    { passed += $1; failed += $2; skipped += $3 }
+    END { printf "tests: %d passed, %d failed, %d skipped, %d s\n", passed, failed, skipped, seconds; exit failed > 0 }'

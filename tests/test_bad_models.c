@@ -63,6 +63,8 @@ static const Case cases[] = {
          {"float/last.safetensors", "another model"}),
 
     /* the wrong kind of model */
+    CASE(NULL, "bench float/last.safetensors", 1, {"float/last.safetensors: a model; a config is required"}),
+    CASE(NULL, "compare float/last.safetensors", 1, {"float/last.safetensors: a model; a config is required"}),
     CASE(NULL, "eval float/last.safetensors --engine int8", 1,
          {"float/last.safetensors", "float model", "quantize it first"}),
     CASE(NULL, "eval float/last.safetensors --engine sim", 1, {"float/last.safetensors", "float model"}),

@@ -4,48 +4,17 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "kernels/kernels.h"
-#include "tests/support/data_files.h"
+#include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
 #include "tests/support/program.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
-
-static Arena *arena;
-static const char *folder;
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    put_text(folder, "zoo.json", zoo_config);
-}
-
-static void end(void)
-{
-    folder_remove(folder);
-    arena_destroy(arena);
-}
-
-static double number(const cJSON *json, const char *key)
-{
-    const cJSON *item = json_get(json, key);
-    ck_assert_msg(cJSON_IsNumber(item), "\"%s\" is no number", key);
-    return item->valuedouble;
-}
-
-static const char *text(const cJSON *json, const char *key)
-{
-    const cJSON *item = json_get(json, key);
-    ck_assert_msg(cJSON_IsString(item), "\"%s\" is no string", key);
-    return item->valuestring;
-}
 
 static bool starts(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
 
 START_TEST(training_steps)
 {
-    begin();
+    begin_zoo();
     static const struct {
         const char *options, *mode;
         bool codes;
@@ -76,7 +45,7 @@ END_TEST
 
 START_TEST(engine_runs)
 {
-    begin();
+    begin_zoo();
     cJSON *b = program_json(arena, folder, "bench zoo.json --mode int8 --batch 4 --steps 9 --threads 1");
     ck_assert_str_eq(text(b, "mode"), "int8");
     ck_assert_double_eq(number(b, "steps"), 9);
@@ -101,7 +70,7 @@ END_TEST
 /* A JSON line for every line read. */
 START_TEST(takes_turns)
 {
-    begin();
+    begin_zoo();
     const char *given = getenv("BITFOLD");
     char path[4096], line[8192];
     ck_assert_ptr_nonnull(realpath(given == NULL ? "build/release/bitfold" : given, path));
@@ -127,7 +96,7 @@ END_TEST
 
 START_TEST(kernels_are_named)
 {
-    begin();
+    begin_zoo();
     ck_assert_ptr_null(kernels_variant("no_such_entry"));
     ck_assert_ptr_nonnull(kernels_variant("gemm_runs_f32"));
     const Where plain = {.folder = folder, .environment = "BITFOLD_ISA=ref"};

@@ -5,32 +5,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "include/bitfold.h"
-#include "tests/support/data_files.h"
+#include "tests/support/fixture.h"
 #include "tests/support/program.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
-
-static Arena *arena;
-static const char *folder;
 
 static const char *const verb_names[] = {
 #define VERB(name) #name,
 #include "cli/verbs.def"
 #undef VERB
     NULL};
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    put_text(folder, "zoo.json", zoo_config);
-}
-
-static void end(void)
-{
-    folder_remove(folder);
-    arena_destroy(arena);
-}
 
 static Outcome run(const char *command)
 {
@@ -45,7 +28,7 @@ static void has(const char *text, const char *words)
 
 START_TEST(every_verb_helps)
 {
-    begin();
+    begin_zoo();
     static const char *const common[] = {"--threads N", "--json", "--quiet", NULL};
     const Outcome all = run("--help"), none = run("");
     ck_assert_int_eq(all.code, 0);
@@ -71,7 +54,7 @@ END_TEST
 
 START_TEST(version_is_the_headers)
 {
-    begin();
+    begin_zoo();
     const Outcome o = run("--version");
     ck_assert_int_eq(o.code, 0);
     ck_assert_str_eq(o.out, "bitfold " BITFOLD_VERSION "\n");
@@ -81,7 +64,7 @@ END_TEST
 
 START_TEST(json_is_one_object)
 {
-    begin();
+    begin_zoo();
     static const char *const commands[] = {"train zoo.json --out float",
                                            "ptq float/last.safetensors --out ptq",
                                            "qat float/last.safetensors",
@@ -105,7 +88,7 @@ END_TEST
 
 START_TEST(progress_goes_to_stderr_one_line_an_epoch)
 {
-    begin();
+    begin_zoo();
     const Outcome loud = run("train zoo.json --out a"), quiet = run("train zoo.json --out b --quiet");
     ck_assert_int_eq(loud.code, 0);
     ck_assert_int_eq(line_count(loud.err), 3);
@@ -121,7 +104,7 @@ END_TEST
 
 START_TEST(overwrite_replaces_a_run_and_nothing_else)
 {
-    begin();
+    begin_zoo();
     program_must(arena, folder, "qat zoo.json --quiet --out r");
     put_text(folder, "r/notes.txt", "mine");
     program_must(arena, folder, "train zoo.json --quiet --out r --overwrite --seed 5 --set train.epochs=1");
@@ -137,7 +120,7 @@ END_TEST
 /* A config of the per-channel kind costs exact pixels, and the program says so. */
 START_TEST(inexact_pixels_are_noted)
 {
-    begin();
+    begin_zoo();
     const Outcome o = run("qat zoo.json --out r --set data.normalize.mean=0.3 --set train.epochs=1");
     ck_assert_int_eq(o.code, 0);
     has(o.err, "note: ");
@@ -148,7 +131,7 @@ END_TEST
 
 START_TEST(a_full_standard_output_is_an_error)
 {
-    begin();
+    begin_zoo();
     put_text(folder, "full.sh", "exec \"$1\" describe >/dev/full");
     const char *program = getenv("BITFOLD") != NULL ? getenv("BITFOLD") : "build/release/bitfold";
     const int status = system(arena_printf(arena, "sh %s/full.sh %s 2>%s/said", folder, program, folder));
@@ -164,7 +147,7 @@ END_TEST
 
 START_TEST(describe_finds_every_thing)
 {
-    begin();
+    begin_zoo();
     has(run("describe quant.weights.bits").out, "quant.weights.bits");
     has(run("describe conv2d").out, "filters");
     has(run("describe datasets").out, "synthetic");

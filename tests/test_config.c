@@ -4,30 +4,10 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "tests/support/data_files.h"
+#include "tests/support/fixture.h"
 #include "tests/support/program.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 #include "train/experiment.h"
-
-static Arena *arena;
-static const char *folder;
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-static const char *inside(const char *name) { return file_join(arena, folder, name); }
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    put_text(folder, "zoo.json", zoo_config);
-}
-
-static void end(void)
-{
-    folder_remove(folder);
-    arena_destroy(arena);
-}
 
 static Config *zoo(const char *const *sets)
 {
@@ -55,7 +35,7 @@ static void resolves_to_itself(const Config *c, const char *run)
 
 START_TEST(every_shipped_config_builds_and_resolves)
 {
-    begin();
+    begin_zoo();
     DIR *dir = opendir("configs");
     ck_assert_ptr_nonnull(dir);
     int seen = 0;
@@ -80,7 +60,7 @@ END_TEST
 
 START_TEST(defaults_and_names)
 {
-    begin();
+    begin_zoo();
     put_text(folder, "a.b.json", "{\"data\":{\"dataset\":\"synthetic\"},\"model\":{\"input\":[4,4,1],\"layers\":[]}}");
     Config *c;
     must(config_read(arena, inside("a.b.json"), NULL, &c));
@@ -101,7 +81,7 @@ END_TEST
 
 START_TEST(assignments_reach_every_place)
 {
-    begin();
+    begin_zoo();
     static const char *const sets[] = {"seed=9007199254740992",
                                        "train.optimizer.type=adamw",
                                        "model.layers.fc.units=7",
@@ -129,7 +109,7 @@ END_TEST
 /* data.dir of a run directory's config leads to the same place, from wherever the program was started. */
 START_TEST(data_is_found_from_the_run_directory)
 {
-    begin();
+    begin_zoo();
     must(file_make_dir(inside("data/set")));
     must(file_make_dir(inside("runs/one")));
     static const char *const relative[] = {"data.dir=data/set", NULL};
@@ -164,13 +144,14 @@ START_TEST(rules_across_keys)
         {"compare.seeds=[-1]", "compare.seeds"},
         {"compare.ptq_bits=9", "compare.ptq_bits: 9; must be"},
         {"compare.calibrators=minmex", "compare.calibrators"},
-        {"quant.dialect=tflite", "quant.dialect: \"tflite\"; must be one of: xnnpack, tflite-single, tflite-double"},
+        {"quant.dialect=tflite",
+         "quant.dialect: \"tflite\"; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime"},
         {"quant.weights.bits=1", "quant.weights.bits: 1; must be an integer, 2 to 8"},
         {"model.input=[12,12]", "model.input"},
         {"data.validation=0.6", "data.validation: 0.6; must be a number, 0 to 0.5"},
         {"train=null", "train"},
     };
-    begin();
+    begin_zoo();
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         const char *const sets[] = {refusals[i].set, NULL};
         Config *c;
@@ -197,7 +178,7 @@ static void is_current(const char *path, const char *command)
 
 START_TEST(generated_pages_are_current)
 {
-    begin();
+    begin_zoo();
     is_current("configs/schema.json", "describe --schema");
     is_current("docs/config.md", "describe --markdown");
     end();

@@ -6,48 +6,22 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "datasets/dataset.h"
 #include "quant/qgraph.h"
 #include "train/experiment.h"
 #include "tests/support/data_files.h"
+#include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
 #include "tests/support/naive_interpreter.h"
 #include "tests/support/program.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 
-static Arena *arena;
-static const char *folder;
 enum { SIDE = 12, PIXELS = SIDE * SIDE };
 
-static void begin(void)
+static void begin_trained(void)
 {
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    put_text(folder, "zoo.json", zoo_config);
+    begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out float --set train.epochs=8");
-}
-
-static void end(void)
-{
-    folder_remove(folder);
-    arena_destroy(arena);
-}
-
-static const char *inside(const char *name) { return file_join(arena, folder, name); }
-
-static double number(const cJSON *json, const char *key)
-{
-    const cJSON *item = json_get(json, key);
-    ck_assert_msg(cJSON_IsNumber(item), "\"%s\" is no number", key);
-    return item->valuedouble;
-}
-
-static const char *text(const cJSON *json, const char *key)
-{
-    const cJSON *item = json_get(json, key);
-    ck_assert_msg(cJSON_IsString(item), "\"%s\" is no string", key);
-    return item->valuestring;
 }
 
 static void same_bytes(const char *a, const char *b)
@@ -58,8 +32,6 @@ static void same_bytes(const char *a, const char *b)
     ck_assert_int_eq(file_read(arena, inside(b), 1 << 26, &y, &m), STATUS_OK);
     ck_assert_msg(n == m && memcmp(x, y, n) == 0, "%s and %s differ", a, b);
 }
-
-static const char *const dialects[] = {"xnnpack", "tflite-single", "tflite-double"};
 
 /* Every tensor of the exported file, by the engine and by an interpreter that shares no code with it. */
 static void third_engine_agrees(const char *path)
@@ -95,12 +67,12 @@ static void third_engine_agrees(const char *path)
 /* One quantized model: verified, exported twice and evaluated in each dialect. */
 static void check_model(const char *model)
 {
-    for (int d = 0; d < 3; d++) {
-        const char *set = arena_printf(arena, "%s --set quant.dialect=%s", model, dialects[d]);
+    for (int d = 0; d < DIALECTS; d++) {
+        const char *set = arena_printf(arena, "%s --set quant.dialect=%s", model, qgraph_dialect_names[d]);
         cJSON *verified = program_json(arena, folder, arena_printf(arena, "verify %s", set));
         ck_assert_msg(number(verified, "different") == 0.0, "%s: %g different", set, number(verified, "different"));
         ck_assert_double_gt(number(verified, "values"), 40.0 * PIXELS);
-        ck_assert_str_eq(text(verified, "dialect"), dialects[d]);
+        ck_assert_str_eq(text(verified, "dialect"), qgraph_dialect_names[d]);
         cJSON_Delete(verified);
         program_must(arena, folder, arena_printf(arena, "export %s --to safetensors -o a.safetensors --quiet", set));
         program_must(arena, folder, arena_printf(arena, "export %s -o b.safetensors --quiet", set));
@@ -122,7 +94,7 @@ static void check_model(const char *model)
 
 START_TEST(every_model_is_proven_in_every_dialect)
 {
-    begin();
+    begin_trained();
     cJSON *trained = program_json(arena, folder, "eval float/last.safetensors --engine float --split test");
     ck_assert_double_gt(number(trained, "accuracy"), 0.6); /* of 4 classes */
     cJSON_Delete(trained);
@@ -187,7 +159,7 @@ static void same_as_c(const char *path, const int8_t *codes, long elements)
 
 START_TEST(predict_names_classes_and_dumps_every_layer)
 {
-    begin();
+    begin_trained();
     program_must(arena, folder, "qat float/last.safetensors --quiet --out qat --set quant.weights.bits=4");
     program_must(arena, folder, "export qat/last.safetensors --quiet -o m.safetensors");
     uint8_t pixels[PIXELS];
@@ -238,7 +210,7 @@ END_TEST
 /* Class names go from the folders into the model and out of predict. */
 START_TEST(folders_of_pictures_teach_their_names)
 {
-    begin();
+    begin_trained();
     for (int i = 0; i < 24; i++) {
         uint8_t rows[PIXELS];
         for (int p = 0; p < PIXELS; p++) rows[p] = (uint8_t)((i % 2 == 0 ? 20 : 180) + (i * 5 + p * 7) % 40);
@@ -259,7 +231,7 @@ END_TEST
 
 START_TEST(inspect_tells_what_scripts_ask)
 {
-    begin();
+    begin_trained();
     program_must(arena, folder, "ptq float/last.safetensors --quiet --out ptq");
     const char *shown = program_must(arena, folder, "inspect ptq/model.safetensors");
     static const char *const words[] = {"stem", "depthwise_conv2d", "MACs",        "flash",
@@ -288,7 +260,7 @@ END_TEST
 
 START_TEST(compare_fills_the_table)
 {
-    begin();
+    begin_trained();
     cJSON *json = program_json(arena, folder,
                                "compare zoo.json --quiet --out table --set compare.ptq_bits=[8,4] --set "
                                "compare.seeds=[1,2] --set compare.calibrators=[\"minmax\",\"mse\"] --set "

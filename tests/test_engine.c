@@ -2,40 +2,17 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/parallel.h"
 #include "deploy/plan.h"
 #include "kernels/kernels.h"
 #include "kernels/requant.h"
+#include "tests/support/fixture.h"
 #include "tests/support/naive_interpreter.h"
 #include "tests/support/random_graph.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 
 enum { GRAPHS = 60, IMAGES = 7 };
-
-static Arena *arena;
-static const char *folder;
-static const char *model_path;
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    model_path = file_join(arena, folder, "m.safetensors");
-}
-
-static void end(void)
-{
-    unlink(model_path);
-    unlink(file_join(arena, folder, "m.json"));
-    ck_assert_int_eq(rmdir(folder), 0);
-    arena_destroy(arena);
-}
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
 
 static void compare_tensors(const QGraph *g, const Engine *engine, NaiveModel *naive, const int8_t *images, int n)
 {
@@ -82,29 +59,29 @@ static void compare_engines(const QGraph *built, const int8_t *images)
 
 START_TEST(engine_equals_the_naive_interpreter)
 {
-    begin();
+    begin_model();
     int nodes_of[QOP_RESHAPE + 1] = {0};
     for (int i = 0; i < GRAPHS; i++)
-        for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++) {
+        for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) {
             const QGraph *g = random_graph(arena, (uint64_t)i, 10, (Dialect)d);
             compare_engines(g, random_images(arena, g, (uint64_t)i, IMAGES));
             for (int k = 0; k < g->nodes; k++) nodes_of[g->node[k].op]++;
         }
     for (int op = 0; op <= QOP_RESHAPE; op++)
         ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", qop_names[op], nodes_of[op]);
-    end();
+    end_model();
 }
 END_TEST
 
-/* The dialects are three arithmetics, so the graphs must be rich enough to tell them apart. */
+/* The dialects are four arithmetics, so the graphs must be rich enough to tell them apart. */
 START_TEST(dialects_differ)
 {
-    begin();
-    long different[3] = {0};
+    begin_model();
+    long different[DIALECTS] = {0};
     for (int i = 0; i < GRAPHS; i++) {
-        const Engine *engine[3];
+        const Engine *engine[DIALECTS];
         const QGraph *g = NULL;
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < DIALECTS; d++) {
             Engine *e;
             g = random_graph(arena, (uint64_t)i, 10, (Dialect)d);
             must(engine_create(arena, g, IMAGES, &e));
@@ -114,11 +91,11 @@ START_TEST(dialects_differ)
         }
         for (int t = 0; t < g->tensors; t++)
             for (long k = 0; k < IMAGES * qtensor_elements(&g->tensor[t]); k++)
-                for (int d = 0; d < 3; d++)
-                    different[d] += engine_tensor(engine[d], t)[k] != engine_tensor(engine[(d + 1) % 3], t)[k];
+                for (int d = 0; d < DIALECTS; d++)
+                    different[d] += engine_tensor(engine[d], t)[k] != engine_tensor(engine[(d + 1) % DIALECTS], t)[k];
     }
-    for (int d = 0; d < 3; d++) ck_assert_int_gt(different[d], 0);
-    end();
+    for (int d = 0; d < DIALECTS; d++) ck_assert_int_gt(different[d], 0);
+    end_model();
 }
 END_TEST
 
@@ -164,9 +141,9 @@ START_TEST(worked_example)
                 .mean = mean,
                 .std = std,
                 .model_name = "example"};
-    static const int8_t want[3][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}};
-    begin();
-    for (int d = 0; d < 3; d++) {
+    static const int8_t want[DIALECTS][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}, {75, 4, 4, 60}};
+    begin_model();
+    for (int d = 0; d < DIALECTS; d++) {
         g.dialect = (Dialect)d;
         must(qgraph_check(&g));
         Engine *engine;
@@ -175,13 +152,13 @@ START_TEST(worked_example)
         engine_run(engine, (const int8_t[2]){55, 33}, 1, logits);
         ck_assert_mem_eq(logits, want[d], 4);
     }
-    end();
+    end_model();
 }
 END_TEST
 
 START_TEST(engine_survives_more_threads_and_does_not_allocate)
 {
-    begin();
+    begin_model();
     const QGraph *g = random_graph(arena, 5, 8, DIALECT_XNNPACK);
     const int8_t *images = random_images(arena, g, 5, 40);
     int8_t *few = arena_alloc(arena, 40 * (size_t)g->classes), *many = arena_alloc(arena, 40 * (size_t)g->classes);
@@ -197,14 +174,14 @@ START_TEST(engine_survives_more_threads_and_does_not_allocate)
     ck_assert_uint_eq(arena_used_bytes(arena), used);
     ck_assert_int_eq(engine_create(arena, g, 0, &engine), STATUS_INVALID);
     ck_assert_str_eq(status_message(), "engine: batch 0; must be 1 to 1048576");
-    end();
+    end_model();
 }
 END_TEST
 
 /* Tensors alive together never share a byte, except a reshape and its input, which share them all. */
 START_TEST(plan_keeps_living_tensors_apart)
 {
-    begin();
+    begin_model();
     for (int i = 0; i < GRAPHS; i++) {
         const QGraph *g = random_graph(arena, (uint64_t)i, 14, DIALECT_XNNPACK);
         const Plan plan = plan_make(arena, g);
@@ -232,7 +209,7 @@ START_TEST(plan_keeps_living_tensors_apart)
         }
         ck_assert_uint_lt(plan.bytes, all);
     }
-    end();
+    end_model();
 }
 END_TEST
 
@@ -261,7 +238,7 @@ static QGraph *image_graph(Arena *a, float mean, float std, float scale, int zer
 
 START_TEST(pixels_are_codes_where_the_grid_is_theirs)
 {
-    begin();
+    begin_model();
     uint8_t pixels[4096];
     int8_t codes[4096];
     for (int i = 0; i < 4096; i++) pixels[i] = (uint8_t)(i * 7);
@@ -281,13 +258,13 @@ START_TEST(pixels_are_codes_where_the_grid_is_theirs)
         const float q = nearbyintf(value / 0.05f) + 3.0f;
         ck_assert_int_eq(codes[i], q < -128.0f ? -128 : q > 127.0f ? 127 : (int)q);
     }
-    end();
+    end_model();
 }
 END_TEST
 
 START_TEST(sizes_and_macs)
 {
-    begin();
+    begin_model();
     QGraph *g = random_graph(arena, 1, 0, DIALECT_XNNPACK);
     QNode *n = &g->node[0];
     const long in = qtensor_elements(&g->tensor[0]), out = g->classes;
@@ -303,7 +280,7 @@ START_TEST(sizes_and_macs)
     ck_assert_int_eq(qnode_weights(&conv), 2 * 5 * 9);
     conv.op = QOP_MAXPOOL;
     ck_assert_int_eq(qnode_macs(g, &conv), 0);
-    end();
+    end_model();
 }
 END_TEST
 

@@ -11,38 +11,10 @@
 #include "base/json.h"
 #include "base/safetensors.h"
 #include "deploy/exporter.h"
+#include "tests/support/fixture.h"
 #include "tests/support/random_graph.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
-
-static Arena *arena;
-static const char *folder;
-static const char *model_path, *manifest_path;
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    model_path = file_join(arena, folder, "m.safetensors");
-    manifest_path = file_join(arena, folder, "m.json");
-}
-
-static void end(void)
-{
-    unlink(model_path);
-    unlink(manifest_path);
-    ck_assert_int_eq(rmdir(folder), 0);
-    arena_destroy(arena);
-}
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-
-static void refused(Status status, const char *words)
-{
-    ck_assert_msg(status != STATUS_OK, "accepted; should say: %s", words);
-    ck_assert_msg(strstr(status_message(), words) != NULL, "says: %s\nshould say: %s", status_message(), words);
-}
 
 static void same_graph(const QGraph *a, const QGraph *b)
 {
@@ -108,16 +80,16 @@ static void same_bytes_again(const QGraph *g)
 
 START_TEST(written_is_read_and_written_the_same)
 {
-    begin();
+    begin_model();
     same_bytes_again(zoo_graph(arena));
     for (int i = 0; i < 20; i++) same_bytes_again(random_graph(arena, 100 + (uint64_t)i, 12, (Dialect)(i % 3)));
-    end();
+    end_model();
 }
 END_TEST
 
 START_TEST(manifest_tells_the_truth)
 {
-    begin();
+    begin_model();
     const QGraph *g = zoo_graph(arena);
     must(qgraph_write(arena, g, model_path));
     cJSON *json;
@@ -142,13 +114,13 @@ START_TEST(manifest_tells_the_truth)
     for (int o = 0; o < 3; o++)
         ck_assert((float)cJSON_GetArrayItem(scale, o)->valuedouble == g->node[FCB - 1].weight_scale[o]);
     cJSON_Delete(json);
-    end();
+    end_model();
 }
 END_TEST
 
 START_TEST(exporters_are_registered)
 {
-    begin();
+    begin_model();
     int n = 0;
     for (; exporters[n] != NULL; n++) {
         ck_assert_ptr_eq(exporter_find(exporters[n]->name), exporters[n]);
@@ -167,13 +139,13 @@ START_TEST(exporters_are_registered)
     }
     ck_assert_int_ge(n, 1);
     ck_assert_ptr_null(exporter_find("no such format"));
-    end();
+    end_model();
 }
 END_TEST
 
 START_TEST(a_failed_write_leaves_the_old_file)
 {
-    begin();
+    begin_model();
     unsigned char *before, *after;
     size_t bytes, bytes_after;
     must(qgraph_write(arena, zoo_graph(arena), model_path));
@@ -192,7 +164,7 @@ START_TEST(a_failed_write_leaves_the_old_file)
     ck_assert_uint_eq(bytes, bytes_after);
     ck_assert_mem_eq(before, after, bytes);
     refused(qgraph_write(arena, zoo_graph(arena), "/nonexistent/m.safetensors"), "/nonexistent/m.safetensors: cannot");
-    end();
+    end_model();
 }
 END_TEST
 

@@ -1,7 +1,6 @@
 /* Hostile model files: what is damaged or lies is refused by name, what is accepted can be run. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "base/file.h"
@@ -9,37 +8,9 @@
 #include "base/rng.h"
 #include "base/safetensors.h"
 #include "quant/qgraph.h"
-#include "tests/support/scratch.h"
+#include "tests/support/fixture.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
-
-static Arena *arena;
-static const char *folder;
-static const char *model_path, *manifest_path;
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    model_path = file_join(arena, folder, "m.safetensors");
-    manifest_path = file_join(arena, folder, "m.json");
-}
-
-static void end(void)
-{
-    unlink(model_path);
-    unlink(manifest_path);
-    ck_assert_int_eq(rmdir(folder), 0);
-    arena_destroy(arena);
-}
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-
-static void refused(Status status, const char *words)
-{
-    ck_assert_msg(status != STATUS_OK, "accepted; should say: %s", words);
-    ck_assert_msg(strstr(status_message(), words) != NULL, "says: %s\nshould say: %s", status_message(), words);
-}
 
 static void read_back(const char *path, unsigned char **data, size_t *bytes)
 {
@@ -56,7 +27,7 @@ static void put(const unsigned char *data, size_t bytes)
 
 START_TEST(damage_is_noticed)
 {
-    begin();
+    begin_model();
     unsigned char *data;
     size_t bytes;
     QGraph *g;
@@ -78,7 +49,7 @@ START_TEST(damage_is_noticed)
         arena_destroy(arena);
     }
     arena = model_arena;
-    end();
+    end_model();
 }
 END_TEST
 
@@ -126,7 +97,8 @@ START_TEST(lies_are_refused_by_name)
         {"format", "bitfold-int8", "bitfold-int9", "format \"bitfold-int9\"; must be \"bitfold-int8\""},
         {"format", NULL, NULL, "no metadata \"format\""},
         {"version", "1", "2", "version \"2\"; this program reads version 1"},
-        {"dialect", "tflite-single", "tflite", "dialect \"tflite\"; must be xnnpack, tflite-single or tflite-double"},
+        {"dialect", "tflite-single", "tflite",
+         "dialect \"tflite\"; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime"},
         {"model", NULL, NULL, "no metadata \"model\""},
         {"classes", NULL, NULL, "no metadata \"classes\""},
         {"classes", "\"cat\",", "", "classes; must be a list of 3 names"},
@@ -190,7 +162,7 @@ START_TEST(lies_are_refused_by_name)
         {"dw.weight_scale", "", NULL, "dw.weight_scale"},
         {"lut.table", "", NULL, "lut.table"},
     };
-    begin();
+    begin_model();
     must(qgraph_write(arena, zoo_graph(arena), model_path));
     SafeFile file;
     must(safe_read(arena, model_path, true, &file));
@@ -200,14 +172,14 @@ START_TEST(lies_are_refused_by_name)
         refused(qgraph_read(arena, model_path, &g), lies[i].words);
         refused(STATUS_FORMAT, model_path);
     }
-    end();
+    end_model();
 }
 END_TEST
 
 /* Random damage with a CRC made right again: whatever is still accepted can be run. */
 START_TEST(accepted_means_runnable)
 {
-    begin();
+    begin_model();
     unsigned char *data;
     size_t bytes;
     must(qgraph_write(arena, zoo_graph(arena), model_path));
@@ -248,7 +220,7 @@ START_TEST(accepted_means_runnable)
     arena = model_arena;
     ck_assert_int_gt(accepted, 100);
     ck_assert_int_gt(refusals, 100);
-    end();
+    end_model();
 }
 END_TEST
 

@@ -139,8 +139,10 @@ static Tensor *forward(Problem *p, Tape *t, Tensor *in[4])
     in[3] = p->s->with_b ? tape_leaf(t, "b", shape_1(p->g.o), p->b, NULL) : NULL;
     for (int i = 2; i < 4; i++)
         if (in[i] != NULL) in[i]->needs_grad = true;
-    const ConvIntConfig config = {.geom = p->dense ? NULL : &g,
-                                  .depthwise = p->depthwise,
+    const ConvIntConfig config = {.kind = p->dense       ? CONV_DENSE
+                                          : p->depthwise ? CONV_DEPTHWISE
+                                                         : CONV_FULL,
+                                  .geom = p->dense ? NULL : &g,
                                   .out = p->out,
                                   .act = p->s->act,
                                   .dialect = p->s->dialect};

@@ -95,7 +95,7 @@ static void run(const Case *c, Direction d, bool codes, int from, int to, float 
         if (d == BACKWARD_WEIGHTS) t->dwconv_f32_backward_weights(g, n, x, dy, out);
     } else {
         if (d == FORWARD) conv_f32_forward(g, n, x, c->packed, y, scratch);
-        if (d == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, dx, scratch);
+        if (d == BACKWARD_DATA) conv_f32_backward_data(g, n, dy, c->w, dx);
         if (d == BACKWARD_WEIGHTS) conv_f32_backward_weights(g, n, x, dy, out, scratch);
     }
 }
@@ -148,10 +148,10 @@ static void check_direction(const KernelCase *k, const Case *c, Direction d)
 static void run_conv_s8(const Case *c, int zx, int32_t *acc)
 {
     const ConvGeom *g = &c->g;
-    void *packed = arena_alloc(c->arena, c->depthwise ? dwconv_s8_packed_bytes(g) : conv_s8_packed_bytes(g));
-    void *scratch = arena_alloc(c->arena, c->depthwise ? dwconv_s8_scratch_bytes(g) : conv_s8_scratch_bytes(g));
-    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(g, c->qw, packed);
-    (c->depthwise ? dwconv_s8_sums : conv_s8_forward)(g, c->images, c->q, zx, packed, acc, scratch);
+    const ConvS8 *const s8 = conv_s8_of(c->depthwise);
+    void *packed = arena_alloc(c->arena, s8->packed_bytes(g)), *scratch = arena_alloc(c->arena, s8->scratch_bytes(g));
+    s8->pack(g, c->qw, packed);
+    s8->sums(g, c->images, c->q, zx, packed, acc, scratch);
 }
 
 /* The codes that follow are those of the sums. */
@@ -160,11 +160,11 @@ static void check_codes(const KernelCase *k, const Case *c, int zx, const int64_
     const ConvGeom *g = &c->g;
     int32_t *bias = ARENA_ARRAY(c->arena, int32_t, g->o);
     Multiplier *M = ARENA_ARRAY(c->arena, Multiplier, g->o);
-    void *packed = arena_alloc(c->arena, c->depthwise ? dwconv_s8_packed_bytes(g) : conv_s8_packed_bytes(g));
-    void *scratch = arena_alloc(c->arena, c->depthwise ? dwconv_s8_scratch_bytes(g) : conv_s8_scratch_bytes(g));
+    const ConvS8 *const s8 = conv_s8_of(c->depthwise);
+    void *packed = arena_alloc(c->arena, s8->packed_bytes(g)), *scratch = arena_alloc(c->arena, s8->scratch_bytes(g));
     int8_t *y = arena_alloc(c->arena, c->ny);
-    (c->depthwise ? dwconv_s8_pack : conv_s8_pack)(g, c->qw, packed);
-    for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++) {
+    s8->pack(g, c->qw, packed);
+    for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) {
         const Dialect dialect = (Dialect)d;
         for (int o = 0; o < g->o; o++)
             bias[o] = 777 * (o % 5) - 1000,
@@ -172,7 +172,7 @@ static void check_codes(const KernelCase *k, const Case *c, int zx, const int64_
         const RequantRows r =
             requant_rows_make(dialect, g->o, bias, M, -7, -100, 127, arena_alloc(c->arena, requant_rows_bytes(g->o)));
         memset(y, 0x55, c->ny);
-        (c->depthwise ? dwconv_s8_codes : conv_s8_codes)(g, c->images, c->q, zx, packed, &r, y, scratch);
+        s8->codes(g, c->images, c->q, zx, packed, &r, y, scratch);
         for (size_t i = 0; i < c->ny; i++) {
             const int o = (int)(i % (size_t)g->o),
                       want = requant(dialect, (int32_t)sums[i] + bias[o], M[o], -7, -100, 127);

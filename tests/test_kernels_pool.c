@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "kernels/requant.h"
 #include "tests/support/kernel_cases.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
@@ -112,7 +113,8 @@ START_TEST(avgpool_divides_by_the_cells_inside)
 
         const int lo = -100, hi = 90;
         avgpool_f32_forward(&g, images, x, y);
-        kernels()->avgpool_s8_forward(&g, images, q, lo, hi, yq);
+        const AverageRule rule = average_rule(DIALECT_XNNPACK, &g, 1.0f, 0, lo, hi);
+        kernels()->avgpool_s8_forward(&g, images, q, &rule, yq);
         for (size_t j = 0; j < ny; j++) {
             ck_assert_msg(fabs((double)y[j] - want[j]) <= 1e-5, "%s: %g; must be %g", cases[i].name, (double)y[j],
                           want[j]);
@@ -157,5 +159,50 @@ START_TEST(pools_do_not_care_how_images_are_split)
 }
 END_TEST
 
+/* Every rule in every variant against the functions of one window, cell by cell. */
+static int8_t one_average(const ConvGeom *g, const AverageRule *r, const int8_t *image, int oy, int ox, int c)
+{
+    int32_t sum = 0, count = 0;
+    float real = 0.0f;
+    for (int i = 0; i < g->kh; i++)
+        for (int j = 0; j < g->kw; j++) {
+            const int row = oy * g->sh - g->pt + i * g->dh, column = ox * g->sw - g->pl + j * g->dw;
+            if (row < 0 || row >= g->h || column < 0 || column >= g->w) continue;
+            const int q = image[((long)row * g->w + column) * g->c + c];
+            sum += q, count++, real += average_real(r, q);
+        }
+    if (count == 0) return 0;
+    return r->kind == AVERAGE_CODES    ? average_codes(sum, count, r->lo, r->hi)
+           : r->kind == AVERAGE_SCALED ? average_scaled(r, sum, count)
+                                       : average_reals(r, real, count);
+}
+
+START_TEST(averages_follow_their_rule)
+{
+    Arena *arena = arena_create();
+    FOR_EACH_ISA(isa)
+    FOR_EACH_CASE(i)
+    for (int kind = AVERAGE_CODES; kind <= AVERAGE_REALS; kind++) {
+        arena_reset(arena);
+        const ConvGeom g = oracle_geom(cases[i].g);
+        const int images = cases[i].images;
+        const size_t nx = oracle_input_count(&g, images), ny = oracle_output_count(&g, images);
+        int8_t *q = ARENA_ARRAY(arena, int8_t, nx), *y = ARENA_ARRAY(arena, int8_t, ny);
+        inputs(nx, ARENA_ARRAY(arena, float, nx), q);
+        AverageRule rule = average_rule(DIALECT_ONNXRUNTIME, &g, 0x1.3b13b2p-5f, 20, -100, 90);
+        rule.kind = (AverageKind)kind;
+        kernels()->avgpool_s8_forward(&g, images, q, &rule, y);
+        size_t at = 0, wrong = 0;
+        for (int n = 0; n < images; n++)
+            for (int oy = 0; oy < g.oh; oy++)
+                for (int ox = 0; ox < g.ow; ox++)
+                    for (int c = 0; c < g.c; c++)
+                        wrong += y[at++] != one_average(&g, &rule, q + (size_t)n * (nx / (size_t)images), oy, ox, c);
+        ck_assert_msg(wrong == 0, "%s, %s, rule %d: %zu of %zu differ", kernels()->isa, cases[i].name, kind, wrong, ny);
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
 TEST_MAIN("kernels_pool", maxpool_finds_the_first_largest, avgpool_divides_by_the_cells_inside,
-          pools_do_not_care_how_images_are_split)
+          averages_follow_their_rule, pools_do_not_care_how_images_are_split)

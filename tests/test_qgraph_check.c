@@ -29,7 +29,7 @@ static const char *break_rule(QGraph *g, int k)
         change;                                                                                                        \
         return words;                                                                                                  \
     }
-    CASE(g->dialect = (Dialect)3, "graph: dialect 3; must be 0 to 2")
+    CASE(g->dialect = (Dialect)4, "graph: dialect 4; must be 0 to 3")
     CASE(g->nodes = 0, "graph: 0 nodes and 14 tensors; must be 1 to 1024 nodes")
     CASE(g->tensors--, "graph: 13 nodes and 13 tensors")
     CASE(T(DW).name = "", "tensor 2: its name; must be 1 to 255 bytes")

@@ -13,7 +13,7 @@
     } while (0)
 
 enum { TRIALS = 200000 };
-static const Dialect dialects[] = {DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE};
+static const Dialect dialects[] = {DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE, DIALECT_ONNXRUNTIME};
 
 /* ---- the definitions, written the other way round ---------------------------------------------------------------- */
 
@@ -207,24 +207,24 @@ START_TEST(requant_is_monotone_and_stays_in_range)
         const int z = lo + (int)rng_below(&r, (uint32_t)(hi - lo + 1));
         const int32_t acc = random_acc(&r);
         const int32_t more = acc > INT32_MAX - 1000 ? INT32_MAX : acc + (int32_t)rng_below(&r, 1000);
-        for (size_t d = 0; d < 3; d++) {
+        for (size_t d = 0; d < DIALECTS; d++) {
             const Multiplier M = multiplier_make(dialects[d], s_x, s_w, s_y);
             const int y = requant(dialects[d], acc, M, z, lo, hi), y2 = requant(dialects[d], more, M, z, lo, hi);
             REQUIRE(lo <= y);
             REQUIRE(y <= y2);
             REQUIRE(y2 <= hi);
             REQUIRE(requant(dialects[d], 0, M, z, lo, hi) == z);
-            const int32_t plain = d == 0   ? requant_float(acc, M.f)
-                                  : d == 1 ? requant_single(acc, M.m, M.e)
-                                           : requant_double(acc, M.m, M.e);
+            const int32_t plain = dialect_is_float(dialects[d])          ? requant_float(acc, M.f)
+                                  : dialects[d] == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e)
+                                                                         : requant_double(acc, M.m, M.e);
             const int64_t want = (int64_t)plain + z;
             REQUIRE(y == (want < lo ? lo : want > hi ? hi : want));
         }
     }
-    for (size_t d = 0; d < 3; d++) {
-        const Multiplier one = multiplier_rescale(dialects[d], 0.3f, 0.3f);
+    for (size_t d = 0; d < DIALECTS; d++) {
+        const Multiplier one = multiplier_make(dialects[d], 0.3f, 1.0f, 0.3f);
         for (int acc = -128; acc < 128; acc++) REQUIRE(requant(dialects[d], acc, one, 0, -128, 127) == acc);
-        const Multiplier huge = multiplier_rescale(dialects[d], 1e30f, 1e-30f);
+        const Multiplier huge = multiplier_make(dialects[d], 1e30f, 1.0f, 1e-30f);
         REQUIRE(requant(dialects[d], INT32_MAX, huge, 0, -128, 127) == 127);
         REQUIRE(requant(dialects[d], INT32_MIN, huge, 0, -128, 127) == -128);
     }
@@ -250,9 +250,21 @@ END_TEST
 
 /* ---- add --------------------------------------------------------------------------------------------------------- */
 
+/* As ONNX Runtime adds uint8 codes, in long double until a fused multiply-add rounds. */
+static int add_reals_spelled_out(const float s[3], const int z[3], int lo, int hi, int q1, int q2)
+{
+    const float r1 = s[0] / s[2], r2 = s[1] / s[2], last = r2 * (float)(z[1] + 128);
+    const float product = (float)((long double)r1 * (z[0] + 128) + (long double)last);
+    const float offset = (float)(z[2] + 128) - product;
+    const float with_b = (float)((long double)r2 * (q2 + 128) + (long double)offset);
+    const double y = half_even((double)(float)((long double)r1 * (q1 + 128) + (long double)with_b)) - 128;
+    return (int)(y < lo ? lo : y > hi ? hi : y);
+}
+
 static int add_spelled_out(Dialect d, const float s[3], const int z[3], int lo, int hi, int q1, int q2)
 {
     int64_t y;
+    if (d == DIALECT_ONNXRUNTIME) return add_reals_spelled_out(s, z, lo, hi, q1, q2);
     if (d == DIALECT_XNNPACK) {
         const float r1 = s[0] / s[2], r2 = s[1] / s[2];
         const int sh = 20 - (int)floor(log2((double)fmaxf(r1, r2)));
@@ -290,7 +302,7 @@ START_TEST(add_is_the_published_integer_formula_and_near_the_real_one)
         const int lo = rng_below(&r, 2) ? -128 : z[2], hi = 127;
         const double exact = (double)z[2] + ((double)s[0] * (q1 - z[0]) + (double)s[1] * (q2 - z[1])) / (double)s[2];
         const double clipped = fmin(fmax(exact, lo), hi);
-        for (size_t d = 0; d < 3; d++) {
+        for (size_t d = 0; d < DIALECTS; d++) {
             AddParams p;
             REQUIRE(add_params_make(dialects[d], s[0], z[0], s[1], z[1], s[2], z[2], lo, hi, &p));
             const int y = requant_add(&p, q1, q2);

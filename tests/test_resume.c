@@ -8,27 +8,9 @@
 
 #include "base/file.h"
 #include "tests/support/data_files.h"
+#include "tests/support/fixture.h"
 #include "tests/support/program.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
-
-static Arena *arena;
-static const char *folder;
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    put_text(folder, "zoo.json", zoo_config);
-}
-
-static void end(void)
-{
-    folder_remove(folder);
-    arena_destroy(arena);
-}
-
-static const char *inside(const char *name) { return file_join(arena, folder, name); }
 
 static bool same_file(const char *a, const char *b)
 {
@@ -56,7 +38,7 @@ static void same_run(const char *a, const char *b)
 /* Float and QAT across the freeze points (0.4 and 0.5 of the steps), with learned scales at 2 bits, too. */
 START_TEST(threads_do_not_change_a_byte)
 {
-    begin();
+    begin_zoo();
     static const char *const qat[] = LIST("qat_8 --set quant.dialect=tflite-single",
                                           "qat_4 --set quant.weights.bits=4 --set "
                                           "quant.activations.bits=4 --set quant.weights.granularity=per_tensor",
@@ -82,7 +64,7 @@ END_TEST
 
 START_TEST(the_place_is_not_in_the_file)
 {
-    begin();
+    begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out here");
     ck_assert_int_eq(file_make_dir(inside("another/folder")), STATUS_OK);
     put_text(folder, "another/zoo.json", zoo_config);
@@ -143,7 +125,7 @@ static const char settings[] =
 
 START_TEST(a_float_run_goes_on_where_it_was)
 {
-    begin();
+    begin_zoo();
     program_must(arena, folder, arena_printf(arena, "train zoo.json --quiet --out whole %s", settings));
     stop_and_go(arena_printf(arena, "train zoo.json --quiet --out mixed %s", settings), "mixed", 0);
     same_run("whole", "mixed");
@@ -153,7 +135,7 @@ END_TEST
 
 START_TEST(a_quantized_run_goes_on_where_it_was)
 {
-    begin();
+    begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out float");
     static const int numbers[] = {SIGKILL, SIGINT, SIGTERM};
     static const char *const bits[] = {"", "--set quant.weights.bits=2 --set quant.activations.bits=3",
@@ -172,7 +154,7 @@ END_TEST
 /* Killed between config.json and the first checkpoint; and with a checkpoint half written beside the last. */
 START_TEST(a_run_killed_at_its_beginning_starts_again)
 {
-    begin();
+    begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out whole");
     program_must(arena, folder, "qat whole/last.safetensors --quiet --out qat");
     program_must(arena, folder, "train zoo.json --quiet --out cut --set train.epochs=0");
@@ -197,7 +179,7 @@ END_TEST
 
 START_TEST(a_finished_run_resumed_stays)
 {
-    begin();
+    begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out r");
     const char *before = folder_listing(arena, folder, "r/run.json");
     program_must(arena, folder, "train zoo.json --quiet --out r --resume");
@@ -208,7 +190,7 @@ END_TEST
 
 START_TEST(a_table_stops_and_goes_on)
 {
-    begin();
+    begin_zoo();
     const Where where = {.folder = folder};
     const char *command =
         "compare zoo.json --quiet --out table --set train.epochs=30 --set train.checkpoint_every=3 --set "

@@ -10,7 +10,7 @@
 
 static bool poisoned(const void *p)
 {
-#ifdef ARENA_ASAN
+#ifdef POISON_WATCHED
     return __asan_address_is_poisoned(p) != 0;
 #else
     (void)p;

@@ -5,35 +5,16 @@
 #include "base/parallel.h"
 #include "base/safetensors.h"
 #include "tests/support/data_files.h"
+#include "tests/support/fixture.h"
 #include "tests/support/program.h"
-#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 #include "train/experiment.h"
-
-static Arena *arena;
-static const char *folder;
 
 typedef struct {
     Config *config;
     DataSplits data;
     TrainJob job;
 } Setup;
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-static const char *inside(const char *name) { return file_join(arena, folder, name); }
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-    put_text(folder, "zoo.json", zoo_config);
-}
-
-static void end(void)
-{
-    folder_remove(folder);
-    arena_destroy(arena);
-}
 
 /* A job on fresh weights that leaves its files in `out` (NULL: nowhere). */
 static Setup setup(const char *const *sets, ModelKind kind, const char *out)
@@ -97,7 +78,7 @@ END_TEST
 
 START_TEST(learning_rate_and_epochs_follow_the_kind)
 {
-    begin();
+    begin_zoo();
     static const char *const auto_lr[] = {"qat.lr=0", "train.optimizer.lr=0.5", "train.epochs=7", "qat.epochs=3", NULL};
     static const char *const narrow[] = {"qat.lr=0", "train.optimizer.lr=0.5", "quant.weights.bits=4", NULL};
     Setup f = setup(auto_lr, MODEL_FLOAT, NULL), q = setup(auto_lr, MODEL_QAT, NULL),
@@ -116,7 +97,7 @@ END_TEST
 
 START_TEST(a_class_is_learned_and_nothing_is_written_without_a_folder)
 {
-    begin();
+    begin_zoo();
     static const char *const sets[] = {"train.epochs=8", NULL};
     for (int kind = 0; kind < 2; kind++) {
         Setup s = setup(sets, kind == 0 ? MODEL_FLOAT : MODEL_QAT, NULL);
@@ -162,7 +143,7 @@ static bool same_network(const char *a, const char *b)
 
 START_TEST(best_is_the_best_epoch_or_the_last)
 {
-    begin();
+    begin_zoo();
     static const char *const none[] = {"train.epochs=2", NULL};
     static const char *const split[] = {"train.epochs=9", "data.validation=0.4", "train.optimizer.lr=1",
                                         "data.synthetic_noise=1", NULL};
@@ -204,7 +185,7 @@ static void raise_stop(void *context, const TrainProgress *p)
 /* Stopped after every single step: each resumes to the same file. */
 START_TEST(stopped_after_any_step_it_goes_on)
 {
-    begin();
+    begin_zoo();
     static const char *const sets[] = {"train.epochs=2", "data.augment.flip=true", "data.validation=0.2", NULL};
     for (int kind = 0; kind < 2; kind++) {
         const ModelKind k = kind == 0 ? MODEL_FLOAT : MODEL_QAT;
@@ -236,7 +217,7 @@ END_TEST
 
 START_TEST(another_run_is_not_gone_on_with)
 {
-    begin();
+    begin_zoo();
     static const char *const first[] = {"train.epochs=2", NULL};
     static const char *const others[][2] = {{"train.epochs=3", NULL},
                                             {"seed=4", NULL},
@@ -260,7 +241,7 @@ END_TEST
 
 START_TEST(runaway_numbers_name_step_and_layer)
 {
-    begin();
+    begin_zoo();
     static const char *const sets[] = {"train.optimizer.lr=1e25", "qat.lr=1e25", "train.schedule.warmup=0", NULL};
     static const char *const clipped[] = {"train.optimizer.lr=1e25", "qat.lr=1e25", "train.optimizer.clip_norm=1",
                                           "train.schedule.warmup=0", NULL};

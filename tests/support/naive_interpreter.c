@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ typedef struct {
 struct NaiveModel {
     unsigned char *file, *data; /* the whole file, and the first byte behind its header */
     cJSON *header, *graph;
-    char dialect; /* 'x' xnnpack, 's' tflite-single, 'd' tflite-double */
+    char dialect; /* 'x' xnnpack, 's' tflite-single, 'd' tflite-double, 'o' onnxruntime */
     int tensors;
     Grid *tensor;
 };
@@ -84,7 +85,7 @@ NaiveModel *naive_open(const char *path)
     const cJSON *metadata = member(m->header, "__metadata__");
     if (strcmp(text(metadata, "format"), "bitfold-int8") != 0) abort();
     const char *dialect = text(metadata, "dialect");
-    m->dialect = strcmp(dialect, "xnnpack") == 0 ? 'x' : strcmp(dialect, "tflite-single") == 0 ? 's' : 'd';
+    m->dialect = strcmp(dialect, "tflite-single") == 0 ? 's' : strcmp(dialect, "tflite-double") == 0 ? 'd' : dialect[0];
     m->graph = cJSON_Parse(text(metadata, "graph"));
     const cJSON *tensors = member(m->graph, "tensors");
     m->tensors = cJSON_GetArraySize(tensors);
@@ -162,7 +163,7 @@ static int64_t rescale(char dialect, int64_t x, Fixed f)
     return t < 0 ? -magnitude : magnitude;
 }
 
-/* A real multiplier in both forms: float32 for xnnpack, fixed point for the others. */
+/* A real multiplier in both forms: float32 for xnnpack and onnxruntime, fixed point for the others. */
 typedef struct {
     float f;
     Fixed q;
@@ -170,7 +171,8 @@ typedef struct {
 
 static int64_t output_code(const NaiveModel *m, int64_t acc, Multiplier M, const Grid *y, const cJSON *n)
 {
-    const int64_t r = m->dialect == 'x' ? half_to_even((double)((float)acc * M.f)) : rescale(m->dialect, acc, M.q);
+    const bool real = m->dialect == 'x' || m->dialect == 'o';
+    const int64_t r = real ? half_to_even((double)((float)acc * M.f)) : rescale(m->dialect, acc, M.q);
     return clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
 }
 
@@ -213,26 +215,70 @@ static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *
     }
 }
 
-static void pool(const cJSON *n, const Grid *x, Grid *y, int average)
+/* A tensor on another grid. */
+static void requantize(const NaiveModel *m, const cJSON *n, const Grid *x, Grid *y, long count)
 {
+    const float ratio = x->scale / y->scale;
+    const Fixed M = fixed((double)x->scale / (double)y->scale);
+    for (long i = 0; i < count; i++) {
+        const int64_t q = x->q[i] - x->zero;
+        const float real = x->scale * (float)q, quotient = real / y->scale;
+        const int64_t r = m->dialect == 'x'   ? floor_divide(half_to_even(256.0 * (double)ratio) * q + 128, 256)
+                          : m->dialect == 'o' ? half_to_even((double)quotient)
+                                              : rescale(m->dialect, q, M);
+        y->q[i] = clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
+    }
+}
+
+typedef struct {
+    int64_t sum, count, best;
+    float real; /* the sum of the dequantized codes */
+} Cells;
+
+static int64_t average(const NaiveModel *m, const Cells *w, const Grid *x, bool whole)
+{
+    const int64_t rounded = ((w->sum < 0 ? -w->sum : w->sum) + w->count / 2) / w->count;
+    if (m->dialect != 'o') return w->sum < 0 ? -rounded : rounded;
+    const float n = (float)w->count;
+    if (whole) {
+        const float area = x->scale * n, factor = x->scale / area;
+        return x->zero + half_to_even((double)((float)(w->sum - w->count * x->zero) * factor));
+    }
+    const float mean = w->real / n, steps = mean / x->scale;
+    return half_to_even((double)(steps + (float)(x->zero + 128))) - 128;
+}
+
+static void pool(const NaiveModel *m, const cJSON *n, const Grid *x, Grid *y, int averages)
+{
+    const bool whole = number(n, "kernel", 0) == x->h && number(n, "kernel", 1) == x->w &&
+                       number(n, "padding", 0) + number(n, "padding", 1) == 0 &&
+                       number(n, "padding", 2) + number(n, "padding", 3) == 0;
     for (int i = 0; i < y->h; i++)
         for (int j = 0; j < y->w; j++)
             for (int c = 0; c < y->c; c++) {
-                int64_t sum = 0, count = 0, best = INT64_MIN;
+                Cells w = {.best = INT64_MIN};
                 for (int k = 0; k < number(n, "kernel", 0); k++)
                     for (int l = 0; l < number(n, "kernel", 1); l++) {
                         const int row = i * number(n, "stride", 0) - number(n, "padding", 0) + k;
                         const int column = j * number(n, "stride", 1) - number(n, "padding", 2) + l;
                         if (row < 0 || row >= x->h || column < 0 || column >= x->w) continue;
                         const int64_t q = pixel(x, row, column, c);
-                        sum += q, count++;
-                        if (q > best) best = q;
+                        const float real = x->scale * (float)(q - x->zero);
+                        w.sum += q, w.count++, w.real += real;
+                        if (q > w.best) w.best = q;
                     }
-                int64_t mean = ((sum < 0 ? -sum : sum) + count / 2) / count;
-                if (sum < 0) mean = -mean;
                 y->q[((int64_t)i * y->w + j) * y->c + c] =
-                    average ? clamp(mean, number(n, "clamp", 0), number(n, "clamp", 1)) : best;
+                    averages ? clamp(average(m, &w, x, whole), number(n, "clamp", 0), number(n, "clamp", 1)) : w.best;
             }
+}
+
+/* ONNX Runtime's add: codes as uint8, fused multiply-adds. */
+static int64_t add_reals(const Grid *a, const Grid *b, const Grid *y, long i)
+{
+    const float ra = a->scale / y->scale, rb = b->scale / y->scale, zb = rb * (float)(b->zero + 128);
+    const float fixed_part = (float)(y->zero + 128) - fmaf(ra, (float)(a->zero + 128), zb);
+    const float with_b = fmaf(rb, (float)(b->q[i] + 128), fixed_part);
+    return half_to_even((double)fmaf(ra, (float)(a->q[i] + 128), with_b)) - 128 - y->zero;
 }
 
 static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *b, Grid *y, long count)
@@ -251,6 +297,8 @@ static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *
         int64_t r;
         if (m->dialect == 'x')
             r = floor_divide(A * qa + B * qb + power2(shift - 1), power2(shift));
+        else if (m->dialect == 'o')
+            r = add_reals(a, b, y, i);
         else
             r = rescale(m->dialect, rescale(m->dialect, qa * power2(20), fa) + rescale(m->dialect, qb * power2(20), fb),
                         fy);
@@ -280,14 +328,13 @@ static void run_node(const NaiveModel *m, const cJSON *n)
     if (strstr(op, "conv2d") != NULL || strcmp(op, "dense") == 0) {
         convolve(m, n, x, y);
     } else if (strcmp(op, "max_pool") == 0 || strcmp(op, "average_pool") == 0) {
-        pool(n, x, y, op[0] == 'a');
+        pool(m, n, x, y, op[0] == 'a');
     } else if (strcmp(op, "add") == 0) {
         add(m, n, x, &m->tensor[by_name(m, cJSON_GetArrayItem(inputs, 1)->valuestring)], y, count);
     } else if (strcmp(op, "concat") == 0) {
         concat(m, inputs, y);
     } else if (strcmp(op, "requant") == 0) {
-        const Multiplier M = {x->scale / y->scale, fixed((double)x->scale / (double)y->scale)};
-        for (long i = 0; i < count; i++) y->q[i] = output_code(m, x->q[i] - x->zero, M, y, n);
+        requantize(m, n, x, y, count);
     } else if (strcmp(op, "lut") == 0) {
         const int8_t *table = binary(m, y->name, "table");
         for (long i = 0; i < count; i++) y->q[i] = table[x->q[i] + 128];

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "autograd/ops.h"
+
 enum { MAX_NODES = 80, MAX_ELEMENTS = 4000 };
 
 typedef struct {
@@ -123,20 +125,7 @@ static void add_dense(Build *b, int in, int units)
     const int inputs = (int)qtensor_elements(&b->g->tensor[in]);
     QNode *n = append(b, QOP_DENSE, random_grid(b, 1.0f), 1, 1, units);
     connect(n, in);
-    n->geom = (ConvGeom){.n = 1,
-                         .h = 1,
-                         .w = 1,
-                         .c = inputs,
-                         .o = units,
-                         .oh = 1,
-                         .ow = 1,
-                         .kh = 1,
-                         .kw = 1,
-                         .sh = 1,
-                         .sw = 1,
-                         .dh = 1,
-                         .dw = 1,
-                         .groups = 1};
+    n->geom = dense_geom(1, inputs, units);
     fill_weights(b, n);
 }
 
@@ -176,8 +165,10 @@ static void add_concat(Build *b, int in)
     int part[4], parts = 0, channels = 0;
     for (int t = in; t >= 0 && parts < 4; t--) {
         const QTensor *other = &b->g->tensor[t];
-        /* A multiplier beyond 2^10 would only saturate, and may be more than a dialect can hold. */
-        if (other->h != x.h || other->w != x.w || other->scale > 1024.0f * grid.scale) continue;
+        /* What every dialect can rescale. */
+        if (other->h != x.h || other->w != x.w || other->scale > 128.0f * grid.scale ||
+            256.0f * other->scale < grid.scale)
+            continue;
         part[parts++] = t;
         channels += other->c;
     }

@@ -8,11 +8,11 @@
 
 #include "base/arena.h"
 
-static inline const char *scratch_folder(Arena *arena)
+static inline const char *scratch_folder(Arena *a)
 {
-    char *folder = arena_printf(arena, "%s/bitfold_XXXXXX", access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    return folder;
+    char *path = arena_printf(a, "%s/bitfold_XXXXXX", access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(path));
+    return path;
 }
 
 #endif

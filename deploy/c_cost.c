@@ -1,0 +1,99 @@
+#include "deploy/c_cost.h"
+
+#include <string.h>
+
+/* A convolution's filter is packed kernel row by kernel row, a depthwise kernel cell by cell, a dense one by output. */
+static long run_length(const QNode *n)
+{
+    const ConvGeom *g = &n->geom;
+    if (n->op == QOP_DWCONV2D) return g->o;
+    return n->op == QOP_DENSE ? g->c : (long)g->kw * (g->c / g->groups);
+}
+
+long c_runs(const QNode *n) { return qnode_weights(n) / run_length(n); }
+
+size_t c_run_bytes(const QNode *n) { return ((size_t)run_length(n) * (size_t)c_weight_width(n) + 7) / 8; }
+
+static CLayerCost layer_cost(const QGraph *g, const QNode *n, size_t alive_bytes)
+{
+    CLayerCost cost = {.node = n, .alive_bytes = alive_bytes};
+    if (n->op == QOP_LUT) cost.weight_bytes = 256;
+    if (!qop_has_weights(n->op)) return cost;
+    cost.macs = qnode_macs(g, n);
+    cost.weight_width = c_weight_width(n);
+    cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);
+    cost.bias_bytes = 4 * (size_t)n->geom.o;
+    cost.multiplier_bytes = 5 * (size_t)n->geom.o;
+    return cost;
+}
+
+CCost c_cost(Arena *arena, const QGraph *g, const CPlan *plan)
+{
+    CLayerCost *layer = ARENA_ARRAY(arena, CLayerCost, g->nodes);
+    CCost cost = {.layer = layer,
+                  .arena_bytes = plan->arena_bytes,
+                  .input_bytes = (size_t)qtensor_elements(&g->tensor[0]),
+                  .output_bytes = (size_t)g->classes};
+    for (int i = 0; i < g->nodes; i++) {
+        if (!plan->node[i].runs) continue;
+        const CLayerCost one = layer_cost(g, &g->node[i], plan->node[i].alive_bytes);
+        cost.macs += one.macs;
+        cost.flash_bytes += one.weight_bytes + one.bias_bytes + one.multiplier_bytes;
+        layer[cost.layers++] = one;
+    }
+    return cost;
+}
+
+char *c_comment(Arena *arena, const char *text)
+{
+    char *copy = arena_strdup(arena, text);
+    for (char *p = copy; *p != '\0'; p++)
+        if (*p < 0x20 || *p > 0x7e || strchr("*/\\?", *p) != NULL) *p = '_';
+    return copy;
+}
+
+void c_cost_print(Arena *arena, const QGraph *g, const CCost *cost, const char *margin, FILE *out)
+{
+    fprintf(out, "%s%-20s %-16s %14s %11s %4s %9s %8s %12s %10s\n", margin, "layer", "op", "output", "MACs", "bits",
+            "weights", "biases", "multipliers", "arena");
+    for (int i = 0; i < cost->layers; i++) {
+        const CLayerCost *c = &cost->layer[i];
+        const QTensor *y = &g->tensor[c->node->output];
+        fprintf(out, "%s%-20s %-16s %14s %11ld %4s %9zu %8zu %12zu %10zu\n", margin, c_comment(arena, c->node->name),
+                qop_names[c->node->op], arena_printf(arena, "%dx%dx%d", y->h, y->w, y->c), c->macs,
+                c->weight_width == 0 ? "" : arena_printf(arena, "%d", c->weight_width), c->weight_bytes, c->bias_bytes,
+                c->multiplier_bytes, c->alive_bytes);
+    }
+    fprintf(out,
+            "%sflash %zu bytes (weights, biases, multipliers, tables; code comes on top)\n"
+            "%sRAM %zu bytes (the arena; the caller's image of %zu and answer of %zu bytes come on top)\n"
+            "%s%ld MACs\n",
+            margin, cost->flash_bytes, margin, cost->arena_bytes, cost->input_bytes, cost->output_bytes, margin,
+            cost->macs);
+}
+
+cJSON *c_cost_json(const QGraph *g, const CCost *cost)
+{
+    cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "layers");
+    for (int i = 0; i < cost->layers; i++) {
+        const CLayerCost *c = &cost->layer[i];
+        const QTensor *y = &g->tensor[c->node->output];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "name", c->node->name);
+        cJSON_AddStringToObject(item, "op", qop_names[c->node->op]);
+        cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){y->h, y->w, y->c}, 3));
+        cJSON_AddNumberToObject(item, "macs", (double)c->macs);
+        if (c->weight_width > 0) cJSON_AddNumberToObject(item, "weight_bits", c->weight_width);
+        cJSON_AddNumberToObject(item, "weight_bytes", (double)c->weight_bytes);
+        cJSON_AddNumberToObject(item, "bias_bytes", (double)c->bias_bytes);
+        cJSON_AddNumberToObject(item, "multiplier_bytes", (double)c->multiplier_bytes);
+        cJSON_AddNumberToObject(item, "arena_bytes", (double)c->alive_bytes);
+        cJSON_AddItemToArray(list, item);
+    }
+    cJSON_AddNumberToObject(json, "macs", (double)cost->macs);
+    cJSON_AddNumberToObject(json, "flash_bytes", (double)cost->flash_bytes);
+    cJSON_AddNumberToObject(json, "arena_bytes", (double)cost->arena_bytes);
+    cJSON_AddNumberToObject(json, "input_bytes", (double)cost->input_bytes);
+    cJSON_AddNumberToObject(json, "output_bytes", (double)cost->output_bytes);
+    return json;
+}

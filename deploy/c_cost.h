@@ -1,0 +1,41 @@
+/* What a model costs as C: flash by layer, RAM as it runs, multiplications. */
+#ifndef BITFOLD_DEPLOY_C_COST_H
+#define BITFOLD_DEPLOY_C_COST_H
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "deploy/c_plan.h"
+
+typedef struct {
+    const QNode *node;
+    long macs;
+    int weight_width;        /* bits of a weight in flash: 2, 4, 8; 0: no weights */
+    size_t weight_bytes;     /* packed; 256 of a table */
+    size_t bias_bytes;       /* int32 each */
+    size_t multiplier_bytes; /* int32 and int8 each */
+    size_t alive_bytes;      /* of the arena while it runs */
+} CLayerCost;
+
+typedef struct {
+    int layers; /* nodes that run */
+    const CLayerCost *layer;
+    long macs;
+    size_t flash_bytes; /* weights, biases, multipliers, tables: the kernels' own code comes on top */
+    size_t arena_bytes, input_bytes, output_bytes;
+} CCost;
+
+CCost c_cost(Arena *arena, const QGraph *g, const CPlan *plan);
+
+/* Bytes from one packed run of weights to the next; runs of a node. */
+size_t c_run_bytes(const QNode *n);
+long c_runs(const QNode *n);
+
+/* Text of the layer at `node` that may stand in a C comment and in a column. */
+char *c_comment(Arena *arena, const char *text);
+
+/* The table, one layer a line, each line behind `margin`; then the totals. */
+void c_cost_print(Arena *arena, const QGraph *g, const CCost *cost, const char *margin, FILE *out);
+cJSON *c_cost_json(const QGraph *g, const CCost *cost); /* the caller frees it */
+
+#endif

@@ -1,0 +1,222 @@
+/* What stands around a model in C: the header, input and answer, the self-test. */
+#include <string.h>
+
+#include "base/rng.h"
+#include "deploy/c_writer.h"
+
+/* A float32 constant, read back to the same bits; C++ takes it, too. */
+static char *literal(const CWriter *w, float x)
+{
+    char *text = arena_printf(w->arena, "%.9g", (double)x);
+    return arena_printf(w->arena, "%s%sf", text, strpbrk(text, ".e") == NULL ? ".0" : "");
+}
+
+/* The bytes of a string literal; no escape runs into the next character, none makes a trigraph. */
+static void write_string(const CWriter *w, const char *text)
+{
+    fputc('"', w->out);
+    for (const char *p = text; *p != '\0'; p++) {
+        const unsigned char byte = (unsigned char)*p;
+        if (byte < 0x20 || byte > 0x7e || strchr("\"\\?", byte) != NULL)
+            fprintf(w->out, "\\%03o", byte);
+        else
+            fputc(byte, w->out);
+    }
+    fputc('"', w->out);
+}
+
+/* ---- the header -------------------------------------------------------------------------------------------------- */
+
+static void write_about(const CWriter *w)
+{
+    const QGraph *g = w->g;
+    const QTensor *x = &g->tensor[0], *y = &g->tensor[g->output];
+    fprintf(w->out,
+            " * Model \"%s\", dialect %s, int8 in, int8 out, no floating point, no heap, no library.\n *\n"
+            " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code - %d)\n"
+            " * out: %d codes, one for each class; real = %.9g * (code - %d)\n",
+            c_comment(w->arena, g->model_name), qgraph_dialect_names[g->dialect], x->h, x->w, x->c, (double)x->scale,
+            x->zero_point, g->classes, (double)y->scale, y->zero_point);
+    if (g->class_names != NULL) {
+        int column = fprintf(w->out, " * classes:");
+        for (int i = 0; i < g->classes; i++) {
+            const char *name = c_comment(w->arena, g->class_names[i]);
+            if (column + (int)strlen(name) > 116) column = fprintf(w->out, "\n *   ") - 1;
+            column += fprintf(w->out, " %s%s", name, i + 1 < g->classes ? "," : "");
+        }
+        fputs("\n", w->out);
+    }
+    fputs(" *\n", w->out);
+    c_cost_print(w->arena, g, &w->cost, " * ", w->out);
+}
+
+static void write_declarations(const CWriter *w)
+{
+    const char *p = w->prefix, *P = w->upper;
+    fprintf(w->out,
+            "/* One image to one answer.  in and out do not overlap; the arena is static, so one call at a time. */\n"
+            "void %s_run(const int8_t *in, int8_t *out);\n\n"
+            "/* Camera bytes, %d x %d x %d, [row][column][channel], to codes. */\n"
+            "void %s_quantize_pixels(const uint8_t *pixels, int8_t *in);\n\n"
+            "/* The class with the largest code, the first of equals. */\n"
+            "int %s_argmax(const int8_t *out);\n",
+            p, w->g->tensor[0].h, w->g->tensor[0].w, w->g->tensor[0].c, p, p);
+    if (w->g->class_names != NULL) fprintf(w->out, "extern const char *const %s_class_names[%d];\n", p, w->g->classes);
+    fprintf(w->out,
+            "\n#ifdef %s_WITH_FLOATS /* beside the data path, for those who have floats anyhow */\n"
+            "/* Normalised values, (pixel / 255 - mean) / std, to codes; codes of the answer to real logits. */\n"
+            "void %s_quantize(const float *values, int8_t *in);\n"
+            "void %s_dequantize(const int8_t *out, float *logits);\n"
+            "#endif\n",
+            P, p, p);
+    if (w->golden > 0)
+        fprintf(w->out,
+                "\n#ifdef %s_SELF_TEST\n"
+                "/* Runs %d image%s of random codes; 0: every answer is the expected one, n: the n-th is not. */\n"
+                "int %s_self_test(void);\n"
+                "#endif\n",
+                P, w->golden, w->golden == 1 ? "" : "s", p);
+}
+
+void c_write_header(const CWriter *w)
+{
+    const QTensor *x = &w->g->tensor[0], *y = &w->g->tensor[w->g->output];
+    const char *P = w->upper;
+    write_about(w);
+    fprintf(w->out,
+            " */\n#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
+            "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+            "#define %s_HEIGHT %d\n#define %s_WIDTH %d\n#define %s_CHANNELS %d\n"
+            "#define %s_INPUT_BYTES %zu\n#define %s_OUTPUT_BYTES %zu\n"
+            "#define %s_FLASH_BYTES %zu\n#define %s_ARENA_BYTES %zu\n#define %s_MACS %ld\n\n"
+            "/* real = scale * (code - zero point) */\n"
+            "#define %s_INPUT_SCALE %s\n#define %s_INPUT_ZERO_POINT %s\n"
+            "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n\n",
+            P, P, P, x->h, P, x->w, P, x->c, P, w->cost.input_bytes, P, w->cost.output_bytes, P, w->cost.flash_bytes, P,
+            w->cost.arena_bytes, P, w->cost.macs, P, literal(w, x->scale), P,
+            arena_printf(w->arena, x->zero_point < 0 ? "(%d)" : "%d", x->zero_point), P, literal(w, y->scale), P,
+            arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
+    write_declarations(w);
+    fputs("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n", w->out);
+}
+
+/* ---- input and answer -------------------------------------------------------------------------------------------- */
+
+/* The code of each pixel value, by channel. */
+static int8_t (*pixel_tables(const CWriter *w))[256]
+{
+    const int channels = w->g->channels;
+    QTensor strip = w->g->tensor[0];
+    QGraph g = *w->g;
+    strip.h = 256, strip.w = 1;
+    g.tensor = &strip;
+    uint8_t *pixels = arena_alloc(w->arena, 256 * (size_t)channels);
+    int8_t *codes = arena_alloc(w->arena, 256 * (size_t)channels);
+    int8_t(*table)[256] = arena_alloc(w->arena, 256 * (size_t)channels);
+    for (int i = 0; i < 256 * channels; i++) pixels[i] = (uint8_t)(i / channels);
+    qgraph_quantize_pixels(&g, pixels, 1, codes);
+    for (int c = 0; c < channels; c++)
+        for (int p = 0; p < 256; p++) table[c][p] = codes[p * channels + c];
+    return table;
+}
+
+static void write_quantize_pixels(const CWriter *w)
+{
+    const int channels = w->g->channels;
+    int8_t(*table)[256] = pixel_tables(w);
+    bool shifted = true, equal = true;
+    for (int c = 0; c < channels; c++) {
+        equal = equal && memcmp(table[c], table[0], sizeof table[0]) == 0;
+        for (int p = 0; p < 256; p++) shifted = shifted && table[c][p] == p - 128;
+    }
+    const int tables = shifted ? 0 : equal ? 1 : channels;
+    if (tables > 0) {
+        fprintf(w->out, "/* The code of each pixel value%s. */\n", equal ? "" : ", by channel");
+        c_write_array(w, "int8_t", "pixel_code", 256L * tables, table, 1);
+        fputs("\n", w->out);
+    }
+    fprintf(w->out,
+            "void %s_quantize_pixels(const uint8_t *pixels, int8_t *in)\n{\n"
+            "    for (int32_t i = 0; i < %s_INPUT_BYTES; i++) in[i] = %s;\n}\n\n",
+            w->prefix, w->upper,
+            tables == 0   ? "(int8_t)(pixels[i] - 128)"
+            : tables == 1 ? "pixel_code[pixels[i]]"
+                          : arena_printf(w->arena, "pixel_code[256 * (i %% %d) + pixels[i]]", channels));
+}
+
+static void write_floats(const CWriter *w)
+{
+    const QTensor *x = &w->g->tensor[0];
+    fprintf(w->out,
+            "#ifdef %s_WITH_FLOATS\n"
+            "/* Divided, clipped, rounded half to even. */\n"
+            "void %s_quantize(const float *values, int8_t *in)\n{\n"
+            "    for (int32_t i = 0; i < %s_INPUT_BYTES; i++) {\n"
+            "        const float real = values[i] / %s_INPUT_SCALE;\n"
+            "        const float low = real > %s ? real : %s, v = low < %s ? low : %s;\n"
+            "        const int32_t whole = (int32_t)v;\n"
+            "        const float rest = v - (float)whole;\n"
+            "        const int32_t odd = whole %% 2 != 0;\n"
+            "        const int32_t up = rest > 0.5f || (rest >= 0.5f && odd);\n"
+            "        const int32_t down = rest < -0.5f || (rest <= -0.5f && odd);\n"
+            "        in[i] = (int8_t)(whole + up - down + %s_INPUT_ZERO_POINT);\n"
+            "    }\n}\n\n"
+            "void %s_dequantize(const int8_t *out, float *logits)\n{\n"
+            "    for (int32_t i = 0; i < %s_OUTPUT_BYTES; i++)\n"
+            "        logits[i] = %s_OUTPUT_SCALE * (float)(out[i] - %s_OUTPUT_ZERO_POINT);\n}\n#endif\n\n",
+            w->upper, w->prefix, w->upper, w->upper, literal(w, (float)(x->qmin - x->zero_point)),
+            literal(w, (float)(x->qmin - x->zero_point)), literal(w, (float)(x->qmax - x->zero_point)),
+            literal(w, (float)(x->qmax - x->zero_point)), w->upper, w->prefix, w->upper, w->upper, w->upper);
+}
+
+void c_write_helpers(const CWriter *w)
+{
+    write_quantize_pixels(w);
+    fprintf(w->out,
+            "int %s_argmax(const int8_t *out)\n{\n    int best = 0;\n"
+            "    for (int i = 1; i < %s_OUTPUT_BYTES; i++)\n        if (out[i] > out[best]) best = i;\n"
+            "    return best;\n}\n\n",
+            w->prefix, w->upper);
+    if (w->g->class_names != NULL) {
+        fprintf(w->out, "const char *const %s_class_names[%d] = {\n", w->prefix, w->g->classes);
+        for (int i = 0; i < w->g->classes; i++) {
+            fputs("    ", w->out);
+            write_string(w, w->g->class_names[i]);
+            fputs(",\n", w->out);
+        }
+        fputs("};\n\n", w->out);
+    }
+    write_floats(w);
+}
+
+/* ---- the self-test ----------------------------------------------------------------------------------------------- */
+
+Status c_write_self_test(const CWriter *w)
+{
+    enum { SEED = 1 };
+    const QTensor *x = &w->g->tensor[0];
+    const long input = (long)w->cost.input_bytes, output = (long)w->cost.output_bytes;
+    if (w->golden == 0) return STATUS_OK;
+    Engine *engine;
+    TRY(engine_create_planned(w->arena, w->g, &engine));
+    int8_t *in = arena_alloc(w->arena, (size_t)(w->golden * input));
+    int8_t *out = arena_alloc(w->arena, (size_t)(w->golden * output));
+    Rng rng = rng_make(SEED, RNG_TEST, 0);
+    for (long i = 0; i < w->golden * input; i++)
+        in[i] = (int8_t)(x->qmin + (int)rng_below(&rng, (uint32_t)(x->qmax - x->qmin + 1)));
+    engine_run(engine, in, w->golden, out);
+    fprintf(w->out, "#ifdef %s_SELF_TEST\n", w->upper);
+    c_write_array(w, "int8_t", "golden_in", w->golden * input, in, 1);
+    c_write_array(w, "int8_t", "golden_out", w->golden * output, out, 1);
+    fprintf(w->out,
+            "\nint %s_self_test(void)\n{\n"
+            "    static int8_t out[%s_OUTPUT_BYTES];\n"
+            "    for (int n = 0; n < %d; n++) {\n"
+            "        %s_run(golden_in + n * %s_INPUT_BYTES, out);\n"
+            "        for (int i = 0; i < %s_OUTPUT_BYTES; i++)\n"
+            "            if (out[i] != golden_out[n * %s_OUTPUT_BYTES + i]) return n + 1;\n"
+            "    }\n"
+            "    return 0;\n}\n#endif\n",
+            w->prefix, w->upper, w->golden, w->prefix, w->upper, w->upper, w->upper);
+    return STATUS_OK;
+}

@@ -1,0 +1,19 @@
+/* The mean of the cells inside, half away from zero. */
+static void average_pool(const pool_layer *n, const int8_t *x, int8_t *y)
+{
+    for (int32_t row = 0; row < n->oh; row++)
+        for (int32_t column = 0; column < n->ow; column++, y += n->c) {
+            const int32_t iy = row * n->sh - n->pt, ix = column * n->sw - n->pl;
+            int32_t top, bottom, left, right;
+            clip(iy, 1, n->kh, n->h, &top, &bottom);
+            clip(ix, 1, n->kw, n->w, &left, &right);
+            const int8_t *first = x + ((iy + top) * n->w + ix + left) * n->c;
+            const int32_t count = (bottom - top) * (right - left);
+            for (int32_t i = 0; i < n->c; i++) {
+                int32_t sum = 0;
+                for (int32_t ky = 0; ky < bottom - top; ky++)
+                    for (int32_t kx = 0; kx < right - left; kx++) sum += first[(ky * n->w + kx) * n->c + i];
+                y[i] = clamp((sum > 0 ? sum + count / 2 : sum - count / 2) / count, n->lo, n->hi);
+            }
+        }
+}

@@ -1,0 +1,4 @@
+static void depthwise_unpack4(const int8_t *packed, int32_t first, int32_t count, int8_t *to)
+{
+    for (int32_t i = first; i < first + count; i++) *to++ = (int8_t)code4(packed[i >> 1], i & 1);
+}

@@ -1,0 +1,132 @@
+/* The model as one .c and one .h file of C99 for microcontrollers: integers only, constants in flash, one static arena.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "deploy/c_writer.h"
+#include "deploy/exporter.h"
+
+#define MARK_SOURCE "bitfold C model: source"
+#define MARK_HEADER "bitfold C model: header"
+
+typedef struct {
+    const char *prefix;
+    int golden;
+} COptions;
+
+enum { MAX_GOLDEN = 16, MAX_PREFIX_BYTES = 40 };
+
+static const Field fields[] = {
+    {"prefix", FIELD_STRING, offsetof(COptions, prefix), .min = 1, .max = MAX_PREFIX_BYTES,
+     .doc = "what every public name begins with: a letter, then letters, digits and underscores (default: made of the "
+            "file's name)"},
+    {"golden", FIELD_INT, offsetof(COptions, golden), .min = 0, .max = MAX_GOLDEN, .def = "2",
+     .doc = "images of the self-test, with the answers they must give; 0: no self-test"},
+    FIELD_END};
+
+static bool is_name(const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if ((unsigned char)*p > 0x7e || !(isalnum((unsigned char)*p) || *p == '_')) return false;
+    return (unsigned char)*text <= 0x7e && isalpha((unsigned char)*text);
+}
+
+static Status choose_prefix(Arena *arena, const char *stem, const char *given, const char **prefix)
+{
+    if (given != NULL) {
+        if (!is_name(given))
+            return status_fail(STATUS_CONFIG,
+                               "c: prefix: \"%s\"; must be a letter, then letters, digits and underscores", given);
+        *prefix = given;
+        return STATUS_OK;
+    }
+    char *made = arena_printf(arena, "%.*s", MAX_PREFIX_BYTES, stem);
+    for (char *p = made; *p != '\0'; p++)
+        if ((unsigned char)*p > 0x7e || !isalnum((unsigned char)*p)) *p = '_';
+    *prefix = isalpha((unsigned char)made[0]) ? made : arena_printf(arena, "m%s", made);
+    return STATUS_OK;
+}
+
+static Status check_dialect(const QGraph *g)
+{
+    if (g->dialect == DIALECT_TFLITE_SINGLE || g->dialect == DIALECT_TFLITE_DOUBLE) return STATUS_OK;
+    return status_fail(STATUS_UNSUPPORTED,
+                       "c: a model in dialect %s, whose rescaling takes floats; must be tflite-single or "
+                       "tflite-double: bitfold verify MODEL --set quant.dialect=tflite-single, then bitfold export "
+                       "MODEL --set quant.dialect=tflite-single --to c -o FILE.c",
+                       qgraph_dialect_names[g->dialect]);
+}
+
+static void write_owner(FILE *out, const char *mark, const char *file)
+{
+    fprintf(
+        out,
+        "/* %s.  %s\n *\n"
+        " * This file belongs to whoever generated it, who may do with it as they please: no licence, notice or fee "
+        "comes\n * with it.\n *\n",
+        mark, file);
+}
+
+static Status write_source(CWriter *w, const char *stem)
+{
+    write_owner(w->out, MARK_SOURCE, arena_printf(w->arena, "%s.h says what it does and what it costs.", stem));
+    fprintf(w->out, " * C99 without floats, heap or library; %s_SELF_TEST, when defined, adds %s_self_test.\n */\n",
+            w->upper, w->prefix);
+    fprintf(w->out, "#include \"%s.h\"\n\n", stem);
+    c_write_kernels(w);
+    c_write_layers(w);
+    c_write_run(w);
+    c_write_helpers(w);
+    return c_write_self_test(w);
+}
+
+static Status write_files(CWriter *w, const char *stem, FileWriter *source, FileWriter *header)
+{
+    w->out = header->stream;
+    write_owner(w->out, MARK_HEADER, arena_printf(w->arena, "Compile %s.c with it.", stem));
+    c_write_header(w);
+    w->out = source->stream;
+    TRY(write_source(w, stem));
+    TRY(file_commit(header));
+    return file_commit(source);
+}
+
+static Status write_c(Arena *arena, const QGraph *g, const char *path, const void *options)
+{
+    const COptions *o = options;
+    const char *stem = file_stem(arena, path);
+    CWriter w = {.arena = arena, .g = g, .golden = o->golden};
+    TRY(check_dialect(g));
+    if (strpbrk(stem, "\"\\\n*?") != NULL)
+        return status_fail(STATUS_INVALID, "%s: the name of a C file; must hold none of \" \\ * ? and no new line",
+                           path);
+    TRY(choose_prefix(arena, stem, o->prefix, &w.prefix));
+    char *upper = arena_strdup(arena, w.prefix);
+    for (char *p = upper; *p != '\0'; p++) *p = (char)toupper((unsigned char)*p);
+    w.upper = upper;
+    w.plan = c_plan_make(arena, g);
+    w.cost = c_cost(arena, g, &w.plan);
+
+    FileWriter source = {0}, header = {0};
+    Status status = file_begin(arena, path, &source);
+    if (status == STATUS_OK)
+        status =
+            file_begin(arena, file_join(arena, file_dirname(arena, path), arena_printf(arena, "%s.h", stem)), &header);
+    if (status == STATUS_OK) status = write_files(&w, stem, &source, &header);
+    file_abort(&header);
+    file_abort(&source);
+    return status;
+}
+
+const ExporterType exporter_c = {
+    .name = "c",
+    .doc = "one .c and one .h of C99 for microcontrollers: integers only, constants in flash, one static arena",
+    .extension = ".c",
+    .mark = MARK_SOURCE,
+    .beside = ".h",
+    .beside_mark = MARK_HEADER,
+    .fields = fields,
+    .options_bytes = sizeof(COptions),
+    .write = write_c,
+};

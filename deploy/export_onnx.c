@@ -1,0 +1,116 @@
+/* The model as ONNX: the integers in QDQ form (onnx_qdq.h), or the network in floats (onnx_float.h). */
+#include <cjson/cJSON.h>
+
+#include "base/json.h"
+#include "deploy/exporter.h"
+#include "deploy/manifest.h"
+#include "deploy/onnx_float.h"
+#include "deploy/onnx_qdq.h"
+
+typedef struct {
+    int layout, activations, input, clip, batch_norm;
+} OnnxOptions;
+
+static const char *const layouts[] = {"nchw", "nhwc", NULL};
+static const char *const activation_types[] = {"int8", "uint8", NULL};
+static const char *const inputs[] = {"values", "codes", NULL};
+static const char *const clips[] = {"auto", "codes", "values", NULL};
+static const char *const batch_norms[] = {"fold", "keep", NULL};
+
+static const Field fields[] = {
+    {"layout", FIELD_ENUM, offsetof(OnnxOptions, layout), .names = layouts, .def = "\"nchw\"",
+     .doc = "order of the input's axes: nchw, ONNX's own; nhwc: a Transpose comes first"},
+    {"activations", FIELD_ENUM, offsetof(OnnxOptions, activations), .names = activation_types, .def = "\"int8\"",
+     .doc = "type of the activations' codes; uint8: codes and zero points + 128, the same values, which some runtimes "
+            "run faster"},
+    {"input", FIELD_ENUM, offsetof(OnnxOptions, input), .names = inputs, .def = "\"values\"",
+     .doc = "what the model reads: values, (pixel / 255 - mean) / std in float; codes, of the type of the activations"},
+    {"clip", FIELD_ENUM, offsetof(OnnxOptions, clip), .names = clips, .def = "\"auto\"",
+     .doc = "how activations below 8 bits are clipped: codes, by a Clip of their type; values, in float on the same "
+            "grid; auto: codes for uint8, values for int8"},
+    {"batch_norm", FIELD_ENUM, offsetof(OnnxOptions, batch_norm), .names = batch_norms, .def = "\"fold\"",
+     .doc = "of a float model: fold, into the weights; keep, as BatchNormalization nodes"},
+    FIELD_END};
+
+/* ---- what the file says of itself -------------------------------------------------------------------------------- */
+
+static const char *json_text(Arena *arena, cJSON *json)
+{
+    const char *text = json_print_compact(arena, json);
+    cJSON_Delete(json);
+    return text;
+}
+
+static const char *floats(Arena *arena, const float *x, int n)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)x[i]));
+    return json_text(arena, list);
+}
+
+static const char *strings(Arena *arena, const char *const *text, int n)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < n && text != NULL; i++) cJSON_AddItemToArray(list, cJSON_CreateString(text[i]));
+    return json_text(arena, list);
+}
+
+typedef struct {
+    const char *model;
+    int channels, classes;
+    const float *mean, *std;
+    const char *const *class_names;
+} About;
+
+static void describe(OnnxBuilder *b, const OnnxOptions *o, const About *about)
+{
+    Arena *arena = onnx_arena(b);
+    onnx_property(b, "model", about->model);
+    onnx_property(b, "layout", layouts[o->layout]);
+    onnx_property(b, "mean", floats(arena, about->mean, about->channels));
+    onnx_property(b, "std", floats(arena, about->std, about->channels));
+    onnx_property(b, "classes", strings(arena, about->class_names, about->classes));
+}
+
+static Status finish(OnnxBuilder *b, const char *path)
+{
+    const Onnx__ModelProto *model = NULL;
+    TRY(onnx_finish(b, &model));
+    return onnx_write(onnx_arena(b), model, path);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+static Status write_integers(Arena *arena, const QGraph *g, const char *path, const void *options)
+{
+    const OnnxOptions *o = options;
+    const OnnxForm form = {
+        .input_codes = o->input == 1, .nhwc = o->layout == 1, .uint8 = o->activations == 1, .clip = (OnnxClip)o->clip};
+    OnnxBuilder *b = onnx_builder(arena, g->model_name);
+    TRY(onnx_qdq(b, g, &form));
+    describe(b, o, &(About){g->model_name, g->channels, g->classes, g->mean, g->std, g->class_names});
+    onnx_property(b, "dialect", qgraph_dialect_names[g->dialect]);
+    onnx_property(b, "input", inputs[o->input]);
+    return finish(b, path);
+}
+
+static Status write_float(Arena *arena, Model *m, const char *path, const void *options)
+{
+    const OnnxOptions *o = options;
+    OnnxBuilder *b = onnx_builder(arena, m->name);
+    TRY(onnx_float_net(b, m, o->layout == 1, o->batch_norm == 1));
+    describe(b, o, &(About){m->name, m->input.c, m->classes, m->mean, m->std, m->class_names});
+    return finish(b, path);
+}
+
+const ExporterType exporter_onnx = {
+    .name = "onnx",
+    .doc = "ONNX, int8 in QDQ form, or the float network",
+    .extension = ".onnx",
+    .mark = "\x12\x07"
+            "bitfold\x1a", /* fields 2 and 3 of ModelProto: the producer's name, the tag of its version */
+    .fields = fields,
+    .options_bytes = sizeof(OnnxOptions),
+    .write = write_integers,
+    .write_float = write_float,
+};

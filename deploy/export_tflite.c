@@ -1,0 +1,76 @@
+/* The int8 model as one .tflite file, read back before it takes its place. */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "deploy/export_tflite.h"
+#include "deploy/exporter.h"
+
+static const char *const io_names[] = {"int8", "float", NULL};
+
+static const Field tflite_fields[] = {
+    {.name = "io",
+     .type = FIELD_ENUM,
+     .offset = offsetof(TfliteOptions, io),
+     .names = io_names,
+     .def = "\"int8\"",
+     .doc =
+         "type of input and output: int8 codes, or float with QUANTIZE first and DEQUANTIZE last; the float input is "
+         "the normalised image, (pixel / 255 - mean) / std"},
+    FIELD_END};
+
+/* A .tflite file's offsets have 32 bits and signs; what is not weights is far below a quarter of that. */
+static Status check_size(const QGraph *g)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < g->nodes; i++) bytes += qnode_weights(&g->node[i]);
+    if (bytes > INT32_MAX / 4 * 3)
+        return status_fail(STATUS_UNSUPPORTED, "%lld bytes of weights; a .tflite file takes at most %d",
+                           (long long)bytes, INT32_MAX / 4 * 3);
+    return STATUS_OK;
+}
+
+/* ONNX Runtime rounds sums and means in its own way, which no TFLite runtime does. */
+static Status check_dialect(const QGraph *g)
+{
+    const char *dialect = qgraph_dialect_names[g->dialect];
+    if (strcmp(dialect, "onnxruntime") == 0)
+        return status_fail(STATUS_UNSUPPORTED,
+                           "dialect %s; must be one a TFLite runtime computes in: export with --set "
+                           "quant.dialect=xnnpack for LiteRT, tflite-double for TFLite Micro",
+                           dialect);
+    return STATUS_OK;
+}
+
+static Status write_checked(Arena *arena, const QGraph *g, const char *path, const TfliteOptions *options)
+{
+    TRY(check_dialect(g));
+    TRY(check_size(g));
+    TfliteModel *model, *written;
+    TRY(tflite_build(arena, g, options, &model));
+    size_t bytes;
+    const unsigned char *data = tflite_write(arena, model, &bytes);
+    TRY(tflite_check(arena, data, bytes, path, &written));
+    const char *what;
+    if (!tflite_same(model, written, &what))
+        return status_fail(STATUS_FORMAT, "%s: %s: reads otherwise than it was written; must be the same", path, what);
+    return file_write(arena, path, data, bytes);
+}
+
+static Status write_file(Arena *arena, const QGraph *g, const char *path, const void *options)
+{
+    (void)arena;
+    Arena *own = arena_create();
+    const Status status = write_checked(own, g, path, options);
+    arena_destroy(own);
+    return status;
+}
+
+const ExporterType exporter_tflite = {
+    .name = "tflite",
+    .doc = "int8 model for LiteRT and TFLite Micro, with a signature \"serving_default\"",
+    .extension = ".tflite",
+    .fields = tflite_fields,
+    .options_bytes = sizeof(TfliteOptions),
+    .write = write_file,
+};

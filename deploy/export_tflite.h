@@ -1,0 +1,51 @@
+/* Inside the TFLite exporter: the integer graph as a TfliteModel. */
+#ifndef BITFOLD_DEPLOY_EXPORT_TFLITE_H
+#define BITFOLD_DEPLOY_EXPORT_TFLITE_H
+
+#include "deploy/tflite_model.h"
+#include "quant/qgraph.h"
+
+typedef struct {
+    int io; /* 0: int8, 1: float */
+} TfliteOptions;
+
+/* A model under construction.  Tensors of one pixel exist in two forms of the same bytes: rank 4, [1,1,1,C], for what
+ * works on images and rank 2, [1,C], for dense layers; a RESHAPE makes the one from the other where it is needed. */
+typedef struct {
+    Arena *arena;
+    const QGraph *g;
+    TfliteModel *m;
+    int (*form)[2]; /* [QGraph tensor]: its tensor of rank 4 and of rank 2; -1: not there */
+} TfliteBuild;
+enum { FORM_IMAGE, FORM_FLAT };
+
+/* The fused activation that makes int8's saturation the clamp lo..hi of the node on its output's grid.  STATUS_UNSUPPORTED
+ * names the layer and says what to do. */
+Status tflite_clamp(const QGraph *g, const QNode *n, int *activation);
+
+/* Where a window's padding comes from. */
+typedef struct {
+    int padding;                  /* TFLITE_SAME or TFLITE_VALID */
+    int top, bottom, left, right; /* by a PAD before it: all 0 with SAME */
+} TflitePadding;
+TflitePadding tflite_padding(const ConvGeom *g);
+
+/* A tensor on the grid of g->tensor[like]. */
+int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int32_t *shape, int like);
+/* A constant; its scales are added by the caller. */
+TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType type, int rank, const int32_t *shape,
+                                  const void *data);
+/* An operator with default options, to be connected. */
+TfliteOperator *tflite_add_operator(TfliteBuild *b, TfliteOpIndex op, int inputs, const int32_t *input, int output);
+/* y = x in y's shape. */
+void tflite_add_reshape(TfliteBuild *b, int x, int y);
+/* QGraph tensor t in this form, reshaped if need be. */
+int tflite_form(TfliteBuild *b, int t, int form);
+
+/* Adds the operators of a node.  STATUS_UNSUPPORTED where TFLite has none that computes the same integers. */
+Status tflite_add_node(TfliteBuild *b, const QNode *n);
+
+/* The whole graph with names, signature and metadata; g has passed qgraph_check. */
+Status tflite_build(Arena *arena, const QGraph *g, const TfliteOptions *options, TfliteModel **model);
+
+#endif

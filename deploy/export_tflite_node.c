@@ -1,0 +1,327 @@
+/* A node of the integer graph as TFLite operators. */
+#include <math.h>
+#include <string.h>
+
+#include "deploy/export_tflite.h"
+#include "kernels/requant.h"
+
+static Status fail_node(const QNode *n, const char *said)
+{
+    return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": %s", n->name, said);
+}
+
+/* ---- clamps ------------------------------------------------------------------------------------------------------- */
+
+/* lo and hi as far as they do anything: a pool's means stay between the codes that enter. */
+static void effective_clamp(const QGraph *g, const QNode *n, int *lo, int *hi)
+{
+    const QTensor *x = &g->tensor[n->input[0]];
+    *lo = n->op == QOP_AVGPOOL && n->lo <= x->qmin ? INT8_MIN : n->lo;
+    *hi = n->op == QOP_AVGPOOL && n->hi >= x->qmax ? INT8_MAX : n->hi;
+}
+
+Status tflite_clamp(const QGraph *g, const QNode *n, int *activation)
+{
+    const QTensor *y = &g->tensor[n->output];
+    int lo, hi;
+    effective_clamp(g, n, &lo, &hi);
+    const float six = 6.0f / y->scale;
+    const bool relu = lo == y->zero_point;
+    /* Runtimes round 6 / scale in two ways; both must give hi. */
+    const bool relu6 =
+        relu && six < 256.0f && hi == y->zero_point + (int)rintf(six) && hi == y->zero_point + (int)floorf(six + 0.5f);
+    *activation = TFLITE_NO_ACTIVATION;
+    if (hi == INT8_MAX && lo == INT8_MIN) return STATUS_OK;
+    *activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
+    if (hi == INT8_MAX ? relu : relu6) return STATUS_OK;
+    const bool few_bits = y->bits < 8 && y->qmax < INT8_MAX;
+    return status_fail(STATUS_UNSUPPORTED,
+                       "layer \"%s\": %d-bit codes clipped to %d .. %d, real zero at %d; TFLite clips at -128 and 127, "
+                       "at real zero and at 6: must %s",
+                       n->name, y->bits, lo, hi, y->zero_point,
+                       few_bits ? "have 8-bit outputs (quant.overrides, activation_bits) or stand behind a ReLU"
+                                : "be clipped at one of these");
+}
+
+/* ---- windows ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    int before, after; /* cells outside that some window reaches */
+    bool same;         /* as TensorFlow's SAME places them */
+} AxisPadding;
+
+static AxisPadding axis_padding(int in, int out, int window, int stride, int before)
+{
+    const int reach = (out - 1) * stride + window, total = reach > in ? reach - in : 0;
+    const int beyond = reach - in - before;
+    return (AxisPadding){.before = before,
+                         .after = beyond > 0 ? beyond : 0,
+                         .same = out == (in + stride - 1) / stride && before == total / 2};
+}
+
+TflitePadding tflite_padding(const ConvGeom *g)
+{
+    const AxisPadding rows = axis_padding(g->h, g->oh, (g->kh - 1) * g->dh + 1, g->sh, g->pt);
+    const AxisPadding columns = axis_padding(g->w, g->ow, (g->kw - 1) * g->dw + 1, g->sw, g->pl);
+    TflitePadding p = {.padding = TFLITE_VALID};
+    if (rows.before + rows.after + columns.before + columns.after == 0) return p;
+    if (rows.same && columns.same) {
+        p.padding = TFLITE_SAME;
+        return p;
+    }
+    p.top = rows.before, p.bottom = rows.after, p.left = columns.before, p.right = columns.after;
+    return p;
+}
+
+static bool needs_pad(const TflitePadding *p) { return p->top + p->bottom + p->left + p->right > 0; }
+
+/* x with a border of `code`: PAD has real zero for it, PADV2 any. */
+static int add_pad(TfliteBuild *b, const QNode *n, int x, const TflitePadding *p, int code)
+{
+    const QTensor *from = &b->g->tensor[n->input[0]];
+    const int32_t shape[4] = {1, from->h + p->top + p->bottom, from->w + p->left + p->right, from->c};
+    const int32_t border[8] = {0, 0, p->top, p->bottom, p->left, p->right, 0, 0};
+    int32_t *data = memcpy(ARENA_ARRAY(b->arena, int32_t, 8), border, sizeof border);
+    const int y = tflite_add_activation(b, arena_printf(b->arena, "%s/padded", n->name), 4, shape, n->input[0]);
+    int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    tflite_add_constant(b, arena_printf(b->arena, "%s/paddings", n->name), TFLITE_INT32, 2, (const int32_t[]){4, 2},
+                        data);
+    if (code == from->zero_point) {
+        tflite_add_operator(b, TFLITE_PAD, 2, input, y);
+        return y;
+    }
+    int8_t *value = ARENA_ARRAY(b->arena, int8_t, 1);
+    *value = (int8_t)code;
+    const TfliteTensor *grid = &b->m->tensor[y];
+    TfliteTensor *t = tflite_add_constant(b, arena_printf(b->arena, "%s/border", n->name), TFLITE_INT8, 1,
+                                          (const int32_t[]){1}, value);
+    t->scales = t->zero_points = 1, t->scale = grid->scale, t->zero_point = grid->zero_point;
+    tflite_add_operator(b, TFLITE_PADV2, 3, input, y);
+    return y;
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------------ */
+
+static int64_t *zeros(TfliteBuild *b, int n) { return ARENA_ARRAY(b->arena, int64_t, n); }
+
+/* Weights and bias of a node, as tensors b->m->tensors and the next: one scale for each output, or one in all where
+ * `join` allows it and they are equal. */
+static void add_weights(TfliteBuild *b, const QNode *n, int rank, const int32_t *shape, int axis, bool join)
+{
+    const int outputs = n->geom.o;
+    const float s_x = b->g->tensor[n->input[0]].scale;
+    int scales = join ? 1 : outputs;
+    for (int o = 0; o < outputs; o++)
+        if (n->weight_scale[o] != n->weight_scale[0]) scales = outputs;
+    TfliteTensor *w =
+        tflite_add_constant(b, arena_printf(b->arena, "%s/weight", n->name), TFLITE_INT8, rank, shape, n->weights);
+    w->scales = w->zero_points = scales;
+    w->scale = n->weight_scale, w->zero_point = zeros(b, scales), w->axis = scales > 1 ? axis : 0;
+    TfliteTensor *bias = tflite_add_constant(b, arena_printf(b->arena, "%s/bias", n->name), TFLITE_INT32, 1,
+                                             &(int32_t){outputs}, n->bias);
+    float *product = ARENA_ARRAY(b->arena, float, scales);
+    for (int o = 0; o < scales; o++) product[o] = s_x * n->weight_scale[o];
+    bias->scales = bias->zero_points = scales;
+    bias->scale = product, bias->zero_point = w->zero_point;
+}
+
+static Status check_weights(const QNode *n)
+{
+    const long count = qnode_weights(n);
+    for (long i = 0; i < count; i++)
+        if (n->weights[i] == INT8_MIN) return fail_node(n, "a weight of -128; TFLite's are -127 to 127");
+    return STATUS_OK;
+}
+
+/* ---- the kinds of nodes ------------------------------------------------------------------------------------------- */
+
+static int add_output(TfliteBuild *b, const QNode *n, int form)
+{
+    const QTensor *y = &b->g->tensor[n->output];
+    const int32_t image[4] = {1, y->h, y->w, y->c}, flat[2] = {1, (int32_t)qtensor_elements(y)};
+    const int at = form == FORM_FLAT ? tflite_add_activation(b, n->name, 2, flat, n->output)
+                                     : tflite_add_activation(b, n->name, 4, image, n->output);
+    return b->form[n->output][form] = at;
+}
+
+static Status add_conv(TfliteBuild *b, const QNode *n)
+{
+    const ConvGeom *g = &n->geom;
+    const bool depthwise = n->op == QOP_DWCONV2D;
+    const TflitePadding p = tflite_padding(g);
+    int activation;
+    TRY(check_weights(n));
+    TRY(tflite_clamp(b->g, n, &activation));
+    int x = tflite_form(b, n->input[0], FORM_IMAGE);
+    if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].zero_point);
+    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    const int32_t filters[4] = {depthwise ? 1 : g->o, g->kh, g->kw, depthwise ? g->o : g->c / g->groups};
+    add_weights(b, n, 4, filters, depthwise ? 3 : 0, false);
+    TfliteOperator *o = tflite_add_operator(b, depthwise ? TFLITE_DEPTHWISE_CONV_2D : TFLITE_CONV_2D, 3, input,
+                                            add_output(b, n, FORM_IMAGE));
+    o->option[CONV_PADDING] = p.padding;
+    o->option[CONV_STRIDE_W] = g->sw, o->option[CONV_STRIDE_H] = g->sh;
+    if (depthwise) {
+        o->option[DW_MULTIPLIER] = g->o / g->c, o->option[DW_ACTIVATION] = activation;
+        o->option[DW_DILATION_W] = g->dw, o->option[DW_DILATION_H] = g->dh;
+    } else {
+        if (g->groups > 1) o->version = TFLITE_CONV_GROUPED_VERSION;
+        o->option[CONV_ACTIVATION] = activation;
+        o->option[CONV_DILATION_W] = g->dw, o->option[CONV_DILATION_H] = g->dh;
+    }
+    return STATUS_OK;
+}
+
+static Status add_dense(TfliteBuild *b, const QNode *n)
+{
+    int activation;
+    TRY(check_weights(n));
+    TRY(tflite_clamp(b->g, n, &activation));
+    const int x = tflite_form(b, n->input[0], FORM_FLAT);
+    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    add_weights(b, n, 2, (const int32_t[]){n->geom.o, n->geom.c}, 0, true);
+    TfliteOperator *o = tflite_add_operator(b, TFLITE_FULLY_CONNECTED, 3, input, add_output(b, n, FORM_FLAT));
+    o->option[FC_ACTIVATION] = activation;
+    return STATUS_OK;
+}
+
+static Status add_pool(TfliteBuild *b, const QNode *n)
+{
+    const ConvGeom *g = &n->geom;
+    const TflitePadding p = tflite_padding(g);
+    const bool max = n->op == QOP_MAXPOOL;
+    int activation = TFLITE_NO_ACTIVATION;
+    if (!max) TRY(tflite_clamp(b->g, n, &activation));
+    if (!max && needs_pad(&p))
+        return fail_node(n, "an average pool whose padding is not TensorFlow's \"same\"; must be that or none, so that "
+                            "cells outside do not count");
+    int x = tflite_form(b, n->input[0], FORM_IMAGE);
+    if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].qmin);
+    const int32_t input = x;
+    TfliteOperator *o = tflite_add_operator(b, max ? TFLITE_MAX_POOL_2D : TFLITE_AVERAGE_POOL_2D, 1, &input,
+                                            add_output(b, n, FORM_IMAGE));
+    o->option[POOL_PADDING] = p.padding;
+    o->option[POOL_STRIDE_W] = g->sw, o->option[POOL_STRIDE_H] = g->sh;
+    o->option[POOL_WIDTH] = g->kw, o->option[POOL_HEIGHT] = g->kh;
+    o->option[POOL_ACTIVATION] = activation;
+    return STATUS_OK;
+}
+
+/* Flat if every input is there in that form. */
+static int common_form(const TfliteBuild *b, const QNode *n)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (b->form[n->input[i]][FORM_FLAT] < 0) return FORM_IMAGE;
+    return FORM_FLAT;
+}
+
+static Status add_join(TfliteBuild *b, const QNode *n)
+{
+    int activation = TFLITE_NO_ACTIVATION;
+    if (n->op == QOP_ADD) TRY(tflite_clamp(b->g, n, &activation));
+    const int form = common_form(b, n);
+    int32_t input[QNODE_MAX_INPUTS];
+    for (int i = 0; i < n->inputs; i++) input[i] = tflite_form(b, n->input[i], form);
+    TfliteOperator *o = tflite_add_operator(b, n->op == QOP_ADD ? TFLITE_ADD : TFLITE_CONCATENATION, n->inputs, input,
+                                            add_output(b, n, form));
+    if (n->op == QOP_ADD)
+        o->option[ADD_ACTIVATION] = activation;
+    else
+        o->option[CONCAT_AXIS] = form == FORM_FLAT ? 1 : 3;
+    return STATUS_OK;
+}
+
+/* XNNPACK's QUANTIZE has 8 bits behind the point, r = s_x / s_y in [2^-8, 2^7):
+ *   y = z_y + (((q - z_x) * rne(256 r) + 128) >> 8)
+ * True if that is the code of the dialect for every q that can come. */
+static bool quantize_agrees(const QGraph *g, const QNode *n)
+{
+    const QTensor *x = &g->tensor[n->input[0]], *y = &g->tensor[n->output];
+    if (g->dialect != DIALECT_XNNPACK) return true;
+    const float r = x->scale / y->scale;
+    if (!(r >= 0x1p-8f && r < 0x1p7f)) return false;
+    const Multiplier M = multiplier_rescale(g->dialect, x->scale, y->scale);
+    const int m = (int)rintf(256.0f * r);
+    for (int q = x->qmin; q <= x->qmax; q++) {
+        const int d = q - x->zero_point, code = y->zero_point + ((d * m + 128) >> 8);
+        if (clamp_int(code, INT8_MIN, INT8_MAX) != requant(g->dialect, d, M, y->zero_point, INT8_MIN, INT8_MAX))
+            return false;
+    }
+    return true;
+}
+
+/* Where QUANTIZE rounds otherwise: a depthwise convolution by 1, with weight scale 1, whose multiplier s_x / s_y is that
+ * of the dialect. */
+static void add_unit_depthwise(TfliteBuild *b, const QNode *n, int activation)
+{
+    const int channels = b->g->tensor[n->output].c;
+    int8_t *weights = ARENA_ARRAY(b->arena, int8_t, channels);
+    float *scale = ARENA_ARRAY(b->arena, float, channels);
+    for (int c = 0; c < channels; c++) weights[c] = 1, scale[c] = 1.0f;
+    QNode unit = *n;
+    unit.geom = (ConvGeom){.o = channels};
+    unit.weights = weights, unit.weight_scale = scale, unit.bias = ARENA_ARRAY(b->arena, int32_t, channels);
+    const int32_t x = tflite_form(b, n->input[0], FORM_IMAGE);
+    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    add_weights(b, &unit, 4, (const int32_t[]){1, 1, 1, channels}, 3, false);
+    TfliteOperator *o = tflite_add_operator(b, TFLITE_DEPTHWISE_CONV_2D, 3, input, add_output(b, n, FORM_IMAGE));
+    o->option[DW_PADDING] = TFLITE_VALID;
+    o->option[DW_STRIDE_W] = o->option[DW_STRIDE_H] = o->option[DW_MULTIPLIER] = 1;
+    o->option[DW_ACTIVATION] = activation;
+}
+
+/* QUANTIZE takes no activation: a RELU on the output's own grid follows it. */
+static Status add_requant(TfliteBuild *b, const QNode *n)
+{
+    int activation;
+    TRY(tflite_clamp(b->g, n, &activation));
+    if (!quantize_agrees(b->g, n)) {
+        add_unit_depthwise(b, n, activation);
+        return STATUS_OK;
+    }
+    const int form = common_form(b, n);
+    const int32_t x = tflite_form(b, n->input[0], form);
+    if (activation == TFLITE_NO_ACTIVATION) {
+        tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, add_output(b, n, form));
+        return STATUS_OK;
+    }
+    const TfliteTensor *from = &b->m->tensor[x];
+    const int32_t y =
+        tflite_add_activation(b, arena_printf(b->arena, "%s/codes", n->name), from->rank, from->shape, n->output);
+    tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, y);
+    tflite_add_operator(b, activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP, 1, &y, add_output(b, n, form));
+    return STATUS_OK;
+}
+
+static Status add_reshape(TfliteBuild *b, const QNode *n)
+{
+    const QTensor *y = &b->g->tensor[n->output];
+    const int *from = b->form[n->input[0]], form = y->h == 1 && y->w == 1 ? FORM_FLAT : FORM_IMAGE;
+    const int x = from[FORM_IMAGE] >= 0 ? from[FORM_IMAGE] : from[FORM_FLAT];
+    tflite_add_reshape(b, x, add_output(b, n, form));
+    return STATUS_OK;
+}
+
+Status tflite_add_node(TfliteBuild *b, const QNode *n)
+{
+    switch (n->op) {
+    case QOP_CONV2D:
+    case QOP_DWCONV2D:
+        return add_conv(b, n);
+    case QOP_DENSE:
+        return add_dense(b, n);
+    case QOP_MAXPOOL:
+    case QOP_AVGPOOL:
+        return add_pool(b, n);
+    case QOP_ADD:
+    case QOP_CONCAT:
+        return add_join(b, n);
+    case QOP_REQUANT:
+        return add_requant(b, n);
+    case QOP_RESHAPE:
+        return add_reshape(b, n);
+    case QOP_LUT:
+        break;
+    }
+    return fail_node(n, "a table of codes; TFLite has no int8 operator for one");
+}

@@ -1,0 +1,213 @@
+#include "deploy/onnx_qdq.h"
+
+#include <float.h>
+
+#include "deploy/onnx_tensor.h"
+
+typedef struct {
+    OnnxNet net;
+    const QGraph *g;
+    const OnnxForm *form;
+    const char **scale, **zero_point; /* [tensors] names, NULL: not needed so far */
+} Qdq;
+
+static const char *part(const Qdq *q, const char *name, const char *suffix) { return onnx_part(&q->net, name, suffix); }
+
+static OnnxDataType code_type(const Qdq *q) { return q->form->uint8 ? ONNX_UINT8 : ONNX_INT8; }
+
+/* A code as the file stores it. */
+static const char *code_constant(Qdq *q, const char *name, int code)
+{
+    const int8_t s8 = (int8_t)code;
+    const uint8_t u8 = (uint8_t)(code + 128);
+    return q->form->uint8 ? onnx_scalar(q->net.b, name, ONNX_UINT8, &u8) : onnx_scalar(q->net.b, name, ONNX_INT8, &s8);
+}
+
+/* ---- a tensor on its grid ---------------------------------------------------------------------------------------- */
+
+static const char *linear(Qdq *q, const char *op, int tensor, const char *name, const char *input, const char *output)
+{
+    const QTensor *t = &q->g->tensor[tensor];
+    if (q->scale[tensor] == NULL) {
+        q->scale[tensor] = onnx_scalar(q->net.b, part(q, t->name, "scale"), ONNX_FLOAT, &t->scale);
+        q->zero_point[tensor] = code_constant(q, part(q, t->name, "zero_point"), t->zero_point);
+    }
+    return onnx_node(q->net.b, op, name, 3, (const char *const[]){input, q->scale[tensor], q->zero_point[tensor]},
+                     output);
+}
+
+static const char *quantize(Qdq *q, int tensor, const char *name, const char *input, const char *output)
+{
+    return linear(q, "QuantizeLinear", tensor, name, input, output);
+}
+
+static const char *dequantize(Qdq *q, int tensor, const char *name, const char *input, const char *output)
+{
+    return linear(q, "DequantizeLinear", tensor, name, input, output);
+}
+
+static const char *clip(Qdq *q, const char *name, const char *input, const char *lo, const char *hi, const char *output)
+{
+    return onnx_node(q->net.b, "Clip", name, 3, (const char *const[]){input, lo, hi}, output);
+}
+
+/* Relu or Clip on values that stand for codes, exactly: the bounds are what DequantizeLinear makes of lo and hi. */
+static const char *clip_values(Qdq *q, int tensor, const char *real, int lo, int hi)
+{
+    const QTensor *t = &q->g->tensor[tensor];
+    const char *out = part(q, t->name, "clipped");
+    if (lo == t->zero_point && hi == INT8_MAX) return onnx_unary(&q->net, "Relu", part(q, t->name, "relu"), real, out);
+    const float low = (float)(lo - t->zero_point) * t->scale, high = (float)(hi - t->zero_point) * t->scale;
+    const char *min = onnx_scalar(q->net.b, part(q, t->name, "min"), ONNX_FLOAT, &low);
+    const char *max = onnx_scalar(q->net.b, part(q, t->name, "max"), ONNX_FLOAT, &high);
+    return clip(q, part(q, t->name, "clip"), real, min, max, out);
+}
+
+static const char *clip_codes(Qdq *q, int tensor, const char *codes, int lo, int hi)
+{
+    const char *name = q->g->tensor[tensor].name;
+    const char *min = code_constant(q, part(q, name, "min"), lo), *max = code_constant(q, part(q, name, "max"), hi);
+    return clip(q, part(q, name, "clip"), codes, min, max, part(q, name, "codes"));
+}
+
+static bool clips_codes(const Qdq *q)
+{
+    return q->form->clip == CLIP_CODES || (q->form->clip == CLIP_AUTO && q->form->uint8);
+}
+
+/* The tensor from what its operation computed: clamped to [lo, hi], quantized, dequantized under its own name. */
+static void settle(Qdq *q, int tensor, OnnxResult r, int lo, int hi)
+{
+    const QTensor *t = &q->g->tensor[tensor];
+    const char *name = tensor == 0 ? part(q, t->name, "values") : t->name;
+    if (tensor == q->g->output && r.rank == ONNX_ROW) name = onnx_output_name;
+    const char *codes = part(q, t->name, "codes"), *whole = part(q, t->name, "saturated");
+    const char *round = part(q, t->name, "round"), *real = r.result;
+    if (lo == INT8_MIN && hi == INT8_MAX) {
+        quantize(q, tensor, part(q, t->name, "quantize"), real, codes);
+    } else if (clips_codes(q)) {
+        codes = clip_codes(q, tensor, quantize(q, tensor, part(q, t->name, "quantize"), real, whole), lo, hi);
+    } else {
+        quantize(q, tensor, round, real, whole);
+        real = dequantize(q, tensor, part(q, t->name, "values"), whole, part(q, t->name, "unclipped"));
+        quantize(q, tensor, part(q, t->name, "quantize"), clip_values(q, tensor, real, lo, hi), codes);
+    }
+    onnx_value_set(&q->net, tensor, dequantize(q, tensor, part(q, t->name, "dequantize"), codes, name), r.rank);
+}
+
+/* A pair behind what only moves elements: runtimes fuse what stands between two pairs. */
+static const char *moved(OnnxNet *net, int value, const char *place, const char *name)
+{
+    Qdq *q = net->context;
+    const char *codes = quantize(q, value, onnx_part(net, place, "quantize"), name, onnx_part(net, place, "codes"));
+    return dequantize(q, value, onnx_part(net, place, "dequantize"), codes, onnx_part(net, place, "values"));
+}
+
+/* ---- operations -------------------------------------------------------------------------------------------------- */
+
+/* Dequantizes a constant: a scale for each of n channels, or a scalar for one. */
+static const char *channels(Qdq *q, const char *name, const char *values, OnnxDataType type, const float *scale, int n)
+{
+    const int64_t dim[1] = {n};
+    const int rank = n == 1 ? 0 : 1;
+    const void *zeros = arena_zalloc(onnx_arena(q->net.b), onnx_type_bytes(type) * (size_t)n);
+    const char *const input[3] = {values, onnx_constant(q->net.b, part(q, name, "scale"), ONNX_FLOAT, rank, dim, scale),
+                                  onnx_constant(q->net.b, part(q, name, "zero_point"), type, rank, dim, zeros)};
+    const char *out =
+        onnx_node(q->net.b, "DequantizeLinear", part(q, name, "dequantize"), 3, input, part(q, name, "values"));
+    if (rank == 1) onnx_int(q->net.b, "axis", 0);
+    return out;
+}
+
+static Status weights(Qdq *q, const QNode *n, const OnnxOp *op, const char **weight, const char **bias)
+{
+    const char *w = part(q, n->name, "weight"), *b = part(q, n->name, "bias");
+    const int outputs = n->geom.o;
+    const float s_x = q->g->tensor[n->input[0]].scale;
+    float *product = ARENA_ARRAY(onnx_arena(q->net.b), float, outputs);
+    for (int o = 0; o < outputs; o++) {
+        product[o] = s_x * n->weight_scale[o];
+        if (!(product[o] >= FLT_MIN && product[o] <= FLT_MAX))
+            return status_fail(STATUS_UNSUPPORTED,
+                               "layer \"%s\": scale %g of the bias of output %d; must be a normal float32", n->name,
+                               (double)product[o], o);
+    }
+    int64_t dim[4];
+    const int64_t length[1] = {outputs};
+    const void *stored = NULL;
+    const int rank = onnx_weights(&q->net, op, n->weights, 1, dim, &stored);
+    onnx_constant(q->net.b, w, ONNX_INT8, rank, dim, stored);
+    onnx_constant(q->net.b, b, ONNX_INT32, 1, length, n->bias);
+    *weight = channels(q, w, w, ONNX_INT8, n->weight_scale, outputs);
+    *bias = channels(q, b, b, ONNX_INT32, product, outputs);
+    return STATUS_OK;
+}
+
+/* What the codes must be clamped to beyond what they are by themselves. */
+static void clamp_of(const QGraph *g, const QNode *n, int *lo, int *hi)
+{
+    const QTensor *x = &g->tensor[n->input[0]];
+    const bool none = n->op == QOP_MAXPOOL || n->op == QOP_CONCAT; /* the input's codes */
+    const bool mean = n->op == QOP_AVGPOOL;                        /* between the input's codes */
+    *lo = none || (mean && n->lo <= x->qmin) ? INT8_MIN : n->lo;
+    *hi = none || (mean && n->hi >= x->qmax) ? INT8_MAX : n->hi;
+}
+
+static Status add_node(Qdq *q, const QNode *n)
+{
+    const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
+    if (n->op == QOP_LUT)
+        return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": a table of codes; ONNX has no operation for it", n->name);
+    if (n->op == QOP_RESHAPE) {
+        onnx_value_reshape(&q->net, n->output, n->input[0]);
+        return STATUS_OK;
+    }
+    const char *weight = NULL, *bias = NULL;
+    if (qop_has_weights(n->op)) TRY(weights(q, n, &op, &weight, &bias));
+    OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
+    int lo, hi;
+    clamp_of(q->g, n, &lo, &hi);
+    /* A ReLU that int8's own lower end is: said, since runtimes and readers look for it; they take it away again. */
+    const bool relu = (qop_has_weights(n->op) || n->op == QOP_ADD || n->op == QOP_REQUANT) && lo == INT8_MIN &&
+                      lo == q->g->tensor[n->output].zero_point;
+    if (relu) r.result = onnx_unary(&q->net, "Relu", part(q, n->name, "relu"), r.result, part(q, n->name, "positive"));
+    settle(q, n->output, r, lo, hi);
+    return STATUS_OK;
+}
+
+/* ---- the graph --------------------------------------------------------------------------------------------------- */
+
+/* The image's tensor: "input" is the graph's own. */
+static void add_input(Qdq *q)
+{
+    const QTensor *t = &q->g->tensor[0];
+    if (q->form->input_codes) {
+        const char *codes = onnx_image(&q->net, code_type(q), q->form->nhwc);
+        onnx_value_set(&q->net, 0, dequantize(q, 0, part(q, t->name, "dequantize"), codes, part(q, t->name, "values")),
+                       ONNX_MAP);
+        return;
+    }
+    settle(q, 0, (OnnxResult){onnx_image(&q->net, ONNX_FLOAT, q->form->nhwc), ONNX_MAP}, t->qmin, t->qmax);
+}
+
+Status onnx_qdq(OnnxBuilder *b, const QGraph *g, const OnnxForm *form)
+{
+    Arena *arena = onnx_arena(b);
+    Qdq q = {.g = g,
+             .form = form,
+             .scale = ARENA_ARRAY(arena, const char *, g->tensors),
+             .zero_point = ARENA_ARRAY(arena, const char *, g->tensors)};
+    q.net = (OnnxNet){.b = b,
+                      .values = g->tensors,
+                      .value = ARENA_ARRAY(arena, OnnxValue, g->tensors),
+                      .moved = moved,
+                      .context = &q};
+    for (int i = 0; i < g->tensors; i++) {
+        const QTensor *t = &g->tensor[i];
+        q.net.value[i] = (OnnxValue){.name = t->name, .h = t->h, .w = t->w, .c = t->c, .from = i};
+    }
+    add_input(&q);
+    for (int i = 0; i < g->nodes; i++) TRY(add_node(&q, &g->node[i]));
+    onnx_logits(&q.net, g->output, g->classes);
+    return STATUS_OK;
+}

@@ -1,0 +1,30 @@
+/* The integer graph in ONNX's QDQ form: float operations between DequantizeLinear and QuantizeLinear, which a runtime
+ * fuses into integer ones.
+ *
+ *     weights  int8 -> DequantizeLinear, a scale per output channel (axis 0)
+ *     bias     int32 -> DequantizeLinear, scale s_x * s_w[o] in float32
+ *     tensor   QuantizeLinear -> DequantizeLinear, scale and zero point scalars, behind every operation
+ *
+ * Every clamp but int8's own ends is a node of its own, so that the operation before it can be fused and saturates as
+ * deployed: Clip between QuantizeLinear and DequantizeLinear (CLIP_CODES), or Relu or Clip on the dequantized values and
+ * a second pair on the same grid, which gives the codes back as they are (CLIP_VALUES).
+ */
+#ifndef BITFOLD_DEPLOY_ONNX_QDQ_H
+#define BITFOLD_DEPLOY_ONNX_QDQ_H
+
+#include "deploy/onnx_ops.h"
+
+typedef enum { CLIP_AUTO, CLIP_CODES, CLIP_VALUES } OnnxClip;
+
+typedef struct {
+    bool input_codes; /* the graph's input is codes, not values */
+    bool nhwc;        /* and it is [N,H,W,C] */
+    bool uint8;       /* activations are uint8: codes and zero points + 128 */
+    OnnxClip clip;
+} OnnxForm;
+
+/* Adds nodes, constants, input and output of g (which has passed qgraph_check) to the builder.  STATUS_UNSUPPORTED names
+ * the layer of a table (lut) and one whose bias has no scale in float32. */
+Status onnx_qdq(OnnxBuilder *b, const QGraph *g, const OnnxForm *form);
+
+#endif

@@ -1,0 +1,67 @@
+#include "deploy/runtime_limits.h"
+
+#include <stdio.h>
+
+enum { WHY_BYTES = 200 };
+
+static bool outside_weights(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+{
+    const float s_x = g->tensor[n->input[0]].scale, s_y = g->tensor[n->output].scale;
+    for (int o = 0; o < n->geom.o; o++) {
+        const float M = s_x * n->weight_scale[o] / s_y;
+        if (M >= 0x1p-32f && M < 0x1p8f) continue;
+        snprintf(why, WHY_BYTES, "output %d: multiplier %g; XNNPACK needs 2^-32 or more and less than 2^8", o,
+                 (double)M);
+        return true;
+    }
+    return false;
+}
+
+static bool outside_add(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+{
+    const float s_y = g->tensor[n->output].scale;
+    for (int i = 0; i < 2; i++) {
+        const float ratio = g->tensor[n->input[i]].scale / s_y;
+        if (ratio >= 0x1p-10f && ratio < 0x1p8f) continue;
+        snprintf(why, WHY_BYTES,
+                 "input \"%.80s\" has %g times the output's scale; XNNPACK needs 2^-10 or more and less than 2^8",
+                 g->tensor[n->input[i]].name, (double)ratio);
+        return true;
+    }
+    return false;
+}
+
+static bool outside_requant(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+{
+    const float ratio = g->tensor[n->input[0]].scale / g->tensor[n->output].scale;
+    if (ratio >= 0x1p-8f && ratio <= 0x1p7f) return false;
+    snprintf(why, WHY_BYTES, "input has %g times the output's scale; XNNPACK needs 2^-8 to 2^7", (double)ratio);
+    return true;
+}
+
+static bool outside(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+{
+    if (qop_has_weights(n->op)) return outside_weights(g, n, why);
+    if (n->op == QOP_ADD) return outside_add(g, n, why);
+    return n->op == QOP_REQUANT && outside_requant(g, n, why);
+}
+
+Status qgraph_check_runtime(const QGraph *g)
+{
+    char why[WHY_BYTES];
+    for (int i = 0; i < g->nodes; i++)
+        if (outside(g, &g->node[i], why)) return status_fail(STATUS_INVALID, "node \"%s\": %s", g->node[i].name, why);
+    return STATUS_OK;
+}
+
+const char *qnode_runtime_warning(Arena *arena, const QGraph *g, const QNode *n)
+{
+    char why[WHY_BYTES];
+    if (outside(g, n, why)) return arena_strdup(arena, why);
+    const int64_t most = qnode_largest_sum(g, n);
+    if (!dialect_is_float(g->dialect) || most <= 1 << 24) return NULL;
+    return arena_printf(arena,
+                        "sums up to %lld; beyond 2^24 float32 rounds them, and a runtime that adds the bias later "
+                        "rounds otherwise",
+                        (long long)most);
+}

@@ -1,0 +1,215 @@
+#!/bin/sh
+# One model on every target: sh model.sh NAME|FOLDER, called by run.sh.  Rows of the tables go to
+# $WORK/models/NAME/compared and costs, everything the tools said to log.
+set -u
+name=$(basename "$1")
+dir=$WORK/models/$name
+mkdir -p "$dir"
+: >"$dir/compared"
+: >"$dir/costs"
+exec 3>&1 >"$dir/log" 2>&1
+images=${IMAGES:-1000}
+mcu_images=$([ -n "${FULL:-}" ] && echo "$images" || echo 200)
+targets=${TARGETS:-c tflite onnx float import}
+codes=32
+
+say() { echo "$name: $*" >&3; }
+# missing EXPORT RUNTIME: a row for what could not even be compared; the log's last line says why.
+missing() {
+    say "$1, $2: $(tail -n 1 "$dir/log")"
+    echo "| $name | $1 | $2 | | | | | | NO |" >>"$dir/compared"
+}
+
+# compared EXPORT RUNTIME NEED DUMP OUTPUT [OPTION...]: one row.
+compared() {
+    export_name=$1 runtime=$2 need=$3 dump=$4 output=$5
+    shift 5
+    if row=$(node "$HERE/compare.cjs" "$dump" "$output" --model "$name" --export "$export_name" --runtime "$runtime" \
+        --need "$need" "$@") || [ -n "$row" ]; then
+        echo "$row" >>"$dir/compared"
+        case $row in *'| yes |') ;; *) say "$row" ;; esac
+    else
+        missing "$export_name" "$runtime"
+    fi
+}
+
+# ---- the model ---------------------------------------------------------------------------------------------------
+
+# fit CONFIG [--set ...]: a short training, then its quantization.
+fit() {
+    config=$1
+    shift
+    "$BITFOLD" train "configs/$config.json" --quiet --out "$dir/float" "$@" --set data.synthetic_test="$images" &&
+        "$BITFOLD" ptq "$dir/float/best.safetensors" --quiet --out "$dir/int8" "$@"
+}
+
+make_model() {
+    synthetic="--set data.dataset=synthetic --set data.classes=10 --set data.synthetic_train=1024"
+    # shellcheck disable=SC2086 # words
+    case $name in
+    lenet5) fit mnist_sample_lenet --set train.epochs=2 ;;
+    lenet5_w4)
+        codes=16
+        fit mnist_sample_lenet --set train.epochs=2 --set quant.weights.bits=4 --set quant.activations.bits=4
+        ;;
+    kws_dscnn) fit kws_dscnn --set train.epochs=4 ;;
+    resnet8) fit cifar10_resnet8 $synthetic --set train.epochs=4 ;;
+    mobilenetv1_025)
+        fit vww_mobilenetv1_025 $synthetic --set train.epochs=4 --set model.layers.logits.units=10
+        ;;
+    *) false ;;
+    esac
+    model=$dir/int8/model.safetensors float=$dir/float/best.safetensors
+}
+
+use_model() {
+    for model in "$1/model.safetensors" "$1/best.safetensors"; do [ -e "$model" ] && break; done
+    float=$model
+}
+
+dialects=${DIALECTS:-xnnpack tflite-single tflite-double onnxruntime}
+dump_model() {
+    for dialect in $dialects; do
+        "$BITFOLD" eval "$model" --set quant.dialect="$dialect" --images "$images" --dump "$dir/$dialect" &&
+            node "$HERE/check_model.cjs" "$dir/$dialect" --codes "$codes" || return 1
+    done
+    "$BITFOLD" eval "$float" --engine float --images "$images" --dump "$dir/floats"
+}
+
+# ---- what cannot fail proves nothing -----------------------------------------------------------------------------
+
+# control WHAT OUTPUT: the comparison must refuse OUTPUT.
+control() {
+    verdict=yes
+    if node "$HERE/compare.cjs" "$dir/tflite-single" "$2" --need identical; then verdict=NO; fi
+    echo "| $name | control | $1 | | | | | | $verdict |" >>"$dir/compared"
+    [ $verdict = yes ] || say "control: $1: was not noticed"
+}
+
+controls() {
+    logits=$dir/tflite-single/logits.i8 bad=$dir/bad.i8
+    node "$HERE/flip.cjs" "$logits" "$bad"
+    control "one bit of one value flipped" "$bad"
+    head -c 15 "$logits" >"$bad"
+    control "half an image" "$bad"
+    control "the answers of dialect tflite-double" "$dir/tflite-double/logits.i8"
+}
+
+# ---- bare C ------------------------------------------------------------------------------------------------------
+
+strict="-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror"
+export_c() {
+    "$BITFOLD" export "$model" --set quant.dialect="$1" --to c -o "$dir/c-$1/model.c"
+}
+
+bytes_of() { node -e '
+    const t = JSON.parse(require("fs").readFileSync(process.argv[1])).tensors.find(t => t.name === process.argv[2]);
+    console.log(t.shape.reduce((a, b) => a * b))' "$dir/xnnpack/tensors.json" "$1"; }
+
+# build_c COMPILER FOLDER PROGRAM HOST [FLAG...]: the model strictly, then the program around it.
+build_c() {
+    compiler=$1 folder=$2 program=$3 host=$4
+    shift 4
+    # shellcheck disable=SC2086 # words
+    $compiler $strict "$@" -c "$folder/model.c" -o "$program.model.o" &&
+        $compiler $strict "$@" -I"$folder" -I"$HERE/mcu" -DMODEL_HEADER='"model.h"' -DMODEL_RUN=model_run \
+            -DMODEL_INPUT_BYTES="$(bytes_of input)" -DMODEL_OUTPUT_BYTES="$(bytes_of logits)" \
+            "$HERE/mcu/main.c" "$HERE/mcu/$host.c" "$program.model.o" -o "$program"
+}
+
+on_host() {
+    for compiler in gcc clang; do
+        program=$dir/c-$1/$compiler
+        if build_c $compiler "$dir/c-$1" "$program" host_stdio &&
+            "$program" "$dir/$1/input.i8" "$program.out" "$images"; then
+            compared "C, $1" "$compiler, this machine" identical "$dir/$1" "$program.out"
+        else
+            missing "C, $1" "$compiler, this machine"
+        fi
+    done
+}
+
+# mcu PROGRAM BOARD IMAGES [OPTION...]
+mcu() {
+    program=$1 board=$2 count=$3 input=$4
+    shift 4
+    timeout 900 qemu-system-arm -M "$board" -display none -monitor none -serial none -semihosting-config \
+        "enable=on,target=native,arg=program,arg=$input,arg=$program.out,arg=$count" -kernel "$program" "$@"
+}
+
+# on_core DIALECT CORE BOARD FLAGS: the answers, then what an image costs, instructions counted.
+on_core() {
+    program=$dir/c-$1/$2 input=$dir/$1/input.i8
+    # shellcheck disable=SC2086 # words
+    if build_c arm-none-eabi-gcc "$dir/c-$1" "$program" host_semihosting -mthumb $4 -ffreestanding \
+        -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles -T "$HERE/mcu/mps2.ld" -lgcc &&
+        cost=$(mcu "$program" "$3" 1 "$input" -icount shift=0) && echo "$cost" &&
+        mcu "$program" "$3" "$mcu_images" "$input"; then
+        compared "C, $1" "$2, qemu $3" identical "$dir/$1" "$program.out"
+        cost_row "$1" "$2" "$cost"
+    else
+        missing "C, $1" "$2, qemu $3"
+    fi
+}
+
+# A ResNet-8 must fit 90 KB of flash and 50 KB of RAM.
+cost_row() {
+    # text, data and bss of the model's own object file
+    size=$(arm-none-eabi-size "$program.model.o" | awk 'NR == 2 { print $1 + $2, $2 + $3 }')
+    flash=${size% *} ram=${size#* } verdict=yes
+    if [ "$name" = resnet8 ] && { [ "$flash" -gt 90000 ] || [ "$ram" -gt 50000 ]; }; then verdict=NO; fi
+    # images N instructions N stack N
+    echo "$3" | awk -v head="| $name | $1 | $2 | $flash | $ram" -v met=$verdict \
+        '{ print head " | " $6 " | " $4 " | " met " |" }' >>"$dir/costs"
+}
+
+target_c() {
+    for dialect in tflite-single tflite-double; do
+        mkdir -p "$dir/c-$dialect"
+        if ! export_c $dialect; then
+            missing "C, $dialect" "export"
+            continue
+        fi
+        on_host $dialect
+        on_core $dialect Cortex-M3 mps2-an385 "-mcpu=cortex-m3"
+        on_core $dialect Cortex-M4 mps2-an386 "-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16"
+        on_core $dialect Cortex-M7 mps2-an500 "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-sp-d16"
+    done
+}
+
+# ---- TFLite ------------------------------------------------------------------------------------------------------
+
+# on_litert LABEL INPUT [EXPORT OPTION...] -- [COMPARE OPTION...]
+on_litert() {
+    label=$1 input=$2 options=
+    shift 2
+    while [ "$1" != -- ]; do options="$options $1" && shift; done
+    shift
+    # shellcheck disable=SC2086 # words
+    if "$BITFOLD" export "$model" --set quant.dialect=xnnpack --to tflite $options -o "$dir/model.tflite" &&
+        node "$HERE/run_tflite.cjs" "$dir/model.tflite" "$input" "$dir/tflite.out"; then
+        compared "TFLite, $label" "LiteRT" identical "$dir/xnnpack" "$dir/tflite.out" "$@"
+    else
+        missing "TFLite, $label" "LiteRT"
+    fi
+}
+
+target_tflite() {
+    on_litert "int8" "$dir/xnnpack/input.i8" --
+    on_litert "float in and out" "$dir/floats/input.f32" --option io=float -- --floats yes
+}
+
+# ---- ONNX --------------------------------------------------------------------------------------------------------
+
+target_onnx() { :; }
+target_float() { :; }
+target_import() { :; }
+
+if ! { case $1 in /*) use_model "$1" ;; *) make_model ;; esac && dump_model; }; then
+    say "no model: $(tail -n 1 "$dir/log")"
+    exit 0
+fi
+controls
+for target in $targets; do "target_$target"; done
+touch "$dir/done"
+say "done"

@@ -1,0 +1,58 @@
+#include "tests/support/tflite_graph.h"
+
+#include "deploy/export_tflite.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/zoo_graph.h"
+
+static void widen(QTensor *t)
+{
+    if (t->qmax < INT8_MAX) t->qmin = INT8_MIN, t->qmax = INT8_MAX, t->bits = 8;
+}
+
+static void keep_codes(QGraph *g, const QNode *n)
+{
+    QTensor *y = &g->tensor[n->output];
+    for (int i = 0; i < n->inputs; i++) {
+        const QTensor *x = &g->tensor[n->input[i]];
+        if (i == 0 || x->qmin < y->qmin) y->qmin = x->qmin, y->qmax = x->qmax, y->bits = x->bits;
+    }
+}
+
+static void narrow_weights(QNode *n)
+{
+    int8_t *w = (int8_t *)n->weights; /* the graph is the test's own, and mutable */
+    for (long i = 0; i < qnode_weights(n); i++)
+        if (w[i] == INT8_MIN) w[i] = INT8_MIN + 1, n->weight_bits = 8, n->weight_shift = 0;
+}
+
+static QGraph *make_expressible(QGraph *g, Rng *rng)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        QNode *n = &g->node[i];
+        QTensor *y = &g->tensor[n->output];
+        if (n->op == QOP_LUT) n->op = QOP_REQUANT;
+        if (n->op == QOP_AVGPOOL) {
+            const TflitePadding p = tflite_padding(&n->geom);
+            if (p.top + p.bottom + p.left + p.right > 0) n->op = QOP_MAXPOOL;
+        }
+        widen(y);
+        if (qop_has_weights(n->op)) narrow_weights(n);
+        if (n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL || n->op == QOP_CONCAT || n->op == QOP_RESHAPE)
+            keep_codes(g, n);
+        n->hi = y->qmax;
+        n->lo = n->op != QOP_AVGPOOL && (y->qmin > INT8_MIN || rng_below(rng, 2) == 0) ? y->zero_point : y->qmin;
+    }
+    return g;
+}
+
+QGraph *tflite_random_graph(Arena *arena, uint64_t seed, int blocks, Dialect dialect)
+{
+    Rng rng = rng_make(seed, RNG_TEST, 79);
+    return make_expressible(random_graph(arena, seed, blocks, dialect), &rng);
+}
+
+QGraph *tflite_zoo_graph(Arena *arena)
+{
+    Rng rng = rng_make(1, RNG_TEST, 79);
+    return make_expressible(zoo_graph(arena), &rng);
+}

@@ -1,0 +1,245 @@
+#include "tests/support/tflite_interpreter.h"
+
+#include <string.h>
+
+#include "kernels/requant.h"
+
+typedef struct {
+    const TfliteModel *m;
+    Dialect dialect;
+    int8_t **value;
+} Run;
+
+static const TfliteTensor *tensor(const Run *r, int32_t t) { return &r->m->tensor[t]; }
+
+static long elements(const TfliteTensor *t)
+{
+    long n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->shape[i];
+    return n;
+}
+
+static int zero_point(const TfliteTensor *t) { return (int)t->zero_point[0]; }
+
+static int highest(const TfliteTensor *y, int activation)
+{
+    const int six = zero_point(y) + (int)(6.0f / y->scale[0] + 0.5f);
+    return activation == TFLITE_RELU6 && six < INT8_MAX ? six : INT8_MAX;
+}
+
+static int lowest(const TfliteTensor *y, int activation)
+{
+    return activation == TFLITE_NO_ACTIVATION ? INT8_MIN : zero_point(y);
+}
+
+/* Cells before the image's first: TensorFlow's SAME leaves the odd one to the end. */
+static int before(int padding, int in, int out, int stride, int window)
+{
+    const int total = (out - 1) * stride + window - in;
+    return padding == TFLITE_SAME && total > 0 ? total / 2 : 0;
+}
+
+typedef struct {
+    int kh, kw, sh, sw, dh, dw, padding, activation, multiplier; /* multiplier 0: not depthwise */
+} Window;
+
+static void convolve(const Run *r, const TfliteOperator *o, Window k)
+{
+    const TfliteTensor *x = tensor(r, o->input[0]), *w = tensor(r, o->input[1]), *y = tensor(r, o->output[0]);
+    const int8_t *in = r->value[o->input[0]], *weights = w->data;
+    const int32_t *bias = tensor(r, o->input[2])->data;
+    const int outputs = y->shape[3], channels = x->shape[3], per_group = k.multiplier > 0 ? 1 : w->shape[3];
+    const int groups = channels / per_group;
+    const int top = before(k.padding, x->shape[1], y->shape[1], k.sh, (k.kh - 1) * k.dh + 1);
+    const int left = before(k.padding, x->shape[2], y->shape[2], k.sw, (k.kw - 1) * k.dw + 1);
+    int8_t *out = r->value[o->output[0]];
+    for (int oy = 0; oy < y->shape[1]; oy++)
+        for (int ox = 0; ox < y->shape[2]; ox++)
+            for (int f = 0; f < outputs; f++) {
+                int32_t acc = bias[f];
+                for (int i = 0; i < k.kh; i++)
+                    for (int j = 0; j < k.kw; j++)
+                        for (int c = 0; c < per_group; c++) {
+                            const int row = oy * k.sh - top + i * k.dh, column = ox * k.sw - left + j * k.dw;
+                            if (row < 0 || row >= x->shape[1] || column < 0 || column >= x->shape[2]) continue;
+                            const int from =
+                                k.multiplier > 0 ? f / k.multiplier : f / (outputs / groups) * per_group + c;
+                            const int at = k.multiplier > 0 ? (i * k.kw + j) * outputs + f
+                                                            : ((f * k.kh + i) * k.kw + j) * per_group + c;
+                            acc += (in[(row * x->shape[2] + column) * channels + from] - zero_point(x)) * weights[at];
+                        }
+                const Multiplier M =
+                    multiplier_make(r->dialect, x->scale[0], w->scale[w->scales > 1 ? f : 0], y->scale[0]);
+                *out++ = requant(r->dialect, acc, M, zero_point(y), lowest(y, k.activation), highest(y, k.activation));
+            }
+}
+
+static void pool(const Run *r, const TfliteOperator *o, bool max)
+{
+    const TfliteTensor *x = tensor(r, o->input[0]), *y = tensor(r, o->output[0]);
+    const int32_t *k = o->option;
+    const int channels = x->shape[3];
+    const int top = before(k[POOL_PADDING], x->shape[1], y->shape[1], k[POOL_STRIDE_H], k[POOL_HEIGHT]);
+    const int left = before(k[POOL_PADDING], x->shape[2], y->shape[2], k[POOL_STRIDE_W], k[POOL_WIDTH]);
+    int8_t *out = r->value[o->output[0]];
+    for (int oy = 0; oy < y->shape[1]; oy++)
+        for (int ox = 0; ox < y->shape[2]; ox++)
+            for (int c = 0; c < channels; c++) {
+                int sum = 0, n = 0, most = INT8_MIN;
+                for (int i = 0; i < k[POOL_HEIGHT]; i++)
+                    for (int j = 0; j < k[POOL_WIDTH]; j++) {
+                        const int row = oy * k[POOL_STRIDE_H] - top + i, column = ox * k[POOL_STRIDE_W] - left + j;
+                        if (row < 0 || row >= x->shape[1] || column < 0 || column >= x->shape[2]) continue;
+                        const int q = r->value[o->input[0]][(row * x->shape[2] + column) * channels + c];
+                        sum += q, n++;
+                        if (q > most) most = q;
+                    }
+                const int mean = (sum > 0 ? sum + n / 2 : sum - n / 2) / n;
+                *out++ =
+                    (int8_t)clamp_int(max ? most : mean, lowest(y, k[POOL_ACTIVATION]), highest(y, k[POOL_ACTIVATION]));
+            }
+}
+
+static void add(const Run *r, const TfliteOperator *o)
+{
+    const TfliteTensor *a = tensor(r, o->input[0]), *b = tensor(r, o->input[1]), *y = tensor(r, o->output[0]);
+    AddParams p;
+    add_params_make(r->dialect, a->scale[0], zero_point(a), b->scale[0], zero_point(b), y->scale[0], zero_point(y),
+                    lowest(y, o->option[ADD_ACTIVATION]), highest(y, o->option[ADD_ACTIVATION]), &p);
+    for (long i = 0; i < elements(y); i++)
+        r->value[o->output[0]][i] = requant_add(&p, r->value[o->input[0]][i], r->value[o->input[1]][i]);
+}
+
+static void concat(const Run *r, const TfliteOperator *o)
+{
+    const TfliteTensor *y = tensor(r, o->output[0]);
+    const int axis = o->option[CONCAT_AXIS], channels = y->shape[axis];
+    int first = 0;
+    for (int k = 0; k < o->inputs; k++) {
+        const int part = tensor(r, o->input[k])->shape[axis];
+        for (long i = 0; i < elements(y) / channels; i++)
+            memcpy(r->value[o->output[0]] + i * channels + first, r->value[o->input[k]] + i * part, (size_t)part);
+        first += part;
+    }
+}
+
+static void pad(const Run *r, const TfliteOperator *o)
+{
+    const TfliteTensor *x = tensor(r, o->input[0]), *y = tensor(r, o->output[0]);
+    const int32_t(*border)[2] = tensor(r, o->input[1])->data;
+    int8_t *out = r->value[o->output[0]];
+    const int8_t code = o->inputs == 3 ? *(const int8_t *)tensor(r, o->input[2])->data : (int8_t)zero_point(x);
+    memset(out, code, (size_t)elements(y));
+    const long row_bytes = (long)x->shape[2] * x->shape[3];
+    for (int i = 0; i < x->shape[1]; i++)
+        memcpy(out + ((long)(i + border[1][0]) * y->shape[2] + border[2][0]) * y->shape[3],
+               r->value[o->input[0]] + i * row_bytes, (size_t)row_bytes);
+}
+
+/* XNNPACK's rule in its dialect, that of TFLite's own kernel in the others. */
+static void quantize(const Run *r, const TfliteOperator *o)
+{
+    const TfliteTensor *x = tensor(r, o->input[0]), *y = tensor(r, o->output[0]);
+    const int fixed = (int)lrintf(256.0f * (x->scale[0] / y->scale[0]));
+    const Multiplier M = multiplier_rescale(r->dialect, x->scale[0], y->scale[0]);
+    for (long i = 0; i < elements(y); i++) {
+        const int d = r->value[o->input[0]][i] - zero_point(x);
+        r->value[o->output[0]][i] =
+            r->dialect == DIALECT_XNNPACK
+                ? (int8_t)clamp_int(zero_point(y) + ((d * fixed + 128) >> 8), INT8_MIN, INT8_MAX)
+                : requant(r->dialect, d, M, zero_point(y), INT8_MIN, INT8_MAX);
+    }
+}
+
+static void clip(const Run *r, const TfliteOperator *o, int activation)
+{
+    const TfliteTensor *y = tensor(r, o->output[0]);
+    for (long i = 0; i < elements(y); i++)
+        r->value[o->output[0]][i] =
+            (int8_t)clamp_int(r->value[o->input[0]][i], lowest(y, activation), highest(y, activation));
+}
+
+static void copy(const Run *r, const TfliteOperator *o)
+{
+    memcpy(r->value[o->output[0]], r->value[o->input[0]], (size_t)elements(tensor(r, o->output[0])));
+}
+
+static void dense(const Run *r, const TfliteOperator *o)
+{
+    const TfliteTensor *x = tensor(r, o->input[0]), *w = tensor(r, o->input[1]), *y = tensor(r, o->output[0]);
+    const int8_t *weights = w->data;
+    const int32_t *bias = tensor(r, o->input[2])->data;
+    const int activation = o->option[FC_ACTIVATION];
+    for (int f = 0; f < w->shape[0]; f++) {
+        int32_t acc = bias[f];
+        for (int c = 0; c < w->shape[1]; c++)
+            acc += (r->value[o->input[0]][c] - zero_point(x)) * weights[(long)f * w->shape[1] + c];
+        const Multiplier M = multiplier_make(r->dialect, x->scale[0], w->scale[w->scales > 1 ? f : 0], y->scale[0]);
+        r->value[o->output[0]][f] =
+            requant(r->dialect, acc, M, zero_point(y), lowest(y, activation), highest(y, activation));
+    }
+}
+
+static void run_operator(const Run *r, const TfliteOperator *o)
+{
+    const int32_t *k = o->option;
+    const int32_t *w = o->inputs > 1 ? tensor(r, o->input[1])->shape : NULL;
+    switch ((TfliteOpIndex)(o->op - tflite_ops)) {
+    case TFLITE_CONV_2D:
+        convolve(r, o,
+                 (Window){w[1], w[2], k[CONV_STRIDE_H], k[CONV_STRIDE_W], k[CONV_DILATION_H], k[CONV_DILATION_W],
+                          k[CONV_PADDING], k[CONV_ACTIVATION], 0});
+        break;
+    case TFLITE_DEPTHWISE_CONV_2D:
+        convolve(r, o,
+                 (Window){w[1], w[2], k[DW_STRIDE_H], k[DW_STRIDE_W], k[DW_DILATION_H], k[DW_DILATION_W], k[DW_PADDING],
+                          k[DW_ACTIVATION], k[DW_MULTIPLIER]});
+        break;
+    case TFLITE_FULLY_CONNECTED:
+        dense(r, o);
+        break;
+    case TFLITE_MAX_POOL_2D:
+    case TFLITE_AVERAGE_POOL_2D:
+        pool(r, o, o->op == &tflite_ops[TFLITE_MAX_POOL_2D]);
+        break;
+    case TFLITE_ADD:
+        add(r, o);
+        break;
+    case TFLITE_CONCATENATION:
+        concat(r, o);
+        break;
+    case TFLITE_PAD:
+    case TFLITE_PADV2:
+        pad(r, o);
+        break;
+    case TFLITE_QUANTIZE:
+        if (tensor(r, o->input[0])->type == TFLITE_FLOAT32)
+            copy(r, o);
+        else
+            quantize(r, o);
+        break;
+    case TFLITE_RELU_OP:
+    case TFLITE_RELU6_OP:
+        clip(r, o, o->op == &tflite_ops[TFLITE_RELU_OP] ? TFLITE_RELU : TFLITE_RELU6);
+        break;
+    case TFLITE_RESHAPE:
+    case TFLITE_DEQUANTIZE:
+        copy(r, o);
+        break;
+    default:
+        break;
+    }
+}
+
+int8_t **tflite_run(Arena *arena, const TfliteModel *m, Dialect dialect, const int8_t *image)
+{
+    const Run r = {m, dialect, ARENA_ARRAY(arena, int8_t *, m->tensors)};
+    const long pixels = elements(&m->tensor[m->input[0]]);
+    r.value[m->input[0]] = memcpy(ARENA_ARRAY(arena, int8_t, pixels), image, (size_t)pixels);
+    for (int i = 0; i < m->operators; i++) {
+        const int32_t y = m->node[i].output[0];
+        r.value[y] = ARENA_ARRAY(arena, int8_t, elements(tensor(&r, y)));
+        run_operator(&r, &m->node[i]);
+    }
+    return r.value;
+}

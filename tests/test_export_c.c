@@ -1,0 +1,393 @@
+/* Exported C: compiled strictly, it answers as the engine does, on every op, width and dialect; it is the same text
+ * every time; what it cannot express is refused. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "deploy/c_plan.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
+#include "quant/quantizer.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/scratch.h"
+#include "tests/support/small_model.h"
+#include "tests/support/suite.h"
+#include "tests/support/zoo_graph.h"
+
+enum { MODELS = 24, IMAGES = 8, MAX_TEXT = 1 << 24 };
+#define STRICT "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror"
+
+static Arena *arena;
+static const char *folder;
+
+static void begin(void)
+{
+    arena = arena_create();
+    folder = scratch_folder(arena);
+}
+
+static int shell(const char *command) { return system(command); } /* NOLINT: commands of this file */
+
+static bool have(const char *program)
+{
+    return shell(arena_printf(arena, "command -v %s >/dev/null 2>&1", program)) == 0;
+}
+
+static void end(void)
+{
+    ck_assert_int_eq(shell(arena_printf(arena, "rm -r %s", folder)), 0);
+    arena_destroy(arena);
+}
+
+static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
+
+static void refused(Status status, const char *words)
+{
+    ck_assert_msg(status != STATUS_OK, "accepted; should say: %s", words);
+    ck_assert_msg(strstr(status_message(), words) != NULL, "says: %s\nshould say: %s", status_message(), words);
+}
+
+static const char *path_of(const char *name) { return file_join(arena, folder, name); }
+
+static Status export_c(const QGraph *g, const char *name, const char *options)
+{
+    cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
+    const Status status = exporter_write(exporter_find("c"), arena, g, path_of(name), json);
+    cJSON_Delete(json);
+    return status;
+}
+
+static char *text_of(const char *name)
+{
+    unsigned char *data;
+    size_t bytes;
+    must(file_read(arena, path_of(name), MAX_TEXT, &data, &bytes));
+    return memcpy(arena_alloc(arena, bytes + 1), data, bytes + 1);
+}
+
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
+
+static QGraph *lowered(const char *model, const char *quant, Dialect dialect)
+{
+    QGraph *g;
+    must(model_lower(arena, small_model(arena, model, quant, 51), dialect, &g));
+    return g;
+}
+
+/* Residual blocks whose add comes behind a convolution, in both orders; sums that are read again; a sum of one tensor. */
+static const char residual[] =
+    "{\"input\":[9,7,3],\"layers\":["
+    "{\"type\":\"conv2d\",\"name\":\"stem\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
+    "{\"type\":\"conv2d\",\"name\":\"a1\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
+    "{\"type\":\"conv2d\",\"name\":\"a2\",\"filters\":6,\"kernel\":3,\"batch_norm\":true},"
+    "{\"type\":\"add\",\"name\":\"as\",\"inputs\":[\"a2\",\"stem\"],\"activation\":\"relu\"},"
+    "{\"type\":\"conv2d\",\"name\":\"b1\",\"filters\":8,\"kernel\":3,\"stride\":2,\"batch_norm\":true},"
+    "{\"type\":\"conv2d\",\"name\":\"b2\",\"inputs\":\"as\",\"filters\":8,\"kernel\":1,\"stride\":2},"
+    "{\"type\":\"add\",\"name\":\"bs\",\"inputs\":[\"b1\",\"b2\"],\"activation\":\"relu\"},"
+    "{\"type\":\"conv2d\",\"name\":\"c1\",\"filters\":8,\"kernel\":1},"
+    "{\"type\":\"add\",\"name\":\"cs\",\"inputs\":[\"bs\",\"c1\"]},"
+    "{\"type\":\"depthwise_conv2d\",\"name\":\"d1\",\"kernel\":3,\"batch_norm\":true},"
+    "{\"type\":\"add\",\"name\":\"ds\",\"inputs\":[\"bs\",\"d1\"]},"
+    "{\"type\":\"add\",\"name\":\"es\",\"inputs\":[\"ds\",\"ds\"]},"
+    "{\"type\":\"conv2d\",\"name\":\"f1\",\"filters\":7,\"kernel\":1},"
+    "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}";
+
+/* The answer is the image, reshaped, and a node that nothing needs. */
+static QGraph *bare_reshape(Dialect dialect)
+{
+    QGraph *g = zoo_graph(arena);
+    g->dialect = dialect;
+    g->node[1] = g->node[FLAT - 1];
+    g->node[1].input[0] = 0, g->node[1].output = 2, g->node[1].name = "flat\" */ \\ ?\?/";
+    g->tensor[2] = g->tensor[0];
+    g->tensor[2].name = g->node[1].name, g->tensor[2].h = 1, g->tensor[2].w = 1, g->tensor[2].c = 32;
+    g->nodes = 2, g->tensors = 3, g->output = 2, g->classes = 32;
+    g->class_names = NULL;
+    return g;
+}
+
+static const QGraph *graph_number(int i)
+{
+    static const char *const quants[] = {
+        "{}", "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}",
+        "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":3},\"first_last_bits\":0}"};
+    const Dialect dialect = i % 2 == 0 ? DIALECT_TFLITE_SINGLE : DIALECT_TFLITE_DOUBLE;
+    if (i < 6) return lowered(residual, quants[i / 2], dialect);
+    if (i < 8) return bare_reshape(dialect);
+    if (i < 10) {
+        QGraph *zoo = zoo_graph(arena);
+        zoo->dialect = dialect;
+        return zoo;
+    }
+    return random_graph(arena, 300 + (uint64_t)i, 12, dialect);
+}
+
+/* ---- a program around them --------------------------------------------------------------------------------------- */
+
+/* For each model of the table: codes in, answers out; pixels in, codes out; floats in, codes out, answers as floats. */
+static const char harness[] =
+    "#include <stdio.h>\n"
+    "#include \"models.h\"\n"
+    "static int8_t in[1 << 16], out[1 << 16];\nstatic uint8_t pixels[1 << 16];\nstatic float values[1 << 16];\n"
+    "int main(int argc, char **argv)\n{\n"
+    "    FILE *from = fopen(argv[argc - 2], \"rb\"), *to = fopen(argv[argc - 1], \"wb\");\n"
+    "    for (int m = 0; m < MODELS; m++) {\n"
+    "        const size_t n = model[m].in, o = model[m].out;\n"
+    "        for (int i = 0; i < IMAGES; i++) {\n"
+    "            if (fread(in, 1, n, from) != n) return 100;\n"
+    "            model[m].run(in, out);\n"
+    "            const int best = model[m].argmax(out);\n"
+    "            fwrite(out, 1, o, to);\n"
+    "            fwrite(&best, sizeof best, 1, to);\n"
+    "            model[m].dequantize(out, values);\n"
+    "            fwrite(values, sizeof values[0], o, to);\n"
+    "        }\n"
+    "        if (fread(pixels, 1, n, from) != n || fread(values, sizeof values[0], n, from) != n) return 101;\n"
+    "        model[m].pixels(pixels, in);\n"
+    "        fwrite(in, 1, n, to);\n"
+    "        model[m].quantize(values, in);\n"
+    "        fwrite(in, 1, n, to);\n"
+    "        if (model[m].self_test() != 0) return m + 1;\n"
+    "    }\n"
+    "    return fclose(to) == 0 ? 0 : 102;\n}\n";
+
+static void put(const char *name, const char *text) { must(file_write(arena, path_of(name), text, strlen(text))); }
+
+static void put_program(int models, const QGraph *const *g)
+{
+    char *includes = arena_strdup(arena, ""), *rows = includes;
+    for (int i = 0; i < models; i++) {
+        includes = arena_printf(arena, "%s#include \"m%d.h\"\n", includes, i);
+        rows = arena_printf(arena,
+                            "%s    {m%d_run, m%d_self_test, m%d_argmax, m%d_quantize_pixels, m%d_quantize, "
+                            "m%d_dequantize, M%d_INPUT_BYTES, M%d_OUTPUT_BYTES},\n",
+                            rows, i, i, i, i, i, i, i, i);
+        must(export_c(g[i], arena_printf(arena, "m%d.c", i), NULL));
+    }
+    put("models.h", arena_printf(arena,
+                                 "%senum { MODELS = %d, IMAGES = %d };\n"
+                                 "static const struct {\n    void (*run)(const int8_t *, int8_t *);\n"
+                                 "    int (*self_test)(void);\n    int (*argmax)(const int8_t *);\n"
+                                 "    void (*pixels)(const uint8_t *, int8_t *);\n"
+                                 "    void (*quantize)(const float *, int8_t *);\n"
+                                 "    void (*dequantize)(const int8_t *, float *);\n    size_t in, out;\n"
+                                 "} model[] = {\n%s};\n",
+                                 includes, models, IMAGES, rows));
+    put("main.c", harness);
+}
+
+static const char *switches(int models)
+{
+    char *list = arena_strdup(arena, "");
+    for (int i = 0; i < models; i++) list = arena_printf(arena, "%s -DM%d_SELF_TEST -DM%d_WITH_FLOATS", list, i, i);
+    return list;
+}
+
+/* Compiles with and without the macros, runs, and gives what the program wrote. */
+static char *answers(const char *compiler, int models)
+{
+    const char *plain = arena_printf(arena, "cd %s && %s " STRICT " -c m[0-9]*.c", folder, compiler);
+    ck_assert_msg(shell(plain) == 0, "%s", plain);
+    const char *build = arena_printf(arena, "cd %s && %s " STRICT "%s *.c -o program && ./program in.bin out.bin",
+                                     folder, compiler, switches(models));
+    const int status = shell(build);
+    ck_assert_msg(status == 0, "%s: %d", build, status);
+    return text_of("out.bin");
+}
+
+typedef struct {
+    char *data;
+    size_t bytes;
+} Bytes;
+
+static void append(Bytes *b, const void *data, size_t bytes)
+{
+    char *longer = arena_alloc(arena, b->bytes + bytes);
+    if (b->bytes > 0) memcpy(longer, b->data, b->bytes);
+    memcpy(longer + b->bytes, data, bytes);
+    *b = (Bytes){longer, b->bytes + bytes};
+}
+
+/* What the harness reads and what it must write. */
+static void expect(const QGraph *g, int number, Bytes *in, Bytes *out)
+{
+    const QTensor *x = &g->tensor[0], *y = &g->tensor[g->output];
+    const size_t n = (size_t)qtensor_elements(x), o = (size_t)g->classes;
+    const int8_t *images = random_images(arena, g, (uint64_t)number, IMAGES);
+    int8_t *logits = arena_alloc(arena, IMAGES * o), *codes = arena_alloc(arena, n);
+    uint8_t *pixels = arena_alloc(arena, n);
+    float *values = ARENA_ARRAY(arena, float, n), *reals = ARENA_ARRAY(arena, float, o);
+    Engine *engine;
+    must(engine_create_planned(arena, g, &engine));
+    engine_run(engine, images, IMAGES, logits);
+    append(in, images, IMAGES * n);
+    for (size_t i = 0; i < IMAGES; i++) {
+        int best = 0;
+        for (size_t k = 0; k < o; k++) {
+            const int8_t *answer = logits + i * o;
+            if (answer[k] > answer[best]) best = (int)k;
+            reals[k] = y->scale * (float)(answer[k] - y->zero_point);
+        }
+        append(out, logits + i * o, o);
+        append(out, &best, sizeof best);
+        append(out, reals, sizeof *reals * o);
+    }
+    Rng rng = rng_make((uint64_t)number, RNG_TEST, 90);
+    for (size_t i = 0; i < n; i++) {
+        pixels[i] = (uint8_t)rng_u32(&rng);
+        /* Halves now and then: ties. */
+        const float steps = 300.0f * (rng_uniform(&rng) - 0.5f);
+        values[i] = x->scale * (i % 3 == 0 ? rintf(steps) + 0.5f : steps);
+    }
+    append(in, pixels, n);
+    append(in, values, sizeof *values * n);
+    qgraph_quantize_pixels(g, pixels, 1, codes);
+    append(out, codes, n);
+    for (size_t i = 0; i < n; i++)
+        codes[i] = (int8_t)quantize_value(values[i], x->scale, x->zero_point, x->qmin, x->qmax);
+    append(out, codes, n);
+}
+
+START_TEST(answers_as_the_engine_does)
+{
+    static const char *const compilers[] = {"gcc -O2", "clang -O1 -fsanitize=undefined -fno-sanitize-recover=all"};
+    begin();
+    const QGraph *g[MODELS];
+    Bytes in = {NULL, 0}, out = {NULL, 0};
+    for (int i = 0; i < MODELS; i++) {
+        g[i] = graph_number(i);
+        expect(g[i], i, &in, &out);
+    }
+    put_program(MODELS, g);
+    must(file_write(arena, path_of("in.bin"), in.data, in.bytes));
+    int built = 0;
+    for (size_t c = 0; c < sizeof compilers / sizeof compilers[0]; c++) {
+        if (!have(c == 0 ? "gcc" : "clang")) continue;
+        const char *got = answers(compilers[c], MODELS);
+        size_t different = 0;
+        for (size_t i = 0; i < out.bytes; i++) different += got[i] != out.data[i];
+        ck_assert_msg(different == 0, "%s: %zu of %zu bytes differ", compilers[c], different, out.bytes);
+        built++;
+    }
+    if (have("g++"))
+        ck_assert_int_eq(
+            shell(arena_printf(arena, "cd %s && g++ -Wall -Wextra -Wpedantic -Werror%s -fsyntax-only -x c++ models.h",
+                               folder, switches(MODELS))),
+            0);
+    ck_assert_int_gt(built, 0);
+    end();
+}
+END_TEST
+
+/* Other targets compile it as strictly, with the few functions a compiler may call left to the linker. */
+START_TEST(compiles_for_microcontrollers)
+{
+    static const char *const compilers[] = {"arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 -Os",
+                                            "arm-none-eabi-gcc -mthumb -mcpu=cortex-m7 -O3", "gcc -m32 -O0",
+                                            "clang -m32 -O3"};
+    begin();
+    must(export_c(graph_number(0), "m.c", "{\"prefix\": \"Net_1\"}"));
+    must(export_c(graph_number(3), "n.c", "{\"golden\": 16}"));
+    for (size_t c = 0; c < sizeof compilers / sizeof compilers[0]; c++) {
+        const char *program = arena_printf(arena, "%.*s", (int)strcspn(compilers[c], " "), compilers[c]);
+        if (!have(program)) continue;
+        const char *build = arena_printf(arena,
+                                         "cd %s && %s " STRICT " -ffreestanding -DNET_1_SELF_TEST -DN_SELF_TEST "
+                                         "-DN_WITH_FLOATS -c m.c n.c",
+                                         folder, compilers[c]);
+        ck_assert_msg(shell(build) == 0, "%s", build);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(self_test_notices_a_weight)
+{
+    begin();
+    must(export_c(graph_number(0), "m.c", "{\"golden\": 1}"));
+    put("main.c", "#include \"m.h\"\nint main(void) { return m_self_test(); }\n");
+    const char *build = arena_printf(arena, "cd %s && %s -std=c99 -DM_SELF_TEST m.c main.c -o program && ./program",
+                                     folder, have("gcc") ? "gcc" : "clang");
+    ck_assert_int_eq(shell(build), 0);
+    char *text = text_of("m.c"), *weights = strstr(text, "logits_bias[");
+    ck_assert_ptr_nonnull(weights);
+    char *digit = strchr(weights, '{');
+    digit += strcspn(digit, "123456789");
+    ck_assert_ptr_nonnull(digit);
+    digit[0] = digit[0] == '9' ? '1' : '9'; /* the first digit: the bias moves by at least a tenth of itself */
+    put("m.c", text);
+    ck_assert_int_ne(shell(build), 0);
+    end();
+}
+END_TEST
+
+START_TEST(equal_models_give_equal_text)
+{
+    begin();
+    const QGraph *g = graph_number(2);
+    must(export_c(g, "m.c", NULL));
+    const char *source = text_of("m.c"), *header = text_of("m.h");
+    must(export_c(g, "m.c", NULL));
+    ck_assert_str_eq(source, text_of("m.c"));
+    ck_assert_str_eq(header, text_of("m.h"));
+    must(file_make_dir(path_of("elsewhere")));
+    must(export_c(graph_number(2), "elsewhere/m.c", NULL));
+    ck_assert_str_eq(source, text_of("elsewhere/m.c"));
+    ck_assert_str_eq(header, text_of("elsewhere/m.h"));
+    ck_assert_ptr_nonnull(strstr(header, "belongs to whoever generated it"));
+    const char *code = strstr(source, "#include"), *floats = strstr(source, "#ifdef M_WITH_FLOATS");
+    ck_assert_ptr_nonnull(code);
+    ck_assert_ptr_nonnull(floats);
+    ck_assert_ptr_null(strstr(arena_printf(arena, "%.*s", (int)(floats - code), code), "float"));
+    end();
+}
+END_TEST
+
+START_TEST(what_c_cannot_say_is_refused)
+{
+    begin();
+    QGraph *g = zoo_graph(arena);
+    g->dialect = DIALECT_XNNPACK;
+    refused(export_c(g, "m.c", NULL), "--set quant.dialect=tflite-single");
+    g->dialect = DIALECT_TFLITE_DOUBLE;
+    refused(export_c(g, "m.c", "{\"prefix\": \"9a\"}"), "prefix: \"9a\"; must be a letter");
+    refused(export_c(g, "m.c", "{\"prefix\": \"a-b\"}"), "prefix: \"a-b\"; must be a letter");
+    refused(export_c(g, "m.c", "{\"prefix\": \"\"}"), "prefix");
+    refused(export_c(g, "m.c", "{\"golden\": 17}"), "golden: 17; must be an integer, 0 to 16");
+    refused(export_c(g, "a\"b.c", NULL), "must hold none of");
+    refused(export_c(g, "no/such/folder/m.c", NULL), "cannot");
+    ck_assert(!file_exists(path_of("m.c")) && !file_exists(path_of("m.h")));
+    /* A name that is no identifier becomes one; without golden vectors there is no self-test. */
+    must(export_c(g, "9 lives-\xc3\xa9.c", "{\"golden\": 0}"));
+    const char *header = text_of("9 lives-\xc3\xa9.h");
+    ck_assert_ptr_nonnull(strstr(header, "void m9_lives____run("));
+    ck_assert_ptr_null(strstr(header, "self_test"));
+    end();
+}
+END_TEST
+
+START_TEST(memory_is_planned)
+{
+    begin();
+    const QGraph *g = graph_number(0);
+    const CPlan plan = c_plan_make(arena, g);
+    int by_rows = 0;
+    for (int i = 0; i < g->nodes; i++) {
+        by_rows += plan.node[i].by_rows;
+        ck_assert_uint_le(plan.node[i].alive_bytes, plan.arena_bytes);
+        if (plan.node[i].by_rows) ck_assert_int_eq(plan.tensor[g->node[i].output].place, C_NOWHERE);
+    }
+    ck_assert_int_eq(by_rows, 4); /* a2, b2, c1, d1 */
+    ck_assert_int_eq(plan.tensor[0].place, C_INPUT);
+    ck_assert_int_eq(plan.tensor[g->output].place, C_OUTPUT);
+    /* stem and a1, 9 x 7 x 6 each and rounded up to 4, a row of a2 and its two windows. */
+    ck_assert_uint_eq(plan.arena_bytes, 380 + 380 + 44 + 108);
+    ck_assert_uint_lt(plan.arena_bytes, qgraph_arena_bytes(g));
+    end();
+}
+END_TEST
+
+TEST_MAIN("export_c", answers_as_the_engine_does, compiles_for_microcontrollers, self_test_notices_a_weight,
+          equal_models_give_equal_text, what_c_cannot_say_is_refused, memory_is_planned)

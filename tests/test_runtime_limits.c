@@ -1,0 +1,115 @@
+/* What the runtimes of our exports take, and what inspect warns of. */
+#include <math.h>
+#include <string.h>
+
+#include "deploy/runtime_limits.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/suite.h"
+#include "tests/support/zoo_graph.h"
+
+static Arena *arena;
+
+static const QNode *node_of(const QGraph *g, QOp op)
+{
+    for (int i = 0; i < g->nodes; i++)
+        if (g->node[i].op == op) return &g->node[i];
+    ck_abort_msg("no %s", qop_names[op]);
+}
+
+static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
+
+/* The largest sum is reached: by the input that drives the worst output's weights to the same side. */
+START_TEST(largest_sums_are_reached)
+{
+    arena = arena_create();
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        const QGraph *g = random_graph(arena, seed, 8, DIALECT_XNNPACK);
+        for (int i = 0; i < g->nodes; i++) {
+            const QNode *n = &g->node[i];
+            if (!qop_has_weights(n->op)) {
+                ck_assert_int_eq(qnode_largest_sum(g, n), 0);
+                continue;
+            }
+            const QTensor *x = &g->tensor[n->input[0]];
+            const long taps = qnode_weights(n) / n->geom.o;
+            int64_t most = 0;
+            for (int o = 0; o < n->geom.o; o++) {
+                /* Every x at the end of its range that is farther from zero, with the sign that adds up. */
+                int64_t up = 0;
+                for (long k = 0; k < taps; k++) {
+                    const int w = n->weights[n->op == QOP_DWCONV2D ? k * n->geom.o + o : o * taps + k];
+                    const int a = w * (x->qmax - x->zero_point), b = w * (x->qmin - x->zero_point);
+                    up += abs(a) > abs(b) ? abs(a) : abs(b);
+                }
+                ck_assert_int_eq(qnode_output_sum(g, n, o), up + llabs((long long)n->bias[o]));
+                most = most > up + llabs((long long)n->bias[o]) ? most : up + llabs((long long)n->bias[o]);
+            }
+            ck_assert_int_eq(qnode_largest_sum(g, n), most);
+        }
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(scales_beyond_the_runtimes_are_refused_by_name)
+{
+    arena = arena_create();
+    const struct {
+        QOp op;
+        int input; /* -1: the output */
+        float factor;
+        const char *message;
+    } cases[] = {
+        {QOP_CONV2D, -1, 1e-6f, "multiplier "},
+        {QOP_CONV2D, -1, 1e12f, "XNNPACK needs 2^-32 or more and less than 2^8"},
+        {QOP_ADD, -1, 1e4f, "times the output's scale; XNNPACK needs 2^-10 or more and less than 2^8"},
+        {QOP_ADD, -1, 1e-4f, "times the output's scale; XNNPACK needs 2^-10 or more and less than 2^8"},
+        {QOP_REQUANT, 0, 1e4f, "times the output's scale; XNNPACK needs 2^-8 to 2^7"},
+        {QOP_REQUANT, 0, 1e-4f, "times the output's scale; XNNPACK needs 2^-8 to 2^7"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        QGraph *g = zoo_graph(arena);
+        must(qgraph_check_runtime(g));
+        const QNode *n = node_of(g, cases[i].op);
+        ck_assert_ptr_null(qnode_runtime_warning(arena, g, n));
+        QTensor *t = &g->tensor[cases[i].input < 0 ? n->output : n->input[cases[i].input]];
+        t->scale *= cases[i].factor;
+        ck_assert_int_eq(qgraph_check_runtime(g), STATUS_INVALID);
+        ck_assert_msg(strstr(status_message(), cases[i].message) != NULL, "%s", status_message());
+        const char *warning = qnode_runtime_warning(arena, g, n);
+        ck_assert_ptr_nonnull(warning);
+        ck_assert_ptr_nonnull(strstr(warning, cases[i].message));
+    }
+    QGraph *g = zoo_graph(arena);
+    const QNode *n = node_of(g, QOP_CONV2D);
+    g->tensor[n->output].scale *= 1e-6f;
+    ck_assert_int_eq(qgraph_check_runtime(g), STATUS_INVALID);
+    ck_assert_msg(strncmp(status_message(), "node \"", 6) == 0 && strstr(status_message(), n->name) != NULL, "%s",
+                  status_message());
+    arena_destroy(arena);
+}
+END_TEST
+
+/* Float32 holds every sum up to 2^24; fixed point is exact beyond it. */
+START_TEST(sums_beyond_float32_are_warned_of)
+{
+    arena = arena_create();
+    QGraph *g = zoo_graph(arena);
+    const QNode *n = node_of(g, QOP_DENSE);
+    const int64_t rest = qnode_output_sum(g, n, 0) - llabs((long long)n->bias[0]);
+    int32_t *bias = (int32_t *)n->bias;
+    for (int d = 0; d < DIALECTS; d++) {
+        g->dialect = (Dialect)d;
+        bias[0] = (int32_t)((1 << 24) - rest);
+        ck_assert_ptr_null(qnode_runtime_warning(arena, g, n));
+        bias[0]++;
+        const char *warning = qnode_runtime_warning(arena, g, n);
+        ck_assert_int_eq(warning != NULL, dialect_is_float((Dialect)d));
+        if (warning != NULL) ck_assert_ptr_nonnull(strstr(warning, "sums up to 16777217; beyond 2^24"));
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
+TEST_MAIN("runtime_limits", largest_sums_are_reached, scales_beyond_the_runtimes_are_refused_by_name,
+          sums_beyond_float32_are_warned_of)

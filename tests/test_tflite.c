@@ -1,0 +1,337 @@
+/* The .tflite export: what is in the file is what is in the graph, and computes the same codes. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "deploy/export_tflite.h"
+#include "deploy/exporter.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/scratch.h"
+#include "tests/support/suite.h"
+#include "tests/support/tflite_graph.h"
+#include "tests/support/tflite_interpreter.h"
+#include "tests/support/zoo_graph.h"
+
+static Arena *arena;
+static const char *folder, *path;
+
+static void begin(void)
+{
+    arena = arena_create();
+    folder = scratch_folder(arena);
+    path = file_join(arena, folder, "m.tflite");
+}
+
+static void end(void)
+{
+    unlink(path);
+    ck_assert_int_eq(rmdir(folder), 0);
+    arena_destroy(arena);
+}
+
+static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
+
+static Status export(const QGraph *g, const char *options)
+{
+    cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
+    const Status status = exporter_write(&exporter_tflite, arena, g, path, json);
+    cJSON_Delete(json);
+    return status;
+}
+
+static void refused(const QGraph *g, const char *options, const char *words)
+{
+    ck_assert_msg(export(g, options) != STATUS_OK, "accepted; should say: %s", words);
+    ck_assert_msg(strstr(status_message(), words) != NULL, "says: %s\nshould say: %s", status_message(), words);
+    ck_assert(!file_exists(path));
+}
+
+static TfliteModel *exported(const QGraph *g, const char *options)
+{
+    unsigned char *data;
+    size_t bytes;
+    TfliteModel *m;
+    must(export(g, options));
+    must(file_read(arena, path, 1 << 24, &data, &bytes));
+    must(tflite_check(arena, data, bytes, path, &m));
+    return m;
+}
+
+/* The operator that writes the tensor of this name; the tensor itself through *y. */
+static const TfliteOperator *writer_of(const TfliteModel *m, const char *name, const TfliteTensor **y)
+{
+    for (int i = 0; i < m->operators; i++) {
+        *y = &m->tensor[m->node[i].output[0]];
+        if (strcmp((*y)->name, name) == 0) return &m->node[i];
+    }
+    ck_abort_msg("nothing writes %s", name);
+}
+
+static long elements(const TfliteTensor *t)
+{
+    long n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->shape[i];
+    return n;
+}
+
+static void same_grid(const TfliteTensor *t, const QTensor *x)
+{
+    ck_assert(t->type == TFLITE_INT8 && t->scales == 1 && t->zero_points == 1);
+    ck_assert(t->scale[0] == x->scale && t->zero_point[0] == x->zero_point);
+    ck_assert_int_eq(elements(t), qtensor_elements(x));
+    ck_assert(t->signature_rank == t->rank && t->shape[0] == 1 && t->signature[0] == -1);
+    if (t->rank == 4)
+        ck_assert(t->shape[1] == x->h && t->shape[2] == x->w && t->shape[3] == x->c);
+    else
+        ck_assert(t->rank == 2 && x->h == 1 && x->w == 1);
+}
+
+static void same_weights(const TfliteModel *m, const TfliteOperator *o, const QGraph *g, const QNode *n)
+{
+    const TfliteTensor *w = &m->tensor[o->input[1]], *bias = &m->tensor[o->input[2]];
+    int64_t shape[4];
+    ck_assert_int_eq(w->rank, qnode_weight_shape(n, shape));
+    for (int i = 0; i < w->rank; i++) ck_assert_int_eq(w->shape[i], shape[i]);
+    ck_assert(w->type == TFLITE_INT8 && bias->type == TFLITE_INT32 && bias->rank == 1);
+    ck_assert(w->data_bytes == (size_t)qnode_weights(n) && memcmp(w->data, n->weights, w->data_bytes) == 0);
+    ck_assert(bias->data_bytes == 4 * (size_t)n->geom.o && memcmp(bias->data, n->bias, bias->data_bytes) == 0);
+    ck_assert(w->scales == n->geom.o || w->scales == 1);
+    ck_assert_int_eq(bias->scales, w->scales);
+    if (w->scales > 1) ck_assert_int_eq(w->axis, n->op == QOP_DWCONV2D ? 3 : 0);
+    for (int i = 0; i < n->geom.o; i++) {
+        const int k = w->scales == 1 ? 0 : i;
+        ck_assert(w->scale[k] == n->weight_scale[i] && w->zero_point[k] == 0 && bias->zero_point[k] == 0);
+        ck_assert(bias->scale[k] == g->tensor[n->input[0]].scale * n->weight_scale[i]);
+    }
+}
+
+static void same_window(const TfliteOperator *o, const QNode *n)
+{
+    const ConvGeom *g = &n->geom;
+    const int32_t *k = o->option;
+    ck_assert(k[CONV_STRIDE_W] == g->sw && k[CONV_STRIDE_H] == g->sh); /* the same places in all three kinds */
+    if (n->op == QOP_CONV2D) ck_assert(k[CONV_DILATION_W] == g->dw && k[CONV_DILATION_H] == g->dh);
+    if (n->op == QOP_DWCONV2D)
+        ck_assert(k[DW_DILATION_W] == g->dw && k[DW_DILATION_H] == g->dh && k[DW_MULTIPLIER] == g->o / g->c);
+    if (!qop_has_weights(n->op)) ck_assert(k[POOL_WIDTH] == g->kw && k[POOL_HEIGHT] == g->kh);
+}
+
+static void same_node(const TfliteModel *m, const QGraph *g, const QNode *n)
+{
+    static const int operators[] = {
+        [QOP_CONV2D] = TFLITE_CONV_2D,          [QOP_DWCONV2D] = TFLITE_DEPTHWISE_CONV_2D,
+        [QOP_DENSE] = TFLITE_FULLY_CONNECTED,   [QOP_ADD] = TFLITE_ADD,
+        [QOP_CONCAT] = TFLITE_CONCATENATION,    [QOP_MAXPOOL] = TFLITE_MAX_POOL_2D,
+        [QOP_AVGPOOL] = TFLITE_AVERAGE_POOL_2D, [QOP_RESHAPE] = TFLITE_RESHAPE,
+    };
+    const TfliteTensor *y;
+    const TfliteOperator *o = writer_of(m, n->name, &y);
+    same_grid(y, &g->tensor[n->output]);
+    if (n->op == QOP_REQUANT) return; /* in several forms; that they compute the same is a test below */
+    ck_assert_ptr_eq(o->op, &tflite_ops[operators[n->op]]);
+    for (int i = 0; i < n->inputs; i++)
+        ck_assert(m->tensor[o->input[i]].scale[0] == g->tensor[n->input[i]].scale &&
+                  m->tensor[o->input[i]].zero_point[0] == g->tensor[n->input[i]].zero_point);
+    if (qop_has_weights(n->op)) same_weights(m, o, g, n);
+    if (qop_has_weights(n->op) ? n->op != QOP_DENSE : n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL) same_window(o, n);
+}
+
+static void same_graph(const QGraph *g)
+{
+    const TfliteModel *m = exported(g, NULL);
+    ck_assert_str_eq(m->signature_key, "serving_default");
+    ck_assert(m->input_names == 1 && m->input_name[0].tensor == m->input[0]);
+    ck_assert(m->output_names == 1 && m->output_name[0].tensor == m->output[0]);
+    ck_assert_str_eq(m->input_name[0].name, "input");
+    ck_assert_str_eq(m->output_name[0].name, g->tensor[g->output].name);
+    same_grid(&m->tensor[m->input[0]], &g->tensor[0]);
+    same_grid(&m->tensor[m->output[0]], &g->tensor[g->output]);
+    ck_assert_ptr_nonnull(strstr(m->description, qgraph_dialect_names[g->dialect]));
+    for (int i = 0; i < g->nodes; i++) same_node(m, g, &g->node[i]);
+}
+
+START_TEST(file_holds_the_graph)
+{
+    begin();
+    same_graph(tflite_zoo_graph(arena));
+    for (int i = 0; i < 40; i++) same_graph(tflite_random_graph(arena, (uint64_t)i, 14, (Dialect)(i % 3)));
+    end();
+}
+END_TEST
+
+static long different_codes(const QGraph *g, const char *options, uint64_t seed)
+{
+    enum { IMAGES = 3 };
+    const TfliteModel *m = exported(g, options);
+    const int8_t *images = random_images(arena, g, seed, IMAGES);
+    Engine *engine;
+    must(engine_create(arena, g, IMAGES, &engine));
+    int8_t *logits = arena_alloc(arena, (size_t)(IMAGES * g->classes));
+    engine_run(engine, images, IMAGES, logits);
+    long different = 0;
+    for (int k = 0; k < IMAGES; k++) {
+        int8_t **value = tflite_run(arena, m, g->dialect, images + k * qtensor_elements(&g->tensor[0]));
+        for (int i = 0; i < g->nodes; i++) {
+            const TfliteTensor *y;
+            const TfliteOperator *o = writer_of(m, g->node[i].name, &y);
+            const long n = elements(y);
+            const int8_t *want = engine_tensor(engine, g->node[i].output) + k * n;
+            for (long e = 0; e < n; e++) different += value[o->output[0]][e] != want[e];
+        }
+    }
+    return different;
+}
+
+START_TEST(file_computes_the_codes)
+{
+    begin();
+    QGraph *zoo = tflite_zoo_graph(arena);
+    for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++) {
+        zoo->dialect = (Dialect)d;
+        ck_assert_int_eq(different_codes(zoo, NULL, 1), 0);
+        ck_assert_int_eq(different_codes(zoo, "{\"io\": \"float\"}", 1), 0);
+    }
+    for (int i = 0; i < 60; i++) {
+        const long different =
+            different_codes(tflite_random_graph(arena, (uint64_t)i, 14, (Dialect)(i % 3)), NULL, (uint64_t)i);
+        ck_assert_msg(different == 0, "random graph %d: %ld codes differ", i, different);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(float_ends)
+{
+    begin();
+    QGraph *g = tflite_zoo_graph(arena);
+    const TfliteModel *m = exported(g, "{\"io\": \"float\"}");
+    const TfliteTensor *x = &m->tensor[m->input[0]], *y = &m->tensor[m->output[0]];
+    ck_assert(x->type == TFLITE_FLOAT32 && y->type == TFLITE_FLOAT32 && x->scales == 0 && y->scales == 0);
+    ck_assert_str_eq(x->name, "input");
+    ck_assert_str_eq(y->name, "sum");
+    ck_assert_ptr_eq(m->node[0].op, &tflite_ops[TFLITE_QUANTIZE]);
+    ck_assert_ptr_eq(m->node[m->operators - 1].op, &tflite_ops[TFLITE_DEQUANTIZE]);
+    same_grid(&m->tensor[m->node[0].output[0]], &g->tensor[0]);
+    same_grid(&m->tensor[m->node[m->operators - 1].input[0]], &g->tensor[g->output]);
+    unlink(path);
+    g->tensor[0].qmax = 100;
+    refused(g, "{\"io\": \"float\"}", "input: codes -128 to 100");
+    refused(g, "{\"io\": \"int4\"}", "io");
+    end();
+}
+END_TEST
+
+START_TEST(equal_graphs_give_equal_bytes)
+{
+    begin();
+    unsigned char *data[2];
+    size_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        must(export(tflite_zoo_graph(arena), NULL));
+        must(file_read(arena, path, 1 << 20, &data[i], &bytes[i]));
+    }
+    ck_assert(bytes[0] == bytes[1] && memcmp(data[0], data[1], bytes[0]) == 0);
+    ck_assert_ptr_nonnull(memmem(data[0], 256, "bitfold int8 model", 18));
+    end();
+}
+END_TEST
+
+static ConvGeom window(int in, int kernel, int stride, int dilation, int before, int after)
+{
+    const int out = (in + before + after - ((kernel - 1) * dilation + 1)) / stride + 1;
+    return (ConvGeom){.n = 1,
+                      .h = in,
+                      .w = in,
+                      .oh = out,
+                      .ow = out,
+                      .kh = kernel,
+                      .kw = kernel,
+                      .sh = stride,
+                      .sw = stride,
+                      .dh = dilation,
+                      .dw = dilation,
+                      .pt = before,
+                      .pb = after,
+                      .pl = before,
+                      .pr = after};
+}
+
+START_TEST(padding_as_tensorflow_has_it)
+{
+    static const struct {
+        int in, kernel, stride, dilation, before, after; /* given */
+        int padding, pad_before, pad_after;              /* expected */
+    } cases[] = {
+        {8, 3, 1, 1, 0, 0, TFLITE_VALID, 0, 0}, {8, 3, 1, 1, 1, 1, TFLITE_SAME, 0, 0},
+        {8, 3, 2, 1, 0, 1, TFLITE_SAME, 0, 0},  {8, 3, 2, 1, 1, 1, TFLITE_VALID, 1, 0},
+        {7, 3, 2, 1, 1, 1, TFLITE_SAME, 0, 0},  {8, 5, 1, 1, 2, 2, TFLITE_SAME, 0, 0},
+        {8, 4, 1, 1, 1, 2, TFLITE_SAME, 0, 0},  {8, 4, 1, 1, 2, 1, TFLITE_VALID, 2, 1},
+        {9, 3, 1, 2, 2, 2, TFLITE_SAME, 0, 0},  {8, 3, 1, 1, 0, 1, TFLITE_VALID, 0, 1},
+        {4, 2, 2, 1, 0, 1, TFLITE_VALID, 0, 0}, {8, 3, 1, 1, 4, 4, TFLITE_VALID, 4, 4},
+        {5, 1, 2, 1, 0, 0, TFLITE_VALID, 0, 0}, {2, 5, 3, 1, 2, 2, TFLITE_VALID, 2, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ConvGeom g =
+            window(cases[i].in, cases[i].kernel, cases[i].stride, cases[i].dilation, cases[i].before, cases[i].after);
+        const TflitePadding p = tflite_padding(&g);
+        ck_assert_msg(p.padding == cases[i].padding && p.top == cases[i].pad_before && p.left == p.top &&
+                          p.bottom == cases[i].pad_after && p.right == p.bottom,
+                      "case %zu: padding %d, %d before, %d after", i, p.padding, p.top, p.bottom);
+    }
+}
+END_TEST
+
+START_TEST(clamps)
+{
+    QTensor y = {"y", 1, 1, 1, 0.05f, -128, 8, -128, 127};
+    const QNode conv = {.op = QOP_CONV2D, .name = "y", .lo = -128, .hi = 127};
+    const QGraph g = {.tensor = &y};
+    static const struct {
+        int zero_point, lo, hi, expected;
+    } cases[] = {{-128, -128, 127, TFLITE_NO_ACTIVATION},
+                 {3, -128, 127, TFLITE_NO_ACTIVATION},
+                 {3, 3, 127, TFLITE_RELU},
+                 {112, 112, 127, TFLITE_RELU},
+                 {-100, -100, 20, TFLITE_RELU6},
+                 {-100, -100, 21, -1},
+                 {-128, -128, -8, TFLITE_RELU6},
+                 {0, -127, 127, -1},
+                 {0, -8, 7, -1},
+                 {3, 4, 127, -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        QNode n = conv;
+        int activation = -1;
+        n.lo = cases[i].lo, n.hi = cases[i].hi, y.zero_point = cases[i].zero_point;
+        const Status status = tflite_clamp(&g, &n, &activation);
+        if (cases[i].expected < 0)
+            ck_assert_msg(status == STATUS_UNSUPPORTED, "case %zu", i);
+        else
+            ck_assert_msg(status == STATUS_OK && activation == cases[i].expected, "case %zu: %d", i, activation);
+    }
+}
+END_TEST
+
+START_TEST(refusals_name_the_layer)
+{
+    begin();
+    refused(zoo_graph(arena), NULL, "layer \"lut\": a table of codes");
+    QGraph *g = tflite_zoo_graph(arena);
+    g->tensor[RQA].qmin = g->node[RQA - 1].lo = -127;
+    refused(g, NULL, "layer \"rqa\": 8-bit codes clipped to -127 .. 127");
+    g = tflite_zoo_graph(arena);
+    QTensor *sum = &g->tensor[SUM];
+    sum->bits = 4, sum->qmin = g->node[SUM - 1].lo = -8, sum->qmax = g->node[SUM - 1].hi = 7;
+    refused(g, NULL, "layer \"sum\": 4-bit codes clipped to -8 .. 7, real zero at 5");
+    ck_assert_ptr_nonnull(strstr(status_message(), "activation_bits"));
+    g = tflite_zoo_graph(arena);
+    ((int8_t *)g->node[FCA - 1].weights)[5] = -128, g->node[FCA - 1].weight_bits = 8, g->node[FCA - 1].weight_shift = 0;
+    refused(g, NULL, "layer \"fca\": a weight of -128");
+    g = tflite_zoo_graph(arena);
+    g->node[AVG - 1].geom.pt = 1;
+    refused(g, NULL, "layer \"avg\": an average pool");
+    end();
+}
+END_TEST
+
+TEST_MAIN("tflite", file_holds_the_graph, file_computes_the_codes, float_ends, equal_graphs_give_equal_bytes,
+          padding_as_tensorflow_has_it, clamps, refusals_name_the_layer)

@@ -1,0 +1,168 @@
+#include "train/dump.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "deploy/manifest.h"
+#include "deploy/qgraph_text.h"
+
+enum { DUMP_BATCH = 64, CODES = 256 };
+
+static size_t image_bytes(const Dataset *d) { return (size_t)d->h * (size_t)d->w * (size_t)d->c; }
+static int batch_at(const Dataset *d, int first) { return d->n - first < DUMP_BATCH ? d->n - first : DUMP_BATCH; }
+
+/* Files that grow together, one batch after the other. */
+typedef struct {
+    int n;
+    FileWriter *at; /* stream NULL: not written */
+} Files;
+
+static Status files_finish(Files *f, Status status)
+{
+    for (int i = 0; i < f->n; i++) {
+        if (f->at[i].stream == NULL) continue;
+        if (status == STATUS_OK)
+            status = file_commit(&f->at[i]);
+        else
+            file_abort(&f->at[i]);
+    }
+    return status;
+}
+
+/* Pixels and labels: the same for every kind of model. */
+static Status dump_images(Arena *arena, const Dataset *data, const char *folder)
+{
+    TRY(file_make_dir(folder));
+    TRY(file_write(arena, file_join(arena, folder, "pixels.u8"), data->images, (size_t)data->n * image_bytes(data)));
+    return file_write(arena, file_join(arena, folder, "labels.i32"), data->labels,
+                      (size_t)data->n * sizeof *data->labels);
+}
+
+static cJSON *manifest_begin(const char *model, int images)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "format", "bitfold dump");
+    cJSON_AddNumberToObject(root, "version", 1);
+    cJSON_AddStringToObject(root, "model", model);
+    cJSON_AddNumberToObject(root, "images", images);
+    return root;
+}
+
+static Status manifest_end(Arena *arena, cJSON *root, const char *folder)
+{
+    const char *text = json_print(arena, root);
+    cJSON_Delete(root);
+    return file_write(arena, file_join(arena, folder, "tensors.json"), text, strlen(text));
+}
+
+/* ---- codes ------------------------------------------------------------------------------------------------------- */
+
+typedef bool Seen[CODES];
+
+static const char *codes_name(Arena *arena, const QTensor *t) { return arena_printf(arena, "%s.i8", t->name); }
+static bool is_dumped(const QGraph *g, bool layers, int tensor) { return layers || tensor == 0 || tensor == g->output; }
+
+static Status codes_manifest(Arena *arena, const QGraph *g, int images, bool layers, const Seen *seen,
+                             const char *folder)
+{
+    cJSON *root = manifest_begin(g->model_name, images);
+    cJSON_AddStringToObject(root, "dialect", qgraph_dialect_names[g->dialect]);
+    cJSON_AddStringToObject(root, "output", g->tensor[g->output].name);
+    cJSON *list = cJSON_AddArrayToObject(root, "tensors");
+    for (int i = 0; i < g->tensors; i++) {
+        const QTensor *t = &g->tensor[i];
+        int different = 0;
+        for (int k = 0; k < CODES; k++) different += seen[i][k];
+        cJSON *entry = qtensor_to_json(arena, t);
+        cJSON_AddNumberToObject(entry, "scale", manifest_decimal(t->scale));
+        cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
+        cJSON_AddNumberToObject(entry, "codes_seen", different);
+        if (is_dumped(g, layers, i)) cJSON_AddStringToObject(entry, "file", codes_name(arena, t));
+        cJSON_AddItemToArray(list, entry);
+    }
+    cJSON *nodes = cJSON_AddArrayToObject(root, "nodes");
+    for (int i = 0; i < g->nodes; i++) cJSON_AddItemToArray(nodes, qnode_to_json(arena, g, &g->node[i]));
+    return manifest_end(arena, root, folder);
+}
+
+Status dump_codes(Arena *arena, const QGraph *g, const Dataset *data, bool layers, const char *folder)
+{
+    Engine *engine;
+    TRY(engine_create(arena, g, DUMP_BATCH, &engine));
+    TRY(dump_images(arena, data, folder));
+    Files files = {g->tensors, ARENA_ARRAY(arena, FileWriter, g->tensors)};
+    Seen *seen = ARENA_ARRAY(arena, Seen, g->tensors);
+    int8_t *input = arena_alloc(arena, DUMP_BATCH * image_bytes(data));
+    int8_t *logits = arena_alloc(arena, DUMP_BATCH * (size_t)qtensor_elements(&g->tensor[g->output]));
+    Status status = STATUS_OK;
+    for (int i = 0; i < g->tensors && status == STATUS_OK; i++)
+        if (is_dumped(g, layers, i))
+            status = file_begin(arena, file_join(arena, folder, codes_name(arena, &g->tensor[i])), &files.at[i]);
+    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
+        const int n = batch_at(data, first);
+        qgraph_quantize_pixels(g, data->images + (size_t)first * image_bytes(data), n, input);
+        engine_run(engine, input, n, logits);
+        for (int i = 0; i < g->tensors; i++) {
+            const int8_t *codes = engine_tensor(engine, i);
+            const size_t count = (size_t)n * (size_t)qtensor_elements(&g->tensor[i]);
+            for (size_t k = 0; k < count; k++) seen[i][codes[k] + 128] = true;
+            if (files.at[i].stream != NULL) fwrite(codes, 1, count, files.at[i].stream);
+        }
+    }
+    TRY(files_finish(&files, status));
+    return codes_manifest(arena, g, data->n, layers, seen, folder);
+}
+
+/* ---- floats ------------------------------------------------------------------------------------------------------ */
+
+static cJSON *float_entry(const char *name, const char *file, int h, int w, int c)
+{
+    cJSON *entry = cJSON_CreateObject();
+    cJSON_AddStringToObject(entry, "name", name);
+    cJSON_AddItemToObject(entry, "shape", cJSON_CreateIntArray((int[]){h, w, c}, 3));
+    cJSON_AddStringToObject(entry, "file", file);
+    return entry;
+}
+
+static Status floats_manifest(Arena *arena, const Model *m, int images, const char *logits, const char *folder)
+{
+    cJSON *root = manifest_begin(m->name, images);
+    cJSON_AddStringToObject(root, "output", m->layer[m->layers - 1].name);
+    cJSON *list = cJSON_AddArrayToObject(root, "tensors");
+    cJSON_AddItemToArray(list, float_entry("input", "input.f32", m->input.h, m->input.w, m->input.c));
+    cJSON_AddItemToArray(list, float_entry(m->layer[m->layers - 1].name, logits, 1, 1, m->classes));
+    return manifest_end(arena, root, folder);
+}
+
+static Status floats_batch(Model *m, Tape *t, const uint8_t *pixels, int n, float *input, const Files *files)
+{
+    const size_t C = (size_t)m->input.c, count = (size_t)n * (size_t)m->input.h * (size_t)m->input.w * C;
+    for (size_t i = 0; i < count; i++) input[i] = m->pixel_value[i % C * CODES + pixels[i]];
+    fwrite(input, sizeof *input, count, files->at[0].stream);
+    tape_reset(t, false);
+    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+    const Tensor *z = model_forward(m, t, &pass, pixels, n);
+    if (z == NULL) return status_fail(t->status, "%s", t->message);
+    fwrite(tensor_values(t, z), sizeof(float), (size_t)n * (size_t)m->classes, files->at[1].stream);
+    return STATUS_OK;
+}
+
+Status dump_floats(Arena *arena, Model *m, const Dataset *data, const char *folder)
+{
+    TRY(dump_images(arena, data, folder));
+    const char *logits = arena_printf(arena, "%s.f32", m->layer[m->layers - 1].name);
+    FileWriter pair[2] = {{0}};
+    Files files = {2, pair};
+    Status status = file_begin(arena, file_join(arena, folder, "input.f32"), &pair[0]);
+    if (status == STATUS_OK) status = file_begin(arena, file_join(arena, folder, logits), &pair[1]);
+    float *input = arena_alloc(arena, DUMP_BATCH * image_bytes(data) * sizeof *input);
+    Arena *step = arena_create();
+    Tape *t = tape_create(arena, step);
+    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH)
+        status =
+            floats_batch(m, t, data->images + (size_t)first * image_bytes(data), batch_at(data, first), input, &files);
+    arena_destroy(step);
+    TRY(files_finish(&files, status));
+    return floats_manifest(arena, m, data->n, logits, folder);
+}
