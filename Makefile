@@ -126,7 +126,7 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_SUP) $(OUT)/libbitfold.a
 
 $(OUT)/tests/test_fuzz_corpus: $(filter-out %/main.o,$(FUZZ_OBJ))
 
-$(OUT)/fuzz: $(FUZZ_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
+$(OUT)/fuzz: $(FUZZ_OBJ) $(addprefix $(OUT)/tests/support/,gradcheck.o random_graph.o small_model.o) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
@@ -163,6 +163,9 @@ asan: ## run the tests under AddressSanitizer
 
 ubsan: ## run the tests under UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory MODE=ubsan test
+
+fuzz-seeds: $(OUT)/tests/fuzz_seeds ## write tests/fuzz/seeds again, from the exporters as they are
+	@$(OUT)/tests/fuzz_seeds tests/fuzz/seeds
 
 fuzz: ## hostile files against every reader (clang); FUZZ_SECONDS=600 for each, FUZZ="NAME..." for some
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(BUILD)/fuzz/fuzz
@@ -242,7 +245,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-arm64 asan ubsan fuzz check lint format demo bench bench-peers \
+.PHONY: all tests objects test test-isa test-interop test-arm64 asan ubsan fuzz fuzz-seeds check lint format demo bench bench-peers \
         performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

@@ -52,4 +52,7 @@ void fuzz_edit_json(cJSON *root, Rng *rng);
 void fuzz_right_crc(uint8_t *file, size_t bytes);
 size_t fuzz_mutate_safe(uint8_t *data, size_t bytes, size_t room, Rng *rng, FuzzBytes *change);
 
+/* ONNX files whose fields hold odd values, raw data fitting its shape mostly. */
+size_t fuzz_mutate_onnx(uint8_t *data, size_t bytes, size_t room, Rng *rng, FuzzBytes *change);
+
 #endif

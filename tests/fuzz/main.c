@@ -1,6 +1,5 @@
 /* One target under libFuzzer, chosen by the program's name.  Every byte that malloc hands out during a run is counted:
  * more than the target's bound, or bytes left behind, are a crash like any other. */
-#include <sanitizer/allocator_interface.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t room, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t bytes, size_t room);
+
+/* Of the sanitizers' runtime; its header does not come with every compiler. */
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *));
+size_t __sanitizer_get_allocated_size(const volatile void *block);
 
 static const FuzzTarget *target;
 static size_t held, bound;
