@@ -6,6 +6,7 @@
 #include "deploy/manifest.h"
 #include "deploy/onnx_float.h"
 #include "deploy/onnx_qdq.h"
+#include "deploy/runtime_limits.h"
 
 typedef struct {
     int layout, activations, input, clip, batch_norm;
@@ -87,6 +88,7 @@ static Status write_integers(Arena *arena, const QGraph *g, const char *path, co
     const OnnxOptions *o = options;
     const OnnxForm form = {
         .input_codes = o->input == 1, .nhwc = o->layout == 1, .uint8 = o->activations == 1, .clip = (OnnxClip)o->clip};
+    TRY(qgraph_check_runtime(g));
     OnnxBuilder *b = onnx_builder(arena, g->model_name);
     TRY(onnx_qdq(b, g, &form));
     describe(b, o, &(About){g->model_name, g->channels, g->classes, g->mean, g->std, g->class_names});
