@@ -316,7 +316,7 @@ START_TEST(refusals_name_the_layer)
     begin();
     refused(zoo_graph(arena), NULL, "layer \"lut\": a table of codes");
     QGraph *g = tflite_zoo_graph(arena);
-    g->tensor[RQA].qmin = g->node[RQA - 1].lo = -127;
+    g->tensor[RQA].qmin = g->node[RQA - 1].lo = -127, g->node[RQA - 1].hi = 127;
     refused(g, NULL, "layer \"rqa\": 8-bit codes clipped to -127 .. 127");
     g = tflite_zoo_graph(arena);
     QTensor *sum = &g->tensor[SUM];
