@@ -8,7 +8,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/suite.h"
 
-enum { MUTANTS = 12 };
+enum { MUTANTS = 60 };
 
 static Rng bytes_rng;
 
