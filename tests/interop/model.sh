@@ -7,10 +7,12 @@ dir=$WORK/models/$name
 mkdir -p "$dir"
 : >"$dir/compared"
 : >"$dir/costs"
+: >"$dir/operations"
 exec 3>&1 >"$dir/log" 2>&1
 images=${IMAGES:-1000}
 mcu_images=$([ -n "${FULL:-}" ] && echo "$images" || echo 200)
 targets=${TARGETS:-c tflite onnx float import}
+op_images=$([ -n "${FULL:-}" ] && echo 200 || echo 50)
 codes=32
 
 say() { echo "$name: $*" >&3; }
@@ -102,25 +104,20 @@ export_c() {
     "$BITFOLD" export "$model" --set quant.dialect="$1" --to c -o "$dir/c-$1/model.c"
 }
 
-bytes_of() { node -e '
-    const t = JSON.parse(require("fs").readFileSync(process.argv[1])).tensors.find(t => t.name === process.argv[2]);
-    console.log(t.shape.reduce((a, b) => a * b))' "$dir/xnnpack/tensors.json" "$1"; }
-
 # build_c COMPILER FOLDER PROGRAM HOST [FLAG...]: the model strictly, then the program around it.
 build_c() {
     compiler=$1 folder=$2 program=$3 host=$4
     shift 4
     # shellcheck disable=SC2086 # words
     $compiler $strict "$@" -c "$folder/model.c" -o "$program.model.o" &&
-        $compiler $strict "$@" -I"$folder" -I"$HERE/mcu" -DMODEL_HEADER='"model.h"' -DMODEL_RUN=model_run \
-            -DMODEL_INPUT_BYTES="$(bytes_of input)" -DMODEL_OUTPUT_BYTES="$(bytes_of logits)" \
+        $compiler $strict "$@" -I"$folder" -I"$HERE/mcu" \
             "$HERE/mcu/main.c" "$HERE/mcu/$host.c" "$program.model.o" -o "$program"
 }
 
 on_host() {
     for compiler in gcc clang; do
         program=$dir/c-$1/$compiler
-        if build_c $compiler "$dir/c-$1" "$program" host_stdio &&
+        if build_c $compiler "$dir/c-$1" "$program" host_stdio -DMODEL_SELF_TEST &&
             "$program" "$dir/$1/input.i8" "$program.out" "$images"; then
             compared "C, $1" "$compiler, this machine" identical "$dir/$1" "$program.out"
         else
@@ -201,8 +198,60 @@ target_tflite() {
 
 # ---- ONNX --------------------------------------------------------------------------------------------------------
 
-target_onnx() { :; }
-target_float() { :; }
+# on_onnxruntime LABEL INPUT LAYOUT EXPORT_OPTION...: at both ends of what the runtime optimises.
+on_onnxruntime() {
+    label=$1 input=$2 layout=$3
+    shift 3
+    options=
+    for option in "$@"; do options="$options --option $option"; done
+    for level in all disabled; do
+        # shellcheck disable=SC2086 # words
+        if "$BITFOLD" export "$model" --set quant.dialect=onnxruntime --to onnx $options --option layout="$layout" \
+            -o "$dir/model.onnx" &&
+            node "$HERE/run_onnx.cjs" "$dir/model.onnx" "$input" "$dir/onnx.out" --opt $level --layout "$layout"; then
+            compared "ONNX, $label" "ONNX Runtime, $level" argmax "$dir/onnxruntime" "$dir/onnx.out" --floats yes
+        else
+            missing "ONNX, $label" "ONNX Runtime, $level"
+        fi
+    done
+}
+
+# Each operation alone, on the engine's own codes: no answer off by more than 1.
+ops_on_onnxruntime() {
+    if "$BITFOLD" export "$model" --set quant.dialect=onnxruntime --to onnx --option input=codes \
+        --option activations="$1" -o "$dir/ops-$1.onnx" &&
+        /usr/bin/python3 "$HERE/cut_onnx.py" "$dir/ops-$1.onnx" "$dir/ops" "$dir/ops-$1" &&
+        node "$HERE/ops_onnx.cjs" "$dir/ops-$1" "$dir/ops" --activations "$1" >"$dir/ops-$1.tsv"; then
+        cat "$dir/ops-$1.tsv" >>"$dir/operations"
+    else
+        missing "ONNX, $1, single operations" "ONNX Runtime"
+    fi
+}
+
+target_onnx() {
+    on_onnxruntime "int8" "$dir/onnxruntime/input.i8" nchw input=codes activations=int8
+    on_onnxruntime "uint8" "$dir/onnxruntime/input.i8" nchw input=codes activations=uint8
+    on_onnxruntime "float input, NHWC" "$dir/floats/input.f32" nhwc input=values activations=uint8
+    "$BITFOLD" eval "$model" --set quant.dialect=onnxruntime --images "$op_images" --dump "$dir/ops" --layers
+    for type in int8 uint8; do ops_on_onnxruntime $type; done
+}
+
+# ---- the float network -------------------------------------------------------------------------------------------
+
+target_float() {
+    for batch_norm in fold keep; do
+        for level in all disabled; do
+            if "$BITFOLD" export "$float" --to onnx --float --option batch_norm=$batch_norm -o "$dir/float.onnx" &&
+                node "$HERE/run_onnx.cjs" "$dir/float.onnx" "$dir/floats/input.f32" "$dir/float.out" --opt $level; then
+                compared "ONNX, float, batch norm: $batch_norm" "ONNX Runtime, $level" within=1e-4 "$dir/floats" \
+                    "$dir/float.out"
+            else
+                missing "ONNX, float, batch norm: $batch_norm" "ONNX Runtime, $level"
+            fi
+        done
+    done
+}
+
 target_import() { :; }
 
 if ! { case $1 in /*) use_model "$1" ;; *) make_model ;; esac && dump_model; }; then
