@@ -18,6 +18,7 @@ OPT_arm64   := -O3
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_fuzz     := -O1 -g -Wno-pass-failed -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_werror-gcc   := -O2 -Werror
 OPT_werror-clang := -O0 -Werror
 MACHINE := $(shell $(CC) -dumpmachine)
@@ -33,7 +34,10 @@ ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 ISA_vnni   := $(ISA_avx512) -mavx512vnni
 ISA_amx    := $(ISA_vnni)
-isa_flags   = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, ,$(basename $(notdir $1))))))
+isa_of      = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, ,$(basename $(notdir $1))))))
+# Intrinsics under all of a fuzzer's checks take clang many minutes a file.
+ISA_ALSO_fuzz := -fno-sanitize=all -fsanitize=address
+isa_flags   = $(if $(call isa_of,$1),$(call isa_of,$1) $(ISA_ALSO_$(MODE)))
 
 # One short line a step; `make V=1` shows the commands.
 Q   = $(if $(V),,@)
@@ -46,11 +50,12 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o) $(OUT)/deploy/onnx.pb-c.o
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(filter cli/%,$(SOURCES)))
 TEST_SRC := $(wildcard tests/test_*.c)
 TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+FUZZ_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/fuzz/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
-OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(TESTS:=.o) $(BENCH_OBJ)
+FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
+OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
 # tests; in the installed one only bitfold_* does.
@@ -117,7 +122,13 @@ $(STATIC): $(LIB_OBJ)
 
 $(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_SUP) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(shell pkg-config --libs check) $(LDLIBS_ALL)
+
+$(OUT)/tests/test_fuzz_corpus: $(filter-out %/main.o,$(FUZZ_OBJ))
+
+$(OUT)/fuzz: $(FUZZ_OBJ) $(addprefix $(OUT)/tests/support/,gradcheck.o random_graph.o small_model.o) $(OUT)/libbitfold.a
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
 $(OUT)/bench_kernels: $(BENCH_OBJ) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
@@ -152,6 +163,13 @@ asan: ## run the tests under AddressSanitizer
 
 ubsan: ## run the tests under UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory MODE=ubsan test
+
+fuzz-seeds: $(OUT)/tests/fuzz_seeds ## write tests/fuzz/seeds again, from the exporters as they are
+	@$(OUT)/tests/fuzz_seeds tests/fuzz/seeds
+
+fuzz: ## hostile files against every reader (clang); FUZZ_SECONDS=600 for each, FUZZ="NAME..." for some
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(BUILD)/fuzz/fuzz
+	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),600) $(FUZZ)
 
 check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
 	@clang-format --dry-run -Werror $(FORMATTED)
@@ -227,7 +245,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-arm64 asan ubsan check lint format demo bench bench-peers performance docs install \
-        uninstall clean help force
+.PHONY: all tests objects test test-isa test-interop test-arm64 asan ubsan fuzz fuzz-seeds check lint format demo bench bench-peers \
+        performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

@@ -2,17 +2,16 @@
 
 #include <string.h>
 
-/* A convolution's filter is packed kernel row by kernel row, a depthwise kernel cell by cell, a dense one by output. */
-static long run_length(const QNode *n)
+long c_run(const QNode *n)
 {
     const ConvGeom *g = &n->geom;
     if (n->op == QOP_DWCONV2D) return g->o;
     return n->op == QOP_DENSE ? g->c : (long)g->kw * (g->c / g->groups);
 }
 
-long c_runs(const QNode *n) { return qnode_weights(n) / run_length(n); }
+long c_runs(const QNode *n) { return qnode_weights(n) / c_run(n); }
 
-size_t c_run_bytes(const QNode *n) { return ((size_t)run_length(n) * (size_t)c_weight_width(n) + 7) / 8; }
+size_t c_run_bytes(const QNode *n) { return ((size_t)c_run(n) * (size_t)c_weight_width(n) + 7) / 8; }
 
 static CLayerCost layer_cost(const QGraph *g, const QNode *n, size_t alive_bytes)
 {

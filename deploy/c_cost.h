@@ -27,11 +27,13 @@ typedef struct {
 
 CCost c_cost(Arena *arena, const QGraph *g, const CPlan *plan);
 
-/* Bytes from one packed run of weights to the next; runs of a node. */
-size_t c_run_bytes(const QNode *n);
+/* Weights lie in flash in runs that begin with a byte: a row of a convolution's kernel, all channels of a cell of a
+ * depthwise one, an output of a dense layer.  Weights of a run; runs; bytes from one to the next. */
+long c_run(const QNode *n);
 long c_runs(const QNode *n);
+size_t c_run_bytes(const QNode *n);
 
-/* Text of the layer at `node` that may stand in a C comment and in a column. */
+/* The text, fit for a C comment. */
 char *c_comment(Arena *arena, const char *text);
 
 /* The table, one layer a line, each line behind `margin`; then the totals. */

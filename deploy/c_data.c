@@ -23,7 +23,7 @@ static int8_t *pack(const CWriter *w, const QNode *n, size_t *bytes)
 {
     const int width = c_weight_width(n), mask = (1 << width) - 1;
     const size_t run_bytes = c_run_bytes(n);
-    const long runs = c_runs(n), run = qnode_weights(n) / runs;
+    const long runs = c_runs(n), run = c_run(n);
     *bytes = (size_t)runs * run_bytes;
     uint8_t *packed = arena_zalloc(w->arena, *bytes);
     for (long r = 0; r < runs; r++)

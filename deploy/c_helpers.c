@@ -11,6 +11,11 @@ static char *literal(const CWriter *w, float x)
     return arena_printf(w->arena, "%s%sf", text, strpbrk(text, ".e") == NULL ? ".0" : "");
 }
 
+static char *minus(const CWriter *w, int value)
+{
+    return arena_printf(w->arena, value < 0 ? "+ %d" : "- %d", value < 0 ? -value : value);
+}
+
 /* The bytes of a string literal; no escape runs into the next character, none makes a trigraph. */
 static void write_string(const CWriter *w, const char *text)
 {
@@ -33,10 +38,10 @@ static void write_about(const CWriter *w)
     const QTensor *x = &g->tensor[0], *y = &g->tensor[g->output];
     fprintf(w->out,
             " * Model \"%s\", dialect %s, int8 in, int8 out, no floating point, no heap, no library.\n *\n"
-            " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code - %d)\n"
-            " * out: %d codes, one for each class; real = %.9g * (code - %d)\n",
+            " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code %s)\n"
+            " * out: %d codes, one for each class; real = %.9g * (code %s)\n",
             c_comment(w->arena, g->model_name), qgraph_dialect_names[g->dialect], x->h, x->w, x->c, (double)x->scale,
-            x->zero_point, g->classes, (double)y->scale, y->zero_point);
+            minus(w, x->zero_point), g->classes, (double)y->scale, minus(w, y->zero_point));
     if (g->class_names != NULL) {
         int column = fprintf(w->out, " * classes:");
         for (int i = 0; i < g->classes; i++) {

@@ -15,7 +15,8 @@ typedef struct {
     int golden;
 } COptions;
 
-enum { MAX_GOLDEN = 16, MAX_PREFIX_BYTES = 40 };
+/* A run of codes of 4 bits and as many of the image sum up to less than 2^31. */
+enum { MAX_GOLDEN = 16, MAX_PREFIX_BYTES = 40, MAX_RUN = 1 << 20 };
 
 static const Field fields[] = {
     {"prefix", FIELD_STRING, offsetof(COptions, prefix), .min = 1, .max = MAX_PREFIX_BYTES,
@@ -58,6 +59,17 @@ static Status check_dialect(const QGraph *g)
                        qgraph_dialect_names[g->dialect]);
 }
 
+static Status check_runs(const QGraph *g)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        const QNode *n = &g->node[i];
+        if (qop_has_weights(n->op) && c_run(n) > MAX_RUN)
+            return status_fail(STATUS_UNSUPPORTED, "c: node \"%s\": %ld weights in a row; at most %d", n->name,
+                               c_run(n), MAX_RUN);
+    }
+    return STATUS_OK;
+}
+
 static void write_owner(FILE *out, const char *mark, const char *file)
 {
     fprintf(
@@ -98,6 +110,7 @@ static Status write_c(Arena *arena, const QGraph *g, const char *path, const voi
     const char *stem = file_stem(arena, path);
     CWriter w = {.arena = arena, .g = g, .golden = o->golden};
     TRY(check_dialect(g));
+    TRY(check_runs(g));
     if (strpbrk(stem, "\"\\\n*?") != NULL)
         return status_fail(STATUS_INVALID, "%s: the name of a C file; must hold none of \" \\ * ? and no new line",
                            path);

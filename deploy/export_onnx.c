@@ -6,6 +6,7 @@
 #include "deploy/manifest.h"
 #include "deploy/onnx_float.h"
 #include "deploy/onnx_qdq.h"
+#include "deploy/runtime_limits.h"
 
 typedef struct {
     int layout, activations, input, clip, batch_norm;
@@ -20,14 +21,15 @@ static const char *const batch_norms[] = {"fold", "keep", NULL};
 static const Field fields[] = {
     {"layout", FIELD_ENUM, offsetof(OnnxOptions, layout), .names = layouts, .def = "\"nchw\"",
      .doc = "order of the input's axes: nchw, ONNX's own; nhwc: a Transpose comes first"},
-    {"activations", FIELD_ENUM, offsetof(OnnxOptions, activations), .names = activation_types, .def = "\"int8\"",
-     .doc = "type of the activations' codes; uint8: codes and zero points + 128, the same values, which some runtimes "
-            "run faster"},
+    {"activations", FIELD_ENUM, offsetof(OnnxOptions, activations), .names = activation_types, .def = "\"uint8\"",
+     .doc = "type of the activations' codes; uint8: codes and zero points + 128, the same values, which ONNX Runtime "
+            "fuses and runs faster on x86; int8: the codes as they are"},
     {"input", FIELD_ENUM, offsetof(OnnxOptions, input), .names = inputs, .def = "\"values\"",
      .doc = "what the model reads: values, (pixel / 255 - mean) / std in float; codes, of the type of the activations"},
     {"clip", FIELD_ENUM, offsetof(OnnxOptions, clip), .names = clips, .def = "\"auto\"",
-     .doc = "how activations below 8 bits are clipped: codes, by a Clip of their type; values, in float on the same "
-            "grid; auto: codes for uint8, values for int8"},
+     .doc =
+         "where codes below 8 bits are clipped: codes, between QuantizeLinear and DequantizeLinear; values, in float "
+         "behind both, and quantized again; auto: codes, but values for a ReLU in int8, which ONNX Runtime then fuses"},
     {"batch_norm", FIELD_ENUM, offsetof(OnnxOptions, batch_norm), .names = batch_norms, .def = "\"fold\"",
      .doc = "of a float model: fold, into the weights; keep, as BatchNormalization nodes"},
     FIELD_END};
@@ -86,6 +88,7 @@ static Status write_integers(Arena *arena, const QGraph *g, const char *path, co
     const OnnxOptions *o = options;
     const OnnxForm form = {
         .input_codes = o->input == 1, .nhwc = o->layout == 1, .uint8 = o->activations == 1, .clip = (OnnxClip)o->clip};
+    TRY(qgraph_check_runtime(g));
     OnnxBuilder *b = onnx_builder(arena, g->model_name);
     TRY(onnx_qdq(b, g, &form));
     describe(b, o, &(About){g->model_name, g->channels, g->classes, g->mean, g->std, g->class_names});

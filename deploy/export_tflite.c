@@ -70,6 +70,7 @@ const ExporterType exporter_tflite = {
     .name = "tflite",
     .doc = "int8 model for LiteRT and TFLite Micro, with a signature \"serving_default\"",
     .extension = ".tflite",
+    .mark = "bitfold int8 model",
     .fields = tflite_fields,
     .options_bytes = sizeof(TfliteOptions),
     .write = write_file,

@@ -48,7 +48,7 @@ void tflite_add_reshape(TfliteBuild *b, int x, int y)
 {
     const TfliteTensor *t = &b->m->tensor[y];
     const int32_t input[2] = {x, b->m->tensors};
-    tflite_add_constant(b, arena_printf(b->arena, "%s/shape", t->name), TFLITE_INT32, 1, &(int32_t){t->rank},
+    tflite_add_constant(b, arena_printf(b->arena, "%s/shape", t->name), TFLITE_INT32, 1, (const int32_t[]){t->rank},
                         t->signature);
     tflite_add_operator(b, TFLITE_RESHAPE, 2, input, y);
 }
@@ -70,7 +70,7 @@ TfliteOperator *tflite_add_operator(TfliteBuild *b, TfliteOpIndex op, int inputs
                           .inputs = inputs,
                           .input = words(b->arena, inputs, input),
                           .outputs = 1,
-                          .output = words(b->arena, 1, &(int32_t){output})};
+                          .output = words(b->arena, 1, (const int32_t[]){output})};
     for (int i = 0; i < TFLITE_MAX_OPTIONS; i++) o->option[i] = o->op->option[i].absent;
     return o;
 }

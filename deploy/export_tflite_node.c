@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "deploy/export_tflite.h"
-#include "kernels/requant.h"
 
 static Status fail_node(const QNode *n, const char *said)
 {
@@ -39,7 +38,7 @@ Status tflite_clamp(const QGraph *g, const QNode *n, int *activation)
                        "layer \"%s\": %d-bit codes clipped to %d .. %d, real zero at %d; TFLite clips at -128 and 127, "
                        "at real zero and at 6: must %s",
                        n->name, y->bits, lo, hi, y->zero_point,
-                       few_bits ? "have 8-bit outputs (quant.overrides, activation_bits) or stand behind a ReLU"
+                       few_bits ? "have 8-bit outputs (activation_bits in quant.overrides) or end in a ReLU"
                                 : "be clipped at one of these");
 }
 
@@ -118,7 +117,7 @@ static void add_weights(TfliteBuild *b, const QNode *n, int rank, const int32_t 
     w->scales = w->zero_points = scales;
     w->scale = n->weight_scale, w->zero_point = zeros(b, scales), w->axis = scales > 1 ? axis : 0;
     TfliteTensor *bias = tflite_add_constant(b, arena_printf(b->arena, "%s/bias", n->name), TFLITE_INT32, 1,
-                                             &(int32_t){outputs}, n->bias);
+                                             (const int32_t[]){outputs}, n->bias);
     float *product = ARENA_ARRAY(b->arena, float, scales);
     for (int o = 0; o < scales; o++) product[o] = s_x * n->weight_scale[o];
     bias->scales = bias->zero_points = scales;
@@ -231,54 +230,11 @@ static Status add_join(TfliteBuild *b, const QNode *n)
     return STATUS_OK;
 }
 
-/* XNNPACK's QUANTIZE has 8 bits behind the point, r = s_x / s_y in [2^-8, 2^7):
- *   y = z_y + (((q - z_x) * rne(256 r) + 128) >> 8)
- * True if that is the code of the dialect for every q that can come. */
-static bool quantize_agrees(const QGraph *g, const QNode *n)
-{
-    const QTensor *x = &g->tensor[n->input[0]], *y = &g->tensor[n->output];
-    if (g->dialect != DIALECT_XNNPACK) return true;
-    const float r = x->scale / y->scale;
-    if (!(r >= 0x1p-8f && r < 0x1p7f)) return false;
-    const Multiplier M = multiplier_rescale(g->dialect, x->scale, y->scale);
-    const int m = (int)rintf(256.0f * r);
-    for (int q = x->qmin; q <= x->qmax; q++) {
-        const int d = q - x->zero_point, code = y->zero_point + ((d * m + 128) >> 8);
-        if (clamp_int(code, INT8_MIN, INT8_MAX) != requant(g->dialect, d, M, y->zero_point, INT8_MIN, INT8_MAX))
-            return false;
-    }
-    return true;
-}
-
-/* Where QUANTIZE rounds otherwise: a depthwise convolution by 1, with weight scale 1, whose multiplier s_x / s_y is that
- * of the dialect. */
-static void add_unit_depthwise(TfliteBuild *b, const QNode *n, int activation)
-{
-    const int channels = b->g->tensor[n->output].c;
-    int8_t *weights = ARENA_ARRAY(b->arena, int8_t, channels);
-    float *scale = ARENA_ARRAY(b->arena, float, channels);
-    for (int c = 0; c < channels; c++) weights[c] = 1, scale[c] = 1.0f;
-    QNode unit = *n;
-    unit.geom = (ConvGeom){.o = channels};
-    unit.weights = weights, unit.weight_scale = scale, unit.bias = ARENA_ARRAY(b->arena, int32_t, channels);
-    const int32_t x = tflite_form(b, n->input[0], FORM_IMAGE);
-    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
-    add_weights(b, &unit, 4, (const int32_t[]){1, 1, 1, channels}, 3, false);
-    TfliteOperator *o = tflite_add_operator(b, TFLITE_DEPTHWISE_CONV_2D, 3, input, add_output(b, n, FORM_IMAGE));
-    o->option[DW_PADDING] = TFLITE_VALID;
-    o->option[DW_STRIDE_W] = o->option[DW_STRIDE_H] = o->option[DW_MULTIPLIER] = 1;
-    o->option[DW_ACTIVATION] = activation;
-}
-
 /* QUANTIZE takes no activation: a RELU on the output's own grid follows it. */
 static Status add_requant(TfliteBuild *b, const QNode *n)
 {
     int activation;
     TRY(tflite_clamp(b->g, n, &activation));
-    if (!quantize_agrees(b->g, n)) {
-        add_unit_depthwise(b, n, activation);
-        return STATUS_OK;
-    }
     const int form = common_form(b, n);
     const int32_t x = tflite_form(b, n->input[0], form);
     if (activation == TFLITE_NO_ACTIVATION) {

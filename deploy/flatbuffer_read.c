@@ -133,8 +133,9 @@ static size_t follow_field(FlatReader *r, FlatTable t, int id)
 
 FlatTable flat_get_table(FlatReader *r, FlatTable t, int id)
 {
+    const FlatTable none = {0};
     const size_t at = follow_field(r, t, id);
-    return at == 0 ? (FlatTable){0} : table_at(r, at);
+    return at == 0 ? none : table_at(r, at);
 }
 
 FlatVector flat_get_vector(FlatReader *r, FlatTable t, int id, size_t element_bytes)
@@ -170,7 +171,8 @@ FlatVector flat_get_tables(FlatReader *r, FlatTable t, int id) { return flat_get
 
 FlatTable flat_element(FlatReader *r, FlatVector tables, size_t index)
 {
-    if (r->status != STATUS_OK || index >= tables.n) return (FlatTable){0};
+    const FlatTable none = {0};
+    if (r->status != STATUS_OK || index >= tables.n) return none;
     const size_t at = follow(r, tables.at + WORD * index);
-    return at == 0 ? (FlatTable){0} : table_at(r, at);
+    return at == 0 ? none : table_at(r, at);
 }

@@ -51,16 +51,19 @@ static const char *clip(Qdq *q, const char *name, const char *input, const char 
     return onnx_node(q->net.b, "Clip", name, 3, (const char *const[]){input, lo, hi}, output);
 }
 
-/* Relu or Clip on values that stand for codes, exactly: the bounds are what DequantizeLinear makes of lo and hi. */
-static const char *clip_values(Qdq *q, int tensor, const char *real, int lo, int hi)
+/* Relu or Clip, the node `name`, so that QuantizeLinear gives codes from lo to hi.  The bounds are what DequantizeLinear
+ * makes of these codes, but 127's is a quarter of a step lower, which rounds up: so the Clip is never one that int8's own
+ * ends make superfluous, and ONNX Runtime keeps it. */
+static const char *clip_values(Qdq *q, int tensor, const char *name, const char *real, int lo, int hi)
 {
     const QTensor *t = &q->g->tensor[tensor];
     const char *out = part(q, t->name, "clipped");
-    if (lo == t->zero_point && hi == INT8_MAX) return onnx_unary(&q->net, "Relu", part(q, t->name, "relu"), real, out);
-    const float low = (float)(lo - t->zero_point) * t->scale, high = (float)(hi - t->zero_point) * t->scale;
+    if (lo == t->zero_point && lo > INT8_MIN && hi == INT8_MAX) return onnx_unary(&q->net, "Relu", name, real, out);
+    const float top = (float)(hi - t->zero_point) - (hi == INT8_MAX ? 0.25f : 0.0f);
+    const float low = (float)(lo - t->zero_point) * t->scale, high = top * t->scale;
     const char *min = onnx_scalar(q->net.b, part(q, t->name, "min"), ONNX_FLOAT, &low);
     const char *max = onnx_scalar(q->net.b, part(q, t->name, "max"), ONNX_FLOAT, &high);
-    return clip(q, part(q, t->name, "clip"), real, min, max, out);
+    return clip(q, name, real, min, max, out);
 }
 
 static const char *clip_codes(Qdq *q, int tensor, const char *codes, int lo, int hi)
@@ -70,29 +73,30 @@ static const char *clip_codes(Qdq *q, int tensor, const char *codes, int lo, int
     return clip(q, part(q, name, "clip"), codes, min, max, part(q, name, "codes"));
 }
 
-static bool clips_codes(const Qdq *q)
+static bool clips_codes(const Qdq *q, int tensor, int lo)
 {
-    return q->form->clip == CLIP_CODES || (q->form->clip == CLIP_AUTO && q->form->uint8);
+    if (q->form->clip != CLIP_AUTO) return q->form->clip == CLIP_CODES;
+    return q->form->uint8 || lo != q->g->tensor[tensor].zero_point;
 }
 
-/* The tensor from what its operation computed: clamped to [lo, hi], quantized, dequantized under its own name. */
-static void settle(Qdq *q, int tensor, OnnxResult r, int lo, int hi)
+/* What an operation computed, as codes from lo to hi. */
+static const char *round_and_clip(Qdq *q, int tensor, const char *real, int lo, int hi)
 {
-    const QTensor *t = &q->g->tensor[tensor];
-    const char *name = tensor == 0 ? part(q, t->name, "values") : t->name;
-    if (tensor == q->g->output && r.rank == ONNX_ROW) name = onnx_output_name;
-    const char *codes = part(q, t->name, "codes"), *whole = part(q, t->name, "saturated");
-    const char *round = part(q, t->name, "round"), *real = r.result;
-    if (lo == INT8_MIN && hi == INT8_MAX) {
-        quantize(q, tensor, part(q, t->name, "quantize"), real, codes);
-    } else if (clips_codes(q)) {
-        codes = clip_codes(q, tensor, quantize(q, tensor, part(q, t->name, "quantize"), real, whole), lo, hi);
-    } else {
-        quantize(q, tensor, round, real, whole);
-        real = dequantize(q, tensor, part(q, t->name, "values"), whole, part(q, t->name, "unclipped"));
-        quantize(q, tensor, part(q, t->name, "quantize"), clip_values(q, tensor, real, lo, hi), codes);
-    }
-    onnx_value_set(&q->net, tensor, dequantize(q, tensor, part(q, t->name, "dequantize"), codes, name), r.rank);
+    const char *name = q->g->tensor[tensor].name;
+    const char *step = part(q, name, "quantize"), *codes = part(q, name, "codes"), *whole = part(q, name, "saturated");
+    if (lo == INT8_MIN && hi == INT8_MAX) return quantize(q, tensor, step, real, codes);
+    if (clips_codes(q, tensor, lo)) return clip_codes(q, tensor, quantize(q, tensor, step, real, whole), lo, hi);
+    quantize(q, tensor, part(q, name, "round"), real, whole);
+    real = dequantize(q, tensor, part(q, name, "unround"), whole, part(q, name, "unclipped"));
+    return quantize(q, tensor, step, clip_values(q, tensor, part(q, name, "clip"), real, lo, hi), codes);
+}
+
+/* The tensor, from its codes, under its own name. */
+static void settle(Qdq *q, int tensor, const char *codes, int rank)
+{
+    const char *name = q->g->tensor[tensor].name, *real = tensor == 0 ? part(q, name, "values") : name;
+    if (tensor == q->g->output && rank == ONNX_ROW) real = onnx_output_name;
+    onnx_value_set(&q->net, tensor, dequantize(q, tensor, part(q, name, "dequantize"), codes, real), rank);
 }
 
 /* A pair behind what only moves elements: runtimes fuse what stands between two pairs. */
@@ -153,6 +157,26 @@ static void clamp_of(const QGraph *g, const QNode *n, int *lo, int *hi)
     *hi = none || (mean && n->hi >= x->qmax) ? INT8_MAX : n->hi;
 }
 
+/* A ReLU that int8's own lower end is: said, since runtimes and readers look for it; they take it away again. */
+static bool is_free_relu(const Qdq *q, const QNode *n, int lo)
+{
+    return (qop_has_weights(n->op) || n->op == QOP_ADD) && lo == INT8_MIN && lo == q->g->tensor[n->output].zero_point;
+}
+
+/* The codes of what the node's operation computed.  A requant is a clip alone: without one ONNX Runtime would join the
+ * pairs before and behind it into one with a grid between theirs, and round once instead of twice. */
+static const char *finish(Qdq *q, const QNode *n, const char *real)
+{
+    int lo, hi;
+    clamp_of(q->g, n, &lo, &hi);
+    if (n->op == QOP_REQUANT)
+        return quantize(q, n->output, part(q, n->name, "quantize"), clip_values(q, n->output, n->name, real, lo, hi),
+                        part(q, n->name, "codes"));
+    if (is_free_relu(q, n, lo))
+        real = onnx_unary(&q->net, "Relu", part(q, n->name, "relu"), real, part(q, n->name, "positive"));
+    return round_and_clip(q, n->output, real, lo, hi);
+}
+
 static Status add_node(Qdq *q, const QNode *n)
 {
     const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
@@ -164,14 +188,8 @@ static Status add_node(Qdq *q, const QNode *n)
     }
     const char *weight = NULL, *bias = NULL;
     if (qop_has_weights(n->op)) TRY(weights(q, n, &op, &weight, &bias));
-    OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
-    int lo, hi;
-    clamp_of(q->g, n, &lo, &hi);
-    /* A ReLU that int8's own lower end is: said, since runtimes and readers look for it; they take it away again. */
-    const bool relu = (qop_has_weights(n->op) || n->op == QOP_ADD || n->op == QOP_REQUANT) && lo == INT8_MIN &&
-                      lo == q->g->tensor[n->output].zero_point;
-    if (relu) r.result = onnx_unary(&q->net, "Relu", part(q, n->name, "relu"), r.result, part(q, n->name, "positive"));
-    settle(q, n->output, r, lo, hi);
+    const OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
+    settle(q, n->output, finish(q, n, r.result), r.rank);
     return STATUS_OK;
 }
 
@@ -183,11 +201,11 @@ static void add_input(Qdq *q)
     const QTensor *t = &q->g->tensor[0];
     if (q->form->input_codes) {
         const char *codes = onnx_image(&q->net, code_type(q), q->form->nhwc);
-        onnx_value_set(&q->net, 0, dequantize(q, 0, part(q, t->name, "dequantize"), codes, part(q, t->name, "values")),
-                       ONNX_MAP);
+        settle(q, 0, codes, ONNX_MAP);
         return;
     }
-    settle(q, 0, (OnnxResult){onnx_image(&q->net, ONNX_FLOAT, q->form->nhwc), ONNX_MAP}, t->qmin, t->qmax);
+    const char *image = onnx_image(&q->net, ONNX_FLOAT, q->form->nhwc);
+    settle(q, 0, round_and_clip(q, 0, image, t->qmin, t->qmax), ONNX_MAP);
 }
 
 Status onnx_qdq(OnnxBuilder *b, const QGraph *g, const OnnxForm *form)

@@ -7,7 +7,9 @@
  *
  * Every clamp but int8's own ends is a node of its own, so that the operation before it can be fused and saturates as
  * deployed: Clip between QuantizeLinear and DequantizeLinear (CLIP_CODES), or Relu or Clip on the dequantized values and
- * a second pair on the same grid, which gives the codes back as they are (CLIP_VALUES).
+ * a second pair on the same grid, which gives the codes back as they are (CLIP_VALUES).  CLIP_AUTO: codes, but values
+ * for the lower end of a ReLU in int8: ONNX Runtime for x86 turns int8 pairs into uint8 ones before it fuses, and leaves
+ * those around a Clip alone.
  */
 #ifndef BITFOLD_DEPLOY_ONNX_QDQ_H
 #define BITFOLD_DEPLOY_ONNX_QDQ_H

@@ -130,7 +130,7 @@ static void write_buffer(FlatWriter *w, size_t list, int index, const void *data
 static size_t write_buffers(FlatWriter *w, const TfliteModel *m, const int *buffer_of, int buffers)
 {
     const bool metadata = m->metadata_name != NULL;
-    const size_t list = flat_references(w, (size_t)(buffers + metadata));
+    const size_t count = (size_t)buffers + (metadata ? 1 : 0), list = flat_references(w, count);
     write_buffer(w, list, 0, NULL, 0);
     for (int t = 0; t < m->tensors; t++)
         if (buffer_of[t] > 0) write_buffer(w, list, buffer_of[t], m->tensor[t].data, m->tensor[t].data_bytes);

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/parallel.h"
+#include "quant/qgraph.h"
 
 typedef struct {
     const Tensor *a, *b;
@@ -57,8 +58,9 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
     activation_clamp(qy, act, &lo, &hi);
     if (!add_params_make(dialect, a->qp->scale[0], a->qp->zero_point, b->qp->scale[0], b->qp->zero_point, qy->scale[0],
                          qy->zero_point, lo, hi, &d->add)) {
-        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: add of scales %g and %g to %g; ratios must lie in [2^-10, 2^8)",
-                                 q->name, (double)a->qp->scale[0], (double)b->qp->scale[0], (double)qy->scale[0]));
+        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: adds scales %g and %g to %g; %s needs %s", q->name,
+                                 (double)a->qp->scale[0], (double)b->qp->scale[0], (double)qy->scale[0],
+                                 qgraph_dialect_names[dialect], qgraph_add_needs(dialect)));
         return NULL;
     }
     grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));

@@ -2,13 +2,14 @@
 #include "quant/int_ops.h"
 
 #include "base/parallel.h"
+#include "quant/qgraph.h"
 
 bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Dialect dialect, int lo,
                    int hi, int8_t table[256])
 {
     if (rescale_table(dialect, x->scale[0], x->zero_point, y->scale[0], y->zero_point, lo, hi, table)) return true;
-    tape_fail(t, status_fail(STATUS_NUMERIC, "%s: rescales %g to %g; the ratio must lie in [2^-8, 2^7]", name,
-                             (double)x->scale[0], (double)y->scale[0]));
+    tape_fail(t, status_fail(STATUS_NUMERIC, "%s: rescales %g to %g; %s needs %s", name, (double)x->scale[0],
+                             (double)y->scale[0], qgraph_dialect_names[dialect], qgraph_requant_needs(dialect)));
     return false;
 }
 

@@ -8,6 +8,16 @@ const char *const qop_names[] = {"conv2d",       "depthwise_conv2d", "dense", "a
                                  "average_pool", "requant",          "lut",   "reshape", NULL};
 const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", "onnxruntime", NULL};
 
+const char *qgraph_add_needs(Dialect dialect)
+{
+    return dialect_is_float(dialect) ? "ratios in [2^-10, 2^8)" : "ratios below 2^19";
+}
+
+const char *qgraph_requant_needs(Dialect dialect)
+{
+    return dialect == DIALECT_XNNPACK ? "a ratio in [2^-8, 2^7]" : "a finite ratio";
+}
+
 bool qop_has_weights(QOp op) { return op == QOP_CONV2D || op == QOP_DWCONV2D || op == QOP_DENSE; }
 
 long qtensor_elements(const QTensor *t) { return (long)t->h * t->w * t->c; }

@@ -75,6 +75,10 @@ typedef struct {
     const char *model_name;
 } QGraph;
 
+/* What the dialect needs of the ratios s_i / s_y of an add, and of s_x / s_y of a requant: "ratios in ..." */
+const char *qgraph_add_needs(Dialect dialect);
+const char *qgraph_requant_needs(Dialect dialect);
+
 bool qop_has_weights(QOp op); /* conv2d, depthwise_conv2d, dense */
 
 /* Element counts; weights' count of a node (0 if it has none). */

@@ -135,8 +135,8 @@ static Status check_add(const QGraph *g, const QNode *n, const QTensor *a, const
     RULE(2.0 * larger < 0x1p20 * (double)y->scale &&
              add_params_make(g->dialect, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point,
                              n->lo, n->hi, &unused),
-         "adds scales %.9g and %.9g to %.9g; their ratios must be ones that %s can represent", (double)a->scale,
-         (double)b->scale, (double)y->scale, qgraph_dialect_names[g->dialect]);
+         "adds scales %.9g and %.9g to %.9g; %s needs %s", (double)a->scale, (double)b->scale, (double)y->scale,
+         qgraph_dialect_names[g->dialect], qgraph_add_needs(g->dialect));
     return STATUS_OK;
 }
 
@@ -159,8 +159,8 @@ static Status check_requant(const QGraph *g, const QNode *n, const QTensor *x, c
     int8_t unused[256];
     RULE(same_shape(x, y), "[%d,%d,%d] to [%d,%d,%d]; must be one shape", x->h, x->w, x->c, y->h, y->w, y->c);
     RULE(rescale_table(g->dialect, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused),
-         "rescales %.9g to %.9g; the ratio must be one that %s can represent", (double)x->scale, (double)y->scale,
-         qgraph_dialect_names[g->dialect]);
+         "rescales %.9g to %.9g; %s needs %s", (double)x->scale, (double)y->scale, qgraph_dialect_names[g->dialect],
+         qgraph_requant_needs(g->dialect));
     return check_multiplier(g, n, qtensor_reach(x), (double)x->scale / (double)y->scale, (Multiplier){0});
 }
 

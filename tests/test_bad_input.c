@@ -68,7 +68,7 @@ static const Case cases[] = {
     CASE(NULL, "eval float/last.safetensors --split validation", 1, {"--split validation", "data.validation"}),
     CASE(NULL, "bench zoo.json --mode half", 2, {"--mode: \"half\"", "float, qat or int8"}),
     CASE(NULL, "export qat/last.safetensors", 2, {"-o FILE"}),
-    CASE(NULL, "export qat/last.safetensors --to onnx -o r.onnx", 2, {"--to: \"onnx\"", "safetensors"}),
+    CASE(NULL, "export qat/last.safetensors --to tar -o r.tar", 2, {"--to: \"tar\"", "safetensors, onnx, tflite, c"}),
     CASE(NULL, "export qat/last.safetensors -o r.bin", 2, {"r.bin", ".safetensors"}),
     CASE(NULL, "describe trian", 2, {"\"trian\"", "must be"}),
     CASE(NULL, "fetch mnsit", 2, {"\"mnsit\"", "mnist, fashion-mnist, cifar10"}),

@@ -249,6 +249,11 @@ START_TEST(inspect_tells_what_scripts_ask)
     ck_assert_double_eq(number(stem, "macs"), 54 * 144);
     ck_assert_double_eq(number(stem, "weight_bits"), 8);
     ck_assert_double_gt(number(stem, "scale"), 0.0);
+    /* The bits of a signed integer that holds the sum, and no more. */
+    const double sum = number(stem, "largest_sum"), half = exp2(number(stem, "sum_bits") - 1);
+    ck_assert(sum < half && sum >= half / 2);
+    ck_assert_int_eq(cJSON_GetArraySize(json_get(of_model, "warnings")), 0);
+    ck_assert_ptr_nonnull(strstr(shown, arena_printf(arena, "%.0f (%.0f bits)", sum, number(stem, "sum_bits"))));
     cJSON *exported = program_json(arena, folder, "export ptq/model.safetensors -o m.safetensors");
     ck_assert_double_eq(number(exported, "flash_bytes"), number(of_model, "flash_bytes"));
     cJSON_Delete(of_config);

@@ -149,8 +149,8 @@ START_TEST(add_refused)
     for (int i = 0; i < 2; i++) in[i] = leaf_codes(b.tape, shape_4(N, 7, 5, CHANNELS), p->codes[i], &p->grid[i], true);
     ck_assert_ptr_null(op_add_int(b.tape, in[0], in[1], p->out, s.act, DIALECT_XNNPACK));
     ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
-    ck_assert_msg(strstr(b.tape->message, "sum.out: add of scales 1e-06 and 0.034 to ") != NULL &&
-                      strstr(b.tape->message, "ratios must lie in [2^-10, 2^8)") != NULL,
+    ck_assert_msg(strstr(b.tape->message, "sum.out: adds scales 1e-06 and 0.034 to ") != NULL &&
+                      strstr(b.tape->message, "; xnnpack needs ratios in [2^-10, 2^8)") != NULL,
                   "%s", b.tape->message);
     bench_end(&b);
 }
@@ -248,4 +248,25 @@ START_TEST(requant_int)
 }
 END_TEST
 
-TEST_MAIN("int_add", add_int, add_refused, concat_int, requant_int)
+START_TEST(rescaling_refused)
+{
+    for (int concat = 0; concat < 2; concat++) {
+        Bench b = bench_make();
+        Setting s = settings[0];
+        s.scale[0] = 1e-6f;
+        Problem *p = make(b.owner, &s, 2 * COUNT, 1);
+        Tensor *in[2];
+        for (int i = 0; i < 2; i++)
+            in[i] = leaf_codes(b.tape, shape_4(N, 7, 5, CHANNELS), p->codes[i], &p->grid[i], true);
+        ck_assert_ptr_null(concat ? op_concat_int(b.tape, 2, in, p->out, DIALECT_XNNPACK)
+                                  : op_requant_int(b.tape, in[0], p->out, s.act, DIALECT_XNNPACK));
+        ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
+        ck_assert_msg(strstr(b.tape->message, "sum.out: rescales 1e-06 to ") != NULL &&
+                          strstr(b.tape->message, "; xnnpack needs a ratio in [2^-8, 2^7]") != NULL,
+                      "%s", b.tape->message);
+        bench_end(&b);
+    }
+}
+END_TEST
+
+TEST_MAIN("int_add", add_int, add_refused, concat_int, requant_int, rescaling_refused)

@@ -116,10 +116,15 @@ static const char *break_rule(QGraph *g, int k)
     CASE(T(CAT).c = 7, "node \"cat\": 7 output channels; must be the 8 of its inputs together")
     CASE(T(RQA).c = 5, "node \"rqa\": [2,2,4] to [2,2,5]; must be one shape")
     CASE(T(RQB).scale = 1e-9f, "node \"rqb\": sums up to 255 times the multiplier")
+    CASE((T(RQB).scale = 5e-4f, g->dialect = DIALECT_XNNPACK), "node \"rqb\": rescales ")
+    CASE((T(RQB).scale = 100.0f, g->dialect = DIALECT_XNNPACK), "; xnnpack needs a ratio in [2^-8, 2^7]")
+    CASE((T(RQA).scale = T(RQB).scale = T(CAT).scale = T(ADD).scale = T(AVG).scale = 1e32f),
+         "node \"avg\": scale 1e+32; its averages must be finite in float32")
     CASE(T(ADD).w = 3, "node \"add\": adds [2,2,4] and [2,2,4] to [2,3,4]; must be one shape")
-    CASE(T(ADD).scale = 1e-7f,
-         "node \"add\": adds scales 0.150000006 and 0.200000003 to 1.00000001e-07; their ratios must be")
-    CASE((T(ADD).scale = 5e-4f, g->dialect = DIALECT_XNNPACK), "their ratios must be ones that xnnpack can represent")
+    CASE(T(ADD).scale = 1e-7f, "node \"add\": adds scales 0.150000006 and 0.200000003 to 1.00000001e-07; tflite-single "
+                               "needs ratios below 2^19")
+    CASE((T(ADD).scale = 5e-4f, g->dialect = DIALECT_XNNPACK), "; xnnpack needs ratios in [2^-10, 2^8)")
+    CASE((T(ADD).scale = 5e-4f, g->dialect = DIALECT_ONNXRUNTIME), "; onnxruntime needs ratios in [2^-10, 2^8)")
     CASE(T(LUT).h = 1, "node \"lut\": [2,2,4] to [1,2,4]; must be one shape")
     CASE(N(LUT).table = NULL, "node \"lut\": no table; must have one")
     CASE(((int8_t *)(uintptr_t)N(LUT).table)[9] = 32, "node \"lut\": table[9] is 32; must be -31 to 31")

@@ -1,20 +1,27 @@
-/* Of two codes in a byte. */
+/* Of two codes in a byte, the last of which may be filled in part. */
 static void conv2d_dot4(const int8_t *x0, const int8_t *x1, const int8_t *w0, const int8_t *w1, int32_t run,
                         uint32_t sum[4])
 {
-    uint32_t s00 = sum[0], s01 = sum[1], s10 = sum[2], s11 = sum[3];
-    for (; run > 0; run -= 2) {
-        const int32_t codes = run < 2 ? run : 2, u = *w0++, v = *w1++;
-        for (int32_t i = 0; i < codes; i++) {
-            const int32_t a = *x0++, b = *x1++;
-            s00 += (uint32_t)(a * code4(u, i));
-            s01 += (uint32_t)(a * code4(v, i));
-            s10 += (uint32_t)(b * code4(u, i));
-            s11 += (uint32_t)(b * code4(v, i));
-        }
+    int32_t s00 = 0, s01 = 0, s10 = 0, s11 = 0;
+    for (; run >= 2; run -= 2, x0 += 2, x1 += 2) {
+        const int32_t u = *w0++, v = *w1++;
+        s00 += x0[0] * code4(u, 0);
+        s01 += x0[0] * code4(v, 0);
+        s10 += x1[0] * code4(u, 0);
+        s11 += x1[0] * code4(v, 0);
+        s00 += x0[1] * code4(u, 1);
+        s01 += x0[1] * code4(v, 1);
+        s10 += x1[1] * code4(u, 1);
+        s11 += x1[1] * code4(v, 1);
     }
-    sum[0] = s00;
-    sum[1] = s01;
-    sum[2] = s10;
-    sum[3] = s11;
+    for (int32_t i = 0; i < run; i++) {
+        s00 += x0[i] * code4(*w0, i);
+        s01 += x0[i] * code4(*w1, i);
+        s10 += x1[i] * code4(*w0, i);
+        s11 += x1[i] * code4(*w1, i);
+    }
+    sum[0] += (uint32_t)s00;
+    sum[1] += (uint32_t)s01;
+    sum[2] += (uint32_t)s10;
+    sum[3] += (uint32_t)s11;
 }

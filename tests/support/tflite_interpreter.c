@@ -136,19 +136,24 @@ static void pad(const Run *r, const TfliteOperator *o)
                r->value[o->input[0]] + i * row_bytes, (size_t)row_bytes);
 }
 
-/* XNNPACK's rule in its dialect, that of TFLite's own kernel in the others. */
+/* XNNPACK has 8 bits behind the point; TFLite's own kernel 31 bits of fixed point. */
+static int8_t quantize_code(Dialect dialect, float s_x, float s_y, int d, int z_y)
+{
+    if (dialect == DIALECT_XNNPACK) {
+        const int m = (int)lrintf(256.0f * (s_x / s_y));
+        return (int8_t)clamp_int(z_y + ((d * m + 128) >> 8), INT8_MIN, INT8_MAX);
+    }
+    Multiplier M = {0};
+    quantize_multiplier((double)s_x / (double)s_y, &M.m, &M.e);
+    return requant(dialect, d, M, z_y, INT8_MIN, INT8_MAX);
+}
+
 static void quantize(const Run *r, const TfliteOperator *o)
 {
     const TfliteTensor *x = tensor(r, o->input[0]), *y = tensor(r, o->output[0]);
-    const int fixed = (int)lrintf(256.0f * (x->scale[0] / y->scale[0]));
-    const Multiplier M = multiplier_rescale(r->dialect, x->scale[0], y->scale[0]);
-    for (long i = 0; i < elements(y); i++) {
-        const int d = r->value[o->input[0]][i] - zero_point(x);
-        r->value[o->output[0]][i] =
-            r->dialect == DIALECT_XNNPACK
-                ? (int8_t)clamp_int(zero_point(y) + ((d * fixed + 128) >> 8), INT8_MIN, INT8_MAX)
-                : requant(r->dialect, d, M, zero_point(y), INT8_MIN, INT8_MAX);
-    }
+    for (long i = 0; i < elements(y); i++)
+        r->value[o->output[0]][i] = quantize_code(r->dialect, x->scale[0], y->scale[0],
+                                                  r->value[o->input[0]][i] - zero_point(x), zero_point(y));
 }
 
 static void clip(const Run *r, const TfliteOperator *o, int activation)

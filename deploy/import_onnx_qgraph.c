@@ -1,0 +1,181 @@
+/* The imported layers as an integer graph: one node each, and a change of grid before a concat where inputs differ. */
+#include <math.h>
+#include <string.h>
+
+#include "deploy/import_onnx_graph.h"
+
+typedef struct {
+    Import *im;
+    QGraph *g;
+    int *tensor_of; /* [layer + 1]; 0: the image */
+} Builder;
+
+static const QOp ops[] = {
+    [IMPORT_CONV] = QOP_CONV2D,       [IMPORT_DEPTHWISE] = QOP_DWCONV2D,     [IMPORT_DENSE] = QOP_DENSE,
+    [IMPORT_ADD] = QOP_ADD,           [IMPORT_CONCAT] = QOP_CONCAT,          [IMPORT_MAXPOOL] = QOP_MAXPOOL,
+    [IMPORT_AVGPOOL] = QOP_AVGPOOL,   [IMPORT_GLOBAL_AVGPOOL] = QOP_AVGPOOL, [IMPORT_FLATTEN] = QOP_RESHAPE,
+    [IMPORT_ACTIVATION] = QOP_REQUANT};
+
+/* The width that holds so many codes. */
+static int width(int codes)
+{
+    int bits = 2;
+    while (1 << bits < codes) bits++;
+    return bits;
+}
+
+static QTensor tensor(const char *name, Extent size, const ImportGrid *g)
+{
+    return (QTensor){.name = name,
+                     .h = size.h,
+                     .w = size.w,
+                     .c = size.c,
+                     .scale = g->scale,
+                     .zero_point = g->zero_point,
+                     .bits = width(g->qmax - g->qmin + 1),
+                     .qmin = g->qmin,
+                     .qmax = g->qmax};
+}
+
+static void clamp(const QTensor *y, int activation, int *lo, int *hi)
+{
+    float scale = y->scale;
+    const QuantParams qp = {.qmin = y->qmin, .qmax = y->qmax, .n = 1, .scale = &scale, .zero_point = y->zero_point};
+    activation_clamp(&qp, activation_from(activation), lo, hi);
+}
+
+/* A clamp at the top of int8, from 127 - (2^b - 1), is an unsigned grid of b bits, as ours are: its codes are those. */
+static void narrow(QTensor *y, const QNode *n)
+{
+    const int codes = n->hi - n->lo + 1;
+    if (n->hi != 127 || n->lo != y->zero_point || codes < 4 || (codes & (codes - 1)) != 0) return;
+    y->qmin = n->lo;
+    y->bits = width(codes);
+}
+
+/* The fewest bits that hold the weights, less the zeros that all of them end with. */
+static void weight_width(QNode *n, long count)
+{
+    int all = 0, most = 0;
+    for (long i = 0; i < count; i++) {
+        all |= n->weights[i];
+        const int reach = n->weights[i] < 0 ? -1 - n->weights[i] : n->weights[i];
+        most = reach > most ? reach : most;
+    }
+    n->weight_shift = 0;
+    while (all != 0 && (all >> n->weight_shift & 1) == 0) n->weight_shift++;
+    n->weight_bits = 2;
+    while (most >> n->weight_shift >= 1 << (n->weight_bits - 1)) n->weight_bits++;
+}
+
+/* A bias of numbers is rounded to the grid of the sums. */
+static Status bias_codes(const Builder *b, const ImportLayer *l, const QTensor *x, QNode *n)
+{
+    const int outputs = l->geom.o;
+    int32_t *to = import_alloc(b->im, sizeof(int32_t) * (size_t)outputs);
+    if (to == NULL) return STATUS_NOMEM;
+    for (int o = 0; o < outputs; o++) {
+        const double code = l->bias_codes != NULL ? (double)l->bias_codes[o]
+                            : l->bias != NULL
+                                ? rint((double)l->bias[o] / ((double)x->scale * (double)l->weight_scale[o]))
+                                : 0.0;
+        if (fabs(code) >= 0x1p30)
+            return status_fail(STATUS_NUMERIC, "bias[%d] is %.3g steps of its grid; must be below 2^30", o, code);
+        to[o] = (int32_t)code;
+    }
+    n->bias = to;
+    return STATUS_OK;
+}
+
+static QNode *add_node(Builder *b, QOp op, const QTensor *y)
+{
+    QGraph *g = b->g;
+    g->tensor[g->tensors] = *y;
+    QNode *n = &g->node[g->nodes++];
+    *n = (QNode){.op = op, .name = y->name, .output = g->tensors++, .lo = y->qmin, .hi = y->qmax};
+    return n;
+}
+
+/* Input i of a concat, on its grid. */
+static int on_grid_of(Builder *b, const ImportLayer *l, int i, int from)
+{
+    const QTensor *x = &b->g->tensor[from];
+    const ImportGrid *g = &l->grid;
+    if (x->scale == g->scale && x->zero_point == g->zero_point && x->qmin >= g->qmin && x->qmax <= g->qmax) return from;
+    const QTensor y = tensor(arena_printf(b->im->arena, "%s.input%d", l->name, i), (Extent){x->h, x->w, x->c}, g);
+    QNode *n = add_node(b, QOP_REQUANT, &y);
+    n->inputs = 1;
+    n->input[0] = from;
+    return n->output;
+}
+
+static Status add_layer(Builder *b, int index)
+{
+    const ImportLayer *l = &b->im->layer[index];
+    int from[LAYER_MAX_INPUTS];
+    for (int i = 0; i < l->inputs; i++) {
+        from[i] = b->tensor_of[l->input[i] + 1];
+        if (l->kind == IMPORT_CONCAT) from[i] = on_grid_of(b, l, i, from[i]);
+    }
+    const QTensor *x = &b->g->tensor[from[0]];
+    QTensor y = tensor(l->name, l->out, &l->grid);
+    const bool keeps = l->kind == IMPORT_MAXPOOL || l->kind == IMPORT_AVGPOOL || l->kind == IMPORT_GLOBAL_AVGPOOL ||
+                       l->kind == IMPORT_FLATTEN;
+    if (keeps) y.bits = x->bits, y.qmin = x->qmin, y.qmax = x->qmax;
+    QNode *n = add_node(b, ops[l->kind], &y);
+    n->inputs = l->inputs;
+    for (int i = 0; i < l->inputs; i++) n->input[i] = from[i];
+    if (!keeps && l->kind != IMPORT_CONCAT) {
+        clamp(&y, l->activation, &n->lo, &n->hi);
+        narrow(&b->g->tensor[n->output], n);
+    }
+    n->geom = l->geom;
+    n->geom.n = 1;
+    b->tensor_of[index + 1] = n->output;
+    if (!import_has_weights(l)) return STATUS_OK;
+    n->weights = l->codes;
+    n->weight_scale = l->weight_scale;
+    weight_width(n, import_inner(l) * l->geom.o);
+    return bias_codes(b, l, x, n);
+}
+
+/* Mean and std for which the image's codes are its pixels: (p / 255 - mean) / std = scale (p - 128 - zero point). */
+static Status image_values(Import *im, QGraph *g)
+{
+    float *mean = import_alloc(im, sizeof(float) * (size_t)g->channels);
+    float *std = import_alloc(im, sizeof(float) * (size_t)g->channels);
+    if (mean == NULL || std == NULL) return STATUS_NOMEM;
+    for (int c = 0; c < g->channels; c++) {
+        mean[c] = (float)((im->image_grid.zero_point + 128) / 255.0);
+        std[c] = (float)(1.0 / (255.0 * (double)im->image_grid.scale));
+    }
+    g->mean = mean;
+    g->std = std;
+    return STATUS_OK;
+}
+
+Status import_to_qgraph(Import *im, ImportedModel *out)
+{
+    int most = 1;
+    for (int i = 0; i < im->layers; i++) most += 1 + (im->layer[i].kind == IMPORT_CONCAT ? im->layer[i].inputs : 0);
+    if (most > QGRAPH_MAX_NODES)
+        return status_fail(STATUS_UNSUPPORTED, "%s: %d nodes; at most %d are accepted", im->path, most,
+                           QGRAPH_MAX_NODES);
+    QGraph *g = ARENA_ARRAY(im->arena, QGraph, 1);
+    *g = (QGraph){.tensor = ARENA_ARRAY(im->arena, QTensor, most),
+                  .node = ARENA_ARRAY(im->arena, QNode, most),
+                  .tensors = 1,
+                  .classes = out->classes,
+                  .channels = im->image.c,
+                  .model_name = out->name};
+    g->tensor[0] = tensor("input", im->image, &im->image_grid);
+    Builder b = {im, g, ARENA_ARRAY(im->arena, int, im->layers + 1)};
+    for (int i = 0; i < im->layers; i++) {
+        const Status status = add_layer(&b, i);
+        if (status != STATUS_OK) return status_prefix(status, "%s: %s", im->path, im->layer[i].node);
+    }
+    g->output = b.tensor_of[im->layers];
+    TRY(image_values(im, g));
+    out->graph = g;
+    return STATUS_OK;
+}

@@ -1,0 +1,43 @@
+/* The import of ONNX files, float and integer, to the model folder and on to a forward pass. */
+#include <unistd.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/support/small_model.h"
+#include "train/import.h"
+
+static const double SMALL_WORK = 1 << 20;
+
+static void run_model(Arena *arena, Model *m)
+{
+    double work = (double)m->input.h * m->input.w * m->input.c;
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        work += (double)layer_macs(l) + (double)l->out.h * l->out.w * l->out.c;
+    }
+    if (work > SMALL_WORK) return;
+    Arena *step = arena_create();
+    Tape *t = tape_create(arena, step);
+    tape_reset(t, false);
+    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+    ASSERT(model_forward(m, t, &pass, small_pixels(arena, m, 1), 1) != NULL);
+    arena_destroy(step);
+}
+
+static void run(const uint8_t *data, size_t bytes)
+{
+    static char *const command[] = {"import", NULL};
+    Arena *arena = arena_create();
+    const ImportRequest request = {.path = fuzz_path(data, bytes),
+                                   .out = arena_printf(arena, "%s/imported_%d", fuzz_folder(), (int)getpid()),
+                                   .overwrite = true,
+                                   .argc = 1,
+                                   .argv = command};
+    ImportOutcome out;
+    const Status status = run_import(arena, &request, &out);
+    if (status == STATUS_OK && out.model != NULL) run_model(arena, out.model);
+    if (status == STATUS_OK && out.imported.graph != NULL) fuzz_use_graph(arena, out.imported.graph);
+    if (status != STATUS_OK) ASSERT(status_message()[0] != '\0');
+    arena_destroy(arena);
+}
+
+const FuzzTarget fuzz_onnx = {.name = "onnx", .per_byte = 64, .run = run, .mutate = fuzz_mutate_onnx};

@@ -1,0 +1,221 @@
+/* ONNX messages changed field by field, by their descriptors: whatever comes out is well formed, and mostly wrong. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy/onnx_tensor.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { MOST_MESSAGES = 2048 };
+
+typedef struct {
+    Arena *arena;
+    Rng *rng;
+    FuzzBytes *change;
+    int n;
+    ProtobufCMessage *message[MOST_MESSAGES]; /* all of the file */
+} Change;
+
+static void *take(void *arena, size_t bytes) { return arena_alloc(arena, bytes); }
+static void give_back(void *arena, void *block) { (void)arena, (void)block; }
+
+static uint32_t pick(Change *c, size_t n) { return rng_below(c->rng, (uint32_t)n); }
+
+static void *member(ProtobufCMessage *m, unsigned offset) { return (uint8_t *)m + offset; }
+
+static void collect(Change *c, ProtobufCMessage *m)
+{
+    if (m == NULL || c->n == MOST_MESSAGES) return;
+    c->message[c->n++] = m;
+    for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+        if (f->type != PROTOBUF_C_TYPE_MESSAGE) continue;
+        void *at = member(m, f->offset);
+        if (f->label != PROTOBUF_C_LABEL_REPEATED) {
+            collect(c, *(ProtobufCMessage **)at);
+            continue;
+        }
+        const size_t n = *(size_t *)member(m, f->quantifier_offset);
+        for (size_t k = 0; k < n; k++) collect(c, (*(ProtobufCMessage ***)at)[k]);
+    }
+}
+
+static int64_t odd_integer(Change *c, int64_t now)
+{
+    static const int64_t odd[] = {0,     1,       2,         3,         4,         5,         7,         8,
+                                  13,    16,      -1,        -2,        127,       128,       255,       65535,
+                                  65536, 1 << 24, INT32_MAX, INT32_MIN, 1ll << 32, 1ll << 40, INT64_MAX, INT64_MIN};
+    switch (pick(c, 4)) {
+    case 0:
+        return (int64_t)((uint64_t)now + 1);
+    case 1:
+        return (int64_t)((uint64_t)now - 1);
+    default:
+        return odd[pick(c, sizeof odd / sizeof odd[0])];
+    }
+}
+
+static float odd_float(Change *c, float now)
+{
+    static const float odd[] = {0.0f, -0.0f, 1.0f, -1.0f, 6.0f, 1e-40f, 1e-8f, 0.5f, 1e30f, 3e38f};
+    switch (pick(c, 4)) {
+    case 0:
+        return now * 2.0f;
+    case 1:
+        return (float)strtod(pick(c, 2) == 0 ? "nan" : "inf", NULL);
+    default:
+        return odd[pick(c, sizeof odd / sizeof odd[0])];
+    }
+}
+
+/* A string that stands somewhere in the file, mostly of the same kind. */
+static char *other_string(Change *c, const ProtobufCMessageDescriptor *kind)
+{
+    static char *const words[] = {"",     "Conv", "Gemm",    "MatMul",  "Relu",      "Clip",    "Add",
+                                  "Pad",  "axis", "Concat",  "Reshape", "Transpose", "Flatten", "Constant",
+                                  "perm", "pads", "strides", "input",   "location",  "Dropout", "ReduceMean"};
+    for (int tries = 0; tries < 8; tries++) {
+        ProtobufCMessage *m = c->message[pick(c, (size_t)c->n)];
+        if (tries < 6 && m->descriptor != kind) continue;
+        const ProtobufCFieldDescriptor *f = &m->descriptor->fields[pick(c, m->descriptor->n_fields)];
+        if (f->type != PROTOBUF_C_TYPE_STRING) continue;
+        void *at = member(m, f->offset);
+        if (f->label != PROTOBUF_C_LABEL_REPEATED && *(char **)at != NULL) return *(char **)at;
+        const size_t n = f->label == PROTOBUF_C_LABEL_REPEATED ? *(size_t *)member(m, f->quantifier_offset) : 0;
+        if (n > 0) return (*(char ***)at)[pick(c, n)];
+    }
+    return words[pick(c, sizeof words / sizeof words[0])];
+}
+
+static void change_bytes(Change *c, ProtobufCBinaryData *b)
+{
+    const size_t room = b->len + 64;
+    uint8_t *copy = arena_alloc(c->arena, room);
+    if (b->len > 0) memcpy(copy, b->data, b->len);
+    const size_t now = pick(c, 8) == 0 ? pick(c, room) : c->change(copy, b->len, pick(c, 2) == 0 ? room : b->len + 1);
+    if (now > b->len) memset(copy + b->len, 0, now - b->len);
+    *b = (ProtobufCBinaryData){now, copy};
+}
+
+static size_t element_bytes(ProtobufCType type)
+{
+    switch (type) {
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_FLOAT:
+        return 4;
+    case PROTOBUF_C_TYPE_BYTES:
+        return sizeof(ProtobufCBinaryData);
+    default:
+        return 8; /* 64-bit numbers and pointers */
+    }
+}
+
+static void change_value(Change *c, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, void *at)
+{
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_INT32:
+        *(int32_t *)at = (int32_t)odd_integer(c, *(int32_t *)at);
+        break;
+    case PROTOBUF_C_TYPE_FLOAT:
+        *(float *)at = odd_float(c, *(float *)at);
+        break;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        *(double *)at = (double)odd_float(c, 1.0f);
+        break;
+    case PROTOBUF_C_TYPE_STRING:
+        *(char **)at = other_string(c, m->descriptor);
+        break;
+    case PROTOBUF_C_TYPE_BYTES:
+        change_bytes(c, at);
+        break;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        for (int tries = 0; tries < 8; tries++) { /* another one of its kind */
+            ProtobufCMessage *other = c->message[pick(c, (size_t)c->n)];
+            if ((const void *)other->descriptor == f->descriptor) *(ProtobufCMessage **)at = other;
+        }
+        break;
+    default:
+        *(int64_t *)at = odd_integer(c, *(int64_t *)at);
+    }
+}
+
+static void change_list(Change *c, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+    size_t *n = member(m, f->quantifier_offset);
+    uint8_t **list = member(m, f->offset);
+    const size_t each = element_bytes(f->type);
+    if (*n == 0 && (f->type == PROTOBUF_C_TYPE_MESSAGE || f->type == PROTOBUF_C_TYPE_BYTES)) return;
+    uint8_t *copy = arena_zalloc(c->arena, (*n + 1) * each);
+    if (*n > 0) memcpy(copy, *list, *n * each);
+    const size_t i = *n > 0 ? pick(c, *n) : 0, j = *n > 0 ? pick(c, *n) : 0;
+    const uint32_t choice = *n == 0 ? 0 : pick(c, 6);
+    if (choice == 0) { /* one more */
+        if (*n > 0)
+            memcpy(copy + *n * each, copy + i * each, each);
+        else
+            change_value(c, m, f, copy);
+        ++*n;
+    } else if (choice == 1) {
+        memmove(copy + i * each, copy + (i + 1) * each, (*n - 1 - i) * each);
+        --*n;
+    } else if (choice == 2) {
+        uint8_t one[sizeof(ProtobufCBinaryData)];
+        memcpy(one, copy + i * each, each);
+        memcpy(copy + i * each, copy + j * each, each);
+        memcpy(copy + j * each, one, each);
+    } else
+        change_value(c, m, f, copy + i * each);
+    *list = copy;
+}
+
+static void change_one(Change *c)
+{
+    ProtobufCMessage *m = c->message[pick(c, (size_t)c->n)];
+    const ProtobufCFieldDescriptor *f = &m->descriptor->fields[pick(c, m->descriptor->n_fields)];
+    const bool pointer = f->type == PROTOBUF_C_TYPE_MESSAGE || f->type == PROTOBUF_C_TYPE_STRING;
+    if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+        change_list(c, m, f);
+    } else if (pointer && pick(c, 8) == 0) {
+        *(void **)member(m, f->offset) = NULL;
+    } else {
+        if (!pointer) *(protobuf_c_boolean *)member(m, f->quantifier_offset) = pick(c, 8) > 0;
+        change_value(c, m, f, member(m, f->offset));
+    }
+}
+
+/* As many raw bytes as shape and type say, where that is not far from what there is. */
+static void fit_tensor(Change *c, Onnx__TensorProto *t)
+{
+    int64_t count;
+    if (!t->has_raw_data || onnx_tensor_count(t, &count) != STATUS_OK) return;
+    const size_t bytes = (size_t)count * onnx_type_bytes(t->data_type), old = t->raw_data.len;
+    if (bytes == old || bytes > 8 * old + 64) return;
+    uint8_t *copy = arena_zalloc(c->arena, bytes + 1);
+    for (size_t i = 0; i < bytes && old > 0; i++) copy[i] = t->raw_data.data[i % old];
+    t->raw_data = (ProtobufCBinaryData){bytes, copy};
+}
+
+static size_t change_model(Change *c, uint8_t *data, size_t bytes, size_t room)
+{
+    ProtobufCAllocator allocator = {take, give_back, c->arena};
+    ProtobufCMessage *model = protobuf_c_message_unpack(&onnx__model_proto__descriptor, &allocator, bytes, data);
+    if (model == NULL) return 0;
+    collect(c, model);
+    for (uint32_t i = 0, changes = pick(c, 4); i <= changes; i++) change_one(c);
+    if (pick(c, 4) > 0)
+        for (int i = 0; i < c->n; i++)
+            if (c->message[i]->descriptor == &onnx__tensor_proto__descriptor)
+                fit_tensor(c, (Onnx__TensorProto *)(void *)c->message[i]);
+    if (protobuf_c_message_get_packed_size(model) > room) return 0;
+    return protobuf_c_message_pack(model, data);
+}
+
+size_t fuzz_mutate_onnx(uint8_t *data, size_t bytes, size_t room, Rng *rng, FuzzBytes *change)
+{
+    if (rng_below(rng, 8) == 0) return change(data, bytes, room);
+    Arena *arena = arena_create();
+    Change *c = arena_zalloc(arena, sizeof *c);
+    c->arena = arena, c->rng = rng, c->change = change;
+    const size_t now = change_model(c, data, bytes, room);
+    arena_destroy(arena);
+    return now > 0 ? now : change(data, bytes, room);
+}

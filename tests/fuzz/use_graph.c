@@ -1,0 +1,74 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "deploy/exporter.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/support/random_graph.h"
+
+enum { IMAGES = 2 };
+static const double SMALL_WORK = 1 << 20;
+
+/* Cells visited for one image, at most. */
+static double work_of(const QGraph *g)
+{
+    double work = 0;
+    for (int i = 0; i < g->tensors; i++) work += (double)qtensor_elements(&g->tensor[i]);
+    for (int i = 0; i < g->nodes; i++) {
+        const ConvGeom *k = &g->node[i].geom;
+        const double window = (double)k->kh * k->kw * k->oh * k->ow * k->o;
+        work += g->node[i].op == QOP_CONV2D || g->node[i].op == QOP_DENSE ? window * (k->c / k->groups) : window;
+    }
+    return work;
+}
+
+static void run_engines(Arena *arena, const QGraph *g)
+{
+    Engine *kept, *planned;
+    if (engine_create(arena, g, IMAGES, &kept) != STATUS_OK) return;
+    if (engine_create_planned(arena, g, &planned) != STATUS_OK) return;
+    const int8_t *images = random_images(arena, g, 1, IMAGES);
+    const size_t count = (size_t)g->classes * IMAGES;
+    int8_t *a = arena_alloc(arena, count), *b = arena_alloc(arena, count);
+    engine_run(kept, images, IMAGES, a);
+    engine_run(planned, images, IMAGES, b);
+    ASSERT(memcmp(a, b, count) == 0);
+    const QTensor *y = &g->tensor[g->output];
+    for (size_t i = 0; i < count; i++) ASSERT(a[i] >= y->qmin && a[i] <= y->qmax);
+}
+
+static void read_again(Arena *arena, const char *path)
+{
+    uint8_t *first, *second;
+    size_t bytes, again;
+    QGraph *g;
+    ASSERT(file_read(arena, path, SIZE_MAX, &first, &bytes) == STATUS_OK);
+    ASSERT(qgraph_read(arena, path, &g) == STATUS_OK);
+    ASSERT(qgraph_write(arena, g, path) == STATUS_OK);
+    ASSERT(file_read(arena, path, SIZE_MAX, &second, &again) == STATUS_OK);
+    ASSERT(again == bytes && memcmp(first, second, bytes) == 0);
+}
+
+static void export_all(Arena *arena, const QGraph *g)
+{
+    for (int i = 0; exporters[i] != NULL; i++) {
+        const char *path = arena_printf(arena, "%s/fuzz_%d%s", fuzz_folder(), (int)getpid(), exporters[i]->extension);
+        const Status status = exporter_write(exporters[i], arena, g, path, NULL);
+        if (status == STATUS_OK && strcmp(exporters[i]->name, "safetensors") == 0) read_again(arena, path);
+        unlink(path);
+        const char *beside = exporter_beside(exporters[i], arena, path);
+        if (beside != NULL) unlink(beside);
+        if (status != STATUS_OK) ASSERT(status_message()[0] != '\0');
+    }
+}
+
+void fuzz_use_graph(Arena *arena, const QGraph *g)
+{
+    ASSERT(qgraph_check(g) == STATUS_OK);
+    const size_t arena_bytes = qgraph_arena_bytes(g);
+    ASSERT(arena_bytes >= (size_t)qtensor_elements(&g->tensor[g->output]));
+    ASSERT(qgraph_flash_bytes(g) < SIZE_MAX / 2);
+    if (work_of(g) > SMALL_WORK) return;
+    run_engines(arena, g);
+    export_all(arena, g);
+}

@@ -1,0 +1,164 @@
+/* Writes the first inputs of `make fuzz` (tests/fuzz/seeds), small files of each kind as this program makes them:
+ *     build/release/tests/fuzz_seeds tests/fuzz/seeds
+ */
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
+#include "tests/support/data_files.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/small_model.h"
+#include "tests/support/zoo_graph.h"
+#include "train/checkpoint.h"
+
+static Arena *arena;
+static const char *seeds;
+
+static const char residual[] =
+    "{\"input\":[6,6,2],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":3,\"kernel\":3,\"padding\":"
+    "\"same\","
+    "\"batch_norm\":true,\"activation\":\"relu\"},{\"type\":\"depthwise_conv2d\",\"name\":\"b\",\"kernel\":3,"
+    "\"padding\":\"same\",\"activation\":\"relu6\"},{\"type\":\"add\",\"name\":\"s\",\"inputs\":[\"a\",\"b\"],"
+    "\"activation\":\"relu\"},{\"type\":\"maxpool\",\"name\":\"m\",\"kernel\":2},{\"type\":\"flatten\",\"name\":\"f\"},"
+    "{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}";
+static const char plain[] =
+    "{\"input\":[4,4,1],\"layers\":[{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":2,\"kernel\":3,\"batch_norm\":true,"
+    "\"activation\":\"relu\"},{\"type\":\"global_avgpool\",\"name\":\"p\"},{\"type\":\"dense\",\"name\":\"d\","
+    "\"units\":2}]}";
+static const char joined[] =
+    "{\"input\":[5,5,3],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":2,\"kernel\":3,\"activation\":"
+    "\"relu\"},{\"type\":\"conv2d\",\"name\":\"b\",\"inputs\":\"input\",\"filters\":3,\"kernel\":[3,3],\"stride\":1},"
+    "{\"type\":\"concat\",\"name\":\"j\",\"inputs\":[\"a\",\"b\"]},{\"type\":\"avgpool\",\"name\":\"p\",\"kernel\":2},"
+    "{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":4}]}";
+static const char four[] = "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
+static const char three[] = "{\"weights\":{\"bits\":3},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
+
+static void must(Status status)
+{
+    if (status == STATUS_OK) return;
+    fprintf(stderr, "fuzz_seeds: %s\n", status_message());
+    exit(1);
+}
+
+/* seeds/TARGET/NAME, its folder made. */
+static const char *place(const char *target, const char *name)
+{
+    const char *folder = file_join(arena, seeds, target);
+    must(file_make_dir(folder));
+    return file_join(arena, folder, name);
+}
+
+/* A graph as one format, or nothing where that cannot hold it. */
+static void put_graph(const QGraph *g, const char *name, const char *format, const char *target, const char *options)
+{
+    const ExporterType *type = exporter_find(format);
+    const char *path = place(target, arena_printf(arena, "%s%s", name, type->extension));
+    cJSON *json = NULL;
+    if (options != NULL) must(json_parse(options, strlen(options), "options", &json));
+    if (exporter_write(type, arena, g, path, json) != STATUS_OK) printf("%s: %s\n", name, status_message());
+    if (type->beside != NULL) unlink(exporter_beside(type, arena, path));
+    cJSON_Delete(json);
+}
+
+static void put_graphs(void)
+{
+    for (int d = 0; qgraph_dialect_names[d] != NULL; d++) {
+        QGraph *g = zoo_graph(arena);
+        g->dialect = (Dialect)d;
+        put_graph(g, arena_printf(arena, "zoo_%s", qgraph_dialect_names[d]), "safetensors", "int8_model", NULL);
+    }
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        const QGraph *g = random_graph(arena, seed, 3, DIALECT_XNNPACK);
+        const char *name = arena_printf(arena, "random_%d", (int)seed);
+        put_graph(g, name, "safetensors", "int8_model", NULL);
+        put_graph(g, name, "tflite", "tflite", NULL);
+        put_graph(g, name, "onnx", "onnx", seed % 2 == 0 ? "{\"layout\":\"nhwc\"}" : "{\"activations\":\"uint8\"}");
+    }
+}
+
+static void put_models(void)
+{
+    static const struct {
+        const char *name, *model;
+    } models[] = {{"plain", plain}, {"residual", residual}, {"joined", joined}};
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        QGraph *g;
+        Model *m = small_model(arena, models[i].model, NULL, 1);
+        const char *name = arena_printf(arena, "%s_float", models[i].name);
+        must(exporter_write_float(exporter_find("onnx"), arena, m, place("onnx", arena_printf(arena, "%s.onnx", name)),
+                                  NULL));
+        must(model_lower(arena, small_model(arena, models[i].model, four, 1), DIALECT_XNNPACK, &g));
+        put_graph(g, models[i].name, "tflite", "tflite", NULL);
+        put_graph(g, models[i].name, "onnx", "onnx", NULL);
+        put_graph(g, models[i].name, "safetensors", "int8_model", NULL);
+    }
+}
+
+static void put_checkpoints(void)
+{
+    const OptimizerConfig adam = {.type = 1, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8};
+    TrainState state = {.kind = MODEL_QAT, .seed = 7, .step = 3, .steps = 9, .best_accuracy = 0.5};
+    Optimizer o;
+    Model *m = small_model(arena, plain, three, 1);
+    must(optimizer_make(arena, &adam, &m->params, &o));
+    must(checkpoint_write(place("checkpoint", "training.safetensors"), m, &o, &state));
+    must(checkpoint_write(place("checkpoint", "finished.safetensors"), m, NULL, &state));
+    state.kind = MODEL_FLOAT;
+    must(checkpoint_write(place("checkpoint", "float.safetensors"), small_model(arena, plain, NULL, 1), NULL, &state));
+}
+
+static void put_configs(void)
+{
+    static const char *const models[] = {plain, residual, joined};
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        const char *text = arena_printf(
+            arena,
+            "{\"seed\":1,\"data\":{\"dataset\":\"synthetic\",\"classes\":3,\"augment\":{\"shift\":2,\"flip\":true}},"
+            "\"model\":%s,\"train\":{\"epochs\":2,\"optimizer\":{\"type\":\"adam\",\"lr\":1e-3},\"schedule\":"
+            "{\"type\":\"cosine\",\"warmup\":0.05}},\"quant\":%s,\"qat\":{\"epochs\":1},\"compare\":{\"ptq_bits\":[8,4]"
+            ","
+            "\"calibrators\":[\"minmax\",\"mse\"]}}\n",
+            models[i], i == 0 ? three : four);
+        must(file_write(arena, place("config", arena_printf(arena, "%d.json", (int)i)), text, strlen(text)));
+    }
+}
+
+static void put_pictures(void)
+{
+    static const uint8_t rows[64] = {0, 10, 255, 77, 128, 3, 200, 90, 33, 0x18, 0x40, 1};
+    static const uint8_t palette[] = {1, 2, 3, 250, 128, 0, 9, 8, 7}, alpha[] = {255, 255, 0};
+    static const Picture pictures[] = {
+        {3, 2, 8, PNG_COLOR_TYPE_GRAY, .rows = rows},
+        {3, 2, 8, PNG_COLOR_TYPE_RGB, .interlaced = true, .rows = rows},
+        {2, 2, 8, PNG_COLOR_TYPE_RGB_ALPHA, .rows = rows},
+        {2, 2, 16, PNG_COLOR_TYPE_GRAY_ALPHA, .rows = rows},
+        {3, 2, 2, PNG_COLOR_TYPE_PALETTE, .palette = palette, .entries = 3, .alpha = alpha, .rows = rows},
+        {9, 3, 1, PNG_COLOR_TYPE_GRAY, .interlaced = true, .rows = rows},
+    };
+    for (size_t i = 0; i < sizeof pictures / sizeof pictures[0]; i++)
+        put_png(file_join(arena, seeds, "png"), arena_printf(arena, "%d.png", (int)i), &pictures[i]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "fuzz_seeds: %d arguments; a folder is required\n", argc - 1);
+        return 2;
+    }
+    arena = arena_create();
+    seeds = argv[1];
+    put_graphs();
+    put_models();
+    put_checkpoints();
+    put_configs();
+    must(file_make_dir(file_join(arena, seeds, "png")));
+    put_pictures();
+    arena_destroy(arena);
+    return 0;
+}

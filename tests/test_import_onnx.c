@@ -1,0 +1,56 @@
+/* ONNX files that torch's exporter and python3-onnx wrote: the imported network computes what they computed. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tests/support/onnx_case.h"
+#include "tests/support/suite.h"
+
+static Arena *arena;
+
+static void import_case(const char *name, ImportedModel *m)
+{
+    const Status status = import_onnx(arena, arena_printf(arena, "tests/onnx/%s.onnx", name), m);
+    ck_assert_msg(status == STATUS_OK, "%s", status_message());
+}
+
+/* Largest difference over the largest magnitude; `relative`: without what is common to an image's logits, which a
+ * softmax takes away. */
+static double distance(const float *a, const float *b, long n, long classes, bool relative)
+{
+    double worst = 0, largest = 1e-3;
+    for (long i = 0; i < n; i++) {
+        const long first = i - i % classes;
+        const double base = relative ? (double)a[first] - (double)b[first] : 0.0;
+        worst = fmax(worst, fabs((double)a[i] - (double)b[i] - base));
+        largest = fmax(largest, fabs((double)b[i]));
+    }
+    return worst / largest;
+}
+
+static const char *const float_cases[] = {
+    "torch_lenet", "torch_resnet", "torch_resnet_bn", "torch_mobilenet", "torch_mobilenet_folded",
+    "torch_pools", "torch_pads",   "torch_order",     "torch_row",       NULL};
+
+START_TEST(float_networks_compute_the_same)
+{
+    for (int i = 0; float_cases[i] != NULL; i++) {
+        arena = arena_create();
+        ImportedModel imported;
+        import_case(float_cases[i], &imported);
+        ck_assert_ptr_null(imported.graph);
+        Model *m = onnx_case_model(arena, &imported);
+        cJSON_Delete(imported.model);
+        long count;
+        const float *want = onnx_case_outputs(arena, float_cases[i], &count);
+        ck_assert_int_eq(count, (long)ONNX_CASE_IMAGES * imported.classes);
+        const float *got = onnx_case_logits(arena, m, onnx_case_pixels(arena, imported.input));
+        const double d = distance(got, want, count, imported.classes, imported.notes > 0);
+        ck_assert_msg(d < 1e-5, "%s: logits differ by %g of the largest", float_cases[i], d);
+        arena_destroy(arena);
+    }
+}
+END_TEST
+
+TEST_MAIN("import_onnx", float_networks_compute_the_same)

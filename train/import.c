@@ -1,0 +1,142 @@
+#include "train/import.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/timing.h"
+#include "train/checkpoint.h"
+
+/* ONNX Runtime's rounding, where this build has a dialect of its own for it. */
+static const char *default_dialect(void)
+{
+    for (int d = 0; qgraph_dialect_names[d] != NULL; d++)
+        if (strcmp(qgraph_dialect_names[d], "onnxruntime") == 0) return qgraph_dialect_names[d];
+    return qgraph_dialect_names[DIALECT_XNNPACK];
+}
+
+/* The keys that are not the user's to begin with; takes imported->model. */
+static cJSON *config_json(ImportedModel *m)
+{
+    cJSON *root = cJSON_CreateObject(), *data = cJSON_AddObjectToObject(root, "data");
+    cJSON_AddStringToObject(data, "dataset", "synthetic");
+    cJSON_AddNumberToObject(data, "classes", m->classes);
+    if (m->graph != NULL) {
+        cJSON *normalize = cJSON_AddObjectToObject(data, "normalize");
+        cJSON_AddNumberToObject(normalize, "mean", (double)m->graph->mean[0]);
+        cJSON_AddNumberToObject(normalize, "std", (double)m->graph->std[0]);
+        m->model = cJSON_CreateObject();
+        cJSON_AddItemToObject(m->model, "input", cJSON_CreateIntArray(m->input, 3));
+        cJSON_AddArrayToObject(m->model, "layers");
+        cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "quant"), "dialect", default_dialect());
+    }
+    cJSON_AddItemToObject(root, "model", m->model);
+    m->model = NULL;
+    return root;
+}
+
+/* Where config.json will lie: data.dir and the name are taken from there. */
+static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m, Config **config)
+{
+    cJSON *root = config_json(m);
+    size_t n = strlen(r->out);
+    while (n > 1 && r->out[n - 1] == '/') n--;
+    const char *slash = memrchr(r->out, '/', n), *name = slash == NULL || n == 1 ? r->out : slash + 1;
+    char *stem = arena_printf(arena, "%.*s", (int)(r->out + n - name), name);
+    if (stem[0] != '.' && strchr(stem, '/') == NULL) cJSON_AddStringToObject(root, "name", stem);
+    const Status status = config_from_json(arena, root, r->path, r->sets, config);
+    cJSON_Delete(root);
+    return status;
+}
+
+/* ---- float ------------------------------------------------------------------------------------------------------- */
+
+static float *find_values(const Model *m, const char *name, long *count)
+{
+    for (int i = 0; i < m->params.n; i++)
+        if (strcmp(m->params.param[i]->name, name) == 0) {
+            *count = m->params.param[i]->count;
+            return m->params.param[i]->x;
+        }
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        const size_t n = strlen(l->name);
+        if (l->norm == NULL || strncmp(l->name, name, n) != 0) continue;
+        *count = l->gamma->count;
+        if (strcmp(name + n, ".bn.mean") == 0) return l->norm->mean;
+        if (strcmp(name + n, ".bn.var") == 0) return l->norm->var;
+    }
+    return NULL;
+}
+
+/* Every value of the model must come from the file: a config that was changed by an assignment has others. */
+static Status fill_model(Model *m, const ImportedModel *from, const char *where)
+{
+    long filled = 0;
+    for (int i = 0; i < from->arrays; i++) {
+        const ImportedArray *a = &from->array[i];
+        long count = 0;
+        float *to = find_values(m, a->name, &count);
+        if (to == NULL || count != a->count)
+            return status_fail(STATUS_SHAPE,
+                               "%s: %s: %ld numbers for %ld; the assignments must leave the network as it is", where,
+                               a->name, a->count, count);
+        memcpy(to, a->values, sizeof *to * (size_t)count);
+        filled++;
+    }
+    long wanted = m->params.n;
+    for (int i = 0; i < m->layers; i++) wanted += m->layer[i].norm != NULL ? 2 : 0;
+    if (filled != wanted)
+        return status_fail(STATUS_SHAPE, "%s: %ld parameters for %ld; the assignments must leave the network as it is",
+                           where, filled, wanted);
+    return STATUS_OK;
+}
+
+static Status write_float(Arena *arena, const ImportRequest *r, ImportOutcome *out)
+{
+    TRY(experiment_model(arena, out->config, NULL, NULL, &out->model));
+    TRY(fill_model(out->model, &out->imported, r->path));
+    TRY(run_folder_begin(arena, r->out, out->config, r->overwrite, false));
+    out->model_path = file_join(arena, r->out, "last.safetensors");
+    const TrainState state = {.kind = MODEL_FLOAT, .seed = out->config->seed, .best_accuracy = -1.0};
+    return checkpoint_write(out->model_path, out->model, NULL, &state);
+}
+
+/* ---- integers ---------------------------------------------------------------------------------------------------- */
+
+static Status write_graph(Arena *arena, const ImportRequest *r, ImportOutcome *out)
+{
+    QGraph *g = out->imported.graph;
+    const PixelScale pixels = config_pixels(out->config);
+    if (pixels.n != 1 && pixels.n != g->channels)
+        return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means; must be 1, or %d like the image's channels",
+                           r->path, pixels.n, g->channels);
+    float *mean = ARENA_ARRAY(arena, float, g->channels), *std = ARENA_ARRAY(arena, float, g->channels);
+    for (int c = 0; c < g->channels; c++) {
+        mean[c] = (float)pixels.mean[pixels.n == 1 ? 0 : c];
+        std[c] = (float)pixels.std[pixels.n == 1 ? 0 : c];
+    }
+    g->mean = mean;
+    g->std = std;
+    g->dialect = (Dialect)out->config->quant.dialect;
+    g->model_name = out->config->name;
+    if (qgraph_check(g) != STATUS_OK) return status_prefix(STATUS_UNSUPPORTED, "%s", r->path);
+    TRY(run_folder_begin(arena, r->out, out->config, r->overwrite, false));
+    out->model_path = file_join(arena, r->out, "model.safetensors");
+    return qgraph_write(arena, g, out->model_path);
+}
+
+Status run_import(Arena *arena, const ImportRequest *r, ImportOutcome *out)
+{
+    *out = (ImportOutcome){0};
+    const double start = timing_seconds();
+    TRY(import_onnx(arena, r->path, &out->imported));
+    Config *config;
+    TRY(make_config(arena, r, &out->imported, &config));
+    out->config = config;
+    const Status status = out->imported.graph != NULL ? write_graph(arena, r, out) : write_float(arena, r, out);
+    if (status != STATUS_OK && out->model_path != NULL) run_folder_abandon(arena, r->out);
+    TRY(status);
+    return out->model == NULL ? STATUS_OK
+                              : run_folder_note(arena, r->out, out->model, r->argc, r->argv, timing_seconds() - start);
+}

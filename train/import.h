@@ -1,0 +1,30 @@
+/* From an ONNX file to a model folder, as the verb `import` does it. */
+#ifndef BITFOLD_TRAIN_IMPORT_H
+#define BITFOLD_TRAIN_IMPORT_H
+
+#include "deploy/import_onnx.h"
+#include "train/experiment.h"
+
+typedef struct {
+    const char *path;        /* of the .onnx */
+    const char *const *sets; /* assignments to keys of the config, NULL-ended; NULL: none */
+    const char *out;         /* the folder */
+    bool overwrite;
+    int argc; /* the command, for run.json */
+    char *const *argv;
+} ImportRequest;
+
+typedef struct {
+    const char *model_path; /* float: out/last.safetensors; quantized: out/model.safetensors, manifest beside it */
+    const Config *config;   /* as in out/config.json; of a quantized model its layers are empty */
+    ImportedModel imported; /* without `model` */
+    Model *model;           /* float, else NULL */
+} ImportOutcome;
+
+/* A float network becomes config.json and a float checkpoint, what training would have left: ptq, qat, compare, eval and
+ * export take it.  Unless assigned, data.dataset is "synthetic" with the network's classes.
+ * A quantized one becomes a bitfold-int8 file in quant.dialect (default: the one that ONNX Runtime's rounding is called
+ * by); unless assigned, data.normalize is such that the image's codes are its pixels. */
+Status run_import(Arena *arena, const ImportRequest *request, ImportOutcome *outcome);
+
+#endif
