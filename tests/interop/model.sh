@@ -22,17 +22,24 @@ missing() {
     echo "| $name | $1 | $2 | | | | | | NO |" >>"$dir/compared"
 }
 
-# compared EXPORT RUNTIME NEED DUMP OUTPUT [OPTION...]: one row.
+# row_of EXPORT RUNTIME COMMAND...: the row that the command prints, whether its need is met or not.
+row_of() {
+    head="$1" runtime=$2
+    shift 2
+    row=$("$@" --model "$name" --export "$head" --runtime "$runtime")
+    case $row in
+    '') missing "$head" "$runtime" && return ;;
+    *'| yes |') ;;
+    *) say "$row" ;;
+    esac
+    echo "$row" >>"$dir/compared"
+}
+
+# compared EXPORT RUNTIME NEED DUMP OUTPUT [OPTION...]
 compared() {
-    export_name=$1 runtime=$2 need=$3 dump=$4 output=$5
-    shift 5
-    if row=$(node "$HERE/compare.cjs" "$dump" "$output" --model "$name" --export "$export_name" --runtime "$runtime" \
-        --need "$need" "$@") || [ -n "$row" ]; then
-        echo "$row" >>"$dir/compared"
-        case $row in *'| yes |') ;; *) say "$row" ;; esac
-    else
-        missing "$export_name" "$runtime"
-    fi
+    what=$1 where=$2 need=$3
+    shift 3
+    row_of "$what" "$where" node "$HERE/compare.cjs" "$@" --need "$need"
 }
 
 # ---- the model ---------------------------------------------------------------------------------------------------
@@ -140,7 +147,7 @@ on_core() {
     # shellcheck disable=SC2086 # words
     if build_c arm-none-eabi-gcc "$dir/c-$1" "$program" host_semihosting -mthumb $4 -ffreestanding \
         -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles -T "$HERE/mcu/mps2.ld" -lgcc &&
-        cost=$(mcu "$program" "$3" 1 "$input" -icount shift=0) && echo "$cost" &&
+        cost=$(mcu "$program" "$3" 1 "$input" -icount shift=0 2>&1) && echo "$cost" &&
         mcu "$program" "$3" "$mcu_images" "$input"; then
         compared "C, $1" "$2, qemu $3" identical "$dir/$1" "$program.out"
         cost_row "$1" "$2" "$cost"
@@ -252,7 +259,42 @@ target_float() {
     done
 }
 
-target_import() { :; }
+# ---- and back in -------------------------------------------------------------------------------------------------
+
+# What our own float ONNX comes back as, on the data of the original.
+import_float() {
+    data=$(node -p 'const path = require("path"), file = process.argv[1], data = require(file).data;
+        data.dir = path.resolve(path.dirname(file), data.dir); JSON.stringify(data)' "$(dirname "$float")/config.json")
+    "$BITFOLD" export "$float" --to onnx --float -o "$dir/float.onnx" &&
+        "$BITFOLD" import "$dir/float.onnx" --set "data=$data" -o "$dir/float-again" &&
+        "$BITFOLD" eval "$dir/float-again/last.safetensors" --images "$images" --dump "$dir/floats-again"
+}
+
+# The integers: ours, and those of our QDQ ONNX read back, exported again, read back again.
+import_integers() {
+    set_dialect="quant.dialect=onnxruntime"
+    "$BITFOLD" export "$model" --set $set_dialect -o "$dir/integers.safetensors" &&
+        "$BITFOLD" export "$model" --set $set_dialect --to onnx -o "$dir/qdq.onnx" &&
+        "$BITFOLD" import "$dir/qdq.onnx" -o "$dir/once" &&
+        "$BITFOLD" export "$dir/once/model.safetensors" --to onnx -o "$dir/qdq-again.onnx" &&
+        "$BITFOLD" import "$dir/qdq-again.onnx" -o "$dir/twice"
+}
+
+target_import() {
+    if import_float; then
+        compared "ONNX, float, imported" "bitfold" within=1e-5 "$dir/floats" "$dir/floats-again/logits.f32"
+    else
+        missing "ONNX, float, imported" "bitfold"
+    fi
+    if ! import_integers; then
+        missing "ONNX, int8, imported" "bitfold"
+        return
+    fi
+    for folder in once twice; do
+        row_of "ONNX, int8, imported $folder" "bitfold" node "$HERE/same_integers.cjs" "$dir/integers.safetensors" \
+            "$dir/$folder/model.safetensors"
+    done
+}
 
 if ! { case $1 in /*) use_model "$1" ;; *) make_model ;; esac && dump_model; }; then
     say "no model: $(tail -n 1 "$dir/log")"
