@@ -41,8 +41,21 @@ fi >"$work/list"
 xargs -P "$(nproc 2>/dev/null || echo 2)" -n 1 sh "$here/model.sh" <"$work/list"
 
 table() { cat "$work"/models/*/"$1" 2>/dev/null; }
-passed=$(cat "$work"/models/*/compared "$work"/models/*/costs | grep -c '| yes |$')
-failed=$(cat "$work"/models/*/compared "$work"/models/*/costs | grep -c -v '| yes |$')
+# Single operations, summed over the models: no answer may be off by more than 1.
+operations() {
+    table operations | awk -F '\t' '
+        { k = $1 "\t" $2 "\t" $3; n[k]++; values[k] += $5; off[k] += $6; if ($7 > most[k]) most[k] = $7 }
+        END {
+            for (k in n) {
+                split(k, part, "\t")
+                printf "| %s | %s, %s | %d | %d | %d (%.4f %%) | %d | %s |\n", part[3], part[1], part[2], n[k], values[k],
+                    off[k], 100 * off[k] / values[k], most[k], most[k] <= 1 ? "yes" : "NO"
+            }
+        }' | sort
+}
+rows() { table compared && table costs && operations; }
+passed=$(rows | grep -c '| yes |$')
+failed=$(rows | grep -c -v '| yes |$')
 # A model whose script did not reach its end is a failure of its own.
 while read -r model; do
     [ -e "$work/models/${model##*/}/done" ] && continue
@@ -58,6 +71,10 @@ echo
 echo "| model | C, dialect | core | flash, bytes | RAM, bytes | stack, bytes | instructions an image | met |"
 echo "|---|---|---|---|---|---|---|---|"
 table costs
+echo
+echo "| operation alone | ONNX Runtime | operations | values | different | largest | met |"
+echo "|---|---|---|---|---|---|---|"
+operations
 echo
 echo "tests: $passed passed, $failed failed, interop, $(($(date +%s) - begin)) s"
 [ "$failed" -eq 0 ]
