@@ -7,24 +7,24 @@
 #include "deploy/onnx_build.h"
 #include "deploy/runtime_limits.h"
 #include "tests/support/gradcheck.h"
-#include "tests/support/onnx_case.h"
+#include "tests/support/onnx_exported.h"
 #include "tests/support/onnx_run.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
 static Arena *arena;
-static OnnxCase t;
+static OnnxExported t;
 
 static void begin(void)
 {
     arena = arena_create();
-    t = onnx_case_begin(arena);
+    t = onnx_exported_begin(arena);
 }
 
 static void end(void)
 {
-    onnx_case_end(&t);
+    onnx_exported_end(&t);
     arena_destroy(arena);
 }
 
@@ -34,7 +34,8 @@ static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", statu
 
 static void check_pair(const Onnx__ModelProto *m, const Onnx__NodeProto *n)
 {
-    const Onnx__TensorProto *scale = onnx_case_constant(m, n->input[1]), *zero = onnx_case_constant(m, n->input[2]);
+    const Onnx__TensorProto *scale = onnx_exported_constant(m, n->input[1]),
+                            *zero = onnx_exported_constant(m, n->input[2]);
     ck_assert_msg(scale != NULL && zero != NULL, "%s: scale and zero point must be constants", n->name);
     ck_assert_int_eq(scale->data_type, ONNX_FLOAT);
     ck_assert_int_eq(scale->n_dims, zero->n_dims);
@@ -46,9 +47,9 @@ static void check_pair(const Onnx__ModelProto *m, const Onnx__NodeProto *n)
         ck_assert_int_eq(zero->dims[0], scale->dims[0]);
     }
     /* A DequantizeLinear reads constants, or what a QuantizeLinear of its own grid gave. */
-    const Onnx__NodeProto *from = onnx_case_maker(m, n->input[0]);
+    const Onnx__NodeProto *from = onnx_exported_maker(m, n->input[0]);
     if (strcmp(n->op_type, "DequantizeLinear") != 0 || from == NULL) return;
-    if (strcmp(from->op_type, "Clip") == 0) from = onnx_case_maker(m, from->input[0]);
+    if (strcmp(from->op_type, "Clip") == 0) from = onnx_exported_maker(m, from->input[0]);
     if (strcmp(from->op_type, "Transpose") == 0) return; /* of codes as input */
     ck_assert_str_eq(from->op_type, "QuantizeLinear");
     ck_assert_str_eq(from->input[1], n->input[1]);
@@ -59,15 +60,15 @@ static void check_pair(const Onnx__ModelProto *m, const Onnx__NodeProto *n)
 static void check_weights(const Onnx__ModelProto *m, const Onnx__NodeProto *n)
 {
     ck_assert_int_eq(n->n_input, 3);
-    const Onnx__NodeProto *x = onnx_case_maker(m, n->input[0]), *w = onnx_case_maker(m, n->input[1]),
-                          *b = onnx_case_maker(m, n->input[2]);
+    const Onnx__NodeProto *x = onnx_exported_maker(m, n->input[0]), *w = onnx_exported_maker(m, n->input[1]),
+                          *b = onnx_exported_maker(m, n->input[2]);
     ck_assert_str_eq(x->op_type, "DequantizeLinear");
-    ck_assert_int_eq(onnx_case_constant(m, w->input[0])->data_type, ONNX_INT8);
-    ck_assert_int_eq(onnx_case_constant(m, b->input[0])->data_type, ONNX_INT32);
+    ck_assert_int_eq(onnx_exported_constant(m, w->input[0])->data_type, ONNX_INT8);
+    ck_assert_int_eq(onnx_exported_constant(m, b->input[0])->data_type, ONNX_INT32);
     OnnxTensor s_x, s_w, s_b;
-    must(onnx_tensor_read(arena, onnx_case_constant(m, x->input[1]), ".", &s_x));
-    must(onnx_tensor_read(arena, onnx_case_constant(m, w->input[1]), ".", &s_w));
-    must(onnx_tensor_read(arena, onnx_case_constant(m, b->input[1]), ".", &s_b));
+    must(onnx_tensor_read(arena, onnx_exported_constant(m, x->input[1]), ".", &s_x));
+    must(onnx_tensor_read(arena, onnx_exported_constant(m, w->input[1]), ".", &s_w));
+    must(onnx_tensor_read(arena, onnx_exported_constant(m, b->input[1]), ".", &s_b));
     const float *in = s_x.data, *weight = s_w.data, *bias = s_b.data;
     ck_assert_int_eq(s_w.count, s_b.count);
     for (int64_t o = 0; o < s_b.count; o++) ck_assert(bias[o] == in[0] * weight[o]);
@@ -111,7 +112,7 @@ static void compare(const QGraph *g, const char *text, Difference *d)
     enum { IMAGES = 3 };
     const bool nhwc = strstr(text, "nhwc") != NULL, values = strstr(text, "\"input\"") == NULL;
     const bool uint8 = strstr(text, "int8\"") == NULL;
-    const Onnx__ModelProto *m = onnx_case_exported(&t, g, text);
+    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, text);
     check_structure(m);
     Engine *engine;
     must(engine_create(arena, g, IMAGES, &engine));
@@ -218,12 +219,12 @@ static void check_floats(const LayerType *type, const char *example, const char 
         tape_reset(b.tape, false);
         const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
         const Tensor *want = model_forward(m, b.tape, &pass, pixels, SMALL_IMAGES);
-        must(onnx_case_export_float(&t, m, float_forms[i]));
-        const Onnx__ModelProto *model = onnx_case_read(&t);
+        must(onnx_exported_export_float(&t, m, float_forms[i]));
+        const Onnx__ModelProto *model = onnx_exported_read(&t);
         ck_assert_msg(i == 0 || strstr(example, "\"batch_norm\":true") == NULL ||
-                          onnx_case_count(model, "BatchNormalization") > 0,
+                          onnx_exported_count(model, "BatchNormalization") > 0,
                       "%s", example);
-        ck_assert(i == 1 || onnx_case_count(model, "BatchNormalization") == 0);
+        ck_assert(i == 1 || onnx_exported_count(model, "BatchNormalization") == 0);
         const OnnxArray y = onnx_run(arena, model, SMALL_IMAGES, values_of(m, pixels, SMALL_IMAGES, i == 1), "logits");
         ck_assert_int_eq(y.count, tensor_elements(want));
         double worst = 0;

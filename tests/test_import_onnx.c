@@ -29,9 +29,22 @@ static double distance(const float *a, const float *b, long n, long classes, boo
     return worst / largest;
 }
 
-static const char *const float_cases[] = {
-    "torch_lenet", "torch_resnet", "torch_resnet_bn", "torch_mobilenet", "torch_mobilenet_folded", "torch_pools",
-    "torch_pads",  "torch_order",  "torch_row",       "keras_cnn", "keras_mobile", "keras_concat", "old_style", "new_style", "external",      NULL};
+static const char *const float_cases[] = {"torch_lenet",
+                                          "torch_resnet",
+                                          "torch_resnet_bn",
+                                          "torch_mobilenet",
+                                          "torch_mobilenet_folded",
+                                          "torch_pools",
+                                          "torch_pads",
+                                          "torch_order",
+                                          "torch_row",
+                                          "keras_cnn",
+                                          "keras_mobile",
+                                          "keras_concat",
+                                          "old_style",
+                                          "new_style",
+                                          "external",
+                                          NULL};
 
 START_TEST(float_networks_compute_the_same)
 {

@@ -3,23 +3,23 @@
 
 #include "base/file.h"
 #include "deploy/lower.h"
-#include "tests/support/onnx_case.h"
+#include "tests/support/onnx_exported.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
 
 static Arena *arena;
-static OnnxCase t;
+static OnnxExported t;
 
 static void begin(void)
 {
     arena = arena_create();
-    t = onnx_case_begin(arena);
+    t = onnx_exported_begin(arena);
 }
 
 static void end(void)
 {
-    onnx_case_end(&t);
+    onnx_exported_end(&t);
     arena_destroy(arena);
 }
 
@@ -47,8 +47,8 @@ static int scalar(const Onnx__ModelProto *m, const char *name)
 {
     OnnxTensor value;
     const int64_t *values;
-    ck_assert_msg(onnx_case_constant(m, name) != NULL, "no constant \"%s\"", name);
-    must(onnx_tensor_read(arena, onnx_case_constant(m, name), ".", &value));
+    ck_assert_msg(onnx_exported_constant(m, name) != NULL, "no constant \"%s\"", name);
+    must(onnx_tensor_read(arena, onnx_exported_constant(m, name), ".", &value));
     ck_assert_int_eq(value.rank, 0);
     must(onnx_tensor_ints(arena, &value, &values));
     return (int)values[0];
@@ -58,17 +58,17 @@ START_TEST(relu_below_8_bits)
 {
     begin();
     const QGraph *g = narrow("relu");
-    const Onnx__ModelProto *m = onnx_case_exported(&t, g, "{\"activations\":\"int8\"}");
+    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, "{\"activations\":\"int8\"}");
     ck_assert_int_eq(scalar(m, "a/zero_point"), 127 - 15); /* codes 112 to 127: saturation is the upper clip */
-    ck_assert_str_eq(onnx_case_node(m, "a/clip")->op_type, "Relu");
-    ck_assert_str_eq(onnx_case_maker(m, onnx_case_node(m, "a/clip")->input[0])->op_type, "DequantizeLinear");
-    ck_assert_str_eq(onnx_case_maker(m, onnx_case_node(m, "a/round")->input[0])->op_type, "Conv");
-    m = onnx_case_exported(&t, g, "{}");
+    ck_assert_str_eq(onnx_exported_node(m, "a/clip")->op_type, "Relu");
+    ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/clip")->input[0])->op_type, "DequantizeLinear");
+    ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/round")->input[0])->op_type, "Conv");
+    m = onnx_exported_read_back(&t, g, "{}");
     ck_assert_int_eq(scalar(m, "a/zero_point"), 255 - 15);
-    ck_assert_str_eq(onnx_case_node(m, "a/clip")->op_type, "Clip");
+    ck_assert_str_eq(onnx_exported_node(m, "a/clip")->op_type, "Clip");
     ck_assert_int_eq(scalar(m, "a/min"), 240);
     ck_assert_int_eq(scalar(m, "a/max"), 255);
-    ck_assert_int_eq(onnx_case_count(m, "Relu"), 0);
+    ck_assert_int_eq(onnx_exported_count(m, "Relu"), 0);
     end();
 }
 END_TEST
@@ -78,11 +78,11 @@ START_TEST(signed_below_8_bits)
     begin();
     const QGraph *g = narrow("none");
     for (int i = 0; i < 2; i++) {
-        const Onnx__ModelProto *m = onnx_case_exported(&t, g, i == 0 ? "{\"activations\":\"int8\"}" : "{}");
-        const Onnx__NodeProto *clip = onnx_case_node(m, "a/clip");
+        const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, i == 0 ? "{\"activations\":\"int8\"}" : "{}");
+        const Onnx__NodeProto *clip = onnx_exported_node(m, "a/clip");
         ck_assert_str_eq(clip->op_type, "Clip");
-        ck_assert_str_eq(onnx_case_maker(m, clip->input[0])->op_type, "QuantizeLinear");
-        ck_assert_str_eq(onnx_case_node(m, "a/dequantize")->input[0], clip->output[0]);
+        ck_assert_str_eq(onnx_exported_maker(m, clip->input[0])->op_type, "QuantizeLinear");
+        ck_assert_str_eq(onnx_exported_node(m, "a/dequantize")->input[0], clip->output[0]);
         ck_assert_int_eq(scalar(m, "a/min"), g->tensor[1].qmin + 128 * i);
         ck_assert_int_eq(scalar(m, "a/max"), g->tensor[1].qmax + 128 * i);
     }
@@ -101,12 +101,12 @@ START_TEST(relu_of_8_bits)
                     "\"kernel\":3,\"activation\":\"relu\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
                     "{}", 65);
     must(model_lower(arena, model, DIALECT_XNNPACK, &g));
-    const Onnx__ModelProto *m = onnx_case_exported(&t, g, "{\"activations\":\"int8\"}");
-    ck_assert_str_eq(onnx_case_maker(m, onnx_case_node(m, "a/relu")->input[0])->op_type, "Conv");
-    ck_assert_str_eq(onnx_case_node(m, "a/quantize")->input[0], onnx_case_node(m, "a/relu")->output[0]);
-    ck_assert_int_eq(onnx_case_count(m, "Clip"), 0);
-    ck_assert_int_eq((int)onnx_case_constant(m, "a/weight/scale")->n_dims, 0); /* one output channel: a scalar */
-    ck_assert_int_eq((int)onnx_case_constant(m, "d/weight/scale")->n_dims, 1);
+    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, "{\"activations\":\"int8\"}");
+    ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/relu")->input[0])->op_type, "Conv");
+    ck_assert_str_eq(onnx_exported_node(m, "a/quantize")->input[0], onnx_exported_node(m, "a/relu")->output[0]);
+    ck_assert_int_eq(onnx_exported_count(m, "Clip"), 0);
+    ck_assert_int_eq((int)onnx_exported_constant(m, "a/weight/scale")->n_dims, 0); /* one output channel: a scalar */
+    ck_assert_int_eq((int)onnx_exported_constant(m, "d/weight/scale")->n_dims, 1);
     end();
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(what_it_says_of_itself)
 {
     begin();
     const QGraph *g = narrow("relu");
-    const Onnx__ModelProto *m = onnx_case_exported(&t, g, "{\"layout\":\"nhwc\",\"input\":\"codes\"}");
+    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, "{\"layout\":\"nhwc\",\"input\":\"codes\"}");
     ck_assert_str_eq(onnx_metadata(m, "dialect"), "onnxruntime");
     ck_assert_str_eq(onnx_metadata(m, "mean"),
                      "[0.4000000059604645,0.4000000059604645,0.4000000059604645,0.4000000059604645]");
@@ -131,7 +131,7 @@ START_TEST(what_it_says_of_itself)
     ck_assert_int_eq(in->shape->dim[3]->dim_value, 4);
     ck_assert_str_eq(m->graph->output[0]->name, "logits");
     ck_assert_int_eq(m->graph->output[0]->type->tensor_type->elem_type, ONNX_FLOAT);
-    ck_assert_str_eq(onnx_case_maker(m, "logits")->op_type, "DequantizeLinear");
+    ck_assert_str_eq(onnx_exported_maker(m, "logits")->op_type, "DequantizeLinear");
     ck_assert(exporter_made(exporter_find("onnx"), t.path));
     end();
 }
@@ -143,9 +143,9 @@ START_TEST(equal_bytes)
         begin();
         unsigned char *first, *second;
         size_t a, b;
-        must(onnx_case_export(&t, narrow("relu6"), forms[f]));
+        must(onnx_exported_export(&t, narrow("relu6"), forms[f]));
         must(file_read(arena, t.path, 1 << 20, &first, &a));
-        must(onnx_case_export(&t, narrow("relu6"), forms[f]));
+        must(onnx_exported_export(&t, narrow("relu6"), forms[f]));
         must(file_read(arena, t.path, 1 << 20, &second, &b));
         ck_assert(a == b && memcmp(first, second, a) == 0);
         end();
@@ -163,19 +163,19 @@ static void refused(Status status, const char *words)
 START_TEST(refusals)
 {
     begin();
-    refused(onnx_case_export(&t, zoo_graph(arena), "{}"), "a table of codes; ONNX has no operation for it");
+    refused(onnx_exported_export(&t, zoo_graph(arena), "{}"), "a table of codes; ONNX has no operation for it");
     QGraph *g = narrow("relu");
-    refused(onnx_case_export(&t, g, "{\"layout\":\"chwn\"}"), "layout");
-    refused(onnx_case_export(&t, g, "{\"activation\":\"int8\"}"), "activations");
+    refused(onnx_exported_export(&t, g, "{\"layout\":\"chwn\"}"), "layout");
+    refused(onnx_exported_export(&t, g, "{\"activation\":\"int8\"}"), "activations");
     float *scale = ARENA_ARRAY(arena, float, g->node[0].geom.o);
     for (int o = 0; o < g->node[0].geom.o; o++) scale[o] = 1e-20f;
     const float *kept = g->node[0].weight_scale;
     g->node[0].weight_scale = scale;
-    refused(onnx_case_export(&t, g, "{}"), "\"a\"");
+    refused(onnx_exported_export(&t, g, "{}"), "\"a\"");
     g->node[0].weight_scale = kept;
     g->node[1].name = g->tensor[2].name = "a/weight"; /* what the weights of "a" are called */
     g->output = 2;
-    refused(onnx_case_export(&t, g, "{}"), "a/weight");
+    refused(onnx_exported_export(&t, g, "{}"), "a/weight");
     end();
 }
 END_TEST

@@ -2,83 +2,72 @@
 
 #include <check.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
-#include "tests/support/scratch.h"
 
-OnnxCase onnx_case_begin(Arena *arena)
+uint8_t *onnx_case_pixels(Arena *arena, const int hwc[3])
 {
-    const char *folder = scratch_folder(arena);
-    return (OnnxCase){arena, folder, file_join(arena, folder, "m.onnx")};
+    const long count = (long)ONNX_CASE_IMAGES * hwc[0] * hwc[1] * hwc[2];
+    uint8_t *pixels = arena_alloc(arena, (size_t)count);
+    for (long i = 0; i < count; i++) pixels[i] = (uint8_t)((7 * i * i + 31 * i) % 251);
+    return pixels;
 }
 
-void onnx_case_end(const OnnxCase *t)
+const float *onnx_case_outputs(Arena *arena, const char *name, long *count)
 {
-    unlink(t->path);
-    ck_assert_int_eq(rmdir(t->folder), 0);
+    unsigned char *bytes;
+    size_t length;
+    const Status status = file_read(arena, arena_printf(arena, "tests/onnx/%s.f32", name), 1 << 20, &bytes, &length);
+    ck_assert_msg(status == STATUS_OK, "%s", status_message());
+    *count = (long)(length / sizeof(float));
+    return (const float *)(void *)bytes;
 }
 
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-
-static const cJSON *parse(Arena *arena, const char *text)
+static float *values_of(const Model *m, const char *name, long *count)
 {
-    cJSON *json;
-    must(json_parse(text, strlen(text), "options", &json));
-    const cJSON *kept = json_copy(arena, json);
-    cJSON_Delete(json);
-    return kept;
-}
-
-Status onnx_case_export(const OnnxCase *t, const QGraph *g, const char *options)
-{
-    return exporter_write(exporter_find("onnx"), t->arena, g, t->path, parse(t->arena, options));
-}
-
-Status onnx_case_export_float(const OnnxCase *t, Model *m, const char *options)
-{
-    return exporter_write_float(exporter_find("onnx"), t->arena, m, t->path, parse(t->arena, options));
-}
-
-const Onnx__ModelProto *onnx_case_read(const OnnxCase *t)
-{
-    Onnx__ModelProto *model;
-    must(onnx_read(t->arena, t->path, &model));
-    return model;
-}
-
-const Onnx__ModelProto *onnx_case_exported(const OnnxCase *t, const QGraph *g, const char *options)
-{
-    must(onnx_case_export(t, g, options));
-    return onnx_case_read(t);
-}
-
-const Onnx__TensorProto *onnx_case_constant(const Onnx__ModelProto *m, const char *name)
-{
-    for (size_t i = 0; i < m->graph->n_initializer; i++)
-        if (strcmp(m->graph->initializer[i]->name, name) == 0) return m->graph->initializer[i];
+    for (int i = 0; i < m->params.n; i++)
+        if (strcmp(m->params.param[i]->name, name) == 0)
+            return *count = m->params.param[i]->count, m->params.param[i]->x;
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        const size_t n = strlen(l->name);
+        if (l->norm == NULL || strncmp(l->name, name, n) != 0) continue;
+        *count = l->gamma->count;
+        if (strcmp(name + n, ".bn.mean") == 0) return l->norm->mean;
+        if (strcmp(name + n, ".bn.var") == 0) return l->norm->var;
+    }
     return NULL;
 }
 
-const Onnx__NodeProto *onnx_case_maker(const Onnx__ModelProto *m, const char *value)
+Model *onnx_case_model(Arena *arena, ImportedModel *imported)
 {
-    for (size_t i = 0; i < m->graph->n_node; i++)
-        if (strcmp(m->graph->node[i]->output[0], value) == 0) return m->graph->node[i];
-    return NULL;
+    static const double zero = 0.0, one = 1.0;
+    ModelConfig config;
+    Model *m = NULL;
+    Status status = field_parse(model_fields, imported->model, "imported", &config, arena);
+    if (status == STATUS_OK) status = model_build(arena, &config, (PixelScale){1, &zero, &one}, NULL, "imported", &m);
+    ck_assert_msg(status == STATUS_OK, "%s", status_message());
+    for (int i = 0; i < imported->arrays; i++) {
+        long count = 0;
+        float *to = values_of(m, imported->array[i].name, &count);
+        ck_assert_ptr_nonnull(to);
+        ck_assert_int_eq(count, imported->array[i].count);
+        memcpy(to, imported->array[i].values, sizeof *to * (size_t)count);
+    }
+    return m;
 }
 
-const Onnx__NodeProto *onnx_case_node(const Onnx__ModelProto *m, const char *name)
+const float *onnx_case_logits(Arena *arena, Model *m, const uint8_t *pixels)
 {
-    for (size_t i = 0; i < m->graph->n_node; i++)
-        if (strcmp(m->graph->node[i]->name, name) == 0) return m->graph->node[i];
-    ck_abort_msg("no node \"%s\"", name);
-    return NULL;
-}
-
-int onnx_case_count(const Onnx__ModelProto *m, const char *op)
-{
-    int n = 0;
-    for (size_t i = 0; i < m->graph->n_node; i++) n += strcmp(m->graph->node[i]->op_type, op) == 0;
-    return n;
+    Arena *step = arena_create();
+    Tape *t = tape_create(arena, step);
+    tape_reset(t, false);
+    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+    const Tensor *y = model_forward(m, t, &pass, pixels, ONNX_CASE_IMAGES);
+    ck_assert_msg(y != NULL, "%s", t->message);
+    float *logits = arena_alloc(arena, sizeof(float) * ONNX_CASE_IMAGES * (size_t)m->classes);
+    memcpy(logits, y->x, sizeof(float) * ONNX_CASE_IMAGES * (size_t)m->classes);
+    arena_destroy(step);
+    return logits;
 }

@@ -1,29 +1,22 @@
-/* A model exported to ONNX into a folder of its own, and read again. */
+/* The ONNX files of tests/onnx and what they compute (tests/onnx/make_models.py). */
 #ifndef BITFOLD_TESTS_ONNX_CASE_H
 #define BITFOLD_TESTS_ONNX_CASE_H
 
-#include "deploy/exporter.h"
-#include "deploy/onnx_tensor.h"
+#include "deploy/import_onnx.h"
+#include "layers/model.h"
 
-typedef struct {
-    Arena *arena;
-    const char *folder, *path; /* where the file goes */
-} OnnxCase;
-OnnxCase onnx_case_begin(Arena *arena);
-void onnx_case_end(const OnnxCase *t);
+enum { ONNX_CASE_IMAGES = 2 };
 
-/* options: JSON. */
-Status onnx_case_export(const OnnxCase *t, const QGraph *g, const char *options);
-Status onnx_case_export_float(const OnnxCase *t, Model *m, const char *options);
-/* What is in the file; both must succeed. */
-const Onnx__ModelProto *onnx_case_read(const OnnxCase *t);
-const Onnx__ModelProto *onnx_case_exported(const OnnxCase *t, const QGraph *g, const char *options);
+/* Pixel i of the images is (7 i^2 + 31 i) % 251. */
+uint8_t *onnx_case_pixels(Arena *arena, const int hwc[3]);
 
-/* NULL if there is none. */
-const Onnx__TensorProto *onnx_case_constant(const Onnx__ModelProto *m, const char *name);
-/* The node that makes a value, or NULL; the node of a name, which must exist; how many there are of an operation. */
-const Onnx__NodeProto *onnx_case_maker(const Onnx__ModelProto *m, const char *value);
-const Onnx__NodeProto *onnx_case_node(const Onnx__ModelProto *m, const char *name);
-int onnx_case_count(const Onnx__ModelProto *m, const char *op);
+/* What tests/onnx/NAME.f32 holds; *count of them. */
+const float *onnx_case_outputs(Arena *arena, const char *name, long *count);
+
+/* A float model of what was imported, with its parameters. */
+Model *onnx_case_model(Arena *arena, ImportedModel *imported);
+
+/* Its logits for the two images. */
+const float *onnx_case_logits(Arena *arena, Model *m, const uint8_t *pixels);
 
 #endif
