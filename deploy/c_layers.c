@@ -125,7 +125,7 @@ static void layer_requantize(const CWriter *w, int node)
 {
     const QNode *n = &w->g->node[node];
     const QTensor *x = &w->g->tensor[n->input[0]], *y = &w->g->tensor[n->output];
-    const Multiplier M = multiplier_rescale(w->g->dialect, x->scale, y->scale);
+    const Multiplier M = multiplier_make(w->g->dialect, x->scale, 1.0f, y->scale);
     begin_layer(w, "requantize_layer", c_layer_name(w, node));
     fprintf(w->out, "    .zero_in = %d, .m = %d, .e = %d, .zero_out = %d, .lo = %d, .hi = %d,\n};\n\n", x->zero_point,
             M.m, M.e, y->zero_point, n->lo, n->hi);
