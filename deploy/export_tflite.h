@@ -5,6 +5,9 @@
 #include "deploy/tflite_model.h"
 #include "quant/qgraph.h"
 
+/* The description begins with it and stands before all else. */
+#define TFLITE_MARK "bitfold int8 model"
+
 typedef struct {
     int io; /* 0: int8, 1: float */
 } TfliteOptions;

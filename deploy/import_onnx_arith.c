@@ -8,29 +8,39 @@ enum { NONE, RELU, RELU6 }; /* indices of activation_names */
 
 /* ---- Relu, Clip -------------------------------------------------------------------------------------------------- */
 
-/* Batch norm and the bias come before a layer's activation, all three before its grid. */
-static bool can_activate(const ImportLayer *l) { return l != NULL && (import_has_weights(l) || l->kind == IMPORT_ADD); }
+typedef struct {
+    int function;
+    float least, most; /* the same as bounds, which need not be those of a function in a quantized model */
+} Bounds;
 
-static Status activate(Import *im, const ImportNode *n, int function)
+static void bound(const Import *im, ImportLayer *l, Bounds b)
+{
+    l->least = fmaxf(l->least, b.least);
+    l->most = fmaxf(l->least, fminf(l->most, b.most));
+    if (!im->quantized && b.function > l->activation) l->activation = b.function;
+}
+
+/* In the layer that gives the input, or in one of its own. */
+static Status activate(Import *im, const ImportNode *n, Bounds b)
 {
     Activated a;
     int layer;
     TRY(import_activation(im, n, 0, &a));
     ImportLayer *open = import_open_layer(im, &a);
-    if (can_activate(open) || (open != NULL && open->kind == IMPORT_ACTIVATION)) {
-        open->activation = function > open->activation ? function : open->activation;
+    if (open != NULL && (import_has_weights(open) || open->kind == IMPORT_ADD || open->kind == IMPORT_ACTIVATION)) {
+        bound(im, open, b);
         import_set_activation(im, n, &a);
         return STATUS_OK;
     }
     TRY(import_settled(im, n, 0, &a));
     TRY(import_layer(im, n, IMPORT_ACTIVATION, 1, &a, &layer));
-    im->layer[layer].activation = function;
+    bound(im, &im->layer[layer], b);
     const Activated y = import_layer_output(im, n, layer, &a.view);
     import_set_activation(im, n, &y);
     return STATUS_OK;
 }
 
-Status import_relu(Import *im, const ImportNode *n) { return activate(im, n, RELU); }
+Status import_relu(Import *im, const ImportNode *n) { return activate(im, n, (Bounds){RELU, 0.0f, INFINITY}); }
 
 /* The limit of an attribute, or of an input in newer files. */
 static Status limit(Import *im, const ImportNode *n, const char *attribute, int input, float missing, float *x)
@@ -65,10 +75,10 @@ Status import_clip(Import *im, const ImportNode *n)
     TRY(limit(im, n, "max", 2, INFINITY, &hi));
     if (a.codes) return clip_codes(im, n, &a, lo, hi);
     const bool above = lo == 0.0f || (lo < 0.0f && import_not_negative(im, a.source)), open = hi > 3e38f;
-    if (!above || !(open || hi == 6.0f))
+    if (im->quantized ? !(lo < hi) : !above || !(open || hi == 6.0f))
         return UNSUPPORTED(im, n, "min: %g, max: %g; must be 0 without a maximum (relu) or 0 and 6 (relu6)", (double)lo,
                            (double)hi);
-    return activate(im, n, open ? RELU : RELU6);
+    return activate(im, n, (Bounds){open ? RELU : RELU6, lo, hi});
 }
 
 /* ---- factors and shifts per channel ------------------------------------------------------------------------------ */

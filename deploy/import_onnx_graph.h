@@ -74,7 +74,7 @@ typedef enum {
     IMPORT_MAXPOOL,
     IMPORT_AVGPOOL,
     IMPORT_GLOBAL_AVGPOOL,
-    IMPORT_FLATTEN,
+    IMPORT_FLATTEN,    /* quantized: any change of shape that moves nothing */
     IMPORT_ACTIVATION, /* quantized: also a change of the grid alone */
 } ImportKind;
 
@@ -84,8 +84,9 @@ typedef struct {
     ImportKind kind;
     int inputs, input[LAYER_MAX_INPUTS]; /* layers or THE_IMAGE */
     Extent in, out;
-    ConvGeom geom;  /* convolutions and pools; the sizes are filled */
-    int activation; /* index of activation_names */
+    ConvGeom geom;     /* convolutions and pools; the sizes are filled */
+    int activation;    /* index of activation_names */
+    float least, most; /* quantized: numbers are clamped to these before they are rounded */
     /* weights in the layout of kernels.h; as floats, or as codes with scales */
     float *weights;
     const int8_t *codes;
@@ -193,6 +194,8 @@ Status view_order(Import *im, const ViewDim *d, Extent e, const int **order);
 View view_nchw(Extent e);
 View view_row(Extent e); /* [N, C] */
 bool view_equal(const View *a, const View *b);
+/* Dimensions run along rows, columns, channels in this order, as memory does. */
+bool view_in_order(const View *v);
 
 /* ---- layers (import_onnx_layer.c) -------------------------------------------------------------------------------- */
 
@@ -269,7 +272,8 @@ IMPORT_HANDLER(dequantize);
 
 /* ---- what comes out ---------------------------------------------------------------------------------------------- */
 
-Status import_to_config(Import *im, ImportedModel *out); /* import_onnx_config.c */
-Status import_to_qgraph(Import *im, ImportedModel *out); /* import_onnx_qgraph.c */
+void import_about(Import *im, const Onnx__ModelProto *proto, ImportedModel *out); /* import_onnx_about.c */
+Status import_to_config(Import *im, ImportedModel *out);                          /* import_onnx_config.c */
+Status import_to_qgraph(Import *im, ImportedModel *out);                          /* import_onnx_qgraph.c */
 
 #endif

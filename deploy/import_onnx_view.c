@@ -178,6 +178,39 @@ Status import_transpose(Import *im, const ImportNode *n)
     return STATUS_OK;
 }
 
+bool view_in_order(const View *v)
+{
+    static const Axis memory[3] = {AXIS_H, AXIS_W, AXIS_C};
+    int k = 0;
+    for (int i = 1; i < v->rank; i++)
+        for (int j = 0; j < v->dim[i].n; j++) {
+            while (k < 3 && memory[k] != v->dim[i].axis[j]) k++;
+            if (k == 3) return false;
+        }
+    return true;
+}
+
+/* Other rows, columns and channels: a node of its own in an integer graph. */
+static Status reshape_layer(Import *im, const ImportNode *n, Activated *a, const int64_t *to)
+{
+    int layer;
+    const bool codes = a->codes;
+    a->codes = false;
+    TRY(import_layer(im, n, IMPORT_FLATTEN, 1, a, &layer));
+    ImportLayer *l = &im->layer[layer];
+    l->out = (Extent){(int)to[1], (int)to[2], (int)to[3]};
+    l->has_grid = true;
+    l->grid = *import_grid_of(im, a->source);
+    const View nchw = view_nchw(l->out);
+    const View view = {4, {nchw.dim[0], nchw.dim[2], nchw.dim[3], nchw.dim[1]}};
+    Activated y = import_layer_output(im, n, layer, &view);
+    y.on_grid = true;
+    y.codes = codes;
+    y.unsigned_codes = a->unsigned_codes;
+    import_set_activation(im, n, &y);
+    return STATUS_OK;
+}
+
 /* The same elements in dims [N, to[1], ...]: each takes whole axes, in their order. */
 static Status regroup(Import *im, const ImportNode *n, Activated *a, int rank, const int64_t *to)
 {
@@ -193,6 +226,10 @@ static Status regroup(Import *im, const ImportNode *n, Activated *a, int rank, c
         while (used < count && length < to[i]) {
             length *= axis_length(a->size, axes[used]);
             d->axis[d->n++] = axes[used++];
+        }
+        if (length != to[i] && im->quantized && rank == 4 && view_in_order(&from)) {
+            if (a->source == THE_IMAGE) TRY(import_settled(im, n, 0, a));
+            return reshape_layer(im, n, a, to);
         }
         if (length != to[i])
             return UNSUPPORTED(im, n, "dimension %d of %lld from %s; must be whole dimensions put together", i,

@@ -15,7 +15,8 @@ typedef struct {
     int32_t pt, pl;                 /* padding: top, left */
     int32_t groups, group_channels; /* of the input */
     int32_t runs, run, run_bytes;
-    int32_t shift; /* a weight is its code times 2^shift */
+    int32_t direct; /* a window inside the image is read where it is */
+    int32_t shift;  /* a weight is its code times 2^shift */
     int32_t zero_in, zero_out, lo, hi;
 } conv2d_layer;
 
@@ -39,8 +40,7 @@ static void conv2d_gather(const conv2d_layer *n, const int8_t *x, int32_t iy, in
 /* The window can be read where it is. */
 static int conv2d_inside(const conv2d_layer *n, int32_t iy, int32_t ix)
 {
-    return n->groups == 1 && n->dw == 1 && iy >= 0 && ix >= 0 && iy + (n->runs - 1) * n->dh < n->h &&
-           ix + n->kw <= n->w;
+    return n->direct && iy >= 0 && ix >= 0 && iy + (n->runs - 1) * n->dh < n->h && ix + n->kw <= n->w;
 }
 
 static void conv2d_finish(const conv2d_layer *n, int32_t o, uint32_t sum0, uint32_t sum1, int8_t *y0, int8_t *y1)
@@ -53,7 +53,8 @@ static void conv2d_finish(const conv2d_layer *n, int32_t o, uint32_t sum0, uint3
 }
 
 /* Rows row .. row + rows - 1 of the output into y.  Two cells and two channels at a time; where one is left over it is
- * taken twice.  scratch: two windows, for those that leave the image. */
+ * taken twice.  scratch: two windows, for those that are not read where they are.  y may be x where all of them are
+ * copied and no cell of y lies behind its own window. */
 static void conv2d(const conv2d_layer *n, const int8_t *x, int32_t row, int32_t rows, int8_t *y, int8_t *scratch)
 {
     const int32_t outputs = n->o / n->groups, filter = n->runs * n->run_bytes, window = n->runs * n->run;
