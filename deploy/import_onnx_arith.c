@@ -49,17 +49,25 @@ static Status limit(Import *im, const ImportNode *n, const char *attribute, int 
     return import_input(im, n, input) == NULL ? STATUS_OK : import_scalar(im, n, input, x);
 }
 
+/* A layer whose node ends with a clamp of its codes. */
+static bool has_clamp(const Import *im, int source)
+{
+    const ImportKind kind = source == THE_IMAGE ? IMPORT_CONV : im->layer[source].kind;
+    return kind != IMPORT_MAXPOOL && kind != IMPORT_CONCAT && kind != IMPORT_FLATTEN;
+}
+
 /* Of codes: fewer of them are in use. */
 static Status clip_codes(Import *im, const ImportNode *n, Activated *a, float lo, float hi)
 {
+    if (!a->on_grid) return UNSUPPORTED(im, n, "of codes whose scale is not known; must be behind QuantizeLinear");
+    if (!a->exclusive || !has_clamp(im, a->source)) TRY(import_same_grid(im, n, a));
     const float shift = a->unsigned_codes ? 128.0f : 0.0f;
     ImportGrid *g = a->source == THE_IMAGE ? &im->image_grid : &im->layer[a->source].grid;
     const float least = fmaxf(lo - shift, (float)g->qmin), most = fminf(hi - shift, (float)g->qmax);
-    if (!a->on_grid || !a->exclusive || !(least < most) || least != rintf(least) || most != rintf(most))
-        return UNSUPPORTED(im, n, "of codes, to %g..%g; must be behind QuantizeLinear, of which nothing else reads",
-                           (double)lo, (double)hi);
-    if (g->zero_point < (int)least || g->zero_point > (int)most)
-        return UNSUPPORTED(im, n, "of codes, to %g..%g; must hold the zero point", (double)lo, (double)hi);
+    if (!(least < most) || least != rintf(least) || most != rintf(most) || (float)g->zero_point < least ||
+        (float)g->zero_point > most)
+        return UNSUPPORTED(im, n, "of codes, to %g..%g; must be codes, the zero point %d among them", (double)lo,
+                           (double)hi, g->zero_point + (int)shift);
     g->qmin = (int)least;
     g->qmax = (int)most;
     import_set_activation(im, n, a);

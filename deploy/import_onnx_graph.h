@@ -177,14 +177,14 @@ void import_set_constant(Value *v, Constant *c);
 
 /* Input i, which must be an activation. */
 Status import_activation(Import *im, const ImportNode *n, int i, Activated *a);
-/* The same, with its padding in a layer of its own. */
+/* The same, with its padding in a layer of its own: then the image's axes are settled (Pad settles them). */
 Status import_plain(Import *im, const ImportNode *n, int i, Activated *a);
 /* The same, the image's axes settled: for what makes a layer of it. */
 Status import_settled(Import *im, const ImportNode *n, int i, Activated *a);
 /* Checks that dimensions 1, 2, 3 are channels, rows, columns; settles the image's axes if they are open. */
 Status import_nchw(Import *im, const ImportNode *n, int i, Activated *a);
-/* Settles the image's axes by their lengths. */
-void import_bind_image(Import *im);
+/* Settles the image's axes, seen through v, by their order and lengths. */
+void import_bind_image(Import *im, const View *v);
 /* Settles them such that the view is [N, C, H, W]. */
 void import_bind_image_as(Import *im, const View *v);
 void import_set_activation(const Import *im, const ImportNode *n, const Activated *a);
@@ -220,6 +220,9 @@ bool import_has_weights(const ImportLayer *l);
 long import_inner(const ImportLayer *l);
 /* The constant in this input, times factor, as the bias of a layer with weights that has none. */
 Status import_bias(Import *im, const ImportNode *n, int input, float factor, ImportLayer *l);
+
+/* Codes of input 0 again, from a layer that nobody else reads and that may clamp them. */
+Status import_same_grid(Import *im, const ImportNode *n, Activated *a);
 
 /* ---- windows (import_onnx_window.c) ------------------------------------------------------------------------------ */
 

@@ -99,8 +99,6 @@ Status import_plain(Import *im, const ImportNode *n, int i, Activated *a)
     TRY(import_activation(im, n, i, a));
     if (!has_pad(a)) return STATUS_OK;
     int layer;
-    import_bind_image(im);
-    TRY(import_activation(im, n, i, a));
     TRY(import_scale_layer(im, n, a, NULL, NULL, &layer));
     const View view = a->view;
     *a = import_layer_output(im, n, layer, &view);
@@ -115,7 +113,7 @@ Status import_plain(Import *im, const ImportNode *n, int i, Activated *a)
 Status import_settled(Import *im, const ImportNode *n, int i, Activated *a)
 {
     TRY(import_activation(im, n, i, a));
-    if (a->source == THE_IMAGE) import_bind_image(im);
+    if (a->source == THE_IMAGE && !im->image_bound) import_bind_image(im, &a->view);
     return import_plain(im, n, i, a);
 }
 

@@ -150,7 +150,11 @@ static Status add_layer(Builder *b, int index)
     QTensor y = tensor(l->name, l->out, &l->grid);
     const bool keeps = l->kind == IMPORT_MAXPOOL || l->kind == IMPORT_AVGPOOL || l->kind == IMPORT_GLOBAL_AVGPOOL ||
                        l->kind == IMPORT_FLATTEN;
-    if (keeps) y.bits = x->bits, y.qmin = x->qmin, y.qmax = x->qmax;
+    if (keeps) { /* codes of the input, of a mean perhaps fewer */
+        y.qmin = x->qmin > y.qmin ? x->qmin : y.qmin;
+        y.qmax = x->qmax < y.qmax ? x->qmax : y.qmax;
+        y.bits = width(y.qmax - y.qmin + 1);
+    }
     QNode *n = add_node(b, ops[l->kind], &y);
     n->inputs = l->inputs;
     for (int i = 0; i < l->inputs; i++) n->input[i] = from[i];

@@ -78,11 +78,21 @@ static void rename_axes(Import *im, const Axis to[AXES])
     }
 }
 
-/* [N, a, b, c] is [N, C, H, W] unless only the last length can be that of channels. */
-void import_bind_image(Import *im)
+/* What has been transposed was transposed to [N, C, H, W].  Else that is what [N, a, b, c] is, unless only the last length
+ * can be that of channels. */
+void import_bind_image(Import *im, const View *v)
 {
     static const Axis nchw[AXES] = {AXIS_N, AXIS_H, AXIS_W, AXIS_C}, nhwc[AXES] = {AXIS_N, AXIS_W, AXIS_C, AXIS_H};
-    if (im->image_bound) return;
+    static const Axis order[4] = {AXIS_N, AXIS_C, AXIS_H, AXIS_W};
+    bool moved = false, single = v->rank == 4;
+    for (int i = 1; i < v->rank && single; i++) {
+        single = v->dim[i].n <= 1;
+        moved |= v->dim[i].n == 1 && v->dim[i].axis[0] != order[i];
+    }
+    if (single && moved) {
+        import_bind_image_as(im, v);
+        return;
+    }
     const bool first = im->image.c <= 4 && im->image.c != 2, last = im->image.w <= 4 && im->image.w != 2;
     rename_axes(im, !first && last && im->image.h > 4 ? nhwc : nchw);
 }
@@ -211,12 +221,21 @@ static Status reshape_layer(Import *im, const ImportNode *n, Activated *a, const
     return STATUS_OK;
 }
 
+/* [N, rows, columns, channels] of others than there are. */
+static bool is_reshape(const Import *im, const Activated *a, int rank, const int64_t *to)
+{
+    const Extent e = a->size;
+    return im->quantized && rank == 4 && view_in_order(&a->view) && (e.h > 1 || e.w > 1) &&
+           (e.h != to[1] || e.w != to[2]) && (a->source != THE_IMAGE || im->image_bound);
+}
+
 /* The same elements in dims [N, to[1], ...]: each takes whole axes, in their order. */
 static Status regroup(Import *im, const ImportNode *n, Activated *a, int rank, const int64_t *to)
 {
     Axis axes[AXES];
     int count = 0, used = 0;
     const View from = a->view;
+    if (is_reshape(im, a, rank, to)) return reshape_layer(im, n, a, to);
     for (int i = 1; i < from.rank; i++)
         for (int k = 0; k < from.dim[i].n; k++) axes[count++] = from.dim[i].axis[k];
     a->view = (View){rank, {from.dim[0]}};
@@ -226,10 +245,6 @@ static Status regroup(Import *im, const ImportNode *n, Activated *a, int rank, c
         while (used < count && length < to[i]) {
             length *= axis_length(a->size, axes[used]);
             d->axis[d->n++] = axes[used++];
-        }
-        if (length != to[i] && im->quantized && rank == 4 && view_in_order(&from)) {
-            if (a->source == THE_IMAGE) TRY(import_settled(im, n, 0, a));
-            return reshape_layer(im, n, a, to);
         }
         if (length != to[i])
             return UNSUPPORTED(im, n, "dimension %d of %lld from %s; must be whole dimensions put together", i,
