@@ -161,7 +161,7 @@ Status import_reduce_mean(Import *im, const ImportNode *n)
     const bool keep = onnx_attribute_int(n->proto, "keepdims", 1) != 0;
     View to = {.rank = 0};
     for (int i = 0; i < a.view.rank; i++)
-        if (!gone[i] || keep) to.dim[to.rank++] = gone[i] ? (ViewDim){0} : a.view.dim[i];
+        if (!gone[i] || keep) to.dim[to.rank++] = gone[i] ? view_one : a.view.dim[i];
     TRY(whole_map(im, n, IMPORT_GLOBAL_AVGPOOL, &a));
     import_output(im, n, 0)->activated->view = to;
     return STATUS_OK;
