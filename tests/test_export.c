@@ -126,6 +126,8 @@ START_TEST(exporters_are_registered)
         ck_assert_ptr_eq(exporter_find(exporters[n]->name), exporters[n]);
         ck_assert_int_eq(exporters[n]->extension[0], '.');
         ck_assert_uint_gt(strlen(exporters[n]->doc), 10);
+        ck_assert_ptr_nonnull(exporters[n]->mark);
+        ck_assert((exporters[n]->beside == NULL) == (exporters[n]->beside_mark == NULL));
         const char *path = arena_printf(arena, "%s/x%s", folder, exporters[n]->extension);
         refused(exporter_write(exporters[n], arena, zoo_graph(arena), arena_printf(arena, "%s/x", folder), NULL),
                 "must end in");
@@ -168,5 +170,76 @@ START_TEST(a_failed_write_leaves_the_old_file)
 }
 END_TEST
 
+/* One max pool, which every format can hold. */
+static const QGraph *pool_graph(Dialect dialect)
+{
+    static const float mean[3] = {0.5f, 0.5f, 0.5f}, std[3] = {0.25f, 0.25f, 0.25f};
+    QTensor *tensor = ARENA_ARRAY(arena, QTensor, 2);
+    for (int t = 0; t < 2; t++)
+        tensor[t] = (QTensor){.name = t == 0 ? "input" : "pool",
+                              .h = t == 0 ? 4 : 2,
+                              .w = 4,
+                              .c = 3,
+                              .scale = 0.02f,
+                              .bits = 8,
+                              .qmin = -128,
+                              .qmax = 127};
+    QNode *node = ARENA_ARRAY(arena, QNode, 1);
+    *node = (QNode){.op = QOP_MAXPOOL, .name = "pool", .inputs = 1, .output = 1};
+    node->geom = (ConvGeom){1, 4, 4, 3, 3, 2, 4, 2, 1, 2, 1, 1, 1, 0, 0, 0, 0, .groups = 3};
+    QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
+    *g = (QGraph){.dialect = dialect,
+                  .tensors = 2,
+                  .nodes = 1,
+                  .tensor = tensor,
+                  .node = node,
+                  .output = 1,
+                  .classes = 24,
+                  .channels = 3,
+                  .mean = mean,
+                  .std = std,
+                  .model_name = "pool"};
+    return g;
+}
+
+/* In the first dialect the exporter takes. */
+static Status write_any(const ExporterType *type, const char *path)
+{
+    Status status = STATUS_UNSUPPORTED;
+    for (int d = 0; qgraph_dialect_names[d] != NULL && status != STATUS_OK && status != STATUS_STATE; d++)
+        status = exporter_write(type, arena, pool_graph((Dialect)d), path, NULL);
+    return status;
+}
+
+/* Every exporter: equal bytes each time, over its own files; never over another's. */
+START_TEST(only_an_export_is_replaced)
+{
+    for (int n = 0; exporters[n] != NULL; n++) {
+        begin();
+        const ExporterType *type = exporters[n];
+        const char *path = inside(arena_printf(arena, "x%s", type->extension));
+        const char *second = exporter_beside(type, arena, path);
+        unsigned char *a[2], *b[2];
+        size_t a_bytes[2], b_bytes[2];
+        for (int time = 0; time < 2; time++) {
+            must(write_any(type, path));
+            must(file_read(arena, path, 1 << 24, &a[time], &a_bytes[time]));
+            if (second != NULL) must(file_read(arena, second, 1 << 24, &b[time], &b_bytes[time]));
+        }
+        ck_assert(a_bytes[0] == a_bytes[1] && memcmp(a[0], a[1], a_bytes[0]) == 0);
+        if (second != NULL) ck_assert(b_bytes[0] == b_bytes[1] && memcmp(b[0], b[1], b_bytes[0]) == 0);
+        ck_assert(exporter_made(type, path));
+        must(file_write(arena, path, "mine", 4));
+        refused(write_any(type, path), "is no exported model");
+        must(file_write(arena, path, a[0], a_bytes[0]));
+        if (second != NULL) {
+            must(file_write(arena, second, "mine", 4));
+            refused(write_any(type, path), "is no exported model");
+        }
+        end();
+    }
+}
+END_TEST
+
 TEST_MAIN("export", written_is_read_and_written_the_same, manifest_tells_the_truth, exporters_are_registered,
-          a_failed_write_leaves_the_old_file)
+          only_an_export_is_replaced, a_failed_write_leaves_the_old_file)

@@ -18,7 +18,7 @@ def codes_named(graph):
     named = {i.name: i.name for i in graph.input}
     for node in graph.node:
         if node.op_type == "QuantizeLinear":
-            named[node.output[0].removesuffix("_q")] = node.output[0]
+            named[node.output[0].removesuffix("/codes")] = node.output[0]
     return named
 
 

@@ -1,16 +1,18 @@
 #!/bin/sh
-# One model on every target: sh model.sh NAME|FOLDER, called by run.sh.  Rows of the tables go to
+# One model on every target: sh model.sh NAME FOLDER (-: a model made here), called by run.sh.  Rows of the tables go to
 # $WORK/models/NAME/compared and costs, everything the tools said to log.
 set -u
-name=$(basename "$1")
+name=$1 given=$2
 dir=$WORK/models/$name
 mkdir -p "$dir"
 : >"$dir/compared"
 : >"$dir/costs"
+: >"$dir/operations"
 exec 3>&1 >"$dir/log" 2>&1
 images=${IMAGES:-1000}
 mcu_images=$([ -n "${FULL:-}" ] && echo "$images" || echo 200)
 targets=${TARGETS:-c tflite onnx float import}
+op_images=$([ -n "${FULL:-}" ] && echo 200 || echo 50)
 codes=32
 
 say() { echo "$name: $*" >&3; }
@@ -20,17 +22,24 @@ missing() {
     echo "| $name | $1 | $2 | | | | | | NO |" >>"$dir/compared"
 }
 
-# compared EXPORT RUNTIME NEED DUMP OUTPUT [OPTION...]: one row.
+# row_of EXPORT RUNTIME COMMAND...: the row that the command prints, whether its need is met or not.
+row_of() {
+    head="$1" runtime=$2
+    shift 2
+    row=$("$@" --model "$name" --export "$head" --runtime "$runtime")
+    case $row in
+    '') missing "$head" "$runtime" && return ;;
+    *'| yes |') ;;
+    *) say "$row" ;;
+    esac
+    echo "$row" >>"$dir/compared"
+}
+
+# compared EXPORT RUNTIME NEED DUMP OUTPUT [OPTION...]
 compared() {
-    export_name=$1 runtime=$2 need=$3 dump=$4 output=$5
-    shift 5
-    if row=$(node "$HERE/compare.cjs" "$dump" "$output" --model "$name" --export "$export_name" --runtime "$runtime" \
-        --need "$need" "$@") || [ -n "$row" ]; then
-        echo "$row" >>"$dir/compared"
-        case $row in *'| yes |') ;; *) say "$row" ;; esac
-    else
-        missing "$export_name" "$runtime"
-    fi
+    what=$1 where=$2 need=$3
+    shift 3
+    row_of "$what" "$where" node "$HERE/compare.cjs" "$@" --need "$need"
 }
 
 # ---- the model ---------------------------------------------------------------------------------------------------
@@ -102,25 +111,20 @@ export_c() {
     "$BITFOLD" export "$model" --set quant.dialect="$1" --to c -o "$dir/c-$1/model.c"
 }
 
-bytes_of() { node -e '
-    const t = JSON.parse(require("fs").readFileSync(process.argv[1])).tensors.find(t => t.name === process.argv[2]);
-    console.log(t.shape.reduce((a, b) => a * b))' "$dir/xnnpack/tensors.json" "$1"; }
-
 # build_c COMPILER FOLDER PROGRAM HOST [FLAG...]: the model strictly, then the program around it.
 build_c() {
     compiler=$1 folder=$2 program=$3 host=$4
     shift 4
     # shellcheck disable=SC2086 # words
     $compiler $strict "$@" -c "$folder/model.c" -o "$program.model.o" &&
-        $compiler $strict "$@" -I"$folder" -I"$HERE/mcu" -DMODEL_HEADER='"model.h"' -DMODEL_RUN=model_run \
-            -DMODEL_INPUT_BYTES="$(bytes_of input)" -DMODEL_OUTPUT_BYTES="$(bytes_of logits)" \
+        $compiler $strict "$@" -I"$folder" -I"$HERE/mcu" \
             "$HERE/mcu/main.c" "$HERE/mcu/$host.c" "$program.model.o" -o "$program"
 }
 
 on_host() {
     for compiler in gcc clang; do
         program=$dir/c-$1/$compiler
-        if build_c $compiler "$dir/c-$1" "$program" host_stdio &&
+        if build_c $compiler "$dir/c-$1" "$program" host_stdio -DMODEL_SELF_TEST &&
             "$program" "$dir/$1/input.i8" "$program.out" "$images"; then
             compared "C, $1" "$compiler, this machine" identical "$dir/$1" "$program.out"
         else
@@ -143,7 +147,7 @@ on_core() {
     # shellcheck disable=SC2086 # words
     if build_c arm-none-eabi-gcc "$dir/c-$1" "$program" host_semihosting -mthumb $4 -ffreestanding \
         -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles -T "$HERE/mcu/mps2.ld" -lgcc &&
-        cost=$(mcu "$program" "$3" 1 "$input" -icount shift=0) && echo "$cost" &&
+        cost=$(mcu "$program" "$3" 1 "$input" -icount shift=0 2>&1) && echo "$cost" &&
         mcu "$program" "$3" "$mcu_images" "$input"; then
         compared "C, $1" "$2, qemu $3" identical "$dir/$1" "$program.out"
         cost_row "$1" "$2" "$cost"
@@ -201,11 +205,98 @@ target_tflite() {
 
 # ---- ONNX --------------------------------------------------------------------------------------------------------
 
-target_onnx() { :; }
-target_float() { :; }
-target_import() { :; }
+# on_onnxruntime LABEL INPUT LAYOUT EXPORT_OPTION...: at both ends of what the runtime optimises.
+on_onnxruntime() {
+    label=$1 input=$2 layout=$3
+    shift 3
+    options=
+    for option in "$@"; do options="$options --option $option"; done
+    for level in all disabled; do
+        # shellcheck disable=SC2086 # words
+        if "$BITFOLD" export "$model" --set quant.dialect=onnxruntime --to onnx $options --option layout="$layout" \
+            -o "$dir/model.onnx" &&
+            node "$HERE/run_onnx.cjs" "$dir/model.onnx" "$input" "$dir/onnx.out" --opt $level --layout "$layout"; then
+            compared "ONNX, $label" "ONNX Runtime, $level" argmax "$dir/onnxruntime" "$dir/onnx.out" --floats yes
+        else
+            missing "ONNX, $label" "ONNX Runtime, $level"
+        fi
+    done
+}
 
-if ! { case $1 in /*) use_model "$1" ;; *) make_model ;; esac && dump_model; }; then
+# Each operation alone, on the engine's own codes: no answer off by more than 1.
+ops_on_onnxruntime() {
+    if "$BITFOLD" export "$model" --set quant.dialect=onnxruntime --to onnx --option input=codes \
+        --option activations="$1" -o "$dir/ops-$1.onnx" &&
+        /usr/bin/python3 "$HERE/cut_onnx.py" "$dir/ops-$1.onnx" "$dir/ops" "$dir/ops-$1" &&
+        node "$HERE/ops_onnx.cjs" "$dir/ops-$1" "$dir/ops" --activations "$1" >"$dir/ops-$1.tsv"; then
+        cat "$dir/ops-$1.tsv" >>"$dir/operations"
+    else
+        missing "ONNX, $1, single operations" "ONNX Runtime"
+    fi
+}
+
+target_onnx() {
+    on_onnxruntime "int8" "$dir/onnxruntime/input.i8" nchw input=codes activations=int8
+    on_onnxruntime "uint8" "$dir/onnxruntime/input.i8" nchw input=codes activations=uint8
+    on_onnxruntime "float input, NHWC" "$dir/floats/input.f32" nhwc input=values activations=uint8
+    "$BITFOLD" eval "$model" --set quant.dialect=onnxruntime --images "$op_images" --dump "$dir/ops" --layers
+    for type in int8 uint8; do ops_on_onnxruntime $type; done
+}
+
+# ---- the float network -------------------------------------------------------------------------------------------
+
+target_float() {
+    for batch_norm in fold keep; do
+        for level in all disabled; do
+            if "$BITFOLD" export "$float" --to onnx --float --option batch_norm=$batch_norm -o "$dir/float.onnx" &&
+                node "$HERE/run_onnx.cjs" "$dir/float.onnx" "$dir/floats/input.f32" "$dir/float.out" --opt $level; then
+                compared "ONNX, float, batch norm: $batch_norm" "ONNX Runtime, $level" within=1e-4 "$dir/floats" \
+                    "$dir/float.out"
+            else
+                missing "ONNX, float, batch norm: $batch_norm" "ONNX Runtime, $level"
+            fi
+        done
+    done
+}
+
+# ---- and back in -------------------------------------------------------------------------------------------------
+
+# What our own float ONNX comes back as, on the data of the original.
+import_float() {
+    data=$(node -p 'const path = require("path"), file = process.argv[1], data = require(file).data;
+        data.dir = path.resolve(path.dirname(file), data.dir); JSON.stringify(data)' "$(dirname "$float")/config.json")
+    "$BITFOLD" export "$float" --to onnx --float -o "$dir/float.onnx" &&
+        "$BITFOLD" import "$dir/float.onnx" --set "data=$data" -o "$dir/float-again" &&
+        "$BITFOLD" eval "$dir/float-again/last.safetensors" --images "$images" --dump "$dir/floats-again"
+}
+
+# The integers: ours, and those of our QDQ ONNX read back, exported again, read back again.
+import_integers() {
+    set_dialect="quant.dialect=onnxruntime"
+    "$BITFOLD" export "$model" --set $set_dialect -o "$dir/integers.safetensors" &&
+        "$BITFOLD" export "$model" --set $set_dialect --to onnx -o "$dir/qdq.onnx" &&
+        "$BITFOLD" import "$dir/qdq.onnx" -o "$dir/once" &&
+        "$BITFOLD" export "$dir/once/model.safetensors" --to onnx -o "$dir/qdq-again.onnx" &&
+        "$BITFOLD" import "$dir/qdq-again.onnx" -o "$dir/twice"
+}
+
+target_import() {
+    if import_float; then
+        compared "ONNX, float, imported" "bitfold" within=1e-5 "$dir/floats" "$dir/floats-again/logits.f32"
+    else
+        missing "ONNX, float, imported" "bitfold"
+    fi
+    if ! import_integers; then
+        missing "ONNX, int8, imported" "bitfold"
+        return
+    fi
+    for time in once twice; do
+        row_of "ONNX, int8, imported $time" "bitfold" node "$HERE/same_integers.cjs" "$dir/integers.safetensors" \
+            "$dir/$time/model.safetensors"
+    done
+}
+
+if ! { case $given in /*) use_model "$given" ;; *) make_model ;; esac && dump_model; }; then
     say "no model: $(tail -n 1 "$dir/log")"
     exit 0
 fi

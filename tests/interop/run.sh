@@ -27,6 +27,7 @@ install_packages() {
 }
 install_packages || exit 1
 
+jobs=$(nproc 2>/dev/null || echo 2) # before OMP_NUM_THREADS, which nproc heeds
 export BITFOLD="${BITFOLD:-$build/release/bitfold}" NODE_PATH="$work/node_modules" OMP_WAIT_POLICY=passive
 export OMP_NUM_THREADS=1 WORK="$work" HERE="$here"
 rm -rf "$work/models"
@@ -34,18 +35,34 @@ mkdir -p "$work/models"
 
 # Slow ones first: as many at a time as there are cores.
 if [ -n "${MODELS:-}" ]; then
-    for folder in $MODELS; do printf '%s\n' "$(cd "$folder" && pwd)"; done
+    for folder in $MODELS; do
+        folder=$(cd "$folder" && pwd)
+        printf '%s %s\n' "$(basename "$(dirname "$folder")")-$(basename "$folder")" "$folder"
+    done
 else
-    printf '%s\n' resnet8 mobilenetv1_025 kws_dscnn lenet5 lenet5_w4
+    printf '%s -\n' resnet8 mobilenetv1_025 kws_dscnn lenet5 lenet5_w4
 fi >"$work/list"
-xargs -P "$(nproc 2>/dev/null || echo 2)" -n 1 sh "$here/model.sh" <"$work/list"
+xargs -P "$jobs" -n 2 sh "$here/model.sh" <"$work/list"
 
 table() { cat "$work"/models/*/"$1" 2>/dev/null; }
-passed=$(cat "$work"/models/*/compared "$work"/models/*/costs | grep -c '| yes |$')
-failed=$(cat "$work"/models/*/compared "$work"/models/*/costs | grep -c -v '| yes |$')
+# Single operations, summed over the models: no answer may be off by more than 1.
+operations() {
+    table operations | awk -F '\t' '
+        { k = $1 "\t" $2 "\t" $3; n[k]++; values[k] += $5; off[k] += $6; if ($7 > most[k]) most[k] = $7 }
+        END {
+            for (k in n) {
+                split(k, part, "\t")
+                printf "| %s | %s, %s | %d | %d | %d (%.4f %%) | %d | %s |\n", part[3], part[1], part[2], n[k], values[k],
+                    off[k], 100 * off[k] / values[k], most[k], most[k] <= 1 ? "yes" : "NO"
+            }
+        }' | sort
+}
+rows() { table compared && table costs && operations; }
+passed=$(rows | grep -c '| yes |$')
+failed=$(rows | grep -c -v '| yes |$')
 # A model whose script did not reach its end is a failure of its own.
-while read -r model; do
-    [ -e "$work/models/${model##*/}/done" ] && continue
+while read -r model _; do
+    [ -e "$work/models/$model/done" ] && continue
     echo "test-interop: $model: did not finish"
     failed=$((failed + 1))
 done <"$work/list"
@@ -58,6 +75,10 @@ echo
 echo "| model | C, dialect | core | flash, bytes | RAM, bytes | stack, bytes | instructions an image | met |"
 echo "|---|---|---|---|---|---|---|---|"
 table costs
+echo
+echo "| operation alone | ONNX Runtime | operations | values | different | largest | met |"
+echo "|---|---|---|---|---|---|---|"
+operations
 echo
 echo "tests: $passed passed, $failed failed, interop, $(($(date +%s) - begin)) s"
 [ "$failed" -eq 0 ]

@@ -133,23 +133,34 @@ static void fault(void)
     leave(99);
 }
 
-typedef void (*Handler)(void);
-__attribute__((section(".vectors"), used)) static const Handler vectors[16] = {(Handler)&stack_end,
-                                                                               reset,
-                                                                               fault,
-                                                                               fault,
-                                                                               fault,
-                                                                               fault,
-                                                                               fault,
-                                                                               NULL,
-                                                                               NULL,
-                                                                               NULL,
-                                                                               NULL,
-                                                                               fault,
-                                                                               fault,
-                                                                               NULL,
-                                                                               fault,
-                                                                               fault};
+typedef union {
+    const void *stack;
+    void (*handler)(void);
+} Vector;
+#define FAULT                                                                                                          \
+    {                                                                                                                  \
+        .handler = fault                                                                                               \
+    }
+#define NONE                                                                                                           \
+    {                                                                                                                  \
+        .handler = NULL                                                                                                \
+    }
+__attribute__((section(".vectors"), used)) static const Vector vectors[16] = {{.stack = &stack_end},
+                                                                              {.handler = reset},
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              NONE,
+                                                                              NONE,
+                                                                              NONE,
+                                                                              NONE,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              NONE,
+                                                                              FAULT,
+                                                                              FAULT};
 
 void *memcpy(void *restrict d, const void *restrict s, size_t n);
 void *memmove(void *d, const void *s, size_t n);

@@ -1,7 +1,7 @@
-/* Runs an exported model on images of a file:  program INPUT OUTPUT IMAGES
+/* Runs model.c, a model exported to C, on images of a file:  program INPUT OUTPUT IMAGES
  * INPUT holds the input's codes, image after image; the codes of the logits go to OUTPUT. */
 #include "host.h"
-#include MODEL_HEADER
+#include "model.h"
 
 static int8_t input[MODEL_INPUT_BYTES], output[MODEL_OUTPUT_BYTES];
 
@@ -34,12 +34,15 @@ int test_main(int arguments, char *const *argument)
     const uint32_t images = arguments == 4 ? number(argument[3]) : 0u;
     uint32_t i, instructions = 0u;
     if (images == 0u) return fail("usage: program INPUT OUTPUT IMAGES");
+#ifdef MODEL_SELF_TEST
+    if (model_self_test() != 0) return fail("the model's self-test failed");
+#endif
     if (host_open_input(argument[1]) != 0) return fail("INPUT cannot be opened");
     if (host_open_output(argument[2]) != 0) return fail("OUTPUT cannot be opened");
     for (i = 0u; i < images; i++) {
         if (host_read(input, sizeof input) != 0) return fail("INPUT holds fewer images");
         (void)host_instructions();
-        MODEL_RUN(input, output);
+        model_run(input, output);
         instructions = host_instructions();
         if (host_write(output, sizeof output) != 0) return fail("OUTPUT cannot be written");
     }
