@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare eval export verify predict inspect describe fetch bench"
+    local verbs="train ptq qat compare eval export import verify predict inspect describe fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --json --quiet --help"
     COMPREPLY=()
 
@@ -20,14 +20,16 @@ _bitfold() {
 
     local files=
     case $verb in
-    train | compare | bench) files=json ;;
+    train | bench) files=json ;;
     ptq | eval | verify | export) files=safetensors ;;
-    qat | inspect) files='@(json|safetensors)' ;;
+    import) files=onnx ;;
+    qat | compare | inspect) files='@(json|safetensors)' ;;
     predict) files='@(safetensors|png)' ;;
     esac
     case $verb in
     eval) options="$options --engine --split --images --dump --layers" ;;
     export) options="$options --to --option --float -o" ;;
+    import) options="$options -o" ;;
     predict) options="$options --dump" ;;
     fetch) options="mnist fashion-mnist cifar10 $options --dir" ;;
     bench) options="$options --mode --batch --steps --frozen --interleave" ;;
