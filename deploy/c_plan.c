@@ -81,7 +81,12 @@ static bool leaves_image(const ConvGeom *g)
     return g->pt > 0 || g->pl > 0 || bottom >= g->h || right >= g->w;
 }
 
-bool c_direct(const QNode *n) { return n->geom.groups == 1 && n->geom.dw == 1; }
+bool c_direct(const QNode *n)
+{
+    enum { LEAST_RUN = 16 };
+    const ConvGeom *g = &n->geom;
+    return g->groups == 1 && g->dw == 1 && (g->kh == 1 || g->kw * g->c >= LEAST_RUN);
+}
 
 /* Two windows that are copied; unpacked weights of four channels, and the channels themselves if they are overwritten.
  */

@@ -39,7 +39,7 @@ typedef struct {
 /* Bits that a weight of the node takes in flash: 2, 4 or 8. */
 int c_weight_width(const QNode *n);
 
-/* Windows of a convolution inside the image are contiguous rows. */
+/* A convolution's windows are read where they are, row by row: they are contiguous, and long enough to pay. */
 bool c_direct(const QNode *n);
 
 /* g has passed qgraph_check. */

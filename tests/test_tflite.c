@@ -127,6 +127,7 @@ static void same_node(const TfliteModel *m, const QGraph *g, const QNode *n)
     const TfliteTensor *y;
     const TfliteOperator *o = writer_of(m, n->name, &y);
     same_grid(y, &g->tensor[n->output]);
+    if (o->op == &tflite_ops[TFLITE_MAXIMUM]) o = writer_of(m, m->tensor[o->input[0]].name, &y);
     if (n->op == QOP_REQUANT) return; /* in several forms; that they compute the same is a test below */
     ck_assert_ptr_eq(o->op, &tflite_ops[operators[n->op]]);
     for (int i = 0; i < n->inputs; i++)
@@ -287,26 +288,28 @@ START_TEST(clamps)
     const QNode conv = {.op = QOP_CONV2D, .name = "y", .lo = -128, .hi = 127};
     const QGraph g = {.tensor = &y};
     static const struct {
-        int zero_point, lo, hi, expected;
-    } cases[] = {{-128, -128, 127, TFLITE_NO_ACTIVATION},
-                 {3, -128, 127, TFLITE_NO_ACTIVATION},
-                 {3, 3, 127, TFLITE_RELU},
-                 {112, 112, 127, TFLITE_RELU},
-                 {-100, -100, 20, TFLITE_RELU6},
-                 {-100, -100, 21, -1},
-                 {-128, -128, -8, TFLITE_RELU6},
-                 {0, -127, 127, -1},
-                 {0, -8, 7, -1},
-                 {3, 4, 127, -1}};
+        int zero_point, lo, hi, expected, lowest;
+    } cases[] = {{-128, -128, 127, TFLITE_NO_ACTIVATION, -128},
+                 {3, -128, 127, TFLITE_NO_ACTIVATION, -128},
+                 {3, 3, 127, TFLITE_RELU, -128},
+                 {112, 112, 127, TFLITE_RELU, -128},
+                 {-100, -100, 20, TFLITE_RELU6, -128},
+                 {-100, -100, 21, -1, 0},
+                 {-128, -128, -8, TFLITE_RELU6, -128},
+                 {0, -127, 127, TFLITE_NO_ACTIVATION, -127},
+                 {3, 4, 127, TFLITE_NO_ACTIVATION, 4},
+                 {0, -8, 7, -1, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         QNode n = conv;
-        int activation = -1;
+        TfliteClamp clamp;
         n.lo = cases[i].lo, n.hi = cases[i].hi, y.zero_point = cases[i].zero_point;
-        const Status status = tflite_clamp(&g, &n, &activation);
+        const Status status = tflite_clamp(&g, &n, &clamp);
         if (cases[i].expected < 0)
             ck_assert_msg(status == STATUS_UNSUPPORTED, "case %zu", i);
         else
-            ck_assert_msg(status == STATUS_OK && activation == cases[i].expected, "case %zu: %d", i, activation);
+            ck_assert_msg(status == STATUS_OK && clamp.activation == cases[i].expected &&
+                              clamp.lowest == cases[i].lowest,
+                          "case %zu: %d, %d", i, clamp.activation, clamp.lowest);
     }
 }
 END_TEST
@@ -316,8 +319,8 @@ START_TEST(refusals_name_the_layer)
     begin();
     refused(zoo_graph(arena), NULL, "layer \"lut\": a table of codes");
     QGraph *g = tflite_zoo_graph(arena);
-    g->tensor[RQA].qmin = g->node[RQA - 1].lo = -127, g->node[RQA - 1].hi = 127;
-    refused(g, NULL, "layer \"rqa\": 8-bit codes clipped to -127 .. 127");
+    g->tensor[RQA].qmin = g->node[RQA - 1].lo = -127, g->node[RQA - 1].hi = 100;
+    refused(g, NULL, "layer \"rqa\": 8-bit codes clipped to -127 .. 100");
     g = tflite_zoo_graph(arena);
     QTensor *sum = &g->tensor[SUM];
     sum->bits = 4, sum->qmin = g->node[SUM - 1].lo = -8, sum->qmax = g->node[SUM - 1].hi = 7;

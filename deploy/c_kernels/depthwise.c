@@ -13,37 +13,37 @@ typedef struct {
     int32_t zero_in, zero_out, lo, hi;
 } depthwise_layer;
 
-/* Some channels: their first codes and weights, and the bytes from each to the next. */
+/* Of some channels the part of a window that is inside the image, and its weights. */
 typedef struct {
     const int8_t *x, *w;
-    int32_t lanes, x_row, x_column, w_row, w_column;
-} depthwise_lanes;
-
-/* The cells of a window that are inside the image. */
-typedef struct {
-    int32_t y, x, top, bottom, left, right;
+    int32_t rows, columns, x_row, x_column, w_row, w_column, zero;
 } depthwise_window;
 
-static void depthwise_sum1(const depthwise_layer *n, const depthwise_lanes *v, const depthwise_window *in,
-                           int32_t sum[1])
+/* One channel after the other, or four side by side. */
+typedef struct {
+    void (*sum)(const depthwise_window *v, int32_t *sum);
+    int32_t lanes;
+    const int8_t *x, *w; /* the image's first cell, the kernel's */
+    int32_t x_cell, w_cell;
+} depthwise_channels;
+
+static void depthwise_sum1(const depthwise_window *v, int32_t *sum)
 {
     int32_t s = 0;
-    for (int32_t ky = in->top; ky < in->bottom; ky++)
-        for (int32_t kx = in->left; kx < in->right; kx++)
-            s += (v->x[(in->y + ky * n->dh) * v->x_row + (in->x + kx * n->dw) * v->x_column] - n->zero_in) *
-                 v->w[ky * v->w_row + kx * v->w_column];
+    for (int32_t ky = 0; ky < v->rows; ky++)
+        for (int32_t kx = 0; kx < v->columns; kx++)
+            s += (v->x[ky * v->x_row + kx * v->x_column] - v->zero) * v->w[ky * v->w_row + kx * v->w_column];
     sum[0] = s;
 }
 
-static void depthwise_sum4(const depthwise_layer *n, const depthwise_lanes *v, const depthwise_window *in,
-                           int32_t sum[4])
+static void depthwise_sum4(const depthwise_window *v, int32_t *sum)
 {
-    const int32_t zero = n->zero_in, x_step = n->dw * v->x_column, w_step = v->w_column;
+    const int32_t columns = v->columns, x_column = v->x_column, w_column = v->w_column, zero = v->zero;
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (int32_t ky = in->top; ky < in->bottom; ky++) {
-        const int32_t x_at = (in->y + ky * n->dh) * v->x_row + in->x * v->x_column, w_at = ky * v->w_row;
-        for (int32_t kx = in->left; kx < in->right; kx++) {
-            const int8_t *x = v->x + (x_at + kx * x_step), *w = v->w + (w_at + kx * w_step);
+    for (int32_t ky = 0; ky < v->rows; ky++) {
+        const int8_t *row = v->x + ky * v->x_row, *weights = v->w + ky * v->w_row;
+        for (int32_t kx = 0; kx < columns; kx++) {
+            const int8_t *x = row + kx * x_column, *w = weights + kx * w_column;
             s0 += (x[0] - zero) * w[0];
             s1 += (x[1] - zero) * w[1];
             s2 += (x[2] - zero) * w[2];
@@ -56,24 +56,32 @@ static void depthwise_sum4(const depthwise_layer *n, const depthwise_lanes *v, c
     sum[3] = s3;
 }
 
-/* One row of the output, channels o .. o + lanes - 1. */
-static void depthwise_row(const depthwise_layer *n, const depthwise_lanes *v, int32_t row, int32_t o, int8_t *y)
+/* One row of the output, channels from o on. */
+static void depthwise_row(const depthwise_layer *n, const depthwise_channels *c, int32_t row, int32_t o, int8_t *y)
 {
-    depthwise_window in;
-    in.y = row * n->sh - n->pt;
-    clip(in.y, n->dh, n->kh, n->h, &in.top, &in.bottom);
+    const int32_t iy = row * n->sh - n->pt;
+    const int32_t *bias = n->bias + o, *m = n->multiplier + o;
+    const int8_t *e = n->exponent + o;
+    const int32_t lanes = c->lanes, unit = (int32_t)1 << n->shift, zero = n->zero_out, lo = n->lo, hi = n->hi;
+    int32_t top, bottom, left, right, sum[4];
+    depthwise_window v;
+    clip(iy, n->dh, n->kh, n->h, &top, &bottom);
+    v.rows = bottom - top;
+    v.x_row = n->dh * n->w * c->x_cell;
+    v.x_column = n->dw * c->x_cell;
+    v.w_row = n->kw * c->w_cell;
+    v.w_column = c->w_cell;
+    v.zero = n->zero_in;
     for (int32_t column = 0; column < n->ow; column++, y += n->o) {
-        int32_t sum[4];
-        in.x = column * n->sw - n->pl;
-        clip(in.x, n->dw, n->kw, n->w, &in.left, &in.right);
-        if (v->lanes == 4)
-            depthwise_sum4(n, v, &in, sum);
-        else
-            depthwise_sum1(n, v, &in, sum);
-        for (int32_t i = 0; i < v->lanes; i++) {
-            const int32_t acc = n->bias[o + i] + sum[i] * ((int32_t)1 << n->shift);
-            y[o + i] = clamp(rescale(acc, n->multiplier[o + i], n->exponent[o + i]) + n->zero_out, n->lo, n->hi);
-        }
+        const int32_t ix = column * n->sw - n->pl;
+        clip(ix, n->dw, n->kw, n->w, &left, &right);
+        const int32_t inside = bottom > top && right > left;
+        v.columns = right - left;
+        v.x = inside ? c->x + ((iy + top * n->dh) * n->w + ix + left * n->dw) * c->x_cell : c->x;
+        v.w = inside ? c->w + (top * n->kw + left) * c->w_cell : c->w;
+        c->sum(&v, sum);
+        for (int32_t i = 0; i < lanes; i++)
+            y[o + i] = clamp(rescale(bias[i] + sum[i] * unit, m[i], e[i]) + zero, lo, hi);
     }
 }
 
@@ -81,27 +89,23 @@ static void depthwise_row(const depthwise_layer *n, const depthwise_lanes *v, in
  * weights of four channels, if they are packed, and their codes, if y is x. */
 static void depthwise(const depthwise_layer *n, const int8_t *x, int32_t row, int32_t rows, int8_t *y, int8_t *scratch)
 {
-    depthwise_lanes v;
-    for (int32_t o = 0; o < n->o; o += v.lanes) {
+    depthwise_channels c;
+    for (int32_t o = 0; o < n->o; o += c.lanes) {
         int8_t *to = scratch;
-        v.lanes = n->multiple == 1 && o + 4 <= n->o ? 4 : 1;
-        v.x = x + o / n->multiple;
-        v.w = n->unpack == NULL ? n->weights + o : scratch;
-        v.x_column = n->c;
-        v.w_column = n->cell_bytes;
-        if (n->unpack != NULL) {
-            for (int32_t k = 0; k < n->kh * n->kw; k++, to += v.lanes)
-                n->unpack(n->weights + k * n->cell_bytes, o, v.lanes, to);
-            v.w_column = v.lanes;
-        }
+        c.lanes = n->multiple == 1 && o + 4 <= n->o ? 4 : 1;
+        c.sum = c.lanes == 4 ? depthwise_sum4 : depthwise_sum1;
+        c.x = x + o / n->multiple;
+        c.x_cell = n->c;
+        c.w = n->unpack == NULL ? n->weights + o : scratch;
+        c.w_cell = n->unpack == NULL ? n->cell_bytes : c.lanes;
+        for (int32_t k = 0; n->unpack != NULL && k < n->kh * n->kw; k++, to += c.lanes)
+            n->unpack(n->weights + k * n->cell_bytes, o, c.lanes, to);
         if (n->in_place) {
             for (int32_t i = 0; i < n->h * n->w; i++)
-                for (int32_t k = 0; k < v.lanes; k++) to[i * v.lanes + k] = v.x[i * n->c + k];
-            v.x = to;
-            v.x_column = v.lanes;
+                for (int32_t k = 0; k < c.lanes; k++) to[i * c.lanes + k] = c.x[i * n->c + k];
+            c.x = to;
+            c.x_cell = c.lanes;
         }
-        v.x_row = n->w * v.x_column;
-        v.w_row = n->kw * v.w_column;
-        for (int32_t r = 0; r < rows; r++) depthwise_row(n, &v, row + r, o, y + r * n->ow * n->o);
+        for (int32_t r = 0; r < rows; r++) depthwise_row(n, &c, row + r, o, y + r * n->ow * n->o);
     }
 }

@@ -36,7 +36,7 @@ static void narrow_weights(QNode *n)
 static void clip(QNode *n, const QTensor *y, Rng *rng)
 {
     n->lo = y->qmin, n->hi = y->qmax;
-    if (keeps_grid(n) || (y->qmin == INT8_MIN && rng_below(rng, 2) == 0)) return;
+    if (keeps_grid(n) || (y->bits == 8 && rng_below(rng, 2) == 0)) return;
     n->lo = y->zero_point;
     const float six = 6.0f / y->scale;
     if (six < (float)(INT8_MAX - n->lo) && rng_below(rng, 2) == 0) n->hi = n->lo + (int)rintf(six);
