@@ -207,6 +207,7 @@ static int by_key_then_place(const void *a, const void *b, void *text)
 /* Sorting keeps an object of a million keys, which a hostile file may hold, from costing a million squared. */
 static Status check_unique(Check *c, size_t first)
 {
+    if (c->keys == first) return STATUS_OK;
     size_t *key = c->key + first, n = c->keys - first, again = SIZE_MAX;
     if (n > 1) qsort_r(key, n, sizeof *key, by_key_then_place, (void *)(uintptr_t)c->text);
     for (size_t i = 1; i < n; i++)

@@ -73,10 +73,29 @@ static const char *command_text(Arena *arena, const Options *o)
     return text;
 }
 
+/* The rows' config; of a float model, that beside it, and in *from the model. */
+static Status open_argument(Arena *arena, const Options *o, Config **config, const Model **from)
+{
+    const char *path = o->argument[0], *dot = strrchr(path, '.');
+    *from = NULL;
+    if (dot == NULL || strcmp(dot, ".safetensors") != 0) return config_read(arena, path, o->sets, config);
+    OpenModel open;
+    TRY(model_open(arena, path, o->sets, &open));
+    if (open.kind != MODEL_FLOAT)
+        return status_fail(STATUS_STATE, "%s: a %s model; the table starts from a float model or a config", path,
+                           model_kind_names[open.kind]);
+    *config = ARENA_ARRAY(arena, Config, 1);
+    **config = *open.config;
+    (*config)->name = arena_printf(arena, "%s-compare", open.config->name);
+    *from = open.model;
+    return STATUS_OK;
+}
+
 static Status run_compare(Arena *arena, const Options *o, int *exit_code)
 {
     Config *config;
-    TRY(config_read(arena, o->argument[0], o->sets, &config));
+    const Model *from;
+    TRY(open_argument(arena, o, &config, &from));
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
     Model *m; /* a network that cannot be built, in float or quantized, is refused before anything is written */
@@ -88,6 +107,7 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     Context context = {.o = o, .exit_code = exit_code, .arena = arena};
     const CompareJob job = {.config = config,
                             .data = &data,
+                            .from = from,
                             .folder = folder,
                             .resume = o->resume,
                             .stop = &cli_stop,
@@ -116,6 +136,6 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_compare = {"compare",  "CONFIG", "Float, post-training and quantization-aware training in one table",
-                           "srwcx",    1,        1,
-                           run_compare};
+const Verb verb_compare = {
+    "compare", "CONFIG|MODEL", "Float, post-training and quantization-aware training in one table", "srwcx", 1,
+    1,         run_compare};

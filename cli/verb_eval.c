@@ -79,7 +79,8 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
     OpenModel open;
-    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    QGraph *graph;
+    TRY(any_open(arena, o->argument[0], o->sets, &open, &graph));
     int engine, split;
     TRY(choose("engine", o->engine, engine_names, open.kind == MODEL_FLOAT ? ENGINE_FLOAT : ENGINE_INT8, &engine));
     TRY(choose("split", o->split, split_names, 2, &split));
@@ -87,8 +88,14 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
         return status_fail(STATUS_STATE,
                            "%s: a float model has no %s engine; quantize it first (bitfold ptq or bitfold qat)",
                            o->argument[0], engine_names[engine]);
+    if (open.model->layers == 0 && engine != ENGINE_INT8)
+        return status_fail(STATUS_STATE, "--engine %s: %s holds integers only; must be int8", engine_names[engine],
+                           o->argument[0]);
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
+    if (data.test.classes > open.model->classes)
+        return status_fail(STATUS_SHAPE, "%s: %d logits, the data has %d classes; must be at least as many",
+                           o->argument[0], open.model->classes, data.test.classes);
     Dataset *sets[] = {&data.train, &data.validation, &data.test};
     if (sets[split]->n == 0)
         return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one",
@@ -97,8 +104,6 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
         return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of the %s split", o->images,
                            sets[split]->n, split_names[split]);
     if (o->images > 0) sets[split]->n = o->images;
-    QGraph *graph = NULL;
-    if (engine == ENGINE_INT8) TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, sets[split]));
     EvalResult r;
     TRY(evaluate(arena, open.model, graph, sets[split], (EngineKind)engine, &r));

@@ -38,17 +38,19 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
     TRY(graph_open(arena, o->argument[0], o->sets, &open, &graph));
     TRY(exporter_write(type, arena, graph, o->output, options));
     const char *beside = exporter_beside(type, arena, o->output);
+    size_t flash = qgraph_flash_bytes(graph), ram = qgraph_arena_bytes(graph);
+    if (type->cost != NULL) type->cost(arena, graph, &flash, &ram);
     if (o->json) {
         cJSON *json = cJSON_CreateObject();
         cJSON_AddStringToObject(json, "file", o->output);
         if (beside != NULL) cJSON_AddStringToObject(json, "beside", beside);
         cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[graph->dialect]);
-        cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(graph));
-        cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(graph));
+        cJSON_AddNumberToObject(json, "flash_bytes", (double)flash);
+        cJSON_AddNumberToObject(json, "arena_bytes", (double)ram);
         cli_print_json(arena, json);
     } else {
         printf("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
-               qgraph_dialect_names[graph->dialect], qgraph_flash_bytes(graph), qgraph_arena_bytes(graph));
+               qgraph_dialect_names[graph->dialect], flash, ram);
         if (beside != NULL) printf("%s: beside it\n", beside);
     }
     return STATUS_OK;

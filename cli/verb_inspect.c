@@ -5,10 +5,10 @@
 
 #include "base/rng.h"
 #include "cli/cli.h"
+#include "cli/inspect_graph.h"
 #include "cli/inspect_target.h"
 #include "deploy/lower.h"
 #include "deploy/plan.h"
-#include "deploy/runtime_limits.h"
 
 enum { HISTOGRAM_CELLS = 24 };
 
@@ -69,36 +69,6 @@ static const QNode *node_named(const QGraph *g, const char *name)
     return NULL;
 }
 
-/* Bits of a signed integer that holds -v .. v. */
-static int signed_bits(int64_t v)
-{
-    int bits = 1;
-    for (; v > 0; v /= 2) bits++;
-    return bits;
-}
-
-/* One line per node that a runtime may refuse or compute otherwise. */
-static void print_warnings(Arena *arena, const QGraph *g)
-{
-    for (int i = 0; i < g->nodes; i++) {
-        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
-        if (warning != NULL) printf("warning: %s: %s\n", g->node[i].name, warning);
-    }
-}
-
-static void add_warnings(Arena *arena, const QGraph *g, cJSON *json)
-{
-    cJSON *list = cJSON_AddArrayToObject(json, "warnings");
-    for (int i = 0; i < g->nodes; i++) {
-        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
-        if (warning == NULL) continue;
-        cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "layer", g->node[i].name);
-        cJSON_AddStringToObject(item, "warning", warning);
-        cJSON_AddItemToArray(list, item);
-    }
-}
-
 static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool real, bool trained)
 {
     long macs = 0;
@@ -118,7 +88,7 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
             if (l->weight_q != NULL) {
                 snprintf(weight_bits, sizeof weight_bits, "%d", l->weight_q->qp.bits);
                 const int64_t most = qnode_largest_sum(g, node_named(g, l->name));
-                snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, signed_bits(most));
+                snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, inspect_signed_bits(most));
             }
             printf(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%*s%s", weight_bits, t->bits, (double)t->scale, t->zero_point,
                    (double)t->scale * (t->qmin - t->zero_point), (double)t->scale * (t->qmax - t->zero_point), 4, "",
@@ -134,7 +104,7 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
     if (!m->exact_pixels)
         printf(
             "note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
-    if (real) print_warnings(arena, g);
+    if (real) inspect_print_warnings(arena, g);
     if (!trained) return;
     printf("\nweights\n");
     for (int i = 0; i < m->layers; i++) {
@@ -167,7 +137,7 @@ static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool rea
                 cJSON_AddNumberToObject(item, "weight_bits", l->weight_q->qp.bits);
                 const int64_t most = qnode_largest_sum(g, node_named(g, l->name));
                 cJSON_AddNumberToObject(item, "largest_sum", (double)most);
-                cJSON_AddNumberToObject(item, "sum_bits", signed_bits(most));
+                cJSON_AddNumberToObject(item, "sum_bits", inspect_signed_bits(most));
             }
             cJSON_AddNumberToObject(item, "act_bits", t->bits);
             cJSON_AddNumberToObject(item, "scale", (double)t->scale);
@@ -175,7 +145,7 @@ static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool rea
         }
         cJSON_AddItemToArray(list, item);
     }
-    if (real) add_warnings(arena, g, json);
+    if (real) inspect_add_warnings(arena, g, json);
     cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(m));
     cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(g));
     cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(g));
@@ -189,6 +159,7 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
     const char *path = o->argument[0];
     const size_t n = strlen(path);
     OpenModel open = {0};
+    QGraph *graph = NULL;
     if (n > 5 && strcmp(path + n - 5, ".json") == 0) {
         Config *config;
         TRY(config_read(arena, path, o->sets, &config));
@@ -196,16 +167,14 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
         TRY(experiment_model(arena, config, NULL, NULL, &open.model));
         model_init(open.model, config->seed);
     } else {
-        TRY(model_open(arena, path, o->sets, &open));
+        TRY(any_open(arena, path, o->sets, &open, &graph));
     }
-    const bool real = open.model->quant != NULL, trained = real || open.state.steps > 0;
-    QGraph *graph;
-    if (real)
-        TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
-    else
-        TRY(size_graph(arena, open.config, open.model, &graph));
+    const bool real = graph != NULL, trained = real || open.state.steps > 0;
+    if (!real) TRY(size_graph(arena, open.config, open.model, &graph));
     if (o->target != NULL) return inspect_target(arena, o, graph);
-    if (o->json)
+    if (open.model->layers == 0)
+        inspect_graph(arena, o, graph);
+    else if (o->json)
         inspect_json(arena, open.model, graph, real);
     else
         inspect_text(arena, open.model, graph, real, trained);

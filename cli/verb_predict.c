@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
-#include "deploy/lower.h"
 
 /* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */
 static Status write_npy(Arena *arena, const char *path, const QTensor *t, const int8_t *codes)
@@ -68,12 +67,11 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
     OpenModel open;
-    TRY(model_open(arena, o->argument[0], o->sets, &open));
+    QGraph *graph;
+    TRY(any_open(arena, o->argument[0], o->sets, &open, &graph));
     Model *m = open.model;
-    QGraph *graph = NULL;
     Engine *engine = NULL;
-    if (m->quant != NULL) {
-        TRY(model_lower(arena, m, (Dialect)open.config->quant.dialect, &graph));
+    if (graph != NULL) {
         TRY(engine_create(arena, graph, 1, &engine));
     } else if (o->dump != NULL) {
         return status_fail(STATUS_STATE,

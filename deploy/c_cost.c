@@ -6,7 +6,8 @@ long c_run(const QNode *n)
 {
     const ConvGeom *g = &n->geom;
     if (n->op == QOP_DWCONV2D) return g->o;
-    return n->op == QOP_DENSE ? g->c : (long)g->kw * (g->c / g->groups);
+    if (n->op == QOP_DENSE) return g->c;
+    return (long)(c_direct(n) ? 1 : g->kh) * g->kw * (g->c / g->groups);
 }
 
 long c_runs(const QNode *n) { return qnode_weights(n) / c_run(n); }

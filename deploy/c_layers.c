@@ -54,13 +54,15 @@ static void layer_conv2d(const CWriter *w, int node)
     const ConvGeom *c = &n->geom;
     const bool flat = w->plan.node[node].flat;
     weights_layer(w, node, "conv2d_layer");
-    fprintf(w->out,
-            "    .h = %d, .w = %d, .c = %d, .o = %d, .ow = %d,\n"
-            "    .kw = %d, .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d,\n"
-            "    .groups = %d, .group_channels = %d, .runs = %d, .run = %d, .run_bytes = %zu, .zero_in = %d,\n};\n\n",
-            flat ? 1 : c->h, flat ? c->h * c->w : c->w, c->c, c->o, flat ? c->oh * c->ow : c->ow, c->kw, c->sh, c->sw,
-            c->dh, c->dw, c->pt, c->pl, c->groups, c->c / c->groups, c->kh, c->kw * (c->c / c->groups), c_run_bytes(n),
-            w->g->tensor[n->input[0]].zero_point);
+    fprintf(
+        w->out,
+        "    .h = %d, .w = %d, .c = %d, .o = %d, .ow = %d,\n"
+        "    .kh = %d, .kw = %d, .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d,\n"
+        "    .groups = %d, .group_channels = %d, .runs = %ld, .run = %ld, .run_bytes = %zu, .direct = %d, .zero_in = "
+        "%d,\n};\n\n",
+        flat ? 1 : c->h, flat ? c->h * c->w : c->w, c->c, c->o, flat ? c->oh * c->ow : c->ow, c->kh, c->kw, c->sh,
+        c->sw, c->dh, c->dw, c->pt, c->pl, c->groups, c->c / c->groups, c_runs(n) / c->o, c_run(n), c_run_bytes(n),
+        c_direct(n) && !w->plan.node[node].in_place, w->g->tensor[n->input[0]].zero_point);
 }
 
 static void layer_depthwise(const CWriter *w, int node)
@@ -73,9 +75,9 @@ static void layer_depthwise(const CWriter *w, int node)
     fprintf(w->out,
             "    .h = %d, .w = %d, .c = %d, .o = %d, .ow = %d,\n"
             "    .kh = %d, .kw = %d, .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d,\n"
-            "    .multiple = %d, .cell_bytes = %zu, .zero_in = %d,\n};\n\n",
+            "    .multiple = %d, .cell_bytes = %zu, .in_place = %d, .zero_in = %d,\n};\n\n",
             c->h, c->w, c->c, c->o, c->ow, c->kh, c->kw, c->sh, c->sw, c->dh, c->dw, c->pt, c->pl, c->o / c->c,
-            c_run_bytes(n), w->g->tensor[n->input[0]].zero_point);
+            c_run_bytes(n), w->plan.node[node].in_place, w->g->tensor[n->input[0]].zero_point);
 }
 
 static void layer_dense(const CWriter *w, int node)

@@ -26,6 +26,7 @@ typedef struct {
     Block *block;
     Member *member;
     int blocks, members;
+    bool thrifty; /* convolutions work in place, at the price of copies */
 } Build;
 
 enum { ALIGN_BYTES = 4 };
@@ -80,12 +81,23 @@ static bool leaves_image(const ConvGeom *g)
     return g->pt > 0 || g->pl > 0 || bottom >= g->h || right >= g->w;
 }
 
-static size_t scratch_bytes(const QNode *n)
+bool c_direct(const QNode *n)
+{
+    enum { LEAST_RUN = 16 };
+    const ConvGeom *g = &n->geom;
+    return g->groups == 1 && g->dw == 1 && (g->kh == 1 || g->kw * g->c >= LEAST_RUN);
+}
+
+/* Two windows that are copied; unpacked weights of four channels, and the channels themselves if they are overwritten.
+ */
+static size_t scratch_bytes(const QNode *n, bool in_place)
 {
     const ConvGeom *g = &n->geom;
-    if (n->op == QOP_DWCONV2D) return c_weight_width(n) == 8 ? 0 : 4 * (size_t)g->kh * (size_t)g->kw;
-    if (n->op != QOP_CONV2D || (g->groups == 1 && g->dw == 1 && !leaves_image(g))) return 0;
-    return 2 * (size_t)g->kh * (size_t)g->kw * (size_t)(g->c / g->groups);
+    const size_t window = (size_t)g->kh * (size_t)g->kw;
+    if (n->op == QOP_DWCONV2D)
+        return (c_weight_width(n) == 8 ? 0 : 4 * window) + (in_place ? 4 * (size_t)g->h * (size_t)g->w : 0);
+    if (n->op != QOP_CONV2D || (c_direct(n) && !leaves_image(g) && !in_place)) return 0;
+    return 2 * window * (size_t)(g->c / g->groups);
 }
 
 static void describe_nodes(Build *b)
@@ -105,7 +117,6 @@ static void describe_nodes(Build *b)
         }
         to->flat = n->op == QOP_CONV2D && add == NULL && c->kh * c->kw == 1 && c->sh == 1 && c->sw == 1 &&
                    c->groups == 1 && !leaves_image(c);
-        to->scratch_bytes = scratch_bytes(n);
         for (int k = 0; k < n->inputs; k++) {
             int *last = &b->last[b->root[n->input[k]]];
             if (b->time[i] > *last) *last = b->time[i];
@@ -124,12 +135,32 @@ static bool pool_overwrites(const ConvGeom *g)
     return true;
 }
 
+static bool can_overwrite(const Build *b, int i)
+{
+    const QNode *n = &b->g->node[i];
+    const ConvGeom *c = &n->geom;
+    switch (n->op) {
+    case QOP_ADD:
+    case QOP_REQUANT:
+    case QOP_LUT:
+        return true;
+    case QOP_MAXPOOL:
+    case QOP_AVGPOOL:
+        return pool_overwrites(c);
+    case QOP_CONV2D:
+        return b->thrifty && b->node[i].flat && c->o <= c->c;
+    case QOP_DWCONV2D:
+        return b->thrifty && c->o == c->c && c->oh * c->ow <= c->h * c->w;
+    default:
+        return false;
+    }
+}
+
 /* The input whose bytes node i may overwrite, -1: none.  rows: the convolution that feeds it by rows, or NULL. */
 static int overwritten_input(const Build *b, int i, const QNode *rows)
 {
     const QNode *n = &b->g->node[i];
-    const bool pool = n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL;
-    if (pool ? !pool_overwrites(&n->geom) : n->op != QOP_ADD && n->op != QOP_REQUANT && n->op != QOP_LUT) return -1;
+    if (!can_overwrite(b, i)) return -1;
     for (int k = 0; k < n->inputs; k++) {
         const int root = b->root[n->input[k]];
         const bool read_elsewhere = rows != NULL && b->root[rows->input[0]] == root;
@@ -146,6 +177,7 @@ static void add_member(Build *b, int block, size_t bytes, int first, int last)
     b->member[b->members++] = (Member){block, first, last, bytes};
 }
 
+/* Until they have an offset, row and scratch hold their block. */
 static void add_blocks(Build *b)
 {
     const QGraph *g = b->g;
@@ -155,22 +187,21 @@ static void add_blocks(Build *b)
         CNode *node = &b->node[i];
         const int t = n->output, time = b->time[i];
         if (!node->runs) continue;
-        /* Until they have an offset, row and scratch hold their block. */
-        if (node->scratch_bytes > 0)
-            node->scratch = (size_t)b->blocks, add_member(b, b->blocks, node->scratch_bytes, time, time);
         if (node->by_rows) {
             node->row = (size_t)b->blocks;
             add_member(b, b->blocks, node->row_bytes, time, time);
-            rows = n;
-            continue;
-        }
-        if (b->root[t] == t && t != b->root[g->output]) {
+        } else if (b->root[t] == t && t != b->root[g->output]) {
             const int over = overwritten_input(b, i, rows);
             b->tensor[t].place = C_ARENA;
             b->home[t] = over < 0 ? b->blocks : b->home[over];
             add_member(b, b->home[t], (size_t)qtensor_elements(&g->tensor[t]), time, b->last[t]);
+            node->in_place = over >= 0 && qop_has_weights(n->op);
         }
-        rows = NULL;
+        rows = node->by_rows ? n : NULL;
+        node->scratch_bytes = scratch_bytes(n, node->in_place);
+        if (node->scratch_bytes == 0) continue;
+        node->scratch = (size_t)b->blocks;
+        add_member(b, b->blocks, node->scratch_bytes, time, time);
     }
 }
 
@@ -247,10 +278,11 @@ static void write_offsets(Arena *arena, Build *b)
     }
 }
 
-CPlan c_plan_make(Arena *arena, const QGraph *g)
+static CPlan make(Arena *arena, const QGraph *g, bool thrifty)
 {
     const int n = g->tensors;
     Build b = {.g = g,
+               .thrifty = thrifty,
                .tensor = ARENA_ARRAY(arena, CTensor, n),
                .node = ARENA_ARRAY(arena, CNode, g->nodes),
                .time = ARENA_ARRAY(arena, int, g->nodes),
@@ -269,4 +301,10 @@ CPlan c_plan_make(Arena *arena, const QGraph *g)
     const size_t bytes = place(arena, &b);
     write_offsets(arena, &b);
     return (CPlan){b.tensor, b.node, bytes};
+}
+
+CPlan c_plan_make(Arena *arena, const QGraph *g)
+{
+    const CPlan plain = make(arena, g, false), thrifty = make(arena, g, true);
+    return thrifty.arena_bytes < plain.arena_bytes ? thrifty : plain;
 }

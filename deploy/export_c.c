@@ -132,6 +132,13 @@ static Status write_c(Arena *arena, const QGraph *g, const char *path, const voi
     return status;
 }
 
+static void cost(Arena *arena, const QGraph *g, size_t *flash_bytes, size_t *ram_bytes)
+{
+    const CPlan plan = c_plan_make(arena, g);
+    const CCost c = c_cost(arena, g, &plan);
+    *flash_bytes = c.flash_bytes, *ram_bytes = c.arena_bytes;
+}
+
 const ExporterType exporter_c = {
     .name = "c",
     .doc = "one .c and one .h of C99 for microcontrollers: integers only, constants in flash, one static arena",
@@ -142,4 +149,5 @@ const ExporterType exporter_c = {
     .fields = fields,
     .options_bytes = sizeof(COptions),
     .write = write_c,
+    .cost = cost,
 };

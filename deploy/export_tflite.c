@@ -1,10 +1,10 @@
 /* The int8 model as one .tflite file, read back before it takes its place. */
 #include <stddef.h>
-#include <string.h>
 
 #include "base/file.h"
 #include "deploy/export_tflite.h"
 #include "deploy/exporter.h"
+#include "deploy/runtime_limits.h"
 
 static const char *const io_names[] = {"int8", "float", NULL};
 
@@ -30,16 +30,17 @@ static Status check_size(const QGraph *g)
     return STATUS_OK;
 }
 
-/* ONNX Runtime rounds sums and means in its own way, which no TFLite runtime does. */
+/* ONNX Runtime rounds sums and means in its own way, which no TFLite runtime does; XNNPACK, which LiteRT computes with,
+ * has no numbers for some scales. */
 static Status check_dialect(const QGraph *g)
 {
-    const char *dialect = qgraph_dialect_names[g->dialect];
-    if (strcmp(dialect, "onnxruntime") == 0)
-        return status_fail(STATUS_UNSUPPORTED,
-                           "dialect %s; must be one a TFLite runtime computes in: export with --set "
-                           "quant.dialect=xnnpack for LiteRT, tflite-double for TFLite Micro",
-                           dialect);
-    return STATUS_OK;
+    if (g->dialect == DIALECT_XNNPACK) return qgraph_check_runtime(g);
+    if (g->dialect != DIALECT_ONNXRUNTIME) return STATUS_OK;
+    return status_fail(
+        STATUS_UNSUPPORTED,
+        "dialect %s; must be one a TFLite runtime computes in: export with --set quant.dialect=xnnpack for "
+        "LiteRT, quant.dialect=tflite-double for TFLite Micro",
+        qgraph_dialect_names[g->dialect]);
 }
 
 static Status write_checked(Arena *arena, const QGraph *g, const char *path, const TfliteOptions *options)
@@ -70,7 +71,7 @@ const ExporterType exporter_tflite = {
     .name = "tflite",
     .doc = "int8 model for LiteRT and TFLite Micro, with a signature \"serving_default\"",
     .extension = ".tflite",
-    .mark = "bitfold int8 model",
+    .mark = TFLITE_MARK,
     .fields = tflite_fields,
     .options_bytes = sizeof(TfliteOptions),
     .write = write_file,

@@ -5,6 +5,9 @@
 #include "deploy/tflite_model.h"
 #include "quant/qgraph.h"
 
+/* The description begins with it and stands before all else. */
+#define TFLITE_MARK "bitfold int8 model"
+
 typedef struct {
     int io; /* 0: int8, 1: float */
 } TfliteOptions;
@@ -19,9 +22,14 @@ typedef struct {
 } TfliteBuild;
 enum { FORM_IMAGE, FORM_FLAT };
 
-/* The fused activation that makes int8's saturation the clamp lo..hi of the node on its output's grid.  STATUS_UNSUPPORTED
- * names the layer and says what to do. */
-Status tflite_clamp(const QGraph *g, const QNode *n, int *activation);
+/* How TFLite clamps to lo..hi: by saturation and a fused activation, and where codes of 8 bits begin above -128 (narrow
+ * ones do) by a MAXIMUM with the lowest; INT8_MIN: none. */
+typedef struct {
+    int activation, lowest;
+} TfliteClamp;
+
+/* STATUS_UNSUPPORTED names the layer and says what to do. */
+Status tflite_clamp(const QGraph *g, const QNode *n, TfliteClamp *clamp);
 
 /* Where a window's padding comes from. */
 typedef struct {

@@ -176,7 +176,7 @@ Status tflite_build(Arena *arena, const QGraph *g, const TfliteOptions *options,
     add_output(&b, is_float);
     ASSERT(m->tensors <= most && m->operators <= most);
     m->description =
-        arena_printf(arena, "bitfold int8 model, dialect %s: %s", qgraph_dialect_names[g->dialect], g->model_name);
+        arena_printf(arena, TFLITE_MARK ", dialect %s: %s", qgraph_dialect_names[g->dialect], g->model_name);
     m->signature_key = "serving_default";
     m->input_names = m->output_names = 1;
     m->input_name = one_name(arena, g->tensor[0].name, m->input[0]);

@@ -19,7 +19,7 @@ static void effective_clamp(const QGraph *g, const QNode *n, int *lo, int *hi)
     *hi = n->op == QOP_AVGPOOL && n->hi >= x->qmax ? INT8_MAX : n->hi;
 }
 
-Status tflite_clamp(const QGraph *g, const QNode *n, int *activation)
+Status tflite_clamp(const QGraph *g, const QNode *n, TfliteClamp *clamp)
 {
     const QTensor *y = &g->tensor[n->output];
     int lo, hi;
@@ -29,9 +29,13 @@ Status tflite_clamp(const QGraph *g, const QNode *n, int *activation)
     /* Runtimes round 6 / scale in two ways; both must give hi. */
     const bool relu6 =
         relu && six < 256.0f && hi == y->zero_point + (int)rintf(six) && hi == y->zero_point + (int)floorf(six + 0.5f);
-    *activation = TFLITE_NO_ACTIVATION;
+    *clamp = (TfliteClamp){.activation = TFLITE_NO_ACTIVATION, .lowest = INT8_MIN};
     if (hi == INT8_MAX && lo == INT8_MIN) return STATUS_OK;
-    *activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
+    if (hi == INT8_MAX && !relu && y->bits == 8) {
+        clamp->lowest = lo;
+        return STATUS_OK;
+    }
+    clamp->activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
     if (hi == INT8_MAX ? relu : relu6) return STATUS_OK;
     const bool few_bits = y->bits < 8 && y->qmax < INT8_MAX;
     return status_fail(STATUS_UNSUPPORTED,
@@ -74,6 +78,16 @@ TflitePadding tflite_padding(const ConvGeom *g)
 
 static bool needs_pad(const TflitePadding *p) { return p->top + p->bottom + p->left + p->right > 0; }
 
+/* A constant of one code on the grid of tensor `like`. */
+static void add_code(TfliteBuild *b, const char *name, int code, int like)
+{
+    int8_t *value = ARENA_ARRAY(b->arena, int8_t, 1);
+    *value = (int8_t)code;
+    const TfliteTensor *grid = &b->m->tensor[like];
+    TfliteTensor *t = tflite_add_constant(b, name, TFLITE_INT8, 1, (const int32_t[]){1}, value);
+    t->scales = t->zero_points = 1, t->scale = grid->scale, t->zero_point = grid->zero_point;
+}
+
 /* x with a border of `code`: PAD has real zero for it, PADV2 any. */
 static int add_pad(TfliteBuild *b, const QNode *n, int x, const TflitePadding *p, int code)
 {
@@ -89,12 +103,7 @@ static int add_pad(TfliteBuild *b, const QNode *n, int x, const TflitePadding *p
         tflite_add_operator(b, TFLITE_PAD, 2, input, y);
         return y;
     }
-    int8_t *value = ARENA_ARRAY(b->arena, int8_t, 1);
-    *value = (int8_t)code;
-    const TfliteTensor *grid = &b->m->tensor[y];
-    TfliteTensor *t = tflite_add_constant(b, arena_printf(b->arena, "%s/border", n->name), TFLITE_INT8, 1,
-                                          (const int32_t[]){1}, value);
-    t->scales = t->zero_points = 1, t->scale = grid->scale, t->zero_point = grid->zero_point;
+    add_code(b, arena_printf(b->arena, "%s/border", n->name), code, y);
     tflite_add_operator(b, TFLITE_PADV2, 3, input, y);
     return y;
 }
@@ -148,9 +157,9 @@ static Status add_conv(TfliteBuild *b, const QNode *n)
     const ConvGeom *g = &n->geom;
     const bool depthwise = n->op == QOP_DWCONV2D;
     const TflitePadding p = tflite_padding(g);
-    int activation;
+    TfliteClamp clamp;
     TRY(check_weights(n));
-    TRY(tflite_clamp(b->g, n, &activation));
+    TRY(tflite_clamp(b->g, n, &clamp));
     int x = tflite_form(b, n->input[0], FORM_IMAGE);
     if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].zero_point);
     const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
@@ -161,11 +170,11 @@ static Status add_conv(TfliteBuild *b, const QNode *n)
     o->option[CONV_PADDING] = p.padding;
     o->option[CONV_STRIDE_W] = g->sw, o->option[CONV_STRIDE_H] = g->sh;
     if (depthwise) {
-        o->option[DW_MULTIPLIER] = g->o / g->c, o->option[DW_ACTIVATION] = activation;
+        o->option[DW_MULTIPLIER] = g->o / g->c, o->option[DW_ACTIVATION] = clamp.activation;
         o->option[DW_DILATION_W] = g->dw, o->option[DW_DILATION_H] = g->dh;
     } else {
         if (g->groups > 1) o->version = TFLITE_CONV_GROUPED_VERSION;
-        o->option[CONV_ACTIVATION] = activation;
+        o->option[CONV_ACTIVATION] = clamp.activation;
         o->option[CONV_DILATION_W] = g->dw, o->option[CONV_DILATION_H] = g->dh;
     }
     return STATUS_OK;
@@ -173,14 +182,14 @@ static Status add_conv(TfliteBuild *b, const QNode *n)
 
 static Status add_dense(TfliteBuild *b, const QNode *n)
 {
-    int activation;
+    TfliteClamp clamp;
     TRY(check_weights(n));
-    TRY(tflite_clamp(b->g, n, &activation));
+    TRY(tflite_clamp(b->g, n, &clamp));
     const int x = tflite_form(b, n->input[0], FORM_FLAT);
     const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
     add_weights(b, n, 2, (const int32_t[]){n->geom.o, n->geom.c}, 0, true);
     TfliteOperator *o = tflite_add_operator(b, TFLITE_FULLY_CONNECTED, 3, input, add_output(b, n, FORM_FLAT));
-    o->option[FC_ACTIVATION] = activation;
+    o->option[FC_ACTIVATION] = clamp.activation;
     return STATUS_OK;
 }
 
@@ -189,8 +198,8 @@ static Status add_pool(TfliteBuild *b, const QNode *n)
     const ConvGeom *g = &n->geom;
     const TflitePadding p = tflite_padding(g);
     const bool max = n->op == QOP_MAXPOOL;
-    int activation = TFLITE_NO_ACTIVATION;
-    if (!max) TRY(tflite_clamp(b->g, n, &activation));
+    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION};
+    if (!max) TRY(tflite_clamp(b->g, n, &clamp));
     if (!max && needs_pad(&p))
         return fail_node(n, "an average pool whose padding is not TensorFlow's \"same\"; must be that or none, so that "
                             "cells outside do not count");
@@ -202,7 +211,7 @@ static Status add_pool(TfliteBuild *b, const QNode *n)
     o->option[POOL_PADDING] = p.padding;
     o->option[POOL_STRIDE_W] = g->sw, o->option[POOL_STRIDE_H] = g->sh;
     o->option[POOL_WIDTH] = g->kw, o->option[POOL_HEIGHT] = g->kh;
-    o->option[POOL_ACTIVATION] = activation;
+    o->option[POOL_ACTIVATION] = clamp.activation;
     return STATUS_OK;
 }
 
@@ -216,15 +225,15 @@ static int common_form(const TfliteBuild *b, const QNode *n)
 
 static Status add_join(TfliteBuild *b, const QNode *n)
 {
-    int activation = TFLITE_NO_ACTIVATION;
-    if (n->op == QOP_ADD) TRY(tflite_clamp(b->g, n, &activation));
+    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION};
+    if (n->op == QOP_ADD) TRY(tflite_clamp(b->g, n, &clamp));
     const int form = common_form(b, n);
     int32_t input[QNODE_MAX_INPUTS];
     for (int i = 0; i < n->inputs; i++) input[i] = tflite_form(b, n->input[i], form);
     TfliteOperator *o = tflite_add_operator(b, n->op == QOP_ADD ? TFLITE_ADD : TFLITE_CONCATENATION, n->inputs, input,
                                             add_output(b, n, form));
     if (n->op == QOP_ADD)
-        o->option[ADD_ACTIVATION] = activation;
+        o->option[ADD_ACTIVATION] = clamp.activation;
     else
         o->option[CONCAT_AXIS] = form == FORM_FLAT ? 1 : 3;
     return STATUS_OK;
@@ -233,11 +242,11 @@ static Status add_join(TfliteBuild *b, const QNode *n)
 /* QUANTIZE takes no activation: a RELU on the output's own grid follows it. */
 static Status add_requant(TfliteBuild *b, const QNode *n)
 {
-    int activation;
-    TRY(tflite_clamp(b->g, n, &activation));
+    TfliteClamp clamp;
+    TRY(tflite_clamp(b->g, n, &clamp));
     const int form = common_form(b, n);
     const int32_t x = tflite_form(b, n->input[0], form);
-    if (activation == TFLITE_NO_ACTIVATION) {
+    if (clamp.activation == TFLITE_NO_ACTIVATION) {
         tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, add_output(b, n, form));
         return STATUS_OK;
     }
@@ -245,7 +254,8 @@ static Status add_requant(TfliteBuild *b, const QNode *n)
     const int32_t y =
         tflite_add_activation(b, arena_printf(b->arena, "%s/codes", n->name), from->rank, from->shape, n->output);
     tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, y);
-    tflite_add_operator(b, activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP, 1, &y, add_output(b, n, form));
+    tflite_add_operator(b, clamp.activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP, 1, &y,
+                        add_output(b, n, form));
     return STATUS_OK;
 }
 
@@ -258,7 +268,7 @@ static Status add_reshape(TfliteBuild *b, const QNode *n)
     return STATUS_OK;
 }
 
-Status tflite_add_node(TfliteBuild *b, const QNode *n)
+static Status add_kind(TfliteBuild *b, const QNode *n)
 {
     switch (n->op) {
     case QOP_CONV2D:
@@ -280,4 +290,26 @@ Status tflite_add_node(TfliteBuild *b, const QNode *n)
         break;
     }
     return fail_node(n, "a table of codes; TFLite has no int8 operator for one");
+}
+
+/* What the node's operator wrote, raised to the lowest code. */
+static void add_floor(TfliteBuild *b, const QNode *n, int lowest)
+{
+    const int form = b->form[n->output][FORM_FLAT] >= 0 ? FORM_FLAT : FORM_IMAGE;
+    const int codes = b->form[n->output][form];
+    b->m->tensor[codes].name = arena_printf(b->arena, "%s/codes", n->name);
+    const int y = add_output(b, n, form);
+    const int32_t input[2] = {codes, b->m->tensors};
+    add_code(b, arena_printf(b->arena, "%s/lowest", n->name), lowest, y);
+    tflite_add_operator(b, TFLITE_MAXIMUM, 2, input, y);
+}
+
+Status tflite_add_node(TfliteBuild *b, const QNode *n)
+{
+    TRY(add_kind(b, n));
+    TfliteClamp clamp;
+    if (n->op == QOP_MAXPOOL || n->op == QOP_CONCAT || n->op == QOP_RESHAPE) return STATUS_OK;
+    TRY(tflite_clamp(b->g, n, &clamp));
+    if (clamp.lowest > INT8_MIN) add_floor(b, n, clamp.lowest);
+    return STATUS_OK;
 }

@@ -21,8 +21,7 @@ const ExporterType *exporter_find(const char *name)
 const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path)
 {
     if (type->beside == NULL) return NULL;
-    return file_join(arena, file_dirname(arena, path),
-                     arena_printf(arena, "%s%s", file_stem(arena, path), type->beside));
+    return arena_printf(arena, "%.*s%s", (int)(strlen(path) - strlen(type->extension)), path, type->beside);
 }
 
 static bool bears(const char *path, const char *mark)

@@ -20,6 +20,8 @@ typedef struct {
     size_t options_bytes; /* of the struct the fields fill */
     Status (*write)(Arena *arena, const QGraph *g, const char *path, const void *options);
     Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */
+    /* Flash and RAM of what it writes; NULL: qgraph_flash_bytes and qgraph_arena_bytes. */
+    void (*cost)(Arena *arena, const QGraph *g, size_t *flash_bytes, size_t *ram_bytes);
 } ExporterType;
 enum { EXPORT_HEAD_BYTES = 256 };
 

@@ -129,15 +129,7 @@ static Status take_output(Import *im)
                            im->path, last->node);
     const Extent e = a->size;
     if (e.h == 1 && e.w == 1) return STATUS_OK;
-    static const Axis memory[3] = {AXIS_H, AXIS_W, AXIS_C};
-    int k = 0;
-    bool in_order = true;
-    for (int i = 1; i < a->view.rank; i++)
-        for (int j = 0; j < a->view.dim[i].n; j++) {
-            while (k < 3 && memory[k] != a->view.dim[i].axis[j]) k++;
-            in_order &= k < 3;
-        }
-    if (!in_order || im->layers == IMPORT_MAX_LAYERS)
+    if (!view_in_order(&a->view) || im->layers == IMPORT_MAX_LAYERS)
         return status_fail(STATUS_UNSUPPORTED, "%s: output \"%.100s\": %d x %d x %d numbers; must be a row of logits",
                            im->path, name, e.h, e.w, e.c);
     const int count = e.h * e.w * e.c;
@@ -169,6 +161,7 @@ static Status walk(Import *im, const Onnx__ModelProto *proto, ImportedModel *out
                            .classes = e.c,
                            .notes = im->notes,
                            .note = im->note};
+    import_about(im, proto, out);
     return im->quantized ? import_to_qgraph(im, out) : import_to_config(im, out);
 }
 

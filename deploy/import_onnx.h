@@ -24,12 +24,16 @@ typedef struct {
 typedef struct {
     const char *name;      /* of the graph in the file; "" if it has none */
     int input[3], classes; /* [rows, columns, channels] of the image; logits */
+    /* What an export of this program says beside its graph; NULL: nothing. */
+    const float *mean, *std;  /* [input[2]] */
+    const char **class_names; /* [classes] */
+    const char *dialect, *title;
     int notes;
     const char **note; /* what a user should know: sentences */
     cJSON *model;      /* float: {"input", "layers"}, for a config; the caller frees it */
     int arrays;
     const ImportedArray *array;
-    /* Quantized, else NULL: dialect 0, mean and std such that the image's codes are its pixels, no class names, not yet
+    /* Quantized, else NULL: dialect 0, mean and std as above or such that the image's codes are its pixels; not yet
      * checked (qgraph_check, after the dialect has been chosen). */
     QGraph *graph;
 } ImportedModel;

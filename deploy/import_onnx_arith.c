@@ -8,29 +8,39 @@ enum { NONE, RELU, RELU6 }; /* indices of activation_names */
 
 /* ---- Relu, Clip -------------------------------------------------------------------------------------------------- */
 
-/* Batch norm and the bias come before a layer's activation, all three before its grid. */
-static bool can_activate(const ImportLayer *l) { return l != NULL && (import_has_weights(l) || l->kind == IMPORT_ADD); }
+typedef struct {
+    int function;
+    float least, most; /* the same as bounds, which need not be those of a function in a quantized model */
+} Bounds;
 
-static Status activate(Import *im, const ImportNode *n, int function)
+static void bound(const Import *im, ImportLayer *l, Bounds b)
+{
+    l->least = fmaxf(l->least, b.least);
+    l->most = fmaxf(l->least, fminf(l->most, b.most));
+    if (!im->quantized && b.function > l->activation) l->activation = b.function;
+}
+
+/* In the layer that gives the input, or in one of its own. */
+static Status activate(Import *im, const ImportNode *n, Bounds b)
 {
     Activated a;
     int layer;
     TRY(import_activation(im, n, 0, &a));
     ImportLayer *open = import_open_layer(im, &a);
-    if (can_activate(open) || (open != NULL && open->kind == IMPORT_ACTIVATION)) {
-        open->activation = function > open->activation ? function : open->activation;
+    if (open != NULL && (import_has_weights(open) || open->kind == IMPORT_ADD || open->kind == IMPORT_ACTIVATION)) {
+        bound(im, open, b);
         import_set_activation(im, n, &a);
         return STATUS_OK;
     }
     TRY(import_settled(im, n, 0, &a));
     TRY(import_layer(im, n, IMPORT_ACTIVATION, 1, &a, &layer));
-    im->layer[layer].activation = function;
+    bound(im, &im->layer[layer], b);
     const Activated y = import_layer_output(im, n, layer, &a.view);
     import_set_activation(im, n, &y);
     return STATUS_OK;
 }
 
-Status import_relu(Import *im, const ImportNode *n) { return activate(im, n, RELU); }
+Status import_relu(Import *im, const ImportNode *n) { return activate(im, n, (Bounds){RELU, 0.0f, INFINITY}); }
 
 /* The limit of an attribute, or of an input in newer files. */
 static Status limit(Import *im, const ImportNode *n, const char *attribute, int input, float missing, float *x)
@@ -39,17 +49,25 @@ static Status limit(Import *im, const ImportNode *n, const char *attribute, int 
     return import_input(im, n, input) == NULL ? STATUS_OK : import_scalar(im, n, input, x);
 }
 
+/* A layer whose node ends with a clamp of its codes. */
+static bool has_clamp(const Import *im, int source)
+{
+    const ImportKind kind = source == THE_IMAGE ? IMPORT_CONV : im->layer[source].kind;
+    return kind != IMPORT_MAXPOOL && kind != IMPORT_CONCAT && kind != IMPORT_FLATTEN;
+}
+
 /* Of codes: fewer of them are in use. */
 static Status clip_codes(Import *im, const ImportNode *n, Activated *a, float lo, float hi)
 {
+    if (!a->on_grid) return UNSUPPORTED(im, n, "of codes whose scale is not known; must be behind QuantizeLinear");
+    if (!a->exclusive || !has_clamp(im, a->source)) TRY(import_same_grid(im, n, a));
     const float shift = a->unsigned_codes ? 128.0f : 0.0f;
     ImportGrid *g = a->source == THE_IMAGE ? &im->image_grid : &im->layer[a->source].grid;
     const float least = fmaxf(lo - shift, (float)g->qmin), most = fminf(hi - shift, (float)g->qmax);
-    if (!a->on_grid || !a->exclusive || !(least < most) || least != rintf(least) || most != rintf(most))
-        return UNSUPPORTED(im, n, "of codes, to %g..%g; must be behind QuantizeLinear, of which nothing else reads",
-                           (double)lo, (double)hi);
-    if (g->zero_point < (int)least || g->zero_point > (int)most)
-        return UNSUPPORTED(im, n, "of codes, to %g..%g; must hold the zero point", (double)lo, (double)hi);
+    if (!(least < most) || least != rintf(least) || most != rintf(most) || (float)g->zero_point < least ||
+        (float)g->zero_point > most)
+        return UNSUPPORTED(im, n, "of codes, to %g..%g; must be codes, the zero point %d among them", (double)lo,
+                           (double)hi, g->zero_point + (int)shift);
     g->qmin = (int)least;
     g->qmax = (int)most;
     import_set_activation(im, n, a);
@@ -65,10 +83,10 @@ Status import_clip(Import *im, const ImportNode *n)
     TRY(limit(im, n, "max", 2, INFINITY, &hi));
     if (a.codes) return clip_codes(im, n, &a, lo, hi);
     const bool above = lo == 0.0f || (lo < 0.0f && import_not_negative(im, a.source)), open = hi > 3e38f;
-    if (!above || !(open || hi == 6.0f))
+    if (im->quantized ? !(lo < hi) : !above || !(open || hi == 6.0f))
         return UNSUPPORTED(im, n, "min: %g, max: %g; must be 0 without a maximum (relu) or 0 and 6 (relu6)", (double)lo,
                            (double)hi);
-    return activate(im, n, open ? RELU : RELU6);
+    return activate(im, n, (Bounds){open ? RELU : RELU6, lo, hi});
 }
 
 /* ---- factors and shifts per channel ------------------------------------------------------------------------------ */

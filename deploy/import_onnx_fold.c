@@ -68,14 +68,15 @@ static Status slice(Import *im, const ImportNode *n, Constant **out)
     TRY(import_ints(im, n, "ends", 2, &ends, &end));
     TRY(import_ints(im, n, "axes", 3, &axes, &axis));
     TRY(import_ints(im, n, "steps", 4, &steps, &step));
-    const int64_t rank = x->tensor.rank, by = steps < 0 ? 1 : step[0], rows = x->tensor.dim[0];
+    const int64_t rank = x->tensor.rank, by = steps < 0 ? 1 : steps == 1 ? step[0] : 0, rows = x->tensor.dim[0];
     if (x->tensor.type != ONNX_INT64 || x->scales != 0 || rank < 1 || rank > 2 || x->tensor.count > FOLD_MAX_INTS ||
         starts != 1 || ends != 1 || (axes >= 0 && (axes != 1 || (axis[0] != 0 && axis[0] != -rank))) ||
         (by != 1 && by != -1))
         return UNSUPPORTED(im, n, "of a constant; must be a range of a list of integers");
     const int64_t width = rank == 2 ? x->tensor.dim[1] : 1, most = by > 0 ? rows : rows - 1, least = by > 0 ? 0 : -1;
     int64_t a = start[0] < 0 ? start[0] + rows : start[0], b = end[0] < 0 ? end[0] + rows : end[0];
-    a = a < 0 ? 0 : a > most ? most : a;
+    a = a < 0 ? 0 : a;
+    a = a > most ? most : a; /* -1: backwards through no rows */
     b = b < least ? least : b > most ? most : b;
     const int64_t count = by > 0 ? (b > a ? b - a : 0) : (a > b ? a - b : 0), dim[2] = {count, width};
     int64_t *to = ARENA_ARRAY(im->arena, int64_t, count * width + 1);

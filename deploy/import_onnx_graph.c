@@ -222,6 +222,16 @@ static Status read_image(Import *im, const Onnx__ValueInfoProto *input)
     return STATUS_OK;
 }
 
+/* Our own exports say which dimension is which. */
+static void read_layout(Import *im, const Onnx__ModelProto *model)
+{
+    const View v = im->value[im->input].activated->view;
+    const char *layout = onnx_metadata(model, "layout");
+    if (strcmp(onnx_text(model->producer_name), "bitfold") != 0 || layout == NULL || v.rank != 4) return;
+    const View nhwc = {4, {v.dim[0], v.dim[3], v.dim[1], v.dim[2]}};
+    import_bind_image_as(im, strcmp(layout, "nhwc") == 0 ? &nhwc : &v);
+}
+
 Status import_graph(Import *im, const Onnx__ModelProto *model)
 {
     im->graph = model->graph;
@@ -240,7 +250,9 @@ Status import_graph(Import *im, const Onnx__ModelProto *model)
     keep_needed(im, all, count);
     for (int i = 0; i < im->values; i++)
         if (im->value[i].proto != NULL) im->value[i].kind = VALUE_CONSTANT;
-    return read_image(im, input);
+    TRY(read_image(im, input));
+    read_layout(im, model);
+    return STATUS_OK;
 }
 
 /* ---- a node's parts ---------------------------------------------------------------------------------------------- */

@@ -74,7 +74,7 @@ typedef enum {
     IMPORT_MAXPOOL,
     IMPORT_AVGPOOL,
     IMPORT_GLOBAL_AVGPOOL,
-    IMPORT_FLATTEN,
+    IMPORT_FLATTEN,    /* quantized: any change of shape that moves nothing */
     IMPORT_ACTIVATION, /* quantized: also a change of the grid alone */
 } ImportKind;
 
@@ -84,8 +84,9 @@ typedef struct {
     ImportKind kind;
     int inputs, input[LAYER_MAX_INPUTS]; /* layers or THE_IMAGE */
     Extent in, out;
-    ConvGeom geom;  /* convolutions and pools; the sizes are filled */
-    int activation; /* index of activation_names */
+    ConvGeom geom;     /* convolutions and pools; the sizes are filled */
+    int activation;    /* index of activation_names */
+    float least, most; /* quantized: numbers are clamped to these before they are rounded */
     /* weights in the layout of kernels.h; as floats, or as codes with scales */
     float *weights;
     const int8_t *codes;
@@ -176,14 +177,14 @@ void import_set_constant(Value *v, Constant *c);
 
 /* Input i, which must be an activation. */
 Status import_activation(Import *im, const ImportNode *n, int i, Activated *a);
-/* The same, with its padding in a layer of its own. */
+/* The same, with its padding in a layer of its own: then the image's axes are settled (Pad settles them). */
 Status import_plain(Import *im, const ImportNode *n, int i, Activated *a);
 /* The same, the image's axes settled: for what makes a layer of it. */
 Status import_settled(Import *im, const ImportNode *n, int i, Activated *a);
 /* Checks that dimensions 1, 2, 3 are channels, rows, columns; settles the image's axes if they are open. */
 Status import_nchw(Import *im, const ImportNode *n, int i, Activated *a);
-/* Settles the image's axes by their lengths. */
-void import_bind_image(Import *im);
+/* Settles the image's axes, seen through v, by their order and lengths. */
+void import_bind_image(Import *im, const View *v);
 /* Settles them such that the view is [N, C, H, W]. */
 void import_bind_image_as(Import *im, const View *v);
 void import_set_activation(const Import *im, const ImportNode *n, const Activated *a);
@@ -193,6 +194,8 @@ Status view_order(Import *im, const ViewDim *d, Extent e, const int **order);
 View view_nchw(Extent e);
 View view_row(Extent e); /* [N, C] */
 bool view_equal(const View *a, const View *b);
+/* Dimensions run along rows, columns, channels in this order, as memory does. */
+bool view_in_order(const View *v);
 
 /* ---- layers (import_onnx_layer.c) -------------------------------------------------------------------------------- */
 
@@ -217,6 +220,9 @@ bool import_has_weights(const ImportLayer *l);
 long import_inner(const ImportLayer *l);
 /* The constant in this input, times factor, as the bias of a layer with weights that has none. */
 Status import_bias(Import *im, const ImportNode *n, int input, float factor, ImportLayer *l);
+
+/* Codes of input 0 again, from a layer that nobody else reads and that may clamp them. */
+Status import_same_grid(Import *im, const ImportNode *n, Activated *a);
 
 /* ---- windows (import_onnx_window.c) ------------------------------------------------------------------------------ */
 
@@ -269,7 +275,8 @@ IMPORT_HANDLER(dequantize);
 
 /* ---- what comes out ---------------------------------------------------------------------------------------------- */
 
-Status import_to_config(Import *im, ImportedModel *out); /* import_onnx_config.c */
-Status import_to_qgraph(Import *im, ImportedModel *out); /* import_onnx_qgraph.c */
+void import_about(Import *im, const Onnx__ModelProto *proto, ImportedModel *out); /* import_onnx_about.c */
+Status import_to_config(Import *im, ImportedModel *out);                          /* import_onnx_config.c */
+Status import_to_qgraph(Import *im, ImportedModel *out);                          /* import_onnx_qgraph.c */
 
 #endif

@@ -1,5 +1,6 @@
 /* Layers, as operators make them: names, inputs, and what may still be put into one that is there. */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ static size_t module_length(const char *name, const char *op)
     return strncmp(last + 1, op, n) == 0 && !isalpha((unsigned char)last[1 + n]) ? (size_t)(last - name) : strlen(name);
 }
 
-/* Letters, digits, '_' and '-', unique in the model. */
+/* Letters, digits, '_' and '-', in an integer graph '.', too; unique in the model. */
 static const char *layer_name(const Import *im, const ImportNode *n)
 {
     enum { LONGEST = 60 };
@@ -41,7 +42,8 @@ static const char *layer_name(const Import *im, const ImportNode *n)
     const size_t length = module_length(given, op);
     for (size_t i = 0; i < length && k < LONGEST; i++) {
         const char c = given[i];
-        const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+        const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                          (c == '.' && im->quantized);
         if (!good && (k == 0 || text[k - 1] == '_')) continue;
         text[k++] = good ? c : '_';
     }
@@ -97,8 +99,6 @@ Status import_plain(Import *im, const ImportNode *n, int i, Activated *a)
     TRY(import_activation(im, n, i, a));
     if (!has_pad(a)) return STATUS_OK;
     int layer;
-    import_bind_image(im);
-    TRY(import_activation(im, n, i, a));
     TRY(import_scale_layer(im, n, a, NULL, NULL, &layer));
     const View view = a->view;
     *a = import_layer_output(im, n, layer, &view);
@@ -113,7 +113,7 @@ Status import_plain(Import *im, const ImportNode *n, int i, Activated *a)
 Status import_settled(Import *im, const ImportNode *n, int i, Activated *a)
 {
     TRY(import_activation(im, n, i, a));
-    if (a->source == THE_IMAGE) import_bind_image(im);
+    if (a->source == THE_IMAGE && !im->image_bound) import_bind_image(im, &a->view);
     return import_plain(im, n, i, a);
 }
 
@@ -128,7 +128,7 @@ Status import_layer(Import *im, const ImportNode *n, ImportKind kind, int inputs
         ASSERT(a[i].source != THE_IMAGE || im->image_bound);
     }
     ImportLayer *l = &im->layer[im->layers];
-    *l = (ImportLayer){.kind = kind, .inputs = inputs, .name = layer_name(im, n)};
+    *l = (ImportLayer){.kind = kind, .inputs = inputs, .name = layer_name(im, n), .least = -INFINITY, .most = INFINITY};
     l->node = arena_printf(im->arena, "node \"%.200s\" (op %.60s)", l->name, onnx_text(n->proto->op_type));
     for (int i = 0; i < inputs; i++) l->input[i] = a[i].source;
     const Activated *first = &a[0];
@@ -169,7 +169,7 @@ bool import_not_negative(const Import *im, int source)
     }
     if (source == THE_IMAGE) return false;
     const ImportLayer *l = &im->layer[source];
-    if (l->activation != 0) return true;
+    if (l->activation != 0 || l->least >= 0.0f) return true;
     const bool passes = l->kind == IMPORT_MAXPOOL || l->kind == IMPORT_AVGPOOL || l->kind == IMPORT_GLOBAL_AVGPOOL;
     return passes && import_not_negative(im, l->input[0]);
 }

@@ -180,7 +180,7 @@ static void bind_by_padding(Import *im, const Activated *a, const int64_t *pads)
     else if (a->view.rank == 4 && padded[3])
         import_bind_image_as(im, &a->view);
     else
-        import_bind_image(im);
+        import_bind_image(im, &a->view);
 }
 
 /* All pads, of each dimension: before, after; those of `axes` only in newer files. */

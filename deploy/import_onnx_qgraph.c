@@ -8,6 +8,7 @@ typedef struct {
     Import *im;
     QGraph *g;
     int *tensor_of; /* [layer + 1]; 0: the image */
+    int *readers;   /* [layer + 1] */
 } Builder;
 
 static const QOp ops[] = {
@@ -37,11 +38,17 @@ static QTensor tensor(const char *name, Extent size, const ImportGrid *g)
                      .qmax = g->qmax};
 }
 
-static void clamp(const QTensor *y, int activation, int *lo, int *hi)
+/* The code of a bound, within lo .. hi. */
+static int bound_code(const QTensor *y, float bound, int lo, int hi)
 {
-    float scale = y->scale;
-    const QuantParams qp = {.qmin = y->qmin, .qmax = y->qmax, .n = 1, .scale = &scale, .zero_point = y->zero_point};
-    activation_clamp(&qp, activation_from(activation), lo, hi);
+    const float code = rintf(bound / y->scale) + (float)y->zero_point;
+    return code <= (float)lo ? lo : code >= (float)hi ? hi : (int)code;
+}
+
+static void clamp(const QTensor *y, const ImportLayer *l, int *lo, int *hi)
+{
+    *lo = bound_code(y, l->least, y->qmin, y->qmax);
+    *hi = bound_code(y, l->most, *lo, y->qmax);
 }
 
 /* A clamp at the top of int8, from 127 - (2^b - 1), is an unsigned grid of b bits, as ours are: its codes are those. */
@@ -109,10 +116,32 @@ static int on_grid_of(Builder *b, const ImportLayer *l, int i, int from)
     return n->output;
 }
 
+/* Bounds behind a pair on the same grid are part of what stands before it, if nothing else reads that. */
+static bool joins_clamp(Builder *b, int index)
+{
+    const ImportLayer *l = &b->im->layer[index];
+    if (l->kind != IMPORT_ACTIVATION || l->input[0] < 0 || b->readers[l->input[0] + 1] != 1) return false;
+    const ImportLayer *before = &b->im->layer[l->input[0]];
+    if (!import_has_weights(before) && before->kind != IMPORT_ADD && before->kind != IMPORT_ACTIVATION) return false;
+    const int from = b->tensor_of[l->input[0] + 1];
+    QTensor *y = &b->g->tensor[from];
+    QNode *n = &b->g->node[from - 1];
+    if (y->scale != l->grid.scale || y->zero_point != l->grid.zero_point) return false;
+    const int lo = bound_code(y, l->least, n->lo, n->hi), hi = bound_code(y, l->most, lo, n->hi);
+    const int least = lo > l->grid.qmin ? lo : l->grid.qmin, most = hi < l->grid.qmax ? hi : l->grid.qmax;
+    if (least > most) return false;
+    n->lo = least;
+    n->hi = most;
+    narrow(y, n);
+    b->tensor_of[index + 1] = from;
+    return true;
+}
+
 static Status add_layer(Builder *b, int index)
 {
     const ImportLayer *l = &b->im->layer[index];
     int from[LAYER_MAX_INPUTS];
+    if (joins_clamp(b, index)) return STATUS_OK;
     for (int i = 0; i < l->inputs; i++) {
         from[i] = b->tensor_of[l->input[i] + 1];
         if (l->kind == IMPORT_CONCAT) from[i] = on_grid_of(b, l, i, from[i]);
@@ -121,12 +150,16 @@ static Status add_layer(Builder *b, int index)
     QTensor y = tensor(l->name, l->out, &l->grid);
     const bool keeps = l->kind == IMPORT_MAXPOOL || l->kind == IMPORT_AVGPOOL || l->kind == IMPORT_GLOBAL_AVGPOOL ||
                        l->kind == IMPORT_FLATTEN;
-    if (keeps) y.bits = x->bits, y.qmin = x->qmin, y.qmax = x->qmax;
+    if (keeps) { /* codes of the input, of a mean perhaps fewer */
+        y.qmin = x->qmin > y.qmin ? x->qmin : y.qmin;
+        y.qmax = x->qmax < y.qmax ? x->qmax : y.qmax;
+        y.bits = width(y.qmax - y.qmin + 1);
+    }
     QNode *n = add_node(b, ops[l->kind], &y);
     n->inputs = l->inputs;
     for (int i = 0; i < l->inputs; i++) n->input[i] = from[i];
     if (!keeps && l->kind != IMPORT_CONCAT) {
-        clamp(&y, l->activation, &n->lo, &n->hi);
+        clamp(&y, l, &n->lo, &n->hi);
         narrow(&b->g->tensor[n->output], n);
     }
     n->geom = l->geom;
@@ -142,15 +175,14 @@ static Status add_layer(Builder *b, int index)
 /* Mean and std for which the image's codes are its pixels: (p / 255 - mean) / std = scale (p - 128 - zero point). */
 static Status image_values(Import *im, QGraph *g)
 {
-    float *mean = import_alloc(im, sizeof(float) * (size_t)g->channels);
-    float *std = import_alloc(im, sizeof(float) * (size_t)g->channels);
-    if (mean == NULL || std == NULL) return STATUS_NOMEM;
+    float *values = import_alloc(im, 2 * sizeof(float) * (size_t)g->channels);
+    if (values == NULL) return STATUS_NOMEM;
     for (int c = 0; c < g->channels; c++) {
-        mean[c] = (float)((im->image_grid.zero_point + 128) / 255.0);
-        std[c] = (float)(1.0 / (255.0 * (double)im->image_grid.scale));
+        values[c] = (float)((im->image_grid.zero_point + 128) / 255.0);
+        values[g->channels + c] = (float)(1.0 / (255.0 * (double)im->image_grid.scale));
     }
-    g->mean = mean;
-    g->std = std;
+    g->mean = values;
+    g->std = values + g->channels;
     return STATUS_OK;
 }
 
@@ -167,15 +199,20 @@ Status import_to_qgraph(Import *im, ImportedModel *out)
                   .tensors = 1,
                   .classes = out->classes,
                   .channels = im->image.c,
+                  .class_names = out->class_names,
+                  .mean = out->mean,
+                  .std = out->std,
                   .model_name = out->name};
     g->tensor[0] = tensor("input", im->image, &im->image_grid);
-    Builder b = {im, g, ARENA_ARRAY(im->arena, int, im->layers + 1)};
+    Builder b = {im, g, ARENA_ARRAY(im->arena, int, im->layers + 1), ARENA_ARRAY(im->arena, int, im->layers + 1)};
+    for (int i = 0; i < im->layers; i++)
+        for (int k = 0; k < im->layer[i].inputs; k++) b.readers[im->layer[i].input[k] + 1]++;
     for (int i = 0; i < im->layers; i++) {
         const Status status = add_layer(&b, i);
         if (status != STATUS_OK) return status_prefix(status, "%s: %s", im->path, im->layer[i].node);
     }
     g->output = b.tensor_of[im->layers];
-    TRY(image_values(im, g));
+    if (g->mean == NULL) TRY(image_values(im, g));
     out->graph = g;
     return STATUS_OK;
 }

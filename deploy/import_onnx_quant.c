@@ -54,6 +54,23 @@ static Status change_grid(Import *im, const ImportNode *n, const Activated *a, c
     return give_codes(im, n, &y, type);
 }
 
+Status import_same_grid(Import *im, const ImportNode *n, Activated *a)
+{
+    const ImportGrid g = *import_grid_of(im, a->source);
+    const bool unsigned_codes = a->unsigned_codes;
+    int layer;
+    if (a->source == THE_IMAGE && !im->image_bound) import_bind_image(im, &a->view);
+    TRY(import_plain(im, n, 0, a));
+    a->codes = false;
+    TRY(import_layer(im, n, IMPORT_ACTIVATION, 1, a, &layer));
+    im->layer[layer].has_grid = true;
+    im->layer[layer].grid = g;
+    *a = import_layer_output(im, n, layer, &a->view);
+    a->codes = a->on_grid = true;
+    a->unsigned_codes = unsigned_codes;
+    return STATUS_OK;
+}
+
 /* A mean of codes stays on their grid.  On another it is a sum with weights of 1, rescaled: rounded once. */
 static Status quantize_mean(Import *im, const ImportNode *n, ImportLayer *l, Activated *a, const ImportGrid *g,
                             OnnxDataType type)

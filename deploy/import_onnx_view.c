@@ -78,11 +78,21 @@ static void rename_axes(Import *im, const Axis to[AXES])
     }
 }
 
-/* [N, a, b, c] is [N, C, H, W] unless only the last length can be that of channels. */
-void import_bind_image(Import *im)
+/* What has been transposed was transposed to [N, C, H, W].  Else that is what [N, a, b, c] is, unless only the last length
+ * can be that of channels. */
+void import_bind_image(Import *im, const View *v)
 {
     static const Axis nchw[AXES] = {AXIS_N, AXIS_H, AXIS_W, AXIS_C}, nhwc[AXES] = {AXIS_N, AXIS_W, AXIS_C, AXIS_H};
-    if (im->image_bound) return;
+    static const Axis order[4] = {AXIS_N, AXIS_C, AXIS_H, AXIS_W};
+    bool moved = false, single = v->rank == 4;
+    for (int i = 1; i < v->rank && single; i++) {
+        single = v->dim[i].n <= 1;
+        moved |= v->dim[i].n == 1 && v->dim[i].axis[0] != order[i];
+    }
+    if (single && moved) {
+        import_bind_image_as(im, v);
+        return;
+    }
     const bool first = im->image.c <= 4 && im->image.c != 2, last = im->image.w <= 4 && im->image.w != 2;
     rename_axes(im, !first && last && im->image.h > 4 ? nhwc : nchw);
 }
@@ -178,12 +188,54 @@ Status import_transpose(Import *im, const ImportNode *n)
     return STATUS_OK;
 }
 
+bool view_in_order(const View *v)
+{
+    static const Axis memory[3] = {AXIS_H, AXIS_W, AXIS_C};
+    int k = 0;
+    for (int i = 1; i < v->rank; i++)
+        for (int j = 0; j < v->dim[i].n; j++) {
+            while (k < 3 && memory[k] != v->dim[i].axis[j]) k++;
+            if (k == 3) return false;
+        }
+    return true;
+}
+
+/* Other rows, columns and channels: a node of its own in an integer graph. */
+static Status reshape_layer(Import *im, const ImportNode *n, Activated *a, const int64_t *to)
+{
+    int layer;
+    const bool codes = a->codes;
+    a->codes = false;
+    TRY(import_layer(im, n, IMPORT_FLATTEN, 1, a, &layer));
+    ImportLayer *l = &im->layer[layer];
+    l->out = (Extent){(int)to[1], (int)to[2], (int)to[3]};
+    l->has_grid = true;
+    l->grid = *import_grid_of(im, a->source);
+    const View nchw = view_nchw(l->out);
+    const View view = {4, {nchw.dim[0], nchw.dim[2], nchw.dim[3], nchw.dim[1]}};
+    Activated y = import_layer_output(im, n, layer, &view);
+    y.on_grid = true;
+    y.codes = codes;
+    y.unsigned_codes = a->unsigned_codes;
+    import_set_activation(im, n, &y);
+    return STATUS_OK;
+}
+
+/* [N, rows, columns, channels] of others than there are. */
+static bool is_reshape(const Import *im, const Activated *a, int rank, const int64_t *to)
+{
+    const Extent e = a->size;
+    return im->quantized && rank == 4 && view_in_order(&a->view) && (e.h > 1 || e.w > 1) &&
+           (e.h != to[1] || e.w != to[2]) && (a->source != THE_IMAGE || im->image_bound);
+}
+
 /* The same elements in dims [N, to[1], ...]: each takes whole axes, in their order. */
 static Status regroup(Import *im, const ImportNode *n, Activated *a, int rank, const int64_t *to)
 {
     Axis axes[AXES];
     int count = 0, used = 0;
     const View from = a->view;
+    if (is_reshape(im, a, rank, to)) return reshape_layer(im, n, a, to);
     for (int i = 1; i < from.rank; i++)
         for (int k = 0; k < from.dim[i].n; k++) axes[count++] = from.dim[i].axis[k];
     a->view = (View){rank, {from.dim[0]}};

@@ -93,7 +93,7 @@ static bool codes_are_pixels(const QGraph *g)
     for (int c = 1; c < g->channels; c++)
         if (g->mean[c] != g->mean[0] || g->std[c] != g->std[0]) return false;
     const double mean = 255.0 * (double)g->mean[0], step = 1.0 / (255.0 * (double)g->std[0]);
-    return fabs(mean - round(mean)) < 1e-3 && x->zero_point == (int)round(mean) - 128 &&
+    return fabs(mean - round(mean)) < 1e-3 && (double)x->zero_point == round(mean) - 128.0 &&
            fabs((double)x->scale - step) <= 1e-6 * step;
 }
 

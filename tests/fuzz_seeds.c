@@ -1,5 +1,6 @@
 /* Writes the first inputs of `make fuzz` (tests/fuzz/seeds), small files of each kind as this program makes them:
- *     build/release/tests/fuzz_seeds tests/fuzz/seeds
+ *     FUZZ_SEEDS=tests/fuzz/seeds build/release/tests/fuzz_seeds
+ * A test program, because what it makes models with asserts.
  */
 #include <png.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "tests/support/data_files.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/small_model.h"
+#include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
 #include "train/checkpoint.h"
 
@@ -37,14 +39,10 @@ static const char joined[] =
     "{\"type\":\"concat\",\"name\":\"j\",\"inputs\":[\"a\",\"b\"]},{\"type\":\"avgpool\",\"name\":\"p\",\"kernel\":2},"
     "{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":4}]}";
 static const char four[] = "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
+static const char eight[] = "{}";
 static const char three[] = "{\"weights\":{\"bits\":3},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
 
-static void must(Status status)
-{
-    if (status == STATUS_OK) return;
-    fprintf(stderr, "fuzz_seeds: %s\n", status_message());
-    exit(1);
-}
+static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
 
 /* seeds/TARGET/NAME, its folder made. */
 static const char *place(const char *target, const char *name)
@@ -61,7 +59,7 @@ static void put_graph(const QGraph *g, const char *name, const char *format, con
     const char *path = place(target, arena_printf(arena, "%s%s", name, type->extension));
     cJSON *json = NULL;
     if (options != NULL) must(json_parse(options, strlen(options), "options", &json));
-    if (exporter_write(type, arena, g, path, json) != STATUS_OK) printf("%s: %s\n", name, status_message());
+    (void)exporter_write(type, arena, g, path, json);
     if (type->beside != NULL) unlink(exporter_beside(type, arena, path));
     cJSON_Delete(json);
 }
@@ -95,6 +93,8 @@ static void put_models(void)
                                   NULL));
         must(model_lower(arena, small_model(arena, models[i].model, four, 1), DIALECT_XNNPACK, &g));
         put_graph(g, models[i].name, "tflite", "tflite", NULL);
+        must(model_lower(arena, small_model(arena, models[i].model, eight, 1), DIALECT_TFLITE_SINGLE, &g));
+        put_graph(g, arena_printf(arena, "%s_8", models[i].name), "tflite", "tflite", NULL);
         put_graph(g, models[i].name, "onnx", "onnx", NULL);
         put_graph(g, models[i].name, "safetensors", "int8_model", NULL);
     }
@@ -105,12 +105,14 @@ static void put_checkpoints(void)
     const OptimizerConfig adam = {.type = 1, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8};
     TrainState state = {.kind = MODEL_QAT, .seed = 7, .step = 3, .steps = 9, .best_accuracy = 0.5};
     Optimizer o;
-    Model *m = small_model(arena, plain, three, 1);
+    static const char *names[] = {"one", "two"};
+    Model *m = small_model(arena, plain, three, 1), *n = small_model(arena, plain, NULL, 1);
+    m->class_names = n->class_names = names;
     must(optimizer_make(arena, &adam, &m->params, &o));
     must(checkpoint_write(place("checkpoint", "training.safetensors"), m, &o, &state));
     must(checkpoint_write(place("checkpoint", "finished.safetensors"), m, NULL, &state));
     state.kind = MODEL_FLOAT;
-    must(checkpoint_write(place("checkpoint", "float.safetensors"), small_model(arena, plain, NULL, 1), NULL, &state));
+    must(checkpoint_write(place("checkpoint", "float.safetensors"), n, NULL, &state));
 }
 
 static void put_configs(void)
@@ -120,7 +122,7 @@ static void put_configs(void)
         const char *text = arena_printf(
             arena,
             "{\"seed\":1,\"data\":{\"dataset\":\"synthetic\",\"classes\":3,\"augment\":{\"shift\":2,\"flip\":true}},"
-            "\"model\":%s,\"train\":{\"epochs\":2,\"optimizer\":{\"type\":\"adam\",\"lr\":1e-3},\"schedule\":"
+            "\"model\":%s,\"train\":{\"epochs\":2,\"optimizer\":{\"type\":\"adamw\",\"lr\":1e-3},\"schedule\":"
             "{\"type\":\"cosine\",\"warmup\":0.05}},\"quant\":%s,\"qat\":{\"epochs\":1},\"compare\":{\"ptq_bits\":[8,4]"
             ","
             "\"calibrators\":[\"minmax\",\"mse\"]}}\n",
@@ -145,14 +147,11 @@ static void put_pictures(void)
         put_png(file_join(arena, seeds, "png"), arena_printf(arena, "%d.png", (int)i), &pictures[i]);
 }
 
-int main(int argc, char **argv)
+START_TEST(write_seeds)
 {
-    if (argc != 2) {
-        fprintf(stderr, "fuzz_seeds: %d arguments; a folder is required\n", argc - 1);
-        return 2;
-    }
+    seeds = getenv("FUZZ_SEEDS");
+    ck_assert_ptr_nonnull(seeds);
     arena = arena_create();
-    seeds = argv[1];
     put_graphs();
     put_models();
     put_checkpoints();
@@ -160,5 +159,7 @@ int main(int argc, char **argv)
     must(file_make_dir(file_join(arena, seeds, "png")));
     put_pictures();
     arena_destroy(arena);
-    return 0;
 }
+END_TEST
+
+TEST_MAIN("fuzz_seeds", write_seeds)

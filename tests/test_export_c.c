@@ -6,17 +6,15 @@
 
 #include "base/file.h"
 #include "base/rng.h"
-#include "deploy/c_plan.h"
 #include "deploy/exporter.h"
-#include "deploy/lower.h"
 #include "quant/quantizer.h"
+#include "tests/support/c_graphs.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/scratch.h"
-#include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
 
-enum { MODELS = 20, IMAGES = 8, MAX_TEXT = 1 << 24 };
+enum { IMAGES = 8, MAX_TEXT = 1 << 24 };
 #define STRICT "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror"
 
 static Arena *arena;
@@ -65,63 +63,6 @@ static char *text_of(const char *name)
     size_t bytes;
     must(file_read(arena, path_of(name), MAX_TEXT, &data, &bytes));
     return memcpy(arena_alloc(arena, bytes + 1), data, bytes + 1);
-}
-
-/* ---- graphs ------------------------------------------------------------------------------------------------------ */
-
-static QGraph *lowered(const char *model, const char *quant, Dialect dialect)
-{
-    QGraph *g;
-    must(model_lower(arena, small_model(arena, model, quant, 51), dialect, &g));
-    return g;
-}
-
-/* Residual blocks whose add comes behind a convolution, in both orders; sums that are read again; a sum of one tensor. */
-static const char residual[] =
-    "{\"input\":[9,7,3],\"layers\":["
-    "{\"type\":\"conv2d\",\"name\":\"stem\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
-    "{\"type\":\"conv2d\",\"name\":\"a1\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
-    "{\"type\":\"conv2d\",\"name\":\"a2\",\"filters\":6,\"kernel\":3,\"batch_norm\":true},"
-    "{\"type\":\"add\",\"name\":\"as\",\"inputs\":[\"a2\",\"stem\"],\"activation\":\"relu\"},"
-    "{\"type\":\"conv2d\",\"name\":\"b1\",\"filters\":8,\"kernel\":3,\"stride\":2,\"batch_norm\":true},"
-    "{\"type\":\"conv2d\",\"name\":\"b2\",\"inputs\":\"as\",\"filters\":8,\"kernel\":1,\"stride\":2},"
-    "{\"type\":\"add\",\"name\":\"bs\",\"inputs\":[\"b1\",\"b2\"],\"activation\":\"relu\"},"
-    "{\"type\":\"conv2d\",\"name\":\"c1\",\"filters\":8,\"kernel\":1},"
-    "{\"type\":\"add\",\"name\":\"cs\",\"inputs\":[\"bs\",\"c1\"]},"
-    "{\"type\":\"depthwise_conv2d\",\"name\":\"d1\",\"kernel\":3,\"batch_norm\":true},"
-    "{\"type\":\"add\",\"name\":\"ds\",\"inputs\":[\"bs\",\"d1\"]},"
-    "{\"type\":\"add\",\"name\":\"es\",\"inputs\":[\"ds\",\"ds\"]},"
-    "{\"type\":\"conv2d\",\"name\":\"f1\",\"filters\":7,\"kernel\":1},"
-    "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}";
-
-/* The answer is the image, reshaped, and a node that nothing needs. */
-static QGraph *bare_reshape(Dialect dialect)
-{
-    QGraph *g = zoo_graph(arena);
-    g->dialect = dialect;
-    g->node[1] = g->node[FLAT - 1];
-    g->node[1].input[0] = 0, g->node[1].output = 2, g->node[1].name = "flat\" */ \\ ?\?/";
-    g->tensor[2] = g->tensor[0];
-    g->tensor[2].name = g->node[1].name, g->tensor[2].h = 1, g->tensor[2].w = 1, g->tensor[2].c = 32;
-    g->nodes = 2, g->tensors = 3, g->output = 2, g->classes = 32;
-    g->class_names = NULL;
-    return g;
-}
-
-static const QGraph *graph_number(int i)
-{
-    static const char *const quants[] = {
-        "{}", "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}",
-        "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":3},\"first_last_bits\":0}"};
-    const Dialect dialect = i % 2 == 0 ? DIALECT_TFLITE_SINGLE : DIALECT_TFLITE_DOUBLE;
-    if (i < 6) return lowered(residual, quants[i / 2], dialect);
-    if (i < 8) return bare_reshape(dialect);
-    if (i < 10) {
-        QGraph *zoo = zoo_graph(arena);
-        zoo->dialect = dialect;
-        return zoo;
-    }
-    return random_graph(arena, 300 + (uint64_t)i, 12, dialect);
 }
 
 /* ---- a program around them --------------------------------------------------------------------------------------- */
@@ -254,24 +195,24 @@ START_TEST(answers_as_the_engine_does)
 {
     static const char *const compilers[] = {"gcc -O1", "clang -O0 -fsanitize=undefined -fno-sanitize-recover=all"};
     begin();
-    const QGraph *g[MODELS];
+    const QGraph *g[C_GRAPHS];
     Bytes in = {NULL, 0}, out = {NULL, 0};
-    for (int i = 0; i < MODELS; i++) {
-        g[i] = graph_number(i);
+    for (int i = 0; i < C_GRAPHS; i++) {
+        g[i] = c_graph(arena, i);
         expect(g[i], i, &in, &out);
     }
-    put_program(MODELS, g);
+    put_program(C_GRAPHS, g);
     must(file_write(arena, path_of("in.bin"), in.data, in.bytes));
     int built = 0;
     for (size_t c = 0; c < sizeof compilers / sizeof compilers[0]; c++) {
         if (!have(c == 0 ? "gcc" : "clang")) continue;
-        ck_assert_msg(memcmp(answers(compilers[c], MODELS), out.data, out.bytes) == 0, "%s", compilers[c]);
+        ck_assert_msg(memcmp(answers(compilers[c], C_GRAPHS), out.data, out.bytes) == 0, "%s", compilers[c]);
         built++;
     }
     if (have("g++"))
         ck_assert_int_eq(
             shell(arena_printf(arena, "cd %s && g++ -Wall -Wextra -Wpedantic -Werror%s -fsyntax-only -x c++ models.h",
-                               folder, switches(MODELS))),
+                               folder, switches(C_GRAPHS))),
             0);
     ck_assert_int_gt(built, 0);
     end();
@@ -285,8 +226,8 @@ START_TEST(compiles_for_microcontrollers)
                                             "arm-none-eabi-gcc -mthumb -mcpu=cortex-m7 -O3", "gcc -m32 -O0",
                                             "clang -m32 -O3"};
     begin();
-    must(export_c(graph_number(0), "m.c", "{\"prefix\": \"Net_1\"}"));
-    must(export_c(graph_number(3), "n.c", "{\"golden\": 16}"));
+    must(export_c(c_graph(arena, 0), "m.c", "{\"prefix\": \"Net_1\"}"));
+    must(export_c(c_graph(arena, 3), "n.c", "{\"golden\": 16}"));
     for (size_t c = 0; c < sizeof compilers / sizeof compilers[0]; c++) {
         const char *program = arena_printf(arena, "%.*s", (int)strcspn(compilers[c], " "), compilers[c]);
         if (!have(program)) continue;
@@ -303,7 +244,7 @@ END_TEST
 START_TEST(self_test_notices_a_weight)
 {
     begin();
-    must(export_c(graph_number(0), "m.c", "{\"golden\": 1}"));
+    must(export_c(c_graph(arena, 0), "m.c", "{\"golden\": 1}"));
     put("main.c", "#include \"m.h\"\nint main(void) { return m_self_test(); }\n");
     const char *build = arena_printf(arena, "cd %s && %s -std=c99 -DM_SELF_TEST m.c main.c -o program && ./program",
                                      folder, have("gcc") ? "gcc" : "clang");
@@ -323,14 +264,14 @@ END_TEST
 START_TEST(equal_models_give_equal_text)
 {
     begin();
-    const QGraph *g = graph_number(2);
+    const QGraph *g = c_graph(arena, 2);
     must(export_c(g, "m.c", NULL));
     const char *source = text_of("m.c"), *header = text_of("m.h");
     must(export_c(g, "m.c", NULL));
     ck_assert_str_eq(source, text_of("m.c"));
     ck_assert_str_eq(header, text_of("m.h"));
     must(file_make_dir(path_of("elsewhere")));
-    must(export_c(graph_number(2), "elsewhere/m.c", NULL));
+    must(export_c(c_graph(arena, 2), "elsewhere/m.c", NULL));
     ck_assert_str_eq(source, text_of("elsewhere/m.c"));
     ck_assert_str_eq(header, text_of("elsewhere/m.h"));
     ck_assert_ptr_nonnull(strstr(header, "belongs to whoever generated it"));
@@ -374,26 +315,5 @@ START_TEST(what_c_cannot_say_is_refused)
 }
 END_TEST
 
-START_TEST(memory_is_planned)
-{
-    begin();
-    const QGraph *g = graph_number(0);
-    const CPlan plan = c_plan_make(arena, g);
-    int by_rows = 0;
-    for (int i = 0; i < g->nodes; i++) {
-        by_rows += plan.node[i].by_rows;
-        ck_assert_uint_le(plan.node[i].alive_bytes, plan.arena_bytes);
-        if (plan.node[i].by_rows) ck_assert_int_eq(plan.tensor[g->node[i].output].place, C_NOWHERE);
-    }
-    ck_assert_int_eq(by_rows, 4); /* a2, b2, c1, d1 */
-    ck_assert_int_eq(plan.tensor[0].place, C_INPUT);
-    ck_assert_int_eq(plan.tensor[g->output].place, C_OUTPUT);
-    /* stem and a1, 9 x 7 x 6 each and rounded up to 4, a row of a2 and its two windows. */
-    ck_assert_uint_eq(plan.arena_bytes, 380 + 380 + 44 + 108);
-    ck_assert_uint_lt(plan.arena_bytes, qgraph_arena_bytes(g));
-    end();
-}
-END_TEST
-
 TEST_MAIN("export_c", answers_as_the_engine_does, compiles_for_microcontrollers, self_test_notices_a_weight,
-          equal_models_give_equal_text, what_c_cannot_say_is_refused, memory_is_planned)
+          equal_models_give_equal_text, what_c_cannot_say_is_refused)

@@ -29,9 +29,22 @@ static double distance(const float *a, const float *b, long n, long classes, boo
     return worst / largest;
 }
 
-static const char *const float_cases[] = {
-    "torch_lenet", "torch_resnet", "torch_resnet_bn", "torch_mobilenet", "torch_mobilenet_folded",
-    "torch_pools", "torch_pads",   "torch_order",     "torch_row",       NULL};
+static const char *const float_cases[] = {"torch_lenet",
+                                          "torch_resnet",
+                                          "torch_resnet_bn",
+                                          "torch_mobilenet",
+                                          "torch_mobilenet_folded",
+                                          "torch_pools",
+                                          "torch_pads",
+                                          "torch_order",
+                                          "torch_row",
+                                          "keras_cnn",
+                                          "keras_mobile",
+                                          "keras_concat",
+                                          "old_style",
+                                          "new_style",
+                                          "external",
+                                          NULL};
 
 START_TEST(float_networks_compute_the_same)
 {
@@ -53,4 +66,37 @@ START_TEST(float_networks_compute_the_same)
 }
 END_TEST
 
-TEST_MAIN("import_onnx", float_networks_compute_the_same)
+static const char *const integer_cases[] = {"qdq_uint8", "qdq_int8", "qdq_codes", NULL};
+
+/* The codes of the files are those of the images: one of its two cases computed with floats, one with integers. */
+START_TEST(integer_networks_compute_the_same)
+{
+    for (int i = 0; integer_cases[i] != NULL; i++) {
+        arena = arena_create();
+        ImportedModel imported;
+        import_case(integer_cases[i], &imported);
+        ck_assert_ptr_null(imported.model);
+        QGraph *g = imported.graph;
+        g->dialect = DIALECT_ONNXRUNTIME;
+        const Status status = qgraph_check(g);
+        ck_assert_msg(status == STATUS_OK, "%s: %s", integer_cases[i], status_message());
+        long count;
+        const float *want = onnx_case_outputs(arena, integer_cases[i], &count);
+        ck_assert_int_eq(count, (long)ONNX_CASE_IMAGES * imported.classes);
+        Engine *engine;
+        ck_assert_int_eq(engine_create(arena, g, ONNX_CASE_IMAGES, &engine), STATUS_OK);
+        int8_t *codes = arena_alloc(arena, (size_t)(ONNX_CASE_IMAGES * qtensor_elements(&g->tensor[0])));
+        int8_t *logits = arena_alloc(arena, (size_t)count);
+        qgraph_quantize_pixels(g, onnx_case_pixels(arena, imported.input), ONNX_CASE_IMAGES, codes);
+        engine_run(engine, codes, ONNX_CASE_IMAGES, logits);
+        const QTensor *y = &g->tensor[g->output];
+        long different = 0;
+        for (long k = 0; k < count; k++)
+            different += fabsf(want[k] - y->scale * (float)(logits[k] - y->zero_point)) > 1e-4f * y->scale;
+        ck_assert_msg(different == 0, "%s: %ld of %ld codes differ", integer_cases[i], different, count);
+        arena_destroy(arena);
+    }
+}
+END_TEST
+
+TEST_MAIN("import_onnx", float_networks_compute_the_same, integer_networks_compute_the_same)

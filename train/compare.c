@@ -111,18 +111,22 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
     Config *config = row_config(arena, job->config, plan, seed);
     const char *folder = row_folder(arena, job, plan, seed), *file = file_join(arena, folder, model_file(plan));
     const bool found = job->resume && has_checkpoint(file);
-    if (found && plan->kind == MODEL_PTQ) return row_model(arena, job, plan, seed, model);
+    if (found && (plan->kind == MODEL_PTQ || (plan->kind == MODEL_FLOAT && job->from != NULL)))
+        return row_model(arena, job, plan, seed, model);
     Model *from = NULL;
     if (plan->kind != MODEL_FLOAT) TRY(row_model(arena, job, float_plan, seed, &from));
     if (plan->kind == MODEL_FLOAT) {
         TRY(experiment_model(arena, config, NULL, job->data, model));
-        model_init(*model, seed);
+        if (job->from == NULL)
+            model_init(*model, seed);
+        else
+            model_copy_network(*model, job->from);
     } else {
         TRY(quantize_from(arena, config, &config->quant, from, job->data, model));
     }
     TRY(run_folder_begin(arena, folder, config, true, found));
-    if (plan->kind == MODEL_PTQ) {
-        const TrainState state = {.kind = MODEL_PTQ, .seed = seed, .best_accuracy = -1.0};
+    if (plan->kind == MODEL_PTQ || (plan->kind == MODEL_FLOAT && job->from != NULL)) {
+        const TrainState state = {.kind = plan->kind, .seed = seed, .best_accuracy = -1.0};
         const Status status = checkpoint_write(file, *model, NULL, &state);
         if (status != STATUS_OK) run_folder_abandon(arena, folder);
         return status;

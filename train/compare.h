@@ -8,6 +8,7 @@
 typedef struct {
     const Config *config;
     const DataSplits *data;
+    const Model *from; /* the float row, whatever the seed, of which the others are made; NULL: trained for each seed */
     const char *folder; /* exists; each trained or calibrated model gets a folder of its own in it */
     bool resume;        /* finished models in `folder` are reused, unfinished training goes on */
     const volatile sig_atomic_t *stop;

@@ -54,7 +54,7 @@ static Status gather_curves(Gather *g)
           *accuracy = ARENA_ARRAY(g->arena, Curve, g->result->rows);
     int n = 0;
     for (int i = 0; i < g->result->rows; i++) {
-        if (g->plan[i].kind == MODEL_PTQ) continue;
+        if (g->plan[i].kind == MODEL_PTQ || (g->plan[i].kind == MODEL_FLOAT && g->job->from != NULL)) continue;
         TRY(read_curve(g, &g->plan[i], &loss[n], &accuracy[n]));
         n++;
     }

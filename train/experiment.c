@@ -13,6 +13,7 @@
 #include "base/safetensors.h"
 #include "deploy/exporter.h"
 #include "deploy/lower.h"
+#include "train/integers.h"
 
 Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
 {
@@ -72,31 +73,21 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
     return read_classes(arena, path, open->model);
 }
 
-static Status read_graph(Arena *arena, const char *path, const char *const *sets, QGraph **graph)
+Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph)
 {
-    static const char key[] = "quant.dialect=";
-    TRY(qgraph_read(arena, path, graph));
-    for (int i = 0; sets != NULL && sets[i] != NULL; i++) {
-        if (strncmp(sets[i], key, sizeof key - 1) != 0)
-            return status_fail(STATUS_CONFIG, "--set %s: %s holds integers only; quant.dialect is what can be set",
-                               sets[i], path);
-        int d = 0;
-        while (qgraph_dialect_names[d] != NULL && strcmp(qgraph_dialect_names[d], sets[i] + sizeof key - 1) != 0) d++;
-        if (qgraph_dialect_names[d] == NULL)
-            return status_fail(STATUS_CONFIG, "--set %s: no such dialect; bitfold describe quant lists them", sets[i]);
-        (*graph)->dialect = (Dialect)d;
-    }
-    return qgraph_check(*graph);
+    *open = (OpenModel){0};
+    *graph = NULL;
+    if (exporter_made(exporter_find("safetensors"), path)) return integers_open(arena, path, sets, open, graph);
+    TRY(model_open(arena, path, sets, open));
+    if (open->kind == MODEL_FLOAT) return STATUS_OK;
+    return model_lower(arena, open->model, (Dialect)open->config->quant.dialect, graph);
 }
 
 Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph)
 {
-    *open = (OpenModel){0};
-    if (exporter_made(exporter_find("safetensors"), path)) return read_graph(arena, path, sets, graph);
-    TRY(model_open(arena, path, sets, open));
-    if (open->kind == MODEL_FLOAT)
-        return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", path);
-    return model_lower(arena, open->model, (Dialect)open->config->quant.dialect, graph);
+    TRY(any_open(arena, path, sets, open, graph));
+    if (*graph != NULL) return STATUS_OK;
+    return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", path);
 }
 
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)

@@ -27,9 +27,13 @@ Status experiment_model(Arena *arena, const Config *config, const QuantConfig *q
  * read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
 
-/* The integer graph of MODEL: of a quantized checkpoint, lowered; or of a bitfold-int8 file (docs/format.md), which has no
- * config: open->model and open->config are NULL then, and quant.dialect is all that can be assigned.  STATUS_STATE for a
- * float model. */
+/* Any MODEL: a checkpoint as model_open reads it, and the integer graph of a quantized one (NULL: float); or a
+ * bitfold-int8 file (docs/format.md).  Of that data.* (not data.normalize, which is in the file), seed and quant.dialect
+ * can be assigned; its open->model has the image's size and the classes, no layers; its data are those of config.json
+ * beside it, if there is one. */
+Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
+
+/* The same; STATUS_STATE for a float model. */
 Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
 
 /* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers become minmax.

@@ -7,44 +7,56 @@
 #include "base/timing.h"
 #include "train/checkpoint.h"
 
-/* ONNX Runtime's rounding, where this build has a dialect of its own for it. */
-static const char *default_dialect(void)
+/* One number where all are equal. */
+static void add_numbers(cJSON *json, const char *key, const float *x, int n)
 {
-    for (int d = 0; qgraph_dialect_names[d] != NULL; d++)
-        if (strcmp(qgraph_dialect_names[d], "onnxruntime") == 0) return qgraph_dialect_names[d];
-    return qgraph_dialect_names[DIALECT_XNNPACK];
+    int equal = 1;
+    while (equal < n && x[equal] == x[0]) equal++;
+    if (equal == n)
+        cJSON_AddNumberToObject(json, key, (double)x[0]);
+    else
+        cJSON_AddItemToObject(json, key, cJSON_CreateFloatArray(x, n));
 }
 
-/* The keys that are not the user's to begin with; takes imported->model. */
+/* The keys that are not the user's to begin with; takes m->model. */
 static cJSON *config_json(ImportedModel *m)
 {
     cJSON *root = cJSON_CreateObject(), *data = cJSON_AddObjectToObject(root, "data");
+    const float *mean = m->graph != NULL ? m->graph->mean : m->mean, *std = m->graph != NULL ? m->graph->std : m->std;
     cJSON_AddStringToObject(data, "dataset", "synthetic");
     cJSON_AddNumberToObject(data, "classes", m->classes);
-    if (m->graph != NULL) {
+    if (mean != NULL) {
         cJSON *normalize = cJSON_AddObjectToObject(data, "normalize");
-        cJSON_AddNumberToObject(normalize, "mean", (double)m->graph->mean[0]);
-        cJSON_AddNumberToObject(normalize, "std", (double)m->graph->std[0]);
+        add_numbers(normalize, "mean", mean, m->input[2]);
+        add_numbers(normalize, "std", std, m->input[2]);
+    }
+    if (m->graph != NULL) {
         m->model = cJSON_CreateObject();
         cJSON_AddItemToObject(m->model, "input", cJSON_CreateIntArray(m->input, 3));
         cJSON_AddArrayToObject(m->model, "layers");
-        cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "quant"), "dialect", default_dialect());
+        cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "quant"), "dialect",
+                                m->dialect != NULL ? m->dialect : qgraph_dialect_names[DIALECT_ONNXRUNTIME]);
     }
     cJSON_AddItemToObject(root, "model", m->model);
     m->model = NULL;
     return root;
 }
 
-/* Where config.json will lie: data.dir and the name are taken from there. */
+static bool good_name(const char *name)
+{
+    return name != NULL && name[0] != '\0' && name[0] != '.' && strlen(name) <= 100 && strchr(name, '/') == NULL;
+}
+
+/* The config's name is the file's own if it says one, else the folder's. */
 static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m, Config **config)
 {
     cJSON *root = config_json(m);
     size_t n = strlen(r->out);
     while (n > 1 && r->out[n - 1] == '/') n--;
     const char *slash = memrchr(r->out, '/', n), *name = slash == NULL || n == 1 ? r->out : slash + 1;
-    char *stem = arena_printf(arena, "%.*s", (int)(r->out + n - name), name);
-    if (stem[0] != '.' && strchr(stem, '/') == NULL) cJSON_AddStringToObject(root, "name", stem);
-    const Status status = config_from_json(arena, root, r->path, r->sets, config);
+    const char *stem = good_name(m->title) ? m->title : arena_printf(arena, "%.*s", (int)(r->out + n - name), name);
+    if (good_name(stem)) cJSON_AddStringToObject(root, "name", stem);
+    const Status status = config_from_json(arena, root, file_join(arena, r->out, "config.json"), r->sets, config);
     cJSON_Delete(root);
     return status;
 }
@@ -95,6 +107,8 @@ static Status fill_model(Model *m, const ImportedModel *from, const char *where)
 static Status write_float(Arena *arena, const ImportRequest *r, ImportOutcome *out)
 {
     TRY(experiment_model(arena, out->config, NULL, NULL, &out->model));
+    if (out->imported.class_names != NULL && out->model->classes == out->imported.classes)
+        out->model->class_names = out->imported.class_names;
     TRY(fill_model(out->model, &out->imported, r->path));
     TRY(run_folder_begin(arena, r->out, out->config, r->overwrite, false));
     out->model_path = file_join(arena, r->out, "last.safetensors");

@@ -23,8 +23,8 @@ typedef struct {
 
 /* A float network becomes config.json and a float checkpoint, what training would have left: ptq, qat, compare, eval and
  * export take it.  Unless assigned, data.dataset is "synthetic" with the network's classes.
- * A quantized one becomes a bitfold-int8 file in quant.dialect (default: the one that ONNX Runtime's rounding is called
- * by); unless assigned, data.normalize is such that the image's codes are its pixels. */
+ * A quantized one becomes a bitfold-int8 file in quant.dialect.  Unless assigned, that is onnxruntime, and data.normalize
+ * such that the image's codes are its pixels.  An export of this program brings dialect, normalize and class names. */
 Status run_import(Arena *arena, const ImportRequest *request, ImportOutcome *outcome);
 
 #endif

@@ -40,7 +40,7 @@ const char *fuzz_path(const void *data, size_t bytes);
 const char *fuzz_folder(void);
 
 /* What a reader accepted must be safe to use: it passes qgraph_check; if it is small, both engines agree on an image;
- * every exporter writes it or refuses; what is written as safetensors reads back and is written as the same bytes. */
+ * one of the exporters writes it or refuses; what is written as safetensors reads back and is written as the same bytes. */
 void fuzz_use_graph(Arena *arena, const QGraph *g);
 
 /* One random change somewhere in the tree: a number, a string, an item deleted, doubled, moved or of another type. */

@@ -1,15 +1,18 @@
 /* The checkpoint of a small quantized model, as training goes on from it. */
 #include <string.h>
 
+#include "base/json.h"
 #include "deploy/lower.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/support/small_model.h"
 #include "train/checkpoint.h"
+#include "train/experiment.h"
 
-static const char net[] = "{\"input\":[4,4,1],\"layers\":[{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":2,"
-                          "\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},{\"type\":\"global_avgpool\","
-                          "\"name\":\"p\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":2}]}";
-static const char quant[] = "{\"weights\":{\"bits\":3},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
+static const char text[] =
+    "{\"seed\":1,\"data\":{\"dataset\":\"synthetic\",\"classes\":2},\"model\":{\"input\":[4,4,1],\"layers\":["
+    "{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":2,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
+    "{\"type\":\"global_avgpool\",\"name\":\"p\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":2}]},"
+    "\"train\":{\"optimizer\":{\"type\":\"adamw\"}},\"quant\":{\"weights\":{\"bits\":3},\"activations\":{\"bits\":4},"
+    "\"first_last_bits\":0}}";
 
 /* Numbers of any kind are in it now: frozen, it gives the same integers or says why it cannot. */
 static void use_model(Arena *arena, Model *m)
@@ -22,7 +25,8 @@ static void use_model(Arena *arena, Model *m)
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
     VerifyResult result = {0};
-    ASSERT(verify_batch(m, t, engine, g, small_pixels(arena, m, 1), 1, &result) == STATUS_OK);
+    static const uint8_t pixels[16] = {0, 255, 3, 77, 128, 9, 200, 90, 33, 18, 40, 1, 254, 60, 100, 7};
+    ASSERT(verify_batch(m, t, engine, g, pixels, 1, &result) == STATUS_OK);
     ASSERT(result.values > 0 && result.different == 0);
     arena_destroy(step);
 }
@@ -34,12 +38,16 @@ static void run(const uint8_t *data, size_t bytes)
     memcpy(file, data, bytes);
     fuzz_right_crc(file, bytes);
     const char *path = fuzz_path(file, bytes);
+    cJSON *json;
+    Config *config;
     Model *quantized, *plain;
-    ASSERT(small_model_build(arena, net, quant, &quantized) == STATUS_OK);
-    ASSERT(small_model_build(arena, net, NULL, &plain) == STATUS_OK);
     Optimizer o;
-    const OptimizerConfig adam = {.type = 1, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8};
-    ASSERT(optimizer_make(arena, &adam, &quantized->params, &o) == STATUS_OK);
+    ASSERT(json_parse(text, sizeof text - 1, "net", &json) == STATUS_OK);
+    ASSERT(config_from_json(arena, json, "net.json", NULL, &config) == STATUS_OK);
+    cJSON_Delete(json);
+    ASSERT(experiment_model(arena, config, &config->quant, NULL, &quantized) == STATUS_OK);
+    ASSERT(experiment_model(arena, config, NULL, NULL, &plain) == STATUS_OK);
+    ASSERT(optimizer_make(arena, &config->train.optimizer, &quantized->params, &o) == STATUS_OK);
     TrainState state;
     ModelKind kind;
     const Status first = checkpoint_kind(path, &kind);

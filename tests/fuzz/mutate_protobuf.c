@@ -6,6 +6,46 @@
 #include "tests/fuzz/fuzz.h"
 
 enum { MOST_MESSAGES = 2048 };
+#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+
+static char *const ops[] = {"Conv",
+                            "Gemm",
+                            "MatMul",
+                            "BatchNormalization",
+                            "Relu",
+                            "Clip",
+                            "Add",
+                            "Sub",
+                            "Mul",
+                            "Div",
+                            "Concat",
+                            "MaxPool",
+                            "AveragePool",
+                            "GlobalAveragePool",
+                            "GlobalMaxPool",
+                            "ReduceMean",
+                            "Pad",
+                            "Softmax",
+                            "Identity",
+                            "Dropout",
+                            "Cast",
+                            "Transpose",
+                            "Flatten",
+                            "Reshape",
+                            "Squeeze",
+                            "Unsqueeze",
+                            "QuantizeLinear",
+                            "DequantizeLinear",
+                            "Constant",
+                            "Shape",
+                            "Gather",
+                            "Slice",
+                            "ConstantOfShape"};
+static char *const keys[] = {"axis",         "axes",     "perm",     "pads",      "strides",  "dilations",
+                             "kernel_shape", "group",    "auto_pad", "ceil_mode", "keepdims", "alpha",
+                             "transB",       "value",    "shape",    "min",       "max",      "to",
+                             "epsilon",      "location", "offset",   "length"};
+static char *const odd_words[] = {"", "input", "output", "../x", "NOTSET", "SAME_UPPER"};
 
 typedef struct {
     Arena *arena;
@@ -50,7 +90,7 @@ static int64_t odd_integer(Change *c, int64_t now)
     case 1:
         return (int64_t)((uint64_t)now - 1);
     default:
-        return odd[pick(c, sizeof odd / sizeof odd[0])];
+        return odd[pick(c, COUNT(odd))];
     }
 }
 
@@ -63,16 +103,17 @@ static float odd_float(Change *c, float now)
     case 1:
         return (float)strtod(pick(c, 2) == 0 ? "nan" : "inf", NULL);
     default:
-        return odd[pick(c, sizeof odd / sizeof odd[0])];
+        return odd[pick(c, COUNT(odd))];
     }
 }
 
 /* A string that stands somewhere in the file, mostly of the same kind. */
 static char *other_string(Change *c, const ProtobufCMessageDescriptor *kind)
 {
-    static char *const words[] = {"",     "Conv", "Gemm",    "MatMul",  "Relu",      "Clip",    "Add",
-                                  "Pad",  "axis", "Concat",  "Reshape", "Transpose", "Flatten", "Constant",
-                                  "perm", "pads", "strides", "input",   "location",  "Dropout", "ReduceMean"};
+    const uint32_t choice = pick(c, 8);
+    if (choice == 0) return odd_words[pick(c, COUNT(odd_words))];
+    if (choice < 3 && kind == &onnx__node_proto__descriptor) return ops[pick(c, COUNT(ops))];
+    if (choice < 4 && kind != &onnx__node_proto__descriptor) return keys[pick(c, COUNT(keys))];
     for (int tries = 0; tries < 8; tries++) {
         ProtobufCMessage *m = c->message[pick(c, (size_t)c->n)];
         if (tries < 6 && m->descriptor != kind) continue;
@@ -83,7 +124,7 @@ static char *other_string(Change *c, const ProtobufCMessageDescriptor *kind)
         const size_t n = f->label == PROTOBUF_C_LABEL_REPEATED ? *(size_t *)member(m, f->quantifier_offset) : 0;
         if (n > 0) return (*(char ***)at)[pick(c, n)];
     }
-    return words[pick(c, sizeof words / sizeof words[0])];
+    return odd_words[0];
 }
 
 static void change_bytes(Change *c, ProtobufCBinaryData *b)
@@ -194,13 +235,43 @@ static void fit_tensor(Change *c, Onnx__TensorProto *t)
     t->raw_data = (ProtobufCBinaryData){bytes, copy};
 }
 
+/* A node, as another one is or with another operator, between a value and a node that reads it. */
+static void put_between(Change *c, Onnx__GraphProto *g)
+{
+    if (g->n_node == 0) return;
+    const size_t at = pick(c, g->n_node), n = g->n_node + 1;
+    Onnx__NodeProto *reader = g->node[at], *fresh = arena_alloc(c->arena, sizeof *fresh);
+    *fresh = *g->node[pick(c, g->n_node)];
+    if (reader->n_input == 0 || fresh->n_input == 0) return;
+    if (pick(c, 3) > 0) fresh->op_type = ops[pick(c, COUNT(ops))];
+    if (pick(c, 3) == 0) fresh->n_attribute = 0;
+    if (pick(c, 2) == 0) fresh->n_input = 1;
+    char **input = ARENA_ARRAY(c->arena, char *, fresh->n_input), **output = ARENA_ARRAY(c->arena, char *, 1);
+    char **read = ARENA_ARRAY(c->arena, char *, reader->n_input);
+    memcpy(input, fresh->input, sizeof *input * fresh->n_input);
+    memcpy(read, reader->input, sizeof *read * reader->n_input);
+    const size_t k = pick(c, reader->n_input);
+    input[0] = read[k];
+    read[k] = output[0] = arena_printf(c->arena, "between_%u", pick(c, 1 << 16));
+    fresh->input = input, fresh->output = output, fresh->n_output = 1, reader->input = read;
+    Onnx__NodeProto **list = ARENA_ARRAY(c->arena, Onnx__NodeProto *, n);
+    memcpy(list, g->node, sizeof *list * at);
+    memcpy(list + at + 1, g->node + at, sizeof *list * (n - 1 - at));
+    list[at] = fresh;
+    g->node = list, g->n_node = n;
+}
+
 static size_t change_model(Change *c, uint8_t *data, size_t bytes, size_t room)
 {
     ProtobufCAllocator allocator = {take, give_back, c->arena};
     ProtobufCMessage *model = protobuf_c_message_unpack(&onnx__model_proto__descriptor, &allocator, bytes, data);
     if (model == NULL) return 0;
     collect(c, model);
-    for (uint32_t i = 0, changes = pick(c, 4); i <= changes; i++) change_one(c);
+    Onnx__GraphProto *g = ((Onnx__ModelProto *)(void *)model)->graph;
+    if (g != NULL && pick(c, 4) == 0)
+        put_between(c, g);
+    else
+        for (uint32_t i = 0, changes = pick(c, 4); i <= changes; i++) change_one(c);
     if (pick(c, 4) > 0)
         for (int i = 0; i < c->n; i++)
             if (c->message[i]->descriptor == &onnx__tensor_proto__descriptor)

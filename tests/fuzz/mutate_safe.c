@@ -160,8 +160,8 @@ static size_t change_part(Arena *arena, uint8_t *file, size_t room, Bytes text, 
 size_t fuzz_mutate_safe(uint8_t *file, size_t bytes, size_t room, Rng *rng, FuzzBytes *change)
 {
     const uint32_t choice = rng_below(rng, 8);
-    const uint64_t length = bytes < 8 ? UINT64_MAX : header_bytes(file);
-    if (choice == 0 || length > bytes - 8) return change(file, bytes, room);
+    const uint64_t length = bytes < 8 ? 0 : header_bytes(file);
+    if (choice == 0 || bytes < 8 || length > bytes - 8) return change(file, bytes, room);
     Arena *arena = arena_create();
     uint8_t *copy = memcpy(arena_alloc(arena, bytes), file, bytes);
     const Bytes text = {copy + 8, (size_t)length}, data = {copy + 8 + length, bytes - 8 - (size_t)length};

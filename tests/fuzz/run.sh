@@ -21,8 +21,8 @@ for name in "$@"; do
     corpus=$build/corpus/$name log=$build/$name.log
     mkdir -p "$corpus"
     ln -sf fuzz "$build/$name"
-    others=
-    for more in "$here/seeds/$name" "$here/found/$name"; do [ ! -d "$more" ] || others="$others $more"; done
+    others= # tests/onnx holds models that others wrote
+    for more in "$here/seeds/$name" "$here/found/$name" "$here/../$name"; do [ ! -d "$more" ] || others="$others $more"; done
     # shellcheck disable=SC2086 # a list of folders
     if "$build/$name" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$build/broken/$name-" "$corpus" $others >"$log" 2>&1; then

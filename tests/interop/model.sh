@@ -1,8 +1,8 @@
 #!/bin/sh
-# One model on every target: sh model.sh NAME|FOLDER, called by run.sh.  Rows of the tables go to
+# One model on every target: sh model.sh NAME FOLDER (-: a model made here), called by run.sh.  Rows of the tables go to
 # $WORK/models/NAME/compared and costs, everything the tools said to log.
 set -u
-name=$(basename "$1")
+name=$1 given=$2
 dir=$WORK/models/$name
 mkdir -p "$dir"
 : >"$dir/compared"
@@ -297,13 +297,13 @@ target_import() {
         missing "ONNX, int8, imported" "bitfold"
         return
     fi
-    for folder in once twice; do
-        row_of "ONNX, int8, imported $folder" "bitfold" node "$HERE/same_integers.cjs" "$dir/integers.safetensors" \
-            "$dir/$folder/model.safetensors"
+    for time in once twice; do
+        row_of "ONNX, int8, imported $time" "bitfold" node "$HERE/same_integers.cjs" "$dir/integers.safetensors" \
+            "$dir/$time/model.safetensors"
     done
 }
 
-if ! { case $1 in /*) use_model "$1" ;; *) make_model ;; esac && dump_model; }; then
+if ! { case $given in /*) use_model "$given" ;; *) make_model ;; esac && dump_model; }; then
     say "no model: $(tail -n 1 "$dir/log")"
     exit 0
 fi

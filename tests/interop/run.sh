@@ -27,6 +27,7 @@ install_packages() {
 }
 install_packages || exit 1
 
+jobs=$(nproc 2>/dev/null || echo 2) # before OMP_NUM_THREADS, which nproc heeds
 export BITFOLD="${BITFOLD:-$build/release/bitfold}" NODE_PATH="$work/node_modules" OMP_WAIT_POLICY=passive
 export OMP_NUM_THREADS=1 WORK="$work" HERE="$here"
 rm -rf "$work/models"
@@ -34,11 +35,14 @@ mkdir -p "$work/models"
 
 # Slow ones first: as many at a time as there are cores.
 if [ -n "${MODELS:-}" ]; then
-    for folder in $MODELS; do printf '%s\n' "$(cd "$folder" && pwd)"; done
+    for folder in $MODELS; do
+        folder=$(cd "$folder" && pwd)
+        printf '%s %s\n' "$(basename "$(dirname "$folder")")-$(basename "$folder")" "$folder"
+    done
 else
-    printf '%s\n' resnet8 mobilenetv1_025 kws_dscnn lenet5 lenet5_w4
+    printf '%s -\n' resnet8 mobilenetv1_025 kws_dscnn lenet5 lenet5_w4
 fi >"$work/list"
-xargs -P "$(nproc 2>/dev/null || echo 2)" -n 1 sh "$here/model.sh" <"$work/list"
+xargs -P "$jobs" -n 2 sh "$here/model.sh" <"$work/list"
 
 table() { cat "$work"/models/*/"$1" 2>/dev/null; }
 # Single operations, summed over the models: no answer may be off by more than 1.
@@ -57,8 +61,8 @@ rows() { table compared && table costs && operations; }
 passed=$(rows | grep -c '| yes |$')
 failed=$(rows | grep -v -c -e '| yes |$' -e '| - |$')
 # A model whose script did not reach its end is a failure of its own.
-while read -r model; do
-    [ -e "$work/models/${model##*/}/done" ] && continue
+while read -r model _; do
+    [ -e "$work/models/$model/done" ] && continue
     echo "test-interop: $model: did not finish"
     failed=$((failed + 1))
 done <"$work/list"

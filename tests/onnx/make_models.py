@@ -210,5 +210,286 @@ def torch_models():
     torch_model("torch_row", Row, 6, 5, 1, row=True, **batch)
 
 
+# ---- written node by node ----------------------------------------------------------------------------------------
+
+
+class Net:
+    """Nodes in order; each call of node() gives the name of its output."""
+
+    def __init__(self, seed, opset=13):
+        self.rng = np.random.default_rng(seed)
+        self.nodes, self.constants, self.opset = [], [], opset
+
+    def constant(self, value, name=None, **options):
+        name = name or "c%d" % len(self.constants)
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        for key, v in options.items():
+            setattr(self.constants[-1], key, v)
+        return name
+
+    def random(self, *shape, name=None):
+        return self.constant((self.rng.standard_normal(shape) * 0.5).astype(np.float32), name)
+
+    def ints(self, *values):
+        return self.constant(np.array(values, np.int64))
+
+    def node(self, op, *inputs, name=None, outputs=1, **attributes):
+        name = name if name is not None else "%s_%d" % (op, len(self.nodes))
+        out = [name + ":%d" % i for i in range(outputs)]
+        self.nodes.append(helper.make_node(op, list(inputs), out, name=name, **attributes))
+        return out[0]
+
+    def model(self, output, dims, classes, type=TensorProto.FLOAT, output_type=TensorProto.FLOAT):
+        self.nodes.append(helper.make_node("Identity", [output], ["y"]))
+        graph = helper.make_graph(self.nodes, "net", [helper.make_tensor_value_info("x", type, ["n"] + dims)],
+                                  [helper.make_tensor_value_info("y", output_type, ["n", classes])], self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=7,
+                                 producer_name="by hand")
+
+
+def save(name, model, x, logits=None):
+    """logits: the value to compute where softmax comes last, which import leaves out."""
+    onnx.save(model, path(name + ".onnx"))
+    x.tofile(path("input"))
+    run = path(name + ".onnx")
+    if logits:
+        model.graph.node[-1].input[0] = logits
+        run = path("logits.onnx")
+        onnx.save(model, run)
+    type = {"f": "float32", "i": "int8", "u": "uint8"}[x.dtype.kind]
+    subprocess.run(["node", "-e", RUN, run, type, ",".join(map(str, x.shape)), path("input"), path(name + ".f32")],
+                   check=True)
+    for f in ("input", "logits.onnx"):
+        if os.path.exists(path(f)):
+            os.remove(path(f))
+
+
+def nchw(h, w, c):
+    return np.ascontiguousarray(numbers(h, w, c).transpose(0, 3, 1, 2))
+
+
+def keras_cnn():
+    """As tf2onnx writes a Keras CNN: NHWC, a Transpose at both ends, SAME, MatMul + Add, Softmax."""
+    n = Net(1)
+    x = n.node("Transpose", "x", perm=[0, 3, 1, 2])
+    x = n.node("Conv", x, n.random(4, 3, 3, 3), n.random(4), auto_pad="SAME_UPPER", strides=[2, 2])
+    x = n.node("Relu", x)
+    x = n.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER")
+    x = n.node("Transpose", x, perm=[0, 2, 3, 1])
+    x = n.node("Reshape", x, n.ints(-1, 36))
+    x = n.node("Add", n.node("MatMul", x, n.random(36, 8)), n.random(8))
+    x = n.node("Clip", x, n.constant(np.float32(0)), n.constant(np.float32(6)))
+    logits = n.node("Add", n.random(5), n.node("MatMul", x, n.random(8, 5)))
+    y = n.node("Softmax", logits, axis=-1)
+    save("keras_cnn", n.model(y, [10, 12, 3], 5), numbers(10, 12, 3), logits)
+
+
+def keras_mobile():
+    """Rescaling of the image, ZeroPadding2D, BatchNormalization apart, the mean over NHWC rows and columns."""
+    n = Net(2, 12)
+    x = n.node("Mul", "x", n.constant(np.float32(2)))
+    x = n.node("Sub", x, n.constant(np.float32(1)))
+    x = n.node("Pad", x, n.ints(0, 0, 0, 0, 0, 1, 1, 0), n.constant(np.float32(0)))
+    x = n.node("Transpose", x, perm=[0, 3, 1, 2])
+    x = n.node("Conv", x, n.random(4, 3, 3, 3), strides=[2, 2], auto_pad="VALID")
+    x = norm(n, x, 4)
+    x = n.node("Clip", n.node("Relu", x), "", n.constant(np.float32(6)))
+    x = n.node("Conv", x, n.random(4, 1, 3, 3), group=4, auto_pad="SAME_LOWER", strides=[2, 2])
+    x = norm(n, x, 4, epsilon=1e-3)
+    x = n.node("Clip", x, n.constant(np.float32(0)), n.constant(np.float32(6)))
+    x = n.node("Transpose", x, perm=[0, 2, 3, 1])
+    x = n.node("Add", n.node("MatMul", x, n.random(4, 6)), n.random(6))  # a dense layer on each cell
+    x = n.node("ReduceMean", x, axes=[1, 2], keepdims=0)
+    y = n.node("MatMul", x, n.random(6, 4))
+    save("keras_mobile", n.model(y, [11, 13, 3], 4), numbers(11, 13, 3))
+
+
+def norm(n, x, c, **options):
+    return n.node("BatchNormalization", x, n.constant((n.rng.random(c) + 0.5).astype(np.float32)), n.random(c), n.random(c),
+                  n.constant((n.rng.random(c) + 0.3).astype(np.float32)), **options)
+
+
+def keras_concat():
+    """Maps put side by side and added as NHWC; a row of pixels that becomes an image."""
+    n = Net(3)
+    x = n.node("Reshape", "x", n.ints(-1, 6, 7, 2))
+    x = n.node("Transpose", x, perm=[0, 3, 1, 2])
+    a = n.node("Conv", x, n.random(3, 2, 3, 3), n.random(3), pads=[1, 1, 1, 1])
+    b = n.node("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    c = n.node("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)
+    a, b, c = (n.node("Transpose", v, perm=[0, 2, 3, 1]) for v in (a, b, c))
+    s = n.node("Relu", n.node("Add", b, c))
+    y = n.node("Concat", a, s, b, axis=3)
+    y = n.node("Flatten", y)
+    y = n.node("Gemm", y, n.random(294, 3), n.random(1, 3), alpha=0.5, beta=2.0)
+    x = numbers(6, 7, 2)
+    save("keras_concat", n.model(y, [84], 3), x.reshape(IMAGES, -1))
+
+
+def old_style():
+    """Operator set 7: Clip, Pad, Reshape, Squeeze, Dropout and ReduceMean with attributes, constants as nodes."""
+    n = Net(4, 7)
+    w = n.node("Constant", value=numpy_helper.from_array((n.rng.standard_normal((4, 2, 2, 2)) * 0.5).astype(np.float32)))
+    x = n.node("Pad", "x", mode="constant", pads=[0, 0, 1, 0, 0, 0, 0, 2], value=0.0)
+    x = n.node("Conv", x, w, kernel_shape=[2, 2])
+    x = n.node("Clip", x, min=0.0, max=6.0)
+    x = n.node("Dropout", x, ratio=0.5)
+    x = n.node("MaxPool", x, kernel_shape=[2, 3], strides=[1, 2], pads=[1, 1, 0, 1])
+    x = n.node("ReduceMean", x, axes=[2, 3], keepdims=1)
+    x = n.node("Squeeze", x, axes=[2, 3])
+    x = n.node("Gemm", x, n.random(6, 4), n.random(6), transB=1)
+    x = n.node("Unsqueeze", x, axes=[2, 3])
+    x = n.node("Relu", norm(n, x, 6))
+    x = n.node("Conv", x, n.random(5, 6, 1, 1), n.random(5))
+    y = n.node("Reshape", x, n.ints(0, -1))
+    save("old_style", n.model(y, [2, 5, 6], 5), nchw(5, 6, 2))
+
+
+def new_style():
+    """Operator set 18: axes and padding as inputs; shapes computed in the graph; half and double constants."""
+    n = Net(5, 18)
+    x = n.node("Pad", "x", n.ints(1, 2, 0, 1), "", n.ints(-2, 3))
+    half = n.node("Cast", n.constant((n.rng.standard_normal((4, 3, 3, 3)) * 0.5).astype(np.float16)), to=1)
+    x = n.node("Conv", x, half, n.random(4))
+    x = n.node("Relu", x)
+    x = n.node("GlobalMaxPool", n.node("AveragePool", x, kernel_shape=[2, 2], ceil_mode=1, strides=[2, 2]))
+    x = n.node("Squeeze", x, n.ints(2, 3))
+    x = n.node("Unsqueeze", x, n.ints(1))
+    x = n.node("Flatten", x)
+    shape = n.node("Concat", n.node("Slice", n.node("Shape", "x"), n.ints(0), n.ints(1)), n.ints(4), axis=0)
+    x = n.node("Reshape", x, shape)
+    w = n.node("Transpose", n.random(3, 4), perm=[1, 0])
+    x = n.node("Div", n.node("MatMul", x, w), n.constant(np.array([2, 4, 0.5], np.float32)))
+    y = n.node("LogSoftmax", x)
+    save("new_style", n.model(y, [3, 7, 6], 3), nchw(7, 6, 3), x)
+
+
+def external():
+    """Weights in a file beside the model."""
+    n = Net(6)
+    x = n.node("Conv", "x", n.random(4, 1, 3, 3, name="w1"), n.random(4))
+    x = n.node("GlobalAveragePool", n.node("Relu", x))
+    y = n.node("Gemm", n.node("Flatten", x), n.random(4, 3, name="w2"), n.random(3))
+    model = n.model(y, [1, 6, 6], 3)
+    x = nchw(6, 6, 1)
+    save("external", model, x)
+    if os.path.exists(path("external.bin")):
+        os.remove(path("external.bin"))
+    onnx.save(model, path("external.onnx"), save_as_external_data=True, location="external.bin", size_threshold=20)
+
+
+def float_models():
+    for make in (keras_cnn, keras_mobile, keras_concat, old_style, new_style, external):
+        make()
+
+
+# ---- quantized ---------------------------------------------------------------------------------------------------
+
+
+class Quantized(Net):
+    """QuantizeLinear and DequantizeLinear around each operation, as ONNX Runtime's quantizer and others put them."""
+
+    def __init__(self, seed, type=np.uint8):
+        super().__init__(seed)
+        self.type = type
+
+    def grid(self, scale, zero):
+        return self.constant(np.float32(scale)), self.constant(np.array(zero, self.type))
+
+    def pair(self, x, scale, zero):
+        s, z = self.grid(scale, zero)
+        return self.node("DequantizeLinear", self.node("QuantizeLinear", x, s, z), s, z)
+
+    def weight(self, *shape, axis=0, channels=True, unsigned=False):
+        """Codes behind DequantizeLinear, with a scale for each output or one; gives the value and its scales."""
+        n = shape[axis]
+        codes = self.rng.integers(-127, 128, shape)
+        scale = (self.rng.random(n) * 0.004 + 0.001 if channels else np.array(0.003)).astype(np.float32)
+        zero = np.full(scale.shape, 128 if unsigned else 0, np.uint8 if unsigned else np.int8)
+        codes = (codes + 128).astype(np.uint8) if unsigned else codes.astype(np.int8)
+        options = {"axis": axis} if channels else {}
+        inputs = self.constant(codes), self.constant(scale), self.constant(zero)
+        return self.node("DequantizeLinear", *inputs, **options), scale
+
+    def bias(self, n, input_scale, weight_scale):
+        scale = (np.float32(input_scale) * weight_scale).astype(np.float32)
+        codes = self.rng.integers(-3000, 3000, n).astype(np.int32)
+        inputs = self.constant(codes), self.constant(scale), self.constant(np.zeros(scale.shape, np.int32))
+        return self.node("DequantizeLinear", *inputs, **({"axis": 0} if scale.shape else {}))
+
+
+def qdq_uint8():
+    """As ONNX Runtime's static quantizer writes: uint8, a pair behind everything, means on a grid of their own."""
+    n = Quantized(11)
+    x = n.pair("x", 1 / 255, 0)
+    w, s = n.weight(6, 2, 3, 3)
+    x = n.node("Conv", x, w, n.bias(6, 1 / 255, s), pads=[1, 1, 1, 1])
+    a = n.pair(n.node("Relu", x), 0.012, 0)
+    w, s = n.weight(6, 1, 3, 3)
+    b = n.node("Conv", a, w, n.bias(6, 0.012, s), pads=[1, 1, 1, 1], group=6)
+    b = n.pair(b, 0.011, 131)
+    x = n.pair(n.node("Relu", n.node("Add", b, a)), 0.015, 0)
+    x = n.pair(n.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), 0.015, 0)
+    w, s = n.weight(8, 6, 2, 2, channels=False, unsigned=True)
+    x = n.node("Conv", x, w, strides=[1, 2])
+    x = n.pair(n.node("Clip", x, n.constant(np.float32(0)), n.constant(np.float32(6))), 0.03, 0)
+    x = n.pair(n.node("AveragePool", x, kernel_shape=[2, 1]), 0.025, 0)
+    x = n.pair(n.node("GlobalAveragePool", x), 0.016, 0)
+    x = n.pair(n.node("Flatten", x), 0.016, 0)
+    w, s = n.weight(24, 8)
+    x = n.node("Gemm", x, w, n.bias(24, 0.016, s), transB=1)
+    y = n.pair(x, 0.012, 120)
+    save("qdq_uint8", n.model(y, [2, 9, 8], 24), nchw(9, 8, 2))
+
+
+def qdq_int8():
+    """int8: Concat of two grids, padding, MatMul + Add, float weights behind QuantizeLinear, 4 bits behind Clip."""
+    n = Quantized(12, np.int8)
+    x = n.pair("x", 1 / 255, -128)
+    w, s = n.weight(4, 3, 3, 3)
+    x = n.node("Conv", x, w, n.bias(4, 1 / 255, s))
+    s4, z4 = n.grid(0.2, 2)
+    a = n.node("QuantizeLinear", x, s4, z4)
+    a = n.node("Clip", a, n.constant(np.int8(-8)), n.constant(np.int8(7)))
+    a = n.node("DequantizeLinear", a, s4, z4)
+    s, z = n.constant(np.full(5, 0.004, np.float32)), n.constant(np.zeros(5, np.int8))
+    w = n.node("QuantizeLinear", n.constant((n.rng.standard_normal((5, 4, 1, 1)) * 0.2).astype(np.float32)), s, z, axis=0)
+    w = n.node("DequantizeLinear", w, s, z, axis=0)
+    b = n.pair(n.node("Relu", n.node("Conv", a, w)), 0.008, -128)
+    c = n.pair(n.node("Concat", a, b, axis=1), 0.013, -20)
+    p = n.pair(n.node("Pad", c, n.ints(0, 0, 0, 1, 0, 0, 1, 0)), 0.013, -20)
+    p = n.pair(n.node("AveragePool", p, kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 0, 0]), 0.01, -25)
+    t = n.pair(n.node("Transpose", p, perm=[0, 2, 3, 1]), 0.01, -25)
+    r = n.pair(n.node("Reshape", t, n.ints(-1, 81)), 0.01, -25)
+    w, s = n.weight(81, 20, axis=1)
+    x = n.node("Add", n.node("MatMul", r, w), n.bias(20, 0.01, s))
+    y = n.pair(x, 0.02, 5)
+    save("qdq_int8", n.model(y, [3, 7, 7], 20), nchw(7, 7, 3))
+
+
+def qdq_codes():
+    """Codes in and out, uint8; a softmax with a pair of its own behind the logits."""
+    n = Quantized(13)
+    s, z = n.grid(0.02, 100)
+    x = n.node("DequantizeLinear", "x", s, z)
+    w, ws = n.weight(5, 2, 3, 3)
+    x = n.pair(n.node("Conv", x, w, n.bias(5, 0.02, ws), pads=[2, 0, 0, 1]), 0.05, 128)
+    x = n.pair(n.node("Relu", x), 0.03, 0)
+    x = n.pair(n.node("ReduceMean", x, axes=[2, 3], keepdims=0), 0.02, 0)
+    w, ws = n.weight(20, 5, channels=False)
+    x = n.node("Gemm", x, w, n.bias(20, 0.02, np.broadcast_to(ws, 20)), transB=1)
+    logits = n.pair(x, 0.01, 100)
+    y = n.pair(n.node("Softmax", logits), 1 / 256, 0)
+    save("qdq_codes", n.model(y, [2, 6, 5], 20, TensorProto.UINT8), np.ascontiguousarray(pixels(6, 5, 2).transpose(0, 3, 1, 2)),
+         logits)
+
+
+def quantized_models():
+    for make in (qdq_uint8, qdq_int8, qdq_codes):
+        make()
+
+
 if __name__ == "__main__":
     torch_models()
+    float_models()
+    quantized_models()

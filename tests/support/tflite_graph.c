@@ -1,5 +1,7 @@
 #include "tests/support/tflite_graph.h"
 
+#include <math.h>
+
 #include "deploy/export_tflite.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/zoo_graph.h"
@@ -7,6 +9,11 @@
 static void widen(QTensor *t)
 {
     if (t->qmax < INT8_MAX) t->qmin = INT8_MIN, t->qmax = INT8_MAX, t->bits = 8;
+}
+
+static bool keeps_grid(const QNode *n)
+{
+    return n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL || n->op == QOP_CONCAT || n->op == QOP_RESHAPE;
 }
 
 static void keep_codes(QGraph *g, const QNode *n)
@@ -25,6 +32,16 @@ static void narrow_weights(QNode *n)
         if (w[i] == INT8_MIN) w[i] = INT8_MIN + 1, n->weight_bits = 8, n->weight_shift = 0;
 }
 
+/* No activation, ReLU or, where the grid goes beyond 6, ReLU6. */
+static void clip(QNode *n, const QTensor *y, Rng *rng)
+{
+    n->lo = y->qmin, n->hi = y->qmax;
+    if (keeps_grid(n) || (y->bits == 8 && rng_below(rng, 2) == 0)) return;
+    n->lo = y->zero_point;
+    const float six = 6.0f / y->scale;
+    if (six < (float)(INT8_MAX - n->lo) && rng_below(rng, 2) == 0) n->hi = n->lo + (int)rintf(six);
+}
+
 static QGraph *make_expressible(QGraph *g, Rng *rng)
 {
     for (int i = 0; i < g->nodes; i++) {
@@ -37,10 +54,8 @@ static QGraph *make_expressible(QGraph *g, Rng *rng)
         }
         widen(y);
         if (qop_has_weights(n->op)) narrow_weights(n);
-        if (n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL || n->op == QOP_CONCAT || n->op == QOP_RESHAPE)
-            keep_codes(g, n);
-        n->hi = y->qmax;
-        n->lo = n->op != QOP_AVGPOOL && (y->qmin > INT8_MIN || rng_below(rng, 2) == 0) ? y->zero_point : y->qmin;
+        if (keeps_grid(n)) keep_codes(g, n);
+        clip(n, y, rng);
     }
     return g;
 }

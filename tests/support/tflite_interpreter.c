@@ -164,6 +164,15 @@ static void clip(const Run *r, const TfliteOperator *o, int activation)
             (int8_t)clamp_int(r->value[o->input[0]][i], lowest(y, activation), highest(y, activation));
 }
 
+static void raise_codes(const Run *r, const TfliteOperator *o)
+{
+    const int8_t lowest_code = *(const int8_t *)tensor(r, o->input[1])->data;
+    for (long i = 0; i < elements(tensor(r, o->output[0])); i++) {
+        const int8_t q = r->value[o->input[0]][i];
+        r->value[o->output[0]][i] = q < lowest_code ? lowest_code : q;
+    }
+}
+
 static void copy(const Run *r, const TfliteOperator *o)
 {
     memcpy(r->value[o->output[0]], r->value[o->input[0]], (size_t)elements(tensor(r, o->output[0])));
@@ -226,6 +235,9 @@ static void run_operator(const Run *r, const TfliteOperator *o)
     case TFLITE_RELU_OP:
     case TFLITE_RELU6_OP:
         clip(r, o, o->op == &tflite_ops[TFLITE_RELU_OP] ? TFLITE_RELU : TFLITE_RELU6);
+        break;
+    case TFLITE_MAXIMUM:
+        raise_codes(r, o);
         break;
     case TFLITE_RESHAPE:
     case TFLITE_DEQUANTIZE:

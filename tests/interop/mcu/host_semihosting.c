@@ -137,11 +137,30 @@ typedef union {
     const void *stack;
     void (*handler)(void);
 } Vector;
-#define FAULT {.handler = fault}
-#define NONE {.handler = NULL}
-__attribute__((section(".vectors"), used)) static const Vector vectors[16] = {
-    {.stack = &stack_end}, {.handler = reset}, FAULT, FAULT, FAULT, FAULT, FAULT, NONE, NONE, NONE, NONE, FAULT, FAULT,
-    NONE, FAULT, FAULT};
+#define FAULT                                                                                                          \
+    {                                                                                                                  \
+        .handler = fault                                                                                               \
+    }
+#define NONE                                                                                                           \
+    {                                                                                                                  \
+        .handler = NULL                                                                                                \
+    }
+__attribute__((section(".vectors"), used)) static const Vector vectors[16] = {{.stack = &stack_end},
+                                                                              {.handler = reset},
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              NONE,
+                                                                              NONE,
+                                                                              NONE,
+                                                                              NONE,
+                                                                              FAULT,
+                                                                              FAULT,
+                                                                              NONE,
+                                                                              FAULT,
+                                                                              FAULT};
 
 void *memcpy(void *restrict d, const void *restrict s, size_t n);
 void *memmove(void *d, const void *s, size_t n);

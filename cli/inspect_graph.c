@@ -1,0 +1,101 @@
+#include "cli/inspect_graph.h"
+
+#include <stdio.h>
+
+#include "deploy/runtime_limits.h"
+#include "kernels/kernels.h"
+
+int inspect_signed_bits(int64_t v)
+{
+    int bits = 1;
+    for (; v > 0; v /= 2) bits++;
+    return bits;
+}
+
+void inspect_print_warnings(Arena *arena, const QGraph *g)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
+        if (warning != NULL) printf("warning: %s: %s\n", g->node[i].name, warning);
+    }
+}
+
+void inspect_add_warnings(Arena *arena, const QGraph *g, cJSON *json)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "warnings");
+    for (int i = 0; i < g->nodes; i++) {
+        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
+        if (warning == NULL) continue;
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "layer", g->node[i].name);
+        cJSON_AddStringToObject(item, "warning", warning);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static void text(Arena *arena, const QGraph *g)
+{
+    long macs = 0, weights = 0;
+    printf("%-18s %-17s %14s %9s %11s  bits W/A  scale       zero  range                    largest sum\n", "node",
+           "op", "output", "weights", "MACs");
+    for (int i = 0; i < g->nodes; i++) {
+        const QNode *n = &g->node[i];
+        const QTensor *y = &g->tensor[n->output];
+        const bool has = qop_has_weights(n->op);
+        char shape[48], width[8] = "-", sum[32] = "";
+        snprintf(shape, sizeof shape, "%dx%dx%d", y->h, y->w, y->c);
+        if (has) {
+            const int64_t most = qnode_largest_sum(g, n);
+            snprintf(width, sizeof width, "%d", n->weight_bits);
+            snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, inspect_signed_bits(most));
+        }
+        printf("%-18s %-17s %14s %9ld %11ld  %4s/%d  %-10.5g %5d  [%.4g, %.4g]%4s%s\n", n->name, qop_names[n->op],
+               shape, qnode_weights(n), qnode_macs(g, n), width, y->bits, (double)y->scale, y->zero_point,
+               (double)y->scale * (y->qmin - y->zero_point), (double)y->scale * (y->qmax - y->zero_point), "", sum);
+        macs += qnode_macs(g, n);
+        weights += qnode_weights(n);
+    }
+    printf(
+        "\n%ld weights, %ld MACs an image\nint8 deployment: flash %zu bytes (weights, biases, scales), RAM %zu bytes "
+        "(activations)\ndialect: %s\n",
+        weights, macs, qgraph_flash_bytes(g), qgraph_arena_bytes(g), qgraph_dialect_names[g->dialect]);
+    inspect_print_warnings(arena, g);
+}
+
+static void json(Arena *arena, const QGraph *g)
+{
+    cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "nodes");
+    for (int i = 0; i < g->nodes; i++) {
+        const QNode *n = &g->node[i];
+        const QTensor *y = &g->tensor[n->output];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "name", n->name);
+        cJSON_AddStringToObject(item, "op", qop_names[n->op]);
+        cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){y->h, y->w, y->c}, 3));
+        cJSON_AddNumberToObject(item, "weights", (double)qnode_weights(n));
+        cJSON_AddNumberToObject(item, "macs", (double)qnode_macs(g, n));
+        if (qop_has_weights(n->op)) {
+            const int64_t most = qnode_largest_sum(g, n);
+            cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
+            cJSON_AddNumberToObject(item, "largest_sum", (double)most);
+            cJSON_AddNumberToObject(item, "sum_bits", inspect_signed_bits(most));
+        }
+        cJSON_AddNumberToObject(item, "act_bits", y->bits);
+        cJSON_AddNumberToObject(item, "scale", (double)y->scale);
+        cJSON_AddNumberToObject(item, "zero_point", y->zero_point);
+        cJSON_AddItemToArray(list, item);
+    }
+    inspect_add_warnings(arena, g, root);
+    cJSON_AddStringToObject(root, "dialect", qgraph_dialect_names[g->dialect]);
+    cJSON_AddNumberToObject(root, "flash_bytes", (double)qgraph_flash_bytes(g));
+    cJSON_AddNumberToObject(root, "arena_bytes", (double)qgraph_arena_bytes(g));
+    cli_print_json(arena, root);
+}
+
+void inspect_graph(Arena *arena, const Options *o, const QGraph *g)
+{
+    if (o->json)
+        json(arena, g);
+    else
+        text(arena, g);
+}

@@ -1,0 +1,13 @@
+/* Graphs that between them reach every line of exported C; even numbers in tflite-single, odd ones in tflite-double. */
+#ifndef BITFOLD_TESTS_C_GRAPHS_H
+#define BITFOLD_TESTS_C_GRAPHS_H
+
+#include "quant/qgraph.h"
+
+/* Numbers of the first of each kind: residual blocks and separable convolutions of 8, 4 and 2 bits, an answer that is
+ * the image, every op, random ones. */
+enum { C_RESIDUAL, C_SEPARABLE = 6, C_BARE = 12, C_ZOO = 14, C_RANDOM = 16, C_GRAPHS = 22 };
+
+QGraph *c_graph(Arena *arena, int number);
+
+#endif

@@ -1,0 +1,29 @@
+/* A model exported to ONNX into a folder of its own, and read again. */
+#ifndef BITFOLD_TESTS_ONNX_EXPORTED_H
+#define BITFOLD_TESTS_ONNX_EXPORTED_H
+
+#include "deploy/exporter.h"
+#include "deploy/onnx_tensor.h"
+
+typedef struct {
+    Arena *arena;
+    const char *folder, *path; /* where the file goes */
+} OnnxExported;
+OnnxExported onnx_exported_begin(Arena *arena);
+void onnx_exported_end(const OnnxExported *t);
+
+/* options: JSON. */
+Status onnx_exported_export(const OnnxExported *t, const QGraph *g, const char *options);
+Status onnx_exported_export_float(const OnnxExported *t, Model *m, const char *options);
+/* What is in the file; both must succeed. */
+const Onnx__ModelProto *onnx_exported_read(const OnnxExported *t);
+const Onnx__ModelProto *onnx_exported_read_back(const OnnxExported *t, const QGraph *g, const char *options);
+
+/* NULL if there is none. */
+const Onnx__TensorProto *onnx_exported_constant(const Onnx__ModelProto *m, const char *name);
+/* The node that makes a value, or NULL; the node of a name, which must exist; how many there are of an operation. */
+const Onnx__NodeProto *onnx_exported_maker(const Onnx__ModelProto *m, const char *value);
+const Onnx__NodeProto *onnx_exported_node(const Onnx__ModelProto *m, const char *name);
+int onnx_exported_count(const Onnx__ModelProto *m, const char *op);
+
+#endif

@@ -1,0 +1,340 @@
+#include "tests/support/onnx_run.h"
+
+#include <check.h>
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum { MAX_VALUES = 4096, MAX_INPUTS = 16 };
+
+typedef struct {
+    Arena *arena;
+    const Onnx__NodeProto *node;
+    int inputs;
+    const OnnxArray *in[MAX_INPUTS];
+    OnnxDataType type[MAX_INPUTS]; /* of constants */
+} Call;
+
+static OnnxArray array(Arena *a, int rank, const int64_t *dim)
+{
+    OnnxArray y = {.rank = rank, .count = 1};
+    for (int i = 0; i < rank; i++) y.dim[i] = dim[i], y.count *= dim[i];
+    y.x = ARENA_ARRAY(a, double, y.count);
+    return y;
+}
+
+static void get_ints(const Call *c, const char *name, int n, int *out)
+{
+    const Onnx__AttributeProto *a = onnx_attribute(c->node, name);
+    ck_assert_msg(a != NULL && a->n_ints == (size_t)n, "%s: %s", c->node->name, name);
+    for (int i = 0; i < n; i++) out[i] = (int)a->ints[i];
+}
+
+static OnnxArray like(const Call *c) { return array(c->arena, c->in[0]->rank, c->in[0]->dim); }
+
+/* ---- element by element ------------------------------------------------------------------------------------------ */
+
+/* Scale or zero point number k of element i: scalars, or along axis 0. */
+static double at_axis(const OnnxArray *p, const OnnxArray *x, int64_t i)
+{
+    return p->rank == 0 ? p->x[0] : p->x[i / (x->count / x->dim[0])];
+}
+
+static OnnxArray dequantize(const Call *c)
+{
+    OnnxArray y = like(c);
+    ck_assert(c->in[1]->rank == 0 || onnx_attribute_int(c->node, "axis", 1) == 0);
+    for (int64_t i = 0; i < y.count; i++)
+        y.x[i] = (c->in[0]->x[i] - at_axis(c->in[2], &y, i)) * at_axis(c->in[1], &y, i);
+    return y;
+}
+
+static OnnxArray quantize(const Call *c)
+{
+    OnnxArray y = like(c);
+    const double lo = c->type[2] == ONNX_UINT8 ? 0 : -128, hi = c->type[2] == ONNX_UINT8 ? 255 : 127;
+    for (int64_t i = 0; i < y.count; i++)
+        y.x[i] = fmin(hi, fmax(lo, rint(c->in[0]->x[i] / c->in[1]->x[0]) + c->in[2]->x[0]));
+    return y;
+}
+
+static OnnxArray relu(const Call *c)
+{
+    OnnxArray y = like(c);
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = fmax(0, c->in[0]->x[i]);
+    return y;
+}
+
+static OnnxArray clip(const Call *c)
+{
+    OnnxArray y = like(c);
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = fmin(c->in[2]->x[0], fmax(c->in[1]->x[0], c->in[0]->x[i]));
+    return y;
+}
+
+static OnnxArray add(const Call *c)
+{
+    OnnxArray y = like(c);
+    ck_assert_int_eq(c->in[1]->count, y.count);
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = c->in[0]->x[i] + c->in[1]->x[i];
+    return y;
+}
+
+static OnnxArray norm(const Call *c)
+{
+    OnnxArray y = like(c);
+    const double epsilon = (double)onnx_attribute_float(c->node, "epsilon", 1e-5f);
+    const int64_t inner = y.count / y.dim[0] / y.dim[1];
+    for (int64_t i = 0; i < y.count; i++) {
+        const int64_t k = i / inner % y.dim[1];
+        y.x[i] = (c->in[0]->x[i] - c->in[3]->x[k]) / sqrt(c->in[4]->x[k] + epsilon) * c->in[1]->x[k] + c->in[2]->x[k];
+    }
+    return y;
+}
+
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
+
+static OnnxArray flatten(const Call *c)
+{
+    OnnxArray y = *c->in[0];
+    y.rank = 2;
+    y.dim[1] = y.count / y.dim[0];
+    return y;
+}
+
+static OnnxArray identity(const Call *c) { return *c->in[0]; }
+
+static OnnxArray reshape(const Call *c)
+{
+    OnnxArray y = *c->in[0];
+    int64_t count = 1;
+    y.rank = (int)c->in[1]->count;
+    for (int i = 0; i < y.rank; i++) {
+        if (c->in[1]->x[i] != 0) y.dim[i] = (int64_t)c->in[1]->x[i];
+        count *= y.dim[i];
+    }
+    ck_assert_int_eq(count, y.count);
+    return y;
+}
+
+static OnnxArray transpose(const Call *c)
+{
+    int perm[4];
+    get_ints(c, "perm", 4, perm);
+    const OnnxArray *x = c->in[0];
+    const int64_t dim[4] = {x->dim[perm[0]], x->dim[perm[1]], x->dim[perm[2]], x->dim[perm[3]]};
+    OnnxArray y = array(c->arena, 4, dim);
+    for (int64_t i = 0; i < y.count; i++) {
+        int64_t at[4], rest = i;
+        for (int k = 3; k >= 0; k--) at[perm[k]] = rest % dim[k], rest /= dim[k];
+        y.x[i] = x->x[((at[0] * x->dim[1] + at[1]) * x->dim[2] + at[2]) * x->dim[3] + at[3]];
+    }
+    return y;
+}
+
+static OnnxArray concat(const Call *c)
+{
+    int64_t dim[4] = {0};
+    memcpy(dim, c->in[0]->dim, sizeof dim);
+    for (int k = 1; k < c->inputs; k++) dim[1] += c->in[k]->dim[1];
+    OnnxArray y = array(c->arena, c->in[0]->rank, dim);
+    double *to = y.x;
+    for (int64_t n = 0; n < dim[0]; n++)
+        for (int k = 0; k < c->inputs; k++) {
+            const int64_t part = c->in[k]->count / dim[0];
+            memcpy(to, c->in[k]->x + n * part, sizeof *to * (size_t)part);
+            to += part;
+        }
+    return y;
+}
+
+/* ---- windows ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int kernel[2], stride[2], pad[4], dilation[2];
+} Window;
+
+static OnnxArray window_output(const Call *c, Window *w, bool dilated, int64_t channels)
+{
+    w->dilation[0] = w->dilation[1] = 1;
+    get_ints(c, "kernel_shape", 2, w->kernel);
+    get_ints(c, "strides", 2, w->stride);
+    get_ints(c, "pads", 4, w->pad);
+    if (dilated) get_ints(c, "dilations", 2, w->dilation);
+    int64_t dim[4] = {c->in[0]->dim[0], channels};
+    for (int i = 0; i < 2; i++)
+        dim[2 + i] = (c->in[0]->dim[2 + i] + w->pad[i] + w->pad[2 + i] - (w->kernel[i] - 1) * w->dilation[i] - 1) /
+                         w->stride[i] +
+                     1;
+    return array(c->arena, 4, dim);
+}
+
+/* x[n,k] at cell (i, j) of output (y, x) of the window; NULL outside the image. */
+static const double *cell(const OnnxArray *x, const Window *w, int64_t plane, const int64_t at[2], int i, int j)
+{
+    const int64_t r = at[0] * w->stride[0] - w->pad[0] + i * w->dilation[0];
+    const int64_t s = at[1] * w->stride[1] - w->pad[1] + j * w->dilation[1];
+    if (r < 0 || s < 0 || r >= x->dim[2] || s >= x->dim[3]) return NULL;
+    return x->x + (plane * x->dim[2] + r) * x->dim[3] + s;
+}
+
+static OnnxArray conv(const Call *c)
+{
+    const OnnxArray *x = c->in[0], *weight = c->in[1];
+    const int64_t outputs = weight->dim[0], each = weight->dim[1];
+    const int64_t groups = onnx_attribute_int(c->node, "group", 1);
+    ck_assert_int_eq(each * groups, x->dim[1]);
+    Window w;
+    OnnxArray y = window_output(c, &w, true, outputs);
+    for (int64_t p = 0; p < y.count; p++) {
+        const int64_t at[2] = {p / y.dim[3] % y.dim[2], p % y.dim[3]}, plane = p / y.dim[3] / y.dim[2];
+        const int64_t o = plane % outputs, first = plane / outputs * x->dim[1] + o / (outputs / groups) * each;
+        double sum = c->inputs > 2 ? c->in[2]->x[o] : 0;
+        const double *f = weight->x + o * each * w.kernel[0] * w.kernel[1];
+        for (int64_t k = 0; k < each; k++)
+            for (int i = 0; i < w.kernel[0]; i++)
+                for (int j = 0; j < w.kernel[1]; j++, f++) {
+                    const double *v = cell(x, &w, first + k, at, i, j);
+                    if (v != NULL) sum += *v * *f;
+                }
+        y.x[p] = sum;
+    }
+    return y;
+}
+
+static OnnxArray pool(const Call *c, bool mean)
+{
+    Window w;
+    OnnxArray y = window_output(c, &w, false, c->in[0]->dim[1]);
+    for (int64_t p = 0; p < y.count; p++) {
+        const int64_t at[2] = {p / y.dim[3] % y.dim[2], p % y.dim[3]}, plane = p / y.dim[3] / y.dim[2];
+        double sum = 0, most = -DBL_MAX;
+        int cells = 0;
+        for (int i = 0; i < w.kernel[0]; i++)
+            for (int j = 0; j < w.kernel[1]; j++) {
+                const double *v = cell(c->in[0], &w, plane, at, i, j);
+                if (v != NULL) sum += *v, most = fmax(most, *v), cells++;
+            }
+        y.x[p] = mean ? sum / cells : most;
+    }
+    return y;
+}
+
+static OnnxArray max_pool(const Call *c) { return pool(c, false); }
+
+static OnnxArray average_pool(const Call *c)
+{
+    ck_assert_int_eq(onnx_attribute_int(c->node, "count_include_pad", 0), 0);
+    return pool(c, true);
+}
+
+static OnnxArray global_average(const Call *c)
+{
+    const int64_t dim[4] = {c->in[0]->dim[0], c->in[0]->dim[1], 1, 1};
+    OnnxArray y = array(c->arena, 4, dim);
+    const int64_t cells = c->in[0]->count / y.count;
+    for (int64_t i = 0; i < c->in[0]->count; i++) y.x[i / cells] += c->in[0]->x[i] / (double)cells;
+    return y;
+}
+
+static OnnxArray gemm(const Call *c)
+{
+    const OnnxArray *x = c->in[0], *w = c->in[1];
+    ck_assert_int_eq(onnx_attribute_int(c->node, "transB", 0), 1);
+    ck_assert_int_eq(x->dim[1], w->dim[1]);
+    const int64_t dim[2] = {x->dim[0], w->dim[0]};
+    OnnxArray y = array(c->arena, 2, dim);
+    for (int64_t i = 0; i < y.count; i++) {
+        double sum = c->inputs > 2 ? c->in[2]->x[i % dim[1]] : 0;
+        for (int64_t k = 0; k < x->dim[1]; k++)
+            sum += x->x[i / dim[1] * x->dim[1] + k] * w->x[i % dim[1] * x->dim[1] + k];
+        y.x[i] = sum;
+    }
+    return y;
+}
+
+/* ---- the graph --------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    OnnxArray (*run)(const Call *c);
+} ops[] = {{"QuantizeLinear", quantize},
+           {"DequantizeLinear", dequantize},
+           {"Conv", conv},
+           {"Gemm", gemm},
+           {"Add", add},
+           {"Concat", concat},
+           {"MaxPool", max_pool},
+           {"AveragePool", average_pool},
+           {"Relu", relu},
+           {"GlobalAveragePool", global_average},
+           {"Clip", clip},
+           {"BatchNormalization", norm},
+           {"Flatten", flatten},
+           {"Identity", identity},
+           {"Reshape", reshape},
+           {"Transpose", transpose}};
+
+typedef struct {
+    int n;
+    const char *name[MAX_VALUES];
+    OnnxArray value[MAX_VALUES];
+    OnnxDataType type[MAX_VALUES];
+} Values;
+
+static void put(Values *v, const char *name, OnnxArray value, OnnxDataType type)
+{
+    ck_assert_int_lt(v->n, MAX_VALUES);
+    v->name[v->n] = name, v->type[v->n] = type, v->value[v->n++] = value;
+}
+
+static int find(const Values *v, const char *name)
+{
+    for (int i = 0; i < v->n; i++)
+        if (strcmp(v->name[i], name) == 0) return i;
+    ck_abort_msg("value \"%s\" is read before it is made", name);
+    return -1;
+}
+
+static void put_constant(Arena *arena, Values *v, const Onnx__TensorProto *proto)
+{
+    OnnxTensor t;
+    ck_assert_msg(onnx_tensor_read(arena, proto, ".", &t) == STATUS_OK, "%s", status_message());
+    const float *values;
+    ck_assert_int_eq(onnx_tensor_floats(arena, &t, &values), STATUS_OK);
+    OnnxArray a = array(arena, t.rank, t.dim);
+    for (int64_t i = 0; i < t.count; i++)
+        a.x[i] = t.type == ONNX_INT32 ? ((const int32_t *)t.data)[i] : (double)values[i];
+    put(v, t.name, a, t.type);
+}
+
+static void put_input(Arena *arena, Values *v, const Onnx__ValueInfoProto *input, int n, const double *values)
+{
+    const Onnx__TensorShapeProto *shape = input->type->tensor_type->shape;
+    int64_t dim[4] = {n};
+    ck_assert_int_eq((int)shape->n_dim, 4);
+    for (int i = 1; i < 4; i++) dim[i] = shape->dim[i]->dim_value;
+    OnnxArray a = array(arena, 4, dim);
+    memcpy(a.x, values, sizeof *values * (size_t)a.count);
+    put(v, input->name, a, (OnnxDataType)input->type->tensor_type->elem_type);
+}
+
+OnnxArray onnx_run(Arena *arena, const Onnx__ModelProto *model, int n, const double *input, const char *output)
+{
+    const Onnx__GraphProto *g = model->graph;
+    Values *v = arena_zalloc(arena, sizeof *v);
+    for (size_t i = 0; i < g->n_initializer; i++) put_constant(arena, v, g->initializer[i]);
+    put_input(arena, v, g->input[0], n, input);
+    for (size_t i = 0; i < g->n_node; i++) {
+        Call c = {.arena = arena, .node = g->node[i], .inputs = (int)g->node[i]->n_input};
+        for (int k = 0; k < c.inputs; k++) {
+            const int at = find(v, c.node->input[k]);
+            c.in[k] = &v->value[at], c.type[k] = v->type[at];
+        }
+        size_t op = 0;
+        while (op < sizeof ops / sizeof ops[0] && strcmp(ops[op].name, c.node->op_type) != 0) op++;
+        ck_assert_msg(op < sizeof ops / sizeof ops[0], "operation %s", c.node->op_type);
+        put(v, c.node->output[0], ops[op].run(&c), ONNX_FLOAT);
+    }
+    return v->value[find(v, output)];
+}

@@ -1,0 +1,184 @@
+/* The forms of the ONNX files: where codes are clipped, what options change, what is refused. */
+#include <string.h>
+
+#include "base/file.h"
+#include "deploy/lower.h"
+#include "tests/support/onnx_exported.h"
+#include "tests/support/small_model.h"
+#include "tests/support/suite.h"
+#include "tests/support/zoo_graph.h"
+
+static Arena *arena;
+static OnnxExported t;
+
+static void begin(void)
+{
+    arena = arena_create();
+    t = onnx_exported_begin(arena);
+}
+
+static void end(void)
+{
+    onnx_exported_end(&t);
+    arena_destroy(arena);
+}
+
+static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
+
+static const char *const forms[] = {"{}", "{\"activations\":\"int8\"}", "{\"layout\":\"nhwc\",\"clip\":\"values\"}"};
+enum { FORMS = sizeof forms / sizeof forms[0] };
+
+/* A convolution and an add below 8 bits, and nothing in between. */
+static QGraph *narrow(const char *activation)
+{
+    QGraph *g;
+    const char *text = arena_printf(arena,
+                                    "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,"
+                                    "\"kernel\":3,\"activation\":\"%s\"},{\"type\":\"dense\",\"name\":\"d\","
+                                    "\"units\":3}]}",
+                                    activation);
+    Model *m =
+        small_model(arena, text, "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}", 64);
+    must(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g));
+    return g;
+}
+
+static int scalar(const Onnx__ModelProto *m, const char *name)
+{
+    OnnxTensor value;
+    const int64_t *values;
+    ck_assert_msg(onnx_exported_constant(m, name) != NULL, "no constant \"%s\"", name);
+    must(onnx_tensor_read(arena, onnx_exported_constant(m, name), ".", &value));
+    ck_assert_int_eq(value.rank, 0);
+    must(onnx_tensor_ints(arena, &value, &values));
+    return (int)values[0];
+}
+
+START_TEST(relu_below_8_bits)
+{
+    begin();
+    const QGraph *g = narrow("relu");
+    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, "{\"activations\":\"int8\"}");
+    ck_assert_int_eq(scalar(m, "a/zero_point"), 127 - 15); /* codes 112 to 127: saturation is the upper clip */
+    ck_assert_str_eq(onnx_exported_node(m, "a/clip")->op_type, "Relu");
+    ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/clip")->input[0])->op_type, "DequantizeLinear");
+    ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/round")->input[0])->op_type, "Conv");
+    m = onnx_exported_read_back(&t, g, "{}");
+    ck_assert_int_eq(scalar(m, "a/zero_point"), 255 - 15);
+    ck_assert_str_eq(onnx_exported_node(m, "a/clip")->op_type, "Clip");
+    ck_assert_int_eq(scalar(m, "a/min"), 240);
+    ck_assert_int_eq(scalar(m, "a/max"), 255);
+    ck_assert_int_eq(onnx_exported_count(m, "Relu"), 0);
+    end();
+}
+END_TEST
+
+START_TEST(signed_below_8_bits)
+{
+    begin();
+    const QGraph *g = narrow("none");
+    for (int i = 0; i < 2; i++) {
+        const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, i == 0 ? "{\"activations\":\"int8\"}" : "{}");
+        const Onnx__NodeProto *clip = onnx_exported_node(m, "a/clip");
+        ck_assert_str_eq(clip->op_type, "Clip");
+        ck_assert_str_eq(onnx_exported_maker(m, clip->input[0])->op_type, "QuantizeLinear");
+        ck_assert_str_eq(onnx_exported_node(m, "a/dequantize")->input[0], clip->output[0]);
+        ck_assert_int_eq(scalar(m, "a/min"), g->tensor[1].qmin + 128 * i);
+        ck_assert_int_eq(scalar(m, "a/max"), g->tensor[1].qmax + 128 * i);
+    }
+    end();
+}
+END_TEST
+
+/* The lower end of int8 is a ReLU's: the node says so, and no clip follows. */
+START_TEST(relu_of_8_bits)
+{
+    begin();
+    QGraph *g;
+    Model *model =
+        small_model(arena,
+                    "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":1,"
+                    "\"kernel\":3,\"activation\":\"relu\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
+                    "{}", 65);
+    must(model_lower(arena, model, DIALECT_XNNPACK, &g));
+    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, "{\"activations\":\"int8\"}");
+    ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/relu")->input[0])->op_type, "Conv");
+    ck_assert_str_eq(onnx_exported_node(m, "a/quantize")->input[0], onnx_exported_node(m, "a/relu")->output[0]);
+    ck_assert_int_eq(onnx_exported_count(m, "Clip"), 0);
+    ck_assert_int_eq((int)onnx_exported_constant(m, "a/weight/scale")->n_dims, 0); /* one output channel: a scalar */
+    ck_assert_int_eq((int)onnx_exported_constant(m, "d/weight/scale")->n_dims, 1);
+    end();
+}
+END_TEST
+
+START_TEST(what_it_says_of_itself)
+{
+    begin();
+    const QGraph *g = narrow("relu");
+    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, "{\"layout\":\"nhwc\",\"input\":\"codes\"}");
+    ck_assert_str_eq(onnx_metadata(m, "dialect"), "onnxruntime");
+    ck_assert_str_eq(onnx_metadata(m, "mean"),
+                     "[0.4000000059604645,0.4000000059604645,0.4000000059604645,0.4000000059604645]");
+    ck_assert_str_eq(onnx_metadata(m, "std"), "[0.25,0.25,0.25,0.25]");
+    ck_assert_str_eq(onnx_metadata(m, "layout"), "nhwc");
+    ck_assert_str_eq(onnx_metadata(m, "input"), "codes");
+    ck_assert_ptr_nonnull(onnx_metadata(m, "classes"));
+    ck_assert_ptr_null(onnx_metadata(m, "nothing"));
+    const Onnx__TypeProto__Tensor *in = m->graph->input[0]->type->tensor_type;
+    ck_assert_str_eq(m->graph->input[0]->name, "input");
+    ck_assert_int_eq(in->elem_type, ONNX_UINT8);
+    ck_assert_str_eq(in->shape->dim[0]->dim_param, "N");
+    ck_assert_int_eq(in->shape->dim[3]->dim_value, 4);
+    ck_assert_str_eq(m->graph->output[0]->name, "logits");
+    ck_assert_int_eq(m->graph->output[0]->type->tensor_type->elem_type, ONNX_FLOAT);
+    ck_assert_str_eq(onnx_exported_maker(m, "logits")->op_type, "DequantizeLinear");
+    ck_assert(exporter_made(exporter_find("onnx"), t.path));
+    end();
+}
+END_TEST
+
+START_TEST(equal_bytes)
+{
+    for (int f = 0; f < FORMS; f++) {
+        begin();
+        unsigned char *first, *second;
+        size_t a, b;
+        must(onnx_exported_export(&t, narrow("relu6"), forms[f]));
+        must(file_read(arena, t.path, 1 << 20, &first, &a));
+        must(onnx_exported_export(&t, narrow("relu6"), forms[f]));
+        must(file_read(arena, t.path, 1 << 20, &second, &b));
+        ck_assert(a == b && memcmp(first, second, a) == 0);
+        end();
+    }
+}
+END_TEST
+
+static void refused(Status status, const char *words)
+{
+    ck_assert_msg(status != STATUS_OK, "accepted; should say: %s", words);
+    ck_assert_msg(strstr(status_message(), words) != NULL, "says: %s\nshould say: %s", status_message(), words);
+    ck_assert(!file_exists(t.path));
+}
+
+START_TEST(refusals)
+{
+    begin();
+    refused(onnx_exported_export(&t, zoo_graph(arena), "{}"), "a table of codes; ONNX has no operation for it");
+    QGraph *g = narrow("relu");
+    refused(onnx_exported_export(&t, g, "{\"layout\":\"chwn\"}"), "layout");
+    refused(onnx_exported_export(&t, g, "{\"activation\":\"int8\"}"), "activations");
+    float *scale = ARENA_ARRAY(arena, float, g->node[0].geom.o);
+    for (int o = 0; o < g->node[0].geom.o; o++) scale[o] = 1e-20f;
+    const float *kept = g->node[0].weight_scale;
+    g->node[0].weight_scale = scale;
+    refused(onnx_exported_export(&t, g, "{}"), "\"a\"");
+    g->node[0].weight_scale = kept;
+    g->node[1].name = g->tensor[2].name = "a/weight"; /* what the weights of "a" are called */
+    g->output = 2;
+    refused(onnx_exported_export(&t, g, "{}"), "a/weight");
+    end();
+}
+END_TEST
+
+TEST_MAIN("onnx forms", relu_below_8_bits, signed_below_8_bits, relu_of_8_bits, what_it_says_of_itself, equal_bytes,
+          refusals)

@@ -1,0 +1,71 @@
+#include "train/integers.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+
+static bool begins(const char *text, const char *start) { return strncmp(text, start, strlen(start)) == 0; }
+
+/* Only what does not change the integers. */
+static Status check_sets(const char *path, const char *const *sets)
+{
+    for (int i = 0; sets != NULL && sets[i] != NULL; i++) {
+        const bool data = begins(sets[i], "data.") && !begins(sets[i], "data.normalize");
+        if (data || begins(sets[i], "quant.dialect=") || begins(sets[i], "seed=")) continue;
+        return status_fail(
+            STATUS_CONFIG,
+            "--set %s: %s holds integers only; quant.dialect, seed and data.* but data.normalize are what "
+            "can be set",
+            sets[i], path);
+    }
+    return STATUS_OK;
+}
+
+/* config.json beside the file, its network replaced by the file's image; or what follows from the file alone. */
+static Status read_config(Arena *arena, const char *path, const char *const *sets, const QGraph *g, Config **config)
+{
+    const char *beside = file_join(arena, file_dirname(arena, path), "config.json");
+    cJSON *root = NULL;
+    if (file_exists(beside))
+        TRY(json_read(arena, beside, &root));
+    else
+        root = cJSON_CreateObject();
+    if (!file_exists(beside)) cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "data"), "dataset", "synthetic");
+    cJSON *model = cJSON_CreateObject(), *quant = cJSON_CreateObject();
+    cJSON_AddItemToObject(model, "input",
+                          cJSON_CreateIntArray((int[]){g->tensor[0].h, g->tensor[0].w, g->tensor[0].c}, 3));
+    cJSON_AddArrayToObject(model, "layers");
+    cJSON_AddStringToObject(quant, "dialect", qgraph_dialect_names[g->dialect]);
+    cJSON_DeleteItemFromObjectCaseSensitive(root, "model");
+    cJSON_DeleteItemFromObjectCaseSensitive(root, "quant");
+    cJSON_AddItemToObject(root, "model", model);
+    cJSON_AddItemToObject(root, "quant", quant);
+    const Status status = config_from_json(arena, root, beside, sets, config);
+    cJSON_Delete(root);
+    return status;
+}
+
+Status integers_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph)
+{
+    Config *config;
+    QGraph *g;
+    TRY(qgraph_read(arena, path, &g));
+    TRY(check_sets(path, sets));
+    TRY(read_config(arena, path, sets, g, &config));
+    g->dialect = (Dialect)config->quant.dialect;
+    TRY(qgraph_check(g));
+    Model *m = ARENA_ARRAY(arena, Model, 1);
+    const char **names = ARENA_ARRAY(arena, const char *, g->classes);
+    for (int i = 0; i < g->classes; i++)
+        names[i] = g->class_names != NULL ? g->class_names[i] : arena_printf(arena, "%d", i);
+    *m = (Model){.arena = arena,
+                 .name = g->model_name,
+                 .input = {g->tensor[0].h, g->tensor[0].w, g->tensor[0].c},
+                 .classes = g->classes,
+                 .class_names = names,
+                 .quant = &config->quant};
+    *open = (OpenModel){.config = config, .model = m, .kind = MODEL_PTQ};
+    *graph = g;
+    return STATUS_OK;
+}
