@@ -244,8 +244,8 @@ START_TEST(ends_of_networks)
     static const char *const models[] = {
         "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":5,\"kernel\":3},{\"type\":\"global_avgpool\",\"name\":\"p\"}",
         "{\"type\":\"maxpool\",\"name\":\"p\",\"kernel\":4},{\"type\":\"flatten\",\"name\":\"f\"}",
-        "{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3},"
-        "{\"type\":\"activation\",\"name\":\"r\"}",
+        ("{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3},"
+         "{\"type\":\"activation\",\"name\":\"r\"}"),
         "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":5,\"kernel\":8,\"padding\":\"valid\"}"};
     layers_exact = layers_tied = (Difference){0};
     for (int i = 0; i < 4; i++) {
