@@ -181,7 +181,7 @@ check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
 lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
 	@$(MAKE) --no-print-directory MODE=release objects $(BUILD)/release/libbitfold.so $(BUILD)/compile_commands.json
 	@sh tests/lint.sh $(BUILD)/release
-	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh tests/interop/*.sh bench/*.sh)
+	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh tests/fuzz/*.sh tests/interop/*.sh bench/*.sh)
 	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. \
 	    --enable=warning,performance,portability -j 2 $(SOURCES) $(wildcard bench/*.c)

@@ -58,6 +58,7 @@ static Status write_checked(Arena *arena, const QGraph *g, const char *path, con
     return file_write(arena, path, data, bytes);
 }
 
+/* The file grows by doubling and is read back: that memory is given back at once. */
 static Status write_file(Arena *arena, const QGraph *g, const char *path, const void *options)
 {
     (void)arena;

@@ -55,19 +55,16 @@ const char *onnx_value_map(OnnxNet *net, int value)
 {
     OnnxValue *v = &net->value[value], *from = &net->value[v->from];
     if (v->map != NULL) return v->map;
-    const char *place = onnx_part(net, v->name, "map"), *real = NULL;
-    if (from->rank == ONNX_ROW || is_point(from)) { /* channels alone: one order in both layouts */
-        real = from->real;
-        if (is_point(v)) real = reshape(net, place, real, v->c, 1, 1, place);
+    const char *place = onnx_part(net, v->name, "map"), *map;
+    const bool channels = from->rank == ONNX_ROW || is_point(from); /* alone: one order in both layouts */
+    if (channels && is_point(v)) {
+        map = reshape(net, place, from->real, v->c, 1, 1, place);
     } else {
-        real =
-            onnx_transpose(net, onnx_part(net, v->name, "nhwc"), from->real, to_nhwc, onnx_part(net, v->name, "nhwc"));
+        const char *nhwc = onnx_part(net, v->name, "nhwc"), *cells = onnx_part(net, v->name, "cells");
+        const char *real = channels ? from->real : onnx_transpose(net, nhwc, from->real, to_nhwc, nhwc);
+        map = onnx_transpose(net, place, reshape(net, cells, real, v->h, v->w, v->c, cells), to_nchw, place);
     }
-    if (!(is_point(v) && (from->rank == ONNX_ROW || is_point(from)))) {
-        const char *cells = onnx_part(net, v->name, "cells");
-        real = onnx_transpose(net, place, reshape(net, cells, real, v->h, v->w, v->c, cells), to_nchw, place);
-    }
-    return v->map = moved(net, value, place, real);
+    return v->map = moved(net, value, place, map);
 }
 
 /* Flatten gives [C,H,W] order. */

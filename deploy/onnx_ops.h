@@ -62,7 +62,8 @@ typedef struct {
     const int *input; /* indices of values */
 } OnnxOp;
 
-/* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  Reshape and lut have no node. */
+/* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  A requant's
+ * result is its input: what it does is a matter of grids.  Not for reshape and lut. */
 typedef struct {
     const char *result;
     int rank;

@@ -133,7 +133,7 @@ static void read_quantization(Reader *r, FlatTable table, TfliteTensor *t, int i
     RULE(r, zero_point.n == 0 || zero_point.n == scale.n, "tensors[%d]: %zu scales, %zu zero points; must be as many",
          i, scale.n, zero_point.n);
     if (!ok(r)) return;
-    t->scales = (int)scale.n, t->scale = scale.data, t->axis = axis;
+    t->scales = (int)scale.n, t->scale = scale.data, t->axis = scale.n > 0 ? axis : 0;
     t->zero_points = (int)zero_point.n, t->zero_point = zero_point.data;
     const int64_t lowest = t->type == TFLITE_INT8 ? INT8_MIN : t->type == TFLITE_UINT8 ? 0 : INT32_MIN;
     const int64_t highest = t->type == TFLITE_INT8 ? INT8_MAX : t->type == TFLITE_UINT8 ? UINT8_MAX : INT32_MAX;

@@ -11,6 +11,7 @@ _bitfold() {
     fi
     case $before in
     --engine) mapfile -t COMPREPLY < <(compgen -W "float sim int8" -- "$word") && return ;;
+    --target) mapfile -t COMPREPLY < <(compgen -W "c" -- "$word") && return ;;
     --split) mapfile -t COMPREPLY < <(compgen -W "train validation test" -- "$word") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
     --out | --dir | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
@@ -28,6 +29,7 @@ _bitfold() {
     esac
     case $verb in
     eval) options="$options --engine --split --images --dump --layers" ;;
+    inspect) options="$options --target" ;;
     export) options="$options --to --option --float -o" ;;
     import) options="$options -o" ;;
     predict) options="$options --dump" ;;

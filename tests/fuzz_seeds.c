@@ -13,7 +13,9 @@
 #include "deploy/exporter.h"
 #include "deploy/lower.h"
 #include "tests/support/data_files.h"
+#include "tests/support/data_sets.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/scratch.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
@@ -147,6 +149,34 @@ static void put_pictures(void)
         put_png(file_join(arena, seeds, "png"), arena_printf(arena, "%d.png", (int)i), &pictures[i]);
 }
 
+/* The two training files of a set as one, as tests/fuzz/fuzz_dataset.c takes them apart. */
+static void put_set(const char *folder, const char *images, const char *labels, int kind, const char *name)
+{
+    unsigned char *first, *second;
+    size_t n, m;
+    must(file_read(arena, file_join(arena, folder, images), 1 << 15, &first, &n));
+    must(file_read(arena, file_join(arena, folder, labels), 1 << 15, &second, &m));
+    unsigned char *both = arena_alloc(arena, 3 + n + m);
+    both[0] = (unsigned char)kind, both[1] = (unsigned char)(n >> 8), both[2] = (unsigned char)n;
+    memcpy(both + 3, first, n);
+    memcpy(both + 3 + n, second, m);
+    must(file_write(arena, place("dataset", name), both, 3 + n + m));
+}
+
+static void put_sets(void)
+{
+    const char *folder = scratch_folder(arena);
+    put_idx_set(folder, false);
+    put_idx_set(folder, true);
+    put_set(folder, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", 0, "idx");
+    put_set(folder, "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 0, "idx_gzip");
+    put_npy_set(folder, 1, "<i8", 8, false);
+    put_set(folder, "train_images.npy", "train_labels.npy", 1, "npy");
+    put_npy_set(folder, 2, ">i4", 4, true);
+    put_set(folder, "train_images.npy", "train_labels.npy", 1, "npy_big_endian");
+    folder_remove(folder);
+}
+
 START_TEST(write_seeds)
 {
     seeds = getenv("FUZZ_SEEDS");
@@ -158,6 +188,7 @@ START_TEST(write_seeds)
     put_configs();
     must(file_make_dir(file_join(arena, seeds, "png")));
     put_pictures();
+    put_sets();
     arena_destroy(arena);
 }
 END_TEST

@@ -64,7 +64,7 @@ static const Case cases[] = {
 
     /* the wrong kind of model */
     CASE(NULL, "bench float/last.safetensors", 1, {"float/last.safetensors: a model; a config is required"}),
-    CASE(NULL, "compare float/last.safetensors", 1, {"float/last.safetensors: a model; a config is required"}),
+    CASE(NULL, "compare qat/last.safetensors", 1, {"qat/last.safetensors: a qat model", "float model or a config"}),
     CASE(NULL, "eval float/last.safetensors --engine int8", 1,
          {"float/last.safetensors", "float model", "quantize it first"}),
     CASE(NULL, "eval float/last.safetensors --engine sim", 1, {"float/last.safetensors", "float model"}),

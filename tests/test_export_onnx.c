@@ -238,4 +238,26 @@ static void check_floats(const LayerType *type, const char *example, const char 
 START_TEST(floats_of_every_layer) { for_each_layer_example(check_floats); }
 END_TEST
 
-TEST_MAIN("export onnx", same_integers, integers_of_every_layer, floats_of_every_layer)
+/* Networks that do not end in a dense layer, and a dense layer on the image. */
+START_TEST(ends_of_networks)
+{
+    static const char *const models[] = {
+        "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":5,\"kernel\":3},{\"type\":\"global_avgpool\",\"name\":\"p\"}",
+        "{\"type\":\"maxpool\",\"name\":\"p\",\"kernel\":4},{\"type\":\"flatten\",\"name\":\"f\"}",
+        ("{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3},"
+         "{\"type\":\"activation\",\"name\":\"r\"}"),
+        "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":5,\"kernel\":8,\"padding\":\"valid\"}"};
+    layers_exact = layers_tied = (Difference){0};
+    for (int i = 0; i < 4; i++) {
+        Arena *texts = arena_create();
+        const char *text = arena_printf(texts, "{\"input\":[8,8,4],\"layers\":[%s]}", models[i]);
+        check_integers(NULL, text, text);
+        check_floats(NULL, text, text);
+        arena_destroy(texts);
+    }
+    ck_assert_int_eq(layers_exact.different, 0);
+    ck_assert_int_le(layers_tied.largest, 1);
+}
+END_TEST
+
+TEST_MAIN("export onnx", same_integers, integers_of_every_layer, floats_of_every_layer, ends_of_networks)

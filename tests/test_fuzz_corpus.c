@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/data_files.h"
+#include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 
 enum { MUTANTS = 60 };
@@ -63,6 +65,9 @@ static int run_folder(Arena *arena, const FuzzTarget *target, const char *folder
 START_TEST(every_target_survives_its_files)
 {
     parallel_set_threads(1);
+    Arena *own = arena_create();
+    const char *folder = scratch_folder(own);
+    ck_assert_int_eq(setenv("TMPDIR", folder, 1), 0);
     for (int i = 0; fuzz_targets[i] != NULL; i++) {
         Arena *arena = arena_create();
         const char *name = fuzz_targets[i]->name;
@@ -71,6 +76,8 @@ START_TEST(every_target_survives_its_files)
         run_folder(arena, fuzz_targets[i], file_join(arena, "tests", name)); /* tests/onnx: models that others wrote */
         arena_destroy(arena);
     }
+    folder_remove(folder);
+    arena_destroy(own);
 }
 END_TEST
 

@@ -28,7 +28,7 @@ static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", statu
 static const char *const forms[] = {"{}", "{\"activations\":\"int8\"}", "{\"layout\":\"nhwc\",\"clip\":\"values\"}"};
 enum { FORMS = sizeof forms / sizeof forms[0] };
 
-/* A convolution and an add below 8 bits, and nothing in between. */
+/* A convolution below 8 bits with this activation, and a dense layer. */
 static QGraph *narrow(const char *activation)
 {
     QGraph *g;
@@ -153,6 +153,24 @@ START_TEST(equal_bytes)
 }
 END_TEST
 
+/* Channels that batch norm has switched off. */
+START_TEST(dead_channels)
+{
+    begin();
+    QGraph *g;
+    Model *m = small_model(arena,
+                           "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,"
+                           "\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},{\"type\":\"dense\","
+                           "\"name\":\"d\",\"units\":3}]}",
+                           "{}", 66);
+    static const float gammas[] = {0.0f, -0.0f, 1e-12f, -1e-6f, 1e-3f, -2.0f};
+    for (int c = 0; c < 6; c++) m->layer[0].gamma->x[c] = gammas[c];
+    must(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g));
+    onnx_exported_read_back(&t, g, "{}");
+    end();
+}
+END_TEST
+
 static void refused(Status status, const char *words)
 {
     ck_assert_msg(status != STATUS_OK, "accepted; should say: %s", words);
@@ -181,4 +199,4 @@ START_TEST(refusals)
 END_TEST
 
 TEST_MAIN("onnx forms", relu_below_8_bits, signed_below_8_bits, relu_of_8_bits, what_it_says_of_itself, equal_bytes,
-          refusals)
+          dead_channels, refusals)

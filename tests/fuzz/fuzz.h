@@ -26,7 +26,7 @@ typedef struct {
     /* Changes a file so that some of the results still pass the first checks; NULL: only bytes are changed. */
     size_t (*mutate)(uint8_t *data, size_t bytes, size_t room, Rng *rng, FuzzBytes *change);
 } FuzzTarget;
-enum { FUZZ_FREE_BYTES = 64 << 20, FUZZ_MOST_BYTES = 64 << 10 };
+enum { FUZZ_FREE_BYTES = 16 << 20, FUZZ_MOST_BYTES = 64 << 10 };
 
 #define FUZZ(name) extern const FuzzTarget fuzz_##name;
 #include "tests/fuzz/targets.def"

@@ -1,4 +1,5 @@
 /* The .tflite reader, and that what it accepts is written and read back as the same. */
+#include <stdio.h>
 #include <string.h>
 
 #include "deploy/tflite_model.h"
@@ -15,7 +16,10 @@ static void run(const uint8_t *data, size_t bytes)
         const unsigned char *file = tflite_write(arena, m, &written);
         const char *what = NULL;
         ASSERT(tflite_check(arena, file, written, "again.tflite", &again) == STATUS_OK);
-        ASSERT(tflite_same(m, again, &what));
+        if (!tflite_same(m, again, &what)) {
+            fprintf(stderr, "fuzz: written and read again, these differ: %s\n", what);
+            ASSERT(false);
+        }
     }
     arena_destroy(arena);
 }

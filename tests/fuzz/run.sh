@@ -7,6 +7,7 @@ build=${1:?run.sh: the folder of a fuzzing build is required}
 seconds=${2:?run.sh: seconds for each target are required}
 shift 2
 here=$(dirname "$0")
+# shellcheck disable=SC2046 # a list of names
 [ $# -gt 0 ] || set -- $(sed -n 's/^FUZZ(\(.*\))$/\1/p' "$here/targets.def")
 
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)" bitfold_fuzz_XXXXXX) || exit 1

@@ -1,10 +1,11 @@
 // Holds what a runtime answered to what bitfold's own engine did:
-//     node compare.cjs DUMP OUTPUT --export WHAT --runtime WHERE --need identical|argmax|within=1e-4
+//     node compare.cjs DUMP OUTPUT --export WHAT --runtime WHERE --need NEED
 // DUMP is a folder of `bitfold eval --dump`, OUTPUT the logits of its first images, codes or floats as there.  Prints a
 // row of a Markdown table and exits with 1 when the need is not met:
 //     identical   every value is the same
 //     argmax      the answer is the same for 99.9 % of the images
 //     within=X    no value is off by more than X
+//     nothing     the row only reports: its last column is "-"
 // --floats yes: OUTPUT holds the reals that the codes stand for; one that stands between two codes is different.
 // Where several classes share the largest value the first is the answer, here as everywhere in bitfold.
 'use strict';
@@ -59,10 +60,11 @@ function compare(expected, given, classes) {
 }
 
 function meets(need, r) {
+    if (need === 'nothing') return true;
     if (need === 'identical') return r.different === 0;
     if (need === 'argmax') return r.same >= ANSWERS_NEEDED * r.images;
     const bound = Number(need.replace(/^within=/, ''));
-    if (!(bound > 0)) throw new Error(`--need ${need}; must be identical, argmax or within=X`);
+    if (!(bound > 0)) throw new Error(`--need ${need}; must be identical, argmax, within=X or nothing`);
     return r.largest <= bound;
 }
 
@@ -72,10 +74,11 @@ function percent(part, whole) {
 }
 
 function row(opt, r, ok) {
+    const met = opt.need === 'nothing' ? '-' : ok ? 'yes' : 'NO';
     const off = Number.isInteger(r.largest) ? r.largest : r.largest.toExponential(1);
     const different = r.different === 0 ? '0' : `${r.different} (${percent(r.different, r.values)})`;
     return `| ${[opt.model, opt.export, opt.runtime, r.images, r.values, different, off, percent(r.same, r.images),
-        ok ? 'yes' : 'NO'].join(' | ')} |`;
+        met].join(' | ')} |`;
 }
 
 function main() {

@@ -59,7 +59,7 @@ operations() {
 }
 rows() { table compared && table costs && operations; }
 passed=$(rows | grep -c '| yes |$')
-failed=$(rows | grep -c -v '| yes |$')
+failed=$(rows | grep -v -c -e '| yes |$' -e '| - |$')
 # A model whose script did not reach its end is a failure of its own.
 while read -r model _; do
     [ -e "$work/models/$model/done" ] && continue

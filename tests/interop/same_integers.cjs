@@ -1,6 +1,7 @@
 // Do two int8 .safetensors files compute the same?  node same_integers.cjs A B --model NAME --export WHAT --runtime HOW
-// Every weight, bias and scale, each tensor's scale and zero point, and the wiring must be equal.  A reshape moves
-// nothing, and in how many bits a weight is stored says nothing of its value: both may differ.  Prints a row.
+// Every weight, bias and scale, each tensor's scale and zero point, and the wiring must be equal.  What changes no value
+// may differ: reshapes, in how many bits a weight is stored, the stride of a window that stands in one place.  Prints a
+// row.
 'use strict';
 const assert = require('assert');
 const fs = require('fs');
@@ -19,9 +20,11 @@ function read(file) {
 // The parts of a file by name, as bytes: parameters, grids of tensors, nodes.
 function parts({graph, data, dialect}) {
     const source = {}, all = new Map([['dialect', Buffer.from(dialect)]]);
+    const shape = Object.fromEntries(graph.tensors.map(t => [t.name, t.shape]));
     const through = name => source[name] || name;
     for (const node of graph.nodes) {
-        const {weight_bits: bits, weight_shift: shift, ...rest} = node;
+        const {weight_bits: bits, weight_shift: shift, ...rest} = node, [h, w] = shape[node.name];
+        if (h * w === 1) delete rest.stride;
         rest.inputs = node.inputs.map(through);
         if (node.op === 'reshape') source[node.name] = rest.inputs[0];
         else all.set(`node ${node.name}`, Buffer.from(JSON.stringify(rest)));
