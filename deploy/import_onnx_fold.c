@@ -223,6 +223,7 @@ static Status reshape(Import *im, const ImportNode *n, Constant **out)
     TRY(import_ints(im, n, op == 'R' ? "shape" : "axes", 1, &count, &to));
     if (x->scales > 1 || count > ONNX_MAX_RANK)
         return UNSUPPORTED(im, n, "of a constant with a scale for each channel; must not be reshaped");
+    if (op == 'R' && count < 0) return MALFORMED(im, n, "no shape; it is required");
     if (op == 'R') return reshaped_dims(im, n, t, count, to, y);
     const int rank = t->rank + (op == 'U' && count > 0 ? count : 0);
     if (rank > ONNX_MAX_RANK) return UNSUPPORTED(im, n, "to rank %d; at most %d", rank, ONNX_MAX_RANK);

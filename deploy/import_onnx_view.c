@@ -308,7 +308,7 @@ Status import_reshape(Import *im, const ImportNode *n)
         return UNSUPPORTED(im, n, "to %d dimensions; must be 2 to %d, the first the images", rank, ONNX_MAX_RANK);
     if (onnx_attribute_int(n->proto, "allowzero", 0) != 0) return UNSUPPORTED(im, n, "allowzero: 1; must be 0");
     for (int i = 1; i < rank; i++) {
-        to[i] = given[i] == 0 && i < a.view.rank ? view_length(&a.view, a.size, i) : given[i];
+        to[i] = i < a.view.rank && given[i] == 0 ? view_length(&a.view, a.size, i) : given[i];
         if (to[i] == -1 && open < 0)
             open = i;
         else if (to[i] < 1 || to[i] > QTENSOR_MAX_ELEMENTS)
