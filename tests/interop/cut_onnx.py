@@ -17,7 +17,7 @@ def codes_named(graph):
     """The tensors that hold codes, by the name of the engine's tensor."""
     named = {i.name: i.name for i in graph.input}
     for node in graph.node:
-        if node.op_type == "QuantizeLinear":
+        if node.output[0].endswith("/codes"):
             named[node.output[0].removesuffix("/codes")] = node.output[0]
     return named
 

@@ -13,7 +13,7 @@ images=${IMAGES:-1000}
 mcu_images=$([ -n "${FULL:-}" ] && echo "$images" || echo 200)
 targets=${TARGETS:-c tflite onnx float import}
 op_images=$([ -n "${FULL:-}" ] && echo 200 || echo 50)
-codes=32
+codes=${CODES:-32}
 
 say() { echo "$name: $*" >&3; }
 # missing EXPORT RUNTIME: a row for what could not even be compared; the log's last line says why.

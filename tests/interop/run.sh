@@ -1,9 +1,10 @@
 #!/bin/sh
 # Exported models on runtimes that are not bitfold's: `make test-interop`, or
 #     sh tests/interop/run.sh BUILD
-# Trains four small models on data of this repository (MODELS="DIR..." takes quantized run directories instead), exports
+# Trains five small models on data of this repository (MODELS="DIR..." takes quantized run directories instead), exports
 # each in every way, runs the exports on 1,000 images (IMAGES=N) and compares the answers with bitfold's own engine.
-# The microcontrollers run the first 200, with FULL=1 all.  TARGETS="c tflite onnx float import" chooses.
+# The microcontrollers run the first 200, with FULL=1 all.  TARGETS="c tflite onnx float import" chooses; CODES=16 lets
+# in models whose layers take fewer values than 32 (check_model.cjs).
 # ONNX Runtime and LiteRT come from npm, pinned in package-lock.json; the rest from Debian: sh setup.sh --interop.
 set -u
 build=${1:?run.sh: the build folder is required}
