@@ -80,8 +80,8 @@ static cJSON *layer_json(const Import *im, int index)
     }
     if (l->kind == IMPORT_CONV) cJSON_AddNumberToObject(json, "filters", l->geom.o);
     if (l->kind == IMPORT_DENSE) cJSON_AddNumberToObject(json, "units", l->geom.o);
-    if (l->kind == IMPORT_DEPTHWISE && l->geom.o != l->geom.c)
-        cJSON_AddNumberToObject(json, "multiplier", l->geom.o / l->geom.c);
+    const int multiplier = l->kind == IMPORT_DEPTHWISE ? l->geom.o / l->geom.c : 1;
+    if (multiplier != 1) cJSON_AddNumberToObject(json, "multiplier", multiplier);
     if (l->kind == IMPORT_CONV && l->geom.groups != 1) cJSON_AddNumberToObject(json, "groups", l->geom.groups);
     if (l->kind == IMPORT_CONV || l->kind == IMPORT_DEPTHWISE) add_window(json, &l->geom, false);
     if (l->kind == IMPORT_MAXPOOL || l->kind == IMPORT_AVGPOOL) add_window(json, &l->geom, true);

@@ -208,6 +208,6 @@ Status import_matmul(Import *im, const ImportNode *n)
                            inner, row);
     TRY(dense(im, n, &a, last, c, false, 1.0f, &layer));
     const Extent out = im->layer[layer].out;
-    view.dim[last] = out.c > 1 ? (ViewDim){1, {AXIS_C}} : (ViewDim){0};
+    view.dim[last] = view_dim(out, AXIS_C);
     return finish(im, n, layer, &view);
 }

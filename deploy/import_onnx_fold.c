@@ -176,54 +176,64 @@ static Status cast(Import *im, const ImportNode *n, Constant **out)
     return STATUS_OK;
 }
 
-/* Reshape, Squeeze, Unsqueeze, Flatten of a constant: the same elements in other dims. */
+/* Dims of a Reshape: one -1 for what is left, 0 for the same length. */
+static Status reshaped_dims(const Import *im, const ImportNode *n, const OnnxTensor *t, int count, const int64_t *to,
+                            OnnxTensor *y)
+{
+    int64_t known = 1;
+    int open = -1;
+    y->rank = count;
+    for (int i = 0; i < count; i++) {
+        y->dim[i] = i < t->rank && to[i] == 0 ? t->dim[i] : to[i];
+        if (to[i] == -1) open = i;
+        if (to[i] < -1 || y->dim[i] > ONNX_MAX_ELEMENTS || known > ONNX_MAX_ELEMENTS)
+            return MALFORMED(im, n, "shape[%d]: %lld; must be a length, or -1", i, (long long)to[i]);
+        known *= i == open ? 1 : y->dim[i];
+    }
+    if (open >= 0) y->dim[open] = known > 0 ? t->count / known : 0;
+    if (known * (open >= 0 ? y->dim[open] : 1) == t->count) return STATUS_OK;
+    return MALFORMED(im, n, "a shape of %lld elements of %lld; must be as many", (long long)known, (long long)t->count);
+}
+
+/* Of rank `rank`: which dims the axes name. */
+static Status marked_axes(const Import *im, const ImportNode *n, int rank, int count, const int64_t *axes, bool *marked)
+{
+    for (int i = 0; i < count; i++) {
+        const int64_t at = axes[i] < 0 ? axes[i] + rank : axes[i];
+        if (at < 0 || at >= rank || marked[at])
+            return MALFORMED(im, n, "axes: %lld of rank %d; must be within, each once", (long long)axes[i], rank);
+        marked[at] = true;
+    }
+    return STATUS_OK;
+}
+
+/* Reshape, Squeeze, Unsqueeze of a constant: the same elements in other dims. */
 static Status reshape(Import *im, const ImportNode *n, Constant **out)
 {
     Constant *x;
     int count;
     const int64_t *to;
-    const char *op = n->proto->op_type;
+    bool marked[2 * ONNX_MAX_RANK] = {false};
+    const char op = n->proto->op_type[0]; /* R, S, U */
     TRY(import_constant(im, n, 0, &x));
     const OnnxTensor *t = &x->tensor;
-    OnnxTensor *y = &(*out = ARENA_ARRAY(im->arena, Constant, 1))->tensor;
+    *out = ARENA_ARRAY(im->arena, Constant, 1);
     **out = *x;
-    TRY(import_ints(im, n, op[0] == 'R' ? "shape" : "axes", 1, &count, &to));
+    OnnxTensor *y = &(*out)->tensor;
+    TRY(import_ints(im, n, op == 'R' ? "shape" : "axes", 1, &count, &to));
     if (x->scales > 1 || count > ONNX_MAX_RANK)
         return UNSUPPORTED(im, n, "of a constant with a scale for each channel; must not be reshaped");
+    if (op == 'R' && count < 0) return MALFORMED(im, n, "no shape; it is required");
+    if (op == 'R') return reshaped_dims(im, n, t, count, to, y);
+    const int rank = t->rank + (op == 'U' && count > 0 ? count : 0);
+    if (rank > ONNX_MAX_RANK) return UNSUPPORTED(im, n, "to rank %d; at most %d", rank, ONNX_MAX_RANK);
+    TRY(marked_axes(im, n, rank, count, to, marked));
     y->rank = 0;
-    if (op[0] == 'R') { /* one -1 for what is left, 0 for the same length */
-        int64_t known = 1;
-        int open = -1;
-        for (int i = 0; i < count; i++) {
-            y->dim[y->rank++] = to[i] == 0 && i < t->rank ? t->dim[i] : to[i];
-            if (to[i] == -1) open = i;
-            if (to[i] < -1 || y->dim[i] > ONNX_MAX_ELEMENTS || known > ONNX_MAX_ELEMENTS)
-                return MALFORMED(im, n, "shape[%d]: %lld; must be a length, or -1", i, (long long)to[i]);
-            known *= i == open ? 1 : y->dim[i];
-        }
-        if (open >= 0) y->dim[open] = known > 0 ? t->count / known : 0;
-        if (known * (open >= 0 ? y->dim[open] : 1) != t->count)
-            return MALFORMED(im, n, "a shape of %lld elements of %lld; must be as many", (long long)known,
-                             (long long)t->count);
-    } else {
-        const bool less = op[0] == 'S';
-        bool marked[2 * ONNX_MAX_RANK] = {false};
-        const int rank = t->rank + (less ? 0 : count);
-        if (rank > ONNX_MAX_RANK) return UNSUPPORTED(im, n, "to rank %d; at most %d", rank, ONNX_MAX_RANK);
-        for (int i = 0; i < count; i++) {
-            const int64_t at = to[i] < 0 ? to[i] + rank : to[i];
-            if (at < 0 || at >= rank) return MALFORMED(im, n, "axes: %lld of rank %d", (long long)to[i], rank);
-            marked[at] = true;
-        }
-        for (int i = 0, k = 0; i < rank; i++) {
-            if (!less) {
-                if (!marked[i] && k >= t->rank) return MALFORMED(im, n, "axes: one stands twice; each may stand once");
-                y->dim[y->rank++] = marked[i] ? 1 : t->dim[k++];
-            } else if (t->dim[i] != 1 || !(count < 0 || marked[i])) {
-                y->dim[y->rank++] = t->dim[i];
-            }
-        }
-    }
+    for (int i = 0, k = 0; i < rank; i++)
+        if (op == 'U')
+            y->dim[y->rank++] = marked[i] ? 1 : t->dim[k++];
+        else if (t->dim[i] != 1 || (count >= 0 && !marked[i]))
+            y->dim[y->rank++] = t->dim[i];
     return STATUS_OK;
 }
 

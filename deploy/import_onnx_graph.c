@@ -215,6 +215,8 @@ static Status read_image(Import *im, const Onnx__ValueInfoProto *input)
         size[axis] = (int)d->dim_value;
         if (d->dim_value > 1) a->view.dim[i] = (ViewDim){1, {axis}};
     }
+    if ((int64_t)size[AXIS_H] * size[AXIS_W] * size[AXIS_C] > QTENSOR_MAX_ELEMENTS)
+        return bad_input(im, arena_printf(im->arena, "more than %d numbers", QTENSOR_MAX_ELEMENTS));
     im->image = a->size = (Extent){size[AXIS_H], size[AXIS_W], size[AXIS_C]};
     a->exclusive = im->value[im->input].readers == 1;
     im->value[im->input].kind = VALUE_ACTIVATION;

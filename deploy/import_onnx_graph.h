@@ -191,6 +191,8 @@ void import_set_activation(const Import *im, const ImportNode *n, const Activate
 long view_length(const View *v, Extent e, int dim); /* of dimension dim; 1 of N */
 /* For each element along a dimension: its position in our order of the axes it runs along. */
 Status view_order(Import *im, const ViewDim *d, Extent e, const int **order);
+extern const ViewDim view_one;         /* of length 1 */
+ViewDim view_dim(Extent e, Axis axis); /* along one axis */
 View view_nchw(Extent e);
 View view_row(Extent e); /* [N, C] */
 bool view_equal(const View *a, const View *b);

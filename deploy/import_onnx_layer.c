@@ -49,8 +49,7 @@ static const char *layer_name(const Import *im, const ImportNode *n)
     }
     while (k > 0 && text[k - 1] == '_') k--;
     if (k == 0)
-        for (; op[k] != '\0' && k < LONGEST && isalpha((unsigned char)op[k]); k++)
-            text[k] = (char)tolower((unsigned char)op[k]);
+        for (; k < LONGEST && isalpha((unsigned char)op[k]); k++) text[k] = (char)tolower((unsigned char)op[k]);
     text[k] = '\0';
     return import_unique_name(im, arena_strdup(im->arena, text));
 }

@@ -161,7 +161,7 @@ Status import_reduce_mean(Import *im, const ImportNode *n)
     const bool keep = onnx_attribute_int(n->proto, "keepdims", 1) != 0;
     View to = {.rank = 0};
     for (int i = 0; i < a.view.rank; i++)
-        if (!gone[i] || keep) to.dim[to.rank++] = gone[i] ? (ViewDim){0} : a.view.dim[i];
+        if (!gone[i] || keep) to.dim[to.rank++] = gone[i] ? view_one : a.view.dim[i];
     TRY(whole_map(im, n, IMPORT_GLOBAL_AVGPOOL, &a));
     import_output(im, n, 0)->activated->view = to;
     return STATUS_OK;
@@ -173,7 +173,7 @@ Status import_reduce_mean(Import *im, const ImportNode *n)
 static void bind_by_padding(Import *im, const Activated *a, const int64_t *pads)
 {
     if (a->source != THE_IMAGE || im->image_bound) return;
-    bool padded[ONNX_MAX_RANK];
+    bool padded[ONNX_MAX_RANK] = {false};
     for (int i = 0; i < a->view.rank; i++) padded[i] = pads[i] != 0 || pads[a->view.rank + i] != 0;
     if (a->view.rank == 4 && padded[1] && !padded[3])
         import_bind_image_as(im, &(View){4, {a->view.dim[0], a->view.dim[3], a->view.dim[1], a->view.dim[2]}});

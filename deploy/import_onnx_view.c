@@ -25,11 +25,20 @@ bool view_equal(const View *a, const View *b)
     return equal;
 }
 
-static ViewDim dim_of(Extent e, Axis axis) { return axis_length(e, axis) > 1 ? (ViewDim){1, {axis}} : (ViewDim){0}; }
+const ViewDim view_one = {0};
 
-View view_nchw(Extent e) { return (View){4, {{1, {AXIS_N}}, dim_of(e, AXIS_C), dim_of(e, AXIS_H), dim_of(e, AXIS_W)}}; }
+ViewDim view_dim(Extent e, Axis axis)
+{
+    if (axis_length(e, axis) == 1) return view_one;
+    return (ViewDim){1, {axis}};
+}
 
-View view_row(Extent e) { return (View){2, {{1, {AXIS_N}}, dim_of(e, AXIS_C)}}; }
+View view_nchw(Extent e)
+{
+    return (View){4, {{1, {AXIS_N}}, view_dim(e, AXIS_C), view_dim(e, AXIS_H), view_dim(e, AXIS_W)}};
+}
+
+View view_row(Extent e) { return (View){2, {{1, {AXIS_N}}, view_dim(e, AXIS_C)}}; }
 
 Status view_order(Import *im, const ViewDim *d, Extent e, const int **order)
 {
@@ -299,7 +308,7 @@ Status import_reshape(Import *im, const ImportNode *n)
         return UNSUPPORTED(im, n, "to %d dimensions; must be 2 to %d, the first the images", rank, ONNX_MAX_RANK);
     if (onnx_attribute_int(n->proto, "allowzero", 0) != 0) return UNSUPPORTED(im, n, "allowzero: 1; must be 0");
     for (int i = 1; i < rank; i++) {
-        to[i] = given[i] == 0 && i < a.view.rank ? view_length(&a.view, a.size, i) : given[i];
+        to[i] = i < a.view.rank && given[i] == 0 ? view_length(&a.view, a.size, i) : given[i];
         if (to[i] == -1 && open < 0)
             open = i;
         else if (to[i] < 1 || to[i] > QTENSOR_MAX_ELEMENTS)
@@ -372,7 +381,7 @@ Status import_unsqueeze(Import *im, const ImportNode *n)
                            ONNX_MAX_RANK);
     TRY(mark_axes(im, n, a.view.rank + count, count, axes, marked));
     View to = {.rank = a.view.rank + count};
-    for (int i = 0, k = 0; i < to.rank; i++) to.dim[i] = marked[i] ? (ViewDim){0} : a.view.dim[k++];
+    for (int i = 0, k = 0; i < to.rank; i++) to.dim[i] = marked[i] ? view_one : a.view.dim[k++];
     a.view = to;
     import_set_activation(im, n, &a);
     return STATUS_OK;
