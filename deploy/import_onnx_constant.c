@@ -1,7 +1,9 @@
 /* Constants: initializers, Constant nodes, and what follows from them and from shapes alone. */
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "deploy/import_onnx_graph.h"
 
 void import_set_constant(Value *v, Constant *c)
@@ -11,13 +13,45 @@ void import_set_constant(Value *v, Constant *c)
     v->constant = c;
 }
 
+/* Tensors that share a file's bytes would multiply them: each file has its size, twice, to give. */
+static Status count_outside(Import *im, const ImportNode *n, const Onnx__TensorProto *t, int64_t bytes)
+{
+    const char *location = "";
+    for (size_t i = 0; i < t->n_external_data; i++)
+        if (strcmp(onnx_text(t->external_data[i]->key), "location") == 0)
+            location = onnx_text(t->external_data[i]->value);
+    struct stat st;
+    if (stat(file_join(im->arena, im->folder, location), &st) != 0)
+        return status_fail(STATUS_IO, "%s: cannot be seen any more", location);
+    if (im->file == NULL) im->file = ARENA_ARRAY(im->arena, ImportFile, IMPORT_MAX_FILES);
+    int i = 0;
+    while (i < im->files && (im->file[i].device != st.st_dev || im->file[i].number != st.st_ino)) i++;
+    if (i == IMPORT_MAX_FILES)
+        return UNSUPPORTED(im, n, "external data in more than %d files; must be fewer", (int)IMPORT_MAX_FILES);
+    if (i == im->files) im->file[im->files++] = (ImportFile){st.st_dev, st.st_ino, 2 * (int64_t)st.st_size};
+    im->file[i].left_bytes -= bytes;
+    if (im->file[i].left_bytes < 0)
+        return MALFORMED(
+            im, n, "tensor \"%.100s\": external data in \"%.100s\" that other tensors have twice over; must be its own",
+            onnx_text(t->name), location);
+    return STATUS_OK;
+}
+
+Status import_tensor(Import *im, const ImportNode *n, const Onnx__TensorProto *t, OnnxTensor *out)
+{
+    TRY(import_at(im, n, onnx_tensor_read(im->arena, t, im->folder, out)));
+    const size_t bytes = (size_t)out->count * onnx_type_bytes(out->type);
+    if (t->data_location == ONNX_LOCATION_EXTERNAL) TRY(count_outside(im, n, t, (int64_t)bytes));
+    im->allowance_bytes += 16 * bytes;
+    return STATUS_OK;
+}
+
 /* Reads an initializer when it is first asked for. */
 static Status read_value(Import *im, const ImportNode *n, Value *v)
 {
     if (v->constant != NULL) return STATUS_OK;
     Constant *c = ARENA_ARRAY(im->arena, Constant, 1);
-    TRY(import_at(im, n, onnx_tensor_read(im->arena, v->proto, im->folder, &c->tensor)));
-    im->allowance_bytes += 16 * (size_t)c->tensor.count * onnx_type_bytes(c->tensor.type);
+    TRY(import_tensor(im, n, v->proto, &c->tensor));
     v->constant = c;
     return STATUS_OK;
 }

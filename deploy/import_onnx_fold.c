@@ -109,7 +109,7 @@ static Status constant_of_shape(Import *im, const ImportNode *n, Constant **out)
     TRY(import_constant(im, n, 0, &x));
     const Onnx__AttributeProto *a = onnx_attribute(n->proto, "value");
     OnnxTensor value = {.type = ONNX_FLOAT};
-    if (a != NULL && a->t != NULL) TRY(import_at(im, n, onnx_tensor_read(im->arena, a->t, im->folder, &value)));
+    if (a != NULL && a->t != NULL) TRY(import_tensor(im, n, a->t, &value));
     const int64_t count = is_list(x) && x->tensor.count == 1 ? ints_of(x)[0] : -1;
     if (count < 0 || count > FOLD_MAX_INTS || value.type != ONNX_INT64 || value.count != 1)
         return UNSUPPORTED(im, n, "of a constant; must be a list of integers");
@@ -127,9 +127,7 @@ static Status constant(Import *im, const ImportNode *n, Constant **out)
     int64_t *ints;
     if (strcmp(name, "value") == 0 && a->t != NULL) {
         *out = ARENA_ARRAY(im->arena, Constant, 1);
-        TRY(import_at(im, n, onnx_tensor_read(im->arena, a->t, im->folder, &(*out)->tensor)));
-        im->allowance_bytes += 16 * (size_t)(*out)->tensor.count * onnx_type_bytes((*out)->tensor.type);
-        return STATUS_OK;
+        return import_tensor(im, n, a->t, &(*out)->tensor);
     }
     if (strcmp(name, "value_int") == 0 || strcmp(name, "value_ints") == 0) {
         const bool list = strcmp(name, "value_ints") == 0;

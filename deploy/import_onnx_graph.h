@@ -2,6 +2,8 @@
 #ifndef BITFOLD_DEPLOY_IMPORT_ONNX_GRAPH_H
 #define BITFOLD_DEPLOY_IMPORT_ONNX_GRAPH_H
 
+#include <sys/types.h>
+
 #include "deploy/import_onnx.h"
 #include "deploy/onnx_tensor.h"
 #include "layers/layer.h"
@@ -107,9 +109,19 @@ typedef struct {
     int *input, *output; /* values; -1: left out */
 } ImportNode;
 
+/* A file of external data; its bytes are read twice at most, whatever tensors name it by. */
+typedef struct {
+    dev_t device;
+    ino_t number;
+    int64_t left_bytes;
+} ImportFile;
+enum { IMPORT_MAX_FILES = 4096 };
+
 typedef struct {
     Arena *arena;
     const char *path, *folder;
+    int files;
+    ImportFile *file; /* [IMPORT_MAX_FILES]; NULL: none yet */
     const Onnx__GraphProto *graph;
     int64_t opset;
     size_t allowance_bytes; /* what constants and weights may still take */
@@ -144,6 +156,9 @@ Status import_refuse(const Import *im, const ImportNode *n, Status code, const c
 /* Puts the node before a sentence that is there already. */
 Status import_at(const Import *im, const ImportNode *n, Status status);
 void import_note(Import *im, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* onnx_tensor_read; counts what is read of external files, and allows memory for what is made of it. */
+Status import_tensor(Import *im, const ImportNode *n, const Onnx__TensorProto *t, OnnxTensor *out);
 
 /* Memory for constants and weights, counted against the allowance.  NULL and STATUS_NOMEM's sentence. */
 void *import_alloc(Import *im, size_t bytes);

@@ -52,7 +52,9 @@ void fuzz_edit_json(cJSON *root, Rng *rng);
 void fuzz_right_crc(uint8_t *file, size_t bytes);
 size_t fuzz_mutate_safe(uint8_t *data, size_t bytes, size_t room, Rng *rng, FuzzBytes *change);
 
-/* ONNX files whose fields hold odd values, raw data fitting its shape mostly. */
+/* ONNX files whose fields hold odd values, raw data fitting its shape mostly, nodes that were put between others, and
+ * tensors whose data are in the file FUZZ_ONNX_FILE beside the model. */
+#define FUZZ_ONNX_FILE "m.onnx"
 size_t fuzz_mutate_onnx(uint8_t *data, size_t bytes, size_t room, Rng *rng, FuzzBytes *change);
 
 #endif

@@ -1,6 +1,8 @@
 /* The import of ONNX files, float and integer, to the model folder and on to a forward pass. */
+#include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "tests/fuzz/fuzz.h"
 #include "train/import.h"
 
@@ -25,11 +27,22 @@ static void run_model(Arena *arena, Model *m)
     arena_destroy(step);
 }
 
+/* In a folder of its own, as external data lie beside the model: the file itself is the one there is (FUZZ_ONNX_FILE). */
+static const char *put_model(Arena *arena, const uint8_t *data, size_t bytes)
+{
+    const char *folder = arena_printf(arena, "%s/onnx_%d", fuzz_folder(), (int)getpid());
+    ASSERT(file_make_dir(folder) == STATUS_OK);
+    const char *path = file_join(arena, folder, FUZZ_ONNX_FILE);
+    FILE *f = fopen(path, "wb");
+    ASSERT(f != NULL && fwrite(data, 1, bytes, f) == bytes && fclose(f) == 0);
+    return path;
+}
+
 static void run(const uint8_t *data, size_t bytes)
 {
     static char *const command[] = {"import", NULL};
     Arena *arena = arena_create();
-    const ImportRequest request = {.path = fuzz_path(data, bytes),
+    const ImportRequest request = {.path = put_model(arena, data, bytes),
                                    .out = arena_printf(arena, "%s/imported_%d", fuzz_folder(), (int)getpid()),
                                    .overwrite = true,
                                    .argc = 1,

@@ -223,6 +223,27 @@ static void change_one(Change *c)
     }
 }
 
+static Onnx__StringStringEntryProto *pair(Change *c, char *key, char *value)
+{
+    Onnx__StringStringEntryProto *p = arena_alloc(c->arena, sizeof *p);
+    onnx__string_string_entry_proto__init(p);
+    p->key = key, p->value = value;
+    return p;
+}
+
+/* The tensor's data are in the model's own file now: somewhere in it, as many as there were or about that. */
+static void put_outside(Change *c, Onnx__TensorProto *t, size_t file_bytes)
+{
+    const size_t bytes = t->has_raw_data ? t->raw_data.len : 4 * (size_t)pick(c, 9);
+    t->has_raw_data = 0, t->has_data_location = 1, t->data_location = ONNX_LOCATION_EXTERNAL;
+    t->external_data = ARENA_ARRAY(c->arena, Onnx__StringStringEntryProto *, 3);
+    t->external_data[0] = pair(c, "location", pick(c, 8) == 0 ? "m.onnx/../m.onnx" : FUZZ_ONNX_FILE);
+    t->external_data[1] = pair(c, "offset", arena_printf(c->arena, "%u", pick(c, file_bytes + 1)));
+    t->external_data[2] = pair(c, "length", arena_printf(c->arena, "%zu", bytes + (pick(c, 8) == 0)));
+    t->n_external_data = 1 + pick(c, 3);
+    if (pick(c, 2) == 0) t->n_external_data = 3;
+}
+
 /* As many raw bytes as shape and type say, where that is not far from what there is. */
 static void fit_tensor(Change *c, Onnx__TensorProto *t)
 {
@@ -272,6 +293,9 @@ static size_t change_model(Change *c, uint8_t *data, size_t bytes, size_t room)
         put_between(c, g);
     else
         for (uint32_t i = 0, changes = pick(c, 4); i <= changes; i++) change_one(c);
+    if (g != NULL && g->n_initializer > 0 && pick(c, 16) == 0)
+        for (size_t i = pick(c, 8) == 0 ? 0 : pick(c, g->n_initializer); i < g->n_initializer; i++)
+            put_outside(c, g->initializer[i], bytes);
     if (pick(c, 4) > 0)
         for (int i = 0; i < c->n; i++)
             if (c->message[i]->descriptor == &onnx__tensor_proto__descriptor)
