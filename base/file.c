@@ -76,22 +76,30 @@ static void sync_folder_of(const char *path)
     close(fd);
 }
 
-Status file_commit(FileWriter *writer)
+Status file_finish(FileWriter *writer)
 {
     FILE *f = writer->stream;
     writer->stream = NULL;
-    if (f == NULL || writer->temporary == NULL)
-        return status_fail(STATUS_STATE, "%s: was never opened for writing", writer->path);
+    if (writer->temporary == NULL) return status_fail(STATUS_STATE, "%s: was never opened for writing", writer->path);
+    if (f == NULL) return STATUS_OK;
     Status status = STATUS_OK;
     if (ferror(f) && errno == 0) errno = EIO; /* an earlier write failed and its reason was not kept */
     if (ferror(f) || fflush(f) != 0 || fsync(fileno(f)) != 0) status = io_fail(writer->path, "write");
     if (fclose(f) != 0 && status == STATUS_OK) status = io_fail(writer->path, "write");
-    if (status == STATUS_OK && rename(writer->temporary, writer->path) != 0)
+    if (status != STATUS_OK) file_abort(writer);
+    return status;
+}
+
+Status file_commit(FileWriter *writer)
+{
+    TRY(file_finish(writer));
+    Status status = STATUS_OK;
+    if (rename(writer->temporary, writer->path) != 0) {
         status = io_fail(writer->path, "rename to");
-    if (status == STATUS_OK)
-        sync_folder_of(writer->path);
-    else
         unlink(writer->temporary);
+    } else {
+        sync_folder_of(writer->path);
+    }
     writer->temporary = NULL;
     return status;
 }

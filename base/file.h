@@ -19,7 +19,10 @@ typedef struct {
     char *path, *temporary;
 } FileWriter;
 Status file_begin(Arena *arena, const char *path, FileWriter *writer);
-Status file_commit(FileWriter *writer); /* flush, fsync, rename, fsync of the folder; on failure nothing is left */
+/* flush, fsync, close.  Of files that belong together all are finished before the first is committed: then a full disk
+ * leaves every earlier one in place. */
+Status file_finish(FileWriter *writer);
+Status file_commit(FileWriter *writer); /* file_finish, rename, fsync of the folder; on failure nothing is left */
 void file_abort(FileWriter *writer);    /* drops what was written; safe after a failed begin or commit */
 
 /* file_begin, one write, file_commit. */

@@ -64,10 +64,20 @@ static Status check_runs(const QGraph *g)
     for (int i = 0; i < g->nodes; i++) {
         const QNode *n = &g->node[i];
         if (qop_has_weights(n->op) && c_run(n) > MAX_RUN)
-            return status_fail(STATUS_UNSUPPORTED, "c: node \"%s\": %ld weights in a row; at most %d", n->name,
+            return status_fail(STATUS_UNSUPPORTED, "c: layer \"%s\": %ld weights in a row; at most %d", n->name,
                                c_run(n), MAX_RUN);
     }
     return STATUS_OK;
+}
+
+/* The name stands in an #include and in comments. */
+static Status check_stem(const char *stem, const char *path)
+{
+    bool control = false;
+    for (const char *p = stem; *p != '\0'; p++) control = control || iscntrl((unsigned char)*p);
+    if (!control && strpbrk(stem, "\"\\*?") == NULL) return STATUS_OK;
+    return status_fail(STATUS_INVALID, "%s: the name of a C file; must hold none of \" \\ * ? and no control character",
+                       path);
 }
 
 static void write_owner(FILE *out, const char *mark, const char *file)
@@ -100,6 +110,8 @@ static Status write_files(CWriter *w, const char *stem, FileWriter *source, File
     c_write_header(w);
     w->out = source->stream;
     TRY(write_source(w, stem));
+    TRY(file_finish(header));
+    TRY(file_finish(source));
     TRY(file_commit(header));
     return file_commit(source);
 }
@@ -111,9 +123,7 @@ static Status write_c(Arena *arena, const QGraph *g, const char *path, const voi
     CWriter w = {.arena = arena, .g = g, .golden = o->golden};
     TRY(check_dialect(g));
     TRY(check_runs(g));
-    if (strpbrk(stem, "\"\\\n*?") != NULL)
-        return status_fail(STATUS_INVALID, "%s: the name of a C file; must hold none of \" \\ * ? and no new line",
-                           path);
+    TRY(check_stem(stem, path));
     TRY(choose_prefix(arena, stem, o->prefix, &w.prefix));
     char *upper = arena_strdup(arena, w.prefix);
     for (char *p = upper; *p != '\0'; p++) *p = (char)toupper((unsigned char)*p);
@@ -123,9 +133,7 @@ static Status write_c(Arena *arena, const QGraph *g, const char *path, const voi
 
     FileWriter source = {0}, header = {0};
     Status status = file_begin(arena, path, &source);
-    if (status == STATUS_OK)
-        status =
-            file_begin(arena, file_join(arena, file_dirname(arena, path), arena_printf(arena, "%s.h", stem)), &header);
+    if (status == STATUS_OK) status = file_begin(arena, exporter_beside(&exporter_c, arena, path), &header);
     if (status == STATUS_OK) status = write_files(&w, stem, &source, &header);
     file_abort(&header);
     file_abort(&source);

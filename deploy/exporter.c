@@ -46,8 +46,9 @@ static Status may_replace(const char *path, const char *mark)
 static Status begin(const ExporterType *type, Arena *arena, const char *path, const cJSON *options, void **parsed)
 {
     static const Field none[] = {FIELD_END};
-    const size_t length = strlen(path), tail = strlen(type->extension);
-    if (length <= tail || strcmp(path + length - tail, type->extension) != 0)
+    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    const size_t length = strlen(name), tail = strlen(type->extension);
+    if (length <= tail || strcmp(name + length - tail, type->extension) != 0)
         return status_fail(STATUS_INVALID, "%s: the name of a %s file; must end in %s", path, type->name,
                            type->extension);
     *parsed = arena_zalloc(arena, type->options_bytes);

@@ -1,7 +1,9 @@
 /* Exported C: compiled strictly, it answers as the engine does, on every op, width and dialect; it is the same text
  * every time; what it cannot express is refused. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -295,6 +297,8 @@ START_TEST(what_c_cannot_say_is_refused)
     refused(export_c(g, "m.c", "{\"prefix\": \"\"}"), "prefix");
     refused(export_c(g, "m.c", "{\"golden\": 17}"), "golden: 17; must be an integer, 0 to 16");
     refused(export_c(g, "a\"b.c", NULL), "must hold none of");
+    refused(export_c(g, "a\rb.c", NULL), "must hold none of");
+    refused(export_c(g, ".c", NULL), "must end in .c");
     refused(export_c(g, "no/such/folder/m.c", NULL), "cannot");
     QGraph *wide = zoo_graph(arena);
     wide->tensor[0] = (QTensor){"input", 1024, 512, 4, 0.02f, 0, 8, -128, 127};
@@ -304,7 +308,7 @@ START_TEST(what_c_cannot_say_is_refused)
     wide->node[0].weights = ARENA_ARRAY(arena, int8_t, 3 * 1024 * 512 * 4);
     wide->tensor[1] = wide->tensor[FCB];
     wide->nodes = 1, wide->tensors = 2, wide->output = 1;
-    refused(export_c(wide, "m.c", NULL), "node \"fcb\": 2097152 weights in a row; at most 1048576");
+    refused(export_c(wide, "m.c", NULL), "layer \"fcb\": 2097152 weights in a row; at most 1048576");
     ck_assert(!file_exists(path_of("m.c")) && !file_exists(path_of("m.h")));
     /* A name that is no identifier becomes one; without golden vectors there is no self-test. */
     must(export_c(g, "9 lives-\xc3\xa9.c", "{\"golden\": 0}"));
@@ -315,5 +319,31 @@ START_TEST(what_c_cannot_say_is_refused)
 }
 END_TEST
 
+/* Header and source belong together: where the source does not fit, an earlier header stays. */
+START_TEST(both_files_or_neither)
+{
+    enum { LIMIT_BYTES = 8192 }; /* between the two */
+    begin();
+    must(export_c(c_graph(arena, 0), "m.c", "{\"golden\": 0}"));
+    const char *source = text_of("m.c"), *header = text_of("m.h");
+    ck_assert(strlen(header) < LIMIT_BYTES && strlen(source) > LIMIT_BYTES);
+    QGraph *other = c_graph(arena, 0);
+    other->model_name = "other";
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit old, small;
+    getrlimit(RLIMIT_FSIZE, &old);
+    small = (struct rlimit){.rlim_cur = LIMIT_BYTES, .rlim_max = old.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    const Status again = export_c(other, "m.c", NULL), first = export_c(other, "n.c", NULL);
+    setrlimit(RLIMIT_FSIZE, &old);
+    ck_assert(again == STATUS_IO && first == STATUS_IO);
+    ck_assert_str_eq(source, text_of("m.c"));
+    ck_assert_str_eq(header, text_of("m.h"));
+    ck_assert(!file_exists(path_of("n.c")) && !file_exists(path_of("n.h")));
+    ck_assert_int_eq(shell(arena_printf(arena, "test -z \"$(ls %s | grep tmp)\"", folder)), 0);
+    end();
+}
+END_TEST
+
 TEST_MAIN("export_c", answers_as_the_engine_does, compiles_for_microcontrollers, self_test_notices_a_weight,
-          equal_models_give_equal_text, what_c_cannot_say_is_refused)
+          equal_models_give_equal_text, what_c_cannot_say_is_refused, both_files_or_neither)
