@@ -175,21 +175,29 @@ void onnx_property(OnnxBuilder *b, const char *key, const char *value)
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* ONNX knows a value by its name alone, and layers are named by their user. */
-static Status check_names(OnnxBuilder *b)
+static Status check_unique(const char **name, size_t n, const char *what)
 {
-    size_t n = 0;
-    const char **name = ARENA_ARRAY(b->arena, const char *, b->nodes.n + b->constants.n + 1);
-    if (b->graph.n_input > 0) name[n++] = b->graph.input[0]->name;
-    for (size_t i = 0; i < b->nodes.n; i++) name[n++] = ((Onnx__NodeProto *)b->nodes.at[i])->output[0];
-    for (size_t i = 0; i < b->constants.n; i++) name[n++] = ((Onnx__TensorProto *)b->constants.at[i])->name;
     qsort(name, n, sizeof *name, by_text);
     for (size_t i = 1; i < n; i++)
         if (strcmp(name[i - 1], name[i]) == 0)
             return status_fail(STATUS_INVALID,
-                               "layer \"%s\": its name is what the file calls another value; rename the layer",
-                               name[i]);
+                               "layer \"%s\": its name is what the file calls another %s; rename the layer", name[i],
+                               what);
     return STATUS_OK;
+}
+
+/* ONNX knows a value by its name alone, ONNX Runtime a node too, and layers are named by their user. */
+static Status check_names(OnnxBuilder *b)
+{
+    size_t n = 0;
+    const char **name = ARENA_ARRAY(b->arena, const char *, b->nodes.n + b->constants.n + 1);
+    for (size_t i = 0; i < b->nodes.n; i++) name[n++] = ((Onnx__NodeProto *)b->nodes.at[i])->name;
+    TRY(check_unique(name, n, "node"));
+    n = 0;
+    if (b->graph.n_input > 0) name[n++] = b->graph.input[0]->name;
+    for (size_t i = 0; i < b->nodes.n; i++) name[n++] = ((Onnx__NodeProto *)b->nodes.at[i])->output[0];
+    for (size_t i = 0; i < b->constants.n; i++) name[n++] = ((Onnx__TensorProto *)b->constants.at[i])->name;
+    return check_unique(name, n, "value");
 }
 
 Status onnx_finish(OnnxBuilder *b, const Onnx__ModelProto **model)

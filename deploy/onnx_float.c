@@ -109,7 +109,8 @@ static Status add_layer(FloatNet *f, int index, bool last)
     }
     const OnnxOp op = {.op = r.op, .name = l->name, .geom = &r.geom, .inputs = l->inputs, .input = input};
     const bool norm = l->norm != NULL && f->keep_norm;
-    const char *end = last && l->out.h == 1 && l->out.w == 1 && r.op == QOP_DENSE ? onnx_output_name : l->name;
+    const char *end = last && l->out.h == 1 && l->out.w == 1 && r.op == QOP_DENSE ? onnx_output_name
+                                                                                  : onnx_own_name(&f->net, l->name);
     const char *weight = NULL, *bias = NULL;
     if (l->weight != NULL) weights(f, l, &r, &op, &weight, &bias);
     OnnxResult y = onnx_op(&f->net, &op, weight, bias, norm || r.act.relu ? part(f, l->name, "sum") : end);

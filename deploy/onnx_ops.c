@@ -25,6 +25,11 @@ static const int to_nhwc[4] = {0, 2, 3, 1}, to_nchw[4] = {0, 3, 1, 2};
 
 static bool is_point(const OnnxValue *v) { return v->h == 1 && v->w == 1; }
 
+const char *onnx_own_name(const OnnxNet *net, const char *name)
+{
+    return strcmp(name, onnx_output_name) == 0 ? onnx_part(net, name, "layer") : name;
+}
+
 void onnx_value_set(OnnxNet *net, int value, const char *real, int rank)
 {
     OnnxValue *v = &net->value[value];
@@ -80,7 +85,7 @@ static const char *dense_row(OnnxNet *net, int value)
 {
     OnnxValue *v = &net->value[value], *from = &net->value[v->from];
     if (from->rank == ONNX_ROW) return from->real;
-    const char *place = v->from == value ? onnx_part(net, v->name, "row") : v->name;
+    const char *place = v->from == value ? onnx_part(net, v->name, "row") : onnx_own_name(net, v->name);
     if (v->row == NULL) v->row = flatten(net, value, place, from->real);
     return v->row;
 }
@@ -112,7 +117,8 @@ void onnx_logits(OnnxNet *net, int value, int classes)
 {
     const int dim[2] = {0, classes};
     const char *row = onnx_value_row(net, value);
-    if (strcmp(row, onnx_output_name) != 0) onnx_unary(net, "Identity", onnx_output_name, row, onnx_output_name);
+    if (strcmp(row, onnx_output_name) != 0)
+        onnx_unary(net, "Identity", onnx_part(net, onnx_output_name, "output"), row, onnx_output_name);
     onnx_output(net->b, onnx_output_name, ONNX_FLOAT, 2, dim);
 }
 

@@ -39,6 +39,9 @@ void onnx_logits(OnnxNet *net, int value, int classes);
 /* "conv1/codes". */
 const char *onnx_part(const OnnxNet *net, const char *name, const char *part);
 
+/* A layer's name for its own tensor, which is not the graph's output: another one if the two were the same. */
+const char *onnx_own_name(const OnnxNet *net, const char *name);
+
 /* A node with one input. */
 const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const char *input, const char *output);
 /* The axes of `from` in the order of `axes`, as in {0, 3, 1, 2}. */

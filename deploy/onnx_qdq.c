@@ -94,7 +94,8 @@ static const char *round_and_clip(Qdq *q, int tensor, const char *real, int lo, 
 /* The tensor, from its codes, under its own name. */
 static void settle(Qdq *q, int tensor, const char *codes, int rank)
 {
-    const char *name = q->g->tensor[tensor].name, *real = tensor == 0 ? part(q, name, "values") : name;
+    const char *name = q->g->tensor[tensor].name;
+    const char *real = tensor == 0 ? part(q, name, "values") : onnx_own_name(&q->net, name);
     if (tensor == q->g->output && rank == ONNX_ROW) real = onnx_output_name;
     onnx_value_set(&q->net, tensor, dequantize(q, tensor, part(q, name, "dequantize"), codes, real), rank);
 }

@@ -238,7 +238,7 @@ static void check_floats(const LayerType *type, const char *example, const char 
 START_TEST(floats_of_every_layer) { for_each_layer_example(check_floats); }
 END_TEST
 
-/* Networks that do not end in a dense layer, and a dense layer on the image. */
+/* Networks that do not end in a dense layer, a dense layer on the image, and layers named as the output is. */
 START_TEST(ends_of_networks)
 {
     static const char *const models[] = {
@@ -246,9 +246,12 @@ START_TEST(ends_of_networks)
         "{\"type\":\"maxpool\",\"name\":\"p\",\"kernel\":4},{\"type\":\"flatten\",\"name\":\"f\"}",
         ("{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3},"
          "{\"type\":\"activation\",\"name\":\"r\"}"),
-        "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":5,\"kernel\":8,\"padding\":\"valid\"}"};
+        "{\"type\":\"conv2d\",\"name\":\"logits\",\"filters\":5,\"kernel\":8,\"padding\":\"valid\"}",
+        "{\"type\":\"maxpool\",\"name\":\"p\",\"kernel\":8},{\"type\":\"flatten\",\"name\":\"logits\"}",
+        ("{\"type\":\"dense\",\"name\":\"logits\",\"units\":3},"
+         "{\"type\":\"activation\",\"name\":\"r\"}")};
     layers_exact = layers_tied = (Difference){0};
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
         Arena *texts = arena_create();
         const char *text = arena_printf(texts, "{\"input\":[8,8,4],\"layers\":[%s]}", models[i]);
         check_integers(NULL, text, text);
@@ -260,4 +263,31 @@ START_TEST(ends_of_networks)
 }
 END_TEST
 
-TEST_MAIN("export onnx", same_integers, integers_of_every_layer, floats_of_every_layer, ends_of_networks)
+/* Values, and nodes for ONNX Runtime, are known by their names alone. */
+START_TEST(names_of_layers)
+{
+    static const struct {
+        const char *part, *what;
+    } names[] = {{"quantize", "node"}, {"codes", "value"}};
+    for (int i = 0; i < 2; i++) {
+        begin();
+        QGraph *g = random_graph(arena, 3, 5, DIALECT_ONNXRUNTIME);
+        ck_assert(!has_op(g, QOP_LUT));
+        must(onnx_exported_export(&t, g, "{}"));
+        int first = 0;
+        while (!qop_has_weights(g->node[first].op)) first++;
+        QNode *n = &g->node[first + 1]; /* the output has a name of its own */
+        ck_assert(n->op != QOP_RESHAPE && first + 2 < g->nodes);
+        n->name = g->tensor[n->output].name = arena_printf(arena, "%s/%s", g->node[first].name, names[i].part);
+        ck_assert_int_eq(onnx_exported_export(&t, g, "{}"), STATUS_INVALID);
+        ck_assert_str_eq(status_message(),
+                         arena_printf(arena,
+                                      "layer \"%s\": its name is what the file calls another %s; rename the layer",
+                                      n->name, names[i].what));
+        end();
+    }
+}
+END_TEST
+
+TEST_MAIN("export onnx", same_integers, integers_of_every_layer, floats_of_every_layer, ends_of_networks,
+          names_of_layers)
