@@ -12,7 +12,6 @@ Status inspect_target(Arena *arena, const Options *o, const QGraph *g)
     const CPlan plan = c_plan_make(arena, g);
     const CCost cost = c_cost(arena, g, &plan);
     const char *dialect = qgraph_dialect_names[g->dialect];
-    const bool exports = g->dialect == DIALECT_TFLITE_SINGLE || g->dialect == DIALECT_TFLITE_DOUBLE;
     if (o->json) {
         cJSON *json = c_cost_json(g, &cost);
         cJSON_AddStringToObject(json, "target", o->target);
@@ -21,6 +20,7 @@ Status inspect_target(Arena *arena, const Options *o, const QGraph *g)
         return STATUS_OK;
     }
     c_cost_print(arena, g, &cost, "", stdout);
-    if (!exports) printf("note: dialect %s; export --to c needs --set quant.dialect=tflite-single\n", dialect);
+    if (dialect_is_float(g->dialect))
+        printf("note: dialect %s; export --to c needs --set quant.dialect=tflite-single\n", dialect);
     return STATUS_OK;
 }

@@ -241,6 +241,7 @@ static const struct {
     [QOP_AVGPOOL] = {layer_pool, call_pool},  [QOP_REQUANT] = {layer_requantize, call_requantize},
     [QOP_LUT] = {layer_table, call_table},    [QOP_RESHAPE] = {NULL, call_reshape},
 };
+_Static_assert(sizeof ops / sizeof ops[0] == QOPS, "a row for each op");
 
 void c_write_layers(const CWriter *w)
 {

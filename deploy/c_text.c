@@ -10,6 +10,7 @@ static const struct {
 #include "deploy/c_kernels.inc"
 #undef TEXT
 };
+enum { TEXTS = (int)(sizeof kernel_text / sizeof kernel_text[0]) };
 
 /* Each behind what it uses. */
 static const char *const order[] = {"base",
@@ -42,13 +43,10 @@ enum { KERNELS = (int)(sizeof order / sizeof order[0]) };
 
 static void need(bool *needed, const char *name)
 {
-    for (int i = 0; i < KERNELS; i++)
-        if (strcmp(order[i], name) == 0) needed[i] = true;
-}
-
-static void need_all(bool *needed, const char *const *names)
-{
-    for (; *names != NULL; names++) need(needed, *names);
+    int i = 0;
+    while (i < KERNELS && strcmp(order[i], name) != 0) i++;
+    ASSERT(i < KERNELS);
+    needed[i] = true;
 }
 
 static void need_of_node(const CWriter *w, int node, bool *needed)
@@ -65,26 +63,27 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
         [QOP_LUT] = {"look_up"},
         [QOP_RESHAPE] = {NULL},
     };
+    _Static_assert(sizeof of_op / sizeof of_op[0] == QOPS, "a row for each op");
     const QNode *n = &w->g->node[node];
-    const char *const *names = of_op[n->op];
-    need_all(needed, names);
-    if (names[0] != NULL && strcmp(names[0], "rescale") == 0)
-        need(needed, w->g->dialect == DIALECT_TFLITE_SINGLE ? "rescale_single" : "rescale_double");
+    const char *rescale = w->g->dialect == DIALECT_TFLITE_SINGLE ? "rescale_single" : "rescale_double";
+    for (const char *const *name = of_op[n->op]; *name != NULL; name++)
+        need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
     if (!qop_has_weights(n->op)) return;
     const int width = c_weight_width(n);
     if (width < 8) need(needed, arena_printf(w->arena, "code%d", width));
-    if (n->op == QOP_DWCONV2D)
-        need(needed, arena_printf(w->arena, "depthwise_unpack%d", width));
-    else
+    if (n->op != QOP_DWCONV2D)
         need(needed, arena_printf(w->arena, "%s_dot%d", n->op == QOP_DENSE ? "dense" : "conv2d", width));
+    else if (width < 8)
+        need(needed, arena_printf(w->arena, "depthwise_unpack%d", width));
 }
 
 static const char *text_of(const char *name)
 {
-    for (size_t i = 0; i < sizeof kernel_text / sizeof kernel_text[0]; i++)
-        if (strcmp(kernel_text[i].name, name) == 0) return kernel_text[i].text;
-    return "";
+    int i = 0;
+    while (i < TEXTS && strcmp(kernel_text[i].name, name) != 0) i++;
+    ASSERT(i < TEXTS);
+    return kernel_text[i].text;
 }
 
 void c_write_kernels(const CWriter *w)

@@ -126,3 +126,4 @@ const EngineOp engine_ops[] = {
     [QOP_LUT] = {prepare_lut, run_table},
     [QOP_RESHAPE] = {NULL, run_reshape},
 };
+_Static_assert(sizeof engine_ops / sizeof engine_ops[0] == QOPS, "a row for each op");

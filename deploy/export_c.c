@@ -51,7 +51,7 @@ static Status choose_prefix(Arena *arena, const char *stem, const char *given, c
 
 static Status check_dialect(const QGraph *g)
 {
-    if (g->dialect == DIALECT_TFLITE_SINGLE || g->dialect == DIALECT_TFLITE_DOUBLE) return STATUS_OK;
+    if (!dialect_is_float(g->dialect)) return STATUS_OK;
     return status_fail(STATUS_UNSUPPORTED,
                        "c: a model in dialect %s, whose rescaling takes floats; must be tflite-single or "
                        "tflite-double: bitfold verify MODEL --set quant.dialect=tflite-single, then bitfold export "

@@ -19,13 +19,18 @@ static const Field tflite_fields[] = {
          "the normalised image, (pixel / 255 - mean) / std"},
     FIELD_END};
 
-/* A .tflite file's offsets have 32 bits and signs; what is not weights is far below a quarter of that. */
+/* A .tflite file's offsets have 32 bits and signs; what is not counted here is far below a quarter of that.  For each
+ * output of a layer: a bias, two scales and two zero points. */
 static Status check_size(const QGraph *g)
 {
+    enum { OUTPUT_BYTES = 4 + 2 * 4 + 2 * 8 };
     int64_t bytes = 0;
-    for (int i = 0; i < g->nodes; i++) bytes += qnode_weights(&g->node[i]);
+    for (int i = 0; i < g->nodes; i++)
+        if (qop_has_weights(g->node[i].op))
+            bytes += qnode_weights(&g->node[i]) + OUTPUT_BYTES * (int64_t)g->node[i].geom.o;
     if (bytes > INT32_MAX / 4 * 3)
-        return status_fail(STATUS_UNSUPPORTED, "%lld bytes of weights; a .tflite file takes at most %d",
+        return status_fail(STATUS_UNSUPPORTED,
+                           "%lld bytes of weights, biases and scales; a .tflite file takes at most %d",
                            (long long)bytes, INT32_MAX / 4 * 3);
     return STATUS_OK;
 }

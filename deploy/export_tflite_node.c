@@ -137,7 +137,10 @@ static Status check_weights(const QNode *n)
 {
     const long count = qnode_weights(n);
     for (long i = 0; i < count; i++)
-        if (n->weights[i] == INT8_MIN) return fail_node(n, "a weight of -128; TFLite's are -127 to 127");
+        if (n->weights[i] == INT8_MIN)
+            return fail_node(n,
+                             "a weight of -128, as only imported models have; must be -127 to 127: export --to onnx or "
+                             "--to c, or quantize the float model with bitfold");
     return STATUS_OK;
 }
 
@@ -289,7 +292,9 @@ static Status add_kind(TfliteBuild *b, const QNode *n)
     case QOP_LUT:
         break;
     }
-    return fail_node(n, "a table of codes; TFLite has no int8 operator for one");
+    return fail_node(
+        n, "a table of codes, for which TFLite has no int8 operator; must be another op: export --to c or --to "
+           "safetensors");
 }
 
 /* What the node's operator wrote, raised to the lowest code. */

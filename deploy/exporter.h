@@ -1,5 +1,5 @@
-/* Exporters: each turns the integer graph, some the float model too, into a file of one format.  A new one is deploy/export_NAME.c, which defines
- * exporter_NAME, and a line in deploy/exporters.def. */
+/* Exporters: each turns the integer graph, some the float model too, into a file of one format.  A new one is
+ * deploy/export_NAME.c, which defines exporter_NAME, and a line in deploy/exporters.def. */
 #ifndef BITFOLD_DEPLOY_EXPORTER_H
 #define BITFOLD_DEPLOY_EXPORTER_H
 

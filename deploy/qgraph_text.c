@@ -58,6 +58,7 @@ static const Field *const op_fields[] = {
     [QOP_AVGPOOL] = avgpool_fields, [QOP_REQUANT] = clamp_fields, [QOP_LUT] = plain_fields,
     [QOP_RESHAPE] = plain_fields,
 };
+_Static_assert(sizeof op_fields / sizeof op_fields[0] == QOPS, "a row for each op");
 
 static IntList ints(Arena *arena, int n, const int *values)
 {

@@ -27,6 +27,7 @@ typedef enum {
     QOP_LUT,      /* table[q + 128] */
     QOP_RESHAPE,  /* same bytes, other shape */
 } QOp;
+enum { QOPS = QOP_RESHAPE + 1 };      /* tables with a row for each op assert it */
 extern const char *const qop_names[]; /* "conv2d", "depthwise_conv2d", "dense", "add", ... in QOp order, NULL-ended */
 extern const char *const qgraph_dialect_names[]; /* "xnnpack", "tflite-single", ...: Dialect order, NULL-ended */
 /* Limits that keep every size and sum far from overflow. */

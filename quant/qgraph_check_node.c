@@ -209,7 +209,7 @@ Status qgraph_check_node(const QGraph *g, int index, bool *made)
 {
     const QNode *n = &g->node[index];
     if (n->name == NULL) return status_fail(STATUS_INVALID, "node %d: no name; must be its output's", index);
-    RULE((int)n->op >= QOP_CONV2D && n->op <= QOP_RESHAPE, "op %d; must be 0 to %d", (int)n->op, QOP_RESHAPE);
+    RULE((int)n->op >= QOP_CONV2D && (int)n->op < QOPS, "op %d; must be 0 to %d", (int)n->op, QOPS - 1);
     RULE(n->output >= 1 && n->output < g->tensors, "output tensor %d; must be 1 to %d", n->output, g->tensors - 1);
     RULE(!made[n->output], "output tensor %d is written twice; must be written once", n->output);
     const QTensor *y = &g->tensor[n->output];

@@ -84,7 +84,7 @@ START_TEST(scales_beyond_the_runtimes_are_refused_by_name)
     const QNode *n = node_of(g, QOP_CONV2D);
     g->tensor[n->output].scale *= 1e-6f;
     ck_assert_int_eq(qgraph_check_runtime(g), STATUS_INVALID);
-    ck_assert_msg(strncmp(status_message(), "node \"", 6) == 0 && strstr(status_message(), n->name) != NULL, "%s",
+    ck_assert_msg(strncmp(status_message(), "layer \"", 7) == 0 && strstr(status_message(), n->name) != NULL, "%s",
                   status_message());
     arena_destroy(arena);
 }

@@ -338,7 +338,7 @@ START_TEST(refusals_name_the_layer)
     ck_assert_ptr_nonnull(strstr(status_message(), "--set quant.dialect=xnnpack"));
     g->dialect = DIALECT_XNNPACK;
     ((float *)g->node[CONV - 1].weight_scale)[2] = 2000.0f;
-    refused(g, NULL, "node \"conv\"");
+    refused(g, NULL, "layer \"conv\": output 2: multiplier");
     g->dialect = DIALECT_TFLITE_DOUBLE;
     must(export(g, NULL));
     end();
