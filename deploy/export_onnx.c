@@ -30,8 +30,8 @@ static const Field fields[] = {
      .doc =
          "where codes below 8 bits are clipped: codes, between QuantizeLinear and DequantizeLinear; values, in float "
          "behind both, and quantized again; auto: codes, but values for a ReLU in int8, which ONNX Runtime then fuses"},
-    {"batch_norm", FIELD_ENUM, offsetof(OnnxOptions, batch_norm), .names = batch_norms, .def = "\"fold\"",
-     .doc = "of a float model: fold, into the weights; keep, as BatchNormalization nodes"},
+    {"batch_norm", FIELD_ENUM, offsetof(OnnxOptions, batch_norm), .names = batch_norms, .def = "\"keep\"",
+     .doc = "of a float model: keep, as BatchNormalization nodes, the network bit for bit; fold, into the weights"},
     FIELD_END};
 
 /* ---- what the file says of itself -------------------------------------------------------------------------------- */

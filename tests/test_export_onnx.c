@@ -210,7 +210,7 @@ static const double *values_of(const Model *m, const uint8_t *pixels, int n, boo
 static void check_floats(const LayerType *type, const char *example, const char *text)
 {
     (void)type;
-    static const char *const float_forms[] = {"{}", "{\"batch_norm\":\"keep\",\"layout\":\"nhwc\"}"};
+    static const char *const float_forms[] = {"{\"batch_norm\":\"fold\"}", "{\"layout\":\"nhwc\"}"};
     for (int i = 0; i < 2; i++) {
         begin();
         Bench b = bench_make();
