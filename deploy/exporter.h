@@ -1,5 +1,5 @@
-/* Exporters: each turns the integer graph, some the float model too, into a file of one format.  A new one is deploy/export_NAME.c, which defines
- * exporter_NAME, and a line in deploy/exporters.def. */
+/* Exporters: each turns the integer graph, some the float model too, into a file of one format.  A new one is
+ * deploy/export_NAME.c, which defines exporter_NAME, and a line in deploy/exporters.def. */
 #ifndef BITFOLD_DEPLOY_EXPORTER_H
 #define BITFOLD_DEPLOY_EXPORTER_H
 
@@ -31,6 +31,8 @@ enum { EXPORT_HEAD_BYTES = 256 };
 
 extern const ExporterType *const exporters[];        /* NULL-ended */
 const ExporterType *exporter_find(const char *name); /* NULL if there is none */
+/* The same for a name from outside, `where` it was given.  STATUS_INVALID lists the names there are. */
+Status exporter_named(Arena *arena, const char *where, const char *name, const ExporterType **type);
 
 /* The path of the second file: path with the extension `beside`; NULL if there is none. */
 const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path);
