@@ -5,15 +5,6 @@
 #include "cli/cli.h"
 #include "deploy/exporter.h"
 
-static Status find_type(Arena *arena, const char *name, const ExporterType **type)
-{
-    *type = exporter_find(name);
-    if (*type != NULL) return STATUS_OK;
-    const char *known = exporters[0]->name;
-    for (int i = 1; exporters[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, exporters[i]->name);
-    return status_fail(STATUS_INVALID, "--to: \"%s\"; must be one of: %s", name, known);
-}
-
 /* The network before quantization; of a quantized model, too. */
 static Status export_float(Arena *arena, const Options *o, const ExporterType *type, const cJSON *options)
 {
@@ -60,7 +51,7 @@ static Status run_export(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
     const ExporterType *type;
-    TRY(find_type(arena, o->to == NULL ? "safetensors" : o->to, &type));
+    TRY(exporter_named(arena, "--to", o->to == NULL ? "safetensors" : o->to, &type));
     if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
     cJSON *options = cJSON_CreateObject();
     Status status = STATUS_OK;

@@ -18,6 +18,15 @@ const ExporterType *exporter_find(const char *name)
     return NULL;
 }
 
+Status exporter_named(Arena *arena, const char *where, const char *name, const ExporterType **type)
+{
+    *type = exporter_find(name);
+    if (*type != NULL) return STATUS_OK;
+    const char *known = exporters[0]->name;
+    for (int i = 1; exporters[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, exporters[i]->name);
+    return status_fail(STATUS_INVALID, "%s: \"%s\"; must be one of: %s", where, name, known);
+}
+
 const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path)
 {
     if (type->beside == NULL) return NULL;

@@ -31,6 +31,8 @@ enum { EXPORT_HEAD_BYTES = 256 };
 
 extern const ExporterType *const exporters[];        /* NULL-ended */
 const ExporterType *exporter_find(const char *name); /* NULL if there is none */
+/* The same for a name from outside, `where` it was given.  STATUS_INVALID lists the names there are. */
+Status exporter_named(Arena *arena, const char *where, const char *name, const ExporterType **type);
 
 /* The path of the second file: path with the extension `beside`; NULL if there is none. */
 const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path);

@@ -97,7 +97,9 @@ static Status add_layer(FloatNet *f, int index, bool last)
 {
     const Layer *l = &f->m->layer[index];
     if (l->type->real == NULL)
-        return status_fail(STATUS_UNSUPPORTED, "%s: layers of type %s cannot be exported", l->name, l->type->name);
+        return status_fail(STATUS_UNSUPPORTED,
+                           "layer \"%s\": a layer of type %s has no float form in ONNX; export the quantized model",
+                           l->name, l->type->name);
     const Param *const params[] = {l->weight, l->bias, l->gamma, l->beta};
     for (size_t i = 0; i < sizeof params / sizeof params[0]; i++) TRY(check_finite(params[i]));
     const RealOp r = l->type->real(l);

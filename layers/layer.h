@@ -96,7 +96,8 @@ typedef struct LayerType {
     /* First values of the parameters; NULL: none. */
     void (*init)(Layer *l, uint64_t seed);
     Tensor *(*forward)(Layer *l, const Pass *pass, Tape *t, Tensor *const *x);
-    RealOp (*real)(const Layer *l); /* for who writes the float network down */
+    /* For who writes the float network down; NULL: it is no RealOp, and such exports refuse the layer by name. */
+    RealOp (*real)(const Layer *l);
     /* Adds nodes to the graph; the last one's output is the layer's. */
     Status (*lower)(Layer *l, Lowering *w);
     const char *const *examples; /* JSON of layers that the conformance test builds on an 8x8x4 input; NULL-ended */

@@ -45,14 +45,12 @@ bitfold_status bitfold_qat(const char *model_or_config, const char *const *setti
 
 bitfold_status bitfold_export(const char *model, const char *format, const char *file)
 {
-    const ExporterType *type = exporter_find(format);
-    if (type == NULL)
-        return (bitfold_status)status_fail(STATUS_INVALID,
-                                           "format: \"%s\"; must be a kind of export, such as safetensors", format);
     Arena *arena = arena_create();
+    const ExporterType *type;
     OpenModel open;
     QGraph *graph;
-    Status status = graph_open(arena, model, NULL, &open, &graph);
+    Status status = exporter_named(arena, "format", format, &type);
+    if (status == STATUS_OK) status = graph_open(arena, model, NULL, &open, &graph);
     if (status == STATUS_OK) status = exporter_write(type, arena, graph, file, NULL);
     arena_destroy(arena);
     return (bitfold_status)status;
