@@ -8,7 +8,8 @@
 
 typedef struct {
     Arena *scratch;
-    const char *path; /* what stands left of '=' */
+    const char *option; /* the command line's name for it */
+    const char *path;   /* what stands left of '=' */
 } Set;
 
 static char *cut(Arena *arena, const char *from, const char *to)
@@ -16,12 +17,12 @@ static char *cut(Arena *arena, const char *from, const char *to)
     return arena_printf(arena, "%.*s", (int)(to - from), from);
 }
 
-/* "--set <path>: <the path up to `at`> <said>". */
+/* "<option> <path>: <the path up to `at`> <said>". */
 static Status fail(const Set *s, const char *at, const char *said)
 {
     if (at > s->path && at[-1] == '.') at--;
     const char *reached = at == s->path ? "the config" : cut(s->scratch, s->path, at);
-    return status_fail(STATUS_CONFIG, "--set %s: %s %s", s->path, reached, said);
+    return status_fail(STATUS_CONFIG, "%s %s: %s %s", s->option, s->path, reached, said);
 }
 
 static const char *kind(const cJSON *json)
@@ -117,20 +118,19 @@ static Status set(const Set *s, cJSON *root, cJSON *value)
     return STATUS_OK;
 }
 
-Status json_set(cJSON *root, const char *assignment)
+Status json_set(cJSON *root, const char *option, const char *assignment)
 {
     const char *equals = strchr(assignment, '=');
     if (equals == NULL || equals == assignment)
-        return status_fail(STATUS_CONFIG, "--set %s: no path or no '='; must be path=value", assignment);
+        return status_fail(STATUS_CONFIG, "%s %s: no path or no '='; must be path=value", option, assignment);
     const size_t bytes = strlen(assignment);
     for (size_t at = 0, n; at < bytes; at += n)
         if ((n = utf8_bytes(assignment + at, bytes - at)) == 0)
-            return status_fail(STATUS_CONFIG, "--set: byte 0x%02x is not UTF-8; path and value must be UTF-8",
+            return status_fail(STATUS_CONFIG, "%s: byte 0x%02x is not UTF-8; path and value must be UTF-8", option,
                                (unsigned char)assignment[at]);
     cJSON *value;
-    if (json_parse(equals + 1, strlen(equals + 1), "--set", &value) != STATUS_OK)
-        value = cJSON_CreateString(equals + 1);
-    Set s = {.scratch = arena_create()};
+    if (json_parse(equals + 1, strlen(equals + 1), option, &value) != STATUS_OK) value = cJSON_CreateString(equals + 1);
+    Set s = {.scratch = arena_create(), .option = option};
     s.path = cut(s.scratch, assignment, equals);
     const Status status = set(&s, root, value);
     if (status != STATUS_OK) cJSON_Delete(value);

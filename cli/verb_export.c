@@ -55,10 +55,8 @@ static Status run_export(Arena *arena, const Options *o, int *exit_code)
     if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
     cJSON *options = cJSON_CreateObject();
     Status status = STATUS_OK;
-    for (int i = 0; o->options[i] != NULL && status == STATUS_OK; i++) {
-        status = json_set(options, o->options[i]);
-        if (status != STATUS_OK) status = status_prefix(status, "--option");
-    }
+    for (int i = 0; o->options[i] != NULL && status == STATUS_OK; i++)
+        status = json_set(options, "--option", o->options[i]);
     if (status == STATUS_OK)
         status = o->floats ? export_float(arena, o, type, options) : export_integers(arena, o, type, options);
     cJSON_Delete(options);

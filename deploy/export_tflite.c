@@ -6,7 +6,7 @@
 #include "deploy/exporter.h"
 #include "deploy/runtime_limits.h"
 
-static const char *const io_names[] = {"int8", "float", NULL};
+static const char *const io_names[] = {[TFLITE_IO_INT8] = "int8", [TFLITE_IO_FLOAT] = "float", NULL};
 
 static const Field tflite_fields[] = {
     {.name = "io",

@@ -8,8 +8,9 @@
 /* The description begins with it and stands before all else. */
 #define TFLITE_MARK "bitfold int8 model"
 
+enum { TFLITE_IO_INT8, TFLITE_IO_FLOAT };
 typedef struct {
-    int io; /* 0: int8, 1: float */
+    int io; /* TFLITE_IO_INT8: codes, TFLITE_IO_FLOAT */
 } TfliteOptions;
 
 /* A model under construction.  Tensors of one pixel exist in two forms of the same bytes: rank 4, [1,1,1,C], for what
@@ -19,6 +20,7 @@ typedef struct {
     const QGraph *g;
     TfliteModel *m;
     int (*form)[2]; /* [QGraph tensor]: its tensor of rank 4 and of rank 2; -1: not there */
+    int most;       /* tensors and operators there is room for */
 } TfliteBuild;
 enum { FORM_IMAGE, FORM_FLAT };
 

@@ -4,6 +4,7 @@
 #include "deploy/export_tflite.h"
 #include "deploy/manifest.h"
 
+/* At most: what a node's operators read, write and pass on; an input in another form and that form's shape; the ends. */
 enum { PER_NODE = 10, PER_INPUT = 2, ENDS = 4 };
 
 static int32_t *words(Arena *arena, int n, const int32_t *from)
@@ -23,6 +24,7 @@ static void set_grid(TfliteBuild *b, TfliteTensor *t, const QTensor *grid)
 
 static TfliteTensor *add_tensor(TfliteBuild *b, const char *name, TfliteType type, int rank, const int32_t *shape)
 {
+    ASSERT(b->m->tensors < b->most);
     TfliteTensor *t = &b->m->tensor[b->m->tensors++];
     *t = (TfliteTensor){.name = name, .type = type, .rank = rank, .shape = words(b->arena, rank, shape)};
     return t;
@@ -64,6 +66,7 @@ TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType t
 
 TfliteOperator *tflite_add_operator(TfliteBuild *b, TfliteOpIndex op, int inputs, const int32_t *input, int output)
 {
+    ASSERT(b->m->operators < b->most);
     TfliteOperator *o = &b->m->node[b->m->operators++];
     *o = (TfliteOperator){.op = &tflite_ops[op],
                           .version = tflite_ops[op].version,
@@ -167,14 +170,14 @@ Status tflite_build(Arena *arena, const QGraph *g, const TfliteOptions *options,
     TfliteModel *m = ARENA_ARRAY(arena, TfliteModel, 1);
     m->tensor = ARENA_ARRAY(arena, TfliteTensor, most);
     m->node = ARENA_ARRAY(arena, TfliteOperator, most);
-    TfliteBuild b = {.arena = arena, .g = g, .m = m, .form = arena_alloc(arena, sizeof *b.form * (size_t)g->tensors)};
+    TfliteBuild b = {
+        .arena = arena, .g = g, .m = m, .most = most, .form = arena_alloc(arena, sizeof *b.form * (size_t)g->tensors)};
     for (int t = 0; t < g->tensors; t++) b.form[t][FORM_IMAGE] = b.form[t][FORM_FLAT] = -1;
 
-    const bool is_float = options->io == 1;
+    const bool is_float = options->io == TFLITE_IO_FLOAT;
     TRY(add_input(&b, is_float));
     for (int i = 0; i < g->nodes; i++) TRY(tflite_add_node(&b, &g->node[i]));
     add_output(&b, is_float);
-    ASSERT(m->tensors <= most && m->operators <= most);
     m->description =
         arena_printf(arena, TFLITE_MARK ", dialect %s: %s", qgraph_dialect_names[g->dialect], g->model_name);
     m->signature_key = "serving_default";

@@ -77,8 +77,9 @@ Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, c
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options)
 {
     if (type->write_float == NULL)
-        return status_fail(STATUS_UNSUPPORTED, "--to %s: a float model; %s files hold integers only", type->name,
-                           type->name);
+        return status_fail(STATUS_UNSUPPORTED,
+                           "--to %s: a float model; %s files hold integers only: leave out --float, or --to onnx",
+                           type->name, type->name);
     void *parsed = NULL;
     TRY(begin(type, arena, path, options, &parsed));
     return type->write_float(arena, m, path, parsed);

@@ -225,17 +225,18 @@ END_TEST
 START_TEST(compiles_for_microcontrollers)
 {
     static const char *const compilers[] = {"arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 -Os",
-                                            "arm-none-eabi-gcc -mthumb -mcpu=cortex-m7 -O3", "gcc -m32 -O0",
+                                            "arm-none-eabi-gcc -mthumb -mcpu=cortex-m7 -O3", "gcc -m32 -O0", "gcc -O3",
                                             "clang -m32 -O3"};
     begin();
     must(export_c(c_graph(arena, 0), "m.c", "{\"prefix\": \"Net_1\"}"));
     must(export_c(c_graph(arena, 3), "n.c", "{\"golden\": 16}"));
+    must(export_c(c_graph(arena, C_POINTWISE), "p.c", NULL));
     for (size_t c = 0; c < sizeof compilers / sizeof compilers[0]; c++) {
         const char *program = arena_printf(arena, "%.*s", (int)strcspn(compilers[c], " "), compilers[c]);
         if (!have(program)) continue;
         const char *build = arena_printf(arena,
                                          "cd %s && %s " STRICT " -ffreestanding -DNET_1_SELF_TEST -DN_SELF_TEST "
-                                         "-DN_WITH_FLOATS -c m.c n.c",
+                                         "-DN_WITH_FLOATS -c m.c n.c p.c",
                                          folder, compilers[c]);
         ck_assert_msg(shell(build) == 0, "%s", build);
     }

@@ -305,7 +305,7 @@ START_TEST(json_set_does)
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         Arena *a = arena_create();
         cJSON *root = parsed(sets[i].root);
-        const Status status = json_set(root, sets[i].assignment);
+        const Status status = json_set(root, "--set", sets[i].assignment);
         const char *text = json_print_compact(a, root);
         if (sets[i].want[0] == '!') {
             ck_assert_int_eq(status, STATUS_CONFIG);

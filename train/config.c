@@ -131,7 +131,7 @@ static Status check(const Config *c)
 
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **out)
 {
-    for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(json_set(root, sets[i]));
+    for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(json_set(root, "--set", sets[i]));
     Config *c = ARENA_ARRAY(arena, Config, 1);
     TRY(field_parse(config_fields, root, path, c, arena));
     c->path = arena_strdup(arena, path);

@@ -66,8 +66,8 @@ static void conv2d_finish(const conv2d_layer *n, int32_t o, uint32_t sum0, uint3
 }
 
 /* Rows row .. row + rows - 1 of the output into y.  Two cells and two channels at a time; where one is left over it is
- * taken twice.  scratch: two windows, for those that are not read where they are.  y may be x where all of them are
- * copied and no cell of y lies behind its own window. */
+ * taken twice.  scratch: two windows, for those that are not read where they are; NULL: all are.  y may be x where all of
+ * them are copied and no cell of y lies behind its own window. */
 static void conv2d(const conv2d_layer *n, const int8_t *x, int32_t row, int32_t rows, int8_t *y, int8_t *scratch)
 {
     const int32_t outputs = n->o / n->groups, filter = n->runs * n->run_bytes, window = n->runs * n->run;
@@ -79,7 +79,7 @@ static void conv2d(const conv2d_layer *n, const int8_t *x, int32_t row, int32_t 
             for (int32_t g = 0; g < n->groups; g++) {
                 const int8_t *x0, *x1;
                 int32_t stride = n->run;
-                if (conv2d_inside(n, iy, ix) && conv2d_inside(n, iy, ix + next * n->sw)) {
+                if (scratch == NULL || (conv2d_inside(n, iy, ix) && conv2d_inside(n, iy, ix + next * n->sw))) {
                     x0 = x + (iy * n->w + ix) * n->c;
                     x1 = x0 + next * n->sw * n->c;
                     stride = n->dh * n->w * n->c;

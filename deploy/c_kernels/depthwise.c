@@ -86,7 +86,7 @@ static void depthwise_row(const depthwise_layer *n, const depthwise_channels *c,
 }
 
 /* Rows row .. row + rows - 1 of the output into y, four channels at a time where they lie side by side.  scratch: the
- * weights of four channels, if they are packed, and their codes, if y is x. */
+ * weights of four channels, if they are packed, and their codes, if y is x; NULL: neither. */
 static void depthwise(const depthwise_layer *n, const int8_t *x, int32_t row, int32_t rows, int8_t *y, int8_t *scratch)
 {
     depthwise_channels c;
@@ -100,7 +100,7 @@ static void depthwise(const depthwise_layer *n, const int8_t *x, int32_t row, in
         c.w_cell = n->unpack == NULL ? n->cell_bytes : c.lanes;
         for (int32_t k = 0; n->unpack != NULL && k < n->kh * n->kw; k++, to += c.lanes)
             n->unpack(n->weights + k * n->cell_bytes, o, c.lanes, to);
-        if (n->in_place) {
+        if (scratch != NULL && n->in_place) {
             for (int32_t i = 0; i < n->h * n->w; i++)
                 for (int32_t k = 0; k < c.lanes; k++) to[i * c.lanes + k] = c.x[i * n->c + k];
             c.x = to;

@@ -43,6 +43,13 @@ static const char separable[] =
     "{\"type\":\"conv2d\",\"name\":\"p2\",\"filters\":5,\"kernel\":1},"
     "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}";
 
+/* No window is ever copied. */
+static const char pointwise[] =
+    "{\"input\":[5,4,3],\"layers\":["
+    "{\"type\":\"conv2d\",\"name\":\"p1\",\"filters\":4,\"kernel\":1,\"activation\":\"relu\"},"
+    "{\"type\":\"depthwise_conv2d\",\"name\":\"d1\",\"kernel\":3,\"padding\":\"valid\"},"
+    "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"logits\",\"units\":2}]}";
+
 /* The answer is the image, reshaped, and a node that nothing needs. */
 static QGraph *bare_reshape(Arena *arena, Dialect dialect)
 {
@@ -66,6 +73,7 @@ QGraph *c_graph(Arena *arena, int i)
     if (i < C_SEPARABLE) return lowered(arena, residual, quants[i / 2], dialect);
     if (i < C_BARE) return lowered(arena, separable, quants[(i - C_SEPARABLE) / 2], dialect);
     if (i < C_ZOO) return bare_reshape(arena, dialect);
+    if (i >= C_POINTWISE && i < C_RANDOM) return lowered(arena, pointwise, quants[0], dialect);
     if (i >= C_RANDOM) return random_graph(arena, 300 + (uint64_t)i, 12, dialect);
     QGraph *zoo = zoo_graph(arena);
     zoo->dialect = dialect;

@@ -5,8 +5,8 @@
 #include "quant/qgraph.h"
 
 /* Numbers of the first of each kind: residual blocks and separable convolutions of 8, 4 and 2 bits, an answer that is
- * the image, every op, random ones. */
-enum { C_RESIDUAL, C_SEPARABLE = 6, C_BARE = 12, C_ZOO = 14, C_RANDOM = 16, C_GRAPHS = 22 };
+ * the image, every op, convolutions without scratch memory, random ones. */
+enum { C_RESIDUAL, C_SEPARABLE = 6, C_BARE = 12, C_ZOO = 14, C_POINTWISE = 16, C_RANDOM = 18, C_GRAPHS = 24 };
 
 QGraph *c_graph(Arena *arena, int number);
 
