@@ -171,8 +171,14 @@ static inline int8_t requant_add(const AddParams *p, int q1, int q2)
     return (int8_t)clamp_int(p->zy + y, p->lo, p->hi);
 }
 
-/* Average pools; scale and zero point are the input's.  Outside onnxruntime average_codes; there average_scaled where
- * the window is the whole image, average_reals elsewhere. */
+/* A pool's one window is the image, without padding. */
+static inline bool pool_is_global(const ConvGeom *g)
+{
+    return g->kh == g->h && g->kw == g->w && g->pt == 0 && g->pb == 0 && g->pl == 0 && g->pr == 0;
+}
+
+/* Average pools; scale and zero point are the input's.  Outside onnxruntime average_codes; there average_scaled for
+ * a global pool, average_reals for any other. */
 AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int zero_point, int lo, int hi);
 
 /* The sum of `count` > 0 codes inside the image, divided, half away from zero, clamped.  Scale and zero point are the
