@@ -10,6 +10,7 @@
 enum { ONNX_BUILD_IR = 7, ONNX_BUILD_OPSET = 13, ONNX_NODE_MAX_INPUTS = 16 };
 
 typedef struct OnnxBuilder OnnxBuilder;
+/* An empty model whose graph has this name. */
 OnnxBuilder *onnx_builder(Arena *arena, const char *graph_name);
 Arena *onnx_arena(const OnnxBuilder *b);
 
@@ -30,6 +31,7 @@ const char *onnx_scalar(OnnxBuilder *b, const char *name, OnnxDataType type, con
 void onnx_input(OnnxBuilder *b, const char *name, OnnxDataType type, int rank, const int *dim);
 void onnx_output(OnnxBuilder *b, const char *name, OnnxDataType type, int rank, const int *dim);
 
+/* An entry of the model's metadata_props. */
 void onnx_property(OnnxBuilder *b, const char *key, const char *value);
 
 /* The model.  STATUS_INVALID when two values or two nodes bear one name. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "kernels/requant.h"
+
 const char *onnx_part(const OnnxNet *net, const char *name, const char *part)
 {
     return arena_printf(onnx_arena(net->b), "%s/%s", name, part);
@@ -152,9 +154,8 @@ static OnnxResult dense(OnnxNet *net, const OnnxOp *op, const char *weight, cons
 static OnnxResult pool(OnnxNet *net, const OnnxOp *op, const char *output)
 {
     const ConvGeom *g = op->geom;
-    const bool whole = g->kh == g->h && g->kw == g->w && g->pt + g->pb + g->pl + g->pr == 0;
     const char *input = onnx_value_map(net, op->input[0]);
-    if (op->op == QOP_AVGPOOL && whole) {
+    if (op->op == QOP_AVGPOOL && pool_is_global(g)) {
         onnx_unary(net, "GlobalAveragePool", op->name, input, output);
     } else {
         onnx_unary(net, op->op == QOP_AVGPOOL ? "AveragePool" : "MaxPool", op->name, input, output);

@@ -103,8 +103,8 @@ bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float 
 
 AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int zero_point, int lo, int hi)
 {
-    const bool whole = g->kh == g->h && g->kw == g->w && g->pt == 0 && g->pb == 0 && g->pl == 0 && g->pr == 0;
-    const AverageKind kind = dialect != DIALECT_ONNXRUNTIME ? AVERAGE_CODES : whole ? AVERAGE_SCALED : AVERAGE_REALS;
+    const AverageKind in_floats = pool_is_global(g) ? AVERAGE_SCALED : AVERAGE_REALS;
+    const AverageKind kind = dialect == DIALECT_ONNXRUNTIME ? in_floats : AVERAGE_CODES;
     return (AverageRule){kind, scale, scale / (scale * (float)(g->kh * g->kw)), zero_point, lo, hi};
 }
 

@@ -171,15 +171,24 @@ static inline int8_t requant_add(const AddParams *p, int q1, int q2)
     return (int8_t)clamp_int(p->zy + y, p->lo, p->hi);
 }
 
-/* Average pools; scale and zero point are the input's.  Outside onnxruntime average_codes; there average_scaled where
- * the window is the whole image, average_reals elsewhere. */
+/* A pool's one window is the image, without padding. */
+static inline bool pool_is_global(const ConvGeom *g)
+{
+    return g->kh == g->h && g->kw == g->w && g->pt == 0 && g->pb == 0 && g->pl == 0 && g->pr == 0;
+}
+
+/* Average pools; scale and zero point are the input's.  Outside onnxruntime average_codes; there average_scaled for
+ * a global pool, average_reals for any other. */
 AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int zero_point, int lo, int hi);
 
 /* The sum of `count` > 0 codes inside the image, divided, half away from zero, clamped.  Scale and zero point are the
- * input's, so the formula works on the codes themselves. */
+ * input's, so the formula works on the codes themselves.  Below 2^24 the quotient of integers in float32, cut off, is
+ * theirs: what is no integer is 1 / count away from the next, more than the rounding can move it. */
 static inline int8_t average_codes(int32_t sum, int count, int lo, int hi)
 {
-    return (int8_t)clamp_int((sum > 0 ? sum + count / 2 : sum - count / 2) / count, lo, hi);
+    const int32_t whole = sum > 0 ? sum + count / 2 : sum - count / 2;
+    const int32_t y = count <= 1 << 16 ? (int32_t)((float)whole / (float)count) : whole / count;
+    return (int8_t)clamp_int(y, lo, hi);
 }
 
 /* y = z + rne((sum - count z) f),  f = s / (s count) in float32. */

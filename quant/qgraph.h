@@ -22,7 +22,7 @@ typedef enum {
     QOP_ADD,      /* two inputs of one shape, each with its own scale */
     QOP_CONCAT,   /* along channels; every input already has the output's grid */
     QOP_MAXPOOL,  /* grid of the input */
-    QOP_AVGPOOL,  /* grid of the input; average_codes */
+    QOP_AVGPOOL,  /* grid of the input; average_rule */
     QOP_REQUANT,  /* the input on another grid, with clamp */
     QOP_LUT,      /* table[q + 128] */
     QOP_RESHAPE,  /* same bytes, other shape */
@@ -98,7 +98,7 @@ int64_t qnode_largest_sum(const QGraph *g, const QNode *n);
 
 /* Every rule a graph must obey: shapes agree, scales finite and > 0, zero points and clamps inside int8, pools and
  * concat keep the grid, no |acc| can reach 2^31 (sum |w| * max |x - z| + |bias|) and, rescaled, none reaches 2^30, the
- * dialect can represent every add.  tensor[0] is "input"; each other tensor is written by exactly one node, before it
+ * dialect can represent every add and requant.  tensor[0] is "input"; each other tensor is written by exactly one node, before it
  * is read. Names the node: `node "conv1": ...`. */
 Status qgraph_check(const QGraph *g);
 

@@ -345,6 +345,11 @@ START_TEST(average_rounds_half_away_from_zero)
     for (int count = 1; count <= 49; count++)
         for (int sum = -128 * count; sum <= 127 * count; sum++)
             REQUIRE(average_codes(sum, count, -128, 127) == lround((double)sum / count));
+    /* Large windows: next to each tie. */
+    for (int count = 65500; count <= 65600; count++)
+        for (int sum = -128 * count + count / 2; sum <= 127 * count; sum += count)
+            for (int off = -2; off <= 2; off++)
+                REQUIRE(average_codes(sum + off, count, -128, 127) == lround((double)(sum + off) / count));
     REQUIRE(average_codes(-1000, 10, -5, 127) == -5);
     REQUIRE(average_codes(1000, 10, -5, 17) == 17);
 }
