@@ -183,7 +183,7 @@ lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
 	@sh tests/lint.sh $(BUILD)/release
 	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh tests/fuzz/*.sh tests/interop/*.sh bench/*.sh)
 	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
-	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. \
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. -I$(GEN) \
 	    --enable=warning,performance,portability -j 2 $(SOURCES) $(wildcard bench/*.c)
 	@printf '%s\n' $(SOURCES) | xargs -P 2 -n 8 clang-tidy --quiet -p $(BUILD) 2>/dev/null
 
