@@ -229,7 +229,7 @@ install: all $(SHARED) $(STATIC) ## install under PREFIX (default /usr/local), s
 	ln -sfn $(SONAME) $(LIB_DIR)/libbitfold.so
 	install -m 644 include/bitfold.h $(HEADER_DIR)/bitfold.h
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' dist/bitfold.pc.in >$(LIB_DIR)/pkgconfig/bitfold.pc
-	sed 's|@VERSION@|$(VERSION)|' docs/bitfold.1 >$(SHARE_DIR)/man/man1/bitfold.1
+	install -m 644 docs/bitfold.1 $(SHARE_DIR)/man/man1/bitfold.1
 	install -m 644 dist/bitfold.bash $(SHARE_DIR)/bash-completion/completions/bitfold
 	install -m 644 dist/_bitfold $(SHARE_DIR)/zsh/site-functions/_bitfold
 

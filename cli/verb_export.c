@@ -29,6 +29,7 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
     TRY(graph_open(arena, o->argument[0], o->sets, &open, &graph));
     TRY(exporter_write(type, arena, graph, o->output, options));
     const char *beside = exporter_beside(type, arena, o->output);
+    const char *note = type->note == NULL ? NULL : type->note(arena, graph);
     size_t flash = qgraph_flash_bytes(graph), ram = qgraph_arena_bytes(graph);
     if (type->cost != NULL) type->cost(arena, graph, &flash, &ram);
     if (o->json) {
@@ -38,21 +39,35 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
         cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[graph->dialect]);
         cJSON_AddNumberToObject(json, "flash_bytes", (double)flash);
         cJSON_AddNumberToObject(json, "arena_bytes", (double)ram);
+        if (note != NULL) cJSON_AddStringToObject(json, "note", note);
         cli_print_json(arena, json);
     } else {
         printf("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
                qgraph_dialect_names[graph->dialect], flash, ram);
         if (beside != NULL) printf("%s: beside it\n", beside);
+        if (note != NULL) printf("note: %s\n", note);
     }
     return STATUS_OK;
+}
+
+/* What --to says, else what the file's extension says. */
+static Status choose_type(Arena *arena, const Options *o, const ExporterType **type)
+{
+    if (o->to != NULL) TRY(exporter_named(arena, "--to", o->to, type));
+    if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
+    if (o->to != NULL) return STATUS_OK;
+    *type = exporter_of(o->output);
+    if (*type != NULL) return STATUS_OK;
+    const char *known = exporters[0]->extension;
+    for (int i = 1; exporters[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, exporters[i]->extension);
+    return status_fail(STATUS_INVALID, "%s: the name of an export; must end in one of: %s", o->output, known);
 }
 
 static Status run_export(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
-    const ExporterType *type;
-    TRY(exporter_named(arena, "--to", o->to == NULL ? "safetensors" : o->to, &type));
-    if (o->output == NULL) return status_fail(STATUS_INVALID, "export: no -o FILE; it is required");
+    const ExporterType *type = NULL;
+    TRY(choose_type(arena, o, &type));
     cJSON *options = cJSON_CreateObject();
     Status status = STATUS_OK;
     for (int i = 0; o->options[i] != NULL && status == STATUS_OK; i++)

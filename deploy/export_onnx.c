@@ -106,6 +106,15 @@ static Status write_float(Arena *arena, Model *m, const char *path, const void *
     return finish(b, path);
 }
 
+static const char *note(Arena *arena, const QGraph *g)
+{
+    if (g->dialect == DIALECT_ONNXRUNTIME) return NULL;
+    return arena_printf(arena,
+                        "dialect %s, but ONNX Runtime computes in onnxruntime: codes may differ by one here and there; "
+                        "--set quant.dialect=onnxruntime makes them the same",
+                        qgraph_dialect_names[g->dialect]);
+}
+
 const ExporterType exporter_onnx = {
     .name = "onnx",
     .doc = "ONNX, int8 in QDQ form, or the float network",
@@ -116,4 +125,5 @@ const ExporterType exporter_onnx = {
     .options_bytes = sizeof(OnnxOptions),
     .write = write_integers,
     .write_float = write_float,
+    .note = note,
 };

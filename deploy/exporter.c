@@ -27,6 +27,21 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
     return status_fail(STATUS_INVALID, "%s: \"%s\"; must be one of: %s", where, name, known);
 }
 
+/* A name, and the extension behind it. */
+static bool has_extension(const char *path, const char *extension)
+{
+    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    const size_t length = strlen(name), tail = strlen(extension);
+    return length > tail && strcmp(name + length - tail, extension) == 0;
+}
+
+const ExporterType *exporter_of(const char *path)
+{
+    for (int i = 0; exporters[i] != NULL; i++)
+        if (has_extension(path, exporters[i]->extension)) return exporters[i];
+    return NULL;
+}
+
 const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path)
 {
     if (type->beside == NULL) return NULL;
@@ -55,9 +70,7 @@ static Status may_replace(const char *path, const char *mark)
 static Status begin(const ExporterType *type, Arena *arena, const char *path, const cJSON *options, void **parsed)
 {
     static const Field none[] = {FIELD_END};
-    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
-    const size_t length = strlen(name), tail = strlen(type->extension);
-    if (length <= tail || strcmp(name + length - tail, type->extension) != 0)
+    if (!has_extension(path, type->extension))
         return status_fail(STATUS_INVALID, "%s: the name of a %s file; must end in %s", path, type->name,
                            type->extension);
     *parsed = arena_zalloc(arena, type->options_bytes);

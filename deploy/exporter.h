@@ -22,6 +22,8 @@ typedef struct {
     Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */
     /* Flash and RAM of what it writes; NULL: qgraph_flash_bytes and qgraph_arena_bytes. */
     void (*cost)(Arena *arena, const QGraph *g, size_t *flash_bytes, size_t *ram_bytes);
+    /* What the user should know of this graph in this format, one line, or NULL; NULL: there never is. */
+    const char *(*note)(Arena *arena, const QGraph *g);
 } ExporterType;
 enum { EXPORT_HEAD_BYTES = 256 };
 
@@ -33,6 +35,9 @@ extern const ExporterType *const exporters[];        /* NULL-ended */
 const ExporterType *exporter_find(const char *name); /* NULL if there is none */
 /* The same for a name from outside, `where` it was given.  STATUS_INVALID lists the names there are. */
 Status exporter_named(Arena *arena, const char *where, const char *name, const ExporterType **type);
+
+/* The one whose extension the path has; NULL if there is none. */
+const ExporterType *exporter_of(const char *path);
 
 /* The path of the second file: path with the extension `beside`; NULL if there is none. */
 const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path);

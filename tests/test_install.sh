@@ -27,6 +27,7 @@ for f in bin/bitfold lib/libbitfold.a "lib/libbitfold.so.$version" "lib/libbitfo
     share/bash-completion/completions/bitfold share/zsh/site-functions/_bitfold; do
     [ -s "$prefix/$f" ] || fail "$f is missing or empty"
 done
+grep -q "\"bitfold $version\"" docs/bitfold.1 || fail "the man page is of another version"
 if grep -rn '@[A-Z]*@' "$prefix/lib/pkgconfig" "$prefix/share/man"; then fail "a placeholder was left"; fi
 
 names=$(nm -D --defined-only "$prefix/lib/libbitfold.so" | awk '{ print $NF }' | grep -v '^bitfold_' || true)
