@@ -129,6 +129,8 @@ START_TEST(exporters_are_registered)
         ck_assert_ptr_nonnull(exporters[n]->mark);
         ck_assert((exporters[n]->beside == NULL) == (exporters[n]->beside_mark == NULL));
         const char *path = arena_printf(arena, "%s/x%s", folder, exporters[n]->extension);
+        ck_assert_ptr_eq(exporter_of(path), exporters[n]);
+        ck_assert_ptr_null(exporter_of(arena_printf(arena, "%s/%s", folder, exporters[n]->extension)));
         refused(exporter_write(exporters[n], arena, zoo_graph(arena), arena_printf(arena, "%s/x", folder), NULL),
                 "must end in");
         cJSON *options = cJSON_Parse("{\"no such option\": 1}");
