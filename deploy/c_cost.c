@@ -14,6 +14,34 @@ long c_runs(const QNode *n) { return qnode_weights(n) / c_run(n); }
 
 size_t c_run_bytes(const QNode *n) { return ((size_t)c_run(n) * (size_t)c_weight_width(n) + 7) / 8; }
 
+static int8_t (*pixel_codes(Arena *arena, const QGraph *graph))[256]
+{
+    const int channels = graph->channels;
+    QTensor strip = graph->tensor[0];
+    QGraph g = *graph;
+    strip.h = 256, strip.w = 1;
+    g.tensor = &strip;
+    uint8_t *pixels = arena_alloc(arena, 256 * (size_t)channels);
+    int8_t *codes = arena_alloc(arena, 256 * (size_t)channels);
+    int8_t(*table)[256] = arena_alloc(arena, 256 * (size_t)channels);
+    for (int i = 0; i < 256 * channels; i++) pixels[i] = (uint8_t)(i / channels);
+    qgraph_quantize_pixels(&g, pixels, 1, codes);
+    for (int c = 0; c < channels; c++)
+        for (int p = 0; p < 256; p++) table[c][p] = codes[p * channels + c];
+    return table;
+}
+
+CPixels c_pixels(Arena *arena, const QGraph *g)
+{
+    int8_t(*code)[256] = pixel_codes(arena, g);
+    bool shifted = true, equal = true;
+    for (int c = 0; c < g->channels; c++) {
+        equal = equal && memcmp(code[c], code[0], sizeof code[0]) == 0;
+        for (int p = 0; p < 256; p++) shifted = shifted && code[c][p] == p - 128;
+    }
+    return (CPixels){shifted ? 0 : equal ? 1 : g->channels, code};
+}
+
 static CLayerCost layer_cost(const QGraph *g, const QNode *n, size_t alive_bytes)
 {
     CLayerCost cost = {.node = n, .alive_bytes = alive_bytes};
@@ -33,7 +61,9 @@ CCost c_cost(Arena *arena, const QGraph *g, const CPlan *plan)
     CCost cost = {.layer = layer,
                   .arena_bytes = plan->arena_bytes,
                   .input_bytes = (size_t)qtensor_elements(&g->tensor[0]),
-                  .output_bytes = (size_t)g->classes};
+                  .output_bytes = (size_t)g->classes,
+                  .pixel_table_bytes = 256 * (size_t)c_pixels(arena, g).tables};
+    cost.flash_bytes = cost.pixel_table_bytes;
     for (int i = 0; i < g->nodes; i++) {
         if (!plan->node[i].runs) continue;
         const CLayerCost one = layer_cost(g, &g->node[i], plan->node[i].alive_bytes);
@@ -64,12 +94,14 @@ void c_cost_print(Arena *arena, const QGraph *g, const CCost *cost, const char *
                 c->weight_width == 0 ? "" : arena_printf(arena, "%d", c->weight_width), c->weight_bytes, c->bias_bytes,
                 c->multiplier_bytes, c->alive_bytes);
     }
+    const size_t pixels = cost->pixel_table_bytes;
     fprintf(out,
-            "%sflash %zu bytes (weights, biases, multipliers, tables; code comes on top)\n"
+            "%sflash %zu bytes (weights, biases, multipliers, tables%s; code and class names come on top)\n"
             "%sRAM %zu bytes (the arena; the caller's image of %zu and answer of %zu bytes come on top)\n"
             "%s%ld MACs\n",
-            margin, cost->flash_bytes, margin, cost->arena_bytes, cost->input_bytes, cost->output_bytes, margin,
-            cost->macs);
+            margin, cost->flash_bytes,
+            pixels == 0 ? "" : arena_printf(arena, "; %zu of it the codes of camera bytes", pixels), margin,
+            cost->arena_bytes, cost->input_bytes, cost->output_bytes, margin, cost->macs);
 }
 
 cJSON *c_cost_json(const QGraph *g, const CCost *cost)
@@ -91,6 +123,7 @@ cJSON *c_cost_json(const QGraph *g, const CCost *cost)
         cJSON_AddItemToArray(list, item);
     }
     cJSON_AddNumberToObject(json, "macs", (double)cost->macs);
+    cJSON_AddNumberToObject(json, "pixel_table_bytes", (double)cost->pixel_table_bytes);
     cJSON_AddNumberToObject(json, "flash_bytes", (double)cost->flash_bytes);
     cJSON_AddNumberToObject(json, "arena_bytes", (double)cost->arena_bytes);
     cJSON_AddNumberToObject(json, "input_bytes", (double)cost->input_bytes);

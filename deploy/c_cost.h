@@ -21,6 +21,7 @@ typedef struct {
     int layers; /* nodes that run */
     const CLayerCost *layer;
     long macs;
+    size_t pixel_table_bytes;
     size_t flash_bytes; /* weights, biases, multipliers, tables: the kernels' own code comes on top */
     size_t arena_bytes, input_bytes, output_bytes;
 } CCost;
@@ -33,6 +34,14 @@ CCost c_cost(Arena *arena, const QGraph *g, const CPlan *plan);
 long c_run(const QNode *n);
 long c_runs(const QNode *n);
 size_t c_run_bytes(const QNode *n);
+
+/* Camera bytes to codes: no table where a code is its byte - 128, one for all channels, or one for each. */
+typedef struct {
+    int tables;
+    int8_t (*code)[256]; /* [channels] */
+} CPixels;
+
+CPixels c_pixels(Arena *arena, const QGraph *g);
 
 /* The text, fit for a C comment. */
 char *c_comment(Arena *arena, const char *text);

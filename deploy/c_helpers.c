@@ -55,6 +55,25 @@ static void write_about(const CWriter *w)
     c_cost_print(w->arena, g, &w->cost, " * ", w->out);
 }
 
+/* How to build, to prepare an image and to read the answer. */
+static void write_usage(const CWriter *w)
+{
+    const char *p = w->prefix, *P = w->upper;
+    const char *self_test = w->golden > 0 ? arena_printf(w->arena, " or %s_SELF_TEST", P) : "";
+    fprintf(
+        w->out,
+        " *\n"
+        " * Image: %s_quantize_pixels makes codes of camera bytes, which stand for the real numbers\n"
+        " * (byte / 255 - mean) / std, with %s_MEAN and %s_STD of the channel.\n"
+        " * Answer: the largest code is the class; probabilities are the softmax of\n"
+        " * %s_OUTPUT_SCALE * (code - %s_OUTPUT_ZERO_POINT).\n"
+        " * Build: define %s_WITH_FLOATS%s for the source and for every file\n"
+        " * that calls what is under it, as a switch of the compiler: -D%s_WITH_FLOATS.\n"
+        " * Link: the code calls no library, but compilers put in calls of memcpy, memmove, memset and memcmp and, on\n"
+        " * cores without the instructions, of their own helpers for division and for 64-bit products and shifts.\n",
+        p, P, P, P, P, P, self_test, P);
+}
+
 static void write_declarations(const CWriter *w)
 {
     const char *p = w->prefix, *P = w->upper;
@@ -69,7 +88,7 @@ static void write_declarations(const CWriter *w)
     if (w->g->class_names != NULL) fprintf(w->out, "extern const char *const %s_class_names[%d];\n", p, w->g->classes);
     fprintf(w->out,
             "\n#ifdef %s_WITH_FLOATS /* beside the data path, for those who have floats anyhow */\n"
-            "/* Normalised values, (pixel / 255 - mean) / std, to codes; codes of the answer to real logits. */\n"
+            "/* Real numbers, (byte / 255 - mean) / std, to codes; codes of the answer to real logits. */\n"
             "void %s_quantize(const float *values, int8_t *in);\n"
             "void %s_dequantize(const int8_t *out, float *logits);\n"
             "#endif\n",
@@ -83,11 +102,19 @@ static void write_declarations(const CWriter *w)
                 P, w->golden, w->golden == 1 ? "" : "s", p);
 }
 
+static void write_per_channel(const CWriter *w, const char *name, const float *values)
+{
+    fprintf(w->out, "#define %s_%s {", w->upper, name);
+    for (int c = 0; c < w->g->channels; c++) fprintf(w->out, "%s%s", c == 0 ? "" : ", ", literal(w, values[c]));
+    fputs("}\n", w->out);
+}
+
 void c_write_header(const CWriter *w)
 {
     const QTensor *x = &w->g->tensor[0], *y = &w->g->tensor[w->g->output];
     const char *P = w->upper;
     write_about(w);
+    write_usage(w);
     fprintf(w->out,
             " */\n#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
             "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
@@ -96,48 +123,29 @@ void c_write_header(const CWriter *w)
             "#define %s_FLASH_BYTES %zu\n#define %s_ARENA_BYTES %zu\n#define %s_MACS %ld\n\n"
             "/* real = scale * (code - zero point) */\n"
             "#define %s_INPUT_SCALE %s\n#define %s_INPUT_ZERO_POINT %s\n"
-            "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n\n",
+            "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n\n"
+            "/* By channel, for an array: real = (byte / 255 - mean) / std. */\n",
             P, P, P, x->h, P, x->w, P, x->c, P, w->cost.input_bytes, P, w->cost.output_bytes, P, w->cost.flash_bytes, P,
             w->cost.arena_bytes, P, w->cost.macs, P, literal(w, x->scale), P,
             arena_printf(w->arena, x->zero_point < 0 ? "(%d)" : "%d", x->zero_point), P, literal(w, y->scale), P,
             arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
+    write_per_channel(w, "MEAN", w->g->mean);
+    write_per_channel(w, "STD", w->g->std);
+    fputc('\n', w->out);
     write_declarations(w);
     fputs("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n", w->out);
 }
 
 /* ---- input and answer -------------------------------------------------------------------------------------------- */
 
-/* The code of each pixel value, by channel. */
-static int8_t (*pixel_tables(const CWriter *w))[256]
-{
-    const int channels = w->g->channels;
-    QTensor strip = w->g->tensor[0];
-    QGraph g = *w->g;
-    strip.h = 256, strip.w = 1;
-    g.tensor = &strip;
-    uint8_t *pixels = arena_alloc(w->arena, 256 * (size_t)channels);
-    int8_t *codes = arena_alloc(w->arena, 256 * (size_t)channels);
-    int8_t(*table)[256] = arena_alloc(w->arena, 256 * (size_t)channels);
-    for (int i = 0; i < 256 * channels; i++) pixels[i] = (uint8_t)(i / channels);
-    qgraph_quantize_pixels(&g, pixels, 1, codes);
-    for (int c = 0; c < channels; c++)
-        for (int p = 0; p < 256; p++) table[c][p] = codes[p * channels + c];
-    return table;
-}
-
 static void write_quantize_pixels(const CWriter *w)
 {
     const int channels = w->g->channels;
-    int8_t(*table)[256] = pixel_tables(w);
-    bool shifted = true, equal = true;
-    for (int c = 0; c < channels; c++) {
-        equal = equal && memcmp(table[c], table[0], sizeof table[0]) == 0;
-        for (int p = 0; p < 256; p++) shifted = shifted && table[c][p] == p - 128;
-    }
-    const int tables = shifted ? 0 : equal ? 1 : channels;
+    const CPixels pixel = c_pixels(w->arena, w->g);
+    const int tables = pixel.tables;
     if (tables > 0) {
-        fprintf(w->out, "/* The code of each pixel value%s. */\n", equal ? "" : ", by channel");
-        c_write_array(w, "int8_t", "pixel_code", 256L * tables, table, 1);
+        fprintf(w->out, "/* The code of each pixel value%s. */\n", tables == 1 ? "" : ", by channel");
+        c_write_array(w, "int8_t", "pixel_code", 256L * tables, pixel.code, 1);
         fputs("\n", w->out);
     }
     fprintf(w->out,

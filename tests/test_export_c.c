@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/rng.h"
+#include "deploy/c_cost.h"
 #include "deploy/exporter.h"
 #include "quant/quantizer.h"
 #include "tests/support/c_graphs.h"
@@ -286,6 +287,50 @@ START_TEST(equal_models_give_equal_text)
 }
 END_TEST
 
+/* The header's macros are enough to make the codes that camera bytes become; tables for them are in the flash. */
+START_TEST(header_tells_what_a_pixel_is)
+{
+    begin();
+    const QGraph *plain = c_graph(arena, 0), *own = c_graph(arena, C_ZOO);
+    QGraph *alike = c_graph(arena, C_ZOO);
+    alike->mean = (const float[]){0.5f, 0.5f}, alike->std = (const float[]){0.3f, 0.3f};
+    ck_assert_int_eq(c_pixels(arena, plain).tables, 0);
+    ck_assert_int_eq(c_pixels(arena, alike).tables, 1);
+    ck_assert_int_eq(c_pixels(arena, own).tables, 2);
+    must(export_c(plain, "p.c", NULL));
+    ck_assert_ptr_null(strstr(text_of("p.c"), "pixel_code"));
+    ck_assert_ptr_null(strstr(text_of("p.h"), "camera bytes;"));
+    const CPlan plan = c_plan_make(arena, own);
+    const CCost cost = c_cost(arena, own, &plan);
+    size_t flash = 512;
+    for (int i = 0; i < cost.layers; i++)
+        flash += cost.layer[i].weight_bytes + cost.layer[i].bias_bytes + cost.layer[i].multiplier_bytes;
+    ck_assert_uint_eq(cost.flash_bytes, flash);
+    must(export_c(own, "m.c", NULL));
+    const char *header = text_of("m.h");
+    ck_assert_ptr_nonnull(strstr(text_of("m.c"), "pixel_code[512]"));
+    ck_assert_ptr_nonnull(strstr(header, arena_printf(arena, "#define M_FLASH_BYTES %zu\n", flash)));
+    ck_assert_ptr_nonnull(strstr(header, "; 512 of it the codes of camera bytes;"));
+    ck_assert_ptr_nonnull(strstr(header, "#define M_MEAN {0.5f, 0.25f}\n#define M_STD {0.200000003f, 0.300000012f}\n"));
+    put("main.c", "#include \"m.h\"\n"
+                  "int main(void)\n{\n"
+                  "    static const float mean[] = M_MEAN, std[] = M_STD;\n"
+                  "    static uint8_t pixels[M_INPUT_BYTES];\n    static float values[M_INPUT_BYTES];\n"
+                  "    static int8_t a[M_INPUT_BYTES], b[M_INPUT_BYTES];\n"
+                  "    for (int p = 0; p < 256; p++) {\n"
+                  "        for (int i = 0; i < M_INPUT_BYTES; i++) {\n"
+                  "            const int c = i % M_CHANNELS;\n"
+                  "            pixels[i] = (uint8_t)p, values[i] = ((float)p / 255.0f - mean[c]) / std[c];\n        }\n"
+                  "        m_quantize_pixels(pixels, a);\n        m_quantize(values, b);\n"
+                  "        for (int i = 0; i < M_INPUT_BYTES; i++)\n            if (a[i] != b[i]) return 1;\n"
+                  "    }\n    return 0;\n}\n");
+    ck_assert_int_eq(shell(arena_printf(arena, "cd %s && %s " STRICT " -DM_WITH_FLOATS m.c main.c -o app && ./app",
+                                        folder, have("gcc") ? "gcc" : "clang")),
+                     0);
+    end();
+}
+END_TEST
+
 START_TEST(what_c_cannot_say_is_refused)
 {
     begin();
@@ -347,4 +392,5 @@ START_TEST(both_files_or_neither)
 END_TEST
 
 TEST_MAIN("export_c", answers_as_the_engine_does, compiles_for_microcontrollers, self_test_notices_a_weight,
-          equal_models_give_equal_text, what_c_cannot_say_is_refused, both_files_or_neither)
+          equal_models_give_equal_text, header_tells_what_a_pixel_is, what_c_cannot_say_is_refused,
+          both_files_or_neither)
