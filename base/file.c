@@ -153,6 +153,12 @@ Status file_make_dir(const char *path)
     return STATUS_OK;
 }
 
+bool file_ends(const char *path, const char *end)
+{
+    const size_t n = strlen(path), k = strlen(end);
+    return n > k && strcmp(path + n - k, end) == 0;
+}
+
 char *file_join(Arena *arena, const char *folder, const char *name)
 {
     if (name[0] == '/' || folder[0] == '\0') return arena_strdup(arena, name);

@@ -210,6 +210,8 @@ Status safe_read(Arena *arena, const char *path, bool require_crc, SafeFile *fil
         return status_fail(STATUS_FORMAT, "%s: %zu bytes; a safetensors file has 8 and a header", path, bytes);
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--) length = length << 8 | all[i];
+    if (length > ST_MAX_HEADER_BYTES && length > bytes - 8)
+        return status_fail(STATUS_FORMAT, "%s: does not begin like a .safetensors file; one is required", path);
     if (length > ST_MAX_HEADER_BYTES || length > bytes - 8)
         return status_fail(STATUS_FORMAT, "%s: header length %llu; must be at most %d and within the file's %zu bytes",
                            path, (unsigned long long)length, (int)ST_MAX_HEADER_BYTES, bytes);

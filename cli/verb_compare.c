@@ -76,9 +76,9 @@ static const char *command_text(Arena *arena, const Options *o)
 /* The rows' config; of a float model, that beside it, and in *from the model. */
 static Status open_argument(Arena *arena, const Options *o, Config **config, const Model **from)
 {
-    const char *path = o->argument[0], *dot = strrchr(path, '.');
+    const char *path = o->argument[0];
     *from = NULL;
-    if (dot == NULL || strcmp(dot, ".safetensors") != 0) return config_read(arena, path, o->sets, config);
+    if (!file_ends(path, ".safetensors")) return config_read(arena, path, o->sets, config);
     OpenModel open;
     TRY(model_open(arena, path, o->sets, &open));
     if (open.kind != MODEL_FLOAT)

@@ -75,6 +75,16 @@ static Status dump_eval(Arena *arena, const Options *o, Model *m, const QGraph *
     return status_fail(STATUS_INVALID, "--dump: --engine sim; must be int8, which computes the same, or float");
 }
 
+/* Integers may come without a config, and then without data. */
+static Status want_data(const Options *o, const Config *config)
+{
+    if (config->data.dataset[0] != '\0' || file_exists(config->path)) return STATUS_OK;
+    return status_fail(STATUS_STATE,
+                       "%s: there is no config.json beside it, which names its data; that, or --set data.dataset=... "
+                       "--set data.dir=..., is required",
+                       o->argument[0]);
+}
+
 static Status run_eval(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
@@ -91,6 +101,7 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     if (open.model->layers == 0 && engine != ENGINE_INT8)
         return status_fail(STATUS_STATE, "--engine %s: %s holds integers only; must be int8", engine_names[engine],
                            o->argument[0]);
+    TRY(want_data(o, open.config));
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
     if (data.test.classes > open.model->classes)

@@ -65,11 +65,17 @@ const DatasetType *dataset_type(const char *name)
     return NULL;
 }
 
-static Status unknown_type(Arena *arena, const char *name)
+Status dataset_known(Arena *arena, const char *name)
 {
-    const char *known = dataset_types[0]->name;
-    for (int i = 1; dataset_types[i] != NULL; i++) known = arena_printf(arena, "%s, %s", known, dataset_types[i]->name);
-    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\"; must be one of: %s", name == NULL ? "" : name, known);
+    if (name != NULL && dataset_type(name) != NULL) return STATUS_OK;
+    int n = 0;
+    while (dataset_types[n] != NULL) n++;
+    const char **names = ARENA_ARRAY(arena, const char *, n + 1), *known = dataset_types[0]->name;
+    for (int i = 0; i < n; i++) names[i] = dataset_types[i]->name;
+    for (int i = 1; i < n; i++) known = arena_printf(arena, "%s, %s", known, names[i]);
+    const char *nearest = name == NULL ? NULL : nearest_name(name, names);
+    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\"; must be one of: %s%s", name == NULL ? "" : name, known,
+                       nearest == NULL ? "" : arena_printf(arena, " (did you mean \"%s\"?)", nearest));
 }
 
 static Status config_check(const DataConfig *cfg, const int hwc[3])
@@ -136,8 +142,8 @@ static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *sp
 
 Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
-    const DatasetType *type = cfg->dataset == NULL ? NULL : dataset_type(cfg->dataset);
-    if (type == NULL) return unknown_type(arena, cfg->dataset);
+    TRY(dataset_known(arena, cfg->dataset));
+    const DatasetType *type = dataset_type(cfg->dataset);
     TRY(config_check(cfg, want_hwc));
     DataConfig resolved = *cfg;
     if (resolved.path == NULL) resolved.path = cfg->dir == NULL ? "." : cfg->dir;

@@ -60,8 +60,9 @@ typedef struct {
     Status (*load)(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
 } DatasetType;
 
-extern const DatasetType *const dataset_types[];   /* NULL-ended, from datasets.def */
-const DatasetType *dataset_type(const char *name); /* NULL if unknown */
+extern const DatasetType *const dataset_types[];      /* NULL-ended, from datasets.def */
+const DatasetType *dataset_type(const char *name);    /* NULL if unknown */
+Status dataset_known(Arena *arena, const char *name); /* STATUS_CONFIG if unknown: which there are */
 
 /* Loads and splits; checks shape against want_hwc and labels against cfg->classes.  The validation split is drawn with
  * RNG_SPLIT and the seed.  STATUS_FORMAT/CONFIG/IO with file, what was found and what is required. */

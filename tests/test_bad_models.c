@@ -13,7 +13,8 @@ SPOIL(cut_model, bad_model("qat"), cut_file(bad_folder, "bad/m.safetensors", 900
 SPOIL(stump_model, bad_model("qat"), cut_file(bad_folder, "bad/m.safetensors", 5))
 SPOIL(flip_model, bad_model("qat"), poke_file(bad_folder, "bad/m.safetensors", -100, 0x5a))
 SPOIL(flip_header, bad_header("\"seed\":\"3\"", "\"seed\":\"5\"", false))
-SPOIL(header_length, bad_model("qat"), poke_file(bad_folder, "bad/m.safetensors", 6, 1))
+SPOIL(header_length, bad_model("qat"), poke_file(bad_folder, "bad/m.safetensors", 3, 1))
+SPOIL(no_header, bad_model("qat"), poke_file(bad_folder, "bad/m.safetensors", 6, 1))
 SPOIL(header_shape, bad_header("\"shape\":[6,3,3,1]", "\"shape\":[7,3,3,1]", true))
 SPOIL(header_type, bad_header("{\"dtype\":\"F32\",\"shape\":[6,3,3,1]", "{\"dtype\":\"F64\",\"shape\":[6,3,3,1]", true))
 SPOIL(header_offsets, bad_header("\"data_offsets\":[0,16]", "\"data_offsets\":[8,24]", true))
@@ -33,13 +34,19 @@ SPOIL(no_picture, put_text(bad_folder, "bad/x.png", "GIF89a"))
 SPOIL(cut_picture, bad_picture(12, 12), cut_file(bad_folder, "bad/x.png", 60))
 SPOIL(huge_picture, bad_huge_png("x.png", 200000, 200000))
 SPOIL(picture, bad_picture(12, 12))
+SPOIL(an_onnx, put_text(bad_folder, "bad/net.onnx", "\010\010\022\007pytorch:\200\001"))
 SPOIL(in_the_way, put_text(bad_folder, "bad/file", "a file"))
 SPOIL(old_export, bad_model("qat"), put_text(bad_folder, "bad/old.safetensors", "{\"format\":\"bitfold-int8\"}"))
 
 static const Case cases[] = {
     /* model files */
     CASE(NULL, "eval none.safetensors", 1, {"none.safetensors", "No such file"}),
-    CASE(NULL, "eval zoo.json", 1, {"zoo.json", "header length"}),
+    CASE(NULL, "eval zoo.json", 1, {"zoo.json: a config; a model is required"}),
+    CASE(no_header, "eval bad/m.safetensors", 1, {"bad/m.safetensors: does not begin like a .safetensors file"}),
+    CASE(an_onnx, "inspect bad/net.onnx", 1, {"bad/net.onnx: an ONNX file", "`bitfold import`"}),
+    CASE(an_onnx, "qat bad/net.onnx --out r", 1, {"bad/net.onnx: an ONNX file", "`bitfold import`"}),
+    CASE(an_onnx, "compare bad/net.onnx --out r", 1, {"bad/net.onnx: an ONNX file", "`bitfold import`"}),
+    CASE(picture, "inspect bad/x.png", 1, {"bad/x.png: does not begin like a .safetensors file"}),
     CASE(NULL, "eval float", 1, {"float", "regular file"}),
     CASE(no_config, "eval bad/m.safetensors", 1, {"bad/m.safetensors", "no config.json beside it"}),
     CASE(other_model, "eval bad/m.safetensors", 1, {"bad/m.safetensors", "\"stem.weight\"", "another model"}),
@@ -64,6 +71,7 @@ static const Case cases[] = {
 
     /* the wrong kind of model */
     CASE(NULL, "bench float/last.safetensors", 1, {"float/last.safetensors: a model; a config is required"}),
+    CASE(NULL, "train float/last.safetensors --out r", 1, {"float/last.safetensors: a model; a config is required"}),
     CASE(NULL, "compare qat/last.safetensors", 1, {"qat/last.safetensors: a qat model", "float model or a config"}),
     CASE(NULL, "eval float/last.safetensors --engine int8", 1,
          {"float/last.safetensors", "float model", "quantize it first"}),

@@ -99,15 +99,53 @@ START_TEST(integers_are_a_model_for_what_runs_them)
         {"import q.onnx -o m", "m: exists; must be a new folder"},
         {"import q.onnx", "import: no -o FOLDER; it is required"},
         {"import zoo.json -o n", "zoo.json: its bytes are no ONNX model; must be one"},
-        {"import q.onnx -o n --set quant.dialect=fast", "quant.dialect: \"fast\"; must be one of"}};
+        {"import q.onnx -o n --set quant.dialect=fast", "quant.dialect: \"fast\"; must be one of"},
+        {"import q.onnx -o n --set quant.weights.bits=4",
+         "--set quant.weights.bits=4: q.onnx holds integers only; quant.dialect, seed, name and data.*"},
+        {"import q.onnx -o n --set data.dataset=foldr", "(did you mean \"folder\"?)"},
+        {"import q.onnx -o n --set data.dataset=folder --set data.dir=../none", "relative to the new folder n"},
+        {"verify m/model.safetensors", "m/model.safetensors: holds integers only; a model with its trained floats"},
+        {"ptq m/model.safetensors --out n", "m/model.safetensors: holds integers only"},
+        {"eval alone/q.safetensors",
+         "alone/q.safetensors: there is no config.json beside it, which names its data; that, or --set data.dataset"}};
+    ck_assert_int_eq(file_make_dir(inside("alone")), STATUS_OK);
+    program_must(arena, folder, "export m/model.safetensors -o alone/q.safetensors");
+    program_must(arena, folder, "inspect alone/q.safetensors");
+    program_must(arena, folder, "eval alone/q.safetensors --set data.dataset=synthetic --set data.classes=4");
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         const Outcome o = program_run(arena, &where, refused[i][0]);
         ck_assert_msg(o.code != 0 && strstr(o.err, refused[i][1]) != NULL, "%s: %s", refused[i][0], o.err);
+        ck_assert_msg(strncmp(refused[i][0], "import", 6) != 0 || strstr(o.err, "--resume") == NULL, "%s", o.err);
     }
     ck_assert(!file_exists(inside("n")));
     end();
 }
 END_TEST
 
+static int notes_of(const char *command, const char *words)
+{
+    cJSON *json = program_json(arena, folder, command);
+    int n = 0;
+    const cJSON *note;
+    cJSON_ArrayForEach(note, json_get(json, "notes")) n += strstr(note->valuestring, words) != NULL;
+    cJSON_Delete(json);
+    return n;
+}
+
+START_TEST(what_is_assumed_is_said)
+{
+    static const char none[] = "no data.dataset was given", pixels[] = "no data.normalize was given";
+    trained();
+    program_must(arena, folder, "export float/last.safetensors --to onnx --float -o f.onnx");
+    ck_assert_int_eq(notes_of("import f.onnx -o a", none), 1);
+    ck_assert_int_eq(notes_of("import f.onnx -o b", pixels), 0); /* our own file says it */
+    ck_assert_int_eq(notes_of("import f.onnx -o c --set data.dataset=synthetic", none), 0);
+    ck_assert_int_eq(notes_of("import f.onnx -o d --set data={\"dataset\":\"synthetic\"}", pixels), 1);
+    ck_assert_int_eq(notes_of("import f.onnx -o e --set data.dataset=folder --set data.dir=../d", none), 0);
+    ck_assert_int_eq(notes_of("import f.onnx -o g/h --set data.dataset=folder --set data.dir=../../d", none), 0);
+    end();
+}
+END_TEST
+
 TEST_MAIN("import_program", a_float_network_is_a_model, compare_starts_from_a_float_model,
-          integers_are_a_model_for_what_runs_them)
+          integers_are_a_model_for_what_runs_them, what_is_assumed_is_said)

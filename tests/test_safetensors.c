@@ -279,7 +279,8 @@ START_TEST(safe_refuses_lies)
         memcpy(bytes, &lengths[i], 8);
         ck_assert_int_eq(file_write(a, path, bytes, sizeof bytes), STATUS_OK);
         ck_assert_int_eq(safe_read(a, path, false, &f), STATUS_FORMAT);
-        ck_assert_ptr_nonnull(strstr(status_message(), "header length"));
+        const bool absurd = lengths[i] > (uint64_t)64 << 20; /* and beyond the file, as all of them are */
+        ck_assert_ptr_nonnull(strstr(status_message(), absurd ? "like a .safetensors file" : "header length"));
     }
     ck_assert_int_lt(arena_peak_bytes(a), 1 << 20);
     ck_assert_int_eq(unlink(path), 0);

@@ -115,7 +115,9 @@ static Status open_checkpoint(Reader *r, const char *path, ModelKind *kind)
     const char *format = safe_metadata(&r->file, "format"), *version = safe_metadata(&r->file, "version");
     const char *name = safe_metadata(&r->file, "kind");
     if (format != NULL && strcmp(format, "bitfold-int8") == 0)
-        return status_fail(STATUS_STATE, "%s: is an exported model; the checkpoint it was exported from is required",
+        return status_fail(STATUS_STATE,
+                           "%s: holds integers only; a model with its trained floats is required (verify compares "
+                           "such a model with its integers; ptq, qat and compare start from one)",
                            path);
     if (format == NULL || strcmp(format, "bitfold-checkpoint") != 0 || version == NULL || strcmp(version, "1") != 0)
         return status_fail(STATUS_FORMAT,

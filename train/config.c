@@ -149,21 +149,17 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
     return STATUS_OK;
 }
 
-static bool names_a_model(const char *path)
-{
-    static const char end[] = ".safetensors";
-    const size_t n = strlen(path);
-    return n > strlen(end) && strcmp(path + n - strlen(end), end) == 0;
-}
-
 Status config_read(Arena *arena, const char *path, const char *const *sets, Config **out)
 {
-    cJSON *root = NULL;
-    Status status = json_read(arena, path, &root);
-    if (status == STATUS_FORMAT && names_a_model(path))
+    const bool model = file_ends(path, ".safetensors"), onnx = file_ends(path, ".onnx");
+    if (model && file_exists(path))
         return status_fail(STATUS_FORMAT, "%s: a model; a config is required, such as the config.json beside it", path);
-    TRY(status);
-    status = config_from_json(arena, root, path, sets, out);
+    if (onnx && file_exists(path))
+        return status_fail(STATUS_FORMAT, "%s: an ONNX file; `bitfold import` makes it a model and the config it needs",
+                           path);
+    cJSON *root = NULL;
+    TRY(json_read(arena, path, &root));
+    const Status status = config_from_json(arena, root, path, sets, out);
     cJSON_Delete(root);
     return status;
 }

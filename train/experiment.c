@@ -58,10 +58,24 @@ static Status read_classes(Arena *arena, const char *path, Model *m)
     return status;
 }
 
+/* What a file that is no model is, as far as its name tells. */
+static Status no_model(const char *path)
+{
+    if (file_ends(path, ".json"))
+        return status_fail(STATUS_FORMAT, "%s: a config; a model is required, a .safetensors file", path);
+    if (file_ends(path, ".onnx"))
+        return status_fail(STATUS_FORMAT,
+                           "%s: an ONNX file; a .safetensors file is required, such as `bitfold import` makes of it",
+                           path);
+    return STATUS_FORMAT;
+}
+
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open)
 {
     const char *folder = file_dirname(arena, path), *config_path = file_join(arena, folder, "config.json");
-    TRY(checkpoint_kind(path, &open->kind));
+    const Status status = checkpoint_kind(path, &open->kind);
+    if (status == STATUS_FORMAT) return no_model(path);
+    TRY(status);
     Config *config;
     if (!file_exists(config_path))
         return status_fail(STATUS_IO, "%s: there is no config.json beside it; a model is read together with its config",
@@ -201,6 +215,14 @@ Status run_folder_begin(Arena *arena, const char *folder, const Config *config, 
     const Status status = file_write(arena, path, text, strlen(text));
     if (status != STATUS_OK) run_folder_abandon(arena, folder);
     return status;
+}
+
+Status run_folder_make(Arena *arena, const char *folder, const Config *config, bool overwrite)
+{
+    if (file_exists(folder) && !overwrite)
+        return status_fail(STATUS_STATE, "%s: exists; must be a new folder, unless it is to be replaced (--overwrite)",
+                           folder);
+    return run_folder_begin(arena, folder, config, overwrite, false);
 }
 
 /* Something that is no file of a run's: the rows of a table, or the user's. */

@@ -51,6 +51,9 @@ void model_copy_network(Model *to, const Model *from);
  * with it, the files an earlier run left there are removed.  resume: it must exist and hold a config.json. */
 Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume);
 
+/* The same for a run that --resume cannot go on with. */
+Status run_folder_make(Arena *arena, const char *folder, const Config *config, bool overwrite);
+
 /* After a failure: a folder that holds no model yet, and nothing that is not a run's, is removed.  Keeps the status
  * message. */
 void run_folder_abandon(Arena *arena, const char *folder);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/timing.h"
 #include "train/checkpoint.h"
+#include "train/integers.h"
 
 /* One number where all are equal. */
 static void add_numbers(cJSON *json, const char *key, const float *x, int n)
@@ -47,9 +48,75 @@ static bool good_name(const char *name)
     return name != NULL && name[0] != '\0' && name[0] != '.' && strlen(name) <= 100 && strchr(name, '/') == NULL;
 }
 
+/* Whether an assignment is to `key` or to the object it is in. */
+static bool assigned(const ImportRequest *r, const char *object, const char *key)
+{
+    const size_t n = strlen(object), k = strlen(key);
+    for (int i = 0; r->sets != NULL && r->sets[i] != NULL; i++) {
+        const char *set = r->sets[i];
+        if (strncmp(set, object, n) != 0) continue;
+        if (set[n] == '=') return true;
+        if (set[n] == '.' && strncmp(set + n + 1, key, k) == 0 && strchr("=.[", set[n + 1 + k]) != NULL) return true;
+    }
+    return false;
+}
+
+static void add_note(Arena *arena, ImportedModel *m, const char *text)
+{
+    const char **all = ARENA_ARRAY(arena, const char *, m->notes + 1);
+    if (m->notes > 0) memcpy(all, m->note, sizeof *all * (size_t)m->notes);
+    all[m->notes++] = text;
+    m->note = all;
+}
+
+/* What a user would take for known although neither the file nor an assignment says it. */
+static void note_assumptions(Arena *arena, const ImportRequest *r, ImportedModel *m, const cJSON *root)
+{
+    if (!assigned(r, "data", "dataset"))
+        add_note(arena, m,
+                 m->graph != NULL ? "no data.dataset was given: config.json names synthetic images, which are noise, "
+                                    "and eval would measure on them until data.dataset and data.dir are set"
+                                  : "no data.dataset was given: config.json names synthetic images, which are noise, "
+                                    "and ptq and qat would calibrate on them until data.dataset and data.dir are set");
+    if (json_get(json_get(root, "data"), "normalize") == NULL)
+        add_note(arena, m,
+                 "no data.normalize was given: mean 0 and std 1 of pixels / 255 are assumed; if the network was "
+                 "trained with others, set data.normalize.mean and data.normalize.std");
+    else if (m->graph != NULL && m->mean == NULL && !assigned(r, "data", "normalize"))
+        add_note(arena, m,
+                 "no data.normalize was given: the pixels are assumed to be the codes of the input; if the network was "
+                 "trained otherwise, set data.normalize.mean and data.normalize.std");
+}
+
+/* Where data.dir will be: the folder it is relative to may not be there yet, so ".." is taken off its name. */
+static const char *data_folder(Arena *arena, const ImportRequest *r, const DataConfig *data)
+{
+    const char *dir = data->dir, *base = r->out;
+    while (strncmp(dir, "..", 2) == 0 && (dir[2] == '/' || dir[2] == '\0') && !file_exists(base)) {
+        size_t n = strlen(base);
+        while (n > 1 && base[n - 1] == '/') n--;
+        base = file_dirname(arena, arena_printf(arena, "%.*s", (int)n, base));
+        dir += dir[2] == '/' ? 3 : 2;
+    }
+    return dir[0] == '\0' ? base : file_join(arena, base, dir);
+}
+
+static Status check_data(Arena *arena, const ImportRequest *r, const Config *config)
+{
+    const DataConfig *data = &config->data;
+    if (dataset_known(arena, data->dataset) != STATUS_OK) return status_prefix(STATUS_CONFIG, "%s", r->path);
+    if (strcmp(data->dataset, "synthetic") == 0 || !assigned(r, "data", "dir") || data->dir == NULL) return STATUS_OK;
+    const char *folder = data_folder(arena, r, data);
+    if (strcmp(data->dir, ".") == 0 || file_is_dir(folder)) return STATUS_OK;
+    return status_fail(STATUS_CONFIG,
+                       "%s: data.dir: \"%s\"; must be a folder that exists, absolute or relative to the new folder %s",
+                       r->path, data->dir, r->out);
+}
+
 /* The config's name is the file's own if it says one, else the folder's. */
 static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m, Config **config)
 {
+    if (m->graph != NULL) TRY(integers_settable(r->path, r->sets, true));
     cJSON *root = config_json(m);
     size_t n = strlen(r->out);
     while (n > 1 && r->out[n - 1] == '/') n--;
@@ -57,8 +124,10 @@ static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m
     const char *stem = good_name(m->title) ? m->title : arena_printf(arena, "%.*s", (int)(r->out + n - name), name);
     if (good_name(stem)) cJSON_AddStringToObject(root, "name", stem);
     const Status status = config_from_json(arena, root, file_join(arena, r->out, "config.json"), r->sets, config);
+    if (status == STATUS_OK) note_assumptions(arena, r, m, root);
     cJSON_Delete(root);
-    return status;
+    TRY(status);
+    return check_data(arena, r, *config);
 }
 
 /* ---- float ------------------------------------------------------------------------------------------------------- */
@@ -110,7 +179,7 @@ static Status write_float(Arena *arena, const ImportRequest *r, ImportOutcome *o
     if (out->imported.class_names != NULL && out->model->classes == out->imported.classes)
         out->model->class_names = out->imported.class_names;
     TRY(fill_model(out->model, &out->imported, r->path));
-    TRY(run_folder_begin(arena, r->out, out->config, r->overwrite, false));
+    TRY(run_folder_make(arena, r->out, out->config, r->overwrite));
     out->model_path = file_join(arena, r->out, "last.safetensors");
     const TrainState state = {.kind = MODEL_FLOAT, .seed = out->config->seed, .best_accuracy = -1.0};
     return checkpoint_write(out->model_path, out->model, NULL, &state);
@@ -135,7 +204,7 @@ static Status write_graph(Arena *arena, const ImportRequest *r, ImportOutcome *o
     g->dialect = (Dialect)out->config->quant.dialect;
     g->model_name = out->config->name;
     if (qgraph_check(g) != STATUS_OK) return status_prefix(STATUS_UNSUPPORTED, "%s", r->path);
-    TRY(run_folder_begin(arena, r->out, out->config, r->overwrite, false));
+    TRY(run_folder_make(arena, r->out, out->config, r->overwrite));
     out->model_path = file_join(arena, r->out, "model.safetensors");
     return qgraph_write(arena, g, out->model_path);
 }

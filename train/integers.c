@@ -7,22 +7,20 @@
 
 static bool begins(const char *text, const char *start) { return strncmp(text, start, strlen(start)) == 0; }
 
-/* Only what does not change the integers. */
-static Status check_sets(const char *path, const char *const *sets)
+Status integers_settable(const char *path, const char *const *sets, bool import)
 {
     for (int i = 0; sets != NULL && sets[i] != NULL; i++) {
         const bool data = begins(sets[i], "data.") && !begins(sets[i], "data.normalize");
         if (data || begins(sets[i], "quant.dialect=") || begins(sets[i], "seed=")) continue;
-        return status_fail(
-            STATUS_CONFIG,
-            "--set %s: %s holds integers only; quant.dialect, seed and data.* but data.normalize are what "
-            "can be set",
-            sets[i], path);
+        if (import && (begins(sets[i], "data") || begins(sets[i], "name="))) continue;
+        return status_fail(STATUS_CONFIG, "--set %s: %s holds integers only; quant.dialect, seed%s are what can be set",
+                           sets[i], path, import ? ", name and data.*" : " and data.* but data.normalize");
     }
     return STATUS_OK;
 }
 
-/* config.json beside the file, its network replaced by the file's image; or what follows from the file alone. */
+/* config.json beside the file, its network replaced by the file's image; or what follows from the file alone, which
+ * names no data. */
 static Status read_config(Arena *arena, const char *path, const char *const *sets, const QGraph *g, Config **config)
 {
     const char *beside = file_join(arena, file_dirname(arena, path), "config.json");
@@ -31,7 +29,7 @@ static Status read_config(Arena *arena, const char *path, const char *const *set
         TRY(json_read(arena, beside, &root));
     else
         root = cJSON_CreateObject();
-    if (!file_exists(beside)) cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "data"), "dataset", "synthetic");
+    if (!file_exists(beside)) cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "data"), "dataset", "");
     cJSON *model = cJSON_CreateObject(), *quant = cJSON_CreateObject();
     cJSON_AddItemToObject(model, "input",
                           cJSON_CreateIntArray((int[]){g->tensor[0].h, g->tensor[0].w, g->tensor[0].c}, 3));
@@ -51,7 +49,7 @@ Status integers_open(Arena *arena, const char *path, const char *const *sets, Op
     Config *config;
     QGraph *g;
     TRY(qgraph_read(arena, path, &g));
-    TRY(check_sets(path, sets));
+    TRY(integers_settable(path, sets, false));
     TRY(read_config(arena, path, sets, g, &config));
     g->dialect = (Dialect)config->quant.dialect;
     TRY(qgraph_check(g));

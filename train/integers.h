@@ -4,7 +4,11 @@
 
 #include "train/experiment.h"
 
-/* any_open of such a file. */
+/* STATUS_CONFIG, naming `path`, for an assignment that cannot matter to integers; import: when they are being made into
+ * a file, which still takes a name and what it says about pixels. */
+Status integers_settable(const char *path, const char *const *sets, bool import);
+
+/* any_open of such a file.  Without a config.json beside it data.dataset is "" unless assigned. */
 Status integers_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
 
 #endif

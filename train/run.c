@@ -6,12 +6,6 @@
 #include "base/timing.h"
 #include "deploy/lower.h"
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), k = strlen(end);
-    return n >= k && strcmp(text + n - k, end) == 0;
-}
-
 static const char *run_folder(Arena *arena, const RunRequest *r, const char *name)
 {
     return r->out != NULL ? r->out : file_join(arena, "runs", name);
@@ -48,10 +42,11 @@ static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
                          (double)m->input_grid.scale[0]));
 }
 
-/* A run from a config; a resumed one reads the config in its folder. */
-static Status read_config(Arena *arena, const RunRequest *r, const char *suffix, Config **config, const char **folder)
+/* A run from a config, or else from a model; a resumed one reads the config in its folder. */
+static Status read_config(Arena *arena, const RunRequest *r, bool of_model, const char *suffix, Config **config,
+                          const char **folder)
 {
-    if (ends_with(r->path, ".json")) {
+    if (!of_model) {
         TRY(config_read(arena, r->path, r->sets, config));
     } else {
         OpenModel from;
@@ -59,7 +54,7 @@ static Status read_config(Arena *arena, const RunRequest *r, const char *suffix,
         *config = ARENA_ARRAY(arena, Config, 1);
         **config = *from.config;
     }
-    if (!ends_with((*config)->name, suffix)) (*config)->name = arena_printf(arena, "%s%s", (*config)->name, suffix);
+    if (!file_ends((*config)->name, suffix)) (*config)->name = arena_printf(arena, "%s%s", (*config)->name, suffix);
     *folder = run_folder(arena, r, (*config)->name);
     if (!r->resume) return STATUS_OK;
     const char *inside = file_join(arena, *folder, "config.json");
@@ -78,7 +73,7 @@ static bool goes_on(Arena *arena, const RunRequest *r, const char *folder)
 Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     Config *config;
-    TRY(read_config(arena, r, "", &config, &out->folder));
+    TRY(read_config(arena, r, false, "", &config, &out->folder));
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
     if (r->data != NULL) r->data(r->context, &data);
@@ -105,7 +100,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
                            r->path, model_kind_names[from.kind]);
     Config *config = ARENA_ARRAY(arena, Config, 1);
     *config = *from.config;
-    if (!ends_with(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
+    if (!file_ends(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
     config->quant = ptq_quant_config(arena, &config->quant);
     DataSplits data;
     TRY(experiment_data(arena, config, &data));
@@ -117,7 +112,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     out->folder = run_folder(arena, r, config->name);
     QGraph *graph; /* what cannot be deployed is refused before anything is written */
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
-    TRY(run_folder_begin(arena, out->folder, config, r->overwrite, false));
+    TRY(run_folder_make(arena, out->folder, config, r->overwrite));
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
     const Status status =
         checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
@@ -129,9 +124,9 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
 
 Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
-    const bool scratch = ends_with(r->path, ".json");
+    const bool scratch = file_ends(r->path, ".json");
     Config *config;
-    TRY(read_config(arena, r, "-qat", &config, &out->folder));
+    TRY(read_config(arena, r, !scratch, "-qat", &config, &out->folder));
     const bool resume = goes_on(arena, r, out->folder);
     OpenModel from = {0};
     if (!scratch && !resume) {
