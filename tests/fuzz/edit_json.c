@@ -79,15 +79,17 @@ static void put_item(const Node *node, cJSON *item)
 static void add_copy(const Node *node, const Node *to, Rng *rng)
 {
     cJSON *copy = cJSON_Duplicate(node->item, 1);
-    if (cJSON_IsArray(to->item))
-        cJSON_InsertItemInArray(to->item, (int)rng_below(rng, (uint32_t)cJSON_GetArraySize(to->item) + 1), copy);
-    else if (cJSON_IsObject(to->item)) {
+    bool taken = false;
+    if (cJSON_IsArray(to->item)) {
+        const uint32_t n = (uint32_t)cJSON_GetArraySize(to->item);
+        taken = cJSON_InsertItemInArray(to->item, (int)rng_below(rng, n + 1), copy);
+    } else if (cJSON_IsObject(to->item)) {
         char key[16];
         snprintf(key, sizeof key, "x%u", rng_below(rng, 100));
         const char *name = node->item->string == NULL || rng_below(rng, 2) == 0 ? key : node->item->string;
-        cJSON_AddItemToObject(to->item, name, copy);
-    } else
-        cJSON_Delete(copy);
+        taken = cJSON_AddItemToObject(to->item, name, copy);
+    }
+    if (!taken) cJSON_Delete(copy);
 }
 
 static void edit(Node *node, const Node *other, Rng *rng)
