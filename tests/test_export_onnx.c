@@ -13,23 +13,6 @@
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
-static Arena *arena;
-static OnnxExported t;
-
-static void begin(void)
-{
-    arena = arena_create();
-    t = onnx_exported_begin(arena);
-}
-
-static void end(void)
-{
-    onnx_exported_end(&t);
-    arena_destroy(arena);
-}
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-
 /* ---- structure --------------------------------------------------------------------------------------------------- */
 
 static void check_pair(const Onnx__ModelProto *m, const Onnx__NodeProto *n)
@@ -112,7 +95,7 @@ static void compare(const QGraph *g, const char *text, Difference *d)
     enum { IMAGES = 3 };
     const bool nhwc = strstr(text, "nhwc") != NULL, values = strstr(text, "\"input\"") == NULL;
     const bool uint8 = strstr(text, "int8\"") == NULL;
-    const Onnx__ModelProto *m = onnx_exported_read_back(&t, g, text);
+    const Onnx__ModelProto *m = onnx_exported_read_back(g, text);
     check_structure(m);
     Engine *engine;
     must(engine_create(arena, g, IMAGES, &engine));
@@ -149,11 +132,11 @@ START_TEST(same_integers)
     int graphs = 0;
     Difference exact = {0}, tied = {0};
     for (uint64_t seed = 0; seed < 200; seed++) {
-        begin();
+        onnx_exported_begin();
         const QGraph *g = random_graph(arena, seed, 5, DIALECT_ONNXRUNTIME);
         if (!has_op(g, QOP_LUT) && qgraph_check_runtime(g) == STATUS_OK)
             compare(g, forms[graphs++ % FORMS], has_op(g, QOP_ADD) || has_op(g, QOP_AVGPOOL) ? &tied : &exact);
-        end();
+        onnx_exported_end();
     }
     ck_assert_int_ge(graphs, 80);
     ck_assert_int_eq(exact.different, 0);
@@ -172,13 +155,13 @@ static void check_integers(const LayerType *type, const char *example, const cha
     static const char *const quants[] = {
         "{}", "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}"};
     for (int i = 0; i < 2; i++) {
-        begin();
+        onnx_exported_begin();
         QGraph *g;
         Model *m = small_model(arena, text, quants[i], 61);
         ck_assert_msg(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g) == STATUS_OK, "%s: %s", example, status_message());
         for (int f = 0; f < FORMS && !has_op(g, QOP_LUT); f++)
             compare(g, forms[f], has_op(g, QOP_ADD) || has_op(g, QOP_AVGPOOL) ? &layers_tied : &layers_exact);
-        end();
+        onnx_exported_end();
     }
 }
 
@@ -211,15 +194,15 @@ static void check_floats(const LayerType *type, const char *example, const char 
     if (type != NULL && type->real == NULL) return;
     static const char *const float_forms[] = {"{\"batch_norm\":\"fold\"}", "{\"layout\":\"nhwc\"}"};
     for (int i = 0; i < 2; i++) {
-        begin();
+        onnx_exported_begin();
         Bench b = bench_make();
         Model *m = small_model(arena, text, NULL, 62);
         const uint8_t *pixels = small_pixels(arena, m, 63);
         tape_reset(b.tape, false);
         const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
         const Tensor *want = model_forward(m, b.tape, &pass, pixels, SMALL_IMAGES);
-        must(onnx_exported_export_float(&t, m, float_forms[i]));
-        const Onnx__ModelProto *model = onnx_exported_read(&t);
+        must(onnx_exported_export_float(m, float_forms[i]));
+        const Onnx__ModelProto *model = onnx_exported_read();
         ck_assert_msg(i == 0 || strstr(example, "\"batch_norm\":true") == NULL ||
                           onnx_exported_count(model, "BatchNormalization") > 0,
                       "%s", example);
@@ -230,7 +213,7 @@ static void check_floats(const LayerType *type, const char *example, const char 
         for (int64_t k = 0; k < y.count; k++) worst = fmax(worst, fabs(y.x[k] - (double)want->x[k]));
         ck_assert_msg(worst < 1e-4, "%s: %g", example, worst);
         bench_end(&b);
-        end();
+        onnx_exported_end();
     }
 }
 
@@ -239,16 +222,16 @@ END_TEST
 
 START_TEST(a_layer_without_a_float_form)
 {
-    begin();
+    onnx_exported_begin();
     Model *m =
         small_model(arena, "{\"input\":[8,8,4],\"layers\":[{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}", NULL, 1);
     LayerType type = *m->layer[0].type;
     type.real = NULL;
     m->layer[0].type = &type;
-    ck_assert_int_eq(onnx_exported_export_float(&t, m, "{}"), STATUS_UNSUPPORTED);
+    ck_assert_int_eq(onnx_exported_export_float(m, "{}"), STATUS_UNSUPPORTED);
     ck_assert_str_eq(status_message(),
                      "layer \"d\": a layer of type dense has no float form in ONNX; export the quantized model");
-    end();
+    onnx_exported_end();
 }
 END_TEST
 
@@ -284,21 +267,21 @@ START_TEST(names_of_layers)
         const char *part, *what;
     } names[] = {{"quantize", "node"}, {"codes", "value"}};
     for (int i = 0; i < 2; i++) {
-        begin();
+        onnx_exported_begin();
         QGraph *g = random_graph(arena, 3, 5, DIALECT_ONNXRUNTIME);
         ck_assert(!has_op(g, QOP_LUT));
-        must(onnx_exported_export(&t, g, "{}"));
+        must(onnx_exported_export(g, "{}"));
         int first = 0;
         while (!qop_has_weights(g->node[first].op)) first++;
         QNode *n = &g->node[first + 1]; /* the output has a name of its own */
         ck_assert(n->op != QOP_RESHAPE && first + 2 < g->nodes);
         n->name = g->tensor[n->output].name = arena_printf(arena, "%s/%s", g->node[first].name, names[i].part);
-        ck_assert_int_eq(onnx_exported_export(&t, g, "{}"), STATUS_INVALID);
+        ck_assert_int_eq(onnx_exported_export(g, "{}"), STATUS_INVALID);
         ck_assert_str_eq(status_message(),
                          arena_printf(arena,
                                       "layer \"%s\": its name is what the file calls another %s; rename the layer",
                                       n->name, names[i].what));
-        end();
+        onnx_exported_end();
     }
 }
 END_TEST

@@ -4,25 +4,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/json.h"
-#include "tests/support/scratch.h"
 
-OnnxExported onnx_exported_begin(Arena *arena)
+const char *onnx_path;
+
+void onnx_exported_begin(void)
 {
-    const char *folder = scratch_folder(arena);
-    return (OnnxExported){arena, folder, file_join(arena, folder, "m.onnx")};
+    begin();
+    onnx_path = inside("m.onnx");
 }
 
-void onnx_exported_end(const OnnxExported *t)
+void onnx_exported_end(void)
 {
-    unlink(t->path);
-    ck_assert_int_eq(rmdir(t->folder), 0);
+    unlink(onnx_path);
+    ck_assert_int_eq(rmdir(folder), 0);
+    arena_destroy(arena);
 }
 
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-
-static const cJSON *parse(Arena *arena, const char *text)
+static const cJSON *parse(const char *text)
 {
     cJSON *json;
     must(json_parse(text, strlen(text), "options", &json));
@@ -31,27 +30,27 @@ static const cJSON *parse(Arena *arena, const char *text)
     return kept;
 }
 
-Status onnx_exported_export(const OnnxExported *t, const QGraph *g, const char *options)
+Status onnx_exported_export(const QGraph *g, const char *options)
 {
-    return exporter_write(exporter_find("onnx"), t->arena, g, t->path, parse(t->arena, options));
+    return exporter_write(exporter_find("onnx"), arena, g, onnx_path, parse(options));
 }
 
-Status onnx_exported_export_float(const OnnxExported *t, Model *m, const char *options)
+Status onnx_exported_export_float(Model *m, const char *options)
 {
-    return exporter_write_float(exporter_find("onnx"), t->arena, m, t->path, parse(t->arena, options));
+    return exporter_write_float(exporter_find("onnx"), arena, m, onnx_path, parse(options));
 }
 
-const Onnx__ModelProto *onnx_exported_read(const OnnxExported *t)
+const Onnx__ModelProto *onnx_exported_read(void)
 {
     Onnx__ModelProto *model;
-    must(onnx_read(t->arena, t->path, &model));
+    must(onnx_read(arena, onnx_path, &model));
     return model;
 }
 
-const Onnx__ModelProto *onnx_exported_read_back(const OnnxExported *t, const QGraph *g, const char *options)
+const Onnx__ModelProto *onnx_exported_read_back(const QGraph *g, const char *options)
 {
-    must(onnx_exported_export(t, g, options));
-    return onnx_exported_read(t);
+    must(onnx_exported_export(g, options));
+    return onnx_exported_read();
 }
 
 const Onnx__TensorProto *onnx_exported_constant(const Onnx__ModelProto *m, const char *name)

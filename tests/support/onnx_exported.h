@@ -1,23 +1,22 @@
-/* A model exported to ONNX into a folder of its own, and read again. */
+/* A model exported to ONNX into the folder of the fixture, and read again. */
 #ifndef BITFOLD_TESTS_ONNX_EXPORTED_H
 #define BITFOLD_TESTS_ONNX_EXPORTED_H
 
 #include "deploy/exporter.h"
 #include "deploy/onnx_tensor.h"
+#include "tests/support/fixture.h"
 
-typedef struct {
-    Arena *arena;
-    const char *folder, *path; /* where the file goes */
-} OnnxExported;
-OnnxExported onnx_exported_begin(Arena *arena);
-void onnx_exported_end(const OnnxExported *t);
+/* The fixture's begin; and its end, when the folder may hold nothing but the file. */
+extern const char *onnx_path; /* where the file goes */
+void onnx_exported_begin(void);
+void onnx_exported_end(void);
 
 /* options: JSON. */
-Status onnx_exported_export(const OnnxExported *t, const QGraph *g, const char *options);
-Status onnx_exported_export_float(const OnnxExported *t, Model *m, const char *options);
+Status onnx_exported_export(const QGraph *g, const char *options);
+Status onnx_exported_export_float(Model *m, const char *options);
 /* What is in the file; both must succeed. */
-const Onnx__ModelProto *onnx_exported_read(const OnnxExported *t);
-const Onnx__ModelProto *onnx_exported_read_back(const OnnxExported *t, const QGraph *g, const char *options);
+const Onnx__ModelProto *onnx_exported_read(void);
+const Onnx__ModelProto *onnx_exported_read_back(const QGraph *g, const char *options);
 
 /* NULL if there is none. */
 const Onnx__TensorProto *onnx_exported_constant(const Onnx__ModelProto *m, const char *name);
