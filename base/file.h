@@ -31,7 +31,7 @@ Status file_write(Arena *arena, const char *path, const void *data, size_t bytes
 bool file_exists(const char *path); /* anything of that name */
 bool file_is_dir(const char *path);
 Status file_make_dir(const char *path);            /* with its parents; an existing folder is no error */
-bool file_ends(const char *path, const char *end); /* in this ending, with something before it */
+bool file_ends(const char *path, const char *end); /* with something before the end */
 char *file_join(Arena *arena, const char *folder, const char *name); /* an absolute `name` stands alone */
 char *file_dirname(Arena *arena, const char *path);                  /* "." when there is no slash */
 char *file_stem(Arena *arena, const char *path);                     /* "configs/a.json" -> "a" */

@@ -5,7 +5,8 @@
 #include "deploy/runtime_limits.h"
 #include "kernels/kernels.h"
 
-int inspect_signed_bits(int64_t v)
+/* Of a signed integer that holds -v .. v. */
+static int signed_bits(int64_t v)
 {
     int bits = 1;
     for (; v > 0; v /= 2) bits++;
@@ -33,6 +34,33 @@ void inspect_add_warnings(Arena *arena, const QGraph *g, cJSON *json)
     }
 }
 
+void inspect_print_grid(const QGraph *g, const QNode *n)
+{
+    const QTensor *y = &g->tensor[n->output];
+    char width[8] = "-", sum[32] = "";
+    if (qop_has_weights(n->op)) {
+        const int64_t most = qnode_largest_sum(g, n);
+        snprintf(width, sizeof width, "%d", n->weight_bits);
+        snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, signed_bits(most));
+    }
+    printf(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%4s%s", width, y->bits, (double)y->scale, y->zero_point,
+           (double)y->scale * (y->qmin - y->zero_point), (double)y->scale * (y->qmax - y->zero_point), "", sum);
+}
+
+void inspect_add_grid(const QGraph *g, const QNode *n, cJSON *item)
+{
+    const QTensor *y = &g->tensor[n->output];
+    if (qop_has_weights(n->op)) {
+        const int64_t most = qnode_largest_sum(g, n);
+        cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
+        cJSON_AddNumberToObject(item, "largest_sum", (double)most);
+        cJSON_AddNumberToObject(item, "sum_bits", signed_bits(most));
+    }
+    cJSON_AddNumberToObject(item, "act_bits", y->bits);
+    cJSON_AddNumberToObject(item, "scale", (double)y->scale);
+    cJSON_AddNumberToObject(item, "zero_point", y->zero_point);
+}
+
 static void text(Arena *arena, const QGraph *g)
 {
     long macs = 0, weights = 0;
@@ -41,17 +69,11 @@ static void text(Arena *arena, const QGraph *g)
     for (int i = 0; i < g->nodes; i++) {
         const QNode *n = &g->node[i];
         const QTensor *y = &g->tensor[n->output];
-        const bool has = qop_has_weights(n->op);
-        char shape[48], width[8] = "-", sum[32] = "";
+        char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", y->h, y->w, y->c);
-        if (has) {
-            const int64_t most = qnode_largest_sum(g, n);
-            snprintf(width, sizeof width, "%d", n->weight_bits);
-            snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, inspect_signed_bits(most));
-        }
-        printf("%-18s %-17s %14s %9ld %11ld  %4s/%d  %-10.5g %5d  [%.4g, %.4g]%4s%s\n", n->name, qop_names[n->op],
-               shape, qnode_weights(n), qnode_macs(g, n), width, y->bits, (double)y->scale, y->zero_point,
-               (double)y->scale * (y->qmin - y->zero_point), (double)y->scale * (y->qmax - y->zero_point), "", sum);
+        printf("%-18s %-17s %14s %9ld %11ld ", n->name, qop_names[n->op], shape, qnode_weights(n), qnode_macs(g, n));
+        inspect_print_grid(g, n);
+        printf("\n");
         macs += qnode_macs(g, n);
         weights += qnode_weights(n);
     }
@@ -74,15 +96,7 @@ static void json(Arena *arena, const QGraph *g)
         cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){y->h, y->w, y->c}, 3));
         cJSON_AddNumberToObject(item, "weights", (double)qnode_weights(n));
         cJSON_AddNumberToObject(item, "macs", (double)qnode_macs(g, n));
-        if (qop_has_weights(n->op)) {
-            const int64_t most = qnode_largest_sum(g, n);
-            cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
-            cJSON_AddNumberToObject(item, "largest_sum", (double)most);
-            cJSON_AddNumberToObject(item, "sum_bits", inspect_signed_bits(most));
-        }
-        cJSON_AddNumberToObject(item, "act_bits", y->bits);
-        cJSON_AddNumberToObject(item, "scale", (double)y->scale);
-        cJSON_AddNumberToObject(item, "zero_point", y->zero_point);
+        inspect_add_grid(g, n, item);
         cJSON_AddItemToArray(list, item);
     }
     inspect_add_warnings(arena, g, root);

@@ -7,9 +7,11 @@
 
 void inspect_graph(Arena *arena, const Options *o, const QGraph *g);
 
-/* Shared with inspect of models: bits of a signed integer that holds -v .. v; lines and a list "warnings" of the nodes
- * that a runtime may refuse or compute otherwise. */
-int inspect_signed_bits(int64_t v);
+/* Shared with inspect of models.  Of a node: bits, the grid of its output and the largest sum, as the end of a line or
+ * members of an object. */
+void inspect_print_grid(const QGraph *g, const QNode *n);
+void inspect_add_grid(const QGraph *g, const QNode *n, cJSON *item);
+/* Lines, and a list "warnings", of the nodes that a runtime may refuse or compute otherwise. */
 void inspect_print_warnings(Arena *arena, const QGraph *g);
 void inspect_add_warnings(Arena *arena, const QGraph *g, cJSON *json);
 

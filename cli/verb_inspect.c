@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "cli/cli.h"
 #include "cli/inspect_graph.h"
@@ -55,13 +56,6 @@ static Status size_graph(Arena *arena, const Config *config, const Model *from, 
     return model_lower(arena, m, (Dialect)quant->dialect, graph);
 }
 
-static const QTensor *tensor_named(const QGraph *g, const char *name)
-{
-    for (int i = 0; i < g->tensors; i++)
-        if (strcmp(g->tensor[i].name, name) == 0) return &g->tensor[i];
-    return NULL;
-}
-
 static const QNode *node_named(const QGraph *g, const char *name)
 {
     for (int i = 0; i < g->nodes; i++)
@@ -82,18 +76,8 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
         printf("%-18s %-17s %14s %9ld %11ld  %-20s", l->name, l->type->name, shape,
                l->weight == NULL ? 0 : l->weight->count, layer_macs(l), kernel == NULL ? "" : kernel);
         macs += layer_macs(l);
-        const QTensor *t = tensor_named(g, l->name);
-        if (real && t != NULL) {
-            char weight_bits[8] = "-", sum[32] = "";
-            if (l->weight_q != NULL) {
-                snprintf(weight_bits, sizeof weight_bits, "%d", l->weight_q->qp.bits);
-                const int64_t most = qnode_largest_sum(g, node_named(g, l->name));
-                snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, inspect_signed_bits(most));
-            }
-            printf(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%*s%s", weight_bits, t->bits, (double)t->scale, t->zero_point,
-                   (double)t->scale * (t->qmin - t->zero_point), (double)t->scale * (t->qmax - t->zero_point), 4, "",
-                   sum);
-        }
+        const QNode *node = node_named(g, l->name);
+        if (real && node != NULL) inspect_print_grid(g, node);
         printf("\n");
     }
     printf("\n%ld parameters, %ld MACs an image\nint8 deployment%s: flash %zu bytes (weights, biases, scales), RAM %zu "
@@ -131,18 +115,8 @@ static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool rea
             cJSON_AddStringToObject(item, "kernel_float", layer_kernel(arena, l, false));
             cJSON_AddStringToObject(item, "kernel_int8", layer_kernel(arena, l, true));
         }
-        const QTensor *t = tensor_named(g, l->name);
-        if (real && t != NULL) {
-            if (l->weight_q != NULL) {
-                cJSON_AddNumberToObject(item, "weight_bits", l->weight_q->qp.bits);
-                const int64_t most = qnode_largest_sum(g, node_named(g, l->name));
-                cJSON_AddNumberToObject(item, "largest_sum", (double)most);
-                cJSON_AddNumberToObject(item, "sum_bits", inspect_signed_bits(most));
-            }
-            cJSON_AddNumberToObject(item, "act_bits", t->bits);
-            cJSON_AddNumberToObject(item, "scale", (double)t->scale);
-            cJSON_AddNumberToObject(item, "zero_point", t->zero_point);
-        }
+        const QNode *node = node_named(g, l->name);
+        if (real && node != NULL) inspect_add_grid(g, node, item);
         cJSON_AddItemToArray(list, item);
     }
     if (real) inspect_add_warnings(arena, g, json);
@@ -157,10 +131,9 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
     const char *path = o->argument[0];
-    const size_t n = strlen(path);
     OpenModel open = {0};
     QGraph *graph = NULL;
-    if (n > 5 && strcmp(path + n - 5, ".json") == 0) {
+    if (file_ends(path, ".json")) {
         Config *config;
         TRY(config_read(arena, path, o->sets, &config));
         open.config = config;

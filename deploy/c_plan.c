@@ -29,7 +29,7 @@ typedef struct {
     bool thrifty; /* convolutions work in place, at the price of copies */
 } Build;
 
-enum { ALIGN_BYTES = 4 };
+enum { BLOCK_ALIGN_BYTES = 4 };
 
 int c_weight_width(const QNode *n) { return n->weight_bits > 4 ? 8 : n->weight_bits > 2 ? 4 : 2; }
 
@@ -171,7 +171,7 @@ static int overwritten_input(const Build *b, int i, const QNode *rows)
 
 static void add_member(Build *b, int block, size_t bytes, int first, int last)
 {
-    bytes = (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+    bytes = (bytes + BLOCK_ALIGN_BYTES - 1) / BLOCK_ALIGN_BYTES * BLOCK_ALIGN_BYTES;
     if (block == b->blocks) b->block[b->blocks++] = (Block){.index = block};
     if (bytes > b->block[block].bytes) b->block[block].bytes = bytes;
     b->member[b->members++] = (Member){block, first, last, bytes};

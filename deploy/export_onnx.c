@@ -43,20 +43,6 @@ static const char *json_text(Arena *arena, cJSON *json)
     return text;
 }
 
-static const char *floats(Arena *arena, const float *x, int n)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)x[i]));
-    return json_text(arena, list);
-}
-
-static const char *strings(Arena *arena, const char *const *text, int n)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < n && text != NULL; i++) cJSON_AddItemToArray(list, cJSON_CreateString(text[i]));
-    return json_text(arena, list);
-}
-
 typedef struct {
     const char *model;
     int channels, classes;
@@ -69,9 +55,12 @@ static void describe(OnnxBuilder *b, const OnnxOptions *o, const About *about)
     Arena *arena = onnx_arena(b);
     onnx_property(b, "model", about->model);
     onnx_property(b, "layout", layouts[o->layout]);
-    onnx_property(b, "mean", floats(arena, about->mean, about->channels));
-    onnx_property(b, "std", floats(arena, about->std, about->channels));
-    onnx_property(b, "classes", strings(arena, about->class_names, about->classes));
+    onnx_property(b, "mean", json_text(arena, cJSON_CreateFloatArray(about->mean, about->channels)));
+    onnx_property(b, "std", json_text(arena, cJSON_CreateFloatArray(about->std, about->channels)));
+    onnx_property(b, "classes",
+                  json_text(arena, about->class_names == NULL
+                                       ? cJSON_CreateArray()
+                                       : cJSON_CreateStringArray(about->class_names, about->classes)));
 }
 
 static Status finish(OnnxBuilder *b, const char *path)

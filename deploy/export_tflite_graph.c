@@ -140,13 +140,6 @@ static TfliteName *one_name(Arena *arena, const char *name, int32_t tensor)
     return n;
 }
 
-static cJSON *floats_json(const float *v, int n)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)v[i]));
-    return list;
-}
-
 /* What a user of the file wants to know and the format has no place for. */
 static void add_metadata(TfliteBuild *b)
 {
@@ -154,8 +147,8 @@ static void add_metadata(TfliteBuild *b)
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "model", g->model_name);
     cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[g->dialect]);
-    cJSON_AddItemToObject(json, "mean", floats_json(g->mean, g->channels));
-    cJSON_AddItemToObject(json, "std", floats_json(g->std, g->channels));
+    cJSON_AddItemToObject(json, "mean", cJSON_CreateFloatArray(g->mean, g->channels));
+    cJSON_AddItemToObject(json, "std", cJSON_CreateFloatArray(g->std, g->channels));
     cJSON_AddItemToObject(json, "classes", qgraph_classes_json(g));
     const char *text = json_print_compact(b->arena, json);
     cJSON_Delete(json);

@@ -11,19 +11,11 @@ static Status fail_node(const QNode *n, const char *said)
 
 /* ---- clamps ------------------------------------------------------------------------------------------------------- */
 
-/* lo and hi as far as they do anything: a pool's means stay between the codes that enter. */
-static void effective_clamp(const QGraph *g, const QNode *n, int *lo, int *hi)
-{
-    const QTensor *x = &g->tensor[n->input[0]];
-    *lo = n->op == QOP_AVGPOOL && n->lo <= x->qmin ? INT8_MIN : n->lo;
-    *hi = n->op == QOP_AVGPOOL && n->hi >= x->qmax ? INT8_MAX : n->hi;
-}
-
 Status tflite_clamp(const QGraph *g, const QNode *n, TfliteClamp *clamp)
 {
     const QTensor *y = &g->tensor[n->output];
     int lo, hi;
-    effective_clamp(g, n, &lo, &hi);
+    qnode_clamp(g, n, &lo, &hi);
     const float six = 6.0f / y->scale;
     const bool relu = lo == y->zero_point;
     /* Runtimes round 6 / scale in two ways; both must give hi. */

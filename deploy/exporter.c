@@ -30,9 +30,8 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
 /* A name, and the extension behind it. */
 static bool has_extension(const char *path, const char *extension)
 {
-    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
-    const size_t length = strlen(name), tail = strlen(extension);
-    return length > tail && strcmp(name + length - tail, extension) == 0;
+    const char *slash = strrchr(path, '/');
+    return file_ends(slash == NULL ? path : slash + 1, extension);
 }
 
 const ExporterType *exporter_of(const char *path)

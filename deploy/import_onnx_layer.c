@@ -180,29 +180,6 @@ ImportLayer *import_open_layer(const Import *im, const Activated *a)
     return l->has_grid ? NULL : l;
 }
 
-/* Padding of the activation as that of a window of 1 x 1. */
-static ConvGeom pad_geom(const Activated *a, Extent in)
-{
-    return (ConvGeom){.n = 1,
-                      .h = in.h,
-                      .w = in.w,
-                      .c = in.c,
-                      .o = in.c,
-                      .oh = a->size.h,
-                      .ow = a->size.w,
-                      .kh = 1,
-                      .kw = 1,
-                      .sh = 1,
-                      .sw = 1,
-                      .dh = 1,
-                      .dw = 1,
-                      .pt = a->pad[0],
-                      .pb = a->pad[1],
-                      .pl = a->pad[2],
-                      .pr = a->pad[3],
-                      .groups = in.c};
-}
-
 /* Weights of one value each; codes of 1 with that scale in a quantized model. */
 static Status equal_weights(Import *im, const ImportNode *n, ImportLayer *l, float value)
 {
@@ -226,7 +203,8 @@ Status import_scale_layer(Import *im, const ImportNode *n, const Activated *a, c
     ImportLayer *l = &im->layer[*index];
     if (im->quantized && (factor != NULL || shift != NULL))
         return UNSUPPORTED(im, n, "in a model with integers; must be part of a convolution before it");
-    l->geom = pad_geom(a, l->in);
+    const ImportWindow one = {{1, 1}, {1, 1}, {1, 1}, {0}}; /* with the padding of the activation */
+    TRY(import_geom(im, n, l, a, &one, l->in.c, l->in.c));
     TRY(equal_weights(im, n, l, 1.0f));
     const size_t bytes = sizeof(float) * (size_t)l->in.c;
     if (factor != NULL) memcpy(l->weights, factor, bytes);

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "deploy/exporter.h"
 #include "deploy/plan.h"
 #include "deploy/qgraph_text.h"
 
@@ -87,7 +88,5 @@ Status manifest_write(Arena *arena, const QGraph *g, const char *path, const cha
     cJSON *json = manifest(arena, g, slash == NULL ? path : slash + 1, crc32);
     const char *text = json_print(arena, json);
     cJSON_Delete(json);
-    const char *target =
-        file_join(arena, file_dirname(arena, path), arena_printf(arena, "%s.json", file_stem(arena, path)));
-    return file_write(arena, target, text, strlen(text));
+    return file_write(arena, exporter_beside(&exporter_safetensors, arena, path), text, strlen(text));
 }

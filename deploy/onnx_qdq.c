@@ -148,16 +148,6 @@ static Status weights(Qdq *q, const QNode *n, const OnnxOp *op, const char **wei
     return STATUS_OK;
 }
 
-/* What the codes must be clamped to beyond what they are by themselves. */
-static void clamp_of(const QGraph *g, const QNode *n, int *lo, int *hi)
-{
-    const QTensor *x = &g->tensor[n->input[0]];
-    const bool none = n->op == QOP_MAXPOOL || n->op == QOP_CONCAT; /* the input's codes */
-    const bool mean = n->op == QOP_AVGPOOL;                        /* between the input's codes */
-    *lo = none || (mean && n->lo <= x->qmin) ? INT8_MIN : n->lo;
-    *hi = none || (mean && n->hi >= x->qmax) ? INT8_MAX : n->hi;
-}
-
 /* A ReLU that int8's own lower end is: said, since runtimes and readers look for it; they take it away again. */
 static bool is_free_relu(const Qdq *q, const QNode *n, int lo)
 {
@@ -169,7 +159,7 @@ static bool is_free_relu(const Qdq *q, const QNode *n, int lo)
 static const char *finish(Qdq *q, const QNode *n, const char *real)
 {
     int lo, hi;
-    clamp_of(q->g, n, &lo, &hi);
+    qnode_clamp(q->g, n, &lo, &hi);
     if (n->op == QOP_REQUANT)
         return quantize(q, n->output, part(q, n->name, "quantize"), clip_values(q, n->output, n->name, real, lo, hi),
                         part(q, n->name, "codes"));

@@ -1,6 +1,7 @@
 #include "layers/model.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/parallel.h"
 
@@ -84,4 +85,22 @@ Tensor *model_forward(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels
         if (m->out[i] != NULL && !t->grad && !pass->keep_outputs) release_behind(m, i, t, made_before, x);
     }
     return op_reshape(t, m->out[m->layers - 1], shape_2(n, m->classes));
+}
+
+float *model_values(const Model *m, const char *name, long *count)
+{
+    for (int i = 0; i < m->params.n; i++)
+        if (strcmp(m->params.param[i]->name, name) == 0) {
+            *count = m->params.param[i]->count;
+            return m->params.param[i]->x;
+        }
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        const size_t n = strlen(l->name);
+        if (l->norm == NULL || strncmp(l->name, name, n) != 0) continue;
+        *count = l->gamma->count;
+        if (strcmp(name + n, ".bn.mean") == 0) return l->norm->mean;
+        if (strcmp(name + n, ".bn.var") == 0) return l->norm->var;
+    }
+    return NULL;
 }

@@ -45,6 +45,10 @@ Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, c
 
 void model_init(Model *m, uint64_t seed);
 
+/* Values by the name a checkpoint gives them: a parameter's, or "LAYER.bn.mean" and "LAYER.bn.var"; *count of them.
+ * NULL if there are none. */
+float *model_values(const Model *m, const char *name, long *count);
+
 /* pixels [n,H,W,C] -> logits [n,classes] (codes, unless the pass is in float).  NULL: the tape says why.
  * With pass->keep_outputs all of m->out can be read afterwards.  Without it a layer's output may have been released
  * after the last layer that reads it (a pass that is not recorded) or left unnormalized (Tensor.affine). */

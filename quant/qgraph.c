@@ -116,3 +116,11 @@ void qgraph_quantize_pixels(const QGraph *g, const uint8_t *pixels, int n, int8_
         for (size_t i = (size_t)c; i < total; i += step) codes[i] = table[pixels[i]];
     }
 }
+
+void qnode_clamp(const QGraph *g, const QNode *n, int *lo, int *hi)
+{
+    const QTensor *x = &g->tensor[n->input[0]];
+    const bool none = n->op == QOP_MAXPOOL || n->op == QOP_CONCAT, mean = n->op == QOP_AVGPOOL;
+    *lo = none || (mean && n->lo <= x->qmin) ? INT8_MIN : n->lo;
+    *hi = none || (mean && n->hi >= x->qmax) ? INT8_MAX : n->hi;
+}

@@ -96,10 +96,14 @@ int qtensor_reach(const QTensor *t);
 int64_t qnode_output_sum(const QGraph *g, const QNode *n, int output);
 int64_t qnode_largest_sum(const QGraph *g, const QNode *n);
 
+/* What the codes that the node's operation gives must be clamped to beyond int8's own ends: none of a max pool and a
+ * concat, whose codes are the input's, nor beyond the input's codes of a mean, which lies between them. */
+void qnode_clamp(const QGraph *g, const QNode *n, int *lo, int *hi);
+
 /* Every rule a graph must obey: shapes agree, scales finite and > 0, zero points and clamps inside int8, pools and
  * concat keep the grid, no |acc| can reach 2^31 (sum |w| * max |x - z| + |bias|) and, rescaled, none reaches 2^30, the
- * dialect can represent every add and requant.  tensor[0] is "input"; each other tensor is written by exactly one node, before it
- * is read. Names the node: `node "conv1": ...`. */
+ * dialect can represent every add and requant.  tensor[0] is "input"; each other tensor is written by exactly one node,
+ * before it is read.  Names the node: `node "conv1": ...`. */
 Status qgraph_check(const QGraph *g);
 
 /* ---- integer engine (deploy/engine.c) ---------------------------------------------------------------------------- */

@@ -132,24 +132,6 @@ static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m
 
 /* ---- float ------------------------------------------------------------------------------------------------------- */
 
-static float *find_values(const Model *m, const char *name, long *count)
-{
-    for (int i = 0; i < m->params.n; i++)
-        if (strcmp(m->params.param[i]->name, name) == 0) {
-            *count = m->params.param[i]->count;
-            return m->params.param[i]->x;
-        }
-    for (int i = 0; i < m->layers; i++) {
-        const Layer *l = &m->layer[i];
-        const size_t n = strlen(l->name);
-        if (l->norm == NULL || strncmp(l->name, name, n) != 0) continue;
-        *count = l->gamma->count;
-        if (strcmp(name + n, ".bn.mean") == 0) return l->norm->mean;
-        if (strcmp(name + n, ".bn.var") == 0) return l->norm->var;
-    }
-    return NULL;
-}
-
 /* Every value of the model must come from the file: a config that was changed by an assignment has others. */
 static Status fill_model(Model *m, const ImportedModel *from, const char *where)
 {
@@ -157,7 +139,7 @@ static Status fill_model(Model *m, const ImportedModel *from, const char *where)
     for (int i = 0; i < from->arrays; i++) {
         const ImportedArray *a = &from->array[i];
         long count = 0;
-        float *to = find_values(m, a->name, &count);
+        float *to = model_values(m, a->name, &count);
         if (to == NULL || count != a->count)
             return status_fail(STATUS_SHAPE,
                                "%s: %s: %ld numbers for %ld; the assignments must leave the network as it is", where,

@@ -24,22 +24,6 @@ const float *onnx_case_outputs(Arena *arena, const char *name, long *count)
     return (const float *)(void *)bytes;
 }
 
-static float *values_of(const Model *m, const char *name, long *count)
-{
-    for (int i = 0; i < m->params.n; i++)
-        if (strcmp(m->params.param[i]->name, name) == 0)
-            return *count = m->params.param[i]->count, m->params.param[i]->x;
-    for (int i = 0; i < m->layers; i++) {
-        const Layer *l = &m->layer[i];
-        const size_t n = strlen(l->name);
-        if (l->norm == NULL || strncmp(l->name, name, n) != 0) continue;
-        *count = l->gamma->count;
-        if (strcmp(name + n, ".bn.mean") == 0) return l->norm->mean;
-        if (strcmp(name + n, ".bn.var") == 0) return l->norm->var;
-    }
-    return NULL;
-}
-
 Model *onnx_case_model(Arena *arena, ImportedModel *imported)
 {
     static const double zero = 0.0, one = 1.0;
@@ -50,7 +34,7 @@ Model *onnx_case_model(Arena *arena, ImportedModel *imported)
     ck_assert_msg(status == STATUS_OK, "%s", status_message());
     for (int i = 0; i < imported->arrays; i++) {
         long count = 0;
-        float *to = values_of(m, imported->array[i].name, &count);
+        float *to = model_values(m, imported->array[i].name, &count);
         ck_assert_ptr_nonnull(to);
         ck_assert_int_eq(count, imported->array[i].count);
         memcpy(to, imported->array[i].values, sizeof *to * (size_t)count);
