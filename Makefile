@@ -53,9 +53,10 @@ TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 FUZZ_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/fuzz/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
+ALLOC_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/alloc/c*.c))
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
-OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(TESTS:=.o) $(BENCH_OBJ)
+FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/alloc tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
+OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
 # tests; in the installed one only bitfold_* does.
@@ -134,6 +135,14 @@ $(OUT)/bench_kernels: $(BENCH_OBJ) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
+$(OUT)/alloc_campaign: $(ALLOC_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
+
+$(OUT)/fail_alloc.so: $(OUT)/tests/alloc/fail_alloc.o
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $^ -ldl
+
 tests: $(TESTS)
 
 objects: $(OBJECTS)
@@ -154,6 +163,9 @@ test-isa: all tests ## run the tests with the kernels of each instruction set th
 
 test-interop: all ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/interop/run.sh $(BUILD)
+
+test-alloc: all $(OUT)/alloc_campaign $(OUT)/fail_alloc.so ## every request for memory of every verb fails in turn; POINTS=25 of each, CASES="train ptq"
+	@BITFOLD=$(CURDIR)/$(OUT)/bitfold FAIL_ALLOC_LIBRARY=$(OUT)/fail_alloc.so POINTS="$(POINTS)" CASES="$(CASES)" $(OUT)/alloc_campaign
 
 test-arm64: ## run the tests of a build for aarch64 (cross compiler, qemu-user)
 	+@sh tests/arm64.sh $(BUILD)
@@ -245,7 +257,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-arm64 asan ubsan fuzz fuzz-seeds check lint format demo bench bench-peers \
+.PHONY: all tests objects test test-isa test-interop test-alloc test-arm64 asan ubsan fuzz fuzz-seeds check lint format demo bench bench-peers \
         performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

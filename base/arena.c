@@ -115,6 +115,13 @@ void *arena_alloc(Arena *arena, size_t bytes)
     return p;
 }
 
+void *alloc_or_exit(size_t bytes)
+{
+    void *p = malloc(bytes);
+    if (p == NULL) out_of_memory(bytes);
+    return p;
+}
+
 void *arena_zalloc(Arena *arena, size_t bytes) { return memset(arena_alloc(arena, bytes), 0, bytes); }
 
 char *arena_strdup(Arena *arena, const char *text)

@@ -29,6 +29,9 @@ void *arena_zalloc(Arena *arena, size_t bytes);
 /* For sizes that come from a file or a config: NULL and STATUS_NOMEM's sentence instead of ending the program. */
 void *arena_try_alloc(Arena *arena, size_t bytes);
 
+/* malloc that ends the program as arena_alloc does: for a library that cannot be trusted to look at what it gets. */
+void *alloc_or_exit(size_t bytes);
+
 /* Copies into the arena. */
 char *arena_strdup(Arena *arena, const char *text);
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));

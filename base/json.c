@@ -1,9 +1,18 @@
 #include "base/json.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 #include "base/json_check.h"
+
+/* cJSON answers a failed allocation with NULL, which its own functions then pass on in silence: an item is missing from
+ * what is written.  So no allocation of its comes back empty.  This runs when the program or the library is loaded, so
+ * that it is before any use of cJSON, and a program that gives cJSON an allocator of its own keeps that one. */
+__attribute__((constructor)) static void guard_cjson(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = alloc_or_exit, .free_fn = free});
+}
 
 Status json_parse(const char *text, size_t bytes, const char *where, cJSON **json)
 {

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -341,6 +342,30 @@ START_TEST(json_read_names_the_file)
 }
 END_TEST
 
+/* What cJSON cannot allocate would be missing from what is written: instead the program ends, as with an arena. */
+START_TEST(json_without_memory_ends_the_program)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        setvbuf(stderr, NULL, _IONBF, 0);
+        void *block = cJSON_malloc(SIZE_MAX / 2);
+        _exit(block == NULL ? 33 : 34);
+    }
+    close(ends[1]);
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 1);
+    char line[200] = "";
+    ck_assert_int_gt(read(ends[0], line, sizeof line - 1), 0);
+    close(ends[0]);
+    ck_assert_ptr_nonnull(strstr(line, "bitfold: out of memory: "));
+}
+END_TEST
+
 TEST_MAIN("json", json_refuses, json_limits_the_depth, json_every_truncation_is_refused, json_many_keys,
           json_reads_and_prints, json_pretty_has_this_form, json_numbers_round_trip, json_set_does,
-          json_read_names_the_file)
+          json_read_names_the_file, json_without_memory_ends_the_program)
