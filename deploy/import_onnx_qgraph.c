@@ -86,12 +86,26 @@ static Status bias_codes(const Builder *b, const ImportLayer *l, const QTensor *
                             : l->bias != NULL
                                 ? rint((double)l->bias[o] / ((double)x->scale * (double)l->weight_scale[o]))
                                 : 0.0;
-        if (fabs(code) >= 0x1p30)
-            return status_fail(STATUS_NUMERIC, "bias[%d] is %.3g steps of its grid; must be below 2^30", o, code);
+        if (!(fabs(code) < 0x1p31)) /* qgraph_check proves the rest */
+            return status_fail(STATUS_NUMERIC, "channel %d: bias of %.3g steps of its grid; must be below 2^31", o,
+                               code);
         to[o] = (int32_t)code;
     }
     n->bias = to;
     return STATUS_OK;
+}
+
+/* A channel without weights is its bias.  Where that is less than half a step of the output, with a multiplier that
+ * XNNPACK has no number for, it is 0 in every rounding, with any multiplier. */
+static void clear_constants(const ImportLayer *l, const QTensor *x, const QTensor *y, const QNode *n)
+{
+    int32_t *bias = (int32_t *)(uintptr_t)n->bias;
+    for (int o = 0; o < l->geom.o; o++) {
+        if (x->scale * l->weight_scale[o] / y->scale >= 0x1p-32f || qnode_channel_weights(n, o).magnitude != 0)
+            continue;
+        bias[o] = 0;
+        l->weight_scale[o] = y->scale / x->scale * 0x1p-24f;
+    }
 }
 
 static QNode *add_node(Builder *b, QOp op, const QTensor *y)
@@ -169,7 +183,9 @@ static Status add_layer(Builder *b, int index)
     n->weights = l->codes;
     n->weight_scale = l->weight_scale;
     weight_width(n, import_inner(l) * l->geom.o);
-    return bias_codes(b, l, x, n);
+    TRY(bias_codes(b, l, x, n));
+    clear_constants(l, x, &y, n);
+    return STATUS_OK;
 }
 
 /* Mean and std for which the image's codes are its pixels: (p / 255 - mean) / std = scale (p - 128 - zero point). */

@@ -54,11 +54,23 @@ Status qgraph_check_runtime(const QGraph *g)
     return STATUS_OK;
 }
 
+/* The largest sum that is not a constant: one of a channel without weights is its bias, however it is added. */
+static int64_t largest_mixed_sum(const QGraph *g, const QNode *n)
+{
+    int64_t most = 0;
+    for (int o = 0; qop_has_weights(n->op) && o < n->geom.o; o++) {
+        if (qnode_channel_weights(n, o).magnitude == 0) continue;
+        const int64_t sum = qnode_output_sum(g, n, o);
+        most = sum > most ? sum : most;
+    }
+    return most;
+}
+
 const char *qnode_runtime_warning(Arena *arena, const QGraph *g, const QNode *n)
 {
     char why[WHY_BYTES];
     if (outside(g, n, why)) return arena_strdup(arena, why);
-    const int64_t most = qnode_largest_sum(g, n);
+    const int64_t most = largest_mixed_sum(g, n);
     if (!dialect_is_float(g->dialect) || most <= 1 << 24) return NULL;
     return arena_printf(arena,
                         "sums up to %lld; beyond 2^24 float32 rounds them, and a runtime that adds the bias later "

@@ -108,10 +108,10 @@ AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int ze
     return (AverageRule){kind, scale, scale / (scale * (float)(g->kh * g->kw)), zero_point, lo, hi};
 }
 
-bool quantize_bias(float b, float s_x, float s_w, int32_t *out)
+bool quantize_bias(float b, float s_x, float s_w, int32_t most, int32_t *out)
 {
     const double q = rint((double)b / ((double)s_x * (double)s_w));
-    if (!(fabs(q) < 0x1p30)) return false;
+    if (!(fabs(q) <= most)) return false;
     *out = (int32_t)q;
     return true;
 }

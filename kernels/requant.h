@@ -206,8 +206,8 @@ static inline int8_t average_reals(const AverageRule *r, float sum, int count)
     return (int8_t)clamp_int(round_small(v) - 128, r->lo, r->hi);
 }
 
-/* Bias on the accumulator's grid: rne(b / (s_x * s_w)), the quotient in double.  False when |result| >= 2^30 or b is
+/* Bias on the accumulator's grid: rne(b / (s_x * s_w)), the quotient in double.  False when |result| > most or b is
  * not finite; *out is then unchanged. */
-bool quantize_bias(float b, float s_x, float s_w, int32_t *out);
+bool quantize_bias(float b, float s_x, float s_w, int32_t most, int32_t *out);
 
 #endif

@@ -3,21 +3,31 @@
 #include <math.h>
 #include <string.h>
 
-enum { BIAS_LIMIT = 1 << 30 };
+#include "quant/channel_sums.h"
 
-/* The most |sum (x - z) * code| can be for each channel. */
-static void largest_sums(const Tensor *w, const QuantParams *x, double *out, int channels)
+/* Sums of each channel's codes. */
+static void sum_channels(const Tensor *w, ChannelWeights *out, int channels)
 {
     const long n = tensor_elements(w), per_channel = n / channels;
     const bool outermost = w->qp->axis == 0;
-    const int reach =
-        x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
     memset(out, 0, sizeof *out * (size_t)channels);
     for (long i = 0, run = outermost ? per_channel : 1; i < n; i += run) {
-        int sum = 0; /* of at most 2^24 magnitudes of 128 */
-        for (long k = i; k < i + run; k++) sum += w->codes[k] < 0 ? -w->codes[k] : w->codes[k];
-        out[outermost ? i / run : i % channels] += (double)sum * reach;
+        int magnitude = 0, total = 0; /* of at most 2^24 codes of 128 */
+        for (long k = i; k < i + run; k++) {
+            magnitude += w->codes[k] < 0 ? -w->codes[k] : w->codes[k];
+            total += w->codes[k];
+        }
+        ChannelWeights *channel = &out[outermost ? i / run : i % channels];
+        channel->magnitude += magnitude;
+        channel->total += total;
     }
+}
+
+/* How large the bias of a channel may be beside the products of its stored weights. */
+static int32_t room_for_bias(const QuantParams *x, ChannelWeights stored)
+{
+    const int64_t products = channel_products(stored, x->zero_point, x->qmin, x->qmax);
+    return products < INT32_MAX ? (int32_t)(INT32_MAX - products) : 0;
 }
 
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
@@ -33,9 +43,11 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                      .multiplier = ARENA_ARRAY(arena, Multiplier, O),
                      .shift = w->qp->bits < 7 ? 7 - w->qp->bits : 0};
     activation_clamp(y, act, &out->lo, &out->hi);
-    double *reach = ARENA_ARRAY(arena, double, O);
+    const int reach =
+        x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
+    ChannelWeights *sums = ARENA_ARRAY(arena, ChannelWeights, O);
     bool *dead = ARENA_ARRAY(arena, bool, O);
-    largest_sums(w, x, reach, O);
+    sum_channels(w, sums, O);
     for (int o = 0; o < O; o++) {
         const float s_w = w->qp->scale[w->qp->n == 1 ? 0 : o] * (u == NULL ? 1.0f : fabsf(u[o]));
         const float bias = b == NULL ? 0.0f : b[o];
@@ -45,18 +57,21 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                                "%g; all must be finite",
                                name, o, (double)s_w, (double)bias, (double)s_x, (double)s_y);
         out->weight_scale[o] = s_w / (float)(1 << out->shift);
-        dead[o] = reach[o] * (double)s_x * (double)s_w < 0.25 * (double)s_y;
+        dead[o] = (double)(sums[o].magnitude * reach) * (double)s_x * (double)s_w < 0.25 * (double)s_y;
         if (dead[o]) {
             /* The smallest scale on which the bias takes 20 bits, and not so small that a multiplier vanishes. */
             const float need = fabsf(bias) / (s_x * 0x1p20f), least = s_y / s_x * 0x1p-24f;
             out->weight_scale[o] = need > least ? need : least;
         }
-        if (!quantize_bias(bias, s_x, out->weight_scale[o], &out->bias[o])) {
+        const int64_t unit = dead[o] ? 0 : (int64_t)1 << out->shift;
+        const int32_t most = room_for_bias(x, (ChannelWeights){sums[o].magnitude * unit, sums[o].total * unit});
+        if (!quantize_bias(bias, s_x, out->weight_scale[o], most, &out->bias[o])) {
             if (strict)
                 return status_fail(STATUS_NUMERIC,
-                                   "%s: channel %d: bias %g on a grid of %g; must stay below 2^30 steps", name, o,
-                                   (double)bias, (double)(s_x * out->weight_scale[o]));
-            out->bias[o] = bias < 0.0f ? -(BIAS_LIMIT - 1) : BIAS_LIMIT - 1;
+                                   "%s: channel %d: bias %g on a grid of %g; must be at most %d steps, so that no sum "
+                                   "reaches 2^31",
+                                   name, o, (double)bias, (double)(s_x * out->weight_scale[o]), most);
+            out->bias[o] = bias < 0.0f ? -most : most;
         }
         out->multiplier[o] = multiplier_make(dialect, s_x, out->weight_scale[o], s_y);
     }

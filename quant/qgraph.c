@@ -54,15 +54,24 @@ int qtensor_reach(const QTensor *t)
     return below > above ? below : above;
 }
 
-int64_t qnode_output_sum(const QGraph *g, const QNode *n, int output)
+ChannelWeights qnode_channel_weights(const QNode *n, int output)
 {
     const bool depthwise = n->op == QOP_DWCONV2D;
     const long count = qnode_weights(n) / n->geom.o, step = depthwise ? n->geom.o : 1;
     const int8_t *w = n->weights + (depthwise ? output : output * count);
-    int64_t sum = 0;
-    for (long i = 0; i < count; i++) sum += w[i * step] < 0 ? -w[i * step] : w[i * step];
+    ChannelWeights sums = {0, 0};
+    for (long i = 0; i < count; i++) {
+        sums.magnitude += w[i * step] < 0 ? -w[i * step] : w[i * step];
+        sums.total += w[i * step];
+    }
+    return sums;
+}
+
+int64_t qnode_output_sum(const QGraph *g, const QNode *n, int output)
+{
     const int64_t bias = n->bias[output];
-    return sum * qtensor_reach(&g->tensor[n->input[0]]) + (bias < 0 ? -bias : bias);
+    return qnode_channel_weights(n, output).magnitude * qtensor_reach(&g->tensor[n->input[0]]) +
+           (bias < 0 ? -bias : bias);
 }
 
 int64_t qnode_largest_sum(const QGraph *g, const QNode *n)

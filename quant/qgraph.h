@@ -14,6 +14,7 @@
 #include "base/qparams.h"
 #include "base/status.h"
 #include "kernels/kernels.h"
+#include "quant/channel_sums.h"
 
 typedef enum {
     QOP_CONV2D,   /* weights [O,KH,KW,C/groups], bias [O] */
@@ -93,6 +94,7 @@ int qnode_weight_shape(const QNode *n, int64_t dim[4]);
 int qtensor_reach(const QTensor *t);
 /* The most |acc + bias| can be: sum of |w| * reach + |bias|, of one output, or the largest of all outputs.  0 for a node
  * without weights. */
+ChannelWeights qnode_channel_weights(const QNode *n, int output);
 int64_t qnode_output_sum(const QGraph *g, const QNode *n, int output);
 int64_t qnode_largest_sum(const QGraph *g, const QNode *n);
 
@@ -101,7 +103,7 @@ int64_t qnode_largest_sum(const QGraph *g, const QNode *n);
 void qnode_clamp(const QGraph *g, const QNode *n, int *lo, int *hi);
 
 /* Every rule a graph must obey: shapes agree, scales finite and > 0, zero points and clamps inside int8, pools and
- * concat keep the grid, no |acc| can reach 2^31 (sum |w| * max |x - z| + |bias|) and, rescaled, none reaches 2^30, the
+ * concat keep the grid, no partial sum can reach 2^31 and, rescaled, none reaches 2^30 (channel_sums_check), the
  * dialect can represent every add and requant.  tensor[0] is "input"; each other tensor is written by exactly one node,
  * before it is read.  Names the node: `node "conv1": ...`. */
 Status qgraph_check(const QGraph *g);

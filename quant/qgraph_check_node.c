@@ -82,16 +82,6 @@ static Status check_keeps_grid(const QNode *n, const QTensor *x, const QTensor *
     return STATUS_OK;
 }
 
-/* |R(acc)| < 2^30 for every |acc| <= bound: no rounding rule leaves int32, and the multiplier's exponent is at most 30.
- */
-static Status check_multiplier(const QGraph *g, const QNode *n, int64_t bound, double M, Multiplier made)
-{
-    RULE(!dialect_is_float(g->dialect) || isfinite(made.f), "multiplier %g; must be finite in float32", (double)made.f);
-    RULE(M * (double)(bound < 1 ? 1 : bound) < 0x1p30, "sums up to %lld times the multiplier %g; must stay below 2^30",
-         (long long)bound, M);
-    return STATUS_OK;
-}
-
 /* Stored weight number i of output o. */
 static int weight_of(const QNode *n, long per_output, int o, long i)
 {
@@ -111,15 +101,17 @@ static Status check_weights(const QGraph *g, const QNode *n, const QTensor *x, c
         for (long i = 0; i < per_output; i++) {
             const int w = weight_of(n, per_output, o, i);
             RULE(w % step == 0 && w / step >= -limit && w / step < limit,
-                 "weight %d of output %d; must be a %d-bit code shifted by %d", w, o, n->weight_bits, n->weight_shift);
+                 "channel %d: weight %d; must be a %d-bit code shifted by %d", o, w, n->weight_bits, n->weight_shift);
         }
-        const int64_t bias = n->bias[o], bound = qnode_output_sum(g, n, o);
-        RULE(bound < INT64_C(1) << 31, "output %d: sums up to %lld with bias %lld; must stay below 2^31", o,
-             (long long)bound, (long long)bias);
         const float s = n->weight_scale[o];
-        RULE(qgraph_scale_ok(s), "output %d: weight scale %g; must be finite and above 0", o, (double)s);
-        TRY(check_multiplier(g, n, bound, (double)x->scale * (double)s / (double)y->scale,
-                             multiplier_make(g->dialect, x->scale, s, y->scale)));
+        RULE(qgraph_scale_ok(s), "channel %d: weight scale %g; must be finite and above 0", o, (double)s);
+        const Multiplier M = multiplier_make(g->dialect, x->scale, s, y->scale);
+        RULE(!dialect_is_float(g->dialect) || isfinite(M.f), "channel %d: multiplier %g; must be finite in float32", o,
+             (double)M.f);
+        const int64_t products = channel_products(qnode_channel_weights(n, o), x->zero_point, x->qmin, x->qmax);
+        const double exact = (double)x->scale * (double)s / (double)y->scale;
+        if (channel_sums_check(o, products, n->bias[o], exact) != STATUS_OK)
+            return status_prefix(STATUS_INVALID, "node \"%s\"", n->name);
     }
     return STATUS_OK;
 }
@@ -161,7 +153,11 @@ static Status check_requant(const QGraph *g, const QNode *n, const QTensor *x, c
     RULE(rescale_table(g->dialect, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused),
          "rescales %.9g to %.9g; %s needs %s", (double)x->scale, (double)y->scale, qgraph_dialect_names[g->dialect],
          qgraph_requant_needs(g->dialect));
-    return check_multiplier(g, n, qtensor_reach(x), (double)x->scale / (double)y->scale, (Multiplier){0});
+    /* As of sums (channel_sums_check): no rounding rule leaves int32. */
+    const double M = (double)x->scale / (double)y->scale;
+    RULE(M * qtensor_reach(x) < 0x1p30, "codes up to %d from zero times the multiplier %g; must stay below 2^30",
+         qtensor_reach(x), M);
+    return STATUS_OK;
 }
 
 static Status check_op(const QGraph *g, const QNode *n)

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "deploy/runtime_limits.h"
 #include "tests/support/onnx_case.h"
 #include "tests/support/suite.h"
 
@@ -66,7 +67,7 @@ START_TEST(float_networks_compute_the_same)
 }
 END_TEST
 
-static const char *const integer_cases[] = {"qdq_uint8", "qdq_int8", "qdq_codes", NULL};
+static const char *const integer_cases[] = {"qdq_uint8", "qdq_int8", "qdq_codes", "qdq_constants", NULL};
 
 /* The codes of the files are those of the images: one of its two cases computed with floats, one with integers. */
 START_TEST(integer_networks_compute_the_same)
@@ -80,6 +81,7 @@ START_TEST(integer_networks_compute_the_same)
         g->dialect = DIALECT_ONNXRUNTIME;
         const Status status = qgraph_check(g);
         ck_assert_msg(status == STATUS_OK, "%s: %s", integer_cases[i], status_message());
+        ck_assert_msg(qgraph_check_runtime(g) == STATUS_OK, "%s: %s", integer_cases[i], status_message());
         long count;
         const float *want = onnx_case_outputs(arena, integer_cases[i], &count);
         ck_assert_int_eq(count, (long)ONNX_CASE_IMAGES * imported.classes);

@@ -1,6 +1,7 @@
 /* qgraph_check: a good graph passes, and each broken rule is named. */
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/suite.h"
@@ -91,18 +92,18 @@ static const char *break_rule(QGraph *g, int k)
     CASE(N(CONV).weight_bits = 1, "node \"conv\": 1-bit weights shifted by 2; must be 2 to 8 bits")
     CASE(N(CONV).weight_shift = 5,
          "node \"conv\": 4-bit weights shifted by 5; must be 2 to 8 bits, shifted by 0 to 8 - bits")
-    CASE(weights_of(g, CONV)[3] = 5, "node \"conv\": weight 5 of output 0; must be a 4-bit code shifted by 2")
-    CASE(weights_of(g, CONV)[71] = 32, "node \"conv\": weight 32 of output 3; must be a 4-bit code shifted by 2")
-    CASE(weights_of(g, DW)[7] = -36, "node \"dw\": weight -36 of output 3; must be a 4-bit code shifted by 2")
+    CASE(weights_of(g, CONV)[3] = 5, "node \"conv\": channel 0: weight 5; must be a 4-bit code shifted by 2")
+    CASE(weights_of(g, CONV)[71] = 32, "node \"conv\": channel 3: weight 32; must be a 4-bit code shifted by 2")
+    CASE(weights_of(g, DW)[7] = -36, "node \"dw\": channel 3: weight -36; must be a 4-bit code shifted by 2")
     CASE(bias_of(g, FCB)[1] = INT32_MAX,
-         "node \"fcb\": output 1: sums up to 2147487615 with bias 2147483647; must stay")
-    CASE(bias_of(g, CONV)[2] = INT32_MIN, "node \"conv\": output 2: sums up to 2147500544 with bias -2147483648")
-    CASE(scale_of(g, CONV)[1] = -0.5f, "node \"conv\": output 1: weight scale -0.5; must be finite and above 0")
-    CASE(scale_of(g, CONV)[1] = INFINITY, "node \"conv\": output 1: weight scale inf")
-    CASE(scale_of(g, CONV)[1] = 1e9f, "node \"conv\": sums up to ")
-    CASE((T(CONV).scale = T(MAX).scale = 1e-38f, g->dialect = DIALECT_XNNPACK), "node \"conv\": sums up to ")
+         "node \"fcb\": channel 1: sums up to 2147487615 with bias 2147483647; must stay")
+    CASE(bias_of(g, CONV)[2] = INT32_MIN, "node \"conv\": channel 2: sums up to 2147500544 with bias -2147483648")
+    CASE(scale_of(g, CONV)[1] = -0.5f, "node \"conv\": channel 1: weight scale -0.5; must be finite and above 0")
+    CASE(scale_of(g, CONV)[1] = INFINITY, "node \"conv\": channel 1: weight scale inf")
+    CASE(scale_of(g, CONV)[1] = 1e9f, "node \"conv\": channel 1: sums up to ")
+    CASE((T(CONV).scale = T(MAX).scale = 1e-38f, g->dialect = DIALECT_XNNPACK), "node \"conv\": channel 0: sums up to ")
     CASE((T(INPUT).scale = scale_of(g, CONV)[0] = 1e20f, T(CONV).scale = 1e37f, g->dialect = DIALECT_XNNPACK),
-         "node \"conv\": multiplier inf; must be finite in float32")
+         "node \"conv\": channel 0: multiplier inf; must be finite in float32")
     CASE(T(MAX).scale = 0.11f,
          "node \"max\": input \"conv\" on the grid (0.100000001, -128), output on (0.109999999, -128)")
     CASE(T(MAX).zero_point = 0,
@@ -115,7 +116,7 @@ static const char *break_rule(QGraph *g, int k)
     CASE(T(CAT).h = 1, "node \"cat\": input \"rqa\" of 2 x 2 cells; must be the output's 1 x 2")
     CASE(T(CAT).c = 7, "node \"cat\": 7 output channels; must be the 8 of its inputs together")
     CASE(T(RQA).c = 5, "node \"rqa\": [2,2,4] to [2,2,5]; must be one shape")
-    CASE(T(RQB).scale = 1e-9f, "node \"rqb\": sums up to 255 times the multiplier")
+    CASE(T(RQB).scale = 1e-9f, "node \"rqb\": codes up to ")
     CASE((T(RQB).scale = 5e-4f, g->dialect = DIALECT_XNNPACK), "node \"rqb\": rescales ")
     CASE((T(RQB).scale = 100.0f, g->dialect = DIALECT_XNNPACK), "; xnnpack needs a ratio in [2^-8, 2^7]")
     CASE((T(RQA).scale = T(RQB).scale = T(CAT).scale = T(ADD).scale = T(AVG).scale = 1e32f),
@@ -136,6 +137,64 @@ static const char *break_rule(QGraph *g, int k)
     return NULL;
 }
 
+/* Sums of products, added one by one in any order, with the offset of the input apart: none passes the bound, one
+ * reaches it. */
+START_TEST(products_are_bounded_in_any_order)
+{
+    static const int grids[][3] = {
+        {-128, -128, 127}, {127, -128, 127}, {0, -128, 127}, {-20, -128, 127}, {112, 112, 127}};
+    static const int weights[][3] = {{5, -7, 2}, {127, 127, 127}, {-128, -128, -128}, {0, 0, 0}, {127, -127, 1}};
+    for (int k = 0; k < 25; k++) {
+        const int *grid = grids[k / 5], *w = weights[k % 5], z = grid[0];
+        const ChannelWeights sums = {abs(w[0]) + abs(w[1]) + abs(w[2]), w[0] + w[1] + w[2]};
+        const int64_t bound = channel_products(sums, z, grid[1], grid[2]);
+        int64_t most = 0;
+        for (int choice = 0; choice < 27; choice++) { /* each code missing, at the one end or at the other */
+            int64_t apart = 0, plain = 0;
+            for (int i = 0, rest = choice; i < 3; i++, rest /= 3) {
+                if (rest % 3 == 0) continue;
+                const int x = grid[rest % 3];
+                plain += (x - z) * w[i];
+                apart += x * w[i];
+            }
+            const int64_t seen[] = {llabs(plain), llabs(apart), llabs(apart - (int64_t)z * sums.total)};
+            for (int i = 0; i < 3; i++) most = seen[i] > most ? seen[i] : most;
+        }
+        ck_assert_int_le(most, bound);
+        ck_assert_int_ge(2 * most, bound);
+    }
+}
+END_TEST
+
+/* What no rule on the bias alone can say: 2^30 steps are fine where nothing is added to them, and to the last unit. */
+START_TEST(a_bias_may_take_what_the_products_leave)
+{
+    arena = arena_create();
+    QGraph *g = zoo_graph(arena);
+    QNode *n = &g->node[FCB - 1];
+    int8_t *w = weights_of(g, FCB);
+    const long count = qnode_weights(n) / n->geom.o;
+    for (long i = 0; i < count; i++) w[count + i] = 0;
+    scale_of(g, FCB)[1] = 1e-9f;
+    static const int32_t fine[] = {1 << 30, (1 << 30) + 128, -(1 << 30) - 128, INT32_MAX, -INT32_MAX};
+    for (int i = 0; i < 5; i++) {
+        bias_of(g, FCB)[1] = fine[i];
+        ck_assert_msg(qgraph_check(g) == STATUS_OK, "%d: %s", fine[i], status_message());
+    }
+    bias_of(g, FCB)[1] = INT32_MIN;
+    refused(qgraph_check(g),
+            "node \"fcb\": channel 1: sums up to 2147483648 with bias -2147483648; must stay below 2^31");
+    const QTensor *x = &g->tensor[n->input[0]];
+    w[count] = 1 << n->weight_shift;
+    const int64_t products = channel_products(qnode_channel_weights(n, 1), x->zero_point, x->qmin, x->qmax);
+    bias_of(g, FCB)[1] = (int32_t)(INT32_MAX - products);
+    ck_assert_msg(qgraph_check(g) == STATUS_OK, "%s", status_message());
+    bias_of(g, FCB)[1]++;
+    refused(qgraph_check(g), "node \"fcb\": channel 1: sums up to 2147483648");
+    arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(every_rule_is_checked)
 {
     arena = arena_create();
@@ -152,4 +211,5 @@ START_TEST(every_rule_is_checked)
 }
 END_TEST
 
-TEST_MAIN("qgraph_check", every_rule_is_checked)
+TEST_MAIN("qgraph_check", products_are_bounded_in_any_order, a_bias_may_take_what_the_products_leave,
+          every_rule_is_checked)

@@ -358,21 +358,22 @@ END_TEST
 START_TEST(bias_is_half_even_on_the_accumulator_grid)
 {
     int32_t q = 77;
-    REQUIRE(quantize_bias(2.5f, 0.5f, 2.0f, &q) && q == 2);
-    REQUIRE(quantize_bias(-3.5f, 0.5f, 2.0f, &q) && q == -4);
-    REQUIRE(quantize_bias(0.0f, 1e-30f, 1e-30f, &q) && q == 0);
-    REQUIRE(quantize_bias(0x1p30f - 64.0f, 1.0f, 1.0f, &q) && q == (1 << 30) - 64);
+    REQUIRE(quantize_bias(2.5f, 0.5f, 2.0f, 2, &q) && q == 2);
+    REQUIRE(quantize_bias(-3.5f, 0.5f, 2.0f, 4, &q) && q == -4);
+    REQUIRE(quantize_bias(0.0f, 1e-30f, 1e-30f, 0, &q) && q == 0);
+    REQUIRE(quantize_bias(0x1p30f + 128.0f, 1.0f, 1.0f, INT32_MAX, &q) && q == (1 << 30) + 128);
     q = 77;
-    REQUIRE(!quantize_bias(0x1p30f, 1.0f, 1.0f, &q));
-    REQUIRE(!quantize_bias(-0x1p30f, 1.0f, 1.0f, &q));
-    REQUIRE(!quantize_bias(1.0f, 1e-30f, 1e-30f, &q)); /* a product of 0 in float32, not in double */
-    REQUIRE(!quantize_bias(NAN, 1.0f, 1.0f, &q));
-    REQUIRE(!quantize_bias(INFINITY, 1.0f, 1.0f, &q));
+    REQUIRE(!quantize_bias(0x1p31f, 1.0f, 1.0f, INT32_MAX, &q));
+    REQUIRE(!quantize_bias(-0x1p31f, 1.0f, 1.0f, INT32_MAX, &q));
+    REQUIRE(!quantize_bias(-3.5f, 0.5f, 2.0f, 3, &q));
+    REQUIRE(!quantize_bias(1.0f, 1e-30f, 1e-30f, INT32_MAX, &q)); /* a product of 0 in float32, not in double */
+    REQUIRE(!quantize_bias(NAN, 1.0f, 1.0f, INT32_MAX, &q));
+    REQUIRE(!quantize_bias(INFINITY, 1.0f, 1.0f, INT32_MAX, &q));
     REQUIRE(q == 77);
     Rng r = rng_make(6, RNG_TEST, 0);
     for (int i = 0; i < 10000; i++) {
         const float b = rng_normal(&r), s_x = 0.001f + rng_uniform(&r), s_w = 0.001f + rng_uniform(&r);
-        REQUIRE(quantize_bias(b, s_x, s_w, &q));
+        REQUIRE(quantize_bias(b, s_x, s_w, INT32_MAX, &q));
         REQUIRE(fabs(q * ((double)s_x * (double)s_w) - (double)b) <= 0.500001 * (double)s_x * (double)s_w);
     }
 }

@@ -107,6 +107,11 @@ START_TEST(sums_beyond_float32_are_warned_of)
         ck_assert_int_eq(warning != NULL, dialect_is_float((Dialect)d));
         if (warning != NULL) ck_assert_ptr_nonnull(strstr(warning, "sums up to 16777217; beyond 2^24"));
     }
+    /* A constant is one number, however it is added. */
+    int8_t *w = (int8_t *)n->weights;
+    for (int i = 0; i < n->geom.c; i++) w[i] = 0;
+    bias[0] = (1 << 24) + 1;
+    ck_assert_ptr_null(qnode_runtime_warning(arena, g, n));
     arena_destroy(arena);
 }
 END_TEST

@@ -484,8 +484,39 @@ def qdq_codes():
          logits)
 
 
+def qdq_constants():
+    """As tf2onnx keeps models of the TFLite converter: a channel without weights has a bias of about 2^30 steps, on a
+    grid fine enough for it."""
+    n = Quantized(14, np.int8)
+
+    def layer(shape, input_scale, constants):
+        """Weights, and biases of which some are constants: {channel: (steps, real value)}."""
+        outputs = shape[0]
+        codes = n.rng.integers(-127, 128, shape).astype(np.int8)
+        scale = (n.rng.random(outputs) * 0.004 + 0.001).astype(np.float32)
+        bias = n.rng.integers(-3000, 3000, outputs).astype(np.int32)
+        for channel, (steps, value) in constants.items():
+            codes[channel], bias[channel] = 0, steps
+            scale[channel] = value / steps / input_scale
+        w = n.node("DequantizeLinear", n.constant(codes), n.constant(scale), n.constant(np.zeros(outputs, np.int8)), axis=0)
+        sums = n.constant((np.float32(input_scale) * scale).astype(np.float32))
+        b = n.node("DequantizeLinear", n.constant(bias), sums, n.constant(np.zeros(outputs, np.int32)), axis=0)
+        return w, b
+
+    half = 1 << 30
+    x = n.pair("x", 1 / 255, -128)
+    x = n.node("Conv", x, *layer((6, 3, 3, 3), 1 / 255, {1: (half, 0.31), 4: (-half - 128, -0.2)}), pads=[1, 1, 1, 1])
+    x = n.pair(x, 0.012, -7)
+    x = n.node("Conv", x, *layer((6, 1, 3, 3), 0.012, {0: (half + 128, 0.7), 5: (half, 1e-3)}), group=6)
+    x = n.pair(n.node("Relu", x), 0.011, -128)
+    x = n.pair(n.node("Reshape", x, n.ints(-1, 6 * 5 * 6)), 0.011, -128)
+    w, b = layer((20, 6 * 5 * 6), 0.011, {3: (-half, -0.4), 19: (half + 128, 0.9)})
+    y = n.pair(n.node("Gemm", x, w, b, transB=1), 0.02, 5)
+    save("qdq_constants", n.model(y, [3, 7, 8], 20), nchw(7, 8, 3))
+
+
 def quantized_models():
-    for make in (qdq_uint8, qdq_int8, qdq_codes):
+    for make in (qdq_uint8, qdq_int8, qdq_codes, qdq_constants):
         make()
 
 

@@ -54,6 +54,25 @@ static QNode *append(Build *b, QOp op, QTensor grid, int h, int w, int c)
 
 static void connect(QNode *n, int tensor) { n->input[n->inputs++] = tensor; }
 
+/* One channel of some layers is a constant, as converters leave it: no weights, and a bias of about 2^30 on a grid that
+ * is fine enough for it. */
+static void kill_channel(Build *b, QNode *n)
+{
+    Rng rng = rng_make(b->g->nodes, RNG_TEST, 79);
+    const int outputs = n->geom.o, o = (int)rng_below(&rng, (uint32_t)outputs);
+    if (outputs < 2 || rng_below(&rng, 3) != 0) return;
+    const QTensor *x = &b->g->tensor[n->input[0]], *y = &b->g->tensor[n->output];
+    const long per_output = qnode_weights(n) / outputs;
+    int8_t *w = (int8_t *)(uintptr_t)n->weights;
+    int32_t *bias = (int32_t *)(uintptr_t)n->bias;
+    float *scale = (float *)(uintptr_t)n->weight_scale;
+    for (long i = 0; i < per_output; i++) w[n->op == QOP_DWCONV2D ? i * outputs + o : o * per_output + i] = 0;
+    const int32_t magnitude = (1 << 30) + 128 * (int)rng_below(&rng, 2);
+    bias[o] = rng_below(&rng, 2) == 0 ? magnitude : -magnitude;
+    const float codes = 0.5f + 100.0f * rng_uniform(&rng);
+    scale[o] = codes * y->scale / (x->scale * 0x1p30f);
+}
+
 /* Random codes around the middle of their range, and a scale for the output that spreads the sums over its codes. */
 static void fill_weights(Build *b, QNode *n)
 {
@@ -78,6 +97,7 @@ static void fill_weights(Build *b, QNode *n)
     y->scale =
         x->scale * power_of_two(b, log2f(s_w * spread / (float)(y->qmax - y->qmin)) + 3.0f * rng_uniform(&b->rng));
     n->weights = w, n->bias = bias, n->weight_scale = scale;
+    kill_channel(b, n);
 }
 
 static int out_size(int in, int before, int after, int kernel, int stride, int dilation)

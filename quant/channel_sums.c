@@ -1,0 +1,25 @@
+#include "quant/channel_sums.h"
+
+static int64_t magnitude(int64_t v) { return v < 0 ? -v : v; }
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+int64_t channel_products(ChannelWeights w, int zero_point, int qmin, int qmax)
+{
+    const int64_t reach = larger(qmax - zero_point, zero_point - qmin);
+    const int64_t most = larger(magnitude(qmin), magnitude(qmax));
+    return larger(w.magnitude * reach, w.magnitude * most + magnitude(zero_point * w.total));
+}
+
+Status channel_sums_check(int channel, int64_t products, int64_t bias, double M)
+{
+    const int64_t most = products + magnitude(bias);
+    if (most >= INT64_C(1) << 31)
+        return status_fail(STATUS_INVALID, "channel %d: sums up to %lld with bias %lld; must stay below 2^31", channel,
+                           (long long)most, (long long)bias);
+    /* At least 1: the multiplier alone must have an exponent that the fixed-point forms can hold. */
+    if (!(M * (double)larger(most, 1) < 0x1p30))
+        return status_fail(STATUS_INVALID, "channel %d: sums up to %lld times the multiplier %g; must stay below 2^30",
+                           channel, (long long)most, M);
+    return STATUS_OK;
+}
