@@ -181,6 +181,20 @@ static Status set_default(const Field *f, const Spot *s, void *member)
     return STATUS_OK;
 }
 
+/* The paths of the objects' members named `key` at any depth, as "a.b.key" or "c.key", in the arena; NULL: there is none. */
+static const char *deeper(const Field *fields, const char *key, const char *path, const char *found, Arena *arena)
+{
+    for (const Field *f = fields; f->name != NULL; f++) {
+        if (f->type != FIELD_OBJECT) continue;
+        for (const Field *inner = f->fields; inner->name != NULL; inner++)
+            if (strcmp(inner->name, key) == 0)
+                found = arena_printf(arena, "%s%s\"%s%s.%s\"", found == NULL ? "" : found, found == NULL ? "" : " or ",
+                                     path, f->name, key);
+        found = deeper(f->fields, key, arena_printf(arena, "%s%s.", path, f->name), found, arena);
+    }
+    return found;
+}
+
 static Status refuse_unknown(const Field *fields, const char *key, const char *where, Arena *arena)
 {
     int n = 0;
@@ -191,8 +205,9 @@ static Status refuse_unknown(const Field *fields, const char *key, const char *w
         names[i] = fields[i].name;
         if (i > 0) known = arena_printf(arena, "%s, %s", known, names[i]);
     }
+    const char *quoted = json_quote(arena, key), *below = deeper(fields, key, "", NULL, arena);
+    if (below != NULL) return status_fail(STATUS_CONFIG, "%s: unknown key %s; did you mean %s?", where, quoted, below);
     const char *nearest = nearest_name(key, names);
-    const char *quoted = json_quote(arena, key);
     if (nearest != NULL)
         return status_fail(STATUS_CONFIG, "%s: unknown key %s; did you mean \"%s\"?", where, quoted, nearest);
     return status_fail(STATUS_CONFIG, "%s: unknown key %s; the known ones are: %s", where, quoted, known);

@@ -79,7 +79,8 @@ typedef struct Field {
  *
  * `where` is "FILE" or "FILE: path" (nothing but the separator ": " tells them apart); keys are joined to the first
  * with ": ", to the second with "." : configs/a.json: layers[3].kernel: 99; must be an integer, 1 to 31
- * STATUS_CONFIG: wrong type, out of range, missing required key; an unknown key, with the nearest known one.
+ * STATUS_CONFIG: wrong type, out of range, missing required key; an unknown key, with the objects further down that
+ * have a key of that name ("train.epochs" for "epochs"), or else the nearest known one.
  * Strings, lists and JSON live in the arena: `object` may be deleted afterwards.  After a failure `out` is not to be
  * used. */
 Status field_parse(const Field *fields, const cJSON *object, const char *where, void *out, Arena *arena);

@@ -39,8 +39,9 @@ char *json_brief(Arena *arena, const cJSON *json);
 char *json_quote(Arena *arena, const char *text);
 
 /* Sets a.b.c=value in `root` (`option` is --set or the like, for messages).  The value is JSON if it parses as JSON,
- * otherwise a string.  Missing objects on the way (and those that are null) are created; "layers[2].units" and "layers.conv1.units" (by the member
- * "name", which may hold dots: the longest name that fits wins) reach into arrays, to items that exist.
+ * otherwise a string.  Missing objects on the way (and those that are null) are created; Into arrays reach, to items that exist,
+ * "layers[2].units", "layers[-1].units" (the last item) and "layers.conv1.units": by the member "name", which may hold
+ * dots (the longest name that fits wins), or of an item without one by "type" and index, "layers.dense_7.units".
  * STATUS_CONFIG when the path runs through something that is neither; `root` is then as it was. */
 Status json_set(cJSON *root, const char *option, const char *assignment);
 

@@ -48,24 +48,36 @@ static Status member(const Set *s, const cJSON *object, const char *at, cJSON **
 static Status indexed(const Set *s, cJSON *array, const char *at, cJSON **item, const char **end)
 {
     const int n = cJSON_GetArraySize(array);
+    const bool from_end = at[1] == '-';
+    const char *digits = at + 1 + from_end;
     char *close;
-    const unsigned long index = strtoul(at + 1, &close, 10);
-    if (at[1] < '0' || at[1] > '9' || *close != ']' || !ends_step(close[1]))
-        return fail(s, at, "is an array; its items are written [0], [1], ...");
-    if (index >= (unsigned long)n)
+    const unsigned long given = strtoul(digits, &close, 10), count = (unsigned long)n;
+    if (*digits < '0' || *digits > '9' || *close != ']' || !ends_step(close[1]))
+        return fail(s, at, "is an array; its items are written [0], [1], ... or from its end [-1], [-2], ...");
+    if (given >= count + from_end || (from_end && given == 0))
         return fail(s, at, arena_printf(s->scratch, "has %d items; the index must be less than that", n));
-    *item = cJSON_GetArrayItem(array, (int)index);
+    *item = cJSON_GetArrayItem(array, (int)(from_end ? count - given : given));
     *end = close + 1;
     return STATUS_OK;
+}
+
+/* What an item of an array is called: its "name", or "TYPE_INDEX"; NULL: nothing. */
+static const char *item_name(const Set *s, const cJSON *item, int index)
+{
+    const char *name = cJSON_GetStringValue(json_get(item, "name"));
+    const char *type = cJSON_GetStringValue(json_get(item, "type"));
+    if ((name != NULL && name[0] != '\0') || type == NULL) return name;
+    return arena_printf(s->scratch, "%s_%d", type, index);
 }
 
 static Status named(const Set *s, const cJSON *array, const char *at, cJSON **item, const char **end)
 {
     size_t longest = 0;
+    int index = 0;
     cJSON *candidate;
     cJSON_ArrayForEach(candidate, array)
     {
-        const char *name = cJSON_GetStringValue(json_get(candidate, "name"));
+        const char *name = item_name(s, candidate, index++);
         const size_t n = name == NULL ? 0 : strlen(name);
         if (n <= longest || strncmp(at, name, n) != 0 || !ends_step(at[n])) continue;
         longest = n;

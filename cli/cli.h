@@ -42,6 +42,10 @@ void cli_catch_signals(void);
 /* Prints one JSON object on stdout and frees it. */
 void cli_print_json(Arena *arena, cJSON *json);
 
+/* Of a verb that takes a MODEL and was given a run directory: puts the model's file in its place, and says which unless
+ * --quiet.  --resume leaves it alone: then the directory may be the run that is to go on. */
+Status cli_find_model(Arena *arena, const Verb *verb, const Options *o);
+
 /* The run directory: --out, else runs/<name>. */
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name);
 

@@ -22,7 +22,7 @@ static void usage(FILE *f)
         fprintf(f, "  %-9s %-24s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->doc);
     fprintf(f, "\nbitfold VERB --help tells the options of a verb. A CONFIG is a JSON file, a MODEL a .safetensors "
                "file that a\n"
-               "verb wrote (its config.json lies beside it).\n");
+               "verb wrote (its config.json lies beside it), or the run directory with it.\n");
 }
 
 static const Verb *find_verb(const char *name)
@@ -91,6 +91,7 @@ int main(int argc, char **argv)
         if (!kernels_select(NULL, &error))
             status = status_fail(STATUS_INVALID, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
         if (options.threads > 0) parallel_set_threads(options.threads);
+        if (status == STATUS_OK) status = cli_find_model(arena, verb, &options);
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);
         if (status != STATUS_OK && code == EXIT_OK) {
             fprintf(stderr, "bitfold: %s\n", status_message());

@@ -168,6 +168,9 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
     }
     options->argument = argv + optind;
     options->arguments = argc - optind;
+    if (options->overwrite && options->resume)
+        return usage_fail(verb, "--overwrite and --resume", "",
+                          "one replaces the run, the other goes on with it: choose");
     if (options->arguments < verb->min_arguments)
         return usage_fail(verb, "missing ", verb->arguments, "it is required");
     if (verb->max_arguments >= 0 && options->arguments > verb->max_arguments)

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/timing.h"
 #include "cli/cli.h"
+#include "train/model_file.h"
 
 volatile sig_atomic_t cli_stop;
 
@@ -24,6 +25,23 @@ void cli_print_json(Arena *arena, cJSON *json)
 {
     fputs(json_print(arena, json), stdout);
     cJSON_Delete(json);
+}
+
+static bool takes_model(const Verb *verb)
+{
+    const char *model = strstr(verb->arguments, "MODEL");
+    return model != NULL && strchr(" |", model[5]) != NULL; /* strchr finds the NUL, too */
+}
+
+Status cli_find_model(Arena *arena, const Verb *verb, const Options *o)
+{
+    if (!takes_model(verb) || o->resume || o->arguments == 0) return STATUS_OK;
+    const char *file;
+    TRY(model_file(arena, o->argument[0], &file));
+    if (file == o->argument[0]) return STATUS_OK;
+    o->argument[0] = arena_strdup(arena, file);
+    if (!o->quiet) fprintf(stderr, "model: %s\n", file);
+    return STATUS_OK;
 }
 
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name)

@@ -78,7 +78,7 @@ static Status open_argument(Arena *arena, const Options *o, Config **config, con
 {
     const char *path = o->argument[0];
     *from = NULL;
-    if (!file_ends(path, ".safetensors")) return config_read(arena, path, o->sets, config);
+    if (!file_ends(path, ".safetensors") && !file_is_dir(path)) return config_read(arena, path, o->sets, config);
     OpenModel open;
     TRY(model_open(arena, path, o->sets, &open));
     if (open.kind != MODEL_FLOAT)

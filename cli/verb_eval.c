@@ -21,7 +21,7 @@ static Status choose(const char *option, const char *given, const char *const *n
 
 static const char *const split_names[] = {"train", "validation", "test", NULL};
 
-static cJSON *eval_json(const EvalResult *r, const char *engine, const char *split)
+static cJSON *eval_json(const EvalResult *r, const Model *m, const char *engine, const char *split)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "engine", engine);
@@ -30,6 +30,7 @@ static cJSON *eval_json(const EvalResult *r, const char *engine, const char *spl
     cJSON_AddNumberToObject(json, "loss", r->loss);
     cJSON_AddNumberToObject(json, "n", r->n);
     cJSON_AddNumberToObject(json, "images_per_s", r->images_per_s);
+    cJSON_AddItemToObject(json, "classes", cJSON_CreateStringArray(m->class_names, r->classes));
     cJSON *confusion = cJSON_AddArrayToObject(json, "confusion");
     for (int i = 0; i < r->classes; i++) {
         cJSON *row = cJSON_CreateArray();
@@ -119,7 +120,7 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     EvalResult r;
     TRY(evaluate(arena, open.model, graph, sets[split], (EngineKind)engine, &r));
     if (o->json)
-        cli_print_json(arena, eval_json(&r, engine_names[engine], split_names[split]));
+        cli_print_json(arena, eval_json(&r, open.model, engine_names[engine], split_names[split]));
     else
         eval_text(&r, open.model, engine_names[engine], split_names[split]);
     return STATUS_OK;

@@ -1,6 +1,7 @@
 /* The program's manners: help, version, one JSON object, quiet, and what goes to which stream. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -117,6 +118,53 @@ START_TEST(overwrite_replaces_a_run_and_nothing_else)
 }
 END_TEST
 
+/* A run directory stands for the model in it, the best one where there is one, and the program says which. */
+START_TEST(a_run_directory_is_its_model)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float --set data.validation=0.25");
+    program_must(arena, folder, "ptq float --quiet --out table/ptq");
+    program_must(arena, folder, "qat float --quiet --out table/qat");
+    static const struct {
+        const char *folder, *file;
+    } runs[] = {{"float", "float/best.safetensors"},
+                {"table/ptq", "table/ptq/model.safetensors"},
+                {"table/qat/", "table/qat/best.safetensors"}};
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        const Outcome o = run(arena_printf(arena, "eval %s", runs[i].folder));
+        ck_assert_int_eq(o.code, 0);
+        ck_assert_str_eq(o.err, arena_printf(arena, "model: %s\n", runs[i].file));
+        ck_assert_str_eq(run(arena_printf(arena, "eval %s --quiet", runs[i].folder)).err, "");
+    }
+    put_text(folder, "float/best.safetensors", "broken");
+    ck_assert_int_eq(run("eval float").code, 1); /* it is the best one that was read ... */
+    ck_assert_int_eq(unlink(inside("float/best.safetensors")), 0);
+    has(run("inspect float").err, "model: float/last.safetensors\n"); /* ... and the last one where there is none */
+    const Outcome table = run("verify table");
+    ck_assert_int_eq(table.code, 1);
+    has(table.err, "table: holds no model but 2 run directories; one of them is required, such as table/ptq");
+    has(run("export . -o x.c").err, "1 run directory; one of them is required, such as ./float");
+    put_text(folder, "empty/notes.txt", "none");
+    has(run("predict empty x.png").err, "empty: a folder without best.safetensors");
+    end();
+}
+END_TEST
+
+START_TEST(eval_names_the_classes)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float --set train.epochs=1");
+    cJSON *json = program_json(arena, folder, "eval float/last.safetensors");
+    const cJSON *classes = json_get(json, "classes"), *confusion = json_get(json, "confusion");
+    ck_assert_int_eq(cJSON_GetArraySize(classes), 4);
+    ck_assert_int_eq(cJSON_GetArraySize(confusion), 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert_str_eq(cJSON_GetArrayItem(classes, i)->valuestring, arena_printf(arena, "%d", i));
+    cJSON_Delete(json);
+    end();
+}
+END_TEST
+
 /* A config of the per-channel kind costs exact pixels, and the program says so. */
 START_TEST(inexact_pixels_are_noted)
 {
@@ -159,4 +207,5 @@ END_TEST
 
 TEST_MAIN("cli", every_verb_helps, version_is_the_headers, json_is_one_object,
           progress_goes_to_stderr_one_line_an_epoch, overwrite_replaces_a_run_and_nothing_else,
-          inexact_pixels_are_noted, a_full_standard_output_is_an_error, describe_finds_every_thing)
+          a_run_directory_is_its_model, eval_names_the_classes, inexact_pixels_are_noted,
+          a_full_standard_output_is_an_error, describe_finds_every_thing)

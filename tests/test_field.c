@@ -150,6 +150,7 @@ static const struct {
     {"[]", "c.json: []; must be an object"},
     {"{}", "c.json: units: missing; must be an integer, 1 to 2147483647"},
     {"{\"kernle\":3}", "c.json: unknown key \"kernle\"; did you mean \"kernel\"?"},
+    {"{\"bits\":3}", "c.json: unknown key \"bits\"; did you mean \"quant.bits\" or \"off.bits\"?"},
     {"{\"Kernel\":3}", "c.json: unknown key \"Kernel\"; did you mean \"kernel\"?"},
     {"{\"quant\":{\"zzzzzz\\u001b\":3}}",
      "c.json: quant: unknown key \"zzzzzz\\u001b\"; the known ones are: bits, pattern"},

@@ -14,6 +14,7 @@
 #include "deploy/exporter.h"
 #include "deploy/lower.h"
 #include "train/integers.h"
+#include "train/model_file.h"
 
 Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
 {
@@ -72,6 +73,7 @@ static Status no_model(const char *path)
 
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open)
 {
+    TRY(model_file(arena, path, &path));
     const char *folder = file_dirname(arena, path), *config_path = file_join(arena, folder, "config.json");
     const Status status = checkpoint_kind(path, &open->kind);
     if (status == STATUS_FORMAT) return no_model(path);
@@ -91,6 +93,7 @@ Status any_open(Arena *arena, const char *path, const char *const *sets, OpenMod
 {
     *open = (OpenModel){0};
     *graph = NULL;
+    TRY(model_file(arena, path, &path));
     if (exporter_made(exporter_find("safetensors"), path)) return integers_open(arena, path, sets, open, graph);
     TRY(model_open(arena, path, sets, open));
     if (open->kind == MODEL_FLOAT) return STATUS_OK;
