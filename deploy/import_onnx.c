@@ -52,35 +52,81 @@ static bool listed(const char *list, const char *word)
     return false;
 }
 
-static Status find_op(const Import *im, const ImportNode *n, const ImportOp **op)
+static const ImportOp *find_op(const ImportNode *n)
+{
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+        if (strcmp(ops[i].op, onnx_text(n->proto->op_type)) == 0) return &ops[i];
+    return NULL;
+}
+
+/* What can be told without the values: the operator and its attributes.  *kind: what to count it as when it is refused.
+ */
+static Status check_op(const Import *im, const ImportNode *n, const char **kind)
 {
     const Onnx__NodeProto *p = n->proto;
-    const char *domain = onnx_text(p->domain);
-    *op = NULL;
-    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (strcmp(ops[i].op, onnx_text(p->op_type)) == 0) *op = &ops[i];
-    if (domain[0] != '\0' && strcmp(domain, "ai.onnx") != 0)
+    const char *domain = onnx_text(p->domain), *name = onnx_text(p->op_type);
+    const ImportOp *op = find_op(n);
+    if (domain[0] != '\0' && strcmp(domain, "ai.onnx") != 0) {
+        *kind = arena_printf(im->arena, "%.40s.%.40s", domain, name);
         return UNSUPPORTED(im, n, "of domain \"%.40s\"; must be an operator of ONNX itself", domain);
-    if (*op == NULL) {
+    }
+    *kind = arena_printf(im->arena, "%.60s", name);
+    if (op == NULL) {
         const char *known = "";
         for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
             known = arena_printf(im->arena, "%s%s%s", known, i == 0 ? "" : ", ", ops[i].op);
         return UNSUPPORTED(im, n, "no layer computes it; must be one of: %s", known);
     }
-    if (n->inputs < (*op)->min_inputs || n->inputs > (*op)->max_inputs || n->outputs < 1)
+    if (n->inputs < op->min_inputs || n->inputs > op->max_inputs || n->outputs < 1) {
+        *kind = arena_printf(im->arena, "%.60s of %d inputs", name, n->inputs);
         return UNSUPPORTED(im, n, "%d inputs, %d outputs; must be %d to %d inputs", n->inputs, n->outputs,
-                           (*op)->min_inputs, (*op)->max_inputs);
-    for (size_t i = 0; i < p->n_attribute; i++)
-        if (!listed((*op)->attributes, onnx_text(p->attribute[i]->name)))
-            return UNSUPPORTED(im, n, "attribute \"%.60s\"; must be one of: %s", onnx_text(p->attribute[i]->name),
-                               (*op)->attributes[0] == '\0' ? "none" : (*op)->attributes);
+                           op->min_inputs, op->max_inputs);
+    }
+    for (size_t i = 0; i < p->n_attribute; i++) {
+        const char *attribute = onnx_text(p->attribute[i]->name);
+        if (listed(op->attributes, attribute)) continue;
+        *kind = arena_printf(im->arena, "%.60s with \"%.60s\"", name, attribute);
+        return UNSUPPORTED(im, n, "attribute \"%.60s\"; must be one of: %s", attribute,
+                           op->attributes[0] == '\0' ? "none" : op->attributes);
+    }
     return STATUS_OK;
 }
 
-/* Integers are computed with where an activation passes through QuantizeLinear or DequantizeLinear. */
-static void find_quantization(Import *im)
+/* And what the image's numbers go into: `depends` on them what value they flow into. */
+static Status check_use(const Import *im, const ImportNode *n, const bool *depends, const char **kind)
 {
-    bool *depends = ARENA_ARRAY(im->arena, bool, im->values + 1); /* on the image's numbers */
+    const ImportOp *op = find_op(n);
+    int activations = 0;
+    for (int i = 0; i < n->inputs; i++) activations += n->input[i] >= 0 && depends[n->input[i]];
+    if (op->take == NULL && activations > 0 && strcmp(op->op, "Shape") != 0) {
+        *kind = arena_printf(im->arena, "%s of an activation", op->op);
+        return UNSUPPORTED(im, n, "of an activation; must be of constants or shapes");
+    }
+    if (activations > 1 && (op->take == import_scale || op->take == import_matmul)) {
+        *kind = arena_printf(im->arena, "%s of two activations", op->op);
+        return UNSUPPORTED(im, n, "of two activations; one must be a constant");
+    }
+    return STATUS_OK;
+}
+
+/* All that can be told before the nodes are taken one by one. */
+static Status check_nodes(Import *im, const bool *depends)
+{
+    ImportRefusals r = {0};
+    for (int i = 0; i < im->nodes; i++) {
+        const char *kind = NULL;
+        Status status = check_op(im, &im->node[i], &kind);
+        if (status == STATUS_OK) status = check_use(im, &im->node[i], depends, &kind);
+        if (status != STATUS_OK) import_refusal_add(im, &r, &im->node[i], kind);
+    }
+    return import_refusal_end(im, &r);
+}
+
+/* Which values depend on the image's numbers.  Integers are computed with where one of them passes through
+ * QuantizeLinear or DequantizeLinear. */
+static const bool *find_quantization(Import *im)
+{
+    bool *depends = ARENA_ARRAY(im->arena, bool, im->values + 1);
     depends[im->input] = true;
     for (int i = 0; i < im->nodes; i++) {
         const ImportNode *n = &im->node[i];
@@ -92,13 +138,13 @@ static void find_quantization(Import *im)
         for (int k = 0; k < n->outputs; k++)
             if (n->output[k] >= 0) depends[n->output[k]] = any;
     }
+    return depends;
 }
 
 static Status take_node(Import *im, const ImportNode *n)
 {
-    const ImportOp *op;
+    const ImportOp *op = find_op(n);
     bool done;
-    TRY(find_op(im, n, &op));
     TRY(import_fold(im, n, &done));
     if (!done && op->take == NULL) return UNSUPPORTED(im, n, "of an activation; must be of constants or shapes");
     if (!done) TRY(op->take(im, n));
@@ -152,7 +198,7 @@ static Status walk(Import *im, const Onnx__ModelProto *proto, ImportedModel *out
     TRY(import_graph(im, proto));
     im->layer = ARENA_ARRAY(im->arena, ImportLayer, IMPORT_MAX_LAYERS);
     im->note = ARENA_ARRAY(im->arena, const char *, IMPORT_MAX_LAYERS);
-    find_quantization(im);
+    TRY(check_nodes(im, find_quantization(im)));
     for (int i = 0; i < im->nodes; i++) TRY(take_node(im, &im->node[i]));
     TRY(take_output(im));
     const Extent e = im->layer[im->layers - 1].out;

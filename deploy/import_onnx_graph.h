@@ -157,6 +157,29 @@ Status import_refuse(const Import *im, const ImportNode *n, Status code, const c
 Status import_at(const Import *im, const ImportNode *n, Status status);
 void import_note(Import *im, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- what is refused (import_onnx_refused.c) --------------------------------------------------------------------- */
+
+enum { IMPORT_REFUSED_KINDS = 8, IMPORT_REFUSED_NAMES = 3 };
+
+typedef struct {
+    const char *text; /* "HardSigmoid", "Mul of two activations" */
+    int nodes;
+    const char *name[IMPORT_REFUSED_NAMES]; /* of the first of them, quoted */
+} ImportRefusedKind;
+
+typedef struct {
+    int nodes, kinds;
+    ImportRefusedKind kind[IMPORT_REFUSED_KINDS];
+    const char *first; /* the sentence on the first node */
+} ImportRefusals;
+
+/* Counts a node that was refused; status_message() says why. */
+void import_refusal_add(Import *im, ImportRefusals *r, const ImportNode *n, const char *kind);
+/* STATUS_UNSUPPORTED if there was any: the sentence on it, or of several how many of each kind and the first names. */
+Status import_refusal_end(const Import *im, const ImportRefusals *r);
+
+/* ---- constants and what a node has ------------------------------------------------------------------------------- */
+
 /* onnx_tensor_read; counts what is read of external files, and allows memory for what is made of it. */
 Status import_tensor(Import *im, const ImportNode *n, const Onnx__TensorProto *t, OnnxTensor *out);
 

@@ -116,10 +116,19 @@ static void set_text(Onnx__AttributeProto *a, const char *text)
 
 static void set_float(Onnx__TensorProto *t, size_t at, float x) { memcpy(t->raw_data.data + 4 * at, &x, sizeof x); }
 
+static void rename_op(const Net *m, const char *from, const char *to)
+{
+    for (size_t i = 0; i < m->graph->n_node; i++)
+        if (strcmp(m->graph->node[i]->op_type, from) == 0) m->graph->node[i]->op_type = arena_strdup(arena, to);
+}
+
 #define SPOIL(name, body)                                                                                              \
     static void name(Net *m) { body; }
 SPOIL(op_lstm, node(m, "MaxPool")->op_type = "LSTM")
 SPOIL(op_foreign, node(m, "MaxPool")->domain = "com.microsoft")
+SPOIL(op_several, rename_op(m, "MaxPool", "LSTM"); rename_op(m, "Relu", "HardSwish");
+      attribute(m, "Flatten", "axis")->name = "axes"; node(m, "Gemm")->domain = "com.microsoft")
+SPOIL(op_uses, rename_op(m, "Add", "Mul"); rename_op(m, "Relu", "Slice"))
 SPOIL(attribute_unknown, attribute(m, "MaxPool", "strides")->name = "steps")
 SPOIL(name_dangling, node(m, "Relu")->input[0] = "nowhere")
 SPOIL(name_cycle, node(m, "Conv")->input[0] = node(m, "Relu")->output[0])
@@ -180,6 +189,13 @@ typedef struct {
 static const Refused refused[] = {
     {"torch_lenet", op_lstm, "node \"/MaxPool\" (op LSTM): no layer computes it; must be one of: Conv, "},
     {"torch_lenet", op_foreign, "(op MaxPool): of domain \"com.microsoft\"; must be"},
+    {"torch_lenet", op_several, "6 nodes that no layer computes: 3 HardSwish (\"/Relu\", \"/Relu_1\", \"/Relu_2\"), "},
+    {"torch_lenet", op_several, "1 LSTM (\"/MaxPool\")"},
+    {"torch_lenet", op_several, "1 Flatten with \"axes\" (\"/Flatten\")"},
+    {"torch_lenet", op_several, "1 com.microsoft.Gemm (\""},
+    {"torch_resnet", op_uses,
+     "7 nodes that no layer computes: 5 Slice of an activation (\"/Relu\", \"/layer1/Relu\", \"/layer1/Relu_1\", ...), "
+     "2 Mul of two activations (\"/layer1/Add\", \"/layer2/Add\"); "},
     {"torch_lenet", attribute_unknown, "(op MaxPool): attribute \"steps\"; must be one of: auto_pad"},
     {"torch_lenet", name_dangling, "(op Relu): reads \"nowhere\"; a node before it"},
     {"torch_lenet", name_cycle, "(op Conv): reads \"/Relu_output_0\", which a later node gives"},
