@@ -47,7 +47,7 @@ static const Case cases[] = {
     CASE(an_onnx, "qat bad/net.onnx --out r", 1, {"bad/net.onnx: an ONNX file", "`bitfold import`"}),
     CASE(an_onnx, "compare bad/net.onnx --out r", 1, {"bad/net.onnx: an ONNX file", "`bitfold import`"}),
     CASE(picture, "inspect bad/x.png", 1, {"bad/x.png: does not begin like a .safetensors file"}),
-    CASE(NULL, "eval float", 1, {"float", "regular file"}),
+    CASE(no_config, "eval bad", 1, {"bad: a folder without best.safetensors", "required"}),
     CASE(no_config, "eval bad/m.safetensors", 1, {"bad/m.safetensors", "no config.json beside it"}),
     CASE(other_model, "eval bad/m.safetensors", 1, {"bad/m.safetensors", "\"stem.weight\"", "another model"}),
     CASE(cut_model, "verify bad/m.safetensors", 1, {"bad/m.safetensors", "damaged"}),
