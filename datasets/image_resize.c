@@ -43,34 +43,78 @@ static void crop_to_aspect(int *h, int *w, const int want_hw[2])
     *w = *w < 1 ? 1 : *w;
 }
 
-void image_resize(Arena *scratch, const uint8_t *pixels, const int hwc[3], bool crop, const int want_hw[2],
-                  uint8_t *out)
+/* Reducing, an input row is part of at most 3 output rows, which are summed side by side; enlarging, an output row is
+ * made of at most 3 input rows, which are kept. */
+enum { ROWS = 3 };
+
+struct Resizer {
+    Taps rows, columns; /* none if the size stays */
+    int out_h, out_w, c;
+    size_t in_row;   /* elements */
+    int taken, done; /* input rows that came, output rows that are written */
+    uint8_t *recent; /* enlarging: [ROWS][in_row] */
+    float *sum;      /* reducing: [ROWS][in_row]; enlarging: [in_row] */
+    uint8_t *out;
+};
+
+Resizer *resizer_create(Arena *scratch, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out)
 {
     int h = hwc[0], w = hwc[1];
-    const int c = hwc[2], out_h = want_hw[0], out_w = want_hw[1];
-    if (h == out_h && w == out_w) {
-        memcpy(out, pixels, (size_t)h * (size_t)w * (size_t)c);
+    Resizer *r = ARENA_ARRAY(scratch, Resizer, 1);
+    *r = (Resizer){.out_h = want_hw[0], .out_w = want_hw[1], .c = hwc[2], .out = out};
+    r->in_row = (size_t)hwc[1] * (size_t)hwc[2];
+    if (h == want_hw[0] && w == want_hw[1]) return r;
+    if (crop) crop_to_aspect(&h, &w, want_hw);
+    r->rows = make_taps(scratch, (hwc[0] - h) / 2, h, want_hw[0]);
+    r->columns = make_taps(scratch, (hwc[1] - w) / 2, w, want_hw[1]);
+    if (r->rows.most <= ROWS) r->recent = ARENA_ARRAY(scratch, uint8_t, ROWS * r->in_row);
+    r->sum = ARENA_ARRAY(scratch, float, (r->recent != NULL ? 1 : ROWS) * r->in_row);
+    return r;
+}
+
+static void add_row(const Resizer *r, float *sum, int y, int k, const uint8_t *row)
+{
+    const int tap = k - r->rows.first[y];
+    const float weight = r->rows.weight[(size_t)y * (size_t)r->rows.most + (size_t)tap];
+    if (tap == 0) memset(sum, 0, r->in_row * sizeof *sum);
+    for (size_t i = 0; i < r->in_row; i++) sum[i] += weight * (float)row[i];
+}
+
+static void write_row(const Resizer *r, int y, const float *sum)
+{
+    for (int x = 0; x < r->out_w; x++)
+        for (int j = 0; j < r->c; j++) {
+            float v = 0.5f;
+            for (int k = 0; k < r->columns.count[x]; k++)
+                v += r->columns.weight[(size_t)x * (size_t)r->columns.most + (size_t)k] *
+                     sum[(size_t)(r->columns.first[x] + k) * (size_t)r->c + (size_t)j];
+            r->out[((size_t)y * (size_t)r->out_w + (size_t)x) * (size_t)r->c + (size_t)j] =
+                (uint8_t)(v > 255 ? 255 : v);
+        }
+}
+
+/* The last input row that output row y needs. */
+static int last_of(const Resizer *r, int y) { return r->rows.first[y] + r->rows.count[y] - 1; }
+
+void resizer_take(Resizer *r, const uint8_t *row)
+{
+    const int k = r->taken++;
+    if (r->sum == NULL) {
+        memcpy(r->out + (size_t)k * r->in_row, row, r->in_row);
         return;
     }
-    if (crop) crop_to_aspect(&h, &w, want_hw);
-    const Taps rows = make_taps(scratch, (hwc[0] - h) / 2, h, out_h);
-    const Taps columns = make_taps(scratch, (hwc[1] - w) / 2, w, out_w);
-    const size_t in_row = (size_t)hwc[1] * (size_t)c;
-    float *line = ARENA_ARRAY(scratch, float, in_row); /* the input rows of one output row, weighted and summed */
-    for (int y = 0; y < out_h; y++) {
-        memset(line, 0, in_row * sizeof *line);
-        for (int k = 0; k < rows.count[y]; k++) {
-            const float weight = rows.weight[(size_t)y * (size_t)rows.most + (size_t)k];
-            const uint8_t *from = pixels + (size_t)(rows.first[y] + k) * in_row;
-            for (size_t i = 0; i < in_row; i++) line[i] += weight * (float)from[i];
-        }
-        for (int x = 0; x < out_w; x++)
-            for (int j = 0; j < c; j++) {
-                float sum = 0.5f;
-                for (int k = 0; k < columns.count[x]; k++)
-                    sum += columns.weight[(size_t)x * (size_t)columns.most + (size_t)k] *
-                           line[(size_t)(columns.first[x] + k) * (size_t)c + (size_t)j];
-                out[((size_t)y * (size_t)out_w + (size_t)x) * (size_t)c + (size_t)j] = (uint8_t)(sum > 255 ? 255 : sum);
-            }
+    if (r->recent != NULL)
+        memcpy(r->recent + (size_t)(k % ROWS) * r->in_row, row, r->in_row);
+    else
+        for (int y = r->done; y < r->out_h && r->rows.first[y] <= k; y++)
+            add_row(r, r->sum + (size_t)(y % ROWS) * r->in_row, y, k, row);
+    for (; r->done < r->out_h && last_of(r, r->done) <= k; r->done++) {
+        float *sum = r->sum;
+        if (r->recent == NULL)
+            sum += (size_t)(r->done % ROWS) * r->in_row;
+        else
+            for (int i = r->rows.first[r->done]; i <= k; i++)
+                add_row(r, sum, r->done, i, r->recent + (size_t)(i % ROWS) * r->in_row);
+        write_row(r, r->done, sum);
     }
 }

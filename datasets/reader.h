@@ -48,13 +48,15 @@ Status images_check(const char *path, uint64_t n, const uint64_t hwc[3], const i
 /* "bitfold fetch mnist --dir D" as a hint. */
 const char *fetch_hint(Arena *arena, const char *dataset, const char *dir);
 
-/* image_read_png into memory of the caller; `scratch` holds the decoded picture meanwhile and may be reset after. */
+/* image_read_png into memory of the caller; `scratch` holds the file and some rows meanwhile and may be reset after. */
 Status image_read_png_into(Arena *scratch, const char *path, const int want_hwc[3], bool crop, uint8_t *pixels);
 
 /* pixels[h,w,c], of which the centre of the wanted aspect if `crop`, resampled to out[H,W,c].  Separable triangle
  * filter: bilinear interpolation when enlarging, the same filter stretched over the pixels that fall together when
- * reducing. */
-void image_resize(Arena *scratch, const uint8_t *pixels, const int hwc[3], bool crop, const int want_hw[2],
-                  uint8_t *out);
+ * reducing.  resizer_take gets the rows of pixels, one after the other; `out` is complete with the last one.  A few rows
+ * are kept, never the picture. */
+typedef struct Resizer Resizer;
+Resizer *resizer_create(Arena *scratch, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out);
+void resizer_take(Resizer *r, const uint8_t *row);
 
 #endif

@@ -1,12 +1,16 @@
 /* image_read_png: each kind of PNG to the bytes it stands for, resizing, and the refusals. */
 #include <png.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "base/file.h"
 #include "base/rng.h"
-#include "datasets/dataset.h"
+#include "datasets/reader.h"
 #include "tests/support/data_files.h"
 #include "tests/support/suite.h"
 
@@ -119,10 +123,10 @@ START_TEST(crop_takes_the_centre)
 }
 END_TEST
 
-static void put_size(const char *folder, const char *name, uint32_t w, uint32_t h)
+static void put_size(const char *folder, const char *name, uint32_t w, uint32_t h, int type, bool interlaced)
 {
     const uint8_t zero[64] = {0};
-    put_png(folder, name, &(Picture){3, 2, 8, PNG_COLOR_TYPE_GRAY, .rows = zero});
+    put_png(folder, name, &(Picture){3, 2, 8, type, .interlaced = interlaced, .rows = zero});
     for (int i = 0; i < 4; i++) {
         poke_file(folder, name, 16 + i, (uint8_t)(w >> (24 - 8 * i)));
         poke_file(folder, name, 20 + i, (uint8_t)(h >> (24 - 8 * i)));
@@ -154,9 +158,11 @@ START_TEST(bad_pngs_are_refused)
     cut_file(folder, "stump.png", 20);
     put_png(folder, "flipped.png", &good);
     poke_file(folder, "flipped.png", 500, 0x5a);
-    put_size(folder, "wide.png", 100000, 2);
-    put_size(folder, "zero.png", 0, 2);
-    put_size(folder, "hollow.png", 16000, 16000);
+    put_size(folder, "wide.png", 100000, 2, PNG_COLOR_TYPE_GRAY, false);
+    put_size(folder, "zero.png", 0, 2, PNG_COLOR_TYPE_GRAY, false);
+    put_size(folder, "hollow.png", 16000, 16000, PNG_COLOR_TYPE_GRAY, false);
+    put_size(folder, "dense.png", 16384, 16384, PNG_COLOR_TYPE_RGB, false);
+    put_size(folder, "interlaced.png", 5000, 4000, PNG_COLOR_TYPE_GRAY, true);
     put_png(folder, "good.png", &good);
     const struct {
         const char *name;
@@ -173,6 +179,8 @@ START_TEST(bad_pngs_are_refused)
         {"wide.png", 1, STATUS_FORMAT, {"wide.png: a picture of 100000 x 2", "16384"}},
         {"zero.png", 1, STATUS_FORMAT, {"zero.png: a picture of 0 x 2"}},
         {"hollow.png", 1, STATUS_FORMAT, {"hollow.png: damaged PNG", "too short for its size"}},
+        {"dense.png", 1, STATUS_FORMAT, {"dense.png: a picture of 16384 x 16384", "805306368 bytes", "may hold 2684"}},
+        {"interlaced.png", 1, STATUS_FORMAT, {"interlaced.png: an interlaced picture of 5000 x 4000", "16777216"}},
         {"good.png", 2, STATUS_SHAPE, {"good.png", "2 channels", "1 (gray) or 3 (RGB)"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -188,5 +196,80 @@ START_TEST(bad_pngs_are_refused)
 }
 END_TEST
 
+/* A picture costs its file and some rows, however many it has. */
+START_TEST(a_large_picture_is_never_held_whole)
+{
+    enum { W = 6000, H = 500 };
+    uint8_t *rows = calloc(W * 3, H), small[16 * 16 * 3];
+    memset(rows, 200, W * 3 * H / 2);
+    Arena *a = arena_create(), *scratch = arena_create();
+    char *folder = folder_make(a);
+    put_png(folder, "large.png", &(Picture){W, H, 8, PNG_COLOR_TYPE_RGB, .rows = rows});
+    free(rows);
+    ck_assert_int_eq(image_read_png_into(scratch, file_join(a, folder, "large.png"), (int[3]){16, 16, 3}, false, small),
+                     STATUS_OK);
+    ck_assert_int_eq(small[0], 200);
+    ck_assert_int_eq(small[16 * 16 * 3 - 1], 0);
+    ck_assert_uint_lt(arena_peak_bytes(scratch), 2 << 20);
+    folder_remove(folder);
+    arena_destroy(scratch);
+    arena_destroy(a);
+}
+END_TEST
+
+static long most_kib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+/* Behind the header of folder/name, a compressed text of `bytes` zeros. */
+static void add_text(Arena *a, const char *folder, const char *name, size_t bytes)
+{
+    unsigned char *png, *chunk = arena_zalloc(a, bytes), *zeros = arena_zalloc(a, bytes);
+    size_t length;
+    ck_assert_int_eq(file_read(a, file_join(a, folder, name), 1 << 20, &png, &length), STATUS_OK);
+    uLongf packed = bytes - 16;
+    ck_assert_int_eq(compress2(chunk + 11, &packed, zeros, bytes, 9), Z_OK);
+    const uint32_t data = (uint32_t)packed + 3;
+    memcpy(chunk + 4, "zTXta\0\0", 7);
+    const uLong crc = crc32(0, chunk + 4, data + 4);
+    for (int i = 0; i < 4; i++) {
+        chunk[i] = (uint8_t)(data >> (24 - 8 * i));
+        chunk[8 + data + (uint32_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+    }
+    unsigned char *all = arena_alloc(a, length + data + 12);
+    memcpy(all, png, 33);
+    memcpy(all + 33, chunk, data + 12);
+    memcpy(all + 33 + data + 12, png + 33, length - 33);
+    put_bytes(folder, name, all, length + data + 12);
+}
+
+START_TEST(what_is_no_pixel_is_not_unpacked)
+{
+    Arena *a = arena_create();
+    Arena *text = arena_create();
+    char *folder = folder_make(a);
+    put_png(folder, "x.png", &(Picture){3, 2, 8, PNG_COLOR_TYPE_GRAY, .rows = gray_2x3});
+    add_text(text, folder, "x.png", 48 << 20);
+    arena_destroy(text);
+    const pid_t child = fork();
+    if (child == 0) {
+        Arena *own = arena_create();
+        uint8_t *got;
+        const long before = most_kib();
+        const Status status = read_png(own, folder, "x.png", 2, 3, 1, false, &got);
+        _exit(status != STATUS_OK ? 1 : got[2] != 255 ? 2 : most_kib() - before > 16 << 10 ? 3 : 0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    folder_remove(folder);
+    arena_destroy(a);
+}
+END_TEST
+
 TEST_MAIN("image_png", every_kind_of_png_reads_exactly, resizing_keeps_ramps_and_flats, crop_takes_the_centre,
-          bad_pngs_are_refused)
+          bad_pngs_are_refused, a_large_picture_is_never_held_whole, what_is_no_pixel_is_not_unpacked)
