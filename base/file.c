@@ -13,9 +13,10 @@ static Status io_fail(const char *path, const char *verb)
     return status_fail(STATUS_IO, "%s: cannot %s: %s", path, verb, reason);
 }
 
-Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char **data, size_t *bytes)
+Status file_open(const char *path, size_t max_bytes, FILE **file, size_t *bytes)
 {
     FILE *f = fopen(path, "rb");
+    *file = NULL;
     if (f == NULL) return io_fail(path, "open");
     struct stat st;
     Status status = STATUS_OK;
@@ -27,16 +28,30 @@ Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char
         status = status_fail(STATUS_FORMAT, "%s: %lld bytes; at most %zu are accepted", path, (long long)st.st_size,
                              max_bytes);
     if (status == STATUS_OK) {
+        *file = f;
         *bytes = (size_t)st.st_size;
-        *data = arena_try_alloc(arena, *bytes + 1);
-        if (*data == NULL)
-            status = status_prefix(STATUS_NOMEM, "%s", path);
-        else if (fread(*data, 1, *bytes, f) != *bytes)
-            status = ferror(f) ? io_fail(path, "read")
-                               : status_fail(STATUS_IO, "%s: became shorter while it was read", path);
-        else
-            (*data)[*bytes] = 0;
+    } else {
+        fclose(f);
     }
+    return status;
+}
+
+Status file_next(Arena *arena, FILE *file, const char *path, size_t bytes, unsigned char **data)
+{
+    *data = arena_try_alloc(arena, bytes + 1);
+    if (*data == NULL) return status_prefix(STATUS_NOMEM, "%s", path);
+    if (fread(*data, 1, bytes, file) != bytes)
+        return ferror(file) ? io_fail(path, "read")
+                            : status_fail(STATUS_IO, "%s: became shorter while it was read", path);
+    (*data)[bytes] = 0;
+    return STATUS_OK;
+}
+
+Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char **data, size_t *bytes)
+{
+    FILE *f;
+    TRY(file_open(path, max_bytes, &f, bytes));
+    const Status status = file_next(arena, f, path, *bytes, data);
     fclose(f);
     return status;
 }

@@ -9,8 +9,12 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* Reads a regular file of at most max_bytes; *data gets a NUL behind the last byte.  STATUS_IO names path and reason.
- * */
+/* Opens a regular file of at most max_bytes, in *bytes how many it has; the caller closes it.  STATUS_IO names path and
+ * reason.  file_next reads that many bytes more, and a NUL behind them. */
+Status file_open(const char *path, size_t max_bytes, FILE **file, size_t *bytes);
+Status file_next(Arena *arena, FILE *file, const char *path, size_t bytes, unsigned char **data);
+
+/* Reads a regular file of at most max_bytes; *data gets a NUL behind the last byte. */
 Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char **data, size_t *bytes);
 
 /* A file that is written beside its final name and renamed into place by file_commit. */

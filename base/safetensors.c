@@ -24,8 +24,11 @@ const char *safe_type_name(SafeType type) { return types[type].name; }
 typedef struct {
     Arena *arena;
     const char *path;
-    const unsigned char *data; /* behind the header */
-    size_t bytes;
+    FILE *stream;
+    size_t file_bytes, header_bytes;
+    const unsigned char *start, *header; /* the 8 bytes of its length, the header's text */
+    bool has_crc;
+    size_t bytes; /* of the data behind the header */
 } Reader;
 
 /* "<path>: tensor <name>: <said>", said being a text in the arena. */
@@ -88,7 +91,7 @@ static Status read_range(const Reader *r, const char *name, const cJSON *range, 
     if (end - begin != t->bytes)
         return fail_tensor(r, name,
                            arena_printf(r->arena, "data_offsets %s; type and shape need %zu bytes", given, t->bytes));
-    t->data = r->data + begin;
+    t->begin = begin;
     return STATUS_OK;
 }
 
@@ -107,8 +110,7 @@ static Status read_tensor(const Reader *r, const cJSON *entry, SafeTensor *t)
 static int by_place(const void *a, const void *b)
 {
     const SafeTensor *x = *(SafeTensor *const *)a, *y = *(SafeTensor *const *)b;
-    const unsigned char *p = x->data, *q = y->data;
-    if (p != q) return p < q ? -1 : 1;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
@@ -117,13 +119,12 @@ static Status check_cover(const Reader *r, SafeTensor *const *sorted, int n)
 {
     size_t end = 0;
     for (int i = 0; i < n; i++) {
-        const size_t begin = (size_t)((const unsigned char *)sorted[i]->data - r->data);
-        if (begin != end)
+        if (sorted[i]->begin != end)
             return fail_tensor(
                 r, sorted[i]->name,
                 arena_printf(r->arena, "begins at byte %zu of the data; must begin at %zu, where the one before ends",
-                             begin, end));
-        end = begin + sorted[i]->bytes;
+                             sorted[i]->begin, end));
+        end = sorted[i]->begin + sorted[i]->bytes;
     }
     if (end == r->bytes) return STATUS_OK;
     return status_fail(STATUS_FORMAT, "%s: %zu bytes of data; the tensors must cover them and end at %zu", r->path,
@@ -140,7 +141,7 @@ static Status align(const Reader *r, SafeTensor *t)
     return STATUS_OK;
 }
 
-static Status read_metadata(const Reader *r, const cJSON *metadata, bool has_crc, SafeFile *file)
+static Status read_metadata(const Reader *r, const cJSON *metadata, SafeFile *file)
 {
     if (!cJSON_IsObject(metadata))
         return status_fail(STATUS_FORMAT, "%s: __metadata__ %s; must be an object of strings", r->path,
@@ -155,7 +156,7 @@ static Status read_metadata(const Reader *r, const cJSON *metadata, bool has_crc
         if (!cJSON_IsString(item))
             return status_fail(STATUS_FORMAT, "%s: __metadata__ %s: %s; must be a string", r->path,
                                json_quote(r->arena, item->string), json_brief(r->arena, item));
-        if (!has_crc && strcmp(item->string, "crc32") == 0)
+        if (!r->has_crc && strcmp(item->string, "crc32") == 0)
             return status_fail(STATUS_FORMAT, "%s: crc32 %s is not at the head of the header; it must stand there",
                                r->path, json_brief(r->arena, item));
         file->key[file->n_metadata] = arena_strdup(r->arena, item->string);
@@ -164,7 +165,7 @@ static Status read_metadata(const Reader *r, const cJSON *metadata, bool has_crc
     return STATUS_OK;
 }
 
-static Status read_header(const Reader *r, const cJSON *header, bool has_crc, SafeFile *file)
+static Status read_tensors(const Reader *r, const cJSON *header, SafeFile *file)
 {
     const size_t members = (size_t)cJSON_GetArraySize(header);
     file->tensor = arena_try_alloc(r->arena, members * sizeof *file->tensor);
@@ -174,7 +175,7 @@ static Status read_header(const Reader *r, const cJSON *header, bool has_crc, Sa
     cJSON_ArrayForEach(item, header)
     {
         if (strcmp(item->string, "__metadata__") == 0) {
-            TRY(read_metadata(r, item, has_crc, file));
+            TRY(read_metadata(r, item, file));
             continue;
         }
         TRY(read_tensor(r, item, &file->tensor[file->n]));
@@ -182,55 +183,89 @@ static Status read_header(const Reader *r, const cJSON *header, bool has_crc, Sa
         file->n++;
     }
     if (file->n > 0) qsort(sorted, (size_t)file->n, sizeof *sorted, by_place);
-    TRY(check_cover(r, sorted, file->n));
-    for (int i = 0; i < file->n; i++) TRY(align(r, &file->tensor[i]));
+    return check_cover(r, sorted, file->n);
+}
+
+/* The CRC of the file with '0' for its own digits. */
+static Status check_crc(const Reader *r, const unsigned char *data)
+{
+    static const size_t head = sizeof SAFE_CRC_HEAD - 1;
+    const unsigned char *digits = r->header + head, *rest = digits + SAFE_CRC_DIGITS;
+    char computed[SAFE_CRC_DIGITS + 1];
+    uLong crc = crc32_z(crc32_z(0, NULL, 0), r->start, 8);
+    crc = crc32_z(crc, r->header, head);
+    crc = crc32_z(crc, (const Bytef *)"00000000", SAFE_CRC_DIGITS);
+    crc = crc32_z(crc, rest, (size_t)(r->header + r->header_bytes - rest));
+    crc = crc32_z(crc, data, r->bytes);
+    snprintf(computed, sizeof computed, "%08lx", crc & 0xffffffffUL);
+    if (memcmp(computed, digits, SAFE_CRC_DIGITS) == 0) return STATUS_OK;
+    return status_fail(STATUS_FORMAT, "%s: its bytes have CRC-32 %s, its header says otherwise; the file is damaged",
+                       r->path, computed);
+}
+
+/* The header's length, held against the file's, and its text. */
+static Status read_start(Reader *r, bool require_crc)
+{
+    unsigned char *start, *text;
+    if (r->file_bytes < 8)
+        return status_fail(STATUS_FORMAT, "%s: %zu bytes; a safetensors file has 8 and a header", r->path,
+                           r->file_bytes);
+    TRY(file_next(r->arena, r->stream, r->path, 8, &start));
+    uint64_t length = 0;
+    for (int i = 7; i >= 0; i--) length = length << 8 | start[i];
+    const uint64_t room = r->file_bytes - 8;
+    if (length > ST_MAX_HEADER_BYTES && length > room)
+        return status_fail(STATUS_FORMAT, "%s: does not begin like a .safetensors file; one is required", r->path);
+    if (length > ST_MAX_HEADER_BYTES || length > room)
+        return status_fail(STATUS_FORMAT, "%s: header length %llu; must be at most %d and within the file's %zu bytes",
+                           r->path, (unsigned long long)length, (int)ST_MAX_HEADER_BYTES, r->file_bytes);
+    TRY(file_next(r->arena, r->stream, r->path, (size_t)length, &text));
+    const size_t head = sizeof SAFE_CRC_HEAD - 1;
+    r->start = start;
+    r->header = text;
+    r->header_bytes = (size_t)length;
+    r->bytes = (size_t)(room - length);
+    r->has_crc = length >= head + SAFE_CRC_DIGITS && memcmp(text, SAFE_CRC_HEAD, head) == 0;
+    if (!r->has_crc && require_crc)
+        return status_fail(STATUS_FORMAT,
+                           "%s: no CRC-32 at the head; the file is damaged or was not written by bitfold", r->path);
+    if (length == 0 || text[0] != '{')
+        return status_fail(STATUS_FORMAT, "%s: no safetensors header; it must begin with '{' at byte 8", r->path);
     return STATUS_OK;
 }
 
-/* The CRC of the file with '0' for the digits that stand at `digits`. */
-static Status check_crc(const char *path, const unsigned char *file, size_t bytes, size_t digits)
+static Status read_header(const Reader *r, SafeFile *file)
 {
-    char computed[SAFE_CRC_DIGITS + 1];
-    uLong crc = crc32_z(crc32_z(0, NULL, 0), file, digits);
-    crc = crc32_z(crc, (const Bytef *)"00000000", SAFE_CRC_DIGITS);
-    crc = crc32_z(crc, file + digits + SAFE_CRC_DIGITS, bytes - digits - SAFE_CRC_DIGITS);
-    snprintf(computed, sizeof computed, "%08lx", crc & 0xffffffffUL);
-    if (memcmp(computed, file + digits, SAFE_CRC_DIGITS) == 0) return STATUS_OK;
-    return status_fail(STATUS_FORMAT, "%s: its bytes have CRC-32 %s, its header says otherwise; the file is damaged",
-                       path, computed);
+    cJSON *header = NULL;
+    Status status =
+        json_parse((const char *)r->header, r->header_bytes, arena_printf(r->arena, "%s: header", r->path), &header);
+    if (status == STATUS_OK) status = read_tensors(r, header, file);
+    cJSON_Delete(header);
+    if (status != STATUS_FORMAT || !r->has_crc) return status;
+    return status_fail(STATUS_FORMAT, "%s; the file is damaged", arena_strdup(r->arena, status_message()));
+}
+
+static Status read_data(const Reader *r, const SafeFile *file)
+{
+    unsigned char *data;
+    TRY(file_next(r->arena, r->stream, r->path, r->bytes, &data));
+    if (r->has_crc) TRY(check_crc(r, data));
+    for (int i = 0; i < file->n; i++) {
+        file->tensor[i].data = data + file->tensor[i].begin;
+        TRY(align(r, &file->tensor[i]));
+    }
+    return STATUS_OK;
 }
 
 Status safe_read(Arena *arena, const char *path, bool require_crc, SafeFile *file)
 {
     *file = (SafeFile){.path = arena_strdup(arena, path)};
-    unsigned char *all;
-    size_t bytes;
-    TRY(file_read(arena, path, (size_t)4 << 30, &all, &bytes));
-    if (bytes < 8)
-        return status_fail(STATUS_FORMAT, "%s: %zu bytes; a safetensors file has 8 and a header", path, bytes);
-    uint64_t length = 0;
-    for (int i = 7; i >= 0; i--) length = length << 8 | all[i];
-    if (length > ST_MAX_HEADER_BYTES && length > bytes - 8)
-        return status_fail(STATUS_FORMAT, "%s: does not begin like a .safetensors file; one is required", path);
-    if (length > ST_MAX_HEADER_BYTES || length > bytes - 8)
-        return status_fail(STATUS_FORMAT, "%s: header length %llu; must be at most %d and within the file's %zu bytes",
-                           path, (unsigned long long)length, (int)ST_MAX_HEADER_BYTES, bytes);
-    const char *text = (const char *)all + 8;
-    const size_t head = sizeof SAFE_CRC_HEAD - 1;
-    const bool has_crc = length >= head + SAFE_CRC_DIGITS && memcmp(text, SAFE_CRC_HEAD, head) == 0;
-    if (has_crc) TRY(check_crc(path, all, bytes, 8 + head));
-    if (!has_crc && require_crc)
-        return status_fail(STATUS_FORMAT,
-                           "%s: no CRC-32 at the head; the file is damaged or was not written by bitfold", path);
-    if (length == 0 || text[0] != '{')
-        return status_fail(STATUS_FORMAT, "%s: no safetensors header; it must begin with '{' at byte 8", path);
-
-    const Reader r = {
-        .arena = arena, .path = file->path, .data = all + 8 + length, .bytes = bytes - 8 - (size_t)length};
-    cJSON *header;
-    TRY(json_parse(text, (size_t)length, arena_printf(arena, "%s: header", path), &header));
-    const Status status = read_header(&r, header, has_crc, file);
-    cJSON_Delete(header);
+    Reader r = {.arena = arena, .path = file->path};
+    TRY(file_open(path, (size_t)4 << 30, &r.stream, &r.file_bytes));
+    Status status = read_start(&r, require_crc);
+    if (status == STATUS_OK) status = read_header(&r, file);
+    if (status == STATUS_OK) status = read_data(&r, file);
+    fclose(r.stream);
     return status;
 }
 

@@ -31,6 +31,7 @@ typedef struct {
     int64_t dim[ST_MAX_RANK];
     const void *data; /* in a file that was read: in the arena, aligned to the element size */
     size_t bytes;
+    size_t begin; /* in a file that was read: where in its data */
 } SafeTensor;
 
 typedef struct SafeWriter SafeWriter;
@@ -52,7 +53,8 @@ typedef struct {
 /* Reads and checks the whole file (at most 4 GiB): the CRC when there is one, and that there is one if require_crc; the
  * header's length and JSON; types, ranks <= 8, shapes whose product must equal the byte range, ranges that cover the
  * data without hole or overlap, no duplicate name, no overflow anywhere.  STATUS_FORMAT names the file and the tensor.
- * Tensors and metadata come in the header's order, "crc32" included. */
+ * Tensors and metadata come in the header's order, "crc32" included.  No tensor is read before the header is known to be
+ * good and to fit the file's size.  Memory: the file, and while its header is read at most 64 times the header. */
 Status safe_read(Arena *arena, const char *path, bool require_crc, SafeFile *file);
 
 const SafeTensor *safe_find(const SafeFile *file, const char *name); /* NULL if absent */

@@ -31,26 +31,25 @@ static Status read_header(Source *source, int rank_least, int rank_most, uint64_
     return STATUS_OK;
 }
 
-static Status read_images(Source *source, const int want_hwc[3], Arena *arena, Dataset *set)
+/* Both headers, which must fit the model, each other and the files: before anything is unpacked. */
+static Status read_headers(Source *images, Source *labels, const int want_hwc[3], Dataset *set)
 {
-    uint64_t dim[4];
-    TRY(read_header(source, 3, 4, dim));
-    TRY(images_check(source->path, dim[0], dim + 1, want_hwc));
-    uint8_t *images;
-    TRY(source_rest(arena, source, dim[0] * dim[1] * dim[2] * dim[3], &images));
-    *set = (Dataset){.n = (int)dim[0], .h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2], .images = images};
-    return STATUS_OK;
+    uint64_t dim[4], count[4];
+    TRY(read_header(images, 3, 4, dim));
+    TRY(images_check(images->path, dim[0], dim + 1, want_hwc));
+    TRY(source_may_hold(images, dim[0] * dim[1] * dim[2] * dim[3]));
+    TRY(read_header(labels, 1, 1, count));
+    if (count[0] != dim[0])
+        return status_fail(STATUS_FORMAT, "%s: %llu labels; must be %llu, the images of %s", labels->path,
+                           (unsigned long long)count[0], (unsigned long long)dim[0], images->path);
+    *set = (Dataset){.n = (int)dim[0], .h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2]};
+    return source_may_hold(labels, count[0]);
 }
 
-static Status read_labels(Source *source, const char *images_path, int limit, Arena *arena, Dataset *set)
+static Status read_labels(Source *source, int limit, Arena *arena, Dataset *set)
 {
-    uint64_t dim[4];
-    TRY(read_header(source, 1, 1, dim));
-    if (dim[0] != (uint64_t)set->n)
-        return status_fail(STATUS_FORMAT, "%s: %llu labels; must be %d, the images of %s", source->path,
-                           (unsigned long long)dim[0], set->n, images_path);
     uint8_t *bytes;
-    TRY(source_rest(arena, source, dim[0], &bytes));
+    TRY(source_rest(arena, source, (uint64_t)set->n, &bytes));
     int32_t *labels = arena_try_alloc(arena, (size_t)set->n * sizeof *labels);
     if (labels == NULL) return status_prefix(STATUS_NOMEM, "%s", source->path);
     for (int i = 0; i < set->n; i++) {
@@ -61,16 +60,25 @@ static Status read_labels(Source *source, const char *images_path, int limit, Ar
     return STATUS_OK;
 }
 
+static Status read_images(Source *source, Arena *arena, Dataset *set)
+{
+    uint8_t *images;
+    TRY(source_rest(arena, source, (uint64_t)set->n * (uint64_t)set->h * (uint64_t)set->w * (uint64_t)set->c, &images));
+    set->images = images;
+    return STATUS_OK;
+}
+
 static Status read_pair(const DataConfig *cfg, const char *prefix, const char *hint, int limit, const int want_hwc[3],
                         Arena *arena, Dataset *set)
 {
-    Source images, labels;
-    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s-images-idx3-ubyte", prefix), hint, &images));
-    Status status = read_images(&images, want_hwc, arena, set);
+    Source images = {0}, labels = {0};
+    Status status = source_open(arena, cfg->path, arena_printf(arena, "%s-images-idx3-ubyte", prefix), hint, &images);
+    if (status == STATUS_OK)
+        status = source_open(arena, cfg->path, arena_printf(arena, "%s-labels-idx1-ubyte", prefix), hint, &labels);
+    if (status == STATUS_OK) status = read_headers(&images, &labels, want_hwc, set);
+    if (status == STATUS_OK) status = read_labels(&labels, limit, arena, set);
+    if (status == STATUS_OK) status = read_images(&images, arena, set);
     source_close(&images);
-    if (status != STATUS_OK) return status;
-    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s-labels-idx1-ubyte", prefix), hint, &labels));
-    status = read_labels(&labels, images.path, limit, arena, set);
     source_close(&labels);
     return status;
 }

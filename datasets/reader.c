@@ -57,8 +57,8 @@ static Status read_some(Source *source, void *to, size_t bytes, size_t *got)
         if (n < 0) {
             int code;
             const char *reason = gzerror(source->stream, &code);
-            return status_fail(code == Z_ERRNO ? STATUS_IO : STATUS_FORMAT, "%s: cannot read: %s", source->path,
-                               code == Z_ERRNO ? strerror(errno) : reason);
+            const Status kind = code == Z_ERRNO ? STATUS_IO : code == Z_MEM_ERROR ? STATUS_NOMEM : STATUS_FORMAT;
+            return status_fail(kind, "%s: cannot read: %s", source->path, code == Z_ERRNO ? strerror(errno) : reason);
         }
         if (n == 0) break;
         *got += (size_t)n;
@@ -75,12 +75,18 @@ Status source_read(Source *source, void *to, size_t bytes)
     return got == bytes ? STATUS_OK : ends_early(source, end);
 }
 
-Status source_rest(Arena *arena, Source *source, uint64_t bytes, uint8_t **data)
+Status source_may_hold(const Source *source, uint64_t bytes)
 {
     const uint64_t room = source->most_bytes > source->at ? source->most_bytes - source->at : 0;
     if (bytes > room || bytes > SIZE_MAX / 4)
         return status_fail(STATUS_FORMAT, "%s: %llu bytes; its header promises %llu more (is it truncated?)",
                            source->path, (unsigned long long)source->file_bytes, (unsigned long long)bytes);
+    return STATUS_OK;
+}
+
+Status source_rest(Arena *arena, Source *source, uint64_t bytes, uint8_t **data)
+{
+    TRY(source_may_hold(source, bytes));
     *data = arena_try_alloc(arena, (size_t)bytes);
     if (*data == NULL) return status_prefix(STATUS_NOMEM, "%s", source->path);
     TRY(source_read(source, *data, (size_t)bytes));

@@ -30,6 +30,9 @@ void source_close(Source *source);
 /* Exactly `bytes`, or STATUS_FORMAT saying where the file ends. */
 Status source_read(Source *source, void *to, size_t bytes);
 
+/* Whether `bytes` more can come out of the file, by its own size: nothing is read. */
+Status source_may_hold(const Source *source, uint64_t bytes);
+
 /* All that follows, which must be exactly `bytes`, in the arena. */
 Status source_rest(Arena *arena, Source *source, uint64_t bytes, uint8_t **data);
 

@@ -53,7 +53,7 @@ static const Case cases[] = {
     CASE(cut_model, "verify bad/m.safetensors", 1, {"bad/m.safetensors", "damaged"}),
     CASE(stump_model, "verify bad/m.safetensors", 1, {"bad/m.safetensors: 5 bytes"}),
     CASE(flip_model, "eval bad/m.safetensors", 1, {"bad/m.safetensors", "CRC-32", "damaged"}),
-    CASE(flip_header, "export bad/m.safetensors -o r.safetensors", 1, {"bad/m.safetensors", "CRC-32", "damaged"}),
+    CASE(flip_header, "export bad/m.safetensors -o r.safetensors", 1, {"bad/m.safetensors", "damaged"}),
     CASE(header_length, "eval bad/m.safetensors", 1, {"bad/m.safetensors: header length", "at most"}),
     CASE(header_shape, "eval bad/m.safetensors", 1, {"\"stem.weight\"", "data_offsets", "need 252 bytes"}),
     CASE(header_type, "eval bad/m.safetensors", 1, {"\"stem.weight\"", "data_offsets", "need 432 bytes"}),

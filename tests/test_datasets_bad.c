@@ -41,6 +41,7 @@ static void idx_zip(const char *f)
 }
 static void idx_zip_short(const char *f) { idx_zip(f), cut_file(f, TRAIN_IMAGES ".gz", 60); }
 static void idx_zip_crc(const char *f) { idx_zip(f), poke_file(f, TRAIN_IMAGES ".gz", -8, 0x00); }
+static void idx_zip_short_count(const char *f) { idx_zip_short(f), idx_count(f); }
 static void idx_zip_tail(const char *f)
 {
     idx_zip(f);
@@ -127,6 +128,7 @@ static const Refusal refusals[] = {
     {"idx", idx_none, STATUS_FORMAT, {TRAIN_IMAGES ": 0 images; must be 1 to"}},
     {"idx", idx_huge, STATUS_FORMAT, {TRAIN_IMAGES ": 100 bytes", "promises 25568477268 more"}},
     {"idx", idx_zip_short, STATUS_FORMAT, {TRAIN_IMAGES ".gz: ends after", "truncated"}},
+    {"idx", idx_zip_short_count, STATUS_FORMAT, {TRAIN_LABELS ": 6 labels; must be 7", TRAIN_IMAGES ".gz"}}, /* first */
     {"idx", idx_zip_tail, STATUS_FORMAT, {TRAIN_IMAGES ".gz: its last bytes are missing"}},
     {"idx", idx_zip_crc, STATUS_FORMAT, {TRAIN_IMAGES ".gz: cannot read", "data check"}},
     {"idx", idx_zip_huge, STATUS_FORMAT, {TRAIN_IMAGES ".gz: ", "promises 25769803764 more"}},

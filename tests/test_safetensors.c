@@ -344,5 +344,28 @@ START_TEST(safe_write_is_whole_or_absent)
 }
 END_TEST
 
+/* A large file whose header is wrong, or promises less than there is, costs no more than the header. */
+START_TEST(safe_reads_the_header_first)
+{
+    const char *headers[] = {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "{\"a\":1}", "{]"};
+    const size_t file_bytes = (size_t)64 << 20;
+    for (int i = 0; i < 3; i++) {
+        Arena *a = begin(), *step = arena_create();
+        uint8_t start[8] = {(uint8_t)strlen(headers[i])};
+        FILE *out = fopen(path, "wb");
+        ck_assert_uint_eq(fwrite(start, 1, 8, out), 8);
+        ck_assert_uint_eq(fwrite(headers[i], 1, start[0], out), start[0]);
+        fclose(out);
+        ck_assert_int_eq(truncate(path, (off_t)file_bytes), 0);
+        SafeFile f;
+        ck_assert_int_eq(safe_read(step, path, false, &f), STATUS_FORMAT);
+        ck_assert_ptr_nonnull(strstr(status_message(), path));
+        ck_assert_uint_lt(arena_peak_bytes(step), 1 << 20);
+        arena_destroy(step);
+        end(a);
+    }
+}
+END_TEST
+
 TEST_MAIN("safetensors", safe_round_trip, safe_bytes_are_these, safe_every_flip_and_truncation_is_seen,
-          safe_refuses_lies, safe_reads_others, safe_write_is_whole_or_absent)
+          safe_refuses_lies, safe_reads_the_header_first, safe_reads_others, safe_write_is_whole_or_absent)
