@@ -21,6 +21,7 @@ typedef struct {
     Shape shape;
     size_t offset; /* of the first element in the set's blocks */
     long count;
+    bool frozen;   /* it gets no gradient and no step */
     float *x, *dx; /* set by param_set_place */
 } Param;
 

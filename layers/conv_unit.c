@@ -49,7 +49,10 @@ void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, ui
     if (l->beta != NULL) param_fill(l->beta, 0.0f);
 }
 
-static Tensor *leaf(Tape *t, const Param *p) { return p == NULL ? NULL : tape_leaf(t, p->name, p->shape, p->x, p->dx); }
+static Tensor *leaf(Tape *t, const Param *p)
+{
+    return p == NULL ? NULL : tape_leaf(t, p->name, p->shape, p->x, p->frozen ? NULL : p->dx);
+}
 
 /* The sign of each channel's batch-norm factor. */
 static const float *factor_signs(Tape *t, const Param *gamma)
@@ -102,9 +105,10 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
                      Tensor *x)
 {
     const Activation act = activation_from(config->activation);
+    const bool batch_statistics = pass->batch_statistics && !l->frozen;
     ConvBlock block = {.kind = kind,
                        .geom = g,
-                       .batch_statistics = pass->batch_statistics,
+                       .batch_statistics = batch_statistics,
                        .defer = l->defers && t->grad && !pass->observe && !pass->keep_outputs,
                        .tail = layer_tail(l, pass, act)};
     if (pass->arithmetic == ARITHMETIC_FLOAT) {
@@ -118,7 +122,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
         const ConvIntConfig c = {.kind = kind, .geom = g, .out = l->out_q, .act = act, .dialect = pass->dialect};
         return op_conv_int(t, x, f.w, folded ? NULL : f.u, f.b, &c);
     }
-    if (folded && pass->batch_statistics)
+    if (folded && batch_statistics)
         return layer_finish(l, pass, t, normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.u), act);
     if (l->norm == NULL || folded)
         block.bias = f.b;

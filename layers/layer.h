@@ -52,6 +52,7 @@ typedef struct Layer {
     Param *weight, *bias, *gamma, *beta; /* NULL where the layer has none */
     BatchNormState *norm;
     Quantizer *weight_q, *out_q; /* NULL in a float model */
+    bool frozen;                 /* its parameters stay, and batch norm uses its running statistics (model_freeze) */
     bool defers;                 /* it is read once, by a layer that takes_affine */
     const ConvGeom *geom;        /* on which its kernel depends; NULL: on none */
 } Layer;

@@ -45,6 +45,11 @@ Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, c
 
 void model_init(Model *m, uint64_t seed);
 
+/* Layers whose name matches one of the patterns (with * and ?) keep their parameters and batch norm statistics in
+ * training: Layer.frozen, Param.frozen.  STATUS_CONFIG, naming `where`: a pattern that matches no layer with parameters,
+ * or nothing is left to train. */
+Status model_freeze(Model *m, const StringList *patterns, const char *where);
+
 /* Values by the name a checkpoint gives them: a parameter's, or "LAYER.bn.mean" and "LAYER.bn.var"; *count of them.
  * NULL if there are none. */
 float *model_values(const Model *m, const char *name, long *count);

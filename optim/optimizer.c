@@ -138,7 +138,7 @@ static void step_task(void *context, int task, int thread)
         const Param *p = params->param[i];
         const size_t end = p->offset + (size_t)p->count;
         if (p->offset >= last) break;
-        if (end > first) step_param(s, p, p->offset > first ? p->offset : first, end < last ? end : last);
+        if (end > first && !p->frozen) step_param(s, p, p->offset > first ? p->offset : first, end < last ? end : last);
     }
 }
 

@@ -23,6 +23,9 @@ static const Field train_fields[] = {
      .unit = "steps",
      .doc =
          "write last.safetensors every so many steps, besides every 5 seconds and at each epoch's end; 0: only those"},
+    {"freeze", FIELD_STRINGS, offsetof(TrainConfig, freeze), .scalar_ok = true, .max_count = 512, .min = 1, .max = 100,
+     .doc = "layers that `train` leaves as they are, by name or pattern with * and ?: parameters stay, batch norm uses "
+            "its running statistics. Quantization-aware training trains all layers"},
     FIELD_END};
 
 static const Field ptq_fields[] = {{"images", FIELD_INT, offsetof(PtqConfig, images), .min = 1, .max = 10000000,

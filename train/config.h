@@ -13,6 +13,7 @@ typedef struct {
     ScheduleConfig schedule;
     double label_smoothing;
     int checkpoint_every; /* steps; 0: only by the clock */
+    StringList freeze;    /* patterns of layers that float training leaves as they are */
 } TrainConfig;
 
 typedef struct {

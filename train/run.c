@@ -79,6 +79,7 @@ Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
     if (r->data != NULL) r->data(r->context, &data);
     TRY(experiment_model(arena, config, NULL, &data, &out->model));
     model_init(out->model, config->seed);
+    TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     out->config = config;
     TrainJob job = {.config = config,

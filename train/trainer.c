@@ -247,6 +247,7 @@ static Status start(Trainer *r)
     if (job->kind == MODEL_QAT && job->config->qat.weight_decay >= 0.0) oc.weight_decay = job->config->qat.weight_decay;
     if (job->kind == MODEL_QAT && !job->from_scratch && job->config->qat.clip_norm >= 0.0)
         oc.clip_norm = job->config->qat.clip_norm;
+    if (job->kind == MODEL_FLOAT) TRY(model_freeze(job->model, &job->config->train.freeze, job->config->path));
     TRY(optimizer_make(r->arena, &oc, &job->model->params, &r->optimizer));
     const LoaderConfig lc = {.data = &job->data->train,
                              .batch = job->config->train.batch,
