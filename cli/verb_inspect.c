@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/rng.h"
 #include "cli/cli.h"
 #include "cli/inspect_graph.h"
 #include "cli/inspect_target.h"
@@ -31,28 +30,21 @@ static void print_histogram(const float *w, long n)
     printf(" %.4f", (double)reach);
 }
 
-/* The graph of a model that has no ranges yet: calibrated on noise, for its sizes only. */
+/* The graph of a model that has no ranges yet, for its sizes only.  Each activation gets a range that its neighbours do
+ * not have, so that no input of a concat happens to be on its grid already: the graph is the largest that training can
+ * end in.  No image runs: one may be of any size. */
 static Status size_graph(Arena *arena, const Config *config, const Model *from, QGraph **graph)
 {
-    enum { IMAGES = 4 };
     QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1);
     *quant = ptq_quant_config(arena, &config->quant);
     Model *m;
     TRY(experiment_model(arena, config, quant, NULL, &m));
     model_copy_network(m, from);
-    const long image = (long)m->input.h * m->input.w * m->input.c;
-    uint8_t *pixels = arena_alloc(arena, (size_t)(IMAGES * image));
-    Rng rng = rng_make(config->seed, RNG_TEST, 0);
-    for (long i = 0; i < IMAGES * image; i++) pixels[i] = (uint8_t)rng_u32(&rng);
-    const int32_t labels[IMAGES] = {0};
-    const Dataset noise = {.n = IMAGES,
-                           .h = m->input.h,
-                           .w = m->input.w,
-                           .c = m->input.c,
-                           .classes = m->classes,
-                           .images = pixels,
-                           .labels = labels};
-    TRY(calibrate(m, &noise, IMAGES, config->seed));
+    for (int i = 0; i < m->quantizers; i++) {
+        Quantizer *q = m->quantizer[i];
+        const float most = 4.0f + 0.25f * (float)(i % 16);
+        if (!q->is_weight) q->type->start(q, q->goal.is_signed ? -most : 0.0f, most);
+    }
     return model_lower(arena, m, (Dialect)quant->dialect, graph);
 }
 

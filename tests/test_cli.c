@@ -205,7 +205,25 @@ START_TEST(describe_finds_every_thing)
 }
 END_TEST
 
+/* Sizes are worked out, no image of them is run: of one like this the activations take 270 MB. */
+START_TEST(inspect_takes_no_memory_for_activations)
+{
+    begin_zoo();
+    put_text(folder, "large.json",
+             "{\"data\": {\"dataset\": \"synthetic\", \"classes\": 2},\n"
+             " \"model\": {\"input\": [1024, 1024, 3], \"layers\": [\n"
+             "  {\"type\": \"conv2d\", \"name\": \"conv\", \"filters\": 16, \"kernel\": 3, \"activation\": \"relu\"},\n"
+             "  {\"type\": \"global_avgpool\", \"name\": \"pool\"},\n"
+             "  {\"type\": \"dense\", \"name\": \"logits\", \"units\": 2}]}}\n");
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, "inspect large.json");
+    ck_assert_msg(o.code == 0, "%s", o.err);
+    ck_assert_ptr_nonnull(strstr(o.out, "1024x1024x16"));
+    ck_assert_int_lt(o.peak_kib, 100 << 10);
+    end();
+}
+END_TEST
+
 TEST_MAIN("cli", every_verb_helps, version_is_the_headers, json_is_one_object,
           progress_goes_to_stderr_one_line_an_epoch, overwrite_replaces_a_run_and_nothing_else,
           a_run_directory_is_its_model, eval_names_the_classes, inexact_pixels_are_noted,
-          a_full_standard_output_is_an_error, describe_finds_every_thing)
+          a_full_standard_output_is_an_error, describe_finds_every_thing, inspect_takes_no_memory_for_activations)

@@ -120,11 +120,13 @@ static char *take_text(Arena *arena, int fd)
 Outcome program_wait(Arena *arena, Running r)
 {
     int status;
-    ck_assert_int_eq(waitpid(r.id, &status, 0), r.id);
+    struct rusage usage;
+    ck_assert_int_eq(wait4(r.id, &status, 0, &usage), r.id);
     return (Outcome){.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
                      .signalled = WIFSIGNALED(status),
                      .out = take_text(arena, r.out),
-                     .err = take_text(arena, r.err)};
+                     .err = take_text(arena, r.err),
+                     .peak_kib = usage.ru_maxrss};
 }
 
 Outcome program_run(Arena *arena, const Where *where, const char *command)

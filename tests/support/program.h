@@ -20,6 +20,7 @@ typedef struct {
     int code;       /* exit code; 128 + n: ended by signal n */
     bool signalled; /* by a signal, that is, not by exit() */
     char *out, *err;
+    long peak_kib; /* the most memory it had resident at once */
 } Outcome;
 
 /* `command`: the arguments, separated by single spaces. */
