@@ -18,6 +18,8 @@ OPT_arm64   := -O3
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan     := -O1 -g -Wno-pass-failed -fsanitize=thread
+OPT_coverage := -O1 -g --coverage -fprofile-update=atomic
 OPT_fuzz     := -O1 -g -Wno-pass-failed -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_werror-gcc   := -O2 -Werror
 OPT_werror-clang := -O0 -Werror
@@ -176,6 +178,23 @@ asan: ## run the tests under AddressSanitizer
 ubsan: ## run the tests under UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory MODE=ubsan test
 
+# OpenMP's barriers and locks are known to ThreadSanitizer through Archer, a tool that LLVM's runtime loads.
+ARCHER   = $(dir $(realpath $(shell command -v clang)))../lib/libarcher.so
+ENV_tsan = OMP_TOOL_LIBRARIES=$(ARCHER) OMP_NUM_THREADS=4 GOMP_SPINCOUNT=2000 \
+           TSAN_OPTIONS=ignore_noninstrumented_modules=1:exitcode=66:suppressions=$(CURDIR)/tests/tsan.txt
+tsan: ## run the tests with 4 threads under ThreadSanitizer (clang, LLVM's OpenMP with Archer); TESTS="build/tsan/tests/test_X"
+	@test -e $(ARCHER) || { echo "tsan: $(ARCHER) is missing; sh setup.sh --dev installs it" >&2; exit 1; }
+	@$(MAKE) --no-print-directory MODE=tsan CC=clang test
+
+# Left out: tests of numbers alone, whose every loop runs under the sanitizers, and those that measure or wait for time.
+MEMCHECK_LEAVES := kernels_% dispatch amx requant dialect_rules bench fetch
+memcheck: all tests ## run the tests under valgrind, but for those of single kernels and of time (an hour)
+	@sh tests/memcheck.sh $(OUT) $(filter-out $(MEMCHECK_LEAVES:%=$(OUT)/tests/test_%),$(TESTS))
+
+coverage: ## which lines the tests run: each file, the sum, at least 90 % (gcovr)
+	@$(MAKE) --no-print-directory MODE=coverage CC=gcc test
+	@sh tests/coverage.sh $(BUILD)/coverage
+
 fuzz-seeds: $(OUT)/tests/fuzz_seeds ## write tests/fuzz/seeds again, from the exporters as they are
 	@FUZZ_SEEDS=tests/fuzz/seeds $(OUT)/tests/fuzz_seeds
 
@@ -257,7 +276,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-alloc test-arm64 asan ubsan fuzz fuzz-seeds check lint format demo bench bench-peers \
+.PHONY: all tests objects test test-isa test-interop test-alloc test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
         performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

@@ -3,13 +3,13 @@
 # Asks nothing, may be run again at any time, works as root or through sudo.
 #
 #   sh setup.sh             what building, testing and using bitfold needs
-#   sh setup.sh --dev       and the tools of `make check`
+#   sh setup.sh --dev       and the tools of `make check`, `make tsan`, `make memcheck` and `make coverage`
 #   sh setup.sh --arm64     and what `make test-arm64` builds and runs aarch64 with
 #   sh setup.sh --interop   and the foreign runtimes that exported models are tried on
 set -eu
 
 user="gcc libc6-dev make pkg-config libcjson-dev libpng-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler check gnuplot-nox curl ca-certificates"
-dev="git clang libclang-rt-dev clang-format clang-tidy libomp-dev cppcheck shellcheck valgrind man-db"
+dev="git clang libclang-rt-dev clang-format clang-tidy libomp-dev cppcheck shellcheck valgrind gcovr man-db"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 interop="nodejs npm gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm python3-onnx"
 
