@@ -46,6 +46,12 @@ void cli_print_json(Arena *arena, cJSON *json);
  * --quiet.  --resume leaves it alone: then the directory may be the run that is to go on. */
 Status cli_find_model(Arena *arena, const Verb *verb, const Options *o);
 
+/* "warning: text" on stderr, whatever was asked for: what is likely a mistake must not be missed. */
+void cli_warn(const char *text);
+
+/* The line about data that was read, unless quiet, and its notes as warnings. */
+void cli_show_data(Arena *arena, const Options *o, const DataSplits *data);
+
 /* The run directory: --out, else runs/<name>. */
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name);
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/timing.h"
 #include "cli/cli.h"
+#include "train/model_data.h"
 #include "train/model_file.h"
 
 volatile sig_atomic_t cli_stop;
@@ -42,6 +43,14 @@ Status cli_find_model(Arena *arena, const Verb *verb, const Options *o)
     o->argument[0] = arena_strdup(arena, file);
     if (!o->quiet) fprintf(stderr, "model: %s\n", file);
     return STATUS_OK;
+}
+
+void cli_warn(const char *text) { fprintf(stderr, "warning: %s\n", text); }
+
+void cli_show_data(Arena *arena, const Options *o, const DataSplits *data)
+{
+    if (!o->quiet) fprintf(stderr, "%s\n", data_line(arena, data));
+    for (int i = 0; i < data->notes; i++) cli_warn(data->note[i]);
 }
 
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name)

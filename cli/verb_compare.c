@@ -7,6 +7,7 @@
 #include "base/timing.h"
 #include "cli/cli.h"
 #include "train/compare.h"
+#include "train/model_data.h"
 
 typedef struct {
     const Options *o;
@@ -97,12 +98,16 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     const Model *from;
     TRY(open_argument(arena, o, &config, &from));
     DataSplits data;
-    TRY(experiment_data(arena, config, &data));
+    ModelClasses classes;
+    if (from != NULL) classes = model_classes(o->argument[0], from);
+    TRY(model_data(arena, config, from != NULL ? &classes : NULL, true, &data));
     Model *m; /* a network that cannot be built, in float or quantized, is refused before anything is written */
     TRY(experiment_model(arena, config, NULL, &data, &m));
     TRY(experiment_model(arena, config, &config->quant, &data, &m));
+    data_check_training(arena, config, m->classes, &data);
     const char *folder = cli_run_folder(arena, o, config->name);
     TRY(run_folder_begin(arena, folder, config, o->overwrite, o->resume));
+    cli_show_data(arena, o, &data);
     cli_catch_signals();
     Context context = {.o = o, .exit_code = exit_code, .arena = arena};
     const CompareJob job = {.config = config,

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "deploy/lower.h"
 #include "train/dump.h"
+#include "train/model_data.h"
 
 static Status choose(const char *option, const char *given, const char *const *names, int otherwise, int *choice)
 {
@@ -104,10 +105,8 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
                            o->argument[0]);
     TRY(want_data(o, open.config));
     DataSplits data;
-    TRY(experiment_data(arena, open.config, &data));
-    if (data.test.classes > open.model->classes)
-        return status_fail(STATUS_SHAPE, "%s: %d logits, the data has %d classes; must be at least as many",
-                           o->argument[0], open.model->classes, data.test.classes);
+    const ModelClasses classes = model_classes(o->argument[0], open.model);
+    TRY(model_data(arena, open.config, &classes, false, &data));
     Dataset *sets[] = {&data.train, &data.validation, &data.test};
     if (sets[split]->n == 0)
         return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one",
@@ -118,6 +117,7 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     if (o->images > 0) sets[split]->n = o->images;
     TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, sets[split]));
     EvalResult r;
+    cli_show_data(arena, o, &data);
     TRY(evaluate(arena, open.model, graph, sets[split], (EngineKind)engine, &r));
     if (o->json)
         cli_print_json(arena, eval_json(&r, open.model, engine_names[engine], split_names[split]));

@@ -1,6 +1,5 @@
 /* train, ptq, qat: the verbs that make models. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "train/run.h"
@@ -22,13 +21,10 @@ static void show_note(void *context, const char *text)
     if (!((const Context *)context)->o->quiet) fprintf(stderr, "%s\n", text);
 }
 
-/* For people: a pipe gets results and errors only. */
-static void show_data(void *context, const DataSplits *data)
+static void show_warning(void *context, const char *text)
 {
-    const Dataset *t = &data->train;
-    if (((const Context *)context)->o->quiet || !isatty(STDERR_FILENO)) return;
-    fprintf(stderr, "%d classes; %d training, %d validation and %d test images of %d rows x %d columns x %d channels\n",
-            t->classes, t->n, data->validation.n, data->test.n, t->h, t->w, t->c);
+    (void)context;
+    cli_warn(text);
 }
 
 static Status start(Arena *arena, const Options *o, int *exit_code,
@@ -44,7 +40,8 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
                                 .argv = o->argv,
                                 .train = train_hook,
                                 .note = show_note,
-                                .data = show_data,
+                                .warn = show_warning,
+                                .data = show_note,
                                 .context = &context};
     RunOutcome out;
     TRY(run(arena, &request, &out));

@@ -1,5 +1,7 @@
 #include "datasets/dataset.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -140,6 +142,19 @@ static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *sp
     return STATUS_OK;
 }
 
+void data_note(Arena *arena, DataSplits *data, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char **all = ARENA_ARRAY(arena, const char *, data->notes + 1);
+    if (data->notes > 0) memcpy(all, data->note, sizeof *all * (size_t)data->notes);
+    all[data->notes++] = arena_strdup(arena, text);
+    data->note = all;
+}
+
 Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
     TRY(dataset_known(arena, cfg->dataset));
@@ -152,7 +167,8 @@ Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed,
     TRY(hold_out(cfg->validation, seed, arena, out));
     if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) out->train.n = cfg->train_limit;
     if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) out->test.n = cfg->test_limit;
-    if (out->class_names == NULL) {
+    out->named = out->class_names != NULL;
+    if (!out->named) {
         out->class_names = ARENA_ARRAY(arena, const char *, out->train.classes);
         for (int i = 0; i < out->train.classes; i++) out->class_names[i] = arena_printf(arena, "%d", i);
     }

@@ -50,7 +50,13 @@ typedef struct {
 typedef struct {
     Dataset train, validation, test; /* validation.n may be 0 */
     const char **class_names;        /* [classes]; "0", "1", ... when the data has none */
+    bool named;                      /* the names are the data's own */
+    int notes;                       /* what the user should know */
+    const char **note;
 } DataSplits;
+
+/* Adds a sentence to data->note. */
+void data_note(Arena *arena, DataSplits *data, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* A kind of data set.  `load` reads cfg->path, checks everything it reads and fills train and test (train.h/w/c are the
  * model's [H,W,C] that the caller wants; a reader that cannot resize refuses another size).  dataset_load then applies
@@ -58,6 +64,7 @@ typedef struct {
 typedef struct {
     const char *name, *doc;
     Status (*load)(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
+    bool names_classes; /* the data itself says which classes it has, and it may have some of a model's only */
 } DatasetType;
 
 extern const DatasetType *const dataset_types[];      /* NULL-ended, from datasets.def */

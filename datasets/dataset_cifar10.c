@@ -87,4 +87,5 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     return STATUS_OK;
 }
 
-const DatasetType dataset_cifar10 = {"cifar10", "photographs, 32x32x3, 10 classes (the official binary files)", load};
+const DatasetType dataset_cifar10 = {"cifar10", "photographs, 32x32x3, 10 classes (the official binary files)", load,
+                                     false};

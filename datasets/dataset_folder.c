@@ -165,4 +165,4 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
 }
 
 const DatasetType dataset_folder = {"folder", "PNG pictures, a subfolder for each class, resized to the model's input",
-                                    load};
+                                    load, true};

@@ -95,4 +95,4 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     return status;
 }
 
-const DatasetType dataset_synthetic = {"synthetic", "separable classes of any shape, made from the seed", load};
+const DatasetType dataset_synthetic = {"synthetic", "separable classes of any shape, made from the seed", load, false};

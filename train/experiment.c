@@ -39,24 +39,32 @@ Status experiment_model(Arena *arena, const Config *config, const QuantConfig *q
     return STATUS_OK;
 }
 
-/* The class names a checkpoint carries. */
-static Status read_classes(Arena *arena, const char *path, Model *m)
+Status checkpoint_classes(Arena *arena, const char *path, StringList *classes)
 {
     SafeFile file;
     TRY(safe_read(arena, path, true, &file));
     const char *text = safe_metadata(&file, "classes");
     cJSON *list = NULL;
-    Status status = text == NULL ? STATUS_FORMAT : json_parse(text, strlen(text), path, &list);
-    if (status == STATUS_OK && cJSON_GetArraySize(list) == m->classes) {
-        for (int i = 0; i < m->classes; i++) {
-            const cJSON *name = cJSON_GetArrayItem(list, i);
-            m->class_names[i] = arena_strdup(arena, cJSON_IsString(name) ? name->valuestring : "");
-        }
-    } else {
-        status = status_fail(STATUS_FORMAT, "%s: classes: must be a list of %d names", path, m->classes);
+    if (text != NULL) TRY(json_parse(text, strlen(text), path, &list));
+    const bool good = cJSON_IsArray(list);
+    const int n = good ? cJSON_GetArraySize(list) : 0;
+    *classes = (StringList){n, ARENA_ARRAY(arena, const char *, n)};
+    for (int i = 0; i < n; i++) {
+        const cJSON *name = cJSON_GetArrayItem(list, i);
+        classes->at[i] = arena_strdup(arena, cJSON_IsString(name) ? name->valuestring : "");
     }
     cJSON_Delete(list);
-    return status;
+    return good ? STATUS_OK : status_fail(STATUS_FORMAT, "%s: classes: must be a list of names", path);
+}
+
+static Status read_classes(Arena *arena, const char *path, Model *m)
+{
+    StringList classes;
+    TRY(checkpoint_classes(arena, path, &classes));
+    if (classes.n != m->classes)
+        return status_fail(STATUS_FORMAT, "%s: classes: must be a list of %d names", path, m->classes);
+    m->class_names = classes.at;
+    return STATUS_OK;
 }
 
 /* What a file that is no model is, as far as its name tells. */

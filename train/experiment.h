@@ -22,6 +22,9 @@ Status experiment_data(Arena *arena, const Config *config, DataSplits *data);
 Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
                         Model **model);
 
+/* The class names that a checkpoint carries. */
+Status checkpoint_classes(Arena *arena, const char *path, StringList *classes);
+
 /* Reads MODEL (a checkpoint of any kind, or the run directory it is in: model_file) and config.json beside it, with
  * assignments applied.  For a quantized model
  * only quant.dialect, data.* and keys that do not change the network may be assigned; others fail when the file is

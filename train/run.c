@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/timing.h"
 #include "deploy/lower.h"
+#include "train/model_data.h"
 
 static const char *run_folder(Arena *arena, const RunRequest *r, const char *name)
 {
@@ -70,18 +71,43 @@ static bool goes_on(Arena *arena, const RunRequest *r, const char *folder)
     return r->resume && file_exists(file_join(arena, folder, "last.safetensors"));
 }
 
+static void show_data(Arena *arena, const RunRequest *r, const DataSplits *data)
+{
+    if (r->data != NULL) r->data(r->context, data_line(arena, data));
+    for (int i = 0; i < data->notes && r->warn != NULL; i++) r->warn(r->context, data->note[i]);
+}
+
+/* The data and an untrained model of it, with the classes of the model it starts from (`from`, may be NULL); a resumed
+ * run keeps those it began with. */
+static Status begin_training(Arena *arena, const RunRequest *r, const QuantConfig *quant, const Model *from,
+                             DataSplits *data, RunOutcome *out)
+{
+    ModelClasses classes;
+    if (from != NULL) classes = model_classes(r->path, from);
+    const bool resume = goes_on(arena, r, out->folder);
+    if (resume) {
+        StringList names;
+        classes.where = file_join(arena, out->folder, "last.safetensors");
+        TRY(checkpoint_classes(arena, classes.where, &names));
+        classes.n = names.n, classes.name = names.at;
+    }
+    TRY(model_data(arena, out->config, from != NULL || resume ? &classes : NULL, true, data));
+    TRY(experiment_model(arena, out->config, quant, data, &out->model));
+    data_check_training(arena, out->config, out->model->classes, data);
+    return STATUS_OK;
+}
+
 Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     Config *config;
     TRY(read_config(arena, r, false, "", &config, &out->folder));
+    out->config = config;
     DataSplits data;
-    TRY(experiment_data(arena, config, &data));
-    if (r->data != NULL) r->data(r->context, &data);
-    TRY(experiment_model(arena, config, NULL, &data, &out->model));
+    TRY(begin_training(arena, r, NULL, NULL, &data, out));
     model_init(out->model, config->seed);
     TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
-    out->config = config;
+    show_data(arena, r, &data);
     TrainJob job = {.config = config,
                     .data = &data,
                     .model = out->model,
@@ -104,8 +130,8 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     if (!file_ends(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
     config->quant = ptq_quant_config(arena, &config->quant);
     DataSplits data;
-    TRY(experiment_data(arena, config, &data));
-    if (r->data != NULL) r->data(r->context, &data);
+    const ModelClasses classes = model_classes(r->path, from.model);
+    TRY(model_data(arena, config, &classes, false, &data));
     const double start = timing_seconds();
     TRY(quantize_from(arena, config, &config->quant, from.model, &data, &out->model));
     note_pixels(arena, r, out->model);
@@ -114,6 +140,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     QGraph *graph; /* what cannot be deployed is refused before anything is written */
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
     TRY(run_folder_make(arena, out->folder, config, r->overwrite));
+    show_data(arena, r, &data);
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
     const Status status =
         checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
@@ -138,9 +165,8 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
                                r->path, model_kind_names[from.kind]);
     }
     DataSplits data;
-    TRY(experiment_data(arena, config, &data));
-    if (r->data != NULL) r->data(r->context, &data);
-    TRY(experiment_model(arena, config, &config->quant, &data, &out->model));
+    out->config = config;
+    TRY(begin_training(arena, r, &config->quant, from.model, &data, out));
     note_pixels(arena, r, out->model);
     if (from.model != NULL)
         model_copy_network(out->model, from.model);
@@ -148,7 +174,7 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
         model_init(out->model, config->seed);
     if (!resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
-    out->config = config;
+    show_data(arena, r, &data);
     TrainJob job = {.config = config,
                     .data = &data,
                     .model = out->model,

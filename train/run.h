@@ -14,7 +14,8 @@ typedef struct {
     /* Runs the training loop; NULL: train_run.  note: something the user should know; NULL: not told. */
     Status (*train)(void *context, Arena *arena, TrainJob *job, TrainResult *result);
     void (*note)(void *context, const char *text);
-    void (*data)(void *context, const DataSplits *data); /* what was read; NULL: not told */
+    void (*warn)(void *context, const char *text); /* something that is likely a mistake; NULL: not told */
+    void (*data)(void *context, const char *line); /* what was read; NULL: not told */
     void *context;
 } RunRequest;
 

@@ -1,0 +1,73 @@
+#include "train/model_data.h"
+
+ModelClasses model_classes(const char *path, const Model *m)
+{
+    return (ModelClasses){.where = path, .n = m->classes, .name = m->class_names};
+}
+
+Status model_data(Arena *arena, const Config *config, const ModelClasses *classes, bool all, DataSplits *data)
+{
+    if (classes == NULL) return experiment_data(arena, config, data);
+    Config some = *config; /* data.classes is what the model was made for; the data may have less */
+    const DatasetType *type = dataset_type(config->data.dataset);
+    if (type != NULL && type->names_classes) some.data.classes = 0;
+    TRY(experiment_data(arena, &some, data));
+    const char *note;
+    TRY(classes_map(arena, classes, all, data, &note));
+    if (note != NULL) data_note(arena, data, "%s: %s", classes->where, note);
+    return STATUS_OK;
+}
+
+char *data_line(Arena *arena, const DataSplits *data)
+{
+    const Dataset *t = &data->train;
+    return arena_printf(arena, "data: %d classes; %d training, %d validation and %d test images of %d x %d x %d",
+                        t->classes, t->n, data->validation.n, data->test.n, t->h, t->w, t->c);
+}
+
+/* ---- what makes training suspicious ------------------------------------------------------------------------------ */
+
+enum { IMBALANCE = 10 };
+
+static long *count_labels(Arena *arena, const Dataset *set)
+{
+    long *count = ARENA_ARRAY(arena, long, set->classes);
+    for (int i = 0; i < set->n; i++) count[set->labels[i]]++;
+    return count;
+}
+
+static void check_balance(Arena *arena, DataSplits *data)
+{
+    const Dataset *t = &data->train;
+    const long *count = count_labels(arena, t);
+    const char **empty = ARENA_ARRAY(arena, const char *, t->classes);
+    int none = 0, most = 0, least = -1;
+    for (int k = 0; k < t->classes; k++) {
+        if (count[k] > count[most]) most = k;
+        if (count[k] == 0)
+            empty[none++] = data->class_names[k];
+        else if (least < 0 || count[k] < count[least])
+            least = k;
+    }
+    if (none > 0 && none < t->classes)
+        data_note(arena, data, "no training image of class %s", classes_text(arena, empty, none));
+    if (least >= 0 && count[most] >= IMBALANCE * count[least])
+        data_note(arena, data, "the classes are out of balance: %ld training images of %s, %ld of %s", count[most],
+                  classes_text(arena, &data->class_names[most], 1), count[least],
+                  classes_text(arena, &data->class_names[least], 1));
+}
+
+void data_check_training(Arena *arena, const Config *config, int outputs, DataSplits *data)
+{
+    const Dataset *t = &data->train;
+    if (t->classes == 1)
+        data_note(arena, data, "one class only, %s: there is nothing to tell apart",
+                  classes_text(arena, data->class_names, 1));
+    if (t->classes > 1 && t->classes < outputs)
+        data_note(arena, data, "%d classes, but the network has %d outputs: %d of them are never right", t->classes,
+                  outputs, outputs - t->classes);
+    check_balance(arena, data);
+    if (t->n < config->train.batch)
+        data_note(arena, data, "%d training images are fewer than train.batch, %d: each step sees all of them", t->n,
+                  config->train.batch);
+}
