@@ -36,7 +36,8 @@ const Field data_fields[] = {
     {"dataset", FIELD_STRING, offsetof(DataConfig, dataset), .required = true,
      .doc = "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder or synthetic"},
     {"dir", FIELD_STRING, offsetof(DataConfig, dir), .max = 4000, .def = "\".\"",
-     .doc = "the folder of the files, relative to the folder of the config; synthetic needs none"},
+     .doc = "the folder of the files, relative to the folder of the config, with --set to the working directory; "
+            "synthetic needs none"},
     {"normalize", FIELD_OBJECT, offsetof(DataConfig, normalize), .fields = normalize_fields,
      .doc = "what the model's input layer does to the pixels: (pixel / 255 - mean) / std"},
     {"augment", FIELD_OBJECT, offsetof(DataConfig, augment), .fields = augment_fields,

@@ -112,9 +112,11 @@ START_TEST(data_is_found_from_the_run_directory)
     begin_zoo();
     must(file_make_dir(inside("data/set")));
     must(file_make_dir(inside("runs/one")));
-    static const char *const relative[] = {"data.dir=data/set", NULL};
+    const char *at = strstr(zoo_config, "\"dataset\"");
+    put_text(folder, "zoo.json", /* as its file says it: relative to that file */
+             arena_printf(arena, "%.*s\"dir\": \"data/set\", %s", (int)(at - zoo_config), zoo_config, at));
     const char *const absolute[] = {arena_printf(arena, "data.dir=%s/data/set", folder), NULL};
-    const char *const *both[] = {relative, absolute};
+    const char *const *both[] = {NULL, absolute};
     for (int i = 0; i < 2; i++) {
         const Config *c = zoo(both[i]);
         ck_assert_str_eq(c->data.path, inside("data/set"));

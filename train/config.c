@@ -132,9 +132,28 @@ static Status check(const Config *c)
     return STATUS_OK;
 }
 
+/* Applies an assignment.  A folder that it gives is one as seen from the working directory, where the user is; made
+ * absolute, it holds wherever the config is kept. */
+static Status assign(Arena *arena, cJSON *root, const char *assignment)
+{
+    const cJSON *before = json_get(json_get(root, "data"), "dir");
+    TRY(json_set(root, "--set", assignment));
+    cJSON *dir = json_get(json_get(root, "data"), "dir");
+    if (dir == before || !cJSON_IsString(dir) || dir->valuestring[0] == '/') return STATUS_OK;
+    char here[PATH_MAX];
+    if (getcwd(here, sizeof here) == NULL)
+        return status_fail(STATUS_IO, "--set %s: the working directory has no name; an absolute path is required",
+                           assignment);
+    const char *rest = dir->valuestring;
+    while (rest[0] == '.' && rest[1] == '/') rest += 2;
+    const char *absolute = strcmp(rest, ".") == 0 || rest[0] == '\0' ? here : file_join(arena, here, rest);
+    return cJSON_SetValuestring(dir, absolute) != NULL ? STATUS_OK
+                                                       : status_fail(STATUS_NOMEM, "%s: no memory", absolute);
+}
+
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **out)
 {
-    for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(json_set(root, "--set", sets[i]));
+    for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(assign(arena, root, sets[i]));
     Config *c = ARENA_ARRAY(arena, Config, 1);
     TRY(field_parse(config_fields, root, path, c, arena));
     c->path = arena_strdup(arena, path);

@@ -52,7 +52,8 @@ typedef struct {
 extern const Field config_fields[];
 extern const char *const calibrator_names[];
 
-/* Reads a config, applies the assignments ("a.b=value", NULL-ended, may be NULL), checks it.  data.path is set. */
+/* Reads a config, applies the assignments ("a.b=value", NULL-ended, may be NULL), checks it.  data.path is set: data.dir
+ * as the file has it is relative to the file's folder, as an assignment has it to the working directory. */
 Status config_read(Arena *arena, const char *path, const char *const *sets, Config **config);
 
 /* The same from JSON that is in memory; `path` names it and gives the folder. */

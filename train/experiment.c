@@ -19,7 +19,13 @@
 Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
 {
     const Status status = dataset_load(&config->data, config->model.input.at, config->seed, arena, data);
-    return status == STATUS_OK ? STATUS_OK : status_prefix(status, "%s", config->path);
+    if (status == STATUS_OK) return STATUS_OK;
+    if (status == STATUS_IO && !file_is_dir(config->data.path)) /* a run that was moved away from its data */
+        return status_fail(status,
+                           "%s: data.dir: there is no folder \"%s\": %s; if the data is elsewhere, --set "
+                           "data.dir=FOLDER says where",
+                           config->path, config->data.path, status_message());
+    return status_prefix(status, "%s", config->path);
 }
 
 Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,

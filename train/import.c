@@ -88,29 +88,13 @@ static void note_assumptions(Arena *arena, const ImportRequest *r, ImportedModel
                  "trained otherwise, set data.normalize.mean and data.normalize.std");
 }
 
-/* Where data.dir will be: the folder it is relative to may not be there yet, so ".." is taken off its name. */
-static const char *data_folder(Arena *arena, const ImportRequest *r, const DataConfig *data)
-{
-    const char *dir = data->dir, *base = r->out;
-    while (strncmp(dir, "..", 2) == 0 && (dir[2] == '/' || dir[2] == '\0') && !file_exists(base)) {
-        size_t n = strlen(base);
-        while (n > 1 && base[n - 1] == '/') n--;
-        base = file_dirname(arena, arena_printf(arena, "%.*s", (int)n, base));
-        dir += dir[2] == '/' ? 3 : 2;
-    }
-    return dir[0] == '\0' ? base : file_join(arena, base, dir);
-}
-
 static Status check_data(Arena *arena, const ImportRequest *r, const Config *config)
 {
     const DataConfig *data = &config->data;
     if (dataset_known(arena, data->dataset) != STATUS_OK) return status_prefix(STATUS_CONFIG, "%s", r->path);
     if (strcmp(data->dataset, "synthetic") == 0 || !assigned(r, "data", "dir") || data->dir == NULL) return STATUS_OK;
-    const char *folder = data_folder(arena, r, data);
-    if (strcmp(data->dir, ".") == 0 || file_is_dir(folder)) return STATUS_OK;
-    return status_fail(STATUS_CONFIG,
-                       "%s: data.dir: \"%s\"; must be a folder that exists, absolute or relative to the new folder %s",
-                       r->path, data->dir, r->out);
+    if (file_is_dir(data->path)) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "%s: data.dir: \"%s\"; must be a folder that exists", r->path, data->dir);
 }
 
 /* The config's name is the file's own if it says one, else the folder's. */
