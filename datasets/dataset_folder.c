@@ -29,14 +29,41 @@ static void names_add(Names *names, Arena *arena, const char *name)
     names->at[names->n++] = arena_strdup(arena, name);
 }
 
-static bool is_png(const char *name)
+static const char *extension(const char *name)
 {
-    const size_t n = strlen(name);
-    return n > 4 && strcasecmp(name + n - 4, ".png") == 0;
+    const char *dot = strrchr(name, '.');
+    return dot == NULL || dot == name ? "" : dot + 1;
 }
 
+static bool is_png(const char *name) { return strcasecmp(extension(name), "png") == 0; }
+
+static bool is_other_picture(const char *name)
+{
+    static const char *const kinds[] = {"jpg", "jpeg", "jpe", "jfif", "jp2",  "jxl",  "bmp",
+                                        "gif", "webp", "tif", "tiff", "avif", "heic", "heif",
+                                        "ppm", "pgm",  "pbm", "pnm",  "tga",  "ico",  NULL};
+    for (int i = 0; kinds[i] != NULL; i++)
+        if (strcasecmp(extension(name), kinds[i]) == 0) return true;
+    return false;
+}
+
+/* What lies in the tree and is not read: how many, and the first by name. */
+typedef struct {
+    int n;
+    const char *first;
+} Unread;
+
+static void unread_add(Unread *unread, const char *path)
+{
+    if (unread->n++ == 0 || strcmp(path, unread->first) < 0) unread->first = path;
+}
+
+typedef struct {
+    Unread pictures, outside, rest; /* of another kind; in no class folder; no pictures */
+} Leftover;
+
 /* The subfolders, or else the PNG files, of `folder`, sorted by byte values; hidden ones do not count. */
-static Status list(Arena *arena, const char *folder, bool folders, Names *names)
+static Status list(Arena *arena, const char *folder, bool folders, Names *names, Leftover *left)
 {
     *names = (Names){0};
     DIR *dir = opendir(folder);
@@ -45,9 +72,13 @@ static Status list(Arena *arena, const char *folder, bool folders, Names *names)
                            "%s: cannot open: %s; a folder with a subfolder of PNG files per class is required", folder,
                            strerror(errno));
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] == '.') continue;
-        if (folders ? file_is_dir(file_join(arena, folder, entry->d_name)) : is_png(entry->d_name))
-            names_add(names, arena, entry->d_name);
+        const char *name = entry->d_name, *path = file_join(arena, folder, name);
+        const bool picture = is_png(name) || is_other_picture(name);
+        if (name[0] == '.') continue;
+        if (folders ? file_is_dir(path) : is_png(name))
+            names_add(names, arena, name);
+        else if (picture || !folders)
+            unread_add(folders ? &left->outside : picture ? &left->pictures : &left->rest, path);
     }
     closedir(dir);
     if (names->n > 0) qsort(names->at, (size_t)names->n, sizeof *names->at, by_name);
@@ -60,9 +91,20 @@ typedef struct {
     int total;
 } Tree;
 
-static Status list_tree(Arena *arena, const char *root, Tree *tree)
+static Status no_picture(const char *folder, int others)
 {
-    TRY(list(arena, root, true, &tree->classes));
+    if (others == 0)
+        return status_fail(STATUS_FORMAT, "%s: no PNG file in this class folder; at least 1 is required", folder);
+    return status_fail(
+        STATUS_FORMAT,
+        "%s: no PNG file in this class folder, but %d picture%s of other kinds; only PNG files are read, "
+        "the others must be converted",
+        folder, others, others == 1 ? "" : "s");
+}
+
+static Status list_tree(Arena *arena, const char *root, Tree *tree, Leftover *left)
+{
+    TRY(list(arena, root, true, &tree->classes, left));
     if (tree->classes.n < 1 || tree->classes.n > MAX_CLASSES)
         return status_fail(STATUS_FORMAT, "%s: %d subfolders; must be 1 to %d, one for each class", root,
                            tree->classes.n, MAX_CLASSES);
@@ -70,10 +112,10 @@ static Status list_tree(Arena *arena, const char *root, Tree *tree)
     tree->total = 0;
     for (int k = 0; k < tree->classes.n; k++) {
         char *folder = file_join(arena, root, tree->classes.at[k]);
-        TRY(list(arena, folder, false, &tree->files[k]));
+        const int others = left->pictures.n;
+        TRY(list(arena, folder, false, &tree->files[k], left));
         Names *files = &tree->files[k];
-        if (files->n == 0)
-            return status_fail(STATUS_FORMAT, "%s: no PNG file in this class folder; at least 1 is required", folder);
+        if (files->n == 0) return no_picture(folder, left->pictures.n - others);
         if (files->n > INT32_MAX - tree->total)
             return status_fail(STATUS_FORMAT, "%s: too many pictures; at most %d are accepted", folder, INT32_MAX);
         for (int i = 0; i < files->n; i++) files->at[i] = file_join(arena, folder, files->at[i]);
@@ -140,18 +182,60 @@ static Status same_classes(const char *root, const Tree *train, const Tree *test
     return STATUS_OK;
 }
 
+/* Which folders hold what: train/ and test/ below root, where they are, else the classes. */
+static Status list_split(Arena *arena, const char *root, uint64_t seed, Tree *train, Tree *test, Leftover *left)
+{
+    const char *train_dir = file_join(arena, root, "train"), *test_dir = file_join(arena, root, "test");
+    if (!file_is_dir(train_dir)) {
+        TRY(list_tree(arena, root, train, left));
+        split_tree(arena, seed, train, test);
+        return STATUS_OK;
+    }
+    Names all;
+    TRY(list(arena, root, true, &all, left));
+    for (int i = 0; i < all.n; i++)
+        if (strcmp(all.at[i], "train") != 0 && strcmp(all.at[i], "test") != 0)
+            unread_add(&left->outside, file_join(arena, root, all.at[i]));
+    TRY(list_tree(arena, train_dir, train, left));
+    if (!file_is_dir(test_dir)) {
+        split_tree(arena, seed, train, test);
+        return STATUS_OK;
+    }
+    TRY(list_tree(arena, test_dir, test, left));
+    return same_classes(root, train, test);
+}
+
+/* A test set without a training set is no class named "test". */
+static Status test_alone(Arena *arena, const char *root)
+{
+    const char *test = file_join(arena, root, "test");
+    if (file_is_dir(file_join(arena, root, "train")) || !file_is_dir(test)) return STATUS_OK;
+    Names top, inner;
+    Leftover left = {0};
+    TRY(list(arena, root, true, &top, &left));
+    TRY(list(arena, test, true, &inner, &left));
+    if (top.n > 1 && inner.n == 0) return STATUS_OK; /* one class among others */
+    return status_fail(STATUS_FORMAT,
+                       "%s: holds test/, but no train/; both with a subfolder for each class, or a subfolder for each "
+                       "class alone, are required",
+                       root);
+}
+
+static void tell(Arena *arena, const Unread *unread, const char *what, DataSplits *out)
+{
+    if (unread->n > 0) data_note(arena, out, "%s: %d, the first is %s", what, unread->n, unread->first);
+}
+
 static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
     const bool crop = cfg->resize != NULL && strcmp(cfg->resize, "crop") == 0;
-    const char *train_dir = file_join(arena, cfg->path, "train"), *test_dir = file_join(arena, cfg->path, "test");
     Tree train, test;
-    TRY(list_tree(arena, file_is_dir(train_dir) ? train_dir : cfg->path, &train));
-    if (file_is_dir(train_dir) && file_is_dir(test_dir)) {
-        TRY(list_tree(arena, test_dir, &test));
-        TRY(same_classes(cfg->path, &train, &test));
-    } else {
-        split_tree(arena, seed, &train, &test);
-    }
+    Leftover left = {0};
+    TRY(test_alone(arena, cfg->path));
+    TRY(list_split(arena, cfg->path, seed, &train, &test, &left));
+    tell(arena, &left.pictures, "pictures that are no PNG files and are not read", out);
+    tell(arena, &left.outside, "pictures and folders that are in no class folder and are not read", out);
+    tell(arena, &left.rest, "other files and folders that are not read", out);
     if (cfg->classes > 0 && cfg->classes != train.classes.n)
         return status_fail(STATUS_FORMAT, "%s: %d class folders; must be %d, which data.classes says", cfg->path,
                            train.classes.n, cfg->classes);

@@ -1,4 +1,5 @@
 /* Every reader: tiny files of its format read back exactly. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -235,6 +236,66 @@ START_TEST(registry_is_sound)
 }
 END_TEST
 
-TEST_MAIN("datasets", idx_reads_back, npy_reads_back, cifar10_reads_back, folder_reads_train_and_test,
-          folder_splits_a_single_tree, synthetic_is_learnable, validation_and_limits, the_sample_is_whole,
-          registry_is_sound)
+static void put_nothing(const char *folder, const char *name) { put_bytes(folder, name, "none", 4); }
+
+START_TEST(what_is_not_read_is_told)
+{
+    Arena *a = arena_create();
+    char *folder = folder_make(a);
+    put_classes(folder, "", 5);
+    DataSplits s;
+    ck_assert_int_eq(load_small("folder", folder, a, &s), STATUS_OK);
+    ck_assert_int_eq(s.notes, 0);
+    static const char *const others[] = {"dog/z.jpg",    "cat/b.JPEG",    "dog/c.WebP",    "cat/d.bmp", "cat/e.gif",
+                                         "dog/note.txt", "dog/Thumbs.db", "cat/sub/f.png", "g.png",     "h.jpg",
+                                         "readme.md",    "dog/.DS_Store", ".hidden/i.png"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) put_nothing(folder, others[i]);
+    ck_assert_int_eq(load_small("folder", folder, a, &s), STATUS_OK);
+    ck_assert_int_eq(s.train.n + s.test.n, 10);
+    ck_assert_int_eq(s.train.classes, 2);
+    const char *const want[] = {"pictures that are no PNG files and are not read: 5, the first is %s/cat/b.JPEG",
+                                "pictures and folders that are in no class folder and are not read: 2, the first is "
+                                "%s/g.png",
+                                "other files and folders that are not read: 3, the first is %s/cat/sub"};
+    ck_assert_int_eq(s.notes, 3);
+    for (int i = 0; i < 3; i++) {
+        char text[512];
+        snprintf(text, sizeof text, want[i], folder);
+        ck_assert_str_eq(s.note[i], text);
+    }
+    folder_remove(folder);
+    arena_destroy(a);
+}
+END_TEST
+
+/* Folders beside train/ and test/ are not read; "test" may be a class among others. */
+START_TEST(train_and_test_are_splits_where_they_have_classes)
+{
+    Arena *a = arena_create();
+    char *folder = folder_make(a);
+    put_classes(folder, "train/", 4);
+    put_classes(folder, "test/", 2);
+    put_classes(folder, "validation/", 2);
+    DataSplits s;
+    ck_assert_int_eq(load_small("folder", folder, a, &s), STATUS_OK);
+    ck_assert_int_eq(s.train.n, 8);
+    ck_assert_int_eq(s.test.n, 4);
+    ck_assert_int_eq(s.notes, 1);
+    ck_assert_ptr_nonnull(strstr(s.note[0], "in no class folder and are not read: 1, the first is /"));
+    ck_assert_ptr_nonnull(strstr(s.note[0], "/validation"));
+    folder_remove(folder);
+    folder = folder_make(a);
+    put_classes(folder, "", 4);
+    put_gray(folder, "test/a.png", 3);
+    put_gray(folder, "test/b.png", 3);
+    ck_assert_int_eq(load_small("folder", folder, a, &s), STATUS_OK);
+    ck_assert_int_eq(s.train.classes, 3);
+    ck_assert_str_eq(s.class_names[2], "test");
+    folder_remove(folder);
+    arena_destroy(a);
+}
+END_TEST
+
+TEST_MAIN("datasets", what_is_not_read_is_told, train_and_test_are_splits_where_they_have_classes, idx_reads_back,
+          npy_reads_back, cifar10_reads_back, folder_reads_train_and_test, folder_splits_a_single_tree,
+          synthetic_is_learnable, validation_and_limits, the_sample_is_whole, registry_is_sound)

@@ -113,6 +113,25 @@ static void folder_absent(const char *f)
     folder_remove(path);
 }
 
+static void folder_jpegs(const char *f)
+{
+    put_bytes(f, "train/bird/b.JPG", "none", 4);
+    put_bytes(f, "train/bird/a.jpeg", "none", 4);
+    put_bytes(f, "train/cat/c.jpg", "none", 4);
+}
+static void folder_test_alone(const char *f)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/train", f);
+    folder_remove(path);
+}
+static void folder_test_of_pictures(const char *f)
+{
+    folder_absent(f);
+    put_gray(f, "test/a.png", 1);
+    put_gray(f, "test/b.png", 1);
+}
+
 static const Refusal refusals[] = {
     {"idx", idx_missing, STATUS_IO, {"/t10k-labels-idx1-ubyte: not found", "data.dir must hold"}},
     {"mnist", idx_missing, STATUS_IO, {"/t10k-labels-idx1-ubyte: not found", "bitfold fetch mnist --dir /tmp"}},
@@ -158,6 +177,12 @@ static const Refusal refusals[] = {
     {"folder", folder_empty_class, STATUS_FORMAT, {"/train/bird: no PNG file in this class folder"}},
     {"folder", folder_other_class, STATUS_FORMAT, {"class folder \"bird\" is in test/ only"}},
     {"folder", folder_damaged, STATUS_FORMAT, {"/train/dog/p01.png: damaged PNG"}},
+    {"folder",
+     folder_jpegs,
+     STATUS_FORMAT,
+     {"/train/bird: no PNG file in this class folder, but 2 pictures of other kinds; only PNG files are read"}},
+    {"folder", folder_test_alone, STATUS_FORMAT, {": holds test/, but no train/; both with a subfolder"}},
+    {"folder", folder_test_of_pictures, STATUS_FORMAT, {": holds test/, but no train/"}},
     {"folder", folder_absent, STATUS_FORMAT, {": 0 subfolders; must be 1 to"}},
 };
 
