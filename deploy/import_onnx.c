@@ -145,6 +145,7 @@ static Status take_node(Import *im, const ImportNode *n)
 {
     const ImportOp *op = find_op(n);
     bool done;
+    TRY(import_attribute_types(im, n));
     TRY(import_fold(im, n, &done));
     if (!done && op->take == NULL) return UNSUPPORTED(im, n, "of an activation; must be of constants or shapes");
     if (!done) TRY(op->take(im, n));

@@ -190,6 +190,9 @@ void *import_alloc(Import *im, size_t bytes);
 Value *import_input(const Import *im, const ImportNode *n, int i);
 Value *import_output(const Import *im, const ImportNode *n, int i);
 
+/* STATUS_FORMAT unless each attribute of the node has the type that ONNX gives it. */
+Status import_attribute_types(const Import *im, const ImportNode *n);
+
 /* Integers of an attribute, or of input i where newer operator sets have it (i < 0: never).  *count is -1 when both are
  * missing. */
 Status import_ints(Import *im, const ImportNode *n, const char *attribute, int input, int *count, const int64_t **ints);

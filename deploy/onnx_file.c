@@ -105,13 +105,13 @@ const Onnx__AttributeProto *onnx_attribute(const Onnx__NodeProto *node, const ch
 int64_t onnx_attribute_int(const Onnx__NodeProto *node, const char *name, int64_t missing)
 {
     const Onnx__AttributeProto *a = onnx_attribute(node, name);
-    return a != NULL && a->has_i ? a->i : missing;
+    return a != NULL ? a->i : missing;
 }
 
 float onnx_attribute_float(const Onnx__NodeProto *node, const char *name, float missing)
 {
     const Onnx__AttributeProto *a = onnx_attribute(node, name);
-    return a != NULL && a->has_f ? a->f : missing;
+    return a != NULL ? a->f : missing;
 }
 
 const char *onnx_attribute_string(Arena *arena, const Onnx__NodeProto *node, const char *name, const char *missing)

@@ -180,6 +180,34 @@ SPOIL(q_codes_added, node(m, "Add")->input[0] = "QuantizeLinear_6:0")
 SPOIL(q_missing, node(m, "QuantizeLinear")->op_type = "Identity"; node(m, "QuantizeLinear")->n_input = 3)
 SPOIL(q_weight_zero, initializer(m, "c4")->raw_data.data[1] = 3)
 
+static void retype(Onnx__AttributeProto *a, int type)
+{
+    a->has_type = 1;
+    a->type = type;
+}
+static void epsilon_int(Net *m)
+{
+    Onnx__AttributeProto *a = attribute(m, "BatchNormalization", "epsilon");
+    retype(a, ONNX_ATTRIBUTE_INT);
+    a->has_f = 0;
+    a->has_i = 1;
+    a->i = 1;
+}
+static void epsilon_disguised(Net *m) /* says what it should be, holds another */
+{
+    epsilon_int(m);
+    retype(attribute(m, "BatchNormalization", "epsilon"), ONNX_ATTRIBUTE_FLOAT);
+}
+static void strides_int(Net *m)
+{
+    Onnx__AttributeProto *a = attribute(m, "Conv", "strides");
+    retype(a, ONNX_ATTRIBUTE_INT);
+    a->n_ints = 0;
+    a->has_i = 1;
+    a->i = 1;
+}
+static void strides_unknown(Net *m) { retype(attribute(m, "Conv", "strides"), 77); }
+
 typedef struct {
     const char *file;
     void (*spoil)(Net *m);
@@ -245,6 +273,10 @@ static const Refused refused[] = {
     {"qdq_uint8", q_not_quantized, "(op Add): input 0: is not quantized; in a model with integers QuantizeLinear"},
     {"qdq_uint8", q_codes_added, "(op Add): input 0: is int8 or uint8; DequantizeLinear must stand before it"},
     {"qdq_uint8", q_missing, "must be 1 to 1 inputs"},
+    {"torch_resnet_bn", epsilon_int, "(op BatchNormalization): attribute \"epsilon\": INT; must be FLOAT"},
+    {"torch_resnet_bn", epsilon_disguised, "(op BatchNormalization): attribute \"epsilon\": INT; must be FLOAT"},
+    {"torch_lenet", strides_int, "(op Conv): attribute \"strides\": INT; must be INTS"},
+    {"torch_lenet", strides_unknown, "(op Conv): attribute \"strides\": of type 77; must be INTS"},
     {"qdq_uint8", q_weight_zero, "weights with zero point 3; must be symmetric"},
 };
 
@@ -277,4 +309,44 @@ START_TEST(what_no_layer_computes)
 }
 END_TEST
 
-TEST_MAIN("import_onnx_bad", every_beginning_of_a_file, every_byte_changed, what_no_layer_computes)
+/* Every attribute of every file here, each of another type. */
+START_TEST(every_attribute_has_its_type)
+{
+    static const char *const files[] = {"keras_cnn",   "keras_mobile", "new_style",       "old_style", "qdq_int8",
+                                        "torch_lenet", "torch_pads",   "torch_resnet_bn", NULL};
+    long tried = 0;
+    for (int f = 0; files[f] != NULL; f++) {
+        arena = arena_create();
+        size_t bytes;
+        Net *net;
+        const unsigned char *data = read_case(files[f], &bytes);
+        ck_assert_int_eq(onnx_parse(arena, data, bytes, "m.onnx", &net), STATUS_OK);
+        for (size_t i = 0; i < net->graph->n_node; i++)
+            for (size_t k = 0; k < net->graph->node[i]->n_attribute; k++) {
+                Onnx__AttributeProto *a = net->graph->node[i]->attribute[k];
+                const Onnx__AttributeProto good = *a;
+                const bool number = good.type == ONNX_ATTRIBUTE_INT;
+                retype(a, number ? ONNX_ATTRIBUTE_FLOAT : ONNX_ATTRIBUTE_INT);
+                a->has_i = !number, a->has_f = number, a->has_s = 0;
+                a->n_ints = a->n_floats = 0;
+                const size_t length = onnx__model_proto__get_packed_size(net);
+                uint8_t *packed = arena_alloc(arena, length);
+                onnx__model_proto__pack(net, packed);
+                *a = good;
+                ImportedModel m = {0};
+                const Status status = import_onnx_bytes(arena, packed, length, "m.onnx", &m);
+                cJSON_Delete(m.model);
+                const char *words = arena_printf(arena, "(op %s): attribute \"%s\": %s; must be ",
+                                                 net->graph->node[i]->op_type, a->name, number ? "FLOAT" : "INT");
+                ck_assert_msg(status == STATUS_FORMAT && strstr(status_message(), words) != NULL, "%s: %s, not: %s",
+                              files[f], status == STATUS_OK ? "(taken)" : status_message(), words);
+                tried++;
+            }
+        arena_destroy(arena);
+    }
+    ck_assert_int_gt(tried, 100);
+}
+END_TEST
+
+TEST_MAIN("import_onnx_bad", every_attribute_has_its_type, every_beginning_of_a_file, every_byte_changed,
+          what_no_layer_computes)
