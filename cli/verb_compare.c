@@ -32,6 +32,11 @@ static void show_row(void *context, const CompareRow *row, const CompareRow *flo
     fflush(stdout);
 }
 
+static void add_range(cJSON *json, const char *key, Interval range)
+{
+    cJSON_AddItemToObject(json, key, cJSON_CreateDoubleArray((double[]){range.low, range.high}, 2));
+}
+
 static cJSON *row_json(const CompareRow *r)
 {
     cJSON *json = cJSON_CreateObject();
@@ -50,7 +55,16 @@ static cJSON *row_json(const CompareRow *r)
     else
         cJSON_AddNumberToObject(json, "accuracy_int8", r->accuracy_int8);
     cJSON_AddNumberToObject(json, "size_bytes", (double)r->size_bytes);
-    cJSON_AddNumberToObject(json, "latency_us", r->latency_us);
+    if (r->ram_bytes > 0) cJSON_AddNumberToObject(json, "ram_bytes", (double)r->ram_bytes);
+    cJSON_AddNumberToObject(json, "macs", (double)r->macs);
+    add_range(json, "accuracy_range", r->accuracy_range);
+    if (!isnan(r->p)) {
+        add_range(json, "drop_range", r->drop_range);
+        cJSON_AddNumberToObject(json, "p_value", r->p);
+    }
+    cJSON_AddNumberToObject(json, "latency_us", r->latency.least_us);
+    cJSON_AddNumberToObject(json, "latency_median_us", r->latency.median_us);
+    cJSON_AddBoolToObject(json, "latency_disturbed", latency_disturbed(&r->latency));
     return json;
 }
 
@@ -130,13 +144,15 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     if (status != STATUS_OK) run_folder_abandon(arena, folder);
     TRY(status);
     TRY(run_folder_note(arena, folder, m, o->argc, o->argv, timing_seconds() - start));
+    TRY(compare_note(arena, folder, &result));
     if (o->json) {
         cJSON *json = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(json, "rows");
         cJSON_AddStringToObject(json, "folder", folder);
         for (int i = 0; i < result.rows; i++) cJSON_AddItemToArray(rows, row_json(&result.row[i]));
         cli_print_json(arena, json);
     } else {
-        printf("\n%s\n%s\n", file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
+        printf("\n%s\n\n%s\n%s\n", report_text_foot(arena, result.row, result.rows, data.test.n),
+               file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
     }
     return STATUS_OK;
 }

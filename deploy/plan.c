@@ -1,5 +1,6 @@
 #include "deploy/plan.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -78,6 +79,21 @@ Plan plan_make(Arena *arena, const QGraph *g)
     }
     for (int t = 0; t < n; t++) offset[t] = offset[root[t]];
     return plan;
+}
+
+size_t plan_alive_bytes(Arena *arena, const QGraph *g, const Plan *plan, int node)
+{
+    size_t bytes = 0;
+    bool *counted = ARENA_ARRAY(arena, bool, g->tensors);
+    for (int t = 0; t < g->tensors; t++) {
+        if (plan->first[t] > node || plan->last[t] < node) continue;
+        bool again = false; /* a reshape and what it was made of are the same bytes */
+        for (int s = 0; s < t; s++) again |= counted[s] && plan->offset[s] == plan->offset[t];
+        counted[t] = true;
+        const size_t n = (size_t)qtensor_elements(&g->tensor[t]);
+        if (!again) bytes += (n + PLAN_ALIGN_BYTES - 1) / PLAN_ALIGN_BYTES * PLAN_ALIGN_BYTES;
+    }
+    return bytes;
 }
 
 size_t qgraph_arena_bytes(const QGraph *g)

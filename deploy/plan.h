@@ -22,4 +22,7 @@ typedef struct {
  * Cost: O(tensors^2 log tensors). */
 Plan plan_make(Arena *arena, const QGraph *g);
 
+/* Bytes of the activations that are alive while a node runs: at most plan->bytes. */
+size_t plan_alive_bytes(Arena *arena, const QGraph *g, const Plan *plan, int node);
+
 #endif

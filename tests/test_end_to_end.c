@@ -286,6 +286,13 @@ START_TEST(compare_fills_the_table)
         ck_assert(number(row, "accuracy_std") >= 0.0);
         ck_assert_double_eq(number(row, "seeds"), 2);
         ck_assert_double_gt(number(row, "latency_us"), 0.0);
+        ck_assert_double_ge(number(row, "latency_median_us"), number(row, "latency_us"));
+        ck_assert_double_gt(number(row, "macs"), 0.0);
+        ck_assert(i == 0 || number(row, "ram_bytes") > 0.0);
+        const cJSON *range = json_get(row, "accuracy_range");
+        ck_assert_double_le(cJSON_GetArrayItem(range, 0)->valuedouble, number(row, "accuracy"));
+        ck_assert_double_ge(cJSON_GetArrayItem(range, 1)->valuedouble, number(row, "accuracy"));
+        ck_assert(i == 0 || (number(row, "p_value") >= 0.0 && number(row, "p_value") <= 1.0));
         const cJSON *int8 = json_get(row, "accuracy_int8");
         if (i == 0)
             ck_assert(cJSON_IsNull(int8));
@@ -308,7 +315,24 @@ START_TEST(compare_fills_the_table)
     static const char *const foreign[] = {"<link", "<script src", "<img src=\"http", "url(http", NULL};
     for (int k = 0; foreign[k] != NULL; k++) ck_assert_ptr_null(strstr((char *)page, foreign[k]));
     ck_assert_ptr_nonnull(strstr((char *)page, "</html>"));
+    static const char *const sections[] = {"Results", "Layers", "Confusion", "Noise by layer", "Training"};
+    for (int k = 0; k < 5; k++)
+        ck_assert_ptr_nonnull(strstr((char *)page, arena_printf(arena, "<h2>%s</h2>", sections[k])));
+    ck_assert_ptr_nonnull(strstr((char *)page, "<dt>Seeds</dt><dd>1, 2</dd>"));
     program_must(arena, folder, "verify table/qat-W4A4-ends-8-seed2/last.safetensors");
+    /* Another folder, other threads: the same table, byte for byte; what the machine did is in the page alone. */
+    program_must(arena, folder,
+                 "compare zoo.json --quiet --out table2 --threads 1 --set compare.ptq_bits=[8,4] --set "
+                 "compare.seeds=[1,2] --set compare.calibrators=[\"minmax\",\"mse\"] --set "
+                 "compare.granularities=[\"per_tensor\",\"per_channel\"]");
+    same_bytes("table/compare.csv", "table2/compare.csv");
+    ck_assert_ptr_null(strstr((char *)csv, "latency"));
+    unsigned char *note;
+    ck_assert_int_eq(file_read(arena, inside("table/run.json"), 1 << 20, &note, &bytes), STATUS_OK);
+    must(json_parse((char *)note, bytes, "run.json", &json));
+    const cJSON *latency = json_get(json_get(json, "latency"), "qat W4A4 ends 8");
+    ck_assert(number(latency, "least_us") > 0.0 && number(latency, "repeats") >= 101.0);
+    cJSON_Delete(json);
     const char *again = program_must(arena, folder, "compare zoo.json --out table --overwrite --quiet --json");
     ck_assert_ptr_nonnull(strstr(again, "\"rows\""));
     end();

@@ -6,6 +6,7 @@
 #include "base/safetensors.h"
 #include "tests/support/data_files.h"
 #include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
 #include "train/experiment.h"
@@ -264,6 +265,38 @@ START_TEST(runaway_numbers_name_step_and_layer)
 }
 END_TEST
 
+/* Every image is in one line, and a line at the end of an epoch has the validation split's accuracy and loss. */
+START_TEST(metrics_weigh_images)
+{
+    begin_zoo();
+    static const char *const sets[] = {"train.epochs=3", "data.validation=0.2", "train.batch=50", NULL};
+    Setup s = setup(sets, MODEL_FLOAT, "run");
+    TrainResult r;
+    must(run(&s, &r));
+    size_t bytes;
+    char *at = (char *)content("run/metrics.jsonl", &bytes);
+    double images = 0, loss = 0;
+    int ends = 0;
+    for (char *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        cJSON *line;
+        must(json_parse(at, (size_t)(end - at), "metrics.jsonl", &line));
+        images += number(line, "images");
+        if (number(line, "epoch") == 3.0) loss += number(line, "images") * number(line, "loss");
+        if (json_get(line, "validation") != NULL) {
+            ends++;
+            ck_assert_double_gt(number(line, "validation_loss"), 0.0);
+        }
+        cJSON_Delete(line);
+    }
+    ck_assert_int_gt(s.data.train.n % 50, 0); /* or no batch would be smaller */
+    ck_assert_double_eq(images, 3.0 * s.data.train.n);
+    ck_assert_double_eq_tol(loss / s.data.train.n, r.loss, 1e-6);
+    ck_assert_int_eq(ends, 3);
+    end();
+}
+END_TEST
+
 TEST_MAIN("trainer", phases_follow_the_freeze_points, learning_rate_and_epochs_follow_the_kind,
           a_class_is_learned_and_nothing_is_written_without_a_folder, best_is_the_best_epoch_or_the_last,
-          stopped_after_any_step_it_goes_on, another_run_is_not_gone_on_with, runaway_numbers_name_step_and_layer)
+          metrics_weigh_images, stopped_after_any_step_it_goes_on, another_run_is_not_gone_on_with,
+          runaway_numbers_name_step_and_layer)

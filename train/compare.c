@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/parallel.h"
-#include "base/timing.h"
 #include "deploy/lower.h"
 
 int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
@@ -138,38 +136,6 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
     return status;
 }
 
-/* Median time of one image on one thread, microseconds. */
-static Status measure_latency(Arena *arena, Model *m, const QGraph *graph, const Dataset *test, double *us)
-{
-    enum { RUNS = 101 };
-    const int threads = parallel_threads();
-    parallel_set_threads(1);
-    Arena *own = arena_create(), *memory = arena_create();
-    Tape *t = tape_create(own, memory);
-    Engine *engine = NULL;
-    Status status = graph == NULL ? STATUS_OK : engine_create_planned(own, graph, &engine);
-    int8_t *codes = arena_alloc(own, (size_t)test->h * (size_t)test->w * (size_t)test->c);
-    int8_t *logits = arena_alloc(own, (size_t)m->classes);
-    double *times = ARENA_ARRAY(arena, double, RUNS);
-    for (int i = -10; i < RUNS && status == STATUS_OK; i++) {
-        tape_reset(t, false);
-        const double start = timing_seconds();
-        if (graph != NULL) {
-            qgraph_quantize_pixels(graph, test->images, 1, codes);
-            engine_run(engine, codes, 1, logits);
-        } else {
-            const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
-            if (model_forward(m, t, &pass, test->images, 1) == NULL) status = status_fail(t->status, "%s", t->message);
-        }
-        if (i >= 0) times[i] = 1e6 * (timing_seconds() - start);
-    }
-    *us = timing_median(times, RUNS);
-    arena_destroy(memory);
-    arena_destroy(own);
-    parallel_set_threads(threads);
-    return status;
-}
-
 static void mean_and_spread(const double *x, int n, double *mean, double *spread)
 {
     double sum = 0, squares = 0;
@@ -179,8 +145,19 @@ static void mean_and_spread(const double *x, int n, double *mean, double *spread
     *spread = n > 1 ? sqrt(squares / (n - 1)) : 0.0;
 }
 
-static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan, CompareRow *row)
+/* Notes a model's answers: its part of how many seeds are right, and of the first seed the classes. */
+static void note_answers(CompareResult *result, int row, int seed, const EvalResult *r, const Dataset *test)
 {
+    uint8_t *right = (uint8_t *)result->answers[row].right;
+    for (int i = 0; i < test->n; i++) right[i] = (uint8_t)(right[i] + (r->answer[i] == test->labels[i]));
+    ((double *)result->answers[row].accuracy)[seed] = r->accuracy;
+    if (seed == 0) memcpy((int32_t *)result->answer[row], r->answer, sizeof(int32_t) * (size_t)test->n);
+}
+
+static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan, CompareResult *result,
+                      int i)
+{
+    CompareRow *row = &result->row[i];
     const int seeds = compare_seeds(job->config);
     double accuracy[COMPARE_MAX_SEEDS], integer[COMPARE_MAX_SEEDS], spread;
     for (int s = 0; s < seeds; s++) {
@@ -197,9 +174,12 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
             if (status == STATUS_OK) status = evaluate(own, m, graph, &job->data->test, ENGINE_INT8, &r);
             if (status == STATUS_OK) integer[s] = r.accuracy;
         }
+        if (status == STATUS_OK) note_answers(result, i, s, &r, &job->data->test);
         if (status == STATUS_OK && s == 0) {
             row->size_bytes = model_size_bytes(m);
-            status = measure_latency(own, m, graph, &job->data->test, &row->latency_us);
+            row->ram_bytes = graph == NULL ? 0 : (long)qgraph_arena_bytes(graph);
+            for (int k = 0; k < m->layers; k++) row->macs += layer_macs(&m->layer[k]);
+            status = latency_measure(own, m, graph, &job->data->test, &row->latency);
         }
         arena_destroy(own);
         if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
@@ -225,14 +205,21 @@ Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result)
     *result = (CompareResult){0};
     int rows = 0;
     const RowPlan *plans = make_plans(arena, &job->config->compare, &rows);
+    const int images = job->data->test.n, seeds = compare_seeds(job->config);
     result->row = ARENA_ARRAY(arena, CompareRow, rows);
+    result->answers = ARENA_ARRAY(arena, Answers, rows);
+    result->answer = ARENA_ARRAY(arena, const int32_t *, rows);
     for (int i = 0; i < rows; i++) {
-        TRY(run_row(job, &plans[i], &plans[0], &result->row[i]));
+        result->answers[i] =
+            (Answers){images, seeds, ARENA_ARRAY(arena, uint8_t, images), ARENA_ARRAY(arena, double, seeds)};
+        result->answer[i] = ARENA_ARRAY(arena, int32_t, images);
+        TRY(run_row(job, &plans[i], &plans[0], result, i));
         result->rows++;
         if (job->row != NULL) job->row(job->context, &result->row[i], &result->row[0]);
         if (job->stop != NULL && *job->stop != 0)
             return status_fail(STATUS_INTERRUPTED, "stopped after row %d of %d", i + 1, rows);
     }
+    compare_judge(arena, result->row, result->answers, result->rows);
     TRY(report_write_csv(arena, result->row, result->rows, file_join(arena, job->folder, "compare.csv")));
     return compare_report(arena, job, plans, result);
 }

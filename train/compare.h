@@ -22,11 +22,22 @@ typedef struct {
 
 typedef struct {
     int rows;
-    CompareRow *row; /* row[0] is float */
+    CompareRow *row;        /* row[0] is float */
+    Answers *answers;       /* of each row to the test images */
+    const int32_t **answer; /* [rows][images] the class that the first seed's network gives */
 } CompareResult;
+
+/* Fills accuracy_range, drop_range, p and leads of every row from its answers: each row against row[0], float, the
+ * p-values adjusted by Holm's method; and the most accurate of those with weights of as many bits against each of the
+ * others, adjusted in the same way, for `leads`. */
+void compare_judge(Arena *arena, CompareRow *row, const Answers *answers, int rows);
 
 /* Runs all rows, then writes compare.csv and report.html into the folder. */
 Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result);
+
+/* Adds "latency" to the run.json in the folder: of each row the least and the median time, and whether the machine was
+ * busy. */
+Status compare_note(Arena *arena, const char *folder, const CompareResult *result);
 
 /* ---- shared with compare_report.c -------------------------------------------------------------------------------- */
 
@@ -49,5 +60,10 @@ const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan,
 Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Model **model);
 
 Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result);
+
+/* Parts of it: what each layer of the rows' models costs, with a column of flash for each distinct width of weights; which
+ * class is taken for which by float, by the most accurate of the others, and by the row `shown`. */
+Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, int rows, Report *report);
+void compare_confusions(Arena *arena, const CompareJob *job, const CompareResult *result, int shown, Report *report);
 
 #endif

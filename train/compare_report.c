@@ -1,9 +1,13 @@
 /* Gathers what the report shows, out of the models and metrics that the rows left behind (first seed). */
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/machine.h"
+#include "base/parallel.h"
+#include "include/bitfold.h"
 #include "train/compare.h"
 
 enum { SQNR_IMAGES = 128, WEIGHT_BINS = 64 };
@@ -20,47 +24,53 @@ typedef struct {
 
 /* ---- curves ------------------------------------------------------------------------------------------------------ */
 
-static Status read_curve(Gather *g, const RowPlan *plan, Curve *loss, Curve *accuracy)
+/* The lines of a row's metrics.jsonl: its curves of every kind, at place n of the report's. */
+static Status read_curves(Gather *g, const RowPlan *plan, Curve *const curve[CURVE_KINDS], int n)
 {
+    static const char *const key[CURVE_KINDS] = {"loss", "accuracy", "validation_loss", "validation"};
     const char *path = file_join(g->arena, row_folder(g->arena, g->job, plan, g->seed), "metrics.jsonl");
     unsigned char *text;
     size_t bytes;
     TRY(file_read(g->arena, path, (size_t)1 << 28, &text, &bytes));
     int lines = 0;
     for (size_t i = 0; i < bytes; i++) lines += text[i] == '\n';
-    double *x = ARENA_ARRAY(g->arena, double, lines + 1), *y = ARENA_ARRAY(g->arena, double, lines + 1),
-           *z = ARENA_ARRAY(g->arena, double, lines + 1);
-    int n = 0;
+    double *x[CURVE_KINDS], *y[CURVE_KINDS], *images = ARENA_ARRAY(g->arena, double, lines + 1);
+    for (int k = 0; k < CURVE_KINDS; k++) {
+        x[k] = ARENA_ARRAY(g->arena, double, lines + 1);
+        y[k] = ARENA_ARRAY(g->arena, double, lines + 1);
+        curve[k][n] = (Curve){plan->name, 0, x[k], y[k], k <= CURVE_ACCURACY ? images : NULL};
+    }
     const char *at = (const char *)text;
+    double before = 0;
     for (int i = 0; i < lines; i++) {
         const char *end = strchr(at, '\n');
         cJSON *json;
         TRY(json_parse(at, (size_t)(end - at), path, &json));
-        x[n] = cJSON_GetNumberValue(json_get(json, "step"));
-        y[n] = cJSON_GetNumberValue(json_get(json, "loss"));
-        z[n] = cJSON_GetNumberValue(json_get(json, "accuracy"));
-        n++;
+        const double step = cJSON_GetNumberValue(json_get(json, "step"));
+        const cJSON *seen = json_get(json, "images"); /* without it, by an earlier version: a step like any other */
+        images[i] = cJSON_IsNumber(seen) ? seen->valuedouble : (step - before) * g->job->config->train.batch;
+        before = step;
+        for (int k = 0; k < CURVE_KINDS; k++) {
+            const cJSON *value = json_get(json, key[k]);
+            if (!cJSON_IsNumber(value)) continue;
+            x[k][curve[k][n].n] = step;
+            y[k][curve[k][n].n++] = value->valuedouble;
+        }
         cJSON_Delete(json);
         at = end + 1;
     }
-    *loss = (Curve){plan->name, n, x, y};
-    *accuracy = (Curve){plan->name, n, x, z};
     return STATUS_OK;
 }
 
 static Status gather_curves(Gather *g)
 {
-    Curve *loss = ARENA_ARRAY(g->arena, Curve, g->result->rows),
-          *accuracy = ARENA_ARRAY(g->arena, Curve, g->result->rows);
-    int n = 0;
+    Curve *curve[CURVE_KINDS];
+    for (int k = 0; k < CURVE_KINDS; k++) g->report.curve[k] = curve[k] = ARENA_ARRAY(g->arena, Curve, g->result->rows);
     for (int i = 0; i < g->result->rows; i++) {
         if (g->plan[i].kind == MODEL_PTQ || (g->plan[i].kind == MODEL_FLOAT && g->job->from != NULL)) continue;
-        TRY(read_curve(g, &g->plan[i], &loss[n], &accuracy[n]));
-        n++;
+        TRY(read_curves(g, &g->plan[i], curve, g->report.curves));
+        g->report.curves++;
     }
-    g->report.curves = n;
-    g->report.loss = loss;
-    g->report.accuracy = accuracy;
     return STATUS_OK;
 }
 
@@ -143,9 +153,7 @@ static Status gather_activations(Gather *g)
     return STATUS_OK;
 }
 
-/* ---- SQNR
- * -------------------------------------------------------------------------------------------------------------------
- * */
+/* ---- noise ------------------------------------------------------------------------------------------------------- */
 
 static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, LayerSqnr *out)
 {
@@ -197,22 +205,57 @@ static Status gather_sqnrs(Gather *g)
     return status;
 }
 
+/* What was compared, on which data, when and where. */
+static ReportFacts gather_facts(const Gather *g)
+{
+    Arena *arena = g->arena;
+    const Config *c = g->job->config;
+    const DataSplits *data = g->job->data;
+    const char *seeds = "";
+    for (int k = 0; k < compare_seeds(c); k++)
+        seeds = arena_printf(arena, "%s%s%llu", seeds, k > 0 ? ", " : "", (unsigned long long)compare_seed(c, k));
+    char *date = arena_alloc(arena, 32);
+    const time_t now = time(NULL);
+    struct tm tm;
+    strftime(date, 32, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &tm));
+    const bool folder = strcmp(c->data.dataset, "folder") == 0;
+    return (ReportFacts){.dataset = folder ? arena_printf(arena, "folder %s", c->data.dir) : c->data.dataset,
+                         .train = data->train.n,
+                         .validation = data->validation.n,
+                         .test = data->test.n,
+                         .classes = data->test.classes,
+                         .h = data->test.h,
+                         .w = data->test.w,
+                         .c = data->test.c,
+                         .parameters = model_parameters(g->float_model),
+                         .seeds = seeds,
+                         .date = date,
+                         .cpu = machine_cpu(arena),
+                         .kernels = kernels()->isa,
+                         .version = BITFOLD_VERSION,
+                         .threads = parallel_threads()};
+}
+
 Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result)
 {
     Gather g = {.arena = arena, .job = job, .plan = plan, .result = result, .seed = compare_seed(job->config, 0)};
     g.report = (Report){.title = job->config->name,
-                        .dataset = job->config->data.dataset,
                         .command = job->command,
                         .config_text = config_text(arena, job->config, job->folder),
                         .rows = result->rows,
                         .row = result->row};
     TRY(row_model(arena, job, &plan[0], g.seed, &g.float_model));
+    g.report.facts = gather_facts(&g);
+    g.report.classes = g.float_model->classes;
+    g.report.class_name = g.float_model->class_names;
     TRY(gather_curves(&g));
+    TRY(compare_layers(arena, job, plan, result->rows, &g.report));
     int shown = 0; /* of the quantized rows: QAT of the fewest bits tells most about weights */
     for (int i = 1; i < result->rows; i++)
         if (shown == 0 || plan[i].kind > plan[shown].kind ||
             (plan[i].kind == plan[shown].kind && plan[i].bits < plan[shown].bits))
             shown = i;
+    compare_confusions(arena, job, result, shown, &g.report);
     if (shown > 0) TRY(gather_weights(&g, &plan[shown]));
     TRY(gather_activations(&g));
     TRY(gather_sqnrs(&g));

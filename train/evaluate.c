@@ -25,6 +25,7 @@ static void score(EvalResult *r, const float *logits, const int32_t *labels, int
                    (double)z[best] - (double)z[labels[i]];
         r->correct += best == labels[i];
         r->confusion[labels[i] * K + best]++;
+        r->answer[r->n + i] = best;
     }
     r->n += n;
 }
@@ -54,7 +55,9 @@ static Status logits_of(Model *m, Tape *t, Engine *engine, const QGraph *graph, 
 
 Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data, EngineKind kind, EvalResult *r)
 {
-    *r = (EvalResult){.classes = m->classes, .confusion = ARENA_ARRAY(arena, long, m->classes * m->classes)};
+    *r = (EvalResult){.classes = m->classes,
+                      .confusion = ARENA_ARRAY(arena, long, m->classes * m->classes),
+                      .answer = ARENA_ARRAY(arena, int32_t, data->n)};
     Arena *own = arena_create(), *step = arena_create();
     Tape *t = tape_create(own, step);
     Engine *engine = NULL;

@@ -20,6 +20,7 @@ typedef struct {
     double loss;     /* mean cross-entropy */
     double images_per_s;
     long *confusion; /* [classes of the label][classes of the answer] */
+    int32_t *answer; /* [n] the class of each image */
 } EvalResult;
 
 /* graph: for ENGINE_INT8, otherwise NULL.  Results live in `arena`. */

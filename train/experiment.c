@@ -302,15 +302,21 @@ Status run_folder_note(Arena *arena, const char *folder, const Model *m, int arg
     return file_write(arena, file_join(arena, folder, "run.json"), text, strlen(text));
 }
 
+long layer_size_bytes(const Layer *l)
+{
+    if (l->weight == NULL) return 0;
+    if (l->weight_q != NULL)
+        return (l->weight->count * l->weight_q->qp.bits + 7) / 8 + 4L * l->out.c + 4L * l->weight_q->qp.n;
+    const Param *params[] = {l->weight, l->bias, l->gamma, l->beta};
+    long floats = 0;
+    for (int i = 0; i < 4; i++) floats += params[i] == NULL ? 0 : params[i]->count;
+    return 4 * floats;
+}
+
 long model_size_bytes(const Model *m)
 {
     if (m->quant == NULL) return 4 * model_parameters(m);
     long bytes = 0;
-    for (int i = 0; i < m->layers; i++) {
-        const Layer *l = &m->layer[i];
-        if (l->weight == NULL) continue;
-        const long outputs = l->out.c;
-        bytes += (l->weight->count * l->weight_q->qp.bits + 7) / 8 + 4 * outputs + 4 * l->weight_q->qp.n;
-    }
+    for (int i = 0; i < m->layers; i++) bytes += layer_size_bytes(&m->layer[i]);
     return bytes;
 }

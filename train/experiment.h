@@ -69,7 +69,9 @@ void model_note_kernels(Arena *arena, cJSON *json, const Model *m);
 /* run.json: what may differ between equal runs: date, host, threads, ISA, kernels, seconds, command. */
 Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds);
 
-/* ceil(n * bits / 8) for each weight tensor, 4 per bias and per weight scale; float: 4 per parameter. */
+/* ceil(n * bits / 8) for each weight tensor, 4 per bias and per weight scale; float: 4 per parameter.  And a layer's
+ * part of it. */
 long model_size_bytes(const Model *m);
+long layer_size_bytes(const Layer *l);
 
 #endif

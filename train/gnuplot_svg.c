@@ -28,6 +28,16 @@ static const char *skip_empty_group(const char *at)
     return begins(next, "</g>") ? next + strlen("</g>") : NULL;
 }
 
+/* `at` is "rgb(1, 22, 233)" in a tag: writes the variable of that colour and returns the place behind it; NULL if it is
+ * anything else. */
+static const char *put_colour(const char *at, FILE *out)
+{
+    int r, g, b, n = 0;
+    if (!begins(at, "rgb(") || sscanf(at, "rgb(%d ,%d ,%d)%n", &r, &g, &b, &n) != 3 || n == 0) return NULL;
+    fprintf(out, "var(--c-%02x%02x%02x,#%02x%02x%02x)", r, g, b, r, g, b);
+    return at + n;
+}
+
 /* Copies a tag, giving ids the prefix and black ink the colour of the text; returns the place behind it. */
 static const char *put_tag(const char *at, int figure, FILE *out)
 {
@@ -38,6 +48,11 @@ static const char *put_tag(const char *at, int figure, FILE *out)
         {"'black'", "'currentColor'"}, {"\"black\"", "\"currentColor\""},
     };
     while (*at != '\0') {
+        const char *behind = put_colour(at, out);
+        if (behind != NULL) {
+            at = behind;
+            continue;
+        }
         size_t i = 0;
         while (i < sizeof rewrite / sizeof rewrite[0] && !begins(at, rewrite[i].from)) i++;
         if (i < sizeof rewrite / sizeof rewrite[0]) {

@@ -16,12 +16,14 @@ typedef struct {
 Status metrics_open(Arena *arena, const char *folder, const char *phase, long keep, Metrics *metrics);
 void metrics_close(Metrics *metrics);
 
-/* {"phase", "step", "epoch", "loss", "accuracy", "lr"} and, at an epoch's end, "validation" (>= 0). */
+/* {"phase", "step", "epoch", "images", "loss", "accuracy", "lr"} and, at an epoch's end where there is a validation
+ * split, "validation" (accuracy, >= 0) and "validation_loss".  Loss and accuracy are means over the `images` trained on
+ * since the line before. */
 typedef struct {
     const char *phase;
     long step;
-    int epoch;
-    double loss, accuracy, lr, validation;
+    int epoch, images;
+    double loss, accuracy, lr, validation, validation_loss;
 } MetricsLine;
 Status metrics_line(Metrics *metrics, const MetricsLine *line);
 

@@ -1,51 +1,10 @@
 /* The page. */
 #include "train/report_parts.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
-
-static const char style[] =
-    ":root{color-scheme:light dark;--fg:#1b1f24;--bg:#fff;--soft:#f4f6f8;--line:#d5dae0;--muted:#5c6670;--best:#eaf3ea;"
-    "--mark:#2f9e63}\n"
-    "@media(prefers-color-scheme:dark){:root{--fg:#e3e7eb;--bg:#14171b;--soft:#1c2026;--line:#363d46;--muted:#9aa5b1;"
-    "--best:#1b2a20}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:72rem;font:16px/1.5 system-ui,sans-serif;color:var(--fg);"
-    "background:var(--bg)}\n"
-    "h1{font-size:1.6rem;line-height:1.2;margin:.2rem 0;overflow-wrap:anywhere}\n"
-    "h2{font-size:1.15rem;margin:2.5rem 0 .5rem;padding-top:.8rem;border-top:1px solid var(--line)}\n"
-    "p{margin:.5rem 0;max-width:48rem}p.note,figcaption,small,ul.key{color:var(--muted)}\n"
-    "p.note,figcaption,ul.key{font-size:.875rem}\n"
-    "pre{margin:.5rem 0;padding:.6rem .8rem;background:var(--soft);border-radius:4px;overflow-x:auto;font-size:.875rem;"
-    "tab-size:4}\n"
-    "pre.command{white-space:pre-wrap;overflow-wrap:anywhere}\n"
-    ".wide{overflow-x:auto}.formula{white-space:nowrap}\n"
-    "table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\n"
-    "th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\n"
-    "thead th{font-weight:600;color:var(--muted);border-bottom-width:2px}\n"
-    "tbody th{font-weight:400;text-align:left}thead th:first-child{text-align:left}\n"
-    "table.rows{width:100%}table.rows td:first-child{color:var(--muted);text-align:left}"
-    "table.rows th:nth-child(2){text-align:left}\n"
-    "tr.best{background:var(--best)}tr.best td:first-child{box-shadow:inset 3px 0 var(--mark)}\n"
-    ".dot{display:inline-block;width:.6em;height:.6em;border-radius:50%;margin-right:.5em}\n"
-    "figure{margin:0;break-inside:avoid}figure>svg,.scroll>svg{display:block;width:100%;height:auto}\n"
-    "figcaption{overflow-wrap:anywhere}figcaption b{color:var(--fg);font-weight:600}\n"
-    "svg text{paint-order:stroke;stroke:var(--bg);stroke-width:3px}\n"
-    ".pair,.grid{display:grid;gap:1.2rem 1.5rem}\n"
-    ".pair{grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\n"
-    ".grid{grid-template-columns:repeat(auto-fill,minmax(min(100%,16rem),1fr))}\n"
-    ".grid.large{grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr))}\n"
-    ".single{max-width:40rem}.scroll{overflow-x:auto}.scroll>svg{min-width:40rem;max-width:56rem}\n"
-    "ul.key{list-style:none;display:flex;flex-wrap:wrap;gap:.1rem 1.2rem;margin:.4rem 0;padding:0}\n"
-    "ul.key li{overflow-wrap:anywhere}\n"
-    ".swatch{width:28px;height:8px;margin-right:.5em;vertical-align:middle}\n"
-    "details{margin:.5rem 0}summary{cursor:pointer}\n"
-    "@media(max-width:40rem){th,td{padding:.3rem .4rem}table.rows tbody th{white-space:normal;min-width:8.5rem}}\n"
-    "@media print{body{max-width:none;padding:0;font-size:11pt}h2{break-after:avoid}.wide,pre{overflow:visible}"
-    "pre{white-space:pre-wrap}tr{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n"
-    "@media print and (prefers-color-scheme:dark){:root{--fg:#000;--bg:#fff;--soft:#f4f6f8;--line:#bbb;--muted:#444;"
-    "--best:#eaf3ea}}\n";
 
 static void put_head(FILE *out, const Report *report)
 {
@@ -56,42 +15,74 @@ static void put_head(FILE *out, const Report *report)
           "'unsafe-inline'\">\n<title>",
           out);
     html_text(out, report->title);
-    fputs("</title>\n<style>\n", out);
-    fputs(style, out);
+    fputs(": quantization compared</title>\n<style>\n", out);
+    fputs(report_style, out);
     fputs("</style>\n</head>\n<body>\n<header>\n<h1>", out);
     html_text(out, report->title);
     fputs("</h1>\n", out);
-    if (report->dataset != NULL && report->dataset[0] != '\0') {
-        fputs("<p>Quantization compared on ", out);
-        html_text(out, report->dataset);
-        fputs(".</p>\n", out);
-    }
-    if (report->command != NULL && report->command[0] != '\0') {
-        fputs("<pre class=\"command\"><code>", out);
-        html_text(out, report->command);
-        fputs("</code></pre>\n", out);
-    }
+    put_facts(out, report);
     fputs("</header>\n<main>\n", out);
+}
+
+/* What the marks, intervals and p-values of the table stand on. */
+static void put_tests(FILE *out, const Report *report)
+{
+    const CompareRow *row = report->row;
+    bool tested = false, verdict = false, leads = false;
+    for (int i = 0; i < report->rows; i++) {
+        tested = tested || !isnan(row[i].p);
+        verdict = verdict || row_verdict(&row[i]) != 0;
+        leads = leads || row[i].leads;
+    }
+    if (!tested) return;
+    fputs(
+        "<p class=\"note\">95 % intervals: of an accuracy by Wilson’s method on the test images; of a drop paired with "
+        "the float row, ",
+        out);
+    fputs(row[0].seeds > 1 ? "the wider of Student’s t over the seeds and of the images’ mean differences. p: the "
+                             "larger of Student’s t "
+                             "test paired over the seeds and the sign test paired over the images"
+                           : "by Newcombe’s method. p: McNemar’s exact test on the same test images",
+          out);
+    fputs(", adjusted by Holm’s method for the number of rows.", out);
+    fputs(verdict ? " ▼ is worse than float beyond chance, ▲ better (p &lt; 0.05)."
+                  : " No row differs from float beyond "
+                    "chance (p &lt; 0.05).",
+          out);
+    fputs(leads ? " Marked rows are more accurate than every other that keeps its weights in as many bits, by the same "
+                  "test (p &lt; 0.05).</p>\n"
+                : "</p>\n",
+          out);
+}
+
+static void put_disturbed(FILE *out, const Report *report)
+{
+    const RowsDisturbed which = rows_disturbed(report->row, report->rows);
+    if (which == NO_ROWS) return;
+    fprintf(out,
+            "<p class=\"note\">%s: the machine was busy with other work while %s measured. The least time is then an "
+            "upper bound, and the median means little.</p>\n",
+            which == ALL_ROWS ? "Times" : "<sup>*</sup>", which == ALL_ROWS ? "they were" : "this was");
 }
 
 static void put_rows(FILE *out, const Report *report)
 {
     if (report->rows == 0) return;
-    bool best = false, spread = false;
-    for (int i = 0; i < report->rows; i++) {
-        best = best || row_is_best(report->row, report->rows, i);
-        spread = spread || report->row[i].seeds > 1;
-    }
+    bool spread = false;
+    for (int i = 0; i < report->rows; i++) spread = spread || report->row[i].seeds > 1;
     fputs("<section>\n<h2>Results</h2>\n", out);
     table_rows(out, report->row, report->rows);
+    put_tests(out, report);
     fputs("<p class=\"note\">Accuracy on the test images by the integer engine, for float rows by the float engine",
           out);
     if (spread) fputs("; mean ± sample standard deviation over the seeds", out);
-    fputs(". Drop: percentage points below float. Size: the weights at their bits, 4 bytes for each bias and scale. "
-          "Latency: one image, one thread, on the machine of this run.",
-          out);
-    if (best) fputs(" Marked rows are the most accurate among those that keep their weights in as many bits.", out);
-    fputs("</p>\n</section>\n", out);
+    fputs(
+        ". Drop: percentage points below float. Size: the weights at their bits, 4 bytes for each bias and scale. RAM: "
+        "all activations of one image. Time: one image on one thread, the least of many repeats, and their "
+        "median.</p>\n",
+        out);
+    put_disturbed(out, report);
+    fputs("</section>\n", out);
 }
 
 static void put_key_of_kinds(FILE *out, const Report *report)
@@ -102,8 +93,8 @@ static void put_key_of_kinds(FILE *out, const Report *report)
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < report->rows; i++)
             if (strcmp(report->row[i].kind, kind[k][0]) == 0) {
-                fprintf(out, "<li><i class=\"dot\" style=\"background:%s\"></i>%s</li>", kind_colour(&report->row[i]),
-                        kind[k][1]);
+                fprintf(out, "<li><i class=\"dot\" style=\"background:var(--c-%s)\"></i>%s</li>",
+                        kind_colour(&report->row[i]) + 1, kind[k][1]);
                 break;
             }
     fputs("</ul>\n", out);
@@ -112,54 +103,66 @@ static void put_key_of_kinds(FILE *out, const Report *report)
 static void put_scatter(FILE *out, const Report *report, const ReportPlots *plots)
 {
     /* Without the plot the table above says it all. */
-    if (plots->scatter < 0 || plots->gnuplot.svg == NULL) return;
-    fputs("<section>\n<h2>Accuracy against size</h2>\n<figure class=\"single\">\n", out);
-    gnuplot_write_svg(&plots->gnuplot, plots->scatter, "Accuracy of every network against its size", out);
+    if (plots->scatter[0] < 0 || plots->gnuplot.svg == NULL) return;
+    fputs("<section>\n<h2>Accuracy against size</h2>\n", out);
+    for (int k = 0; k < 2; k++) {
+        fprintf(out, "<figure class=\"%s\">\n", k == 0 ? "broad" : "narrow");
+        gnuplot_write_svg(&plots->gnuplot, plots->scatter[k], "Accuracy of every network against its size", out);
+        fputs("</figure>\n", out);
+    }
     put_key_of_kinds(out, report);
-    fputs("<figcaption>The numbers are those of the table. Where accuracies lie far apart the axis spaces them by the "
-          "logarithm of the error.</figcaption>\n</figure>\n</section>\n",
-          out);
+    fputs(
+        "<p class=\"note\">The numbers are those of the table. Where accuracies lie far apart the axis spaces them by "
+        "the logarithm of the error.</p>\n</section>\n",
+        out);
 }
 
 static void put_key_item(FILE *out, int i, const char *name)
 {
     const LineStyle line = line_style(i);
     fprintf(out,
-            "<li><svg class=\"swatch\" viewBox=\"0 0 28 8\" aria-hidden=\"true\"><path d=\"M0 4h28\" stroke=\"%s\" "
-            "stroke-width=\"2\"",
-            line.colour);
+            "<li><svg class=\"swatch\" viewBox=\"0 0 28 8\" aria-hidden=\"true\"><path d=\"M0 4h28\" "
+            "stroke=\"var(--c-%s)\" stroke-width=\"2\"",
+            line.colour + 1);
     if (line.dash[0] != '\0') fprintf(out, " stroke-dasharray=\"%s\"", line.dash);
     fputs("/></svg>", out);
     html_text(out, name);
     fputs("</li>", out);
 }
 
+static void put_curve_figure(FILE *out, const Report *report, const ReportPlots *plots, CurveKind kind)
+{
+    static const char *const heading[CURVE_KINDS] = {"Training loss", "Training accuracy, %", "Validation loss",
+                                                     "Validation accuracy, %"};
+    const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
+    fprintf(out, "<figure>\n<figcaption><b>%s</b></figcaption>\n", heading[kind]);
+    if (plots->gnuplot.svg == NULL) {
+        table_curves(out, report->curve[kind], report->curves, is_loss ? 1 : 100);
+    } else {
+        gnuplot_write_svg(&plots->gnuplot, plots->curve[kind], heading[kind], out);
+        fputs("<ul class=\"key\">", out);
+        for (int i = 0; i < report->curves; i++)
+            if (report->curve[kind][i].n > 0) put_key_item(out, i, report->curve[kind][i].name);
+        fputs("</ul>\n", out);
+    }
+    fputs("</figure>\n", out);
+}
+
 static void put_curves(FILE *out, const Report *report, const ReportPlots *plots)
 {
-    static const char *const heading[] = {"Training loss", "Training accuracy, %"};
-    const Curve *const curve[] = {report->loss, report->accuracy};
-    const int figure[] = {plots->loss, plots->accuracy};
-    if (figure[0] < 0 && figure[1] < 0) return;
-    fputs("<section>\n<h2>Training</h2>\n", out);
-    fputs(plots->gnuplot.svg == NULL ? "<div>\n"
-                                     : "<p class=\"note\">By step; a point of a long curve is the mean of the steps it "
-                                       "stands for.</p>\n<div class=\"pair\">\n",
+    int figures = 0;
+    for (int k = 0; k < CURVE_KINDS; k++) figures += plots->curve[k] >= 0;
+    if (figures == 0) return;
+    fputs("<section>\n<h2>Training</h2>\n<p class=\"note\">By step; a point is the mean of the images it stands for",
           out);
-    for (int k = 0; k < 2; k++) {
-        if (figure[k] < 0) continue;
-        fprintf(out, "<figure>\n<figcaption><b>%s</b></figcaption>\n", heading[k]);
-        if (plots->gnuplot.svg == NULL) {
-            table_curves(out, curve[k], report->curves, k == 0 ? 1 : 100);
-        } else {
-            gnuplot_write_svg(&plots->gnuplot, figure[k],
-                              k == 0 ? "Training loss by step" : "Training accuracy by step", out);
-            fputs("<ul class=\"key\">", out);
-            for (int i = 0; i < report->curves; i++)
-                if (curve[k][i].n > 0) put_key_item(out, i, curve[k][i].name);
-            fputs("</ul>\n", out);
-        }
-        fputs("</figure>\n", out);
-    }
+    fputs(plots->curve[CURVE_VALIDATION_ACCURACY] >= 0 ? ". Validation at the end of each epoch, of networks with "
+                                                         "quantization by the integer engine"
+                                                       : "",
+          out);
+    fputs(report->rows > 0 && report->row[0].seeds > 1 ? ". First seed.</p>\n" : ".</p>\n", out);
+    fputs(plots->gnuplot.svg == NULL ? "<div>\n" : "<div class=\"pair\">\n", out);
+    for (int k = 0; k < CURVE_KINDS; k++)
+        if (plots->curve[k] >= 0) put_curve_figure(out, report, plots, (CurveKind)k);
     fputs("</div>\n</section>\n", out);
 }
 
@@ -233,29 +236,6 @@ static void put_activations(FILE *out, const Report *report, const ReportPlots *
     fputs("</div>\n</section>\n", out);
 }
 
-static void put_sqnr(FILE *out, const Report *report, const ReportPlots *plots)
-{
-    if (plots->sqnr < 0) return;
-    fputs("<section>\n<h2>Noise by layer</h2>\n<p class=\"note\">Signal to quantization noise of each layer’s output, "
-          "quantized "
-          "network against float: <span class=\"formula\">10 log<sub>10</sub>(Σy² / Σ(y − y<sub>q</sub>)²) dB</span>. "
-          "6 dB are one bit. Trained networks have moved away from the float one they are measured against: a "
-          "lower value is then no loss of accuracy.</p>\n",
-          out);
-    if (plots->gnuplot.svg == NULL) {
-        table_sqnr(out, report->sqnr, report->sqnrs);
-    } else {
-        fputs("<figure>\n<div class=\"scroll\">\n", out);
-        gnuplot_write_svg(&plots->gnuplot, plots->sqnr, "Signal to quantization noise ratio by layer", out);
-        fputs("</div>\n<ul class=\"key\">", out);
-        for (int i = 0; i < report->sqnrs; i++) put_key_item(out, i, report->sqnr[i].row);
-        fputs("</ul>\n</figure>\n<details>\n<summary>The same in numbers</summary>\n", out);
-        table_sqnr(out, report->sqnr, report->sqnrs);
-        fputs("</details>\n", out);
-    }
-    fputs("</section>\n", out);
-}
-
 static void put_page(FILE *out, const Report *report, const ReportPlots *plots)
 {
     put_head(out, report);
@@ -263,10 +243,12 @@ static void put_page(FILE *out, const Report *report, const ReportPlots *plots)
         fputs("<p>gnuplot was not found when this page was written, so it shows tables in place of plots.</p>\n", out);
     put_rows(out, report);
     put_scatter(out, report, plots);
+    put_layers(out, report);
+    put_confusions(out, report);
+    put_noise(out, report);
     put_curves(out, report, plots);
     put_weights(out, report, plots);
     put_activations(out, report, plots);
-    put_sqnr(out, report, plots);
     if (report->config_text != NULL && report->config_text[0] != '\0') {
         fputs("<section>\n<h2>Configuration</h2>\n<details>\n<summary>Every key, defaults "
               "included</summary>\n<pre><code>",

@@ -6,6 +6,8 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "train/latency.h"
+#include "train/statistics.h"
 
 typedef struct {
     const char *name;                     /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
@@ -16,15 +18,25 @@ typedef struct {
     double accuracy, accuracy_std;        /* mean, sample deviation; 0 to 1; float engine or simulator */
     double accuracy_int8;                 /* by the integer engine; NAN for float */
     int seeds;
-    long size_bytes;   /* ceil(n * bits / 8) per weight tensor, 4 per bias and scale */
-    double latency_us; /* one image, one thread, integer engine; float: float forward */
+    Interval accuracy_range; /* 95 % by Wilson's method on the test images, of the accuracy that is shown */
+    Interval drop_range;     /* 95 % of the float row's accuracy less this one's, paired; of no use in the float row */
+    double p;                /* of that difference being none, adjusted for the number of rows; NAN: not tested */
+    bool leads;              /* more accurate than each row with weights of as many bits, beyond chance */
+    long size_bytes;         /* ceil(n * bits / 8) per weight tensor, 4 per bias and scale */
+    long ram_bytes;          /* all activations of one image in one arena; 0: not known, for float */
+    long macs;               /* of one image */
+    Latency latency;         /* of one image on one thread, integer engine or float forward; 0: not measured */
 } CompareRow;
 
+/* Means over stretches of a training: y[i] over `images[i]` images, the last at step x[i]. */
 typedef struct {
-    const char *name; /* "float seed 1: loss", ... */
+    const char *name; /* of the table's row */
     int n;
-    const double *x, *y; /* x: steps */
+    const double *x, *y;
+    const double *images; /* NULL: as many everywhere */
 } Curve;
+
+typedef enum { CURVE_LOSS, CURVE_ACCURACY, CURVE_VALIDATION_LOSS, CURVE_VALIDATION_ACCURACY, CURVE_KINDS } CurveKind;
 
 typedef struct {
     const char *layer;
@@ -51,14 +63,47 @@ typedef struct {
     const double *sqnr_db;
 } LayerSqnr;
 
+/* What a layer costs; flash by column: the distinct widths of weights in the table. */
 typedef struct {
-    const char *title, *dataset, *config_text; /* config_text: the resolved JSON, shown folded */
-    const char *command;                       /* that reproduces the run */
+    const char *name, *type;
+    int h, w, c; /* of its output */
+    long weights, macs;
+    long ram_bytes; /* of activations that are alive while it runs; 0: it does not run */
+    const long *flash_bytes;
+} LayerCost;
+
+/* counts[label][answer] of the test images. */
+typedef struct {
+    const char *row;
+    const long *count;
+} Confusion;
+
+/* What was computed, on which data, when and where; a NULL text or a 0 is left out. */
+typedef struct {
+    const char *dataset;
+    int train, validation, test, classes; /* images; classes of the data */
+    int h, w, c;                          /* of an image */
+    long parameters;
+    const char *seeds;                          /* "1, 2, 3" */
+    const char *date, *cpu, *kernels, *version; /* when the page was written; the rest says where */
+    int threads;
+} ReportFacts;
+
+typedef struct {
+    const char *title, *config_text; /* config_text: the resolved JSON, shown folded */
+    const char *command;             /* that reproduces the run */
+    ReportFacts facts;
     int rows;
     const CompareRow *row;
     int curves;
-    const Curve *loss, *accuracy; /* curves each: training loss; training accuracy */
-    const char *weights_row;      /* whose weights these are: name of the table's row */
+    const Curve *curve[CURVE_KINDS]; /* curves of each kind; n == 0 where there is none */
+    int layers, flash_columns;
+    const LayerCost *layer;
+    const char **flash_column; /* "W4 ends 8" */
+    int confusions, classes;   /* classes: outputs of the network, as many names */
+    const Confusion *confusion;
+    const char *const *class_name;
+    const char *weights_row; /* whose weights these are: name of the table's row */
     int weight_histograms;
     const WeightHistogram *weights;
     int activation_histograms;
@@ -71,13 +116,17 @@ typedef struct {
  * and has tables in their place; a gnuplot that fails is STATUS_IO.  Equal reports give equal bytes. */
 Status report_write(Arena *arena, const Report *report, const char *path);
 
+/* Significant at 5 %: -1 worse than float, 1 better, 0 neither. */
+int row_verdict(const CompareRow *row);
+
 /* The table as CSV by RFC 4180 (header line, one row per line, CR LF, names quoted where needed, nothing for NAN),
- * atomically; first_last_bits is `ends`. */
+ * atomically; first_last_bits is `ends`.  Equal runs give equal bytes: latency is not in it. */
 Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const char *path);
 
-/* The table as text for a terminal, lines of at most 100 columns without newline: the head, and one row
- * (accuracy by the integer engine, drop against `float_accuracy`). */
+/* The table as text for a terminal, lines of at most 100 columns without newline: the head, one row (accuracy by the
+ * integer engine, drop against `float_accuracy`), and under the table what its differences are worth. */
 char *report_text_head(Arena *arena);
 char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy);
+char *report_text_foot(Arena *arena, const CompareRow *row, int rows, int images);
 
 #endif

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { HISTOGRAM_BINS = 128, LABEL_COLUMNS = 16, PLOT_PIXELS = 340, LETTER_PIXELS = 6 };
+enum { DRAWN_BINS = 128, LABEL_COLUMNS = 16, PLOT_PIXELS = 340, LETTER_PIXELS = 6 };
 
 static double merged(const double *count, int bins, int groups, int group)
 {
@@ -40,7 +40,7 @@ static double tic_step(double span)
 int plot_weights(Gnuplot *gnuplot, const WeightHistogram *h)
 {
     if (!drawable(h)) return -1;
-    const int groups = h->bins < HISTOGRAM_BINS ? h->bins : HISTOGRAM_BINS;
+    const int groups = h->bins < DRAWN_BINS ? h->bins : DRAWN_BINS;
     const double width = (h->hi - h->lo) / groups;
     const double before = fmax(tallest(h->before, h->bins, groups), 1);
     const double after = fmax(tallest(h->after, h->bins, groups), 1);
@@ -128,7 +128,7 @@ int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *
     for (int i = 0; i < h->thresholds; i++)
         if (isfinite(h->threshold[i])) hi = fmax(hi, h->threshold[i]);
     hi = hi > 0 && isfinite(hi) ? 1.03 * hi : 1;
-    const int groups = used < HISTOGRAM_BINS ? used : HISTOGRAM_BINS;
+    const int groups = used < DRAWN_BINS ? used : DRAWN_BINS;
     const double most = fmax(tallest(h->count, used, groups), 1);
 
     enum { HEIGHT = 270, AXIS = 50, ROW = 15 };

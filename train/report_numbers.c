@@ -1,4 +1,4 @@
-/* Figures as tables: where gnuplot is not installed, and behind the plot of the layers' noise. */
+/* Figures as tables, where gnuplot is not installed. */
 #include "train/report_parts.h"
 
 #include <math.h>
@@ -77,34 +77,5 @@ void table_activations(FILE *out, const ActivationHistogram *histogram, int hist
             put_number(out, beyond(h, h->threshold[i]));
             fputs("</tr>\n", out);
         }
-    fputs("</tbody></table></div>\n", out);
-}
-
-void table_sqnr(FILE *out, const LayerSqnr *sqnr, int sqnrs)
-{
-    fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">dB</th>", out);
-    int longest = 0;
-    for (int i = 1; i < sqnrs; i++)
-        if (sqnr[i].layers > sqnr[longest].layers) longest = i;
-    for (int j = 0; j < sqnr[longest].layers; j++) {
-        fputs("<th scope=\"col\">", out);
-        html_text(out, sqnr[longest].layer[j]);
-        fputs("</th>", out);
-    }
-    fputs("</tr></thead>\n<tbody>\n", out);
-    for (const LayerSqnr *s = sqnr; s < sqnr + sqnrs; s++) {
-        fputs("<tr><th scope=\"row\">", out);
-        html_text(out, s->row);
-        fputs("</th>", out);
-        for (int j = 0; j < sqnr[longest].layers; j++) {
-            if (j >= s->layers)
-                fputs("<td>–</td>", out);
-            else if (isfinite(s->sqnr_db[j]))
-                fprintf(out, "<td>%s%.1f</td>", s->sqnr_db[j] < 0 ? "−" : "", fabs(s->sqnr_db[j]));
-            else
-                put_number(out, s->sqnr_db[j]);
-        }
-        fputs("</tr>\n", out);
-    }
     fputs("</tbody></table></div>\n", out);
 }

@@ -29,15 +29,21 @@ bool row_is_float(const CompareRow *row);
 /* Of the first float row; NAN without one. */
 double rows_float_accuracy(const CompareRow *row, int rows);
 
-/* The most accurate of the rows that keep their weights in as many bits (and their first and last layer too), where
- * there are at least two; between equals the smaller, then the earlier. */
-bool row_is_best(const CompareRow *row, int rows, int i);
+/* Of which rows the latency was measured while the machine was busy. */
+typedef enum { NO_ROWS, SOME_ROWS, ALL_ROWS } RowsDisturbed;
+RowsDisturbed rows_disturbed(const CompareRow *row, int rows);
+
+/* A number in an HTML table, with a true minus; a dash for what is none. */
+void html_number(FILE *out, const char *format, double value) __attribute__((format(printf, 2, 0)));
+
+/* An integer with thin spaces between its thousands. */
+void html_count(FILE *out, long value);
 
 /* ---- plots ---- */
 
 /* How line i of a figure looks, the same in the figure and in the legend beside it. */
 typedef struct {
-    const char *colour;       /* #rrggbb, readable on white and on near-black */
+    const char *colour;       /* "#rrggbb"; on the page it is var(--c-rrggbb), which the style sheet sets */
     const char *dash;         /* of SVG: "6,3"; "" for a solid line */
     const char *gnuplot_dash; /* "dt (6,3)" */
 } LineStyle;
@@ -46,10 +52,10 @@ LineStyle line_style(int i);
 /* Colour of a row's point by its kind. */
 const char *kind_colour(const CompareRow *row);
 
-/* The figure of each section, -1: none (no data). */
+/* The figures of each section, -1: none (no data).  Of the scatter there is one for wide and one for narrow windows. */
 typedef struct {
     Gnuplot gnuplot;
-    int scatter, loss, accuracy, sqnr;
+    int scatter[2], curve[CURVE_KINDS];
     int *weights, *activations; /* by histogram */
 } ReportPlots;
 
@@ -62,15 +68,26 @@ extern const char plot_frame[];
 
 /* Each adds a figure and returns its number; -1: there is nothing to draw.  The points of the scatter, accuracy against
  * size, are numbered as the rows of the table. */
-int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows);
+int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide);
 int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
 
-/* ---- tables ---- */
+/* A curve as it is drawn: at most `points` points, each the mean, weighted by images, of a stretch of at least as many
+ * images as the longest of its stretches had, so that a last batch of few images is no point of its own.  Fills x and y
+ * (room for points + 1) and returns their number; what is not finite is left out. */
+int curve_points(const Curve *curve, int points, double *x, double *y);
+
+/* ---- parts of the page ---- */
+extern const char report_style[]; /* the style sheet */
+
+void put_facts(FILE *out, const Report *report);
+void put_confusions(FILE *out, const Report *report);
+void put_layers(FILE *out, const Report *report);
+void put_noise(FILE *out, const Report *report);
+
 void table_rows(FILE *out, const CompareRow *row, int rows);
 void table_curves(FILE *out, const Curve *curve, int curves, double unit);
 void table_weights(FILE *out, const WeightHistogram *histogram);
 void table_activations(FILE *out, const ActivationHistogram *histogram, int histograms);
-void table_sqnr(FILE *out, const LayerSqnr *sqnr, int sqnrs);
 
 #endif

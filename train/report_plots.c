@@ -1,14 +1,10 @@
-/* The figures of the report: training curves, noise by layer; the others have files of their own. */
+/* The figures of the report: training curves; the others have files of their own. */
 #include "train/report_parts.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum {
-    CURVE_POINTS = 300, /* of a longer curve, means of as many stretches are drawn */
-    LABEL_COLUMNS = 22,
-};
+enum { CURVE_POINTS = 300 /* of a longer curve, means of about as many stretches are drawn */ };
 
 LineStyle line_style(int i)
 {
@@ -29,22 +25,35 @@ const char plot_frame[] = "set border 3\nset tics nomirror scale 0.5\n"
 
 /* ---- curves ---- */
 
-/* One curve as a data block: its points, or where there are many the means of equal stretches. */
-static void put_curve(FILE *script, int index, const Curve *c, double unit)
+static double images_of(const Curve *c, int i) { return c->images == NULL ? 1 : c->images[i]; }
+
+int curve_points(const Curve *c, int points, double *x, double *y)
 {
-    fprintf(script, "$c%d << END\n", index);
-    const int points = c->n < CURVE_POINTS ? c->n : CURVE_POINTS;
-    for (int i = 0; i < points; i++) {
-        const int first = (int)((long)c->n * i / points), end = (int)((long)c->n * (i + 1) / points);
-        double x = 0, y = 0;
-        int n = 0;
-        for (int j = first; j < end; j++) {
-            if (!isfinite(c->x[j]) || !isfinite(c->y[j])) continue;
-            x += c->x[j], y += c->y[j], n++;
-        }
-        if (n > 0) fprintf(script, "%.7g %.7g\n", x / n, unit * y / n);
+    double all = 0, most = 0;
+    for (int i = 0; i < c->n; i++) {
+        if (!isfinite(c->x[i]) || !isfinite(c->y[i])) continue;
+        all += images_of(c, i);
+        most = fmax(most, images_of(c, i));
     }
-    fputs("END\n", script);
+    const double want = fmax(all / points, most) * (1 - 1e-9);
+    double images = 0, before = 0, sum = 0, places = 0;
+    int n = 0;
+    for (int i = 0; i < c->n; i++) {
+        if (!isfinite(c->x[i]) || !isfinite(c->y[i]) || images_of(c, i) <= 0) continue;
+        const double w = images_of(c, i);
+        images += w, sum += w * c->y[i], places += w * c->x[i];
+        if (images < want) continue;
+        x[n] = places / images, y[n] = sum / images;
+        n++;
+        before = images;
+        images = sum = places = 0;
+    }
+    if (images == 0) return n;
+    /* What is left at the end is too little to stand alone. */
+    if (n == 0) n++, x[0] = y[0] = before = 0;
+    x[n - 1] = (x[n - 1] * before + places) / (before + images);
+    y[n - 1] = (y[n - 1] * before + sum) / (before + images);
+    return n;
 }
 
 static bool has_points(const Curve *c)
@@ -54,72 +63,44 @@ static bool has_points(const Curve *c)
     return false;
 }
 
-/* The losses of a run that learns span decades. */
-static bool wants_log(const Curve *curve, int curves)
+/* The losses of a run that learns span decades: an axis of logarithms, as long as the curves. */
+static void set_log_axis(FILE *script, const Curve *curve, int curves)
 {
     double least = (double)INFINITY, most = 0;
     for (const Curve *c = curve; c < curve + curves; c++)
         for (int i = 0; i < c->n; i++) least = fmin(least, c->y[i]), most = fmax(most, c->y[i]);
-    return least > 0 && most > 20 * least && isfinite(most);
+    if (least > 0 && most > 20 * least && isfinite(most))
+        fprintf(script, "set logscale y\nset yrange [%.4g:%.4g]\n", least / 1.2, 1.2 * most);
 }
 
-static int plot_curves(Gnuplot *gnuplot, const Curve *curve, int curves, bool is_loss)
+static int plot_curves(Arena *arena, Gnuplot *gnuplot, const Curve *curve, int curves, CurveKind kind)
 {
+    static const char *const label[CURVE_KINDS] = {"training loss", "training accuracy, %", "validation loss",
+                                                   "validation accuracy, %"};
+    const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
+    const bool is_validation = kind == CURVE_VALIDATION_LOSS || kind == CURVE_VALIDATION_ACCURACY;
     int drawn = 0;
     for (int i = 0; i < curves; i++) drawn += has_points(&curve[i]);
     if (drawn == 0) return -1;
-    const int figure = gnuplot_figure(gnuplot, 520, 320);
+    const int figure = gnuplot_figure(gnuplot, 460, 300);
     FILE *script = gnuplot->script;
     fputs(plot_frame, script);
-    fprintf(script, "set xlabel 'step'\nset ylabel '%s'\n", is_loss ? "training loss" : "training accuracy, %");
-    if (is_loss && wants_log(curve, curves)) fputs("set logscale y\n", script);
-    for (int i = 0; i < curves; i++)
-        if (has_points(&curve[i])) put_curve(script, i, &curve[i], is_loss ? 1 : 100);
+    fprintf(script, "set xlabel 'step'\nset ylabel '%s'\n", label[kind]);
+    if (is_loss) set_log_axis(script, curve, curves);
+    double *x = ARENA_ARRAY(arena, double, CURVE_POINTS + 1), *y = ARENA_ARRAY(arena, double, CURVE_POINTS + 1);
+    for (int i = 0; i < curves; i++) {
+        const int n = curve_points(&curve[i], CURVE_POINTS, x, y);
+        if (n == 0) continue;
+        fprintf(script, "$c%d << END\n", i);
+        for (int k = 0; k < n; k++) fprintf(script, "%.7g %.7g\n", x[k], (is_loss ? 1 : 100) * y[k]);
+        fputs("END\n", script);
+    }
     const char *comma = "plot ";
     for (int i = 0; i < curves; i++) {
         if (!has_points(&curve[i])) continue;
         const LineStyle style = line_style(i);
-        fprintf(script, "%s$c%d with lines lw 1.6 lc rgb '%s' %s", comma, i, style.colour, style.gnuplot_dash);
-        comma = ", ";
-    }
-    fputc('\n', script);
-    return figure;
-}
-
-/* ---- noise ---- */
-
-static int plot_sqnr(Arena *arena, Gnuplot *gnuplot, const LayerSqnr *sqnr, int sqnrs)
-{
-    int longest = 0, points = 0;
-    for (int i = 0; i < sqnrs; i++) {
-        if (sqnr[i].layers > sqnr[longest].layers) longest = i;
-        for (int j = 0; j < sqnr[i].layers; j++) points += isfinite(sqnr[i].sqnr_db[j]);
-    }
-    if (points == 0) return -1;
-    const int figure = gnuplot_figure(gnuplot, 860, 400);
-    FILE *script = gnuplot->script;
-    fputs(plot_frame, script);
-    fprintf(script, "set ylabel 'SQNR, dB'\nset xrange [-0.4:%.1f]\nset lmargin 9\nset bmargin 8\nunset xtics\n",
-            sqnr[longest].layers - 0.6);
-    for (int j = 0; j < sqnr[longest].layers; j++) {
-        fputs("set label ", script);
-        gnuplot_text(script, text_clip(arena, sqnr[longest].layer[j], LABEL_COLUMNS));
-        fprintf(script, " at first %d, graph -0.03 right rotate by 35\n", j);
-    }
-    for (int i = 0; i < sqnrs; i++) {
-        fprintf(script, "$s%d << END\n", i);
-        for (int j = 0; j < sqnr[i].layers; j++)
-            if (isfinite(sqnr[i].sqnr_db[j])) fprintf(script, "%d %.6g\n", j, sqnr[i].sqnr_db[j]);
-        fputs("END\n", script);
-    }
-    const char *comma = "plot ";
-    for (int i = 0; i < sqnrs; i++) {
-        bool any = false;
-        for (int j = 0; j < sqnr[i].layers; j++) any = any || isfinite(sqnr[i].sqnr_db[j]);
-        if (!any) continue;
-        const LineStyle style = line_style(i);
-        fprintf(script, "%s$s%d with linespoints lw 1.5 pt 7 ps 0.5 lc rgb '%s' %s", comma, i, style.colour,
-                style.gnuplot_dash);
+        fprintf(script, "%s$c%d with %s lw 1.6 lc rgb '%s' %s", comma, i,
+                is_validation ? "linespoints pt 7 ps 0.5" : "lines", style.colour, style.gnuplot_dash);
         comma = ", ";
     }
     fputc('\n', script);
@@ -132,12 +113,11 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
                            .activations = ARENA_ARRAY(arena, int, report->activation_histograms + 1)};
     Gnuplot *gnuplot = &plots->gnuplot;
     TRY(gnuplot_begin(gnuplot));
-    plots->scatter = plot_scatter(arena, gnuplot, report->row, report->rows);
-    plots->loss = plot_curves(gnuplot, report->loss, report->curves, true);
-    plots->accuracy = plot_curves(gnuplot, report->accuracy, report->curves, false);
+    for (int k = 0; k < 2; k++) plots->scatter[k] = plot_scatter(arena, gnuplot, report->row, report->rows, k == 0);
+    for (int k = 0; k < CURVE_KINDS; k++)
+        plots->curve[k] = plot_curves(arena, gnuplot, report->curve[k], report->curves, (CurveKind)k);
     for (int i = 0; i < report->weight_histograms; i++) plots->weights[i] = plot_weights(gnuplot, &report->weights[i]);
     for (int i = 0; i < report->activation_histograms; i++)
         plots->activations[i] = plot_activations(arena, gnuplot, &report->activations[i]);
-    plots->sqnr = plot_sqnr(arena, gnuplot, report->sqnr, report->sqnrs);
     return gnuplot->figures == 0 ? STATUS_OK : gnuplot_run(arena, gnuplot);
 }

@@ -1,20 +1,15 @@
 /* Accuracy against size.
  *
- * Sizes of one bit width lie close together, so the numbers of the points are placed here, not by gnuplot: each takes
- * the first free place around its point, nearest first, with a thin line to the point where it had to move away.
+ * Sizes of one bit width lie close together, so the numbers of the points are placed here, not by gnuplot.
  */
-#include "train/report_parts.h"
-
 #include <math.h>
 #include <stdlib.h>
 
-/* Pixels: the figure, its plot area inside the margins, a point, a number's digit and line. */
-enum { WIDTH = 560, HEIGHT = 380, LEFT = 62, RIGHT = 16, TOP = 12, BOTTOM = 56, POINT = 5, DIGIT = 8, LINE = 12 };
+#include "train/labels.h"
+#include "train/report_parts.h"
 
-typedef struct {
-    double x, y; /* of the centre, in pixels from the lower left of the plot area */
-    double half_width, half_height;
-} Box;
+/* Pixels: the margins around the plot area, half a point, a number's digit and line. */
+enum { LEFT = 62, RIGHT = 16, TOP = 12, BOTTOM = 56, POINT = 5, DIGIT = 8, LINE = 13 };
 
 /* value -> pixel along an axis; accuracy on an axis of errors is at -log10(100 - accuracy). */
 typedef struct {
@@ -40,9 +35,9 @@ static double error_floor(const CompareRow *row, int rows)
 
 /* Errors that differ by more than a factor of four are shown by their logarithm: 99.2 against 98.9 is as far as 92
  * against 89, and the best networks stay apart on a page that also holds one that fails. */
-static Axis accuracy_axis(const CompareRow *row, int rows, double floor)
+static Axis accuracy_axis(const CompareRow *row, int rows, double floor, int pixels)
 {
-    Axis axis = {.pixels = HEIGHT - TOP - BOTTOM};
+    Axis axis = {.pixels = pixels};
     double best = 100, worst = 0;
     for (int i = 0; i < rows; i++) {
         const double error = fmax(100 * (1 - row_accuracy(&row[i])), floor);
@@ -83,9 +78,9 @@ static void put_accuracy_tics(FILE *script, const Axis *axis, double floor)
     fputs(")\n", script);
 }
 
-static Axis size_axis(const CompareRow *row, int rows)
+static Axis size_axis(const CompareRow *row, int rows, int pixels)
 {
-    Axis axis = {.pixels = WIDTH - LEFT - RIGHT};
+    Axis axis = {.pixels = pixels};
     double least = (double)INFINITY, most = 0;
     for (int i = 0; i < rows; i++) {
         const double kib = fmax((double)row[i].size_bytes / 1024, 1e-3);
@@ -113,96 +108,70 @@ static void put_size_tics(FILE *script, const Axis *axis)
     fputs(")\n", script);
 }
 
-static bool collide(const Box *a, const Box *b)
+static double digits_width(int number)
 {
-    return fabs(a->x - b->x) < a->half_width + b->half_width && fabs(a->y - b->y) < a->half_height + b->half_height;
+    int digits = 1;
+    for (; number >= 10; number /= 10) digits++;
+    return digits * DIGIT / 2.0 + 1;
 }
 
-static bool is_free(const Box *place, const Box *taken, int n, const Axis *x, const Axis *y)
-{
-    if (place->x < place->half_width || place->x > x->pixels - place->half_width) return false;
-    if (place->y < place->half_height || place->y > y->pixels - place->half_height) return false;
-    for (int i = 0; i < n; i++)
-        if (collide(place, &taken[i])) return false;
-    return true;
-}
-
-/* The first free place for a number of that size around a point; the point itself when the plot is full. */
-static Box place_number(Box point, double half_width, const Box *taken, int n, const Axis *x, const Axis *y)
-{
-    static const double direction[][2] = {{1, 0},       {-1, 0},       {0, 1},        {0, -1},
-                                          {0.92, 0.38}, {0.92, -0.38}, {-0.92, 0.38}, {-0.92, -0.38},
-                                          {0.71, 0.71}, {0.71, -0.71}, {-0.71, 0.71}, {-0.71, -0.71}};
-    Box place = {point.x, point.y, half_width, LINE / 2.0};
-    for (double far = POINT + 1; far < 120; far += 7)
-        for (size_t i = 0; i < sizeof direction / sizeof direction[0]; i++) {
-            place.x = point.x + direction[i][0] * (far + half_width);
-            place.y = point.y + direction[i][1] * (far + LINE / 2.0);
-            if (is_free(&place, taken, n, x, y)) return place;
-        }
-    place.x = point.x, place.y = point.y;
-    return place;
-}
-
-static void put_numbers(Gnuplot *gnuplot, const Box *point, const Box *number, int rows, const Axis *x, const Axis *y)
+static void put_labels(FILE *script, int rows, const Box *point, const Box *label, const Axis *x, const Axis *y)
 {
     for (int i = 0; i < rows; i++) {
-        if (isnan(point[i].y)) continue;
-        const double gx = number[i].x / x->pixels, gy = number[i].y / y->pixels;
-        const double dx = number[i].x - point[i].x, dy = number[i].y - point[i].y;
-        if (hypot(dx, dy) > number[i].half_width + POINT + 8) {
-            const double end = 1 - (number[i].half_width + 2) / hypot(dx, dy);
-            fprintf(gnuplot->script,
-                    "set arrow from graph %.4f,%.4f to graph %.4f,%.4f nohead lw 0.6 lc rgb '#888888'\n",
-                    point[i].x / x->pixels, point[i].y / y->pixels, (point[i].x + end * dx) / x->pixels,
-                    (point[i].y + end * dy) / y->pixels);
-        }
-        fprintf(gnuplot->script, "set label '%d' at graph %.4f,%.4f center front\n", i + 1, gx, gy);
+        if (isnan(point[i].y) || isnan(label[i].x)) continue;
+        Leader l;
+        if (labels_leader(rows, point, label, i, &l))
+            fprintf(script, "set arrow from graph %.4f,%.4f to graph %.4f,%.4f nohead front lw 0.7 lc rgb '#888888'\n",
+                    l.x0 / x->pixels, l.y0 / y->pixels, l.x1 / x->pixels, l.y1 / y->pixels);
+        fprintf(script, "set label '%d' at graph %.4f,%.4f center front\n", i + 1, label[i].x / x->pixels,
+                label[i].y / y->pixels);
     }
 }
 
-int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows)
+/* The points of the rows and their labels, in pixels of the plot area. */
+static void lay_out(const CompareRow *row, int rows, const Axis *x, const Axis *y, double floor, Box *point, Box *label)
+{
+    for (int i = 0; i < rows; i++) {
+        const double kib = fmax((double)row[i].size_bytes / 1024, 1e-3);
+        point[i] = (Box){pixel(x, x->log ? log2(kib) : kib), pixel(y, on_axis(y, 100 * row_accuracy(&row[i]), floor)),
+                         POINT, POINT};
+        label[i] = (Box){0, 0, digits_width(i + 1), LINE / 2.0};
+    }
+    labels_place(rows, point, label, x->pixels, y->pixels);
+}
+
+int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide)
 {
     int known = 0;
     for (int i = 0; i < rows; i++) known += isfinite(row_accuracy(&row[i]));
     if (known < 2) return -1;
+    const int width = wide ? 1100 : 390, height = wide ? 480 : 460;
     const double floor = error_floor(row, rows);
-    const Axis x = size_axis(row, rows), y = accuracy_axis(row, rows, floor);
-    /* First the points, then the numbers: a number avoids both. */
-    Box *taken = ARENA_ARRAY(arena, Box, 2 * rows), *number = taken + rows;
-    for (int i = 0; i < rows; i++) {
-        const double kib = fmax((double)row[i].size_bytes / 1024, 1e-3);
-        taken[i] = (Box){pixel(&x, x.log ? log2(kib) : kib), pixel(&y, on_axis(&y, 100 * row_accuracy(&row[i]), floor)),
-                         POINT, POINT};
-    }
-    for (int i = 0; i < rows; i++)
-        number[i] = place_number(taken[i],
-                                 (i + 1 < 10    ? 1
-                                  : i + 1 < 100 ? 2
-                                                : 3) *
-                                     DIGIT / 2.0,
-                                 taken, rows + i, &x, &y);
+    const Axis x = size_axis(row, rows, width - LEFT - RIGHT),
+               y = accuracy_axis(row, rows, floor, height - TOP - BOTTOM);
+    Box *point = ARENA_ARRAY(arena, Box, rows), *label = ARENA_ARRAY(arena, Box, rows);
+    lay_out(row, rows, &x, &y, floor, point, label);
 
-    const int figure = gnuplot_figure(gnuplot, WIDTH, HEIGHT);
+    const int figure = gnuplot_figure(gnuplot, width, height);
     FILE *script = gnuplot->script;
-    fprintf(script, "set lmargin at screen %.6f\nset rmargin at screen %.6f\n", (double)LEFT / WIDTH,
-            1 - (double)RIGHT / WIDTH);
-    fprintf(script, "set bmargin at screen %.6f\nset tmargin at screen %.6f\n", (double)BOTTOM / HEIGHT,
-            1 - (double)TOP / HEIGHT);
+    fprintf(script, "set lmargin at screen %.6f\nset rmargin at screen %.6f\n", (double)LEFT / width,
+            1 - (double)RIGHT / width);
+    fprintf(script, "set bmargin at screen %.6f\nset tmargin at screen %.6f\n", (double)BOTTOM / height,
+            1 - (double)TOP / height);
     fprintf(script, "set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\n", x.lo, x.hi, y.lo, y.hi);
     put_size_tics(script, &x);
     put_accuracy_tics(script, &y, floor);
     fputs("set border 3\nset tics nomirror scale 0.5\nset grid lt 1 lw 0.5 lc rgb '#a0a0a0' dt (2,3)\n"
           "set xlabel 'size, KiB'\nset ylabel 'accuracy, %'\nunset key\n",
           script);
-    put_numbers(gnuplot, taken, number, rows, &x, &y);
+    put_labels(script, rows, point, label, &x, &y);
     fputs("$points << END\n", script);
     for (int i = 0; i < rows; i++) {
-        if (isnan(taken[i].y)) continue;
+        if (isnan(point[i].y)) continue;
         const unsigned long colour = strtoul(kind_colour(&row[i]) + 1, NULL, 16);
-        fprintf(script, "%.9g %.9g %lu\n", x.lo + taken[i].x / x.pixels * (x.hi - x.lo),
-                y.lo + taken[i].y / y.pixels * (y.hi - y.lo), colour);
+        fprintf(script, "%.9g %.9g %lu\n", x.lo + point[i].x / x.pixels * (x.hi - x.lo),
+                y.lo + point[i].y / y.pixels * (y.hi - y.lo), colour);
     }
-    fputs("END\nplot $points using 1:2:3 with points pt 7 ps 1 lc rgb variable\n", script);
+    fputs("END\nplot $points using 1:2:3 with points pt 7 ps 0.8 lc rgb variable\n", script);
     return figure;
 }

@@ -150,10 +150,11 @@ static Status one_step(Trainer *r, const Batch *batch)
     return STATUS_OK;
 }
 
-static Status validate(Trainer *r, double *accuracy)
+/* *accuracy: -1 without a validation split. */
+static Status validate(Trainer *r, double *accuracy, double *loss)
 {
     const TrainJob *job = r->job;
-    *accuracy = -1.0;
+    *accuracy = -1.0, *loss = 0.0;
     if (job->data->validation.n == 0) return STATUS_OK;
     Arena *arena = arena_create();
     QGraph *graph = NULL;
@@ -163,22 +164,24 @@ static Status validate(Trainer *r, double *accuracy)
     if (status == STATUS_OK)
         status = evaluate(arena, job->model, graph, &job->data->validation, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8,
                           &result);
-    if (status == STATUS_OK) *accuracy = result.accuracy;
+    if (status == STATUS_OK) *accuracy = result.accuracy, *loss = result.loss;
     arena_destroy(arena);
     return status;
 }
 
-static Status log_window(Trainer *r, int epoch, double lr, double validation)
+static Status log_window(Trainer *r, int epoch, double lr, double validation, double validation_loss)
 {
     Tally *w = &r->state.window;
     if (w->seen == 0) return STATUS_OK;
     const MetricsLine line = {.phase = model_kind_names[r->job->kind],
                               .step = r->state.step,
                               .epoch = epoch,
+                              .images = (int)w->seen,
                               .loss = w->loss / w->seen,
                               .accuracy = w->correct / w->seen,
                               .lr = lr,
-                              .validation = validation};
+                              .validation = validation,
+                              .validation_loss = validation_loss};
     *w = (Tally){0};
     return metrics_line(&r->metrics, &line);
 }
@@ -186,8 +189,9 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation)
 static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
 {
     TrainState *s = &r->state;
-    TRY(validate(r, &p->validation));
-    TRY(log_window(r, p->epoch, p->lr, p->validation));
+    double validation_loss;
+    TRY(validate(r, &p->validation, &validation_loss));
+    TRY(log_window(r, p->epoch, p->lr, p->validation, validation_loss));
     result->loss = s->epoch.loss / s->epoch.seen;
     result->accuracy = s->epoch.correct / s->epoch.seen;
     s->epoch = (Tally){0};
@@ -227,7 +231,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
         if (index == r->batches - 1) {
             TRY(end_epoch(r, &p, result));
         } else {
-            if (s->step % window == 0) TRY(log_window(r, p.epoch, p.lr, -1.0));
+            if (s->step % window == 0) TRY(log_window(r, p.epoch, p.lr, -1.0, 0.0));
             if ((every > 0 && s->step % every == 0) || timing_seconds() - r->last_checkpoint > CHECKPOINT_SECONDS)
                 TRY(write_checkpoint(r, r->last_path));
         }

@@ -1,0 +1,98 @@
+/* What the report says of layers and classes, out of the models and answers of the rows (first seed). */
+#include <string.h>
+
+#include "deploy/lower.h"
+#include "deploy/plan.h"
+#include "train/compare.h"
+#include "train/report_parts.h"
+
+enum { FLASH_COLUMNS = 8 };
+
+/* "W4 ends 8" */
+static const char *width_name(Arena *arena, const RowPlan *p)
+{
+    if (p->bits == 8 || p->ends == 0 || p->ends == p->bits) return arena_printf(arena, "W%d", p->bits);
+    return arena_printf(arena, "W%d ends %d", p->bits, p->ends);
+}
+
+/* The rows whose flash is shown: of each width of weights the last, which is a trained one where there is one.  Widest
+ * first. */
+static int choose_columns(Arena *arena, const RowPlan *plan, int rows, int *column, const char **name)
+{
+    int n = 0;
+    for (int i = 1; i < rows; i++) {
+        const char *this = width_name(arena, &plan[i]);
+        int k = 0;
+        while (k < n && strcmp(name[k], this) != 0) k++;
+        if (k == FLASH_COLUMNS) continue;
+        if (k == n) n++;
+        column[k] = i, name[k] = this;
+    }
+    return n;
+}
+
+/* The activations alive while the layer's nodes run, the most of them. */
+static long layer_ram(Arena *arena, const QGraph *g, const Plan *plan, const Layer *l)
+{
+    size_t most = 0;
+    for (int i = 0; i < g->nodes; i++) {
+        if (strcmp(g->node[i].name, l->name) != 0 || g->node[i].op == QOP_RESHAPE) continue;
+        const size_t bytes = plan_alive_bytes(arena, g, plan, i);
+        most = bytes > most ? bytes : most;
+    }
+    return (long)most;
+}
+
+Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, int rows, Report *report)
+{
+    int column[FLASH_COLUMNS];
+    const char **name = ARENA_ARRAY(arena, const char *, FLASH_COLUMNS);
+    const int columns = choose_columns(arena, plan, rows, column, name);
+    Model *m = NULL;
+    LayerCost *cost = NULL;
+    for (int k = 0; k < columns; k++) {
+        TRY(row_model(arena, job, &plan[column[k]], compare_seed(job->config, 0), &m));
+        if (cost == NULL) {
+            QGraph *g;
+            TRY(model_lower(arena, m, (Dialect)m->quant->dialect, &g));
+            const Plan places = plan_make(arena, g);
+            cost = ARENA_ARRAY(arena, LayerCost, m->layers);
+            for (int i = 0; i < m->layers; i++) {
+                const Layer *l = &m->layer[i];
+                cost[i] = (LayerCost){l->name,
+                                      l->type->name,
+                                      l->out.h,
+                                      l->out.w,
+                                      l->out.c,
+                                      l->weight == NULL ? 0 : l->weight->count,
+                                      layer_macs(l),
+                                      layer_ram(arena, g, &places, l),
+                                      ARENA_ARRAY(arena, long, columns)};
+            }
+        }
+        for (int i = 0; i < m->layers; i++) ((long *)cost[i].flash_bytes)[k] = layer_size_bytes(&m->layer[i]);
+    }
+    report->layers = cost == NULL ? 0 : m->layers;
+    report->layer = cost;
+    report->flash_columns = columns;
+    report->flash_column = name;
+    return STATUS_OK;
+}
+
+void compare_confusions(Arena *arena, const CompareJob *job, const CompareResult *result, int shown, Report *report)
+{
+    const Dataset *test = &job->data->test;
+    int best = 0, row[3] = {0}, rows = 1;
+    for (int i = 1; i < result->rows; i++)
+        if (best == 0 || row_accuracy(&result->row[i]) > row_accuracy(&result->row[best])) best = i;
+    if (best > 0) row[rows++] = best;
+    if (shown > 0 && shown != best) row[rows++] = shown;
+    Confusion *all = ARENA_ARRAY(arena, Confusion, rows);
+    for (int k = 0; k < rows; k++) {
+        long *count = ARENA_ARRAY(arena, long, report->classes * report->classes);
+        for (int i = 0; i < test->n; i++) count[test->labels[i] * report->classes + result->answer[row[k]][i]]++;
+        all[k] = (Confusion){result->row[row[k]].name, count};
+    }
+    report->confusions = rows;
+    report->confusion = all;
+}

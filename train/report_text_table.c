@@ -1,0 +1,84 @@
+/* The table of `compare` in a terminal. */
+#include <math.h>
+
+#include "train/report_parts.h"
+
+enum { NAME_COLUMNS = 38, CELLS = 7 };
+
+/* `text` at the right end of that many columns. */
+static char *right(Arena *arena, const char *text, int columns)
+{
+    const int room = columns - text_columns(text);
+    return arena_printf(arena, "  %*s%s", room > 0 ? room : 0, "", text);
+}
+
+static char *number(Arena *arena, const char *format, double value) __attribute__((format(printf, 2, 0)));
+static char *number(Arena *arena, const char *format, double value)
+{
+    if (!isfinite(value)) return arena_strdup(arena, "-");
+    char text[400];
+    snprintf(text, sizeof text, format, value);
+    return arena_strdup(arena, text);
+}
+
+/* 416520 as "417k", in at most five columns. */
+static char *short_count(Arena *arena, long value)
+{
+    static const char *const unit[] = {"", "k", "M", "G", "T"};
+    double v = (double)value;
+    int u = 0;
+    while (v >= 999.5 && u < 4) v /= 1000, u++;
+    return arena_printf(arena, u == 0 || v >= 99.5 ? "%.0f%s" : v >= 9.95 ? "%.1f%s" : "%.2f%s", v, unit[u]);
+}
+
+static char *line(Arena *arena, const char *name, const char *const cell[CELLS])
+{
+    static const int columns[CELLS] = {6, 5, 8, 8, 7, 5, 7};
+    const char *clipped = text_clip(arena, name, NAME_COLUMNS);
+    char *text = arena_printf(arena, "%s%*s", clipped, NAME_COLUMNS - text_columns(clipped), "");
+    for (int i = 0; i < CELLS; i++) text = arena_printf(arena, "%s%s", text, right(arena, cell[i], columns[i]));
+    return text;
+}
+
+char *report_text_head(Arena *arena)
+{
+    const char *const cell[CELLS] = {"acc. %", "±", "drop pts", "size KiB", "RAM KiB", "MACs", "time µs"};
+    return line(arena, "", cell);
+}
+
+char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy)
+{
+    const double accuracy = row_accuracy(row);
+    const double drop = row_is_float(row) ? (double)NAN : 100 * (float_accuracy - accuracy);
+    const char *const cell[CELLS] = {
+        number(arena, "%.2f", 100 * accuracy),
+        row->seeds > 1 ? number(arena, "%.2f", 100 * row->accuracy_std) : "-",
+        number(arena, "%.2f", fabs(drop) < 0.005 ? 0 : drop),
+        number(arena, "%.1f", (double)row->size_bytes / 1024),
+        row->ram_bytes == 0 ? "-" : number(arena, "%.1f", (double)row->ram_bytes / 1024),
+        short_count(arena, row->macs),
+        row->latency.repeats == 0 ? "-" : number(arena, "%.1f", row->latency.least_us),
+    };
+    return line(arena, row->name, cell);
+}
+
+char *report_text_foot(Arena *arena, const CompareRow *row, int rows, int images)
+{
+    int worse = 0, better = 0, tested = 0, disturbed = 0;
+    const CompareRow *f = NULL;
+    for (int i = 0; i < rows; i++) {
+        worse += row_verdict(&row[i])<0, better += row_verdict(&row[i])> 0, tested += !isnan(row[i].p);
+        disturbed += row[i].latency.repeats > 0 && latency_disturbed(&row[i].latency);
+        if (f == NULL && row_is_float(&row[i])) f = &row[i];
+    }
+    if (f == NULL || tested == 0) return arena_strdup(arena, "");
+    char *text = arena_printf(arena,
+                              "%d test images: float is %.2f to %.2f %% (95 %%, Wilson); of %d rows %d %s worse and %d "
+                              "better\nthan it beyond chance (5 %%; %s, Holm)",
+                              images, 100 * f->accuracy_range.low, 100 * f->accuracy_range.high, tested, worse,
+                              worse == 1 ? "is" : "are", better,
+                              f->seeds > 1 ? "paired over seeds and images" : "McNemar's exact test");
+    if (disturbed == 0) return text;
+    return arena_printf(arena, "%s;\nthe machine was busy while %d of the times %s taken: upper bounds", text,
+                        disturbed, disturbed == 1 ? "was" : "were");
+}
