@@ -52,13 +52,14 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o) $(OUT)/deploy/onnx.pb-c.o
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(filter cli/%,$(SOURCES)))
 TEST_SRC := $(wildcard tests/test_*.c)
 TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+RANDOM_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/random/*.c))
 FUZZ_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/fuzz/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
 ALLOC_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/alloc/c*.c))
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/alloc tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
-OBJECTS  := $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
+FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/alloc tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
+OBJECTS  := $(RANDOM_OBJ) $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
 # tests; in the installed one only bitfold_* does.
@@ -166,6 +167,13 @@ test-isa: all tests ## run the tests with the kernels of each instruction set th
 test-interop: all ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/interop/run.sh $(BUILD)
 
+$(OUT)/random_nets: $(RANDOM_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(shell pkg-config --libs check) $(LDLIBS_ALL)
+
+test-random: all $(OUT)/random_nets ## random networks, every way out the same integers; N=200 networks, SEED=1
+	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/random/run.sh $(OUT)/random_nets "$(N)" "$(SEED)" $(CURDIR)/$(BUILD)/interop/node_modules
+
 test-alloc: all $(OUT)/alloc_campaign $(OUT)/fail_alloc.so ## every request for memory of every verb fails in turn; POINTS=25 of each, CASES="train ptq"
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold FAIL_ALLOC_LIBRARY=$(OUT)/fail_alloc.so POINTS="$(POINTS)" CASES="$(CASES)" $(OUT)/alloc_campaign
 
@@ -212,7 +220,7 @@ check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
 lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
 	@$(MAKE) --no-print-directory MODE=release objects $(BUILD)/release/libbitfold.so $(BUILD)/compile_commands.json
 	@sh tests/lint.sh $(BUILD)/release
-	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh tests/fuzz/*.sh tests/interop/*.sh bench/*.sh)
+	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh tests/fuzz/*.sh tests/interop/*.sh tests/random/*.sh bench/*.sh)
 	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. -I$(GEN) \
 	    --enable=warning,performance,portability -j 2 $(SOURCES) $(wildcard bench/*.c)
@@ -276,7 +284,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-alloc test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
+.PHONY: all tests objects test test-isa test-interop test-random test-alloc test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
         performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

@@ -18,7 +18,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-enum { NODE_MAX_INPUTS = 16, NODE_MAX_KEPT = 8 };
+enum { NODE_MAX_INPUTS = 129 /* a concat of 128 and its step */, NODE_MAX_KEPT = 8 };
 
 typedef struct Tape Tape;
 struct Node;

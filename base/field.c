@@ -122,6 +122,22 @@ static Status convert_enum(const Field *f, const cJSON *given, const Spot *s, in
     return refuse(s, f, json_brief(s->arena, given));
 }
 
+/* A number, or two with a slash between them in a string: their quotient, rounded once. */
+static bool real_number(const cJSON *given, double *v)
+{
+    *v = cJSON_IsNumber(given) ? given->valuedouble : 0.0;
+    const char *slash = cJSON_IsString(given) ? strchr(given->valuestring, '/') : NULL;
+    if (slash == NULL) return cJSON_IsNumber(given) && isfinite(*v);
+    cJSON *over, *under = NULL;
+    if (json_parse(given->valuestring, (size_t)(slash - given->valuestring), "", &over) != STATUS_OK) return false;
+    bool fits = json_parse(slash + 1, strlen(slash + 1), "", &under) == STATUS_OK;
+    fits = fits && cJSON_IsNumber(over) && cJSON_IsNumber(under);
+    if (fits) *v = over->valuedouble / under->valuedouble;
+    cJSON_Delete(over);
+    cJSON_Delete(under);
+    return fits && isfinite(*v);
+}
+
 static Status convert(const Field *f, const cJSON *given, const Spot *s, void *member)
 {
     if (cJSON_IsNull(given) && f->nullable) {
@@ -129,7 +145,7 @@ static Status convert(const Field *f, const cJSON *given, const Spot *s, void *m
         memset(member, 0, member_bytes(f));
         return STATUS_OK;
     }
-    const double number = cJSON_IsNumber(given) ? given->valuedouble : 0.0;
+    double number = cJSON_IsNumber(given) ? given->valuedouble : 0.0;
     bool fits = true;
     switch (f->type) {
     case FIELD_BOOL:
@@ -145,7 +161,7 @@ static Status convert(const Field *f, const cJSON *given, const Spot *s, void *m
         if (fits) *(uint64_t *)member = (uint64_t)number;
         break;
     case FIELD_FLOAT:
-        fits = cJSON_IsNumber(given) && isfinite(number) && in_range(f, number);
+        fits = real_number(given, &number) && in_range(f, number);
         if (fits) *(double *)member = number;
         break;
     case FIELD_STRING:

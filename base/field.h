@@ -21,7 +21,7 @@ typedef enum {
     FIELD_BOOL,    /* bool */
     FIELD_INT,     /* int, min .. max; 2.5 is refused, 2.0 is 2 */
     FIELD_U64,     /* uint64_t, 0 .. 2^53 */
-    FIELD_FLOAT,   /* double, min .. max */
+    FIELD_FLOAT,   /* double, min .. max; "1/255", a fraction of two numbers, is the nearest double */
     FIELD_STRING,  /* const char *; min .. max bytes long */
     FIELD_ENUM,    /* int: index into `names` */
     FIELD_INTS,    /* IntList: each min .. max; at least min_count, at most max_count */

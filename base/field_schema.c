@@ -36,10 +36,14 @@ static void add_item_rule(cJSON *schema, const Field *f)
         add_range(schema, f, "minimum", "maximum");
         break;
     case FIELD_FLOAT:
-    case FIELD_FLOATS:
-        add_string(schema, "type", "number");
+    case FIELD_FLOATS: { /* the limits say nothing of strings, nor the pattern of numbers */
+        cJSON *types = cJSON_AddArrayToObject(schema, "type");
+        cJSON_AddItemToArray(types, cJSON_CreateString("number"));
+        cJSON_AddItemToArray(types, cJSON_CreateString("string"));
         add_range(schema, f, "minimum", "maximum");
+        add_string(schema, "pattern", "^[-+.0-9eE]+/[-+.0-9eE]+$");
         break;
+    }
     case FIELD_STRING:
     case FIELD_STRINGS:
         add_string(schema, "type", "string");

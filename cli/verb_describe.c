@@ -166,7 +166,8 @@ static Status run_describe(Arena *arena, const Options *o, int *exit_code)
     Page p = {.arena = arena, .markdown = o->markdown, .under = o->arguments > 0 ? o->argument[0] : NULL};
     if (p.markdown)
         printf("# Every key of a config\n\nMade by `bitfold describe --markdown` from the tables that parse the file; "
-               "`configs/schema.json` says the same to editors.\n");
+               "`configs/schema.json` says the same to editors.  Where decimals are allowed, a fraction in a string, "
+               "\"1/255\", is a number, too.\n");
     if (p.under == NULL) table_head(&p, "config", "one JSON file");
     if (p.under == NULL || layer_type(p.under) == NULL) field_visit(config_fields, "", show_field, &p);
     if (p.under == NULL || strcmp(p.under, "layers") == 0)

@@ -52,11 +52,12 @@ static Status choose_prefix(Arena *arena, const char *stem, const char *given, c
 static Status check_dialect(const QGraph *g)
 {
     if (!dialect_is_float(g->dialect)) return STATUS_OK;
-    return status_fail(STATUS_UNSUPPORTED,
-                       "c: a model in dialect %s, whose rescaling takes floats; must be tflite-single or "
-                       "tflite-double: bitfold verify MODEL --set quant.dialect=tflite-single, then bitfold export "
-                       "MODEL --set quant.dialect=tflite-single --to c -o FILE.c",
-                       qgraph_dialect_names[g->dialect]);
+    return status_fail(
+        STATUS_UNSUPPORTED,
+        "c: a model in dialect %s, whose rescaling takes floats; must be tflite-single or "
+        "tflite-double: export it with --set quant.dialect=tflite-single; bitfold eval with the same says "
+        "what that does to its answers",
+        qgraph_dialect_names[g->dialect]);
 }
 
 static Status check_runs(const QGraph *g)

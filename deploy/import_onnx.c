@@ -17,6 +17,8 @@ static const ImportOp ops[] = {
     {"Mul", import_scale, 2, 2, ""},
     {"Div", import_scale, 2, 2, ""},
     {"Concat", import_concat, 1, 1024, "axis"},
+    {"Slice", import_slice, 1, 5, "starts ends axes"},
+    {"Split", import_split, 1, 2, "axis split num_outputs"},
     {"MaxPool", import_maxpool, 1, 1, "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
     {"AveragePool", import_avgpool, 1, 1, "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
     {"GlobalAveragePool", import_global_avgpool, 1, 1, ""},
@@ -39,7 +41,8 @@ static const ImportOp ops[] = {
     {"Constant", NULL, 0, 0, "value value_int value_ints value_float value_floats"},
     {"Shape", NULL, 1, 1, ""},
     {"Gather", NULL, 2, 2, "axis"},
-    {"Slice", NULL, 1, 5, "starts ends axes"},
+    {"Floor", NULL, 1, 1, ""},
+    {"Ceil", NULL, 1, 1, ""},
     {"ConstantOfShape", NULL, 1, 1, "value"},
 };
 
@@ -160,7 +163,7 @@ static Status take_output(Import *im)
     const Value *v = &im->value[im->output];
     const char *name = v->name;
     const Activated *a = v->activated;
-    if (v->kind != VALUE_ACTIVATION || a->source != im->layers - 1 || im->layers == 0 ||
+    if (v->kind != VALUE_ACTIVATION || a->groups.count > 0 || a->source != im->layers - 1 || im->layers == 0 ||
         (a->pad[0] | a->pad[1] | a->pad[2] | a->pad[3]) != 0)
         return status_fail(STATUS_UNSUPPORTED,
                            "%s: output \"%.100s\": is not what a layer gives; must be a row of logits", im->path, name);

@@ -149,6 +149,21 @@ static Status constant(Import *im, const ImportNode *n, Constant **out)
                        name);
 }
 
+/* Numbers as integers, cut off towards 0. */
+static Status truncated(Import *im, const ImportNode *n, const Constant *x, Constant *out)
+{
+    const float *from;
+    TRY(import_floats(im, n, x, &from));
+    int64_t *to = ARENA_ARRAY(im->arena, int64_t, x->tensor.count + 1);
+    for (int64_t i = 0; i < x->tensor.count; i++) {
+        if (!(from[i] > -0x1p62f && from[i] < 0x1p62f))
+            return UNSUPPORTED(im, n, "%g as an integer; must be below 2^62", (double)from[i]);
+        to[i] = (int64_t)from[i];
+    }
+    out->tensor.data = to;
+    return STATUS_OK;
+}
+
 static Status cast(Import *im, const ImportNode *n, Constant **out)
 {
     Constant *x;
@@ -165,9 +180,14 @@ static Status cast(Import *im, const ImportNode *n, Constant **out)
         return STATUS_OK;
     }
     const bool whole = x->tensor.type == ONNX_INT32 || x->tensor.type == ONNX_INT64;
-    if (to != ONNX_INT64 || !whole || x->tensor.count > FOLD_MAX_INTS)
-        return UNSUPPORTED(im, n, "to: %lld of a constant of data type %d; must be 1 (float), or 7 (int64) of integers",
+    if ((to != ONNX_INT64 && to != ONNX_INT32) || (!whole && x->tensor.type != ONNX_FLOAT) || x->scales != 0 ||
+        x->tensor.count > FOLD_MAX_INTS)
+        return UNSUPPORTED(im, n,
+                           "to: %lld of a constant of data type %d; must be 1 (float), or 6 or 7 (int32, int64) of a "
+                           "short list of numbers",
                            (long long)to, x->tensor.type);
+    (*out)->tensor.type = ONNX_INT64; /* what shapes are counted in */
+    if (!whole) return truncated(im, n, x, *out);
     const int64_t *ints;
     TRY(import_at(im, n, onnx_tensor_ints(im->arena, &x->tensor, &ints)));
     (*out)->tensor.data = ints;
@@ -281,10 +301,24 @@ static Status same(Import *im, const ImportNode *n, Constant **out) { return imp
 static const struct {
     const char *op;
     Status (*fold)(Import *im, const ImportNode *n, Constant **out);
-} folds[] = {{"Constant", constant}, {"Shape", shape},         {"Gather", gather},
-             {"Slice", slice},       {"Concat", concat},       {"ConstantOfShape", constant_of_shape},
-             {"Cast", cast},         {"Reshape", reshape},     {"Squeeze", reshape},
-             {"Unsqueeze", reshape}, {"Transpose", transpose}, {"Identity", same}};
+} folds[] = {{"Constant", constant},
+             {"Shape", shape},
+             {"Gather", gather},
+             {"Slice", slice},
+             {"Concat", concat},
+             {"ConstantOfShape", constant_of_shape},
+             {"Cast", cast},
+             {"Reshape", reshape},
+             {"Squeeze", reshape},
+             {"Unsqueeze", reshape},
+             {"Transpose", transpose},
+             {"Identity", same},
+             {"Add", import_fold_arith},
+             {"Sub", import_fold_arith},
+             {"Mul", import_fold_arith},
+             {"Div", import_fold_arith},
+             {"Floor", import_fold_arith},
+             {"Ceil", import_fold_arith}};
 
 Status import_fold(Import *im, const ImportNode *n, bool *done)
 {

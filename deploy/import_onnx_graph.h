@@ -31,6 +31,13 @@ typedef struct {
 
 enum { THE_IMAGE = -1 };
 
+/* Channels seen as `count` groups of as many, in two dimensions where the view has one; swapped: what is in the groups
+ * comes first.  count 0: they are not. */
+typedef struct {
+    int count, at; /* the view's dimension */
+    bool swapped;
+} ChannelGroups;
+
 /* An activation: what layer `source` gives, seen through a view, with cells of zero still to be put around it. */
 typedef struct {
     int source; /* a layer, or THE_IMAGE */
@@ -42,6 +49,7 @@ typedef struct {
     bool codes;          /* it is the codes themselves: behind QuantizeLinear ... */
     bool unsigned_codes; /* ... as uint8 */
     bool probabilities;  /* the logits, behind a softmax that was left out */
+    ChannelGroups groups;
 } Activated;
 
 /* A constant: an initializer, or computed from some.  Integers with scales stand for real numbers. */
@@ -139,6 +147,7 @@ typedef struct {
     bool image_is_codes;     /* the input of the file is int8 or uint8 ... */
     OnnxDataType image_type; /* ... this one */
     bool quantized;
+    bool moves_channels; /* said in a note, once */
     int notes;
     const char **note; /* with room for one more than IMPORT_MAX_LAYERS */
 } Import;
@@ -202,6 +211,7 @@ Status import_ints(Import *im, const ImportNode *n, const char *attribute, int i
 /* In shape arithmetic: the number of images. */
 #define IMPORT_BATCH (INT64_C(1) << 40)
 
+Status import_fold_arith(Import *im, const ImportNode *n, Constant **out); /* import_onnx_fold_arith.c */
 Status import_constant(Import *im, const ImportNode *n, int input, Constant **c);
 /* One number; rank 0 or one element. */
 Status import_scalar(Import *im, const ImportNode *n, int input, float *x);
@@ -267,6 +277,14 @@ Status import_bias(Import *im, const ImportNode *n, int input, float factor, Imp
 /* Codes of input 0 again, from a layer that nobody else reads and that may clamp them. */
 Status import_same_grid(Import *im, const ImportNode *n, Activated *a);
 
+/* ---- channels (import_onnx_channels.c) --------------------------------------------------------------------------- */
+
+/* Dims that split the channels in two and leave the rest: the first step of a shuffle; Transpose swaps the two, Reshape
+ * joins them, which gives the layer. */
+bool import_splits_channels(const Activated *a, int rank, const int64_t *to, ChannelGroups *groups);
+Status import_swap_groups(Import *im, const ImportNode *n, Activated *a, int count, const int64_t *perm);
+Status import_join_groups(Import *im, const ImportNode *n, Activated *a, int rank, const int64_t *to);
+
 /* ---- windows (import_onnx_window.c) ------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -305,6 +323,8 @@ IMPORT_HANDLER(clip);
 IMPORT_HANDLER(add);
 IMPORT_HANDLER(scale);
 IMPORT_HANDLER(concat);
+IMPORT_HANDLER(slice);
+IMPORT_HANDLER(split);
 IMPORT_HANDLER(batch_norm);
 IMPORT_HANDLER(softmax);
 IMPORT_HANDLER(same);

@@ -63,6 +63,9 @@ Status import_activation(Import *im, const ImportNode *n, int i, Activated *a)
     if (v->kind != VALUE_ACTIVATION)
         return UNSUPPORTED(im, n, "input %d: is a constant; must be computed from the image", i);
     *a = *v->activated;
+    if (a->groups.count > 0 && strcmp(n->proto->op_type, "Reshape") != 0 && strcmp(n->proto->op_type, "Transpose") != 0)
+        return UNSUPPORTED(im, n, "input %d: its channels in %d groups; must be joined again by a Reshape", i,
+                           a->groups.count);
     if (a->probabilities && strcmp(n->proto->op_type, "Identity") != 0 && strcmp(n->proto->op_type, "Reshape") != 0 &&
         strcmp(n->proto->op_type, "QuantizeLinear") != 0 && strcmp(n->proto->op_type, "DequantizeLinear") != 0)
         return UNSUPPORTED(im, n, "reads what a softmax gives; a softmax must be the end of the network");

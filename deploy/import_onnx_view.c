@@ -182,6 +182,7 @@ Status import_transpose(Import *im, const ImportNode *n)
     const int64_t *perm;
     TRY(import_activation(im, n, 0, &a));
     TRY(import_ints(im, n, "perm", -1, &count, &perm));
+    if (a.groups.count > 0) return import_swap_groups(im, n, &a, count, perm);
     const View from = a.view;
     bool used[ONNX_MAX_RANK] = {false};
     for (int i = 0; i < from.rank; i++) {
@@ -244,7 +245,12 @@ static Status regroup(Import *im, const ImportNode *n, Activated *a, int rank, c
     Axis axes[AXES];
     int count = 0, used = 0;
     const View from = a->view;
+    if (a->groups.count > 0) return import_join_groups(im, n, a, rank, to);
     if (is_reshape(im, a, rank, to)) return reshape_layer(im, n, a, to);
+    if (import_splits_channels(a, rank, to, &a->groups)) {
+        import_set_activation(im, n, a);
+        return STATUS_OK;
+    }
     for (int i = 1; i < from.rank; i++)
         for (int k = 0; k < from.dim[i].n; k++) axes[count++] = from.dim[i].axis[k];
     a->view = (View){rank, {from.dim[0]}};
@@ -308,7 +314,8 @@ Status import_reshape(Import *im, const ImportNode *n)
         return UNSUPPORTED(im, n, "to %d dimensions; must be 2 to %d, the first the images", rank, ONNX_MAX_RANK);
     if (onnx_attribute_int(n->proto, "allowzero", 0) != 0) return UNSUPPORTED(im, n, "allowzero: 1; must be 0");
     for (int i = 1; i < rank; i++) {
-        to[i] = i < a.view.rank && given[i] == 0 ? view_length(&a.view, a.size, i) : given[i];
+        const bool kept = i < a.view.rank && given[i] == 0 && (a.groups.count == 0 || i < a.groups.at);
+        to[i] = kept ? view_length(&a.view, a.size, i) : given[i];
         if (to[i] == -1 && open < 0)
             open = i;
         else if (to[i] < 1 || to[i] > QTENSOR_MAX_ELEMENTS)

@@ -41,7 +41,8 @@ Status model_lower(Arena *arena, Model *m, Dialect dialect, QGraph **out)
 {
     TRY(check_values(m));
     QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
-    const int most = 1 + m->layers * (1 + LAYER_MAX_INPUTS);
+    int most = 1; /* a node for each layer, and one for each input of a concat */
+    for (int i = 0; i < m->layers; i++) most += 1 + m->layer[i].inputs;
     *g = (QGraph){.dialect = dialect,
                   .tensor = ARENA_ARRAY(arena, QTensor, most),
                   .node = ARENA_ARRAY(arena, QNode, most),

@@ -7,7 +7,7 @@
 #include "deploy/onnx_file.h"
 
 /* What is written: the oldest operator set with per-channel QuantizeLinear, and its IR version. */
-enum { ONNX_BUILD_IR = 7, ONNX_BUILD_OPSET = 13, ONNX_NODE_MAX_INPUTS = 16 };
+enum { ONNX_BUILD_IR = 7, ONNX_BUILD_OPSET = 13, ONNX_NODE_MAX_INPUTS = 128 };
 
 typedef struct OnnxBuilder OnnxBuilder;
 /* An empty model whose graph has this name. */

@@ -33,8 +33,8 @@ extern const char *const qop_names[]; /* "conv2d", "depthwise_conv2d", "dense", 
 extern const char *const qgraph_dialect_names[]; /* "xnnpack", "tflite-single", ...: Dialect order, NULL-ended */
 /* Limits that keep every size and sum far from overflow. */
 enum {
-    QGRAPH_MAX_NODES = 1024,
-    QNODE_MAX_INPUTS = 16,
+    QGRAPH_MAX_NODES = 4096,
+    QNODE_MAX_INPUTS = 128,
     QNODE_MAX_EXTENT = 4096, /* kernel, stride, dilation, padding */
     QTENSOR_MAX_DIM = 65536,
     QTENSOR_MAX_ELEMENTS = 1 << 26,

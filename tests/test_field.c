@@ -172,6 +172,15 @@ static const struct {
     {"{\"rate\":-1e-9}", "c.json: rate: -1e-09; must be a number, 0 or more"},
     {"{\"rate\":[1]}", "c.json: rate: [1]; must be a number, 0 or more"},
     {"{\"any_float\":\"nan\"}", "c.json: any_float: \"nan\"; must be a number"},
+    {"{\"any_float\":\"1\"}", "c.json: any_float: \"1\"; must be a number"},
+    {"{\"any_float\":\"1/0\"}", "c.json: any_float: \"1/0\"; must be a number"},
+    {"{\"any_float\":\"/255\"}", "c.json: any_float: \"/255\"; must be a number"},
+    {"{\"any_float\":\"1/\"}", "c.json: any_float: \"1/\"; must be a number"},
+    {"{\"any_float\":\"1/2/3\"}", "c.json: any_float: \"1/2/3\"; must be a number"},
+    {"{\"any_float\":\"1/[2]\"}", "c.json: any_float: \"1/[2]\"; must be a number"},
+    {"{\"any_float\":\"1e308/1e-308\"}", "c.json: any_float: \"1e308/1e-308\"; must be a number"},
+    {"{\"rate\":\"-1/3\"}", "c.json: rate: \"-1/3\"; must be a number, 0 or more"},
+    {"{\"kernel\":\"4/2\"}", "c.json: kernel: \"4/2\"; must be an integer, 1 to 31"},
     {"{\"name\":\"\"}", "c.json: name: \"\"; must be a string of 1 to 8 bytes"},
     {"{\"name\":\"123456789\"}", "c.json: name: \"123456789\"; must be a string of 1 to 8 bytes"},
     {"{\"name\":1}", "c.json: name: 1; must be a string of 1 to 8 bytes"},
@@ -197,6 +206,20 @@ static const struct {
     {"{\"overrides\":[{},{\"bits\":1}]}", "c.json: overrides[1].bits: 1; must be an integer, 2 to 8"},
     {"{\"overrides\":[{},{\"bit\":1}]}", "c.json: overrides[1]: unknown key \"bit\"; did you mean \"bits\"?"},
 };
+
+/* "1/255" is the double nearest to the quotient, in numbers and in lists of them. */
+START_TEST(fractions_are_numbers)
+{
+    Arena *a = arena_create();
+    Outer o;
+    cJSON *json = cJSON_Parse("{\"units\":1,\"rate\":\"1/255\",\"any_float\":\"-127.5/255\",\"mean\":[\"1/3\",0.5]}");
+    ck_assert_msg(field_parse(fields, json, "c.json", &o, a) == STATUS_OK, "%s", status_message());
+    cJSON_Delete(json);
+    ck_assert(o.rate == 1.0 / 255.0 && o.any_float == -0.5);
+    ck_assert(o.mean.n == 2 && o.mean.at[0] == 1.0 / 3.0 && o.mean.at[1] == 0.5);
+    arena_destroy(a);
+}
+END_TEST
 
 START_TEST(field_refuses)
 {
@@ -292,8 +315,9 @@ START_TEST(field_schema_says_the_rules)
         {"padding", "{\"default\":\"valid\",\"enum\":[\"same\",\"valid\",\"explicit\"]}"},
         {"maybe", "{\"default\":5,\"anyOf\":[{\"type\":\"integer\",\"minimum\":1,\"maximum\":9},{\"type\":\"null\"}]}"},
         {"seed", "{\"default\":1,\"type\":\"integer\",\"minimum\":0,\"maximum\":9007199254740992}"},
-        {"rate", "{\"description\":\"learning rate\",\"default\":0.1,\"type\":\"number\",\"minimum\":0}"},
-        {"any_float", "{\"type\":\"number\"}"},
+        {"rate", "{\"description\":\"learning rate\",\"default\":0.1,\"type\":[\"number\",\"string\"],"
+                 "\"minimum\":0,\"pattern\":\"^[-+.0-9eE]+/[-+.0-9eE]+$\"}"},
+        {"any_float", "{\"type\":[\"number\",\"string\"],\"pattern\":\"^[-+.0-9eE]+/[-+.0-9eE]+$\"}"},
         {"name", "{\"type\":\"string\",\"minLength\":1,\"maxLength\":8}"},
         {"strides",
          "{\"default\":[1,2],\"anyOf\":[{\"type\":\"integer\",\"minimum\":1,\"maximum\":4},{\"type\":\"array\","
@@ -361,6 +385,6 @@ START_TEST(nearest_name_is_near)
 }
 END_TEST
 
-TEST_MAIN("field", field_defaults, field_reads_what_is_given, field_refuses, field_joins_the_place,
-          field_names_a_wrong_default, field_dump_reads_back, field_schema_says_the_rules, field_visit_walks_every_key,
-          nearest_name_is_near)
+TEST_MAIN("field", field_defaults, field_reads_what_is_given, fractions_are_numbers, field_refuses,
+          field_joins_the_place, field_names_a_wrong_default, field_dump_reads_back, field_schema_says_the_rules,
+          field_visit_walks_every_key, nearest_name_is_near)

@@ -45,6 +45,7 @@ static const char *const float_cases[] = {"torch_lenet",
                                           "old_style",
                                           "new_style",
                                           "external",
+                                          "shuffle",
                                           NULL};
 
 START_TEST(float_networks_compute_the_same)
@@ -67,7 +68,7 @@ START_TEST(float_networks_compute_the_same)
 }
 END_TEST
 
-static const char *const integer_cases[] = {"qdq_uint8", "qdq_int8", "qdq_codes", "qdq_constants", NULL};
+static const char *const integer_cases[] = {"qdq_uint8", "qdq_int8", "qdq_codes", "qdq_constants", "qdq_shuffle", NULL};
 
 /* The codes of the files are those of the images: one of its two cases computed with floats, one with integers. */
 START_TEST(integer_networks_compute_the_same)

@@ -128,7 +128,7 @@ SPOIL(op_lstm, node(m, "MaxPool")->op_type = "LSTM")
 SPOIL(op_foreign, node(m, "MaxPool")->domain = "com.microsoft")
 SPOIL(op_several, rename_op(m, "MaxPool", "LSTM"); rename_op(m, "Relu", "HardSwish");
       attribute(m, "Flatten", "axis")->name = "axes"; node(m, "Gemm")->domain = "com.microsoft")
-SPOIL(op_uses, rename_op(m, "Add", "Mul"); rename_op(m, "Relu", "Slice"))
+SPOIL(op_uses, rename_op(m, "Add", "Mul"); rename_op(m, "Relu", "Floor"))
 SPOIL(attribute_unknown, attribute(m, "MaxPool", "strides")->name = "steps")
 SPOIL(name_dangling, node(m, "Relu")->input[0] = "nowhere")
 SPOIL(name_cycle, node(m, "Conv")->input[0] = node(m, "Relu")->output[0])
@@ -162,6 +162,7 @@ SPOIL(flatten_axis, attribute(m, "Flatten", "axis")->i = 2)
 SPOIL(pool_ceil, attribute(m, "MaxPool", "ceil_mode")->i = 1; attribute(m, "MaxPool", "pads")->ints[0] = 2)
 SPOIL(keras_auto_pad, set_text(attribute(m, "Conv", "auto_pad"), "SAME"))
 SPOIL(keras_perm, attribute(m, "Transpose", "perm")->ints[1] = 0)
+SPOIL(shuffle_perm, attribute(m, "Transpose", "perm")->ints[1] = 0)
 SPOIL(keras_layout, memcpy(attribute(m, "Transpose", "perm")->ints, ((int64_t[]){0, 2, 1, 3}), 4 * sizeof(int64_t)))
 SPOIL(keras_clip, set_float(input(m, "Clip", 2), 0, 5.0f))
 SPOIL(keras_softmax, node(m, "Relu")->op_type = "Softmax")
@@ -222,7 +223,7 @@ static const Refused refused[] = {
     {"torch_lenet", op_several, "1 Flatten with \"axes\" (\"/Flatten\")"},
     {"torch_lenet", op_several, "1 com.microsoft.Gemm (\""},
     {"torch_resnet", op_uses,
-     "7 nodes that no layer computes: 5 Slice of an activation (\"/Relu\", \"/layer1/Relu\", \"/layer1/Relu_1\", ...), "
+     "7 nodes that no layer computes: 5 Floor of an activation (\"/Relu\", \"/layer1/Relu\", \"/layer1/Relu_1\", ...), "
      "2 Mul of two activations (\"/layer1/Add\", \"/layer2/Add\"); "},
     {"torch_lenet", attribute_unknown, "(op MaxPool): attribute \"steps\"; must be one of: auto_pad"},
     {"torch_lenet", name_dangling, "(op Relu): reads \"nowhere\"; a node before it"},
@@ -257,6 +258,7 @@ static const Refused refused[] = {
     {"torch_lenet", pool_ceil, "(op MaxPool): pads: top 2, bottom 0"},
     {"keras_cnn", keras_auto_pad, "auto_pad: \"SAME\"; must be NOTSET, SAME_UPPER, SAME_LOWER or VALID"},
     {"keras_cnn", keras_perm, "(op Transpose): perm; must be a permutation of 4 dimensions"},
+    {"shuffle", shuffle_perm, "(op Transpose): perm: of channels in 3 groups; must exchange the groups and what is"},
     {"keras_cnn", keras_layout, "(op Conv): group: 1, weights [4, 3, ...] on 12 channels"},
     {"keras_cnn", keras_clip, "(op Clip): min: 0, max: 5; must be"},
     {"keras_cnn", keras_softmax, "(op Softmax): axis: -1; must be that of the classes"},

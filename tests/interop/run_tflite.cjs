@@ -61,4 +61,5 @@ async function main() {
     fs.writeFileSync(output, await run(wasm, model, fs.readFileSync(input)));
 }
 
-main().catch(fail);
+if (require.main === module) main().catch(fail);
+module.exports = {load, compile, run};

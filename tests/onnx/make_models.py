@@ -378,8 +378,43 @@ def external():
     onnx.save(model, path("external.onnx"), save_as_external_data=True, location="external.bin", size_threshold=20)
 
 
+def channel_shuffle(n, x, groups, channels, *size):
+    """As torch writes ShuffleNet's: the shape from Shape, Gather, Div and Concat."""
+    length = n.node("Gather", n.node("Shape", x), n.constant(np.array(1, np.int64)))
+    inside = n.node("Div", length, n.constant(np.array(groups, np.int64)))
+    inside = n.node("Unsqueeze", n.node("Squeeze", inside, n.ints(0)), n.ints(0))
+    parts = [n.ints(-1), n.ints(groups), inside, n.ints(*size)]
+    x = n.node("Reshape", x, n.node("Concat", *parts, axis=0))
+    x = n.node("Transpose", x, perm=[0, 2, 1, 3, 4])
+    return n.node("Reshape", x, n.ints(-1, channels, *size))
+
+
+def half_of(n, x):
+    """As torch writes x.chunk(2, 1)[0] where it does not know the length."""
+    length = n.node("Gather", n.node("Shape", x), n.ints(1), axis=0)
+    sum = n.node("Add", length, n.ints(1))
+    part = n.node("Mul", n.node("Sub", n.node("Div", sum, n.ints(2)), n.ints(0)), n.ints(1))
+    return n.node("Slice", x, n.ints(0), part, n.ints(1))
+
+
+def shuffle():
+    """A unit of ShuffleNet v2 with the shuffle of v1: channels in groups, split, sliced, put together from 20 parts."""
+    n = Net(7)
+    x = n.node("Relu", n.node("Conv", "x", n.random(12, 1, 3, 3), n.random(12), group=3, pads=[1, 1, 1, 1]))
+    x = channel_shuffle(n, x, 3, 12, 6, 5)
+    parts = n.node("Split", x, n.ints(5, 7), outputs=2, axis=1)
+    b = n.node("Conv", parts[:-1] + "1", n.random(7, 7, 1, 1), n.random(7))
+    x = n.node("Concat", parts, b, half_of(n, x), axis=1)
+    s = n.node("Cast", n.node("Floor", n.node("Div", n.constant(np.float32(13)), n.constant(np.float32(3)))), to=7)
+    x = n.node("Slice", x, n.ints(1), n.ints(2**31), n.ints(1), n.node("Reshape", s, n.ints(1)))
+    x = n.node("Concat", *[n.node("Conv", x, n.random(2, 5, 1, 1)) for _ in range(20)], axis=1)
+    x = n.node("Flatten", n.node("GlobalAveragePool", x))
+    y = n.node("Gemm", x, n.random(40, 6), n.random(6))
+    save("shuffle", n.model(y, [3, 6, 5], 6), nchw(6, 5, 3))
+
+
 def float_models():
-    for make in (keras_cnn, keras_mobile, keras_concat, old_style, new_style, external):
+    for make in (keras_cnn, keras_mobile, keras_concat, old_style, new_style, external, shuffle):
         make()
 
 
@@ -515,8 +550,24 @@ def qdq_constants():
     save("qdq_constants", n.model(y, [3, 7, 8], 20), nchw(7, 8, 3))
 
 
+def qdq_shuffle():
+    """Channels that change places between a pair and the next, in codes."""
+    n = Quantized(15, np.int8)
+    x = n.pair("x", 1 / 255, -128)
+    w, s = n.weight(8, 3, 3, 3)
+    x = n.pair(n.node("Conv", x, w, n.bias(8, 1 / 255, s), pads=[1, 1, 1, 1]), 0.012, -7)
+    x = n.pair(channel_shuffle(n, x, 2, 8, 6, 5), 0.012, -7)
+    a = n.node("Split", x, n.ints(3, 5), outputs=2, axis=1)
+    b = n.pair(n.node("Slice", a[:-1] + "1", n.ints(-4), n.ints(5), n.ints(1), n.ints(2)), 0.012, -7)
+    x = n.pair(n.node("Concat", n.pair(a, 0.012, -7), b, axis=1), 0.012, -7)
+    x = n.pair(n.node("Reshape", x, n.ints(-1, 150)), 0.012, -7)
+    w, s = n.weight(20, 150)
+    y = n.pair(n.node("Gemm", x, w, n.bias(20, 0.012, s), transB=1), 0.02, 5)
+    save("qdq_shuffle", n.model(y, [3, 6, 5], 20), nchw(6, 5, 3))
+
+
 def quantized_models():
-    for make in (qdq_uint8, qdq_int8, qdq_codes, qdq_constants):
+    for make in (qdq_uint8, qdq_int8, qdq_codes, qdq_constants, qdq_shuffle):
         make()
 
 

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_VALUES = 4096, MAX_INPUTS = 16 };
+enum { MAX_VALUES = 4096, MAX_INPUTS = 128 };
 
 typedef struct {
     Arena *arena;

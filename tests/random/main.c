@@ -1,0 +1,124 @@
+/* Makes random networks, trains each for a moment in its own bits and rounding, and holds every way out of bitfold to the
+ * layers' own integers:
+ *     random_nets NETS SEED [KEEP]
+ * KEEP: a folder for the exports, with images and answers, for runtimes that are not ours.  A network that differs leaves
+ * its config there or in the working directory.  The last line is "N nets, D different"; 1 if any differs, a way out
+ * carried none, or a fifth could not be made. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "tests/random/random.h"
+
+enum { TARGETS = 5, MAX_SAID = 1 << 20 };
+
+int net_run(const Net *net, const char **last, const char *command)
+{
+    Arena *a = net->arena;
+    const char *line =
+        arena_printf(a, "cd %s && OMP_NUM_THREADS=1 %s %s >said.txt 2>&1", net->folder, net->program, command);
+    const int status = system(line); /* NOLINT: a command of these files */
+    uint8_t *said;
+    size_t bytes;
+    *last = "said nothing";
+    if (file_read(a, file_join(a, net->folder, "said.txt"), MAX_SAID, &said, &bytes) == STATUS_OK && bytes > 0) {
+        char *text = arena_alloc(a, bytes + 1);
+        memcpy(text, said, bytes);
+        text[bytes] = '\0';
+        if (text[bytes - 1] == '\n') text[bytes - 1] = '\0';
+        const char *newline = strrchr(text, '\n');
+        *last = newline == NULL ? text : newline + 1;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+typedef enum { MADE, REFUSED, BROKEN } Made;
+
+/* Half of the networks are trained in float and quantized afterwards, half trained with quantization.  A training that ends
+ * in a sentence, as where layers die, is none that can differ. */
+static Made make(const Net *net)
+{
+    static const char *const steps[][2] = {
+        {"train net.json --quiet --out float", "ptq float/last.safetensors --quiet --out run"},
+        {"qat net.json --quiet --out run", NULL}};
+    const char *const *step = steps[net->number % 2];
+    for (int i = 0; i < 2 && step[i] != NULL; i++) {
+        const char *last;
+        const int code = net_run(net, &last, step[i]);
+        if (code == 0) continue;
+        printf("net %d: %s: %s\n", net->number, step[i], last);
+        return code == 1 || code == 2 ? REFUSED : BROKEN;
+    }
+    /* What ptq writes is named otherwise. */
+    Arena *a = net->arena;
+    const char *ptq = file_join(a, net->folder, "run/model.safetensors");
+    const char *last = file_join(a, net->folder, "run/last.safetensors");
+    return access(ptq, F_OK) != 0 || rename(ptq, last) == 0 ? MADE : BROKEN;
+}
+
+static bool run_net(const Net *net, uint64_t seed, Tally *tally, int *refused)
+{
+    const char *text = random_net(net->arena, seed, net->number);
+    if (file_write(net->arena, file_join(net->arena, net->folder, "net.json"), text, strlen(text)) != STATUS_OK) {
+        printf("net %d: %s\n", net->number, status_message());
+        return false;
+    }
+    const Made made = make(net);
+    bool same = made != BROKEN;
+    *refused += made == REFUSED;
+    if (made == REFUSED) return true;
+    for (int i = 0; same && random_targets[i].name != NULL; i++) same = random_targets[i].run(net, &tally[i]);
+    if (!same) {
+        const char *left = arena_printf(net->arena, "%s/random_%llu_%d.json", net->keep == NULL ? "." : net->keep,
+                                        (unsigned long long)seed, net->number);
+        if (file_write(net->arena, left, text, strlen(text)) == STATUS_OK)
+            printf("net %d: its config is %s\n", net->number, left);
+    }
+    return same;
+}
+
+static void remove_folder(Arena *arena, const char *folder)
+{
+    const int status = system(arena_printf(arena, "rm -rf %s", folder)); /* NOLINT: a command of this file */
+    if (status != 0) printf("%s: was not removed\n", folder);
+}
+
+int main(int argc, char **argv)
+{
+    const long nets = argc > 2 ? strtol(argv[1], NULL, 10) : 0;
+    if (nets < 1) {
+        fprintf(stderr, "usage: random_nets NETS SEED [KEEP]\n");
+        return 2;
+    }
+    const uint64_t seed = strtoull(argv[2], NULL, 10);
+    const char *program = getenv("BITFOLD");
+    Tally tally[TARGETS] = {{0}};
+    for (int i = 0; i < TARGETS; i++) tally[i].name = random_targets[i].name;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    int different = 0, refused = 0;
+    for (int i = 0; i < (int)nets; i++) {
+        Arena *arena = arena_create();
+        char *folder = arena_strdup(arena, "/tmp/bitfold_random_XXXXXX");
+        if (mkdtemp(folder) == NULL || program == NULL) {
+            fprintf(stderr, "random_nets: %s\n", program == NULL ? "BITFOLD must name the program" : strerror(errno));
+            return 2;
+        }
+        const Net net = {arena, folder, program, argc > 3 ? argv[3] : NULL, i};
+        different += !run_net(&net, seed, tally, &refused);
+        remove_folder(arena, folder);
+        arena_destroy(arena);
+    }
+    bool idle = false;
+    for (int i = 0; i < TARGETS; i++) {
+        printf("%-20s %5d carried, %4d refused, %10ld codes compared, %ld different\n", tally[i].name, tally[i].nets,
+               tally[i].refused, tally[i].values, tally[i].different);
+        idle |= tally[i].nets == 0;
+    }
+    if (refused > 0) printf("%d not made: refused in training or quantization\n", refused);
+    printf("%ld nets, %d different\n", nets - refused, different);
+    return different != 0 || idle || refused > nets / 5;
+}

@@ -1,0 +1,40 @@
+/* Random networks, held to be the same integers everywhere: `make test-random`. */
+#ifndef BITFOLD_TESTS_RANDOM_RANDOM_H
+#define BITFOLD_TESTS_RANDOM_RANDOM_H
+
+#include "base/arena.h"
+#include "quant/qgraph.h"
+
+/* A config of network number `number`: convolutions in groups, dilated, with uneven padding, depthwise ones, pools, adds,
+ * concats, activations and both kinds of end, on a small synthetic data set, with its own bits, granularity, quantizers
+ * and dialect.  The text is the same on every machine. */
+char *random_net(Arena *arena, uint64_t seed, int number);
+
+/* What one way out of bitfold made of the networks. */
+typedef struct {
+    const char *name;
+    int nets, refused;      /* that it carried, and that it said it cannot */
+    long values, different; /* codes compared */
+} Tally;
+
+typedef struct {
+    Arena *arena;        /* of one network */
+    const char *folder;  /* its files: net.json, run/last.safetensors */
+    const char *program; /* bitfold */
+    const char *keep;    /* a folder for what other runtimes are to run, or NULL */
+    int number;
+} Net;
+
+enum { RANDOM_IMAGES = 6 };
+
+/* Runs `bitfold COMMAND` in the network's folder; what it says is in said.txt, the last line of it in *last. */
+int net_run(const Net *net, const char **last, const char *command);
+
+/* Each adds to its tally and returns false where anything differs or breaks; the reason is printed. */
+typedef struct {
+    const char *name;
+    bool (*run)(const Net *net, Tally *tally);
+} Target;
+extern const Target random_targets[]; /* ended by a NULL name */
+
+#endif

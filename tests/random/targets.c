@@ -1,0 +1,248 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "deploy/import_onnx.h"
+#include "deploy/tflite_model.h"
+#include "tests/random/random.h"
+#include "tests/support/naive_interpreter.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/tflite_interpreter.h"
+
+static bool broken(const Net *net, const char *target, const char *why)
+{
+    printf("net %d: %s: %s\n", net->number, target, why);
+    return false;
+}
+
+static const char *path_of(const Net *net, const char *name) { return file_join(net->arena, net->folder, name); }
+
+/* bitfold COMMAND of the model in a dialect.  1: done; 0: refused in one sentence, which is counted; -1: broken. */
+static int of_model(const Net *net, Tally *tally, Dialect d, const char *command, const char **last)
+{
+    const char *text = arena_printf(net->arena, "%s --set quant.dialect=%s", command, qgraph_dialect_names[d]);
+    const int code = net_run(net, last, text);
+    if (code == 0) return 1;
+    const bool refused = code == 1 || code == 2;
+    tally->refused += refused;
+    if (refused && getenv("REFUSALS") != NULL) printf("net %d: %s refused: %s\n", net->number, tally->name, *last);
+    if (!refused) broken(net, command, *last);
+    return refused ? 0 : -1;
+}
+
+static bool count(const Net *net, Tally *tally, const char *what, const int8_t *a, const int8_t *b, long n)
+{
+    long different = 0;
+    for (long i = 0; i < n; i++) different += a[i] != b[i];
+    tally->values += n;
+    tally->different += different;
+    if (different != 0)
+        return broken(net, tally->name, arena_printf(net->arena, "%s: %ld of %ld codes differ", what, different, n));
+    return true;
+}
+
+/* The model's integers in a dialect, what they answer to random images, and files for others. */
+typedef struct {
+    QGraph *g;
+    Engine *engine;
+    const int8_t *images;
+    int8_t *logits;
+    long input, output; /* codes of an image */
+    const char *path;
+} Integers;
+
+static int integers(const Net *net, Tally *tally, Dialect d, Integers *out)
+{
+    const char *last, *name = arena_printf(net->arena, "%s.safetensors", qgraph_dialect_names[d]);
+    const int done =
+        of_model(net, tally, d, arena_printf(net->arena, "export run/last.safetensors -o %s", name), &last);
+    if (done != 1) return done;
+    *out = (Integers){.path = path_of(net, name)};
+    if (qgraph_read(net->arena, out->path, &out->g) != STATUS_OK ||
+        engine_create(net->arena, out->g, RANDOM_IMAGES, &out->engine) != STATUS_OK) {
+        broken(net, tally->name, status_message());
+        return -1;
+    }
+    out->images = random_images(net->arena, out->g, (uint64_t)net->number, RANDOM_IMAGES);
+    out->input = qtensor_elements(&out->g->tensor[0]);
+    out->output = out->g->classes;
+    out->logits = arena_alloc(net->arena, (size_t)(RANDOM_IMAGES * out->output));
+    engine_run(out->engine, out->images, RANDOM_IMAGES, out->logits);
+    return 1;
+}
+
+/* The layers as they were trained against the engine, in every dialect, on the test images. */
+static bool run_verify(const Net *net, Tally *tally)
+{
+    bool same = true;
+    for (int d = 0; d < DIALECTS; d++) {
+        const char *last;
+        const int done = of_model(net, tally, (Dialect)d, "verify run/last.safetensors", &last);
+        long values = 0, different = -1;
+        const char *numbers = done == 1 ? strstr(last, qgraph_dialect_names[d]) : NULL;
+        if (numbers != NULL) numbers = strchr(numbers, ':');
+        if (numbers == NULL || sscanf(numbers, ": %ld codes compared, %ld different", &values, &different) != 2)
+            different = done == 0 ? 0 : -1;
+        tally->nets += done == 1;
+        tally->values += values;
+        tally->different += different > 0 ? different : 0;
+        if (different != 0) same = broken(net, "verify", last);
+    }
+    return same;
+}
+
+/* Every tensor of the exported file by the interpreter that is written from its page. */
+static bool run_interpreter(const Net *net, Tally *tally)
+{
+    bool same = true;
+    for (int d = 0; d < DIALECTS; d++) {
+        Integers n;
+        const int done = integers(net, tally, (Dialect)d, &n);
+        if (done != 1) {
+            same &= done == 0;
+            continue;
+        }
+        NaiveModel *naive = naive_open(n.path);
+        if (naive == NULL) return broken(net, tally->name, "the file is not what its page describes");
+        for (int k = 0; k < RANDOM_IMAGES; k++) {
+            naive_run(naive, n.images + k * n.input);
+            for (int t = 0; t < n.g->tensors; t++) {
+                const long elements = naive_elements(naive, t);
+                int8_t *codes = arena_alloc(net->arena, (size_t)elements);
+                for (long i = 0; i < elements; i++) codes[i] = (int8_t)naive_codes(naive, t)[i];
+                same &=
+                    count(net, tally, naive_name(naive, t), engine_tensor(n.engine, t) + k * elements, codes, elements);
+            }
+        }
+        naive_close(naive);
+        tally->nets++;
+    }
+    return same;
+}
+
+static bool run_c(const Net *net, Tally *tally)
+{
+    bool same = true;
+    for (int d = DIALECT_TFLITE_SINGLE; d <= DIALECT_TFLITE_DOUBLE; d++) {
+        Integers n;
+        const char *last;
+        int done = integers(net, tally, (Dialect)d, &n);
+        if (done == 1)
+            done = of_model(net, tally, (Dialect)d,
+                            "export run/last.safetensors --to c --option prefix=model -o model.c", &last);
+        if (done != 1) {
+            same &= done == 0;
+            continue;
+        }
+        if (file_write(net->arena, path_of(net, "in.i8"), n.images, (size_t)(RANDOM_IMAGES * n.input)) != STATUS_OK)
+            return broken(net, tally->name, status_message());
+        const char *build = arena_printf(
+            net->arena,
+            "root=$PWD && cd %s && ${CC:-gcc} -std=c99 -O1 -Wall -Wextra -Wpedantic -Wconversion -Werror "
+            "-DMODEL_SELF_TEST -I. -I\"$root/tests/interop/mcu\" model.c \"$root/tests/interop/mcu/main.c\" "
+            "\"$root/tests/interop/mcu/host_stdio.c\" -o model && ./model in.i8 out.i8 %d >said.txt",
+            net->folder, RANDOM_IMAGES);
+        const size_t expected = (size_t)(RANDOM_IMAGES * n.output);
+        uint8_t *got;
+        size_t bytes;
+        if (system(build) != 0 || /* NOLINT: a command of this file */
+            file_read(net->arena, path_of(net, "out.i8"), SIZE_MAX, &got, &bytes) != STATUS_OK || bytes != expected)
+            return broken(net, tally->name, "does not compile or run");
+        same &= count(net, tally, qgraph_dialect_names[d], n.logits, (const int8_t *)got, (long)expected);
+        tally->nets++;
+    }
+    return same;
+}
+
+/* What other runtimes are to run: NUMBER.FORMAT; .in: codes of images; .out, as float32: how many images, scale and zero
+ * point of the logits, the codes of the engine's answers. */
+static bool keep(const Net *net, const char *format, const char *file, const Integers *n)
+{
+    if (net->keep == NULL) return true;
+    Arena *a = net->arena;
+    const char *to = arena_printf(a, "%s/%d.%s", net->keep, net->number, format);
+    const QTensor *y = &n->g->tensor[n->g->output];
+    const long count = RANDOM_IMAGES * n->output;
+    enum { HEAD = 3 };
+    float *answers = ARENA_ARRAY(a, float, HEAD + count);
+    answers[0] = RANDOM_IMAGES, answers[1] = y->scale, answers[2] = (float)y->zero_point;
+    for (long i = 0; i < count; i++) answers[HEAD + i] = n->logits[i];
+    uint8_t *model;
+    size_t bytes;
+    if (file_read(a, file, SIZE_MAX, &model, &bytes) == STATUS_OK && file_write(a, to, model, bytes) == STATUS_OK &&
+        file_write(a, arena_printf(a, "%s.in", to), n->images, (size_t)(RANDOM_IMAGES * n->input)) == STATUS_OK &&
+        file_write(a, arena_printf(a, "%s.out", to), answers, sizeof *answers * (size_t)(HEAD + count)) == STATUS_OK)
+        return true;
+    return broken(net, format, status_message());
+}
+
+/* The file's operators by the interpreter that knows nothing of our graphs. */
+static bool run_tflite(const Net *net, Tally *tally)
+{
+    const Dialect d = DIALECT_XNNPACK;
+    Integers n;
+    const char *last, *path = path_of(net, "model.tflite");
+    int done = integers(net, tally, d, &n);
+    if (done == 1) done = of_model(net, tally, d, "export run/last.safetensors -o model.tflite", &last);
+    if (done != 1) return done == 0;
+    TfliteModel *m;
+    uint8_t *file;
+    size_t bytes;
+    if (file_read(net->arena, path, SIZE_MAX, &file, &bytes) != STATUS_OK ||
+        tflite_check(net->arena, file, bytes, path, &m) != STATUS_OK)
+        return broken(net, tally->name, status_message());
+    bool same = keep(net, "tflite", path, &n);
+    for (int k = 0; k < RANDOM_IMAGES; k++) {
+        int8_t **value = tflite_run(net->arena, m, d, n.images + k * n.input);
+        same &= count(net, tally, "logits", n.logits + k * n.output, value[m->output[0]], n.output);
+    }
+    tally->nets++;
+    return same;
+}
+
+/* QDQ in both forms, read back: the same integers. */
+static bool run_onnx(const Net *net, Tally *tally)
+{
+    static const char *const forms[] = {"int8", "uint8"};
+    const Dialect d = DIALECT_ONNXRUNTIME;
+    bool same = true;
+    Integers n;
+    int done = integers(net, tally, d, &n);
+    if (done != 1) return done == 0;
+    for (int i = 0; i < 2; i++) {
+        const char *last, *path = path_of(net, arena_printf(net->arena, "%s.onnx", forms[i]));
+        done = of_model(net, tally, d,
+                        arena_printf(net->arena,
+                                     "export run/last.safetensors --option input=codes --option layout=nhwc "
+                                     "--option activations=%s -o %s.onnx",
+                                     forms[i], forms[i]),
+                        &last);
+        if (done != 1) {
+            same &= done == 0;
+            continue;
+        }
+        ImportedModel imported;
+        Engine *engine;
+        if (import_onnx(net->arena, path, &imported) != STATUS_OK || imported.graph == NULL)
+            return broken(net, tally->name, status_message());
+        imported.graph->dialect = d;
+        if (qgraph_check(imported.graph) != STATUS_OK ||
+            engine_create(net->arena, imported.graph, RANDOM_IMAGES, &engine) != STATUS_OK)
+            return broken(net, tally->name, status_message());
+        int8_t *logits = arena_alloc(net->arena, (size_t)(RANDOM_IMAGES * n.output));
+        engine_run(engine, n.images, RANDOM_IMAGES, logits);
+        same &= count(net, tally, forms[i], n.logits, logits, RANDOM_IMAGES * n.output);
+        same &= keep(net, arena_printf(net->arena, "%s.onnx", forms[i]), path, &n);
+        tally->nets++;
+    }
+    return same;
+}
+
+const Target random_targets[] = {{"verify", run_verify},
+                                 {"second interpreter", run_interpreter},
+                                 {"C", run_c},
+                                 {"TFLite, read back", run_tflite},
+                                 {"ONNX, read back", run_onnx},
+                                 {NULL, NULL}};
