@@ -10,6 +10,9 @@
  * that overflow, each naming the layer. */
 Status model_lower(Arena *arena, Model *m, Dialect dialect, QGraph **graph);
 
+/* The same before qgraph_check has seen the graph: it may hold scales that no arithmetic carries. */
+Status model_lower_unchecked(Arena *arena, Model *m, Dialect dialect, QGraph **graph);
+
 typedef struct {
     long values, different; /* codes compared, codes that differ */
     const char *first;      /* where the first difference is, or NULL */

@@ -48,6 +48,8 @@ typedef struct Quantizer {
     Observer observer;
     ObserverGoal goal;
     Param *step; /* learned steps [qp.n]; NULL for the types that learn none */
+    float
+        dead_range; /* of activations, what the grid spanned before its step was raised to a least one; 0: it was not */
 } Quantizer;
 
 /* Where the gradient of quant(act(x)) passes, in v = x / scale: lo <= v <= hi, before any rounding, with hi the

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/safetensors.h"
 #include "deploy/exporter.h"
+#include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/integers.h"
 #include "train/model_file.h"
@@ -159,7 +160,9 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
 {
     TRY(experiment_model(arena, config, quant, data, model));
     model_copy_network(*model, from);
-    return calibrate(*model, &data->train, config->ptq.images, config->seed);
+    TRY(calibrate(*model, &data->train, config->ptq.images, config->seed));
+    model_floor_grids(*model, (Dialect)quant->dialect);
+    return STATUS_OK;
 }
 
 /* What bitfold writes into a run directory, and what a killed one left half written; nothing else is ever removed. */

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/timing.h"
+#include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/model_data.h"
 
@@ -41,6 +42,13 @@ static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
                          "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
                          "all channels, 255 * mean an integer, avoids it",
                          (double)m->input_grid.scale[0]));
+}
+
+static void note_floors(Arena *arena, const RunRequest *r, const Model *m)
+{
+    const char **notes = model_floor_notes(arena, m);
+    for (int i = 0; notes[i] != NULL && r->note != NULL; i++)
+        r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
 }
 
 /* A run from a config, or else from a model; a resumed one reads the config in its folder. */
@@ -147,6 +155,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     if (status != STATUS_OK) run_folder_abandon(arena, out->folder);
     TRY(status);
     TRY(run_folder_note(arena, out->folder, out->model, r->argc, r->argv, timing_seconds() - start));
+    note_floors(arena, r, out->model);
     return finish(arena, &data, "model.safetensors", out);
 }
 
@@ -183,5 +192,6 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
                     .folder = out->folder,
                     .resume = resume};
     TRY(train(arena, r, &job));
+    note_floors(arena, r, out->model);
     return finish(arena, &data, "last.safetensors", out);
 }

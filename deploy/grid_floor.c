@@ -1,0 +1,123 @@
+#include "deploy/grid_floor.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "deploy/lower.h"
+#include "quant/channel_sums.h"
+
+enum { ROUNDS = 8 }; /* a grid that is raised may ask for another one to be */
+
+typedef struct {
+    Model *m;
+    const QGraph *g;
+    bool
+        runtime; /* XNNPACK's limits hold (deploy/runtime_limits.h): of what its own dialect and ONNX Runtime's go to */
+    bool raised;
+} Floor;
+
+/* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; NULL: the image. */
+static Quantizer *quantizer_of(const Model *m, const char *tensor)
+{
+    int i = 0;
+    while (i < m->layers && strcmp(m->layer[i].name, tensor) != 0) i++;
+    while (i >= 0 && i < m->layers && m->layer[i].out_q == NULL) i = m->layer[i].input[0];
+    return i >= 0 && i < m->layers ? m->layer[i].out_q : NULL;
+}
+
+static void raise_to(Floor *f, int tensor, double least)
+{
+    Quantizer *q = quantizer_of(f->m, f->g->tensor[tensor].name);
+    if (q == NULL || !isfinite(least)) return;
+    const float scale = (float)(4.0 * least), before = q->qp.scale[0];
+    if (!(before < scale)) return;
+    const double lo = (double)before * (q->qp.qmin - q->qp.zero_point);
+    if (q->dead_range <= 0.0f) q->dead_range = before * (float)(q->qp.qmax - q->qp.qmin);
+    q->qp.scale[0] = scale;
+    if (!q->symmetric && q->qp.is_signed)
+        q->qp.zero_point = (int32_t)fmin(fmax(rint(q->qp.qmin - lo / (double)scale), q->qp.qmin), q->qp.qmax);
+    if (q->step != NULL) q->step->x[0] = scale;
+    f->raised = true;
+}
+
+/* Sums that leave int32 when they are rescaled, or a multiplier that XNNPACK does not hold. */
+static void floor_of_sums(Floor *f, const QNode *n)
+{
+    const double s_x = (double)f->g->tensor[n->input[0]].scale, s_y = (double)f->g->tensor[n->output].scale;
+    double least = 0.0;
+    for (int o = 0; o < n->geom.o; o++) {
+        const double step = s_x * (double)n->weight_scale[o];
+        const int64_t sum = qnode_output_sum(f->g, n, o);
+        const double of_sum = step * (double)(sum > 1 ? sum : 1) * 0x1p-30;
+        if (of_sum >= s_y) least = fmax(least, of_sum);
+        if (f->runtime && step * 0x1p-8 >= s_y) least = fmax(least, step * 0x1p-8);
+    }
+    if (least > 0.0) raise_to(f, n->output, least);
+}
+
+static void floor_of_add(Floor *f, const QNode *n)
+{
+    const QTensor *a = &f->g->tensor[n->input[0]], *b = &f->g->tensor[n->input[1]], *y = &f->g->tensor[n->output];
+    const double larger = fmax((double)a->scale, (double)b->scale), s_y = (double)y->scale;
+    const double smaller = fmin((double)a->scale, (double)b->scale);
+    AddParams unused;
+    const bool beyond = f->runtime && (smaller < 0x1p-10 * s_y || larger >= 0x1p8 * s_y);
+    if (!beyond && 2.0 * larger < 0x1p20 * s_y &&
+        add_params_make(f->g->dialect, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point, n->lo,
+                        n->hi, &unused))
+        return;
+    raise_to(f, n->output, larger * 0x1p-8);
+    for (int i = 0; i < 2; i++) raise_to(f, n->input[i], s_y * 0x1p-10);
+}
+
+static void floor_of_requant(Floor *f, const QNode *n)
+{
+    const QTensor *x = &f->g->tensor[n->input[0]], *y = &f->g->tensor[n->output];
+    const double ratio = (double)x->scale / (double)y->scale;
+    const bool beyond = f->runtime && (ratio < 0x1p-8 || ratio > 0x1p7);
+    int8_t unused[256];
+    if (!beyond &&
+        rescale_table(f->g->dialect, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused) &&
+        ratio * qtensor_reach(x) < 0x1p30)
+        return;
+    raise_to(f, n->output, (double)x->scale * 0x1p-7);
+    raise_to(f, n->input[0], (double)y->scale * 0x1p-8);
+}
+
+static void floor_of(Floor *f, const QNode *n)
+{
+    if (qop_has_weights(n->op)) floor_of_sums(f, n);
+    if (n->op == QOP_ADD) floor_of_add(f, n);
+    if (n->op == QOP_REQUANT) floor_of_requant(f, n);
+}
+
+void model_floor_grids(Model *m, Dialect dialect)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        Arena *arena = arena_create();
+        QGraph *g;
+        Floor f = {.m = m, .runtime = dialect_is_float(dialect)};
+        /* What else keeps it from being lowered is told by whoever needs the graph. */
+        if (model_lower_unchecked(arena, m, dialect, &g) == STATUS_OK) {
+            f.g = g;
+            for (int i = 0; i < g->nodes; i++) floor_of(&f, &g->node[i]);
+        }
+        arena_destroy(arena);
+        if (!f.raised) return;
+    }
+}
+
+const char **model_floor_notes(Arena *arena, const Model *m)
+{
+    const char **notes = ARENA_ARRAY(arena, const char *, m->layers + 1);
+    int n = 0;
+    for (int i = 0; i < m->layers; i++) {
+        const Quantizer *q = m->layer[i].out_q;
+        if (q == NULL || q->dead_range <= 0.0f) continue;
+        notes[n++] = arena_printf(arena,
+                                  "layer \"%s\": nearly dead, its outputs span %.2g; no integers carry so fine a grid, "
+                                  "its step is held at %.3g",
+                                  m->layer[i].name, (double)q->dead_range, (double)q->qp.scale[0]);
+    }
+    return notes;
+}

@@ -1,0 +1,20 @@
+/* The least steps of activation grids.
+ *
+ * A nearly dead layer, one whose outputs have hardly any range, gets a grid so fine that no integer arithmetic carries
+ * it: sums rescaled to it leave int32, or a sum cannot take it beside its other input.  What cannot be computed is kept
+ * from happening while the grids are being found, so that what is trained can be shipped.
+ */
+#ifndef BITFOLD_DEPLOY_GRID_FLOOR_H
+#define BITFOLD_DEPLOY_GRID_FLOOR_H
+
+#include "layers/model.h"
+
+/* Raises the scale of each activation quantizer that stands in the way of `dialect` to the least one that does not, with
+ * some room (a factor of 4) for what training may still move; Quantizer.dead_range then tells what it spanned before.
+ * A model that can be lowered stays as it is, to the bit. */
+void model_floor_grids(Model *m, Dialect dialect);
+
+/* "layer "x": ..." of each layer whose grid was raised, NULL-ended, in the arena. */
+const char **model_floor_notes(Arena *arena, const Model *m);
+
+#endif

@@ -1,0 +1,149 @@
+/* A nearly dead layer, whose outputs span 5e-7, goes the whole way: quantized, trained, proven, exported, in every
+ * rounding; and healthy models are left alone, to the bit. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "deploy/grid_floor.h"
+#include "deploy/lower.h"
+#include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
+#include "tests/support/program.h"
+#include "tests/support/suite.h"
+#include "train/experiment.h"
+
+static const float SPAN = 5e-7f;
+
+static float *values(const Model *m, const char *layer, const char *what, long *count)
+{
+    float *v = model_values(m, arena_printf(arena, "%s.%s", layer, what), count);
+    ck_assert_msg(v != NULL, "%s.%s", layer, what);
+    return v;
+}
+
+/* Everything the layer gives becomes tiny: by its last factor and shift. */
+static void shrink(const Model *m, const char *layer, bool norm)
+{
+    static const char *const parts[2][2] = {{"weight", "bias"}, {"bn.gamma", "bn.beta"}};
+    for (int i = 0; i < 2; i++) {
+        long n;
+        float *v = values(m, layer, parts[norm][i], &n);
+        for (long k = 0; k < n; k++) v[k] *= SPAN / 4.0f;
+    }
+}
+
+/* Its ReLU lets only the largest value of each channel pass, by SPAN. */
+static void drown(Model *m, int layer, bool norm, const DataSplits *data)
+{
+    Arena *step = arena_create();
+    Tape *t = tape_create(arena, step);
+    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
+    ck_assert_ptr_nonnull(model_forward(m, t, &pass, data->train.images, data->train.n));
+    const Tensor *y = m->out[layer];
+    const long channels = m->layer[layer].out.c;
+    long n;
+    float *shift = values(m, m->layer[layer].name, norm ? "bn.beta" : "bias", &n);
+    ck_assert_int_eq(n, channels);
+    for (long c = 0; c < channels; c++) {
+        float most = 0.0f;
+        for (long i = c; i < tensor_elements(y); i += channels) most = fmaxf(most, y->x[i]);
+        shift[c] -= most - SPAN;
+    }
+    arena_destroy(step);
+}
+
+static const struct {
+    const char *layer;
+    bool norm, drowned;
+} cases[] = {{"pw", true, false},    {"stem", true, true}, {"dw", true, true},   {"side", false, true},
+             {"side", false, false}, {"fc", false, true},  {"stem", true, false}};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+static void make_dead(int i)
+{
+    OpenModel open;
+    DataSplits data;
+    must(model_open(arena, inside("float/last.safetensors"), NULL, &open));
+    must(experiment_data(arena, open.config, &data));
+    int at = 0;
+    while (strcmp(open.model->layer[at].name, cases[i].layer) != 0) at++;
+    if (cases[i].drowned)
+        drown(open.model, at, cases[i].norm, &data);
+    else
+        shrink(open.model, cases[i].layer, cases[i].norm);
+    must(file_make_dir(inside("dead")));
+    unsigned char *text;
+    size_t bytes;
+    must(file_read(arena, inside("float/config.json"), 1 << 20, &text, &bytes));
+    must(file_write(arena, inside("dead/config.json"), text, bytes));
+    must(checkpoint_write(inside("dead/last.safetensors"), open.model, NULL, &open.state));
+}
+
+/* Whether it was told that the grid of `layer` was raised. */
+static bool goes_the_whole_way(const char *made, const char *model, const char *layer, Dialect d)
+{
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, made);
+    ck_assert_msg(o.code == 0, "%s: %s", made, o.err);
+    cJSON *proof = program_json(arena, folder, arena_printf(arena, "verify %s", model));
+    ck_assert_msg(number(proof, "different") == 0.0 && number(proof, "values") > 10000.0, "%s", made);
+    cJSON_Delete(proof);
+    static const char *const formats[] = {"safetensors", "tflite", "onnx", "c", NULL};
+    for (int f = 0; formats[f] != NULL; f++) {
+        const bool tflite = d == DIALECT_TFLITE_SINGLE || d == DIALECT_TFLITE_DOUBLE;
+        if (strcmp(formats[f], "c") == 0 && !tflite) continue;
+        if (strcmp(formats[f], "tflite") == 0 && d == DIALECT_ONNXRUNTIME) continue;
+        if (strcmp(formats[f], "onnx") == 0 && tflite) continue; /* another runtime than it was made for */
+        program_must(arena, folder, arena_printf(arena, "export %s --quiet -o out.%s", model, formats[f]));
+    }
+    return strstr(o.err, arena_printf(arena, "note: layer \"%s\": nearly dead, its outputs span ", layer)) != NULL;
+}
+
+START_TEST(every_rounding)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float");
+    int told = 0;
+    for (int i = 0; i < CASES; i++) {
+        make_dead(i);
+        for (int d = 0; d < DIALECTS; d++) {
+            if (d != 0 && d != 1 + i % (DIALECTS - 1) && i > 1) continue; /* all of them on two, two on the others */
+            const char *set = arena_printf(arena, "--overwrite --set quant.dialect=%s", qgraph_dialect_names[d]);
+            told += goes_the_whole_way(arena_printf(arena, "ptq dead/last.safetensors --out ptq %s", set),
+                                       "ptq/model.safetensors", cases[i].layer, (Dialect)d);
+            /* so slow that nothing comes alive again */
+            const char *qat = arena_printf(arena,
+                                           "qat dead/last.safetensors --out qat %s --set qat.lr=1e-9 --set "
+                                           "quant.activations.quantizer=%s --set data.validation=0.2",
+                                           set, i % 2 == 0 ? "observed" : "lsq");
+            told += goes_the_whole_way(qat, "qat/last.safetensors", cases[i].layer, (Dialect)d);
+        }
+    }
+    ck_assert_int_ge(told, 2 * CASES);
+    end();
+}
+END_TEST
+
+START_TEST(the_healthy_stay_as_they_are)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float");
+    for (int d = 0; d < DIALECTS; d++) {
+        const char *const sets[] = {arena_printf(arena, "quant.dialect=%s", qgraph_dialect_names[d]), NULL};
+        program_must(arena, folder,
+                     arena_printf(arena, "ptq float/last.safetensors --quiet --overwrite --out p --set %s", sets[0]));
+        OpenModel open;
+        must(model_open(arena, inside("p/model.safetensors"), sets, &open));
+        Model *m = open.model;
+        float before[64];
+        for (int i = 0; i < m->quantizers; i++) before[i] = m->quantizer[i]->qp.scale[0];
+        model_floor_grids(m, (Dialect)d);
+        ck_assert_ptr_null(model_floor_notes(arena, m)[0]);
+        for (int i = 0; i < m->quantizers; i++) ck_assert(before[i] == m->quantizer[i]->qp.scale[0]);
+    }
+    end();
+}
+END_TEST
+
+TEST_MAIN("dead_layer", every_rounding, the_healthy_stay_as_they_are)
