@@ -10,7 +10,7 @@
 
 typedef enum {
     STATUS_OK = 0,
-    STATUS_INVALID,     /* an argument or option is out of its range */
+    STATUS_INVALID,     /* an argument or option of the command line, or of a call, is out of its range */
     STATUS_SHAPE,       /* two shapes that must agree do not */
     STATUS_CONFIG,      /* a JSON config breaks a rule */
     STATUS_FORMAT,      /* a file's bytes are not what its format promises */

@@ -89,7 +89,7 @@ int main(int argc, char **argv)
         code = EXIT_OK;
         Status status = STATUS_OK;
         if (!kernels_select(NULL, &error))
-            status = status_fail(STATUS_INVALID, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
+            status = status_fail(STATUS_STATE, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
         if (options.threads > 0) parallel_set_threads(options.threads);
         if (status == STATUS_OK) status = cli_find_model(arena, verb, &options);
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "layers/model_finite.h"
 
 /* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */
 static Status write_npy(Arena *arena, const char *path, const QTensor *t, const int8_t *codes)
@@ -77,6 +78,8 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
         return status_fail(STATUS_STATE,
                            "%s: a float model has no codes to dump; quantize it first (bitfold ptq or bitfold qat)",
                            o->argument[0]);
+    } else {
+        TRY(model_check_finite(m));
     }
     const int hwc[3] = {m->input.h, m->input.w, m->input.c};
     const bool crop = open.config->data.resize != NULL && strcmp(open.config->data.resize, "crop") == 0;
@@ -102,7 +105,8 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
             const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
             const Tensor *y = model_forward(m, t, &pass, pixels, 1);
             if (y == NULL) status = status_fail(t->status, "%s", t->message);
-            if (y != NULL) memcpy(z, y->x, sizeof(float) * (size_t)m->classes);
+            if (y != NULL) status = model_check_logits(m, t, pixels, 1, y);
+            if (status == STATUS_OK) memcpy(z, y->x, sizeof(float) * (size_t)m->classes);
         }
         if (status != STATUS_OK) break;
         double *p = arena_alloc(memory, sizeof(double) * (size_t)m->classes);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "layers/model_finite.h"
 
 const ExporterType *const exporters[] = {
 #define X(name) &exporter_##name,
@@ -92,6 +93,7 @@ Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, co
         return status_fail(STATUS_UNSUPPORTED,
                            "--to %s: a float model; %s files hold integers only: leave out --float, or --to onnx",
                            type->name, type->name);
+    TRY(model_check_finite(m));
     void *parsed = NULL;
     TRY(begin(type, arena, path, options, &parsed));
     return type->write_float(arena, m, path, parsed);

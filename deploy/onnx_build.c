@@ -180,7 +180,7 @@ static Status check_unique(const char **name, size_t n, const char *what)
     qsort(name, n, sizeof *name, by_text);
     for (size_t i = 1; i < n; i++)
         if (strcmp(name[i - 1], name[i]) == 0)
-            return status_fail(STATUS_INVALID,
+            return status_fail(STATUS_UNSUPPORTED,
                                "layer \"%s\": its name is what the file calls another %s; rename the layer", name[i],
                                what);
     return STATUS_OK;

@@ -34,7 +34,7 @@ void onnx_output(OnnxBuilder *b, const char *name, OnnxDataType type, int rank, 
 /* An entry of the model's metadata_props. */
 void onnx_property(OnnxBuilder *b, const char *key, const char *value);
 
-/* The model.  STATUS_INVALID when two values or two nodes bear one name. */
+/* The model.  STATUS_UNSUPPORTED when two values or two nodes bear one name. */
 Status onnx_finish(OnnxBuilder *b, const Onnx__ModelProto **model);
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/arena.h"
 #include "quant/qgraph.h"
 
-/* STATUS_INVALID, naming the layer, for scales XNNPACK has no numbers for, whatever the graph's dialect; all in float32:
+/* STATUS_UNSUPPORTED, naming the layer, for scales XNNPACK has no numbers for, whatever the graph's dialect; all in float32:
  * - s_x s_w / s_y of a convolution or dense layer outside [2^-32, 2^8),
  * - s_i / s_y of an add outside [2^-10, 2^8),
  * - s_x / s_y of a requant outside [2^-8, 2^7].

@@ -17,7 +17,7 @@ typedef struct {
  *   max(magnitude max|x - z|, magnitude max|x| + |z total|),  x in qmin .. qmax. */
 int64_t channel_products(ChannelWeights w, int zero_point, int qmin, int qmax);
 
-/* STATUS_INVALID, naming the channel, unless for `products` of channel_products and M = s_x s_w / s_y
+/* STATUS_UNSUPPORTED, naming the channel, unless for `products` of channel_products and M = s_x s_w / s_y
  *   products + |bias| < 2^31          no partial sum leaves int32;
  *   M (products + |bias|) < 2^30      the rescaled sum and every step of the rescaling stay in range. */
 Status channel_sums_check(int channel, int64_t products, int64_t bias, double M);

@@ -14,11 +14,11 @@ static Status check_tensor(const QGraph *g, int index)
 {
     const QTensor *t = &g->tensor[index];
     if (!good_name(t->name))
-        return status_fail(STATUS_INVALID, "tensor %d: its name; must be 1 to %d bytes, none a control character",
+        return status_fail(STATUS_UNSUPPORTED, "tensor %d: its name; must be 1 to %d bytes, none a control character",
                            index, QTENSOR_MAX_NAME_BYTES);
     for (int i = 0; i < index; i++)
         if (strcmp(g->tensor[i].name, t->name) == 0)
-            return status_fail(STATUS_INVALID, "tensor \"%s\": the name of tensors %d and %d; must be unique", t->name,
+            return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": the name of tensors %d and %d; must be unique", t->name,
                                i, index);
     const int dim[3] = {t->h, t->w, t->c};
     for (int i = 0; i < 3; i++)
@@ -32,12 +32,12 @@ static Status check_tensor(const QGraph *g, int index)
         return status_fail(STATUS_NUMERIC, "tensor \"%s\": scale %g; must be finite and above 0", t->name,
                            (double)t->scale);
     if (t->bits < 2 || t->bits > 8)
-        return status_fail(STATUS_INVALID, "tensor \"%s\": bits %d; must be 2 to 8", t->name, t->bits);
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 2 to 8", t->name, t->bits);
     if (t->qmin < -128 || t->qmax > 127 || t->qmin >= t->qmax || t->qmax - t->qmin >= 1 << t->bits)
-        return status_fail(STATUS_INVALID, "tensor \"%s\": codes %d to %d; must be at most 2^%d, within -128 to 127",
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": codes %d to %d; must be at most 2^%d, within -128 to 127",
                            t->name, t->qmin, t->qmax, t->bits);
     if (t->zero_point < t->qmin || t->zero_point > t->qmax)
-        return status_fail(STATUS_INVALID, "tensor \"%s\": zero point %d; must be one of the codes %d to %d", t->name,
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": zero point %d; must be one of the codes %d to %d", t->name,
                            t->zero_point, t->qmin, t->qmax);
     return STATUS_OK;
 }
@@ -45,22 +45,22 @@ static Status check_tensor(const QGraph *g, int index)
 static Status check_header(const QGraph *g)
 {
     if ((int)g->dialect < DIALECT_XNNPACK || (int)g->dialect >= DIALECTS)
-        return status_fail(STATUS_INVALID, "graph: dialect %d; must be 0 to %d", (int)g->dialect, DIALECTS - 1);
+        return status_fail(STATUS_UNSUPPORTED, "graph: dialect %d; must be 0 to %d", (int)g->dialect, DIALECTS - 1);
     if (g->nodes < 1 || g->nodes > QGRAPH_MAX_NODES || g->tensors != g->nodes + 1)
-        return status_fail(STATUS_INVALID, "graph: %d nodes and %d tensors; must be 1 to %d nodes, one tensor more",
+        return status_fail(STATUS_UNSUPPORTED, "graph: %d nodes and %d tensors; must be 1 to %d nodes, one tensor more",
                            g->nodes, g->tensors, QGRAPH_MAX_NODES);
     for (int i = 0; i < g->tensors; i++) TRY(check_tensor(g, i));
     if (strcmp(g->tensor[0].name, "input") != 0)
-        return status_fail(STATUS_INVALID, "tensor 0: named \"%s\"; must be \"input\"", g->tensor[0].name);
+        return status_fail(STATUS_UNSUPPORTED, "tensor 0: named \"%s\"; must be \"input\"", g->tensor[0].name);
     if (g->output < 1 || g->output >= g->tensors)
-        return status_fail(STATUS_INVALID, "graph: output tensor %d; must be 1 to %d", g->output, g->tensors - 1);
+        return status_fail(STATUS_UNSUPPORTED, "graph: output tensor %d; must be 1 to %d", g->output, g->tensors - 1);
     if (g->classes != qtensor_elements(&g->tensor[g->output]))
         return status_fail(STATUS_SHAPE, "graph: %d classes; must be the %ld elements of output \"%s\"", g->classes,
                            qtensor_elements(&g->tensor[g->output]), g->tensor[g->output].name);
     if (g->class_names != NULL)
         for (int i = 0; i < g->classes; i++)
-            if (g->class_names[i] == NULL) return status_fail(STATUS_INVALID, "graph: class %d; must have a name", i);
-    if (g->model_name == NULL) return status_fail(STATUS_INVALID, "graph: no model name; must have one");
+            if (g->class_names[i] == NULL) return status_fail(STATUS_UNSUPPORTED, "graph: class %d; must have a name", i);
+    if (g->model_name == NULL) return status_fail(STATUS_UNSUPPORTED, "graph: no model name; must have one");
     if (g->channels != g->tensor[0].c)
         return status_fail(STATUS_SHAPE, "graph: %d image channels; must be the %d of \"input\"", g->channels,
                            g->tensor[0].c);

@@ -11,8 +11,8 @@ enum { MAX_KERNEL_AREA = 1 << 20, MAX_WEIGHTS = 1 << 28 };
 #define RULE(condition, ...)                                                                                           \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \
-            status_fail(STATUS_INVALID, __VA_ARGS__);                                                                  \
-            return status_prefix(STATUS_INVALID, "node \"%s\"", n->name);                                              \
+            status_fail(STATUS_UNSUPPORTED, __VA_ARGS__);                                                                  \
+            return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);                                              \
         }                                                                                                              \
     } while (0)
 
@@ -111,7 +111,7 @@ static Status check_weights(const QGraph *g, const QNode *n, const QTensor *x, c
         const int64_t products = channel_products(qnode_channel_weights(n, o), x->zero_point, x->qmin, x->qmax);
         const double exact = (double)x->scale * (double)s / (double)y->scale;
         if (channel_sums_check(o, products, n->bias[o], exact) != STATUS_OK)
-            return status_prefix(STATUS_INVALID, "node \"%s\"", n->name);
+            return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);
     }
     return STATUS_OK;
 }
@@ -204,7 +204,7 @@ static bool clamps(QOp op) { return op != QOP_MAXPOOL && op != QOP_CONCAT && op 
 Status qgraph_check_node(const QGraph *g, int index, bool *made)
 {
     const QNode *n = &g->node[index];
-    if (n->name == NULL) return status_fail(STATUS_INVALID, "node %d: no name; must be its output's", index);
+    if (n->name == NULL) return status_fail(STATUS_UNSUPPORTED, "node %d: no name; must be its output's", index);
     RULE((int)n->op >= QOP_CONV2D && (int)n->op < QOPS, "op %d; must be 0 to %d", (int)n->op, QOPS - 1);
     RULE(n->output >= 1 && n->output < g->tensors, "output tensor %d; must be 1 to %d", n->output, g->tensors - 1);
     RULE(!made[n->output], "output tensor %d is written twice; must be written once", n->output);

@@ -27,6 +27,9 @@ SPOIL(infinite_scale, bad_tensor("qat", "quant.fc.out.scale", INFINITY))
 SPOIL(nan_scale, bad_tensor("ptq", "quant.sum.out.scale", NAN))
 SPOIL(bias_overflow, bad_tensor("qat", "fc.bias", 1e30f))
 SPOIL(nan_weight, bad_tensor("qat", "fc.weight", NAN))
+SPOIL(float_nan, bad_tensor("float", "pw.weight", NAN); bad_picture(12, 12))
+SPOIL(float_nan_variance, bad_tensor("float", "dw.bn.var", NAN))
+SPOIL(float_overflow, bad_tensor("float", "fc.weight", 3e38f); bad_picture(12, 12))
 SPOIL(good_resume, bad_model("qat"), bad_copy("bad/m.safetensors", "bad/last.safetensors"))
 SPOIL(flip_resume, good_resume(), poke_file(bad_folder, "bad/last.safetensors", -100, 0x5a))
 
@@ -65,6 +68,12 @@ static const Case cases[] = {
     CASE(infinite_scale, "export bad/m.safetensors -o r.safetensors", 1, {"fc.out", "inf", "finite"}),
     CASE(nan_scale, "verify bad/m.safetensors", 1, {"sum.out", "nan", "finite"}),
     CASE(bias_overflow, "export bad/m.safetensors -o r.safetensors", 1, {"fc: channel 0: bias 1e+30"}),
+    CASE(float_nan, "eval bad/m.safetensors", 1, {"layer \"pw\": pw.weight: NaN or infinite"}),
+    CASE(float_nan, "predict bad/m.safetensors bad/x.png", 1, {"layer \"pw\": pw.weight: NaN or infinite"}),
+    CASE(float_nan, "export bad/m.safetensors --float -o r.onnx", 1, {"layer \"pw\": pw.weight: NaN or infinite"}),
+    CASE(float_nan_variance, "eval bad/m.safetensors", 1, {"layer \"dw\": its batch norm's variance: NaN"}),
+    CASE(float_nan_variance, "export bad/m.safetensors --float -o r.onnx", 1, {"layer \"dw\": its batch norm's var"}),
+    CASE(float_overflow, "eval bad/m.safetensors", 1, {"layer \"", "its output: NaN or infinite on one of the images"}),
     CASE(nan_weight, "export bad/m.safetensors -o r.safetensors", 1, {"fc.weight", "nan", "finite"}),
     CASE(NULL, "eval float/last.safetensors --set model.layers.fc.units=8", 1,
          {"float/last.safetensors", "another model"}),

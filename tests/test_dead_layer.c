@@ -125,6 +125,21 @@ START_TEST(every_rounding)
 }
 END_TEST
 
+/* What a runtime cannot carry is no error of the command line. */
+START_TEST(a_refused_graph_exits_with_1)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float");
+    make_dead(0);
+    program_must(arena, folder, "ptq dead/last.safetensors --quiet --out ptq --set quant.dialect=tflite-single");
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, "export ptq/model.safetensors -o x.onnx");
+    ck_assert_msg(o.code == 1 && strstr(o.err, "times the output's scale; XNNPACK needs") != NULL, "exit %d: %s",
+                  o.code, o.err);
+    ck_assert(!file_exists(inside("x.onnx")));
+    end();
+}
+END_TEST
+
 START_TEST(the_healthy_stay_as_they_are)
 {
     begin_zoo();
@@ -146,4 +161,4 @@ START_TEST(the_healthy_stay_as_they_are)
 }
 END_TEST
 
-TEST_MAIN("dead_layer", every_rounding, the_healthy_stay_as_they_are)
+TEST_MAIN("dead_layer", every_rounding, a_refused_graph_exits_with_1, the_healthy_stay_as_they_are)

@@ -87,7 +87,7 @@ START_TEST(two_values_of_one_name)
     onnx_input(b, "x", ONNX_FLOAT, 2, (const int[]){0, 3});
     onnx_node(b, "Relu", "r", 1, (const char *const[]){"x"}, "x");
     const Onnx__ModelProto *m;
-    refused(onnx_finish(b, &m), STATUS_INVALID, "\"x\"");
+    refused(onnx_finish(b, &m), STATUS_UNSUPPORTED, "\"x\"");
     arena_destroy(arena);
 }
 END_TEST

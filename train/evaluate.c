@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/timing.h"
+#include "layers/model_finite.h"
 #include "quant/quant_config.h"
 
 const char *const engine_names[] = {"float", "sim", "int8", NULL};
@@ -39,6 +40,7 @@ static Status logits_of(Model *m, Tape *t, Engine *engine, const QGraph *graph, 
                            .dialect = m->quant == NULL ? DIALECT_XNNPACK : (Dialect)m->quant->dialect};
         const Tensor *z = model_forward(m, t, &pass, pixels, n);
         if (z == NULL) return status_fail(t->status, "%s", t->message);
+        if (kind == ENGINE_FLOAT) TRY(model_check_logits(m, t, pixels, n, z));
         *logits = tensor_values(t, z);
         return STATUS_OK;
     }
@@ -55,6 +57,7 @@ static Status logits_of(Model *m, Tape *t, Engine *engine, const QGraph *graph, 
 
 Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data, EngineKind kind, EvalResult *r)
 {
+    if (kind == ENGINE_FLOAT) TRY(model_check_finite(m));
     *r = (EvalResult){.classes = m->classes,
                       .confusion = ARENA_ARRAY(arena, long, m->classes * m->classes),
                       .answer = ARENA_ARRAY(arena, int32_t, data->n)};

@@ -23,7 +23,8 @@ typedef struct {
     int32_t *answer; /* [n] the class of each image */
 } EvalResult;
 
-/* graph: for ENGINE_INT8, otherwise NULL.  Results live in `arena`. */
+/* graph: for ENGINE_INT8, otherwise NULL.  Results live in `arena`.  STATUS_NUMERIC, of the float engine: a value or an
+ * output is not finite; names the layer. */
 Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data, EngineKind engine,
                 EvalResult *result);
 

@@ -8,6 +8,7 @@
 #include "datasets/loader.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
+#include "layers/model_finite.h"
 #include "train/metrics.h"
 
 static const double CHECKPOINT_SECONDS = 5.0;
@@ -74,20 +75,8 @@ static void run_again(const Trainer *r, const Batch *batch)
 /* Where a loss that is not finite began: the first layer whose output or parameter is not. */
 static Status not_finite(const Trainer *r, long step, double loss)
 {
-    const Model *m = r->job->model;
     const char *layer = "the loss itself", *what = "";
-    for (int i = m->layers - 1; i >= 0; i--) {
-        const Layer *l = &m->layer[i];
-        const Param *params[] = {l->weight, l->bias, l->gamma, l->beta};
-        const Tensor *y = m->out[i];
-        bool bad = false;
-        if (y != NULL && y->x != NULL)
-            for (long k = 0; k < tensor_elements(y) && !bad; k++) bad = !isfinite(y->x[k]);
-        if (bad) layer = l->name, what = "its output";
-        for (int p = 0; p < 4; p++)
-            for (long k = 0; params[p] != NULL && k < params[p]->count; k++)
-                if (!isfinite(params[p]->x[k])) layer = l->name, what = params[p]->name;
-    }
+    if (!model_first_not_finite(r->job->model, true, &layer, &what)) what = "";
     return status_fail(STATUS_NUMERIC,
                        "training: step %ld: the %s; it began in layer \"%s\"%s%s; a smaller "
                        "train.optimizer.lr, or train.optimizer.clip_norm, is required",
