@@ -7,6 +7,7 @@
 #include "base/timing.h"
 #include "cli/cli.h"
 #include "train/compare.h"
+#include "train/config_notes.h"
 #include "train/model_data.h"
 
 typedef struct {
@@ -122,6 +123,8 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     const char *folder = cli_run_folder(arena, o, config->name);
     TRY(run_folder_begin(arena, folder, config, o->overwrite, o->resume));
     cli_show_data(arena, o, &data);
+    const char **notes = config_notes(arena, config, USE_COMPARE);
+    for (int i = 0; notes[i] != NULL && !o->quiet && !o->resume; i++) fprintf(stderr, "note: %s\n", notes[i]);
     cli_catch_signals();
     Context context = {.o = o, .exit_code = exit_code, .arena = arena};
     const CompareJob job = {.config = config,

@@ -50,7 +50,8 @@ Status qgraph_check_runtime(const QGraph *g)
 {
     char why[WHY_BYTES];
     for (int i = 0; i < g->nodes; i++)
-        if (outside(g, &g->node[i], why)) return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": %s", g->node[i].name, why);
+        if (outside(g, &g->node[i], why))
+            return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": %s", g->node[i].name, why);
     return STATUS_OK;
 }
 

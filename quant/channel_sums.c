@@ -15,11 +15,12 @@ Status channel_sums_check(int channel, int64_t products, int64_t bias, double M)
 {
     const int64_t most = products + magnitude(bias);
     if (most >= INT64_C(1) << 31)
-        return status_fail(STATUS_UNSUPPORTED, "channel %d: sums up to %lld with bias %lld; must stay below 2^31", channel,
-                           (long long)most, (long long)bias);
+        return status_fail(STATUS_UNSUPPORTED, "channel %d: sums up to %lld with bias %lld; must stay below 2^31",
+                           channel, (long long)most, (long long)bias);
     /* At least 1: the multiplier alone must have an exponent that the fixed-point forms can hold. */
     if (!(M * (double)larger(most, 1) < 0x1p30))
-        return status_fail(STATUS_UNSUPPORTED, "channel %d: sums up to %lld times the multiplier %g; must stay below 2^30",
-                           channel, (long long)most, M);
+        return status_fail(STATUS_UNSUPPORTED,
+                           "channel %d: sums up to %lld times the multiplier %g; must stay below 2^30", channel,
+                           (long long)most, M);
     return STATUS_OK;
 }

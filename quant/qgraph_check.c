@@ -18,8 +18,8 @@ static Status check_tensor(const QGraph *g, int index)
                            index, QTENSOR_MAX_NAME_BYTES);
     for (int i = 0; i < index; i++)
         if (strcmp(g->tensor[i].name, t->name) == 0)
-            return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": the name of tensors %d and %d; must be unique", t->name,
-                               i, index);
+            return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": the name of tensors %d and %d; must be unique",
+                               t->name, i, index);
     const int dim[3] = {t->h, t->w, t->c};
     for (int i = 0; i < 3; i++)
         if (dim[i] < 1 || dim[i] > QTENSOR_MAX_DIM)
@@ -34,11 +34,12 @@ static Status check_tensor(const QGraph *g, int index)
     if (t->bits < 2 || t->bits > 8)
         return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 2 to 8", t->name, t->bits);
     if (t->qmin < -128 || t->qmax > 127 || t->qmin >= t->qmax || t->qmax - t->qmin >= 1 << t->bits)
-        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": codes %d to %d; must be at most 2^%d, within -128 to 127",
-                           t->name, t->qmin, t->qmax, t->bits);
+        return status_fail(STATUS_UNSUPPORTED,
+                           "tensor \"%s\": codes %d to %d; must be at most 2^%d, within -128 to 127", t->name, t->qmin,
+                           t->qmax, t->bits);
     if (t->zero_point < t->qmin || t->zero_point > t->qmax)
-        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": zero point %d; must be one of the codes %d to %d", t->name,
-                           t->zero_point, t->qmin, t->qmax);
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": zero point %d; must be one of the codes %d to %d",
+                           t->name, t->zero_point, t->qmin, t->qmax);
     return STATUS_OK;
 }
 
@@ -59,7 +60,8 @@ static Status check_header(const QGraph *g)
                            qtensor_elements(&g->tensor[g->output]), g->tensor[g->output].name);
     if (g->class_names != NULL)
         for (int i = 0; i < g->classes; i++)
-            if (g->class_names[i] == NULL) return status_fail(STATUS_UNSUPPORTED, "graph: class %d; must have a name", i);
+            if (g->class_names[i] == NULL)
+                return status_fail(STATUS_UNSUPPORTED, "graph: class %d; must have a name", i);
     if (g->model_name == NULL) return status_fail(STATUS_UNSUPPORTED, "graph: no model name; must have one");
     if (g->channels != g->tensor[0].c)
         return status_fail(STATUS_SHAPE, "graph: %d image channels; must be the %d of \"input\"", g->channels,

@@ -11,8 +11,8 @@ enum { MAX_KERNEL_AREA = 1 << 20, MAX_WEIGHTS = 1 << 28 };
 #define RULE(condition, ...)                                                                                           \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \
-            status_fail(STATUS_UNSUPPORTED, __VA_ARGS__);                                                                  \
-            return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);                                              \
+            status_fail(STATUS_UNSUPPORTED, __VA_ARGS__);                                                              \
+            return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);                                          \
         }                                                                                                              \
     } while (0)
 

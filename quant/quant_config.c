@@ -2,6 +2,7 @@
 
 #include <fnmatch.h>
 
+#include "base/json.h"
 #include "quant/qgraph.h"
 
 #define OBSERVER(name) #name,
@@ -103,7 +104,7 @@ static const ObserverType *choose_observer(int choice, const char *automatic)
     return choice > 0 ? observer_types[choice - 1] : observer_type(automatic);
 }
 
-static const QuantOverride *find_override(const QuantConfig *c, const char *name)
+const QuantOverride *quant_override(const QuantConfig *c, const char *name)
 {
     const QuantOverride *found = NULL, *all = c->overrides.at;
     for (int i = 0; i < c->overrides.n; i++)
@@ -111,12 +112,43 @@ static const QuantOverride *find_override(const QuantConfig *c, const char *name
     return found;
 }
 
+static Status check_override(Arena *arena, const QuantConfig *c, int index, const QuantLayers *layers)
+{
+    const QuantOverride *o = &((const QuantOverride *)c->overrides.at)[index];
+    int matched = 0, weighted = 0, won = 0;
+    for (int i = 0; i < layers->n; i++) {
+        if (fnmatch(o->layers, layers->name[i], 0) != 0) continue;
+        matched++, weighted += layers->has_weights[i], won += quant_override(c, layers->name[i]) == o;
+    }
+    const char *nearest = matched > 0 ? NULL : nearest_name(o->layers, layers->name);
+    const char *where = arena_printf(arena, "quant.overrides[%d].layers: %s", index, json_quote(arena, o->layers));
+    if (matched == 0)
+        return status_fail(STATUS_CONFIG, "%s; must be the name of a layer, or a pattern of one%s", where,
+                           nearest == NULL ? "" : arena_printf(arena, " (did you mean \"%s\"?)", nearest));
+    if (won == 0)
+        return status_fail(
+            STATUS_CONFIG,
+            "%s, of which a later override matches every layer; the last that matches wins: it must stand "
+            "behind that one",
+            where);
+    if ((o->weight_bits > 0 || o->granularity > 0) && weighted == 0)
+        return status_fail(STATUS_CONFIG, "%s with %s, but without weights; layers with weights are required", where,
+                           o->weight_bits > 0 ? "weight_bits" : "granularity");
+    return STATUS_OK;
+}
+
+Status quant_check_overrides(Arena *arena, const QuantConfig *c, const QuantLayers *layers)
+{
+    for (int i = 0; i < c->overrides.n; i++) TRY(check_override(arena, c, i, layers));
+    return STATUS_OK;
+}
+
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 {
     const WeightQuantConfig *w = &c->weights;
     int bits = w->bits, granularity = w->granularity, quantizer = w->quantizer;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
-    const QuantOverride *o = find_override(c, place.name);
+    const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
@@ -138,7 +170,7 @@ QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
     int bits = a->bits, quantizer = a->quantizer;
     if (place.feeds_avgpool && c->avgpool_input_bits > 0) bits = c->avgpool_input_bits;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
-    const QuantOverride *o = find_override(c, place.name);
+    const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (place.is_output) bits = 8;

@@ -43,6 +43,20 @@ extern const Field quant_fields[];
 extern const char *const observer_choices[];  /* "auto", then observers.def */
 extern const char *const quantizer_choices[]; /* "auto", then quantizers.def */
 
+/* The override that decides on a layer, the last that matches; NULL: none. */
+const QuantOverride *quant_override(const QuantConfig *c, const char *layer);
+
+/* The layers of a network. */
+typedef struct {
+    int n;
+    const char *const *name; /* NULL-ended */
+    const bool *has_weights;
+} QuantLayers;
+
+/* STATUS_CONFIG for an override without effect: one that matches no layer (with the nearest name), that later ones hide,
+ * or that sets weights where there are none. */
+Status quant_check_overrides(Arena *arena, const QuantConfig *c, const QuantLayers *layers);
+
 /* Where a layer stands, as far as its bits depend on it. */
 typedef struct {
     const char *name;

@@ -53,45 +53,67 @@ Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint6
 
 static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
 
-static void add_plan(Arena *arena, RowPlan *plans, int *n, RowPlan p)
+/* Overrides can make rows of different widths look alike: the width that was asked for tells them apart. */
+static bool name_taken(const RowPlan *plans, int n, const char *name)
 {
-    const char *ends = p.ends > 0 && p.bits < 8 ? arena_printf(arena, " ends %d", p.ends) : "";
-    const char *bits = arena_printf(arena, "W%dA%d%s", p.bits, p.bits, ends);
-    if (p.kind == MODEL_FLOAT)
-        p.name = "float";
-    else if (p.kind == MODEL_PTQ)
-        p.name =
-            arena_printf(arena, "ptq %s %s %s", bits, granularity_texts[p.granularity], calibrator_names[p.calibrator]);
-    else
-        p.name = arena_printf(arena, "qat %s", bits);
+    for (int i = 0; i < n; i++)
+        if (strcmp(plans[i].name, name) == 0) return true;
+    return false;
+}
+
+static const char *plan_name(Arena *arena, const RowPlan *p, const char *suffix)
+{
+    if (p->kind == MODEL_FLOAT) return "float";
+    if (p->kind == MODEL_QAT) return arena_printf(arena, "qat %s%s", p->bits_text, suffix);
+    return arena_printf(arena, "ptq %s%s %s %s", p->bits_text, suffix, granularity_texts[p->granularity],
+                        calibrator_names[p->calibrator]);
+}
+
+typedef struct {
+    Arena *arena;
+    const Model *m;
+    const QuantConfig *quant;
+    RowPlan *plan;
+    int n;
+} Plans;
+
+static void add_plan(Plans *plans, RowPlan p)
+{
+    Arena *arena = plans->arena;
+    row_bits(arena, plans->m, &p, plans->quant);
+    p.name = plan_name(arena, &p, "");
+    if (name_taken(plans->plan, plans->n, p.name)) p.name = plan_name(arena, &p, arena_printf(arena, " of %d", p.bits));
     char *label = arena_strdup(arena, p.name);
     for (char *c = label; *c != '\0'; c++)
         if (*c == ' ') *c = '-';
     p.label = label;
-    plans[(*n)++] = p;
+    plans->plan[plans->n++] = p;
 }
 
-static RowPlan *make_plans(Arena *arena, const CompareConfig *c, int *n)
+static RowPlan *make_plans(Arena *arena, const Config *config, const Model *m, int *n)
 {
-    RowPlan *plans = ARENA_ARRAY(
+    const CompareConfig *c = &config->compare;
+    Plans plans = {.arena = arena, .m = m, .quant = &config->quant};
+    plans.plan = ARENA_ARRAY(
         arena, RowPlan,
         1 + c->ends.n * (c->qat_bits.n + c->ptq_bits.n * (c->granularities.n + 1) * (c->calibrators.n + 1)));
-    add_plan(arena, plans, n, (RowPlan){.kind = MODEL_FLOAT});
+    add_plan(&plans, (RowPlan){.kind = MODEL_FLOAT});
     for (int kind = MODEL_PTQ; kind <= MODEL_QAT; kind++) {
         const IntList *widths = kind == MODEL_PTQ ? &c->ptq_bits : &c->qat_bits;
         for (int b = 0; b < widths->n; b++)
             for (int e = 0; e < (widths->at[b] < 8 ? c->ends.n : 1); e++) {
                 RowPlan p = {.kind = (ModelKind)kind, .bits = widths->at[b], .ends = c->ends.at[e]};
-                if (kind == MODEL_QAT) add_plan(arena, plans, n, p);
+                if (kind == MODEL_QAT) add_plan(&plans, p);
                 for (int g = 0; g < c->granularities.n && kind == MODEL_PTQ; g++)
                     for (int k = 0; k < c->calibrators.n; k++) {
                         p.granularity = c->granularities.at[g];
                         p.calibrator = c->calibrators.at[k];
-                        add_plan(arena, plans, n, p);
+                        add_plan(&plans, p);
                     }
             }
     }
-    return plans;
+    *n = plans.n;
+    return plans.plan;
 }
 
 /* ---- one model of a row ------------------------------------------------------------------------------------------ */
@@ -190,7 +212,8 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
     row->seeds = seeds;
     row->name = plan->name;
     row->kind = model_kind_names[plan->kind];
-    row->weight_bits = row->act_bits = plan->kind == MODEL_FLOAT ? 32 : plan->bits;
+    row->weight_bits = plan->kind == MODEL_FLOAT ? 32 : plan->weight_bits;
+    row->act_bits = plan->kind == MODEL_FLOAT ? 32 : plan->act_bits;
     row->ends = plan->kind != MODEL_FLOAT && plan->bits < 8 ? plan->ends : 0;
     row->granularity =
         plan->kind == MODEL_FLOAT
@@ -204,7 +227,9 @@ Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result)
 {
     *result = (CompareResult){0};
     int rows = 0;
-    const RowPlan *plans = make_plans(arena, &job->config->compare, &rows);
+    Model *m;
+    TRY(experiment_model(arena, job->config, NULL, job->data, &m));
+    const RowPlan *plans = make_plans(arena, job->config, m, &rows);
     const int images = job->data->test.n, seeds = compare_seeds(job->config);
     result->row = ARENA_ARRAY(arena, CompareRow, rows);
     result->answers = ARENA_ARRAY(arena, Answers, rows);

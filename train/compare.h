@@ -45,9 +45,14 @@ Status compare_note(Arena *arena, const char *folder, const CompareResult *resul
 typedef struct {
     ModelKind kind;
     int bits, ends, granularity, calibrator;
-    const char *name;  /* "qat W4A4" */
-    const char *label; /* its folder's name, without the seed */
+    int weight_bits, act_bits; /* the most that a layer has, ends and logits apart: overrides count */
+    const char *bits_text;     /* "W4A4 ends 8", "W4-8A8" where overrides mix */
+    const char *name;          /* "qat W4A4" */
+    const char *label;         /* its folder's name, without the seed */
 } RowPlan;
+
+/* Fills weight_bits, act_bits and bits_text from kind, bits and ends for the layers of m. */
+void row_bits(Arena *arena, const Model *m, RowPlan *plan, const QuantConfig *quant);
 
 /* How many seeds, and the k-th. */
 int compare_seeds(const Config *config);

@@ -151,11 +151,21 @@ static Status assign(Arena *arena, cJSON *root, const char *assignment)
                                                        : status_fail(STATUS_NOMEM, "%s: no memory", absolute);
 }
 
+const cJSON *config_given(Arena *arena, const char *const *sets)
+{
+    cJSON *root = cJSON_CreateObject();
+    for (int i = 0; sets != NULL && sets[i] != NULL; i++) (void)json_set(root, "--set", sets[i]);
+    const cJSON *given = json_copy(arena, root);
+    cJSON_Delete(root);
+    return given;
+}
+
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **out)
 {
     for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(assign(arena, root, sets[i]));
     Config *c = ARENA_ARRAY(arena, Config, 1);
     TRY(field_parse(config_fields, root, path, c, arena));
+    c->given = json_copy(arena, root);
     c->path = arena_strdup(arena, path);
     c->folder = file_dirname(arena, path);
     if (c->name == NULL || c->name[0] == '\0') c->name = file_stem(arena, path);

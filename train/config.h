@@ -39,6 +39,7 @@ typedef struct {
 
 typedef struct {
     const char *path, *folder; /* of the file; folder: what data.dir is relative to */
+    const cJSON *given; /* what the user wrote: the file and the assignments; of a model, the assignments alone */
     const char *name, *schema;
     uint64_t seed;
     DataConfig data;
@@ -51,6 +52,9 @@ typedef struct {
 } Config;
 extern const Field config_fields[];
 extern const char *const calibrator_names[];
+
+/* The assignments alone, as an object; one that reaches into what only the config has is left out. */
+const cJSON *config_given(Arena *arena, const char *const *sets);
 
 /* Reads a config, applies the assignments ("a.b=value", NULL-ended, may be NULL), checks it.  data.path is set: data.dir
  * as the file has it is relative to the file's folder, as an assignment has it to the working directory. */

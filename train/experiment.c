@@ -29,12 +29,23 @@ Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
     return status_prefix(status, "%s", config->path);
 }
 
+static Status check_overrides(Arena *arena, const Config *config, const Model *m)
+{
+    const char **names = ARENA_ARRAY(arena, const char *, m->layers + 1);
+    bool *weights = ARENA_ARRAY(arena, bool, m->layers);
+    for (int i = 0; i < m->layers; i++) names[i] = m->layer[i].name, weights[i] = m->layer[i].type->has_weights;
+    const QuantLayers layers = {m->layers, names, weights};
+    const Status status = quant_check_overrides(arena, &config->quant, &layers);
+    return status == STATUS_OK ? STATUS_OK : status_prefix(status, "%s", config->path);
+}
+
 Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
                         Model **model)
 {
     TRY(model_build(arena, &config->model, config_pixels(config), quant, config->path, model));
     Model *m = *model;
     m->name = config->name;
+    TRY(check_overrides(arena, config, m));
     if (data != NULL && data->train.classes > m->classes)
         return status_fail(STATUS_SHAPE,
                            "%s: layer \"%s\" gives %d logits, the data has %d classes; must be at least as many",
@@ -98,6 +109,7 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
         return status_fail(STATUS_IO, "%s: there is no config.json beside it; a model is read together with its config",
                            path);
     TRY(config_read(arena, config_path, sets, &config));
+    config->given = config_given(arena, sets); /* the file has every key */
     open->config = config;
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));
     TRY(checkpoint_read(path, open->model, NULL, &open->state));

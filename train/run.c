@@ -6,6 +6,7 @@
 #include "base/timing.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
+#include "train/config_notes.h"
 #include "train/model_data.h"
 
 static const char *run_folder(Arena *arena, const RunRequest *r, const char *name)
@@ -48,6 +49,14 @@ static void note_floors(Arena *arena, const RunRequest *r, const Model *m)
 {
     const char **notes = model_floor_notes(arena, m);
     for (int i = 0; notes[i] != NULL && r->note != NULL; i++)
+        r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
+}
+
+/* A resumed run was told when it began. */
+static void note_settings(Arena *arena, const RunRequest *r, const Config *config, ConfigUse use)
+{
+    const char **notes = config_notes(arena, config, use);
+    for (int i = 0; notes[i] != NULL && r->note != NULL && !r->resume; i++)
         r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
 }
 
@@ -116,6 +125,7 @@ Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     show_data(arena, r, &data);
+    note_settings(arena, r, config, USE_TRAIN);
     TrainJob job = {.config = config,
                     .data = &data,
                     .model = out->model,
@@ -149,6 +159,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
     TRY(run_folder_make(arena, out->folder, config, r->overwrite));
     show_data(arena, r, &data);
+    note_settings(arena, r, config, USE_PTQ);
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
     const Status status =
         checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
@@ -184,6 +195,7 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
     if (!resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
     show_data(arena, r, &data);
+    note_settings(arena, r, config, USE_QAT);
     TrainJob job = {.config = config,
                     .data = &data,
                     .model = out->model,

@@ -1,0 +1,133 @@
+/* Settings that do nothing are refused or said: overrides that match no layer, keys of what is not chosen, what a table
+ * replaces; and a row of a table is named after what its layers have. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
+#include "tests/support/program.h"
+#include "tests/support/suite.h"
+
+static Outcome run(const char *command)
+{
+    const Where where = {.folder = folder};
+    return program_run(arena, &where, command);
+}
+
+START_TEST(overrides_without_effect)
+{
+    begin_zoo();
+    static const struct {
+        const char *overrides, *words;
+    } cases[] = {
+        {"[{\"layers\":\"pv\",\"weight_bits\":4}]",
+         "quant.overrides[0].layers: \"pv\"; must be the name of a layer, or a pattern of one (did you mean \"pw\"?)"},
+        {"[{\"layers\":\"dw\",\"weight_bits\":4},{\"layers\":\"block*\",\"weight_bits\":4}]",
+         "quant.overrides[1].layers: \"block*\"; must be"},
+        {"[{\"layers\":\"dw\",\"weight_bits\":4},{\"layers\":\"*\",\"activation_bits\":8}]",
+         "quant.overrides[0].layers: \"dw\", of which a later override matches every layer"},
+        {"[{\"layers\":\"pool*\",\"weight_bits\":4}]",
+         "quant.overrides[0].layers: \"pool*\" with weight_bits, but without weights"},
+        {"[{\"layers\":\"cat\",\"granularity\":\"per_tensor\"}]", "\"cat\" with granularity, but without weights"},
+    };
+    static const char *const verbs[] = {"train zoo.json --out r", "qat zoo.json --out r", "compare zoo.json --out r",
+                                        "inspect zoo.json"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const Outcome o = run(arena_printf(arena, "%s --set quant.overrides=%s", verbs[i % 4], cases[i].overrides));
+        ck_assert_msg(o.code == 1 && strstr(o.err, cases[i].words) != NULL, "exit %d: %s", o.code, o.err);
+        ck_assert(!file_exists(inside("r")));
+    }
+    program_must(arena, folder,
+                 "inspect zoo.json --set quant.overrides=[{\"layers\":\"*\",\"activation_bits\":8},{\"layers\":\"dw\","
+                 "\"weight_bits\":4}]");
+    end();
+}
+END_TEST
+
+START_TEST(keys_of_what_is_not_chosen)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float");
+    static const struct {
+        const char *command, *note; /* NULL: none */
+    } cases[] = {
+        {"train zoo.json --set train.optimizer.beta1=0.8",
+         "note: train.optimizer.beta1 has no effect: train.optimizer.type is sgd, not adamw\n"},
+        {"train zoo.json --set train.optimizer.type=adamw --set train.optimizer.nesterov=false",
+         "note: train.optimizer.nesterov has no effect: train.optimizer.type is adamw, not sgd\n"},
+        {"train zoo.json --set train.schedule.milestones=[0.3]",
+         "note: train.schedule.milestones has no effect: train.schedule.type is cosine, not step\n"},
+        {"qat float/last.safetensors --set qat.schedule.gamma=0.3",
+         "note: qat.schedule.gamma has no effect: qat.schedule.type is cosine, not step\n"},
+        {"qat float/last.safetensors --set quant.activations.percentile=99",
+         "note: quant.activations.percentile has no effect: quant.activations.observer is auto, not percentile\n"},
+        {"ptq float/last.safetensors --set quant.activations.momentum=0.1",
+         "note: quant.activations.momentum has no effect: quant.activations.observer is minmax, not ema_minmax\n"},
+        {"ptq float/last.safetensors --set quant.weights.quantizer=lsq",
+         "note: quant.weights.quantizer, \"lsq\", is replaced by observed in post-training quantization"},
+        {"compare zoo.json --set quant.activations.bits=8",
+         "note: quant.activations.bits, 8, is replaced by the widths of the rows, compare.ptq_bits and "
+         "compare.qat_bits\n"},
+        {"compare float/last.safetensors --set quant.first_last_bits=4",
+         "note: quant.first_last_bits, 4, is replaced by compare.ends\n"},
+        {"train zoo.json", NULL},
+        {"qat float/last.safetensors", NULL},
+        {"ptq float/last.safetensors", NULL},
+        {"compare float/last.safetensors", NULL},
+        {"train zoo.json --set train.optimizer.beta1=0.9", NULL}, /* what it is anyway */
+        {"train zoo.json --set train.optimizer.type=adamw --set train.optimizer.beta1=0.8", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const Outcome o = run(
+            arena_printf(arena, "%s --out r --overwrite --set train.epochs=1 --set qat.epochs=1", cases[i].command));
+        ck_assert_msg(o.code == 0, "%s: %s", cases[i].command, o.err);
+        if (cases[i].note == NULL)
+            ck_assert_msg(strstr(o.err, "note: ") == NULL, "%s: %s", cases[i].command, o.err);
+        else
+            ck_assert_msg(strstr(o.err, cases[i].note) != NULL, "%s: %s", cases[i].command, o.err);
+    }
+    end();
+}
+END_TEST
+
+static const char *row_name(const cJSON *json, int i)
+{
+    return text(cJSON_GetArrayItem(json_get(json, "rows"), i), "name");
+}
+
+START_TEST(rows_are_named_after_their_layers)
+{
+    begin_zoo();
+    static const char rows[] = "compare zoo.json --quiet --overwrite --out t --set train.epochs=1 --set qat.epochs=1 "
+                               "--set compare.granularities=per_channel --set compare.ptq_bits=8 --set "
+                               "compare.qat_bits=[8,4] --set quant.overrides=";
+    cJSON *json = program_json(arena, folder, arena_printf(arena, "%s[{\"layers\":\"*\",\"weight_bits\":4}]", rows));
+    ck_assert_str_eq(row_name(json, 1), "ptq W4A8 per_channel minmax");
+    ck_assert_str_eq(row_name(json, 2), "qat W4A8");
+    ck_assert_str_eq(row_name(json, 3), "qat W4A4 ends 8");
+    ck_assert_double_eq(number(cJSON_GetArrayItem(json_get(json, "rows"), 2), "weight_bits"), 4.0);
+    ck_assert(file_exists(inside("t/qat-W4A8-seed3/last.safetensors")));
+    cJSON_Delete(json);
+    json =
+        program_json(arena, folder,
+                     arena_printf(arena,
+                                  "%s[{\"layers\":\"pw\",\"weight_bits\":4,\"activation_bits\":5},{\"layers\":\"dw\","
+                                  "\"weight_bits\":8}]",
+                                  rows));
+    ck_assert_str_eq(row_name(json, 2), "qat W4-8A5-8");
+    ck_assert_str_eq(row_name(json, 3), "qat W4-8A4-5 ends 8");
+    cJSON_Delete(json);
+    json = program_json(
+        arena, folder,
+        arena_printf(arena, "%s[{\"layers\":\"*\",\"weight_bits\":4,\"activation_bits\":6}] --set compare.ends=0",
+                     rows));
+    ck_assert_str_eq(row_name(json, 2), "qat W4A6");
+    ck_assert_str_eq(row_name(json, 3), "qat W4A6 of 4");
+    cJSON_Delete(json);
+    end();
+}
+END_TEST
+
+TEST_MAIN("settings", overrides_without_effect, keys_of_what_is_not_chosen, rows_are_named_after_their_layers)

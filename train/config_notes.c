@@ -1,0 +1,140 @@
+#include "train/config_notes.h"
+
+#include <string.h>
+
+#include "base/json.h"
+
+enum { MAX_NOTES = 32 };
+
+typedef struct {
+    Arena *arena;
+    const Config *config;
+    const char **note;
+    int notes;
+} Notes;
+
+/* What was given for a dotted key; NULL: nothing. */
+static const cJSON *given(const Notes *n, const char *key)
+{
+    const cJSON *at = n->config->given;
+    char part[64];
+    while (at != NULL && *key != '\0') {
+        const size_t length = strcspn(key, ".");
+        ASSERT(length < sizeof part);
+        memcpy(part, key, length);
+        part[length] = '\0';
+        at = json_get(at, part);
+        key += length + (key[length] == '.');
+    }
+    return at;
+}
+
+/* A default that was written out, as resolved configs do, means nothing by itself. */
+static bool is_default(const char *key, const cJSON *value)
+{
+    const Field *f = config_fields;
+    while (f->name != NULL) {
+        const size_t length = strcspn(key, ".");
+        if (strncmp(f->name, key, length) != 0 || f->name[length] != '\0') {
+            f++;
+        } else if (key[length] == '.') {
+            f = f->fields;
+            key += length + 1;
+        } else {
+            break;
+        }
+    }
+    cJSON *def = NULL;
+    if (f->def == NULL || json_parse(f->def, strlen(f->def), key, &def) != STATUS_OK) return false;
+    const bool same = cJSON_Compare(def, value, true) != 0;
+    cJSON_Delete(def);
+    return same;
+}
+
+static void without_effect(Notes *n, const char *key, const char *why)
+{
+    const cJSON *value = given(n, key);
+    if (value == NULL || is_default(key, value) || n->notes == MAX_NOTES) return;
+    n->note[n->notes++] = arena_printf(n->arena, "%s has no effect: %s", key, why);
+}
+
+static void replaced(Notes *n, const char *key, const char *by)
+{
+    const cJSON *value = given(n, key);
+    if (value == NULL || n->notes == MAX_NOTES) return;
+    n->note[n->notes++] = arena_printf(n->arena, "%s, %s, is replaced by %s", key, json_brief(n->arena, value), by);
+}
+
+/* Keys below `section` that belong to one kind; another is chosen. */
+static void of_another(Notes *n, const char *section, const char *owner, const char *chosen, const char *const *keys)
+{
+    if (strcmp(owner, chosen) == 0) return;
+    for (int i = 0; keys[i] != NULL; i++)
+        without_effect(n, arena_printf(n->arena, "%s.%s", section, keys[i]),
+                       arena_printf(n->arena, "%s.type is %s, not %s", section, chosen, owner));
+}
+
+static void of_schedule(Notes *n, const char *section, const ScheduleConfig *s)
+{
+    static const char *const cosine[] = {"final_scale", NULL}, *const step[] = {"milestones", "gamma", NULL};
+    of_another(n, section, "cosine", schedule_names[s->type], cosine);
+    of_another(n, section, "step", schedule_names[s->type], step);
+}
+
+static void of_optimizer(Notes *n)
+{
+    static const char *const sgd[] = {"momentum", "nesterov", NULL}, *const adamw[] = {"beta1", "beta2", "epsilon",
+                                                                                       NULL};
+    const char *chosen = optimizer_names[n->config->train.optimizer.type];
+    of_another(n, "train.optimizer", "sgd", chosen, sgd);
+    of_another(n, "train.optimizer", "adamw", chosen, adamw);
+}
+
+/* Keys of observers that nobody uses; compare may use them in its rows. */
+static void of_observers(Notes *n, ConfigUse use)
+{
+    const QuantConfig *q = &n->config->quant;
+    const char *weights = observer_choices[q->weights.observer], *outputs = observer_choices[q->activations.observer];
+    if (strcmp(weights, "percentile") != 0)
+        without_effect(n, "quant.weights.percentile",
+                       arena_printf(n->arena, "quant.weights.observer is %s, not percentile", weights));
+    if (use == USE_COMPARE) return;
+    if (strcmp(outputs, "percentile") != 0)
+        without_effect(n, "quant.activations.percentile",
+                       arena_printf(n->arena, "quant.activations.observer is %s, not percentile", outputs));
+    if (strcmp(outputs, "ema_minmax") != 0 && (use == USE_PTQ || q->activations.observer != 0))
+        without_effect(n, "quant.activations.momentum",
+                       arena_printf(n->arena, "quant.activations.observer is %s, not ema_minmax", outputs));
+}
+
+static void of_ptq(Notes *n)
+{
+    static const char *const keys[] = {"quant.weights.quantizer", "quant.activations.quantizer", NULL};
+    for (int i = 0; keys[i] != NULL; i++) {
+        const char *quantizer = cJSON_GetStringValue(given(n, keys[i]));
+        if (quantizer != NULL && strcmp(quantizer, "lsq") == 0)
+            replaced(n, keys[i], "observed in post-training quantization, where nothing is learned");
+    }
+}
+
+static void of_compare(Notes *n)
+{
+    static const char widths[] = "the widths of the rows, compare.ptq_bits and compare.qat_bits";
+    replaced(n, "quant.weights.bits", widths);
+    replaced(n, "quant.activations.bits", widths);
+    replaced(n, "quant.first_last_bits", "compare.ends");
+    replaced(n, "quant.weights.granularity", "compare.granularities in the ptq rows");
+    replaced(n, "quant.activations.observer", "compare.calibrators in the ptq rows");
+}
+
+const char **config_notes(Arena *arena, const Config *config, ConfigUse use)
+{
+    Notes n = {.arena = arena, .config = config, .note = ARENA_ARRAY(arena, const char *, MAX_NOTES + 1)};
+    if (use != USE_PTQ) of_optimizer(&n);
+    if (use == USE_TRAIN || use == USE_COMPARE) of_schedule(&n, "train.schedule", &config->train.schedule);
+    if (use == USE_QAT || use == USE_COMPARE) of_schedule(&n, "qat.schedule", &config->qat.schedule);
+    if (use != USE_TRAIN) of_observers(&n, use);
+    if (use == USE_PTQ || use == USE_COMPARE) of_ptq(&n);
+    if (use == USE_COMPARE) of_compare(&n);
+    return n.note;
+}
