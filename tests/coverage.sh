@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the tests of a build made with --coverage have run (`make coverage`): every file with the lines that were not, the
-# sum of all, and the sum without the kernels of single instruction sets, of which a machine runs only its own.  Exit 1
+# sum of all, and the sum without the kernels of single instruction sets, of which a machine runs only its own; it fails
 # when that is below 90 %.
 set -eu
 build=${1:?coverage.sh: the folder of a build is required}
