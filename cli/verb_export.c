@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "cli/cli.h"
-#include "deploy/exporter.h"
+#include "train/export.h"
 
 /* The network before quantization; of a quantized model, too. */
 static Status export_float(Arena *arena, const Options *o, const ExporterType *type, const cJSON *options)
@@ -22,14 +22,50 @@ static Status export_float(Arena *arena, const Options *o, const ExporterType *t
     return STATUS_OK;
 }
 
+static cJSON *change_json(const ExportModel *m, const RoundingChange *r)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "from", qgraph_dialect_names[m->trained->dialect]);
+    cJSON_AddStringToObject(json, "to", qgraph_dialect_names[m->graph->dialect]);
+    cJSON_AddNumberToObject(json, "images", r->images);
+    if (r->images == 0) return json;
+    cJSON_AddNumberToObject(json, "logits", (double)r->logits);
+    cJSON_AddNumberToObject(json, "different", (double)r->different);
+    cJSON_AddNumberToObject(json, "largest", r->largest);
+    cJSON_AddNumberToObject(json, "answers_changed", r->answers);
+    cJSON_AddNumberToObject(json, "accuracy_before", r->before);
+    cJSON_AddNumberToObject(json, "accuracy_after", r->after);
+    return json;
+}
+
+/* What the user should know of the file: another rounding, and what the exporter says.  The number of notes. */
+static Status notes_on(Arena *arena, const ExportModel *m, const char *exporter_says, const char *note[2],
+                       RoundingChange *change, int *notes)
+{
+    *notes = 0;
+    if (m->trained != NULL) {
+        TRY(export_measure(arena, m, change));
+        note[(*notes)++] = export_change_text(arena, m, change);
+    } else if (m->graph->dialect != m->wanted) {
+        note[(*notes)++] =
+            arena_printf(arena, "quant.dialect=%s was not heeded: runtimes of %s files round as %s, as the model does",
+                         qgraph_dialect_names[m->wanted], m->file_suffix, qgraph_dialect_names[m->graph->dialect]);
+    }
+    if (exporter_says != NULL) note[(*notes)++] = exporter_says;
+    return STATUS_OK;
+}
+
 static Status export_integers(Arena *arena, const Options *o, const ExporterType *type, const cJSON *options)
 {
-    OpenModel open;
-    QGraph *graph;
-    TRY(graph_open(arena, o->argument[0], o->sets, &open, &graph));
+    ExportModel m;
+    RoundingChange change;
+    const char *note[2];
+    int notes;
+    TRY(export_open(arena, o->argument[0], o->sets, type, &m));
+    const QGraph *graph = m.graph;
     TRY(exporter_write(type, arena, graph, o->output, options));
     const char *beside = exporter_beside(type, arena, o->output);
-    const char *note = type->note == NULL ? NULL : type->note(arena, graph);
+    TRY(notes_on(arena, &m, exporter_note(type, arena, graph, options), note, &change, &notes));
     size_t flash = qgraph_flash_bytes(graph), ram = qgraph_arena_bytes(graph);
     if (type->cost != NULL) type->cost(arena, graph, &flash, &ram);
     if (o->json) {
@@ -39,13 +75,14 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
         cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[graph->dialect]);
         cJSON_AddNumberToObject(json, "flash_bytes", (double)flash);
         cJSON_AddNumberToObject(json, "arena_bytes", (double)ram);
-        if (note != NULL) cJSON_AddStringToObject(json, "note", note);
+        if (m.trained != NULL) cJSON_AddItemToObject(json, "rounding", change_json(&m, &change));
+        if (notes > 0) cJSON_AddItemToObject(json, "notes", cJSON_CreateStringArray(note, notes));
         cli_print_json(arena, json);
     } else {
         printf("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
                qgraph_dialect_names[graph->dialect], flash, ram);
         if (beside != NULL) printf("%s: beside it\n", beside);
-        if (note != NULL) printf("note: %s\n", note);
+        for (int i = 0; i < notes; i++) printf("note: %s\n", note[i]);
     }
     return STATUS_OK;
 }

@@ -49,16 +49,8 @@ static Status choose_prefix(Arena *arena, const char *stem, const char *given, c
     return STATUS_OK;
 }
 
-static Status check_dialect(const QGraph *g)
-{
-    if (!dialect_is_float(g->dialect)) return STATUS_OK;
-    return status_fail(
-        STATUS_UNSUPPORTED,
-        "c: a model in dialect %s, whose rescaling takes floats; must be tflite-single or "
-        "tflite-double: export it with --set quant.dialect=tflite-single; bitfold eval with the same says "
-        "what that does to its answers",
-        qgraph_dialect_names[g->dialect]);
-}
+/* The other dialects rescale in float. */
+static const Dialect dialects[] = {DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE, (Dialect)DIALECTS};
 
 static Status check_runs(const QGraph *g)
 {
@@ -122,7 +114,6 @@ static Status write_c(Arena *arena, const QGraph *g, const char *path, const voi
     const COptions *o = options;
     const char *stem = file_stem(arena, path);
     CWriter w = {.arena = arena, .g = g, .golden = o->golden};
-    TRY(check_dialect(g));
     TRY(check_runs(g));
     TRY(check_stem(stem, path));
     TRY(choose_prefix(arena, stem, o->prefix, &w.prefix));
@@ -157,6 +148,7 @@ const ExporterType exporter_c = {
     .beside_mark = MARK_HEADER,
     .fields = fields,
     .options_bytes = sizeof(COptions),
+    .dialects = dialects,
     .write = write_c,
     .cost = cost,
 };

@@ -9,11 +9,12 @@
 #include "deploy/runtime_limits.h"
 
 typedef struct {
-    int layout, activations, input, clip, batch_norm;
+    int layout, activations, weights, input, clip, batch_norm;
 } OnnxOptions;
 
 static const char *const layouts[] = {"nchw", "nhwc", NULL};
 static const char *const activation_types[] = {"int8", "uint8", NULL};
+static const char *const weight_types[] = {"auto", "int8", "uint8", NULL};
 static const char *const inputs[] = {"values", "codes", NULL};
 static const char *const clips[] = {"auto", "codes", "values", NULL};
 static const char *const batch_norms[] = {"fold", "keep", NULL};
@@ -24,6 +25,11 @@ static const Field fields[] = {
     {"activations", FIELD_ENUM, offsetof(OnnxOptions, activations), .names = activation_types, .def = "\"uint8\"",
      .doc = "type of the activations' codes; uint8: codes and zero points + 128, the same values, which ONNX Runtime "
             "fuses and runs faster on x86; int8: the codes as they are"},
+    {"weights", FIELD_ENUM, offsetof(OnnxOptions, weights), .names = weight_types, .def = "\"auto\"",
+     .doc =
+         "type of the weights' codes; auto: uint8 (codes and zero points + 128) for the layers whose products by int8 "
+         "ONNX Runtime would saturate on x86 CPUs without VNNI, else int8; int8 activations have int8 weights; int8: "
+         "faster on CPUs with VNNI, on others in need of the session option session.x64quantprecision=1; uint8: all"},
     {"input", FIELD_ENUM, offsetof(OnnxOptions, input), .names = inputs, .def = "\"values\"",
      .doc = "what the model reads: values, (pixel / 255 - mean) / std in float; codes, of the type of the activations"},
     {"clip", FIELD_ENUM, offsetof(OnnxOptions, clip), .names = clips, .def = "\"auto\"",
@@ -72,17 +78,43 @@ static Status finish(OnnxBuilder *b, const char *path)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
+/* ONNX Runtime's session option without which some layers saturate on some CPUs. */
+#define SESSION_OPTION "session.x64quantprecision=1"
+
+static OnnxForm form_of(const OnnxOptions *o)
+{
+    return (OnnxForm){.input_codes = o->input == 1,
+                      .nhwc = o->layout == 1,
+                      .uint8 = o->activations == 1,
+                      .clip = (OnnxClip)o->clip,
+                      .weights = (OnnxWeights)o->weights};
+}
+
+/* How many layers that is, and the first. */
+static int saturating_layers(const OnnxForm *form, const QGraph *g, const char **first)
+{
+    int layers = 0;
+    for (int i = 0; i < g->nodes; i++) {
+        const QNode *n = &g->node[i];
+        if (!qop_has_weights(n->op) || onnx_weights_uint8(form, g, n) || !qnode_products_saturate(g, n)) continue;
+        if (layers++ == 0) *first = n->name;
+    }
+    return layers;
+}
+
 static Status write_integers(Arena *arena, const QGraph *g, const char *path, const void *options)
 {
     const OnnxOptions *o = options;
-    const OnnxForm form = {
-        .input_codes = o->input == 1, .nhwc = o->layout == 1, .uint8 = o->activations == 1, .clip = (OnnxClip)o->clip};
+    const OnnxForm form = form_of(o);
+    const char *first = NULL;
     TRY(qgraph_check_runtime(g));
     OnnxBuilder *b = onnx_builder(arena, g->model_name);
     TRY(onnx_qdq(b, g, &form));
     describe(b, o, &(About){g->model_name, g->channels, g->classes, g->mean, g->std, g->class_names});
     onnx_property(b, "dialect", qgraph_dialect_names[g->dialect]);
     onnx_property(b, "input", inputs[o->input]);
+    if (saturating_layers(&form, g, &first) > 0)
+        onnx_property(b, "onnxruntime", "on x86 CPUs without VNNI needs the session option " SESSION_OPTION);
     return finish(b, path);
 }
 
@@ -95,14 +127,21 @@ static Status write_float(Arena *arena, Model *m, const char *path, const void *
     return finish(b, path);
 }
 
-static const char *note(Arena *arena, const QGraph *g)
+static const char *note(Arena *arena, const QGraph *g, const void *options)
 {
-    if (g->dialect == DIALECT_ONNXRUNTIME) return NULL;
+    const OnnxForm form = form_of(options);
+    const char *first = NULL;
+    const int layers = saturating_layers(&form, g, &first);
+    if (layers == 0) return NULL;
     return arena_printf(arena,
-                        "dialect %s, but ONNX Runtime computes in onnxruntime: codes may differ by one here and there; "
-                        "--set quant.dialect=onnxruntime makes them the same",
-                        qgraph_dialect_names[g->dialect]);
+                        "%d layers, \"%s\" the first, multiply by int8, which ONNX Runtime saturates on x86 CPUs "
+                        "without VNNI: most logits "
+                        "then change, and answers with them.  There set the session option " SESSION_OPTION
+                        ", or export with activations=uint8 and weights=auto, the defaults",
+                        layers, first);
 }
+
+static const Dialect dialects[] = {DIALECT_ONNXRUNTIME, (Dialect)DIALECTS};
 
 const ExporterType exporter_onnx = {
     .name = "onnx",
@@ -112,6 +151,7 @@ const ExporterType exporter_onnx = {
             "bitfold\x1a", /* fields 2 and 3 of ModelProto: the producer's name, the tag of its version */
     .fields = fields,
     .options_bytes = sizeof(OnnxOptions),
+    .dialects = dialects,
     .write = write_integers,
     .write_float = write_float,
     .note = note,

@@ -35,22 +35,12 @@ static Status check_size(const QGraph *g)
     return STATUS_OK;
 }
 
-/* ONNX Runtime rounds sums and means in its own way, which no TFLite runtime does; XNNPACK, which LiteRT computes with,
- * has no numbers for some scales. */
-static Status check_dialect(const QGraph *g)
-{
-    if (g->dialect == DIALECT_XNNPACK) return qgraph_check_runtime(g);
-    if (g->dialect != DIALECT_ONNXRUNTIME) return STATUS_OK;
-    return status_fail(
-        STATUS_UNSUPPORTED,
-        "dialect %s; must be one a TFLite runtime computes in: export with --set quant.dialect=xnnpack for "
-        "LiteRT, quant.dialect=tflite-double for TFLite Micro",
-        qgraph_dialect_names[g->dialect]);
-}
+/* LiteRT's, and TFLite Micro's two. */
+static const Dialect dialects[] = {DIALECT_XNNPACK, DIALECT_TFLITE_DOUBLE, DIALECT_TFLITE_SINGLE, (Dialect)DIALECTS};
 
 static Status write_checked(Arena *arena, const QGraph *g, const char *path, const TfliteOptions *options)
 {
-    TRY(check_dialect(g));
+    if (g->dialect == DIALECT_XNNPACK) TRY(qgraph_check_runtime(g)); /* it has no numbers for some scales */
     TRY(check_size(g));
     TfliteModel *model, *written;
     TRY(tflite_build(arena, g, options, &model));
@@ -80,5 +70,6 @@ const ExporterType exporter_tflite = {
     .mark = TFLITE_MARK,
     .fields = tflite_fields,
     .options_bytes = sizeof(TfliteOptions),
+    .dialects = dialects,
     .write = write_file,
 };

@@ -24,14 +24,13 @@ typedef struct {
 } TfliteBuild;
 enum { FORM_IMAGE, FORM_FLAT };
 
-/* How TFLite clamps to lo..hi: by saturation and a fused activation, and where codes of 8 bits begin above -128 (narrow
- * ones do) by a MAXIMUM with the lowest; INT8_MIN: none. */
+/* How TFLite clamps to lo..hi: by saturation and a fused activation; where these cannot, by a MAXIMUM with the lowest
+ * code and a MINIMUM with the highest (INT8_MIN, INT8_MAX: none). */
 typedef struct {
-    int activation, lowest;
+    int activation, lowest, highest;
 } TfliteClamp;
 
-/* STATUS_UNSUPPORTED names the layer and says what to do. */
-Status tflite_clamp(const QGraph *g, const QNode *n, TfliteClamp *clamp);
+TfliteClamp tflite_clamp(const QGraph *g, const QNode *n);
 
 /* Where a window's padding comes from. */
 typedef struct {

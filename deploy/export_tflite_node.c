@@ -11,7 +11,7 @@ static Status fail_node(const QNode *n, const char *said)
 
 /* ---- clamps ------------------------------------------------------------------------------------------------------- */
 
-Status tflite_clamp(const QGraph *g, const QNode *n, TfliteClamp *clamp)
+TfliteClamp tflite_clamp(const QGraph *g, const QNode *n)
 {
     const QTensor *y = &g->tensor[n->output];
     int lo, hi;
@@ -21,21 +21,13 @@ Status tflite_clamp(const QGraph *g, const QNode *n, TfliteClamp *clamp)
     /* Runtimes round 6 / scale in two ways; both must give hi. */
     const bool relu6 =
         relu && six < 256.0f && hi == y->zero_point + (int)rintf(six) && hi == y->zero_point + (int)floorf(six + 0.5f);
-    *clamp = (TfliteClamp){.activation = TFLITE_NO_ACTIVATION, .lowest = INT8_MIN};
-    if (hi == INT8_MAX && lo == INT8_MIN) return STATUS_OK;
-    if (hi == INT8_MAX && !relu && y->bits == 8) {
-        clamp->lowest = lo;
-        return STATUS_OK;
-    }
-    clamp->activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
-    if (hi == INT8_MAX ? relu : relu6) return STATUS_OK;
-    const bool few_bits = y->bits < 8 && y->qmax < INT8_MAX;
-    return status_fail(STATUS_UNSUPPORTED,
-                       "layer \"%s\": %d-bit codes clipped to %d .. %d, real zero at %d; TFLite clips at -128 and 127, "
-                       "at real zero and at 6: must %s",
-                       n->name, y->bits, lo, hi, y->zero_point,
-                       few_bits ? "have 8-bit outputs (activation_bits in quant.overrides) or end in a ReLU"
-                                : "be clipped at one of these");
+    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION, .lowest = INT8_MIN, .highest = INT8_MAX};
+    if (hi == INT8_MAX && lo == INT8_MIN) return clamp;
+    if (hi == INT8_MAX ? relu : relu6)
+        clamp.activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
+    else
+        clamp.lowest = lo, clamp.highest = hi;
+    return clamp;
 }
 
 /* ---- windows ------------------------------------------------------------------------------------------------------ */
@@ -152,9 +144,8 @@ static Status add_conv(TfliteBuild *b, const QNode *n)
     const ConvGeom *g = &n->geom;
     const bool depthwise = n->op == QOP_DWCONV2D;
     const TflitePadding p = tflite_padding(g);
-    TfliteClamp clamp;
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
     TRY(check_weights(n));
-    TRY(tflite_clamp(b->g, n, &clamp));
     int x = tflite_form(b, n->input[0], FORM_IMAGE);
     if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].zero_point);
     const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
@@ -177,9 +168,8 @@ static Status add_conv(TfliteBuild *b, const QNode *n)
 
 static Status add_dense(TfliteBuild *b, const QNode *n)
 {
-    TfliteClamp clamp;
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
     TRY(check_weights(n));
-    TRY(tflite_clamp(b->g, n, &clamp));
     const int x = tflite_form(b, n->input[0], FORM_FLAT);
     const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
     add_weights(b, n, 2, (const int32_t[]){n->geom.o, n->geom.c}, 0, true);
@@ -194,7 +184,7 @@ static Status add_pool(TfliteBuild *b, const QNode *n)
     const TflitePadding p = tflite_padding(g);
     const bool max = n->op == QOP_MAXPOOL;
     TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION};
-    if (!max) TRY(tflite_clamp(b->g, n, &clamp));
+    if (!max) clamp = tflite_clamp(b->g, n);
     if (!max && needs_pad(&p))
         return fail_node(n, "an average pool whose padding is not TensorFlow's \"same\"; must be that or none, so that "
                             "cells outside do not count");
@@ -221,7 +211,7 @@ static int common_form(const TfliteBuild *b, const QNode *n)
 static Status add_join(TfliteBuild *b, const QNode *n)
 {
     TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION};
-    if (n->op == QOP_ADD) TRY(tflite_clamp(b->g, n, &clamp));
+    if (n->op == QOP_ADD) clamp = tflite_clamp(b->g, n);
     const int form = common_form(b, n);
     int32_t input[QNODE_MAX_INPUTS];
     for (int i = 0; i < n->inputs; i++) input[i] = tflite_form(b, n->input[i], form);
@@ -237,8 +227,7 @@ static Status add_join(TfliteBuild *b, const QNode *n)
 /* QUANTIZE takes no activation: a RELU on the output's own grid follows it. */
 static Status add_requant(TfliteBuild *b, const QNode *n)
 {
-    TfliteClamp clamp;
-    TRY(tflite_clamp(b->g, n, &clamp));
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
     const int form = common_form(b, n);
     const int32_t x = tflite_form(b, n->input[0], form);
     if (clamp.activation == TFLITE_NO_ACTIVATION) {
@@ -289,24 +278,26 @@ static Status add_kind(TfliteBuild *b, const QNode *n)
            "safetensors");
 }
 
-/* What the node's operator wrote, raised to the lowest code. */
-static void add_floor(TfliteBuild *b, const QNode *n, int lowest)
+/* What the node's operators wrote so far, raised or lowered to a code. */
+static void add_bound(TfliteBuild *b, const QNode *n, TfliteOpIndex op, const char *bound, int code)
 {
     const int form = b->form[n->output][FORM_FLAT] >= 0 ? FORM_FLAT : FORM_IMAGE;
     const int codes = b->form[n->output][form];
-    b->m->tensor[codes].name = arena_printf(b->arena, "%s/codes", n->name);
+    const char *before =
+        op == TFLITE_MINIMUM && b->m->node[b->m->operators - 1].op == &tflite_ops[TFLITE_MAXIMUM] ? "raised" : "codes";
+    b->m->tensor[codes].name = arena_printf(b->arena, "%s/%s", n->name, before);
     const int y = add_output(b, n, form);
     const int32_t input[2] = {codes, b->m->tensors};
-    add_code(b, arena_printf(b->arena, "%s/lowest", n->name), lowest, y);
-    tflite_add_operator(b, TFLITE_MAXIMUM, 2, input, y);
+    add_code(b, arena_printf(b->arena, "%s/%s", n->name, bound), code, y);
+    tflite_add_operator(b, op, 2, input, y);
 }
 
 Status tflite_add_node(TfliteBuild *b, const QNode *n)
 {
     TRY(add_kind(b, n));
-    TfliteClamp clamp;
     if (n->op == QOP_MAXPOOL || n->op == QOP_CONCAT || n->op == QOP_RESHAPE) return STATUS_OK;
-    TRY(tflite_clamp(b->g, n, &clamp));
-    if (clamp.lowest > INT8_MIN) add_floor(b, n, clamp.lowest);
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
+    if (clamp.lowest > INT8_MIN) add_bound(b, n, TFLITE_MAXIMUM, "lowest", clamp.lowest);
+    if (clamp.highest < INT8_MAX) add_bound(b, n, TFLITE_MINIMUM, "highest", clamp.highest);
     return STATUS_OK;
 }

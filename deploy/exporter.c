@@ -67,16 +67,29 @@ static Status may_replace(const char *path, const char *mark)
     return status_fail(STATUS_STATE, "%s: exists and is no exported model; choose another -o FILE", path);
 }
 
-static Status begin(const ExporterType *type, Arena *arena, const char *path, const cJSON *options, void **parsed)
+static Status parse_options(const ExporterType *type, Arena *arena, const cJSON *options, void **parsed)
 {
     static const Field none[] = {FIELD_END};
+    *parsed = arena_zalloc(arena, type->options_bytes);
+    return field_parse(type->fields == NULL ? none : type->fields, options, type->name, *parsed, arena);
+}
+
+static Status begin(const ExporterType *type, Arena *arena, const char *path, const cJSON *options, void **parsed)
+{
     if (!has_extension(path, type->extension))
         return status_fail(STATUS_INVALID, "%s: the name of a %s file; must end in %s", path, type->name,
                            type->extension);
-    *parsed = arena_zalloc(arena, type->options_bytes);
-    TRY(field_parse(type->fields == NULL ? none : type->fields, options, type->name, *parsed, arena));
+    TRY(parse_options(type, arena, options, parsed));
     TRY(may_replace(path, type->mark));
     return type->beside == NULL ? STATUS_OK : may_replace(exporter_beside(type, arena, path), type->beside_mark);
+}
+
+Dialect exporter_dialect(const ExporterType *type, Dialect wanted)
+{
+    if (type->dialects == NULL) return wanted;
+    for (const Dialect *d = type->dialects; *d != (Dialect)DIALECTS; d++)
+        if (*d == wanted) return wanted;
+    return type->dialects[0];
 }
 
 Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options)
@@ -84,7 +97,19 @@ Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, c
     void *parsed = NULL;
     TRY(begin(type, arena, path, options, &parsed));
     TRY(qgraph_check(g));
+    const Dialect usual = exporter_dialect(type, g->dialect);
+    if (usual != g->dialect)
+        return status_fail(STATUS_UNSUPPORTED, "dialect %s; must be one that runtimes of %s files round as, such as %s",
+                           qgraph_dialect_names[g->dialect], type->name, qgraph_dialect_names[usual]);
     return type->write(arena, g, path, parsed);
+}
+
+const char *exporter_note(const ExporterType *type, Arena *arena, const QGraph *g, const cJSON *options)
+{
+    if (type->note == NULL) return NULL;
+    void *parsed = NULL;
+    if (parse_options(type, arena, options, &parsed) != STATUS_OK) return NULL;
+    return type->note(arena, g, parsed);
 }
 
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options)

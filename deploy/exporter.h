@@ -8,6 +8,7 @@
 
 #include "base/field.h"
 #include "layers/model.h"
+#include "quant/qgraph.h"
 
 typedef struct {
     const char *name;      /* --to NAME */
@@ -18,12 +19,14 @@ typedef struct {
     const char *beside, *beside_mark;
     const Field *fields;  /* options; NULL: it takes none */
     size_t options_bytes; /* of the struct the fields fill */
+    /* What runtimes of this format round as, the usual one first, ended by DIALECTS; NULL: any. */
+    const Dialect *dialects;
     Status (*write)(Arena *arena, const QGraph *g, const char *path, const void *options);
     Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */
     /* Flash and RAM of what it writes; NULL: qgraph_flash_bytes and qgraph_arena_bytes. */
     void (*cost)(Arena *arena, const QGraph *g, size_t *flash_bytes, size_t *ram_bytes);
     /* What the user should know of this graph in this format, one line, or NULL; NULL: there never is. */
-    const char *(*note)(Arena *arena, const QGraph *g);
+    const char *(*note)(Arena *arena, const QGraph *g, const void *options);
 } ExporterType;
 enum { EXPORT_HEAD_BYTES = 256 };
 
@@ -45,12 +48,20 @@ const char *exporter_beside(const ExporterType *type, Arena *arena, const char *
 /* A file that bears this exporter's mark. */
 bool exporter_made(const ExporterType *type, const char *path);
 
+/* The dialect to lower a model in for this format: the one wanted, or the format's usual one if no runtime of it rounds
+ * so. */
+Dialect exporter_dialect(const ExporterType *type, Dialect wanted);
+
 /* Parses the options (NULL: defaults), checks the graph and the path, writes.  A file that exists is replaced only if
  * it bears the exporter's mark.  STATUS_CONFIG for an option the exporter does not know, STATUS_INVALID for a path that
- * does not end in its extension, STATUS_STATE for a file that is not an earlier export. */
+ * does not end in its extension, STATUS_STATE for a file that is not an earlier export, STATUS_UNSUPPORTED for a graph
+ * in a dialect that is none of the format's. */
 Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options);
 
-/* The same for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
+/* The type's note on a graph that it wrote with these options; NULL if there is none. */
+const char *exporter_note(const ExporterType *type, Arena *arena, const QGraph *g, const cJSON *options);
+
+/* exporter_write for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options);
 
 #endif

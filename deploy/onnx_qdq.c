@@ -3,6 +3,7 @@
 #include <float.h>
 
 #include "deploy/onnx_tensor.h"
+#include "deploy/runtime_limits.h"
 
 typedef struct {
     OnnxNet net;
@@ -110,12 +111,27 @@ static const char *moved(OnnxNet *net, int value, const char *place, const char 
 
 /* ---- operations -------------------------------------------------------------------------------------------------- */
 
-/* Dequantizes a constant: a scale for each of n channels, or a scalar for one. */
+bool onnx_weights_uint8(const OnnxForm *form, const QGraph *g, const QNode *n)
+{
+    if (form->weights != WEIGHTS_AUTO) return form->weights == WEIGHTS_UINT8;
+    return form->uint8 && qnode_products_saturate(g, n);
+}
+
+/* int8 codes as uint8, 128 added; zeros become zero points. */
+static const uint8_t *as_uint8(Arena *arena, const int8_t *codes, int64_t n)
+{
+    uint8_t *u = ARENA_ARRAY(arena, uint8_t, n);
+    for (int64_t i = 0; i < n; i++) u[i] = (uint8_t)(codes[i] + 128);
+    return u;
+}
+
+/* Dequantizes a constant: a scale for each of n channels, or a scalar for one.  Its zero point is what stands for 0. */
 static const char *channels(Qdq *q, const char *name, const char *values, OnnxDataType type, const float *scale, int n)
 {
     const int64_t dim[1] = {n};
     const int rank = n == 1 ? 0 : 1;
     const void *zeros = arena_zalloc(onnx_arena(q->net.b), onnx_type_bytes(type) * (size_t)n);
+    if (type == ONNX_UINT8) zeros = as_uint8(onnx_arena(q->net.b), zeros, n);
     const char *const input[3] = {values, onnx_constant(q->net.b, part(q, name, "scale"), ONNX_FLOAT, rank, dim, scale),
                                   onnx_constant(q->net.b, part(q, name, "zero_point"), type, rank, dim, zeros)};
     const char *out =
@@ -141,9 +157,11 @@ static Status weights(Qdq *q, const QNode *n, const OnnxOp *op, const char **wei
     const int64_t length[1] = {outputs};
     const void *stored = NULL;
     const int rank = onnx_weights(&q->net, op, n->weights, 1, dim, &stored);
-    onnx_constant(q->net.b, w, ONNX_INT8, rank, dim, stored);
+    const OnnxDataType type = onnx_weights_uint8(q->form, q->g, n) ? ONNX_UINT8 : ONNX_INT8;
+    if (type == ONNX_UINT8) stored = as_uint8(onnx_arena(q->net.b), stored, qnode_weights(n));
+    onnx_constant(q->net.b, w, type, rank, dim, stored);
     onnx_constant(q->net.b, b, ONNX_INT32, 1, length, n->bias);
-    *weight = channels(q, w, w, ONNX_INT8, n->weight_scale, outputs);
+    *weight = channels(q, w, w, type, n->weight_scale, outputs);
     *bias = channels(q, b, b, ONNX_INT32, product, outputs);
     return STATUS_OK;
 }

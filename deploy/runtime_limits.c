@@ -78,3 +78,32 @@ const char *qnode_runtime_warning(Arena *arena, const QGraph *g, const QNode *n)
                         "rounds otherwise",
                         (long long)most);
 }
+
+/* The two largest weights of one sign, added, of any output. */
+static int largest_pair(const int8_t *weights, long inner, int outputs)
+{
+    int most = 0;
+    for (int o = 0; o < outputs; o++, weights += inner) {
+        int first[2] = {0, 0}, second[2] = {0, 0}; /* [negative] */
+        for (long i = 0; i < inner; i++) {
+            const int sign = weights[i] < 0, w = sign ? -weights[i] : weights[i];
+            if (w > first[sign])
+                second[sign] = first[sign], first[sign] = w;
+            else if (w > second[sign])
+                second[sign] = w;
+        }
+        for (int sign = 0; sign < 2; sign++)
+            if (first[sign] + second[sign] > most) most = first[sign] + second[sign];
+    }
+    return most;
+}
+
+bool qnode_products_saturate(const QGraph *g, const QNode *n)
+{
+    if (!qop_has_weights(n->op) || (n->op == QOP_DWCONV2D && n->geom.o == n->geom.c)) return false;
+    const int highest = g->tensor[n->input[0]].qmax + 128;
+    /* Depthwise weights are [KH,KW,C M]: their pairs are looked for among all, which is never too few. */
+    const bool depthwise = n->op == QOP_DWCONV2D;
+    const int outputs = depthwise ? 1 : n->geom.o;
+    return highest * largest_pair(n->weights, qnode_weights(n) / outputs, outputs) > INT16_MAX;
+}

@@ -16,4 +16,11 @@ Status qgraph_check_runtime(const QGraph *g);
  * known.  What qgraph_check_runtime refuses; else, where multipliers are float32, sums beyond 2^24. */
 const char *qnode_runtime_warning(Arena *arena, const QGraph *g, const QNode *n);
 
+/* Whether ONNX Runtime may compute this node otherwise on an x86 CPU that has no VNNI instructions.  There its products
+ * of uint8 activations by int8 weights are added in pairs in 16 bits, which saturate: x0 w0 + x1 w1 must not leave int16
+ * for any two weights of an output, with x up to the input's highest code + 128.  True of nearly every layer with 8-bit
+ * weights, of none with 7-bit ones (|w| <= 63).  False for depthwise layers with an output for each input: their products
+ * are added in 32 bits. */
+bool qnode_products_saturate(const QGraph *g, const QNode *n);
+
 #endif

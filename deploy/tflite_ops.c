@@ -29,6 +29,7 @@ const TfliteOp tflite_ops[TFLITE_OPS] = {
     [TFLITE_TRANSPOSE] = {"TRANSPOSE", 39, 26, 2, 2, 2, {{0, 0}}},
     [TFLITE_MEAN] = {"MEAN", 40, 27, 2, 2, 2, {BYTE(0)}},
     [TFLITE_MAXIMUM] = {"MAXIMUM", 55, 39, 2, 2, 2, {{0, 0}}},
+    [TFLITE_MINIMUM] = {"MINIMUM", 57, 39, 2, 2, 2, {{0, 0}}},
     [TFLITE_PADV2] = {"PADV2", 60, 43, 2, 3, 3, {{0, 0}}},
     [TFLITE_QUANTIZE] = {"QUANTIZE", 114, 89, 1, 1, 1, {{0, 0}}},
 };

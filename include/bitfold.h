@@ -56,8 +56,9 @@ BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *
                                        double *accuracy);
 
 /* Writes a quantized model as `format`: "safetensors", "onnx", "tflite" or "c", all options at their defaults.  The file's
- * name ends in .safetensors, .onnx, .tflite or .c.  Its dialect is the model's: the setting "quant.dialect=..." of
- * bitfold_ptq or bitfold_qat; "c" takes tflite-single and tflite-double only, "tflite" all but onnxruntime. */
+ * name ends in .safetensors, .onnx, .tflite or .c.  Its dialect is the model's (the setting "quant.dialect=..." of
+ * bitfold_ptq or bitfold_qat) if runtimes of the format round so: "c" tflite-single and tflite-double, "onnx" onnxruntime,
+ * "tflite" all but onnxruntime.  Else the model is lowered again, in tflite-single, onnxruntime or xnnpack. */
 BITFOLD_API bitfold_status bitfold_export(const char *model, const char *format, const char *file);
 
 /* A quantized model, run by the integer engine. */

@@ -55,7 +55,7 @@ static const Field activation_fields[] = {
      .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
     FIELD_END};
 
-static const Field override_fields[] = {
+const Field override_fields[] = {
     {"layers", FIELD_STRING, offsetof(QuantOverride, layers), .required = true,
      .doc = "a layer's name, or a pattern with * and ?"},
     {"weight_bits", FIELD_INT, offsetof(QuantOverride, weight_bits), .min = 0, .max = QUANT_MAX_BITS, .def = "0",

@@ -39,9 +39,9 @@ typedef struct {
     int dialect;                              /* Dialect */
     double freeze_bn_at, freeze_observers_at; /* shares of the QAT steps */
 } QuantConfig;
-extern const Field quant_fields[];
-extern const char *const observer_choices[];  /* "auto", then observers.def */
-extern const char *const quantizer_choices[]; /* "auto", then quantizers.def */
+extern const Field quant_fields[], override_fields[]; /* of a QuantConfig; of a QuantOverride */
+extern const char *const observer_choices[];          /* "auto", then observers.def */
+extern const char *const quantizer_choices[];         /* "auto", then quantizers.def */
 
 /* The override that decides on a layer, the last that matches; NULL: none. */
 const QuantOverride *quant_override(const QuantConfig *c, const char *layer);

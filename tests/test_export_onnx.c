@@ -46,7 +46,8 @@ static void check_weights(const Onnx__ModelProto *m, const Onnx__NodeProto *n)
     const Onnx__NodeProto *x = onnx_exported_maker(m, n->input[0]), *w = onnx_exported_maker(m, n->input[1]),
                           *b = onnx_exported_maker(m, n->input[2]);
     ck_assert_str_eq(x->op_type, "DequantizeLinear");
-    ck_assert_int_eq(onnx_exported_constant(m, w->input[0])->data_type, ONNX_INT8);
+    const int type = onnx_exported_constant(m, w->input[0])->data_type;
+    ck_assert(type == ONNX_INT8 || type == ONNX_UINT8);
     ck_assert_int_eq(onnx_exported_constant(m, b->input[0])->data_type, ONNX_INT32);
     OnnxTensor s_x, s_w, s_b;
     must(onnx_tensor_read(arena, onnx_exported_constant(m, x->input[1]), ".", &s_x));
@@ -94,7 +95,7 @@ static void compare(const QGraph *g, const char *text, Difference *d)
 {
     enum { IMAGES = 3 };
     const bool nhwc = strstr(text, "nhwc") != NULL, values = strstr(text, "\"input\"") == NULL;
-    const bool uint8 = strstr(text, "int8\"") == NULL;
+    const bool uint8 = strstr(text, "\"activations\":\"int8\"") == NULL;
     const Onnx__ModelProto *m = onnx_exported_read_back(g, text);
     check_structure(m);
     Engine *engine;
@@ -120,7 +121,11 @@ static bool has_op(const QGraph *g, QOp op)
     return false;
 }
 
-static const char *const forms[] = {"{}", "{\"activations\":\"int8\"}", "{\"layout\":\"nhwc\",\"clip\":\"values\"}",
+static const char *const forms[] = {"{}",
+                                    "{\"activations\":\"int8\"}",
+                                    "{\"layout\":\"nhwc\",\"clip\":\"values\"}",
+                                    "{\"weights\":\"int8\"}",
+                                    "{\"weights\":\"uint8\"}",
                                     "{\"layout\":\"nhwc\",\"input\":\"codes\"}",
                                     "{\"activations\":\"int8\",\"clip\":\"codes\",\"input\":\"codes\"}"};
 enum { FORMS = sizeof forms / sizeof forms[0] };

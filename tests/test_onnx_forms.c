@@ -3,12 +3,14 @@
 
 #include "base/file.h"
 #include "deploy/lower.h"
+#include "deploy/runtime_limits.h"
 #include "tests/support/onnx_exported.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
 
-static const char *const forms[] = {"{}", "{\"activations\":\"int8\"}", "{\"layout\":\"nhwc\",\"clip\":\"values\"}"};
+static const char *const forms[] = {"{}", "{\"activations\":\"int8\"}", "{\"weights\":\"uint8\"}",
+                                    "{\"layout\":\"nhwc\",\"clip\":\"values\"}"};
 enum { FORMS = sizeof forms / sizeof forms[0] };
 
 /* A convolution below 8 bits with this activation, and a dense layer. */
@@ -83,13 +85,70 @@ START_TEST(relu_of_8_bits)
                     "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":1,"
                     "\"kernel\":3,\"activation\":\"relu\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
                     "{}", 65);
-    must(model_lower(arena, model, DIALECT_XNNPACK, &g));
+    must(model_lower(arena, model, DIALECT_ONNXRUNTIME, &g));
     const Onnx__ModelProto *m = onnx_exported_read_back(g, "{\"activations\":\"int8\"}");
     ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/relu")->input[0])->op_type, "Conv");
     ck_assert_str_eq(onnx_exported_node(m, "a/quantize")->input[0], onnx_exported_node(m, "a/relu")->output[0]);
     ck_assert_int_eq(onnx_exported_count(m, "Clip"), 0);
     ck_assert_int_eq((int)onnx_exported_constant(m, "a/weight/scale")->n_dims, 0); /* one output channel: a scalar */
     ck_assert_int_eq((int)onnx_exported_constant(m, "d/weight/scale")->n_dims, 1);
+    onnx_exported_end();
+}
+END_TEST
+
+/* Two layers with weights of these bits: what is multiplied in pairs, and a depthwise one. */
+static QGraph *with_weights(int bits)
+{
+    QGraph *g;
+    const char *quant = arena_printf(arena, "{\"weights\":{\"bits\":%d},\"first_last_bits\":0}", bits);
+    Model *m = small_model(arena,
+                           "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,"
+                           "\"kernel\":3},{\"type\":\"depthwise_conv2d\",\"name\":\"w\",\"kernel\":3},"
+                           "{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
+                           quant, 67);
+    must(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g));
+    return g;
+}
+
+/* uint8 weights are the same numbers with 128 added; 'u' or 'i' for "a", "w" and "d". */
+static void check_types(const QGraph *g, const char *options, const char *types)
+{
+    const Onnx__ModelProto *m = onnx_exported_read_back(g, options);
+    static const char *const names[] = {"a", "w", "d"};
+    bool saturates = false;
+    for (int i = 0; i < 3; i++) {
+        const OnnxDataType type = types[i] == 'u' ? ONNX_UINT8 : ONNX_INT8;
+        const Onnx__TensorProto *w = onnx_exported_constant(m, arena_printf(arena, "%s/weight", names[i])),
+                                *z = onnx_exported_constant(m, arena_printf(arena, "%s/weight/zero_point", names[i]));
+        ck_assert_msg(w->data_type == (int)type && z->data_type == (int)type, "%s: %s", options, names[i]);
+        OnnxTensor zero;
+        const int64_t *zeros;
+        must(onnx_tensor_read(arena, z, ".", &zero));
+        must(onnx_tensor_ints(arena, &zero, &zeros));
+        ck_assert_int_eq(zero.count, g->node[i].geom.o);
+        for (int64_t k = 0; k < zero.count; k++) ck_assert_int_eq(zeros[k], type == ONNX_UINT8 ? 128 : 0);
+        saturates |= type == ONNX_INT8 && qnode_products_saturate(g, &g->node[i]);
+    }
+    cJSON *json = cJSON_Parse(options);
+    const char *note = exporter_note(exporter_find("onnx"), arena, g, json), *says = onnx_metadata(m, "onnxruntime");
+    cJSON_Delete(json);
+    ck_assert_msg((note != NULL) == saturates && (says != NULL) == saturates, "%s: %s", options, note);
+    if (!saturates) return;
+    ck_assert_ptr_nonnull(strstr(note, "2 layers, \"a\" the first"));
+    ck_assert_ptr_nonnull(strstr(note, "session.x64quantprecision=1"));
+    ck_assert_ptr_nonnull(strstr(says, "session.x64quantprecision=1"));
+}
+
+START_TEST(weights_that_would_saturate_are_uint8)
+{
+    onnx_exported_begin();
+    const QGraph *eight = with_weights(8), *seven = with_weights(7);
+    check_types(eight, "{}", "uiu");
+    check_types(eight, "{\"weights\":\"int8\"}", "iii");
+    check_types(eight, "{\"weights\":\"uint8\"}", "uuu");
+    check_types(eight, "{\"activations\":\"int8\"}", "iii");
+    check_types(seven, "{}", "iii");
+    check_types(seven, "{\"weights\":\"int8\"}", "iii");
     onnx_exported_end();
 }
 END_TEST
@@ -163,8 +222,12 @@ static void refused_and_no_file(Status status, const char *words)
 START_TEST(refusals)
 {
     onnx_exported_begin();
-    refused_and_no_file(onnx_exported_export(zoo_graph(arena), "{}"), "a table of codes; ONNX has no operation for it");
-    QGraph *g = narrow("relu");
+    QGraph *zoo = zoo_graph(arena), *g = narrow("relu");
+    zoo->dialect = DIALECT_XNNPACK;
+    refused_and_no_file(onnx_exported_export(zoo, "{}"),
+                        "dialect xnnpack; must be one that runtimes of onnx files round");
+    zoo->dialect = DIALECT_ONNXRUNTIME;
+    refused_and_no_file(onnx_exported_export(zoo, "{}"), "a table of codes; ONNX has no operation for it");
     refused_and_no_file(onnx_exported_export(g, "{\"layout\":\"chwn\"}"), "layout");
     refused_and_no_file(onnx_exported_export(g, "{\"activation\":\"int8\"}"), "activations");
     float *scale = ARENA_ARRAY(arena, float, g->node[0].geom.o);
@@ -180,5 +243,5 @@ START_TEST(refusals)
 }
 END_TEST
 
-TEST_MAIN("onnx forms", relu_below_8_bits, signed_below_8_bits, relu_of_8_bits, what_it_says_of_itself, equal_bytes,
-          dead_channels, refusals)
+TEST_MAIN("onnx forms", relu_below_8_bits, signed_below_8_bits, relu_of_8_bits, weights_that_would_saturate_are_uint8,
+          what_it_says_of_itself, equal_bytes, dead_channels, refusals)

@@ -51,6 +51,74 @@ START_TEST(largest_sums_are_reached)
 }
 END_TEST
 
+/* Two products as x86's VPMADDUBSW adds them. */
+static bool pair_saturates(int x0, int w0, int x1, int w1)
+{
+    const int sum = x0 * w0 + x1 * w1;
+    return sum < INT16_MIN || sum > INT16_MAX;
+}
+
+/* Every two weights of an output, with inputs at the ends of their range. */
+static bool some_pair_saturates(const QGraph *g, const QNode *n)
+{
+    const int top = g->tensor[n->input[0]].qmax + 128, outputs = n->geom.o;
+    const long taps = qnode_weights(n) / outputs;
+    for (int o = 0; o < outputs; o++)
+        for (long i = 0; i < taps; i++)
+            for (long k = i + 1; k < taps; k++)
+                if (pair_saturates(top, n->weights[o * taps + i], top, n->weights[o * taps + k])) return true;
+    return false;
+}
+
+START_TEST(saturating_products_are_known)
+{
+    int yes = 0, no = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        arena = arena_create();
+        QGraph *g = random_graph(arena, seed, 6, DIALECT_ONNXRUNTIME);
+        for (int i = 0; i < g->nodes; i++) {
+            QNode *n = &g->node[i];
+            if (!qop_has_weights(n->op) || n->op == QOP_DWCONV2D) {
+                ck_assert(n->op == QOP_DWCONV2D || !qnode_products_saturate(g, n));
+                continue;
+            }
+            /* The weights as they are, halved, and with two at the edge: 255 * 128 still fits, 255 * 129 does not. */
+            int8_t *w = ARENA_ARRAY(arena, int8_t, qnode_weights(n));
+            for (int turn = 0; turn < 4; turn++) {
+                for (long k = 0; k < qnode_weights(n); k++) w[k] = turn == 0 ? n->weights[k] : n->weights[k] / 4;
+                const QNode changed = {.op = n->op, .geom = n->geom, .inputs = 1, .input = {n->input[0]}, .weights = w};
+                if (turn >= 2 && qnode_weights(n) / n->geom.o >= 2) w[0] = -64, w[1] = turn == 2 ? -64 : -65;
+                const bool does = some_pair_saturates(g, &changed);
+                ck_assert_int_eq(qnode_products_saturate(g, &changed), does);
+                yes += does, no += !does;
+            }
+        }
+        arena_destroy(arena);
+    }
+    ck_assert_int_ge(yes, 50);
+    ck_assert_int_ge(no, 50);
+}
+END_TEST
+
+/* Of a depthwise layer only with several outputs for an input, which ONNX Runtime computes as products of matrices. */
+START_TEST(depthwise_products_saturate_with_a_multiplier)
+{
+    arena = arena_create();
+    static const int8_t weights[8] = {127, 0, 0, 0, 127, 0, 0, 0};
+    QGraph *g = zoo_graph(arena);
+    QNode n = {.op = QOP_DWCONV2D, .inputs = 1, .input = {0}, .weights = weights};
+    g->tensor[0].qmax = 127;
+    n.geom = (ConvGeom){.n = 1, .h = 2, .w = 1, .c = 4, .o = 4, .kh = 2, .kw = 1, .groups = 4};
+    ck_assert_int_eq(qnode_weights(&n), 8);
+    ck_assert(!qnode_products_saturate(g, &n));
+    n.geom.c = n.geom.groups = 2;
+    ck_assert(qnode_products_saturate(g, &n));
+    g->tensor[0].qmax = 0; /* 128 * 254 fits */
+    ck_assert(!qnode_products_saturate(g, &n));
+    arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(scales_beyond_the_runtimes_are_refused_by_name)
 {
     arena = arena_create();
@@ -116,5 +184,6 @@ START_TEST(sums_beyond_float32_are_warned_of)
 }
 END_TEST
 
-TEST_MAIN("runtime_limits", largest_sums_are_reached, scales_beyond_the_runtimes_are_refused_by_name,
+TEST_MAIN("runtime_limits", largest_sums_are_reached, saturating_products_are_known,
+          depthwise_products_saturate_with_a_multiplier, scales_beyond_the_runtimes_are_refused_by_name,
           sums_beyond_float32_are_warned_of)

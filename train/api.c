@@ -2,7 +2,7 @@
 #include "include/bitfold.h"
 
 #include "base/parallel.h"
-#include "deploy/exporter.h"
+#include "train/export.h"
 #include "train/run.h"
 
 _Static_assert((int)BITFOLD_INTERRUPTED == (int)STATUS_INTERRUPTED, "bitfold_status repeats Status");
@@ -47,11 +47,10 @@ bitfold_status bitfold_export(const char *model, const char *format, const char 
 {
     Arena *arena = arena_create();
     const ExporterType *type;
-    OpenModel open;
-    QGraph *graph;
+    ExportModel m;
     Status status = exporter_named(arena, "format", format, &type);
-    if (status == STATUS_OK) status = graph_open(arena, model, NULL, &open, &graph);
-    if (status == STATUS_OK) status = exporter_write(type, arena, graph, file, NULL);
+    if (status == STATUS_OK) status = export_open(arena, model, NULL, type, &m);
+    if (status == STATUS_OK) status = exporter_write(type, arena, m.graph, file, NULL);
     arena_destroy(arena);
     return (bitfold_status)status;
 }

@@ -104,13 +104,15 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
     const Status status = checkpoint_kind(path, &open->kind);
     if (status == STATUS_FORMAT) return no_model(path);
     TRY(status);
-    Config *config;
+    Config *config, *own;
     if (!file_exists(config_path))
         return status_fail(STATUS_IO, "%s: there is no config.json beside it; a model is read together with its config",
                            path);
+    TRY(config_read(arena, config_path, NULL, &own));
     TRY(config_read(arena, config_path, sets, &config));
     config->given = config_given(arena, sets); /* the file has every key */
     open->config = config;
+    open->trained = (Dialect)own->quant.dialect;
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));
     TRY(checkpoint_read(path, open->model, NULL, &open->state));
     return read_classes(arena, path, open->model);

@@ -12,6 +12,7 @@ typedef struct {
     Model *model; /* complete: parameters, statistics, ranges */
     ModelKind kind;
     TrainState state;
+    Dialect trained; /* the config's own dialect, or an int8 file's, whatever was assigned */
 } OpenModel;
 
 /* Loads the config's data, checked against the model's input. */

@@ -49,6 +49,7 @@ Status integers_open(Arena *arena, const char *path, const char *const *sets, Op
     Config *config;
     QGraph *g;
     TRY(qgraph_read(arena, path, &g));
+    const Dialect trained = g->dialect;
     TRY(integers_settable(path, sets, false));
     TRY(read_config(arena, path, sets, g, &config));
     g->dialect = (Dialect)config->quant.dialect;
@@ -63,7 +64,7 @@ Status integers_open(Arena *arena, const char *path, const char *const *sets, Op
                  .classes = g->classes,
                  .class_names = names,
                  .quant = &config->quant};
-    *open = (OpenModel){.config = config, .model = m, .kind = MODEL_PTQ};
+    *open = (OpenModel){.config = config, .model = m, .kind = MODEL_PTQ, .trained = trained};
     *graph = g;
     return STATUS_OK;
 }

@@ -8,6 +8,7 @@
 #include "deploy/lower.h"
 #include "train/config_notes.h"
 #include "train/model_data.h"
+#include "train/tflite_note.h"
 
 static const char *run_folder(Arena *arena, const RunRequest *r, const char *name)
 {
@@ -58,6 +59,12 @@ static void note_settings(Arena *arena, const RunRequest *r, const Config *confi
     const char **notes = config_notes(arena, config, use);
     for (int i = 0; notes[i] != NULL && r->note != NULL && !r->resume; i++)
         r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
+}
+
+static void note_tflite(Arena *arena, const RunRequest *r, const Model *m)
+{
+    const char *note = r->note == NULL ? NULL : tflite_note(arena, m);
+    if (note != NULL) r->note(r->context, note);
 }
 
 /* A run from a config, or else from a model; a resumed one reads the config in its folder. */
@@ -153,6 +160,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     const double start = timing_seconds();
     TRY(quantize_from(arena, config, &config->quant, from.model, &data, &out->model));
     note_pixels(arena, r, out->model);
+    note_tflite(arena, r, out->model);
     out->config = config;
     out->folder = run_folder(arena, r, config->name);
     QGraph *graph; /* what cannot be deployed is refused before anything is written */
@@ -188,6 +196,7 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
     out->config = config;
     TRY(begin_training(arena, r, &config->quant, from.model, &data, out));
     note_pixels(arena, r, out->model);
+    note_tflite(arena, r, out->model);
     if (from.model != NULL)
         model_copy_network(out->model, from.model);
     else

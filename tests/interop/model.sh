@@ -14,6 +14,8 @@ mcu_images=$([ -n "${FULL:-}" ] && echo "$images" || echo 200)
 targets=${TARGETS:-c tflite onnx float import}
 op_images=$([ -n "${FULL:-}" ] && echo 200 || echo 50)
 codes=${CODES:-32}
+# Where the CPU can be emulated.
+old_cpu_images=$([ "$(uname -m)" = x86_64 ] && { [ -n "${FULL:-}" ] && echo 100 || echo 10; })
 
 say() { echo "$name: $*" >&3; }
 # missing EXPORT RUNTIME: a row for what could not even be compared; the log's last line says why.
@@ -88,12 +90,13 @@ dump_model() {
 
 # ---- what cannot fail proves nothing -----------------------------------------------------------------------------
 
-# control WHAT OUTPUT: the comparison must refuse OUTPUT.
+# control WHAT OUTPUT [DIALECT [OPTION...]]: the comparison must refuse OUTPUT.
 control() {
-    verdict=yes
-    if node "$HERE/compare.cjs" "$dir/tflite-single" "$2" --need identical; then verdict=NO; fi
-    echo "| $name | control | $1 | | | | | | $verdict |" >>"$dir/compared"
-    [ $verdict = yes ] || say "control: $1: was not noticed"
+    verdict=yes what=$1 output=$2 dialect=${3:-tflite-single}
+    shift $(($# > 3 ? 3 : $#))
+    if node "$HERE/compare.cjs" "$dir/$dialect" "$output" --need identical "$@"; then verdict=NO; fi
+    echo "| $name | control | $what | | | | | | $verdict |" >>"$dir/compared"
+    [ $verdict = yes ] || say "control: $what: was not noticed"
 }
 
 controls() {
@@ -206,23 +209,49 @@ target_tflite() {
 
 # ---- ONNX --------------------------------------------------------------------------------------------------------
 
-# on_onnxruntime LABEL INPUT LAYOUT EXPORT_OPTION...: at both ends of what the runtime optimises.
+# on_onnxruntime LABEL INPUT LAYOUT NEED EXPORT_OPTION...: at both ends of what the runtime optimises, and with the
+# session option that its documentation advises for some CPUs.
 on_onnxruntime() {
-    label=$1 input=$2 layout=$3
-    shift 3
+    label=$1 input=$2 layout=$3 need_all=$4
+    shift 4
     options=
     for option in "$@"; do options="$options --option $option"; done
-    for level in all disabled; do
+    for level in all all,precise disabled; do
+        session=default
+        [ "${level#*,}" = precise ] && session=precise
         # shellcheck disable=SC2086 # words
         if "$BITFOLD" export "$model" --set quant.dialect=onnxruntime --to onnx $options --option layout="$layout" \
             -o "$dir/model.onnx" &&
-            node "$HERE/run_onnx.cjs" "$dir/model.onnx" "$input" "$dir/onnx.out" --opt $level --layout "$layout"; then
-            need=$([ $level = all ] && echo argmax || echo nothing)
+            node "$HERE/run_onnx.cjs" "$dir/model.onnx" "$input" "$dir/onnx.out" --opt "${level%,*}" \
+                --session $session --layout "$layout"; then
+            need=$([ $level = disabled ] && echo nothing || echo "$need_all")
             compared "ONNX, $label" "ONNX Runtime, $level" "$need" "$dir/onnxruntime" "$dir/onnx.out" --floats yes
         else
             missing "ONNX, $label" "ONNX Runtime, $level"
         fi
     done
+}
+
+# The export for every CPU, and the one for CPUs with VNNI, on an emulated CPU that has AVX2 and nothing later.  Where the
+# second is said to need the session option it must need it, or the CPU is not the one to try.
+on_old_cpu() {
+    name_of="ONNX Runtime, all, AVX2 only" said=$dir/said-of-int8
+    if "$BITFOLD" export "$model" --set quant.dialect=onnxruntime --option input=codes -o "$dir/auto.onnx" &&
+        "$BITFOLD" export "$model" --set quant.dialect=onnxruntime --option input=codes --option weights=int8 \
+            -o "$dir/int8.onnx" >"$said" &&
+        qemu-x86_64 -cpu max "$(command -v node)" "$HERE/old_cpu.cjs" "$dir/onnxruntime/input.i8" "$old_cpu_images" \
+            "$dir/auto.onnx" default "$dir/auto.out" "$dir/int8.onnx" precise "$dir/precise.out" \
+            "$dir/int8.onnx" default "$dir/int8.out"; then
+        compared "ONNX, uint8" "$name_of" identical "$dir/onnxruntime" "$dir/auto.out" --floats yes
+        compared "ONNX, uint8, int8 weights" "$name_of, precise" identical "$dir/onnxruntime" "$dir/precise.out" \
+            --floats yes
+        compared "ONNX, uint8, int8 weights" "$name_of" nothing "$dir/onnxruntime" "$dir/int8.out" --floats yes
+        if grep -q x64quantprecision "$said"; then
+            control "int8 weights on an old CPU" "$dir/int8.out" onnxruntime --floats yes
+        fi
+    else
+        missing "ONNX, uint8" "$name_of"
+    fi
 }
 
 # Each operation alone, on the engine's own codes: no answer off by more than 1.
@@ -238,9 +267,10 @@ ops_on_onnxruntime() {
 }
 
 target_onnx() {
-    on_onnxruntime "int8" "$dir/onnxruntime/input.i8" nchw input=codes activations=int8
-    on_onnxruntime "uint8" "$dir/onnxruntime/input.i8" nchw input=codes activations=uint8
-    on_onnxruntime "float input, NHWC" "$dir/floats/input.f32" nhwc input=values activations=uint8
+    on_onnxruntime "int8" "$dir/onnxruntime/input.i8" nchw argmax input=codes activations=int8
+    on_onnxruntime "uint8" "$dir/onnxruntime/input.i8" nchw identical input=codes
+    on_onnxruntime "float input, NHWC" "$dir/floats/input.f32" nhwc identical input=values
+    [ -z "$old_cpu_images" ] || on_old_cpu
     "$BITFOLD" eval "$model" --set quant.dialect=onnxruntime --images "$op_images" --dump "$dir/ops" --layers
     for type in int8 uint8; do ops_on_onnxruntime $type; done
 }

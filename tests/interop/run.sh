@@ -5,6 +5,8 @@
 # each in every way, runs the exports on 1,000 images (IMAGES=N) and compares the answers with bitfold's own engine.
 # The microcontrollers run the first 200, with FULL=1 all.  TARGETS="c tflite onnx float import" chooses; CODES=16 lets
 # in models whose layers take fewer values than 32 (check_model.cjs).
+# ONNX Runtime is tried in a default session and in one with session.x64quantprecision, and, on x86-64, on an emulated CPU
+# with AVX2 only (the first 10 images, with FULL=1 100).
 # ONNX Runtime and LiteRT come from npm, pinned in package-lock.json; the rest from Debian: sh setup.sh --interop.
 set -u
 build=${1:?run.sh: the build folder is required}
@@ -12,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mkdir -p "$build/interop" && cd "$build/interop" && pwd) || exit 1
 begin=$(date +%s)
 
-for tool in node npm arm-none-eabi-gcc qemu-system-arm gcc clang /usr/bin/python3; do
+for tool in node npm arm-none-eabi-gcc qemu-system-arm qemu-x86_64 gcc clang /usr/bin/python3; do
     if ! command -v "$tool" >/dev/null 2>&1; then
         echo "test-interop: $tool is missing; sh setup.sh --dev --interop installs it" >&2
         exit 1

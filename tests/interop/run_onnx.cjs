@@ -1,5 +1,7 @@
 // An ONNX model on ONNX Runtime:
-//     node run_onnx.cjs MODEL INPUT OUTPUT [--opt all|disabled] [--batch N]
+//     node run_onnx.cjs MODEL INPUT OUTPUT [--opt all|disabled] [--session default|precise] [--batch N]
+// A precise session has the option session.x64quantprecision: on x86 CPUs without VNNI, too, products of uint8 by int8 do
+// not saturate.
 // INPUT and OUTPUT are raw values, image after image: float32, or codes as bitfold writes them (int8).  A model with
 // uint8 tensors gets and gives those with 128 added, which is undone here; one that wants [N,C,H,W] gets the images,
 // which files hold as [N,H,W,C], transposed.
@@ -12,12 +14,14 @@ const BATCH = 100;
 const VALUES = {float32: Float32Array, int8: Int8Array, uint8: Uint8Array};
 const product = list => list.reduce((a, b) => a * b, 1);
 
-// One thread: sums of floats are then the same on every machine.  x64quantprecision: on CPUs without VNNI, too, products
-// of uint8 by int8 do not saturate.
-function open(model, level) {
+const SESSIONS = {default: {}, precise: {extra: {session: {x64quantprecision: '1'}}}};
+
+// One thread: sums of floats are then the same on every machine.
+function open(model, level, session = 'default') {
+    if (!(session in SESSIONS)) throw new Error(`--session ${session}; must be one of ${Object.keys(SESSIONS).join(', ')}`);
     return ort.InferenceSession.create(model, {
         graphOptimizationLevel: level, intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3,
-        extra: {session: {x64quantprecision: '1'}},
+        ...SESSIONS[session],
     });
 }
 
@@ -60,8 +64,8 @@ function bytesOf(tensorOut, hwc) {
 }
 
 // inputs: [{bytes, hwc}] in the order of the model's inputs; n images; the bytes of the first output.
-async function run(model, level, inputs, n, hwcOut, batch = BATCH) {
-    const session = await open(model, level);
+async function run(model, level, inputs, n, hwcOut, batch = BATCH, kind = 'default') {
+    const session = await open(model, level, kind);
     const metas = session.inputMetadata, out = [];
     if (metas.length !== inputs.length) throw new Error(`${metas.length} inputs; ${inputs.length} given`);
     const fixed = metas[0].shape[0], step = typeof fixed === 'number' && fixed > 0 ? fixed : batch;
@@ -90,12 +94,14 @@ async function geometry(model, bytes) {
 }
 
 async function main() {
-    const {positional, opt} = options(process.argv.slice(2), {opt: 'all', batch: `${BATCH}`, layout: 'nchw'}, 3);
+    const {positional, opt} = options(process.argv.slice(2),
+        {opt: 'all', session: 'default', batch: `${BATCH}`, layout: 'nchw'}, 3);
     const [model, input, output] = positional, bytes = fs.readFileSync(input);
     const {n, hwc} = await geometry(model, bytes);
     const given = opt.layout === 'nchw' ? hwc : null;
-    fs.writeFileSync(output, await run(model, opt.opt, [{bytes, hwc: given}], n, null, Number(opt.batch)));
+    fs.writeFileSync(output,
+        await run(model, opt.opt, [{bytes, hwc: given}], n, null, Number(opt.batch), opt.session));
 }
 
 if (require.main === module) main().catch(fail);
-module.exports = {run};
+module.exports = {run, geometry};

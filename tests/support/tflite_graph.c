@@ -6,11 +6,6 @@
 #include "tests/support/random_graph.h"
 #include "tests/support/zoo_graph.h"
 
-static void widen(QTensor *t)
-{
-    if (t->qmax < INT8_MAX) t->qmin = INT8_MIN, t->qmax = INT8_MAX, t->bits = 8;
-}
-
 static bool keeps_grid(const QNode *n)
 {
     return n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL || n->op == QOP_CONCAT || n->op == QOP_RESHAPE;
@@ -32,14 +27,15 @@ static void narrow_weights(QNode *n)
         if (w[i] == INT8_MIN) w[i] = INT8_MIN + 1, n->weight_bits = 8, n->weight_shift = 0;
 }
 
-/* No activation, ReLU or, where the grid goes beyond 6, ReLU6. */
+/* No activation, ReLU or, where the grid goes beyond 6, ReLU6; or the bounds that the graph has. */
 static void clip(QNode *n, const QTensor *y, Rng *rng)
 {
+    if (!keeps_grid(n) && rng_below(rng, 3) == 0) return;
     n->lo = y->qmin, n->hi = y->qmax;
-    if (keeps_grid(n) || (y->bits == 8 && rng_below(rng, 2) == 0)) return;
+    if (keeps_grid(n) || (y->bits == 8 && rng_below(rng, 2) == 0) || y->zero_point < y->qmin) return;
     n->lo = y->zero_point;
     const float six = 6.0f / y->scale;
-    if (six < (float)(INT8_MAX - n->lo) && rng_below(rng, 2) == 0) n->hi = n->lo + (int)rintf(six);
+    if (six < (float)(n->hi - n->lo) && rng_below(rng, 2) == 0) n->hi = n->lo + (int)rintf(six);
 }
 
 static QGraph *make_expressible(QGraph *g, Rng *rng)
@@ -52,7 +48,6 @@ static QGraph *make_expressible(QGraph *g, Rng *rng)
             const TflitePadding p = tflite_padding(&n->geom);
             if (p.top + p.bottom + p.left + p.right > 0) n->op = QOP_MAXPOOL;
         }
-        widen(y);
         if (qop_has_weights(n->op)) narrow_weights(n);
         if (keeps_grid(n)) keep_codes(g, n);
         clip(n, y, rng);

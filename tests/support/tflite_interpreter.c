@@ -164,12 +164,12 @@ static void clip(const Run *r, const TfliteOperator *o, int activation)
             (int8_t)clamp_int(r->value[o->input[0]][i], lowest(y, activation), highest(y, activation));
 }
 
-static void raise_codes(const Run *r, const TfliteOperator *o)
+static void bound_codes(const Run *r, const TfliteOperator *o, bool from_below)
 {
-    const int8_t lowest_code = *(const int8_t *)tensor(r, o->input[1])->data;
+    const int8_t bound = *(const int8_t *)tensor(r, o->input[1])->data;
     for (long i = 0; i < elements(tensor(r, o->output[0])); i++) {
         const int8_t q = r->value[o->input[0]][i];
-        r->value[o->output[0]][i] = q < lowest_code ? lowest_code : q;
+        r->value[o->output[0]][i] = (from_below ? q < bound : q > bound) ? bound : q;
     }
 }
 
@@ -237,7 +237,8 @@ static void run_operator(const Run *r, const TfliteOperator *o)
         clip(r, o, o->op == &tflite_ops[TFLITE_RELU_OP] ? TFLITE_RELU : TFLITE_RELU6);
         break;
     case TFLITE_MAXIMUM:
-        raise_codes(r, o);
+    case TFLITE_MINIMUM:
+        bound_codes(r, o, o->op == &tflite_ops[TFLITE_MAXIMUM]);
         break;
     case TFLITE_RESHAPE:
     case TFLITE_DEQUANTIZE:

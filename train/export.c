@@ -1,0 +1,120 @@
+#include "train/export.h"
+
+#include <string.h>
+
+#include "deploy/lower.h"
+#include "train/model_data.h"
+
+enum { MEASURE_BATCH = 128 };
+
+/* The model in a dialect: lowered, or its integers as they are. */
+static Status in_dialect(Arena *arena, const OpenModel *open, const QGraph *integers, Dialect dialect, QGraph **out)
+{
+    if (open->model->layers > 0) return model_lower(arena, open->model, dialect, out);
+    QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
+    *g = *integers;
+    g->dialect = dialect;
+    *out = g;
+    return qgraph_check(g);
+}
+
+Status export_open(Arena *arena, const char *path, const char *const *sets, const ExporterType *type, ExportModel *m)
+{
+    *m = (ExportModel){.path = path, .file_suffix = type->extension};
+    TRY(graph_open(arena, path, sets, &m->open, &m->graph));
+    const QGraph *integers = m->graph;
+    m->wanted = m->graph->dialect;
+    const Dialect dialect = exporter_dialect(type, m->wanted);
+    if (dialect != m->wanted) TRY(in_dialect(arena, &m->open, integers, dialect, &m->graph));
+    if (dialect == m->open.trained) return STATUS_OK;
+    QGraph *trained;
+    TRY(in_dialect(arena, &m->open, integers, m->open.trained, &trained));
+    m->trained = trained;
+    return STATUS_OK;
+}
+
+static int answer(const int8_t *logits, int classes)
+{
+    int best = 0;
+    for (int k = 1; k < classes; k++)
+        if (logits[k] > logits[best]) best = k;
+    return best;
+}
+
+static void compare(const int8_t *a, const int8_t *b, const int32_t *labels, int n, int classes, RoundingChange *r)
+{
+    for (int i = 0; i < n; i++, a += classes, b += classes) {
+        for (int k = 0; k < classes; k++) {
+            const int off = a[k] > b[k] ? a[k] - b[k] : b[k] - a[k];
+            r->different += off != 0;
+            if (off > r->largest) r->largest = off;
+        }
+        const int before = answer(a, classes), after = answer(b, classes);
+        r->answers += before != after;
+        r->before += before == labels[i];
+        r->after += after == labels[i];
+    }
+    r->logits += (long)n * classes;
+    r->images += n;
+}
+
+static Status measure(Arena *arena, const QGraph *before, const QGraph *after, const Dataset *test, RoundingChange *r)
+{
+    Engine *engine[2];
+    TRY(engine_create_planned(arena, before, &engine[0]));
+    TRY(engine_create_planned(arena, after, &engine[1]));
+    const size_t image = (size_t)qtensor_elements(&before->tensor[0]);
+    int8_t *codes = arena_alloc(arena, MEASURE_BATCH * image), *logits[2];
+    for (int e = 0; e < 2; e++) logits[e] = arena_alloc(arena, MEASURE_BATCH * (size_t)before->classes);
+    const int images = test->n < ROUNDING_MAX_IMAGES ? test->n : ROUNDING_MAX_IMAGES;
+    for (int i = 0; i < images; i += MEASURE_BATCH) {
+        const int n = images - i < MEASURE_BATCH ? images - i : MEASURE_BATCH;
+        qgraph_quantize_pixels(before, test->images + (size_t)i * image, n, codes);
+        for (int e = 0; e < 2; e++) engine_run(engine[e], codes, n, logits[e]);
+        compare(logits[0], logits[1], test->labels + i, n, before->classes, r);
+    }
+    if (r->images > 0) r->before /= r->images, r->after /= r->images;
+    return STATUS_OK;
+}
+
+Status export_measure(Arena *arena, const ExportModel *m, RoundingChange *r)
+{
+    *r = (RoundingChange){0};
+    DataSplits data;
+    const Config *config = m->open.config;
+    if (config->data.dataset == NULL || config->data.dataset[0] == '\0') {
+        r->unmeasured = "its data are not known; --set data.dataset and data.dir name them";
+        return STATUS_OK;
+    }
+    const ModelClasses classes = model_classes(m->path, m->open.model);
+    if (model_data(arena, config, &classes, false, &data) != STATUS_OK) {
+        r->unmeasured = arena_strdup(arena, status_message());
+        return STATUS_OK;
+    }
+    if (data.test.n == 0) {
+        r->unmeasured = "its data have none";
+        return STATUS_OK;
+    }
+    return measure(arena, m->trained, m->graph, &data.test, r);
+}
+
+const char *export_change_text(Arena *arena, const ExportModel *m, const RoundingChange *r)
+{
+    const char *head = arena_printf(arena, "quantized in dialect %s, written in %s",
+                                    qgraph_dialect_names[m->trained->dialect], qgraph_dialect_names[m->graph->dialect]);
+    if (m->graph->dialect != m->wanted)
+        head = arena_printf(arena, "%s, as runtimes of %s files round", head, m->file_suffix);
+    if (r->images == 0)
+        return arena_printf(
+            arena,
+            "%s: codes may differ in every layer, and answers with them; not measured, for want of test "
+            "images: %s",
+            head, r->unmeasured);
+    if (r->different == 0)
+        return arena_printf(arena, "%s: none of %ld logits differs on %d test images", head, r->logits, r->images);
+    return arena_printf(arena,
+                        "%s: on %d test images %ld of %ld logits differ (%.2f %%), by at most %d; %d answers change; "
+                        "accuracy %.2f %% before, %.2f %% after",
+                        head, r->images, r->different, r->logits, 100.0 * (double)r->different / (double)r->logits,
+                        r->largest, r->answers, 100.0 * r->before, 100.0 * r->after);
+}

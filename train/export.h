@@ -1,0 +1,40 @@
+/* A model for a format: in a dialect that the format's runtimes round as, and what that changes. */
+#ifndef BITFOLD_TRAIN_EXPORT_H
+#define BITFOLD_TRAIN_EXPORT_H
+
+#include "deploy/exporter.h"
+#include "train/experiment.h"
+
+typedef struct {
+    const char *path;
+    OpenModel open;
+    QGraph *graph;           /* to be written */
+    Dialect wanted;          /* by the config or an assignment; the graph is in another if the format cannot have it */
+    const QGraph *trained;   /* the same model in the dialect it was quantized with; NULL: the graph is in that */
+    const char *file_suffix; /* the format's, for messages */
+} ExportModel;
+
+/* Any quantized MODEL (graph_open), lowered again where the format's runtimes round otherwise than the model.  A
+ * bitfold-int8 file keeps its integers, and only the rounding changes. */
+Status export_open(Arena *arena, const char *path, const char *const *sets, const ExporterType *type,
+                   ExportModel *model);
+
+/* What another rounding changes, by the integer engine on test images. */
+typedef struct {
+    int images;             /* 0: not measured */
+    const char *unmeasured; /* why not */
+    long logits, different; /* codes of the last layer */
+    int largest;            /* in codes */
+    int answers;            /* images that get another answer */
+    double before, after;   /* accuracy, 0 to 1 */
+} RoundingChange;
+enum { ROUNDING_MAX_IMAGES = 10000 };
+
+/* Runs model->trained and model->graph, which must differ in dialect, on the first test images of the model's data.
+ * Data that cannot be read are no failure: `unmeasured` says so. */
+Status export_measure(Arena *arena, const ExportModel *model, RoundingChange *change);
+
+/* The same in one line. */
+const char *export_change_text(Arena *arena, const ExportModel *model, const RoundingChange *change);
+
+#endif
