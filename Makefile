@@ -56,10 +56,11 @@ RANDOM_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/random/*.c))
 FUZZ_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/fuzz/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(OUT)/tests/%)
 SCRIPTS  := $(wildcard tests/test_*.sh)
+FAULT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/faults/*.c))
 ALLOC_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/alloc/c*.c))
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/alloc tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
-OBJECTS  := $(RANDOM_OBJ) $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
+FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/alloc tests/faults tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
+OBJECTS  := $(RANDOM_OBJ) $(FAULT_OBJ) $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
 # tests; in the installed one only bitfold_* does.
@@ -142,6 +143,10 @@ $(OUT)/alloc_campaign: $(ALLOC_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
+$(OUT)/fault_campaign: $(FAULT_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
+
 $(OUT)/fail_alloc.so: $(OUT)/tests/alloc/fail_alloc.o
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $^ -ldl
@@ -176,6 +181,9 @@ test-random: all $(OUT)/random_nets ## random networks, every way out the same i
 
 test-alloc: all $(OUT)/alloc_campaign $(OUT)/fail_alloc.so ## every request for memory of every verb fails in turn; POINTS=25 of each, CASES="train ptq"
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold FAIL_ALLOC_LIBRARY=$(OUT)/fail_alloc.so POINTS="$(POINTS)" CASES="$(CASES)" $(OUT)/alloc_campaign
+
+test-faults: all $(OUT)/fault_campaign ## every file system call of every verb that writes fails or is the last; POINTS=6 of each, CASES="train ptq", FAULTS="kill EIO"
+	@BITFOLD=$(CURDIR)/$(OUT)/bitfold POINTS="$(POINTS)" CASES="$(CASES)" FAULTS="$(FAULTS)" $(OUT)/fault_campaign
 
 test-arm64: ## run the tests of a build for aarch64 (cross compiler, qemu-user)
 	+@sh tests/arm64.sh $(BUILD)
@@ -284,7 +292,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-random test-alloc test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
+.PHONY: all tests objects test test-isa test-interop test-random test-alloc test-faults test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
         performance docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

@@ -15,7 +15,7 @@ enum { EXIT_OK = 0, EXIT_FAIL = 1, EXIT_USAGE = 2 };
 typedef struct {
     const char **sets, **options; /* NULL-ended */
     const char *out;
-    bool overwrite, resume, json, quiet;
+    bool overwrite, resume, allow_changed, json, quiet;
     const char *engine, *split, *to, *output, *dump, *dir, *mode;
     const char *target;
     bool markdown, schema, frozen, interleave, layers, floats;

@@ -54,6 +54,9 @@ static const Option option_table[] = {
     {'r', "out", "DIR", "the run directory (default runs/NAME)", offsetof(Options, out), TEXT, 0, 0},
     {'w', "overwrite", NULL, "replace a run directory that exists", offsetof(Options, overwrite), FLAG, 0, 0},
     {'c', "resume", NULL, "continue the run in --out from its last checkpoint", offsetof(Options, resume), FLAG, 0, 0},
+    {'A', "allow-changed", NULL,
+     "--resume: go on with another config, other data or kernels than the run began with; run.json notes it",
+     offsetof(Options, allow_changed), FLAG, 0, 0},
     {'s', "set", "a.b.c=VALUE", "override any key of the config; may be repeated", offsetof(Options, sets), LIST, 0, 0},
     {'x', "seed", "N", "the same as --set seed=N", offsetof(Options, sets), SEED, 0, 0},
     {'T', "threads", "N", "threads (default: all cores); no result depends on it, times do", offsetof(Options, threads),
@@ -166,6 +169,8 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
         }
         if (code >= 0) return code;
     }
+    if (options->allow_changed && !options->resume)
+        return usage_fail(verb, "--allow-changed", "", "must stand beside --resume");
     options->argument = argv + optind;
     options->arguments = argc - optind;
     if (options->overwrite && options->resume)

@@ -15,13 +15,32 @@ typedef struct {
     int *exit_code;
     Arena *arena;
     int rows;
+    RunFolder *run;
+    const Config *config;
+    DataSplits *data;
 } Context;
+
+static Status begin(void *context)
+{
+    const Context *c = context;
+    TRY(run_folder_begin(c->run, c->config));
+    cli_show_data(c->arena, c->o, c->data);
+    const char **notes = config_notes(c->arena, c->config, USE_COMPARE);
+    for (int i = 0; notes[i] != NULL && !c->o->quiet && !c->o->resume; i++) fprintf(stderr, "note: %s\n", notes[i]);
+    cli_catch_signals();
+    return STATUS_OK;
+}
 
 static Status train(void *context, Arena *arena, TrainJob *job, const char *label)
 {
     Context *c = context;
     TrainResult result;
     return cli_train(arena, c->o, job, label, &result, c->exit_code);
+}
+
+static void show_note(void *context, const char *text)
+{
+    if (!((const Context *)context)->o->quiet) fprintf(stderr, "%s\n", text);
 }
 
 static void show_row(void *context, const CompareRow *row, const CompareRow *float_row)
@@ -107,47 +126,63 @@ static Status open_argument(Arena *arena, const Options *o, Config **config, con
     return STATUS_OK;
 }
 
+/* In the folder that `run` holds. */
+static Status make_table(Context *c, const Model *from, CompareResult *result)
+{
+    Arena *arena = c->arena;
+    const Config *config = c->config;
+    const RunFolder *run = c->run;
+    const Options *o = c->o;
+    DataSplits *data = c->data;
+    ModelClasses classes;
+    if (from != NULL) classes = model_classes(o->argument[0], from);
+    TRY(model_data(arena, config, from != NULL ? &classes : NULL, true, data));
+    Model *m; /* a network that cannot be built, in float or quantized, is refused before anything is written */
+    TRY(experiment_model(arena, config, NULL, data, &m));
+    TRY(experiment_model(arena, config, &config->quant, data, &m));
+    data_check_training(arena, config, m->classes, data);
+    const CompareJob job = {.config = config,
+                            .data = data,
+                            .from = from,
+                            .folder = run->path,
+                            .resume = run->goes_on,
+                            .allow_changed = o->allow_changed,
+                            .stop = &cli_stop,
+                            .command = command_text(arena, o),
+                            .argc = o->argc,
+                            .argv = o->argv,
+                            .train = train,
+                            .begin = begin,
+                            .note = show_note,
+                            .row = show_row,
+                            .context = c};
+    const double start = timing_seconds();
+    const Status status = compare_run(arena, &job, result);
+    if (status == STATUS_INTERRUPTED && *c->exit_code == EXIT_OK) {
+        fprintf(stderr, "bitfold: %s; the same command with --resume goes on\n", status_message());
+        *c->exit_code = 128 + (int)cli_stop;
+    }
+    TRY(status);
+    TRY(run_folder_note(arena, run->path, m, o->argc, o->argv, timing_seconds() - start));
+    return compare_note(arena, run->path, result);
+}
+
 static Status run_compare(Arena *arena, const Options *o, int *exit_code)
 {
     Config *config;
     const Model *from;
     TRY(open_argument(arena, o, &config, &from));
-    DataSplits data;
-    ModelClasses classes;
-    if (from != NULL) classes = model_classes(o->argument[0], from);
-    TRY(model_data(arena, config, from != NULL ? &classes : NULL, true, &data));
-    Model *m; /* a network that cannot be built, in float or quantized, is refused before anything is written */
-    TRY(experiment_model(arena, config, NULL, &data, &m));
-    TRY(experiment_model(arena, config, &config->quant, &data, &m));
-    data_check_training(arena, config, m->classes, &data);
     const char *folder = cli_run_folder(arena, o, config->name);
-    TRY(run_folder_begin(arena, folder, config, o->overwrite, o->resume));
-    cli_show_data(arena, o, &data);
-    const char **notes = config_notes(arena, config, USE_COMPARE);
-    for (int i = 0; notes[i] != NULL && !o->quiet && !o->resume; i++) fprintf(stderr, "note: %s\n", notes[i]);
-    cli_catch_signals();
-    Context context = {.o = o, .exit_code = exit_code, .arena = arena};
-    const CompareJob job = {.config = config,
-                            .data = &data,
-                            .from = from,
-                            .folder = folder,
-                            .resume = o->resume,
-                            .stop = &cli_stop,
-                            .command = command_text(arena, o),
-                            .train = train,
-                            .row = show_row,
-                            .context = &context};
+    const RunTerms terms = {
+        .mode = run_mode(o->overwrite, o->resume), .resumable = true, .argc = o->argc, .argv = o->argv};
+    RunFolder run;
+    TRY(run_folder_open(arena, folder, &terms, &run));
+    if (run.note != NULL && !o->quiet) fprintf(stderr, "%s\n", run.note);
+    Context context = {.o = o, .exit_code = exit_code, .arena = arena, .run = &run, .config = config};
+    DataSplits data = {0};
+    context.data = &data;
     CompareResult result;
-    const double start = timing_seconds();
-    const Status status = compare_run(arena, &job, &result);
-    if (status == STATUS_INTERRUPTED && *exit_code == EXIT_OK) {
-        fprintf(stderr, "bitfold: %s; the same command with --resume goes on\n", status_message());
-        *exit_code = 128 + (int)cli_stop;
-    }
-    if (status != STATUS_OK) run_folder_abandon(arena, folder);
-    TRY(status);
-    TRY(run_folder_note(arena, folder, m, o->argc, o->argv, timing_seconds() - start));
-    TRY(compare_note(arena, folder, &result));
+    TRY(run_folder_end(&run, make_table(&context, from, &result)));
     if (o->json) {
         cJSON *json = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(json, "rows");
         cJSON_AddStringToObject(json, "folder", folder);
@@ -161,5 +196,5 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
 }
 
 const Verb verb_compare = {
-    "compare", "CONFIG|MODEL", "Float, post-training and quantization-aware training in one table", "srwcx", 1,
+    "compare", "CONFIG|MODEL", "Float, post-training and quantization-aware training in one table", "srwcAx", 1,
     1,         run_compare};

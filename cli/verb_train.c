@@ -36,6 +36,7 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
                                 .out = o->out,
                                 .overwrite = o->overwrite,
                                 .resume = o->resume,
+                                .allow_changed = o->allow_changed,
                                 .argc = o->argc,
                                 .argv = o->argv,
                                 .train = train_hook,
@@ -68,9 +69,9 @@ static Status start_train(Arena *arena, const Options *o, int *exit_code)
 static Status start_ptq(Arena *arena, const Options *o, int *exit_code) { return start(arena, o, exit_code, run_ptq); }
 static Status start_qat(Arena *arena, const Options *o, int *exit_code) { return start(arena, o, exit_code, run_qat); }
 
-const Verb verb_train = {"train", "CONFIG", "Trains in float", "srwcx", 1, 1, start_train};
+const Verb verb_train = {"train", "CONFIG", "Trains in float", "srwcAx", 1, 1, start_train};
 const Verb verb_ptq = {"ptq", "MODEL",  "Quantizes a trained float model: calibrates ranges, trains nothing", "srwx", 1,
                        1,     start_ptq};
 const Verb verb_qat = {
-    "qat", "MODEL|CONFIG", "Trains with quantization in the loop, from a float model or from scratch", "srwcx", 1,
+    "qat", "MODEL|CONFIG", "Trains with quantization in the loop, from a float model or from scratch", "srwcAx", 1,
     1,     start_qat};

@@ -59,6 +59,7 @@ static bool bears(const char *path, const char *mark)
 }
 
 bool exporter_made(const ExporterType *type, const char *path) { return bears(path, type->mark); }
+bool exporter_made_beside(const ExporterType *type, const char *path) { return bears(path, type->beside_mark); }
 
 /* An export may replace an earlier export, never anything else that bears its name: a config, a checkpoint. */
 static Status may_replace(const char *path, const char *mark)

@@ -45,8 +45,9 @@ const ExporterType *exporter_of(const char *path);
 /* The path of the second file: path with the extension `beside`; NULL if there is none. */
 const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path);
 
-/* A file that bears this exporter's mark. */
+/* A file that bears this exporter's mark; that of its second file. */
 bool exporter_made(const ExporterType *type, const char *path);
+bool exporter_made_beside(const ExporterType *type, const char *path);
 
 /* The dialect to lower a model in for this format: the one wanted, or the format's usual one if no runtime of it rounds
  * so. */

@@ -2,7 +2,7 @@
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
     local verbs="train ptq qat compare eval export import verify predict inspect describe fetch bench"
-    local options="--set --out --overwrite --seed --threads --resume --json --quiet --help"
+    local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then

@@ -137,6 +137,18 @@ bool kernels_select(const char *isa_or_null, const char **error)
     return true;
 }
 
+const char *kernels_arithmetic(void)
+{
+#if defined(__x86_64__)
+    static const char ref[] = "ref on x86-64";
+#elif defined(__aarch64__)
+    static const char ref[] = "ref on aarch64";
+#else
+    static const char ref[] = "ref on another machine";
+#endif
+    return strcmp(kernels()->isa, "ref") == 0 ? ref : "fma";
+}
+
 const char *kernels_variant(const char *entry)
 {
     typedef void (*Function)(void);

@@ -222,6 +222,10 @@ typedef struct Kernels {
 const Kernels *kernels(void);
 bool kernels_select(const char *isa_or_null, const char **error);
 
+/* Whose arithmetic the table has: tables of one name give equal bytes (integer kernels always do; in floats those with
+ * fused multiply-add share one order of sums).  "fma", or "ref on <machine>". */
+const char *kernels_arithmetic(void);
+
 /* The variant that brings the table's entry of this name ("gemm_runs_f32"): the lowest with the same function.  NULL:
  * the table has no such entry, or nothing in it. */
 const char *kernels_variant(const char *entry);

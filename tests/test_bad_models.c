@@ -9,7 +9,7 @@
 #include "tests/support/suite.h"
 
 SPOIL(other_model, bad_model("qat"), bad_copy("other/last.safetensors", "bad/m.safetensors"))
-SPOIL(cut_model, bad_model("qat"), cut_file(bad_folder, "bad/m.safetensors", 9000))
+SPOIL(cut_model, bad_model("qat"), cut_file(bad_folder, "bad/m.safetensors", 16000))
 SPOIL(stump_model, bad_model("qat"), cut_file(bad_folder, "bad/m.safetensors", 5))
 SPOIL(flip_model, bad_model("qat"), poke_file(bad_folder, "bad/m.safetensors", -100, 0x5a))
 SPOIL(flip_header, bad_header("\"seed\":\"3\"", "\"seed\":\"5\"", false))
@@ -106,10 +106,10 @@ static const Case cases[] = {
     CASE(NULL, "qat float/last.safetensors --out qat", 1, {"qat: exists", "--overwrite"}),
     CASE(NULL, "compare zoo.json --out float", 1, {"float: exists", "--overwrite"}),
     CASE(NULL, "train zoo.json --resume --out none", 1, {"none", "config.json", "--resume"}),
-    CASE(NULL, "train zoo.json --resume --out bad", 1, {"bad", "config.json", "--resume"}),
+    CASE(in_the_way, "train zoo.json --resume --out bad", 1, {"bad", "config.json", "--resume"}),
     CASE(NULL, "compare zoo.json --resume --out none", 1, {"none", "config.json", "--resume"}),
     CASE(NULL, "train zoo.json --resume --out qat", 1, {"qat/last.safetensors", "qat"}),
-    CASE(NULL, "train zoo.json --resume --out float --seed 9", 1, {"float/last.safetensors", "seed 3", "seed 9"}),
+    CASE(NULL, "train zoo.json --resume --out float --seed 9", 1, {"float/last.safetensors", "seed is 9, was 3"}),
     CASE(flip_resume, "qat float/last.safetensors --resume --out bad", 1, {"bad/last.safetensors", "damaged"}),
     CASE(in_the_way, "train zoo.json --out bad/file", 1, {"bad/file"}),
     CASE(in_the_way, "train zoo.json --out bad/file --overwrite", 1, {"bad/file", "folder"}),

@@ -63,6 +63,14 @@ static char *class_list(Arena *arena, const Model *m)
     return text;
 }
 
+static void add_provenance(SafeWriter *w, const Provenance *p)
+{
+    safe_add_metadata(w, "provenance.config", p->config);
+    safe_add_metadata(w, "provenance.data", p->data);
+    safe_add_metadata(w, "provenance.kernels", p->kernels);
+    if (p->changed[0] != '\0') safe_add_metadata(w, "provenance.changed", p->changed);
+}
+
 static Status write_all(Arena *arena, const char *path, const Model *m, const Optimizer *o, const TrainState *state)
 {
     SafeWriter *w = safe_writer(arena);
@@ -73,6 +81,7 @@ static Status write_all(Arena *arena, const char *path, const Model *m, const Op
     safe_add_metadata(w, "step", arena_printf(arena, "%ld", state->step));
     safe_add_metadata(w, "steps", arena_printf(arena, "%ld", state->steps));
     safe_add_metadata(w, "classes", class_list(arena, m));
+    if (state->provenance != NULL) add_provenance(w, state->provenance);
     for (int i = 0; i < m->params.n; i++) {
         const Param *p = m->params.param[i];
         add_shaped(w, p->name, p->shape, p->x);
@@ -266,4 +275,18 @@ Status checkpoint_kind(const char *path, ModelKind *kind)
     const Status status = open_checkpoint(&r, path, kind);
     arena_destroy(r.arena);
     return status;
+}
+
+Status checkpoint_provenance(Arena *arena, const char *path, Provenance *p)
+{
+    ModelKind kind;
+    Reader r = {.arena = arena};
+    *p = (Provenance){0};
+    TRY(open_checkpoint(&r, path, &kind));
+    const char *config = safe_metadata(&r.file, "provenance.config"), *data = safe_metadata(&r.file, "provenance.data");
+    const char *kernels = safe_metadata(&r.file, "provenance.kernels");
+    const char *changed = safe_metadata(&r.file, "provenance.changed");
+    if (config == NULL || data == NULL || kernels == NULL) return STATUS_OK;
+    *p = (Provenance){config, data, kernels, changed == NULL ? "" : changed};
+    return STATUS_OK;
 }

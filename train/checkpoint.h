@@ -1,8 +1,8 @@
 /* Checkpoints: safetensors files with everything that training goes on from.
  *
  * Parameters, optimizer slots, batch-norm statistics, quantizers and counters; the order of images and their
- * augmentation need no state (base/rng.h).  No path, clock, host, thread count or ISA goes in: equal training, equal
- * file.
+ * augmentation need no state (base/rng.h).  No path, clock, host or thread count goes in, and of the kernels only whose
+ * arithmetic they have: equal training, equal file.
  */
 #ifndef BITFOLD_TRAIN_CHECKPOINT_H
 #define BITFOLD_TRAIN_CHECKPOINT_H
@@ -19,12 +19,19 @@ typedef struct {
     double correct, seen;
 } Tally;
 
+/* What a training's result follows from, as text (train/provenance.h). */
+typedef struct {
+    const char *config, *data, *kernels;
+    const char *changed; /* what of these was changed on the way, a line each; "" */
+} Provenance;
+
 typedef struct {
     ModelKind kind;
     uint64_t seed;
     long step, steps; /* done, in all; 0, 0 when nothing is being trained */
     Tally epoch, window;
-    double best_accuracy; /* on the validation split; -1: none yet */
+    double best_accuracy;         /* on the validation split; -1: none yet */
+    const Provenance *provenance; /* written if there is one; checkpoint_read leaves it alone */
 } TrainState;
 
 /* optimizer NULL: a model that is not being trained. */
@@ -36,6 +43,9 @@ Status checkpoint_kind(const char *path, ModelKind *kind);
 /* Everything; the file must hold exactly this model (and optimizer, unless NULL).  STATUS_FORMAT / STATUS_STATE name
  * what is missing, has another shape, or is too much. */
 Status checkpoint_read(const char *path, Model *m, Optimizer *optimizer, TrainState *state);
+
+/* What the file says of its provenance; all NULL: it says nothing. */
+Status checkpoint_provenance(Arena *arena, const char *path, Provenance *provenance);
 
 /* Only the float network out of a float checkpoint: what QAT and PTQ start from. */
 Status checkpoint_read_weights(const char *path, Model *m);

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "deploy/lower.h"
+#include "train/provenance.h"
 
 int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
 
@@ -124,15 +125,76 @@ static bool has_checkpoint(const char *path)
     return file_exists(path) && checkpoint_kind(path, &kind) == STATUS_OK;
 }
 
+static bool is_trained(const CompareJob *job, const RowPlan *plan)
+{
+    return plan->kind == MODEL_QAT || (plan->kind == MODEL_FLOAT && job->from == NULL);
+}
+
+/* What the row's model follows from; a copied float network follows from the weights it is copied from. */
+static Provenance row_provenance(Arena *arena, const CompareJob *job, const RowPlan *plan, const Config *config)
+{
+    const bool copied = plan->kind == MODEL_FLOAT && job->from != NULL;
+    const RunStart start = {plan->kind, copied                      ? provenance_weights(arena, job->from)
+                                        : plan->kind == MODEL_FLOAT ? "config"
+                                                                    : "model"};
+    return provenance_now(arena, config, start, job->data_text);
+}
+
+/* Whether a resumed table has the model, made of what it would be made of now (*now). */
+static Status find_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Provenance *now,
+                         bool *found)
+{
+    const char *file = file_join(arena, row_folder(arena, job, plan, seed), model_file(plan));
+    *now = row_provenance(arena, job, plan, row_config(arena, job->config, plan, seed));
+    *found =
+        job->resume && file_exists(file_join(arena, file_dirname(arena, file), "config.json")) && has_checkpoint(file);
+    if (!*found) return STATUS_OK;
+    const char *note = NULL;
+    TRY(provenance_check(arena, file, job->allow_changed, now, &note));
+    if (note != NULL && job->note != NULL) job->note(job->context, note);
+    *found = is_trained(job, plan) || strcmp(now->changed, "") == 0;
+    return STATUS_OK;
+}
+
+typedef struct {
+    const RowPlan *plan;
+    const Config *config;
+    const Provenance *provenance;
+    RunFolder folder;
+    Model *model;
+} RowRun;
+
+/* Trains or writes what the row starts from. */
+static Status fill_folder(Arena *arena, const CompareJob *job, RowRun *run)
+{
+    const RowPlan *plan = run->plan;
+    TRY(run_folder_begin(&run->folder, run->config));
+    if (!is_trained(job, plan)) {
+        const TrainState state = {
+            .kind = plan->kind, .seed = run->config->seed, .best_accuracy = -1.0, .provenance = run->provenance};
+        return checkpoint_write(file_join(arena, run->folder.path, model_file(plan)), run->model, NULL, &state);
+    }
+    TrainJob train = {.config = run->config,
+                      .data = job->data,
+                      .model = run->model,
+                      .kind = plan->kind,
+                      .folder = run->folder.path,
+                      .resume = run->folder.goes_on,
+                      .allow_changed = job->allow_changed,
+                      .provenance = run->provenance};
+    return job->train(job->context, arena, &train, run->config->name);
+}
+
 /* Trains, calibrates or finds the model of (plan, seed); afterwards its file is complete. */
 static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan,
                          uint64_t seed, Model **model)
 {
     Config *config = row_config(arena, job->config, plan, seed);
-    const char *folder = row_folder(arena, job, plan, seed), *file = file_join(arena, folder, model_file(plan));
-    const bool found = job->resume && has_checkpoint(file);
-    if (found && (plan->kind == MODEL_PTQ || (plan->kind == MODEL_FLOAT && job->from != NULL)))
-        return row_model(arena, job, plan, seed, model);
+    const char *path = row_folder(arena, job, plan, seed);
+    Provenance provenance;
+    bool found;
+    TRY(find_model(arena, job, plan, seed, &provenance, &found));
+    if (found && !is_trained(job, plan)) return row_model(arena, job, plan, seed, model);
     Model *from = NULL;
     if (plan->kind != MODEL_FLOAT) TRY(row_model(arena, job, float_plan, seed, &from));
     if (plan->kind == MODEL_FLOAT) {
@@ -144,18 +206,11 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
     } else {
         TRY(quantize_from(arena, config, &config->quant, from, job->data, model));
     }
-    TRY(run_folder_begin(arena, folder, config, true, found));
-    if (plan->kind == MODEL_PTQ || (plan->kind == MODEL_FLOAT && job->from != NULL)) {
-        const TrainState state = {.kind = plan->kind, .seed = seed, .best_accuracy = -1.0};
-        const Status status = checkpoint_write(file, *model, NULL, &state);
-        if (status != STATUS_OK) run_folder_abandon(arena, folder);
-        return status;
-    }
-    TrainJob train = {
-        .config = config, .data = job->data, .model = *model, .kind = plan->kind, .folder = folder, .resume = found};
-    const Status status = job->train(job->context, arena, &train, config->name);
-    if (status != STATUS_OK) run_folder_abandon(arena, folder);
-    return status;
+    const RunTerms terms = {
+        .mode = found ? RUN_RESUME : RUN_REPLACE, .row = true, .argc = job->argc, .argv = job->argv};
+    RowRun run = {.plan = plan, .config = config, .provenance = &provenance, .model = *model};
+    TRY(run_folder_open(arena, path, &terms, &run.folder));
+    return run_folder_end(&run.folder, fill_folder(arena, job, &run));
 }
 
 static void mean_and_spread(const double *x, int n, double *mean, double *spread)
@@ -223,13 +278,35 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
     return STATUS_OK;
 }
 
-Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result)
+/* What a table cannot go on with is told before any of its rows does. */
+static Status check_rows(const CompareJob *job, const RowPlan *plans, int rows)
+{
+    CompareJob quiet = *job;
+    quiet.note = NULL;
+    for (int i = 0; i < rows * compare_seeds(job->config); i++) {
+        Arena *own = arena_create();
+        Provenance now;
+        bool found;
+        const RowPlan *plan = &plans[i % rows];
+        const Status status = find_model(own, &quiet, plan, compare_seed(job->config, i / rows), &now, &found);
+        arena_destroy(own);
+        if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
+    }
+    return STATUS_OK;
+}
+
+Status compare_run(Arena *arena, const CompareJob *request, CompareResult *result)
 {
     *result = (CompareResult){0};
     int rows = 0;
+    CompareJob own = *request;
+    const CompareJob *job = &own;
+    own.data_text = provenance_data(arena, job->data);
     Model *m;
     TRY(experiment_model(arena, job->config, NULL, job->data, &m));
     const RowPlan *plans = make_plans(arena, job->config, m, &rows);
+    if (job->resume) TRY(check_rows(job, plans, rows));
+    if (job->begin != NULL) TRY(job->begin(job->context));
     const int images = job->data->test.n, seeds = compare_seeds(job->config);
     result->row = ARENA_ARRAY(arena, CompareRow, rows);
     result->answers = ARENA_ARRAY(arena, Answers, rows);

@@ -4,6 +4,7 @@
 
 #include "train/experiment.h"
 #include "train/report.h"
+#include "train/run_folder.h"
 
 typedef struct {
     const Config *config;
@@ -11,10 +12,17 @@ typedef struct {
     const Model *from; /* the float row, whatever the seed, of which the others are made; NULL: trained for each seed */
     const char *folder; /* exists; each trained or calibrated model gets a folder of its own in it */
     bool resume;        /* finished models in `folder` are reused, unfinished training goes on */
+    bool
+        allow_changed; /* also with other config, data or kernels: what is trained stays, what is calibrated is made again */
     const volatile sig_atomic_t *stop;
-    const char *command; /* shown in the report */
+    const char *command;   /* shown in the report */
+    const char *data_text; /* compare_run's own: provenance_data */
+    int argc;              /* the same, for whom a row's folder is in the way */
+    char *const *argv;
     /* Runs a TrainJob (with progress); `label` says what is trained. */
     Status (*train)(void *context, Arena *arena, TrainJob *job, const char *label);
+    Status (*begin)(void *context);                /* all is checked, the first row is about to be made; or NULL */
+    void (*note)(void *context, const char *text); /* something the user should know */
     /* A row is complete. */
     void (*row)(void *context, const CompareRow *row, const CompareRow *float_row);
     void *context;

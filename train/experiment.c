@@ -1,8 +1,5 @@
 #include "train/experiment.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -179,110 +176,6 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
     return STATUS_OK;
 }
 
-/* What bitfold writes into a run directory, and what a killed one left half written; nothing else is ever removed. */
-static bool is_run_file(const char *name, bool half_written_only)
-{
-    static const char *const ours[] = {"config.json",      "run.json",         "metrics.jsonl",
-                                       "last.safetensors", "best.safetensors", "model.safetensors",
-                                       "compare.csv",      "report.html",      NULL};
-    for (int i = 0; ours[i] != NULL; i++) {
-        const size_t n = strlen(ours[i]);
-        if (strncmp(ours[i], name, n) != 0) continue;
-        if (strncmp(name + n, ".tmp.", 5) == 0 || (name[n] == '\0' && !half_written_only)) return true;
-    }
-    return false;
-}
-
-static Status clear_folder(Arena *arena, const char *folder, bool half_written_only)
-{
-    DIR *dir = opendir(folder);
-    if (dir == NULL) return status_fail(STATUS_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
-    Status status = STATUS_OK;
-    for (struct dirent *e = readdir(dir); e != NULL && status == STATUS_OK; e = readdir(dir)) {
-        const char *path = file_join(arena, folder, e->d_name);
-        if (is_run_file(e->d_name, half_written_only) && unlink(path) != 0)
-            status = status_fail(STATUS_IO, "%s: cannot remove: %s", path, strerror(errno));
-    }
-    closedir(dir);
-    return status;
-}
-
-/* A folder that bitfold made for a run, or an empty one: a config.json alone may be somebody's own. */
-static bool holds_run(Arena *arena, const char *folder)
-{
-    DIR *dir = opendir(folder);
-    bool empty = dir != NULL, run = false;
-    for (struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-        empty = false;
-        run |= is_run_file(e->d_name, false) && strcmp(e->d_name, "config.json") != 0;
-        const char *inner = file_join(arena, file_join(arena, folder, e->d_name), "config.json");
-        run |= file_exists(inner); /* compare keeps its runs in folders of their own */
-    }
-    if (dir != NULL) closedir(dir);
-    return empty || run;
-}
-
-Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume)
-{
-    const char *path = file_join(arena, folder, "config.json");
-    if (resume) {
-        if (!file_exists(path))
-            return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run",
-                               folder);
-        return clear_folder(arena, folder, true);
-    }
-    if (file_exists(folder)) {
-        if (!overwrite)
-            return status_fail(STATUS_STATE,
-                               "%s: exists; must be a new folder, unless the run is to go on (--resume) or to be "
-                               "replaced (--overwrite)",
-                               folder);
-        if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
-        if (!holds_run(arena, folder))
-            return status_fail(STATUS_STATE, "%s: exists and holds no run; --overwrite replaces earlier runs only",
-                               folder);
-        TRY(clear_folder(arena, folder, false));
-    }
-    TRY(file_make_dir(folder));
-    const char *text = config_text(arena, config, folder);
-    const Status status = file_write(arena, path, text, strlen(text));
-    if (status != STATUS_OK) run_folder_abandon(arena, folder);
-    return status;
-}
-
-Status run_folder_make(Arena *arena, const char *folder, const Config *config, bool overwrite)
-{
-    if (file_exists(folder) && !overwrite)
-        return status_fail(STATUS_STATE, "%s: exists; must be a new folder, unless it is to be replaced (--overwrite)",
-                           folder);
-    return run_folder_begin(arena, folder, config, overwrite, false);
-}
-
-/* Something that is no file of a run's: the rows of a table, or the user's. */
-static bool holds_more(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    bool more = dir == NULL;
-    for (struct dirent *e = more ? NULL : readdir(dir); e != NULL; e = readdir(dir))
-        more |= strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !is_run_file(e->d_name, false);
-    if (dir != NULL) closedir(dir);
-    return more;
-}
-
-void run_folder_abandon(Arena *arena, const char *folder)
-{
-    static const char *const models[] = {"last.safetensors", "best.safetensors", "model.safetensors", NULL};
-    for (int i = 0; models[i] != NULL; i++)
-        if (file_exists(file_join(arena, folder, models[i]))) return;
-    if (holds_more(folder)) return;
-    char reason[512];
-    snprintf(reason, sizeof reason, "%s", status_message());
-    clear_folder(arena, folder, false);
-    rmdir(folder);
-    status_fail(STATUS_STATE, "%s", reason);
-}
-
 /* {"stem": "gemm_f32__avx512", ...} */
 static void note_kernels(Arena *arena, cJSON *run, const char *key, const Model *m, bool codes)
 {
@@ -297,6 +190,18 @@ void model_note_kernels(Arena *arena, cJSON *json, const Model *m)
 {
     note_kernels(arena, json, "kernels", m, m->quant != NULL);
     if (m->quant != NULL) note_kernels(arena, json, "kernels_backward", m, false);
+}
+
+/* {"changed": ["other config: seed is 9, was 3", ...]} of a run that went on all the same. */
+static void note_changes(Arena *arena, const char *folder, cJSON *run)
+{
+    const char *path = file_join(arena, folder, "last.safetensors");
+    Provenance p;
+    if (!file_exists(path) || checkpoint_provenance(arena, path, &p) != STATUS_OK || p.config == NULL) return;
+    if (p.changed[0] == '\0') return;
+    cJSON *list = cJSON_AddArrayToObject(run, "changed");
+    char *rest = arena_strdup(arena, p.changed);
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) cJSON_AddItemToArray(list, cJSON_CreateString(line));
 }
 
 Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds)
@@ -314,6 +219,7 @@ Status run_folder_note(Arena *arena, const char *folder, const Model *m, int arg
     cJSON_AddStringToObject(run, "isa", kernels()->isa);
     cJSON_AddNumberToObject(run, "seconds", seconds);
     model_note_kernels(arena, run, m);
+    note_changes(arena, folder, run);
     const char *text = json_print(arena, run);
     cJSON_Delete(run);
     return file_write(arena, file_join(arena, folder, "run.json"), text, strlen(text));

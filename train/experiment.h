@@ -52,22 +52,12 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
 /* Copies parameters (but learned steps) and batch-norm statistics between two models of one config. */
 void model_copy_network(Model *to, const Model *from);
 
-/* Makes a run directory with the resolved config.json in it.  STATUS_STATE when it exists and `overwrite` is false;
- * with it, the files an earlier run left there are removed.  resume: it must exist and hold a config.json. */
-Status run_folder_begin(Arena *arena, const char *folder, const Config *config, bool overwrite, bool resume);
-
-/* The same for a run that --resume cannot go on with. */
-Status run_folder_make(Arena *arena, const char *folder, const Config *config, bool overwrite);
-
-/* After a failure: a folder that holds no model yet, and nothing that is not a run's, is removed.  Keeps the status
- * message. */
-void run_folder_abandon(Arena *arena, const char *folder);
-
 /* Adds "kernels": the kernel of each layer that has one, by name; for a quantized model those on codes, and
  * "kernels_backward" those of its backward pass, in floats. */
 void model_note_kernels(Arena *arena, cJSON *json, const Model *m);
 
-/* run.json: what may differ between equal runs: date, host, threads, ISA, kernels, seconds, command. */
+/* run.json: what may differ between equal runs: date, host, threads, ISA, kernels, seconds, command; and what was changed
+ * on the way, if the folder's last.safetensors tells of it. */
 Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds);
 
 /* ceil(n * bits / 8) for each weight tensor, 4 per bias and per weight scale; float: 4 per parameter.  And a layer's

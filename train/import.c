@@ -145,7 +145,7 @@ static Status write_float(Arena *arena, const ImportRequest *r, ImportOutcome *o
     if (out->imported.class_names != NULL && out->model->classes == out->imported.classes)
         out->model->class_names = out->imported.class_names;
     TRY(fill_model(out->model, &out->imported, r->path));
-    TRY(run_folder_make(arena, r->out, out->config, r->overwrite));
+    TRY(run_folder_begin(&out->run, out->config));
     out->model_path = file_join(arena, r->out, "last.safetensors");
     const TrainState state = {.kind = MODEL_FLOAT, .seed = out->config->seed, .best_accuracy = -1.0};
     return checkpoint_write(out->model_path, out->model, NULL, &state);
@@ -170,22 +170,29 @@ static Status write_graph(Arena *arena, const ImportRequest *r, ImportOutcome *o
     g->dialect = (Dialect)out->config->quant.dialect;
     g->model_name = out->config->name;
     if (qgraph_check(g) != STATUS_OK) return status_prefix(STATUS_UNSUPPORTED, "%s", r->path);
-    TRY(run_folder_make(arena, r->out, out->config, r->overwrite));
+    TRY(run_folder_begin(&out->run, out->config));
     out->model_path = file_join(arena, r->out, "model.safetensors");
     return qgraph_write(arena, g, out->model_path);
 }
 
-Status run_import(Arena *arena, const ImportRequest *r, ImportOutcome *out)
+static Status import(Arena *arena, const ImportRequest *r, ImportOutcome *out)
 {
-    *out = (ImportOutcome){0};
     const double start = timing_seconds();
     TRY(import_onnx(arena, r->path, &out->imported));
     Config *config;
     TRY(make_config(arena, r, &out->imported, &config));
     out->config = config;
-    const Status status = out->imported.graph != NULL ? write_graph(arena, r, out) : write_float(arena, r, out);
-    if (status != STATUS_OK && out->model_path != NULL) run_folder_abandon(arena, r->out);
-    TRY(status);
-    return out->model == NULL ? STATUS_OK
-                              : run_folder_note(arena, r->out, out->model, r->argc, r->argv, timing_seconds() - start);
+    const RunTerms terms = {.mode = run_mode(r->overwrite, false), .argc = r->argc, .argv = r->argv};
+    TRY(run_folder_open(arena, r->out, &terms, &out->run));
+    if (out->run.note != NULL) add_note(arena, &out->imported, out->run.note);
+    TRY(out->imported.graph != NULL ? write_graph(arena, r, out) : write_float(arena, r, out));
+    if (out->model == NULL) return STATUS_OK;
+    return run_folder_note(arena, r->out, out->model, r->argc, r->argv, timing_seconds() - start);
+}
+
+Status run_import(Arena *arena, const ImportRequest *r, ImportOutcome *out)
+{
+    *out = (ImportOutcome){0};
+    const Status status = import(arena, r, out);
+    return run_folder_end(&out->run, status);
 }

@@ -4,6 +4,7 @@
 
 #include "deploy/import_onnx.h"
 #include "train/experiment.h"
+#include "train/run_folder.h"
 
 typedef struct {
     const char *path;        /* of the .onnx */
@@ -19,6 +20,7 @@ typedef struct {
     const Config *config;   /* as in out/config.json; of a quantized model its layers are empty */
     ImportedModel imported; /* without `model` */
     Model *model;           /* float, else NULL */
+    RunFolder run;          /* what the folder is held by; given back when the import ends */
 } ImportOutcome;
 
 /* A float network becomes config.json and a float checkpoint, what training would have left: ptq, qat, compare, eval and

@@ -30,7 +30,6 @@ static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
     TrainResult result;
     const double start = timing_seconds();
     const Status status = r->train != NULL ? r->train(r->context, arena, job, &result) : train_run(arena, job, &result);
-    if (status != STATUS_OK) run_folder_abandon(arena, job->folder);
     TRY(status);
     return run_folder_note(arena, job->folder, job->model, r->argc, r->argv, timing_seconds() - start);
 }
@@ -67,9 +66,20 @@ static void note_tflite(Arena *arena, const RunRequest *r, const Model *m)
     if (note != NULL) r->note(r->context, note);
 }
 
-/* A run from a config, or else from a model; a resumed one reads the config in its folder. */
+/* Takes the run directory; what stands in the way of the run is told before data are read. */
+static Status open_folder(Arena *arena, const RunRequest *r, const char *name, bool resumable, RunOutcome *out)
+{
+    out->folder = run_folder(arena, r, name);
+    const RunTerms terms = {
+        .mode = run_mode(r->overwrite, r->resume), .resumable = resumable, .argc = r->argc, .argv = r->argv};
+    TRY(run_folder_open(arena, out->folder, &terms, &out->run));
+    if (out->run.note != NULL && r->note != NULL) r->note(r->context, out->run.note);
+    return STATUS_OK;
+}
+
+/* A run from a config, or else from a model; one that goes on reads the config in its folder, which is held then. */
 static Status read_config(Arena *arena, const RunRequest *r, bool of_model, const char *suffix, Config **config,
-                          const char **folder)
+                          RunOutcome *out)
 {
     if (!of_model) {
         TRY(config_read(arena, r->path, r->sets, config));
@@ -80,19 +90,22 @@ static Status read_config(Arena *arena, const RunRequest *r, bool of_model, cons
         **config = *from.config;
     }
     if (!file_ends((*config)->name, suffix)) (*config)->name = arena_printf(arena, "%s%s", (*config)->name, suffix);
-    *folder = run_folder(arena, r, (*config)->name);
-    if (!r->resume) return STATUS_OK;
-    const char *inside = file_join(arena, *folder, "config.json");
-    if (!file_exists(inside))
-        return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run",
-                           *folder);
-    return config_read(arena, inside, r->sets, config);
+    TRY(open_folder(arena, r, (*config)->name, true, out));
+    if (!out->run.goes_on) return STATUS_OK;
+    return config_read(arena, file_join(arena, out->folder, "config.json"), r->sets, config);
 }
 
-/* A resumed run with something to go on from; one that was stopped before its first checkpoint starts again. */
-static bool goes_on(Arena *arena, const RunRequest *r, const char *folder)
+/* Whether a resumed run has something to go on from; one that was stopped before its first checkpoint starts again. */
+static Status find_checkpoint(RunOutcome *out, ModelKind wanted)
 {
-    return r->resume && file_exists(file_join(arena, folder, "last.safetensors"));
+    const char *path = file_join(out->run.arena, out->folder, "last.safetensors");
+    ModelKind kind;
+    out->goes_on = out->run.goes_on && file_exists(path);
+    if (!out->goes_on) return STATUS_OK;
+    TRY(checkpoint_kind(path, &kind));
+    if (kind == wanted) return STATUS_OK;
+    return status_fail(STATUS_STATE, "%s: a %s model; the run to go on with must be one of a %s model", path,
+                       model_kind_names[kind], model_kind_names[wanted]);
 }
 
 static void show_data(Arena *arena, const RunRequest *r, const DataSplits *data)
@@ -108,29 +121,42 @@ static Status begin_training(Arena *arena, const RunRequest *r, const QuantConfi
 {
     ModelClasses classes;
     if (from != NULL) classes = model_classes(r->path, from);
-    const bool resume = goes_on(arena, r, out->folder);
-    if (resume) {
+    if (out->goes_on) {
         StringList names;
         classes.where = file_join(arena, out->folder, "last.safetensors");
         TRY(checkpoint_classes(arena, classes.where, &names));
         classes.n = names.n, classes.name = names.at;
     }
-    TRY(model_data(arena, out->config, from != NULL || resume ? &classes : NULL, true, data));
+    TRY(model_data(arena, out->config, from != NULL || out->goes_on ? &classes : NULL, true, data));
     TRY(experiment_model(arena, out->config, quant, data, &out->model));
     data_check_training(arena, out->config, out->model->classes, data);
     return STATUS_OK;
 }
 
-Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
+/* What the result will follow from, and that it is what the run began with. */
+static Status trace(Arena *arena, const RunRequest *r, RunStart start, const DataSplits *data, RunOutcome *out)
+{
+    const char *note = NULL;
+    out->provenance = provenance_now(arena, out->config, start, provenance_data(arena, data));
+    if (out->goes_on)
+        TRY(provenance_check(arena, file_join(arena, out->folder, "last.safetensors"), r->allow_changed,
+                             &out->provenance, &note));
+    if (note != NULL && r->note != NULL) r->note(r->context, note);
+    return STATUS_OK;
+}
+
+static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     Config *config;
-    TRY(read_config(arena, r, false, "", &config, &out->folder));
+    TRY(read_config(arena, r, false, "", &config, out));
+    TRY(find_checkpoint(out, MODEL_FLOAT));
     out->config = config;
     DataSplits data;
     TRY(begin_training(arena, r, NULL, NULL, &data, out));
     model_init(out->model, config->seed);
     TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
-    TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
+    TRY(trace(arena, r, (RunStart){MODEL_FLOAT, "config"}, &data, out));
+    TRY(run_folder_begin(&out->run, config));
     show_data(arena, r, &data);
     note_settings(arena, r, config, USE_TRAIN);
     TrainJob job = {.config = config,
@@ -138,12 +164,14 @@ Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out)
                     .model = out->model,
                     .kind = MODEL_FLOAT,
                     .folder = out->folder,
-                    .resume = goes_on(arena, r, out->folder)};
+                    .resume = out->goes_on,
+                    .allow_changed = r->allow_changed,
+                    .provenance = &out->provenance};
     TRY(train(arena, r, &job));
     return finish(arena, &data, "last.safetensors", out);
 }
 
-Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
+static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     OpenModel from;
     TRY(model_open(arena, r->path, r->sets, &from));
@@ -154,6 +182,7 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     *config = *from.config;
     if (!file_ends(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
     config->quant = ptq_quant_config(arena, &config->quant);
+    TRY(open_folder(arena, r, config->name, false, out));
     DataSplits data;
     const ModelClasses classes = model_classes(r->path, from.model);
     TRY(model_data(arena, config, &classes, false, &data));
@@ -162,30 +191,27 @@ Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out)
     note_pixels(arena, r, out->model);
     note_tflite(arena, r, out->model);
     out->config = config;
-    out->folder = run_folder(arena, r, config->name);
     QGraph *graph; /* what cannot be deployed is refused before anything is written */
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
-    TRY(run_folder_make(arena, out->folder, config, r->overwrite));
+    TRY(run_folder_begin(&out->run, config));
     show_data(arena, r, &data);
     note_settings(arena, r, config, USE_PTQ);
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
-    const Status status =
-        checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state);
-    if (status != STATUS_OK) run_folder_abandon(arena, out->folder);
-    TRY(status);
+    TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
     TRY(run_folder_note(arena, out->folder, out->model, r->argc, r->argv, timing_seconds() - start));
     note_floors(arena, r, out->model);
     return finish(arena, &data, "model.safetensors", out);
 }
 
-Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
+static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     const bool scratch = file_ends(r->path, ".json");
     Config *config;
-    TRY(read_config(arena, r, !scratch, "-qat", &config, &out->folder));
-    const bool resume = goes_on(arena, r, out->folder);
+    TRY(read_config(arena, r, !scratch, "-qat", &config, out));
+    TRY(find_checkpoint(out, MODEL_QAT));
+    out->config = config;
     OpenModel from = {0};
-    if (!scratch && !resume) {
+    if (!scratch && !out->goes_on) {
         TRY(model_open(arena, r->path, r->sets, &from));
         if (from.kind != MODEL_FLOAT)
             return status_fail(STATUS_STATE,
@@ -193,7 +219,6 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
                                r->path, model_kind_names[from.kind]);
     }
     DataSplits data;
-    out->config = config;
     TRY(begin_training(arena, r, &config->quant, from.model, &data, out));
     note_pixels(arena, r, out->model);
     note_tflite(arena, r, out->model);
@@ -201,8 +226,9 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
         model_copy_network(out->model, from.model);
     else
         model_init(out->model, config->seed);
-    if (!resume) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
-    TRY(run_folder_begin(arena, out->folder, config, r->overwrite, r->resume));
+    TRY(trace(arena, r, (RunStart){MODEL_QAT, scratch ? "config" : "model"}, &data, out));
+    if (!out->goes_on) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
+    TRY(run_folder_begin(&out->run, config));
     show_data(arena, r, &data);
     note_settings(arena, r, config, USE_QAT);
     TrainJob job = {.config = config,
@@ -211,8 +237,23 @@ Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out)
                     .kind = MODEL_QAT,
                     .from_scratch = scratch,
                     .folder = out->folder,
-                    .resume = resume};
+                    .resume = out->goes_on,
+                    .allow_changed = r->allow_changed,
+                    .provenance = &out->provenance};
     TRY(train(arena, r, &job));
     note_floors(arena, r, out->model);
     return finish(arena, &data, "last.safetensors", out);
 }
+
+/* Whatever happens in between, the folder is given back. */
+static Status whole(Arena *arena, const RunRequest *r, RunOutcome *out,
+                    Status (*run)(Arena *arena, const RunRequest *r, RunOutcome *out))
+{
+    *out = (RunOutcome){0};
+    const Status status = run(arena, r, out);
+    return run_folder_end(&out->run, status);
+}
+
+Status run_train(Arena *arena, const RunRequest *r, RunOutcome *out) { return whole(arena, r, out, train_in_folder); }
+Status run_ptq(Arena *arena, const RunRequest *r, RunOutcome *out) { return whole(arena, r, out, ptq_in_folder); }
+Status run_qat(Arena *arena, const RunRequest *r, RunOutcome *out) { return whole(arena, r, out, qat_in_folder); }

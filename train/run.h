@@ -3,13 +3,16 @@
 #define BITFOLD_TRAIN_RUN_H
 
 #include "train/experiment.h"
+#include "train/provenance.h"
+#include "train/run_folder.h"
 
 typedef struct {
     const char *path;        /* a config, or (ptq, qat) a float model */
     const char *const *sets; /* assignments, NULL-ended; NULL: none */
     const char *out;         /* run directory; NULL: runs/<name> */
     bool overwrite, resume;
-    int argc; /* the command, for run.json */
+    bool allow_changed; /* resume: also with another config, other data or kernels than the run began with */
+    int argc;           /* the command, for run.json */
     char *const *argv;
     /* Runs the training loop; NULL: train_run.  note: something the user should know; NULL: not told. */
     Status (*train)(void *context, Arena *arena, TrainJob *job, TrainResult *result);
@@ -22,6 +25,9 @@ typedef struct {
 typedef struct {
     const Config *config;
     const char *folder, *model_path;
+    Provenance provenance; /* of what is trained */
+    bool goes_on;          /* a resumed run that has a checkpoint to go on from */
+    RunFolder run;         /* what `folder` is held by; given back when the run ends */
     Model *model;
     EngineKind engine; /* int8 for quantized models */
     EvalResult test;   /* by that engine, on the test split */

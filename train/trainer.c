@@ -268,8 +268,11 @@ static Status start(Trainer *r)
     r->batches = loader_batches(r->loader);
     r->epochs = train_epochs(job);
     r->lr = train_lr(job);
-    r->state = (TrainState){
-        .kind = job->kind, .seed = job->config->seed, .steps = (long)r->batches * r->epochs, .best_accuracy = -1.0};
+    r->state = (TrainState){.kind = job->kind,
+                            .seed = job->config->seed,
+                            .steps = (long)r->batches * r->epochs,
+                            .best_accuracy = -1.0,
+                            .provenance = job->provenance};
     if (job->folder != NULL) {
         r->last_path = file_join(r->arena, job->folder, "last.safetensors");
         r->best_path = file_join(r->arena, job->folder, "best.safetensors");
@@ -277,14 +280,16 @@ static Status start(Trainer *r)
     if (job->resume) {
         const long steps = r->state.steps;
         TRY(checkpoint_read(r->last_path, job->model, &r->optimizer, &r->state));
-        if (r->state.kind != job->kind || r->state.seed != job->config->seed || r->state.steps != steps ||
-            r->state.step > steps)
+        const bool same = r->state.seed == job->config->seed && r->state.steps == steps;
+        if (r->state.kind != job->kind || !(same || job->allow_changed) || r->state.step > steps)
             return status_fail(STATUS_STATE,
                                "%s: %s training with seed %llu, step %ld of %ld; the config says %s, seed %llu, "
                                "%ld steps",
                                r->last_path, model_kind_names[r->state.kind], (unsigned long long)r->state.seed,
                                r->state.step, r->state.steps, model_kind_names[job->kind],
                                (unsigned long long)job->config->seed, steps);
+        r->state.seed = job->config->seed;
+        r->state.steps = steps;
     }
     TRY(metrics_open(r->arena, job->folder, model_kind_names[job->kind], r->state.step, &r->metrics));
     if (!job->resume) TRY(write_checkpoint(r, r->last_path));

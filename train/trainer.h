@@ -22,11 +22,13 @@ typedef struct {
 typedef struct {
     const Config *config;
     const DataSplits *data;
-    Model *model;       /* initialised, or with the weights to start from (and calibrated, for QAT) */
-    ModelKind kind;     /* MODEL_FLOAT or MODEL_QAT */
-    bool from_scratch;  /* QAT without float training before it: train's epochs and learning rate */
-    const char *folder; /* run directory that exists; NULL: nothing is written */
-    bool resume;        /* go on from folder/last.safetensors */
+    Model *model;                 /* initialised, or with the weights to start from (and calibrated, for QAT) */
+    ModelKind kind;               /* MODEL_FLOAT or MODEL_QAT */
+    bool from_scratch;            /* QAT without float training before it: train's epochs and learning rate */
+    const char *folder;           /* run directory that exists; NULL: nothing is written */
+    bool resume;                  /* go on from folder/last.safetensors */
+    bool allow_changed;           /* also with another seed or number of steps than it says */
+    const Provenance *provenance; /* for the checkpoints; NULL: they carry none */
     const volatile sig_atomic_t
         *stop; /* non-zero: finish the step, write the checkpoint, return STATUS_INTERRUPTED; or NULL */
     void (*progress)(void *context, const TrainProgress *p); /* after every step; or NULL */

@@ -1,0 +1,30 @@
+/* What a training's result follows from: its config, its data, the arithmetic of its kernels.  Checkpoints carry it, and
+ * a run that goes on compares. */
+#ifndef BITFOLD_TRAIN_PROVENANCE_H
+#define BITFOLD_TRAIN_PROVENANCE_H
+
+#include "train/checkpoint.h"
+#include "train/config.h"
+
+typedef struct {
+    ModelKind kind;
+    const char *start; /* what the weights began with: "config" (drawn), "model", or a digest of them */
+} RunStart;
+
+/* What data are: of each split the count, and a CRC-32 of images and labels (which model_data has matched to the classes
+ * of the model by name). */
+const char *provenance_data(Arena *arena, const DataSplits *data);
+
+/* As it is now, with data as provenance_data tells them.  Of the config all that a result of this kind depends on,
+ * defaults filled in: no paths, no names, not how often checkpoints are written. */
+Provenance provenance_now(Arena *arena, const Config *config, RunStart start, const char *data);
+
+/* Compares with what the checkpoint at `path` carries.  STATUS_STATE says which of the three differs, a key of the
+ * config with its old and new value.  `allow`: goes on instead; the differences are appended to now->changed.
+ * *note: something the user should know, or NULL: what was let through, or that the file carries no provenance. */
+Status provenance_check(Arena *arena, const char *path, bool allow, Provenance *now, const char **note);
+
+/* CRC-32 of all parameters and statistics, as text. */
+const char *provenance_weights(Arena *arena, const Model *m);
+
+#endif

@@ -1,0 +1,28 @@
+/* What of a folder is a run's: known by name, and where a name could be anybody's, by content. */
+#ifndef BITFOLD_TRAIN_RUN_FILES_H
+#define BITFOLD_TRAIN_RUN_FILES_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+#define RUN_MARKER ".bitfold"
+#define RUN_MARKER_RUN "bitfold run directory\n"
+#define RUN_MARKER_ROW "bitfold row of a table\n"
+
+/* A folder that a run was begun in: it has the marker, or is empty (the marker is the first file), or an earlier version
+ * left a model or metrics there. */
+bool run_files_known(Arena *arena, const char *folder);
+
+bool run_files_have_model(Arena *arena, const char *folder); /* a finished model or a checkpoint to go on from */
+bool run_files_only(Arena *arena, const char *folder);       /* nothing but a run's files */
+
+/* Removes a run's files, config.json first, so that no model is left beside a config that is not its own; the marker
+ * stays.  half_written: only what a killed run had not finished writing. */
+Status run_files_clear(Arena *arena, const char *folder, bool half_written);
+
+/* Whether the folder is that of a row of a table. */
+Status run_files_row(Arena *arena, const char *folder, bool *row);
+
+#endif
