@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/timing.h"
 #include "cli/cli.h"
+#include "deploy/grid_floor.h"
 #include "train/model_data.h"
 #include "train/model_file.h"
 
@@ -111,6 +112,8 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
         progress_clear(&progress);
         return status;
     }
+    const char **notes = model_floor_notes(arena, job->model);
+    for (int i = 0; notes[i] != NULL && !o->quiet; i++) fprintf(stderr, "note: %s\n", notes[i]);
     if (job->folder == NULL) return STATUS_OK;
     return run_folder_note(arena, job->folder, job->model, o->argc, o->argv, timing_seconds() - start);
 }

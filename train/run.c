@@ -241,7 +241,6 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
                     .allow_changed = r->allow_changed,
                     .provenance = &out->provenance};
     TRY(train(arena, r, &job));
-    note_floors(arena, r, out->model);
     return finish(arena, &data, "last.safetensors", out);
 }
 
