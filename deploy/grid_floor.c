@@ -13,8 +13,42 @@ typedef struct {
     const QGraph *g;
     bool
         runtime; /* XNNPACK's limits hold (deploy/runtime_limits.h): of what its own dialect and ONNX Runtime's go to */
-    bool raised;
+    bool *raised; /* by quantizer */
+    bool any;
 } Floor;
+
+/* Lowering brings quantizers up to date; that is for the step that uses them, and here must not show. */
+typedef struct {
+    bool ready;
+    int32_t zero_point;
+    float *scale, *step;
+} Saved;
+
+static Saved *save(Arena *arena, const Model *m)
+{
+    Saved *all = ARENA_ARRAY(arena, Saved, m->quantizers);
+    for (int i = 0; i < m->quantizers; i++) {
+        const Quantizer *q = m->quantizer[i];
+        const size_t n = (size_t)q->qp.n;
+        all[i] = (Saved){q->ready, q->qp.zero_point, ARENA_ARRAY(arena, float, n), ARENA_ARRAY(arena, float, n)};
+        memcpy(all[i].scale, q->qp.scale, sizeof(float) * n);
+        if (q->step != NULL) memcpy(all[i].step, q->step->x, sizeof(float) * n);
+    }
+    return all;
+}
+
+/* All but those whose grid was raised. */
+static void restore(const Model *m, const Saved *all, const bool *raised)
+{
+    for (int i = 0; i < m->quantizers; i++) {
+        Quantizer *q = m->quantizer[i];
+        const size_t n = (size_t)q->qp.n;
+        if (raised[i]) continue;
+        q->ready = all[i].ready, q->qp.zero_point = all[i].zero_point;
+        memcpy(q->qp.scale, all[i].scale, sizeof(float) * n);
+        if (q->step != NULL) memcpy(q->step->x, all[i].step, sizeof(float) * n);
+    }
+}
 
 /* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; NULL: the image. */
 static Quantizer *quantizer_of(const Model *m, const char *tensor)
@@ -37,7 +71,8 @@ static void raise_to(Floor *f, int tensor, double least)
     if (!q->symmetric && q->qp.is_signed)
         q->qp.zero_point = (int32_t)fmin(fmax(rint(q->qp.qmin - lo / (double)scale), q->qp.qmin), q->qp.qmax);
     if (q->step != NULL) q->step->x[0] = scale;
-    f->raised = true;
+    for (int i = 0; i < f->m->quantizers; i++) f->raised[i] |= f->m->quantizer[i] == q;
+    f->any = true;
 }
 
 /* Sums that leave int32 when they are rescaled, or a multiplier that XNNPACK does not hold. */
@@ -97,13 +132,16 @@ void model_floor_grids(Model *m, Dialect dialect)
         Arena *arena = arena_create();
         QGraph *g;
         Floor f = {.m = m, .runtime = dialect_is_float(dialect)};
+        f.raised = ARENA_ARRAY(arena, bool, m->quantizers);
+        const Saved *saved = save(arena, m);
         /* What else keeps it from being lowered is told by whoever needs the graph. */
         if (model_lower_unchecked(arena, m, dialect, &g) == STATUS_OK) {
             f.g = g;
             for (int i = 0; i < g->nodes; i++) floor_of(&f, &g->node[i]);
         }
+        restore(m, saved, f.raised);
         arena_destroy(arena);
-        if (!f.raised) return;
+        if (!f.any) return;
     }
 }
 

@@ -140,6 +140,24 @@ START_TEST(a_refused_graph_exits_with_1)
 }
 END_TEST
 
+/* And so do files: what looks for dead layers leaves no trace in quantizers that have not begun. */
+START_TEST(looking_leaves_no_trace)
+{
+    begin_zoo();
+    Config *config;
+    DataSplits data;
+    Model *m, *from;
+    static const char *const sets[] = {"quant.weights.bits=4", "quant.activations.bits=4", NULL};
+    must(config_read(arena, inside("zoo.json"), sets, &config));
+    must(experiment_data(arena, config, &data));
+    must(experiment_model(arena, config, NULL, &data, &from));
+    model_init(from, 7);
+    must(quantize_from(arena, config, &config->quant, from, &data, &m));
+    for (int i = 0; i < m->quantizers; i++) ck_assert_int_eq(m->quantizer[i]->ready, !m->quantizer[i]->is_weight);
+    end();
+}
+END_TEST
+
 START_TEST(the_healthy_stay_as_they_are)
 {
     begin_zoo();
@@ -161,4 +179,5 @@ START_TEST(the_healthy_stay_as_they_are)
 }
 END_TEST
 
-TEST_MAIN("dead_layer", every_rounding, a_refused_graph_exits_with_1, the_healthy_stay_as_they_are)
+TEST_MAIN("dead_layer", every_rounding, a_refused_graph_exits_with_1, looking_leaves_no_trace,
+          the_healthy_stay_as_they_are)
