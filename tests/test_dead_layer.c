@@ -63,7 +63,7 @@ enum { CASES = sizeof cases / sizeof cases[0] };
 
 static void make_dead(int i)
 {
-    OpenModel open;
+    OpenModel open = {0};
     DataSplits data;
     must(model_open(arena, inside("float/last.safetensors"), NULL, &open));
     must(experiment_data(arena, open.config, &data));
