@@ -16,7 +16,7 @@ typedef struct {
     const char **sets, **options; /* NULL-ended */
     const char *out;
     bool overwrite, resume, allow_changed, json, quiet;
-    const char *engine, *split, *to, *output, *dump, *dir, *mode;
+    const char *engine, *split, *data, *to, *output, *dump, *dir, *mode;
     const char *target;
     bool markdown, schema, frozen, interleave, layers, floats;
     int batch, steps, threads, images;

@@ -21,6 +21,10 @@ static const Option option_table[] = {
     {'e', "engine", "ENGINE", "float, sim (the layers' own forward) or int8 (the integer engine)",
      offsetof(Options, engine), TEXT, 0, 0},
     {'p', "split", "SPLIT", "train, validation or test (default)", offsetof(Options, split), TEXT, 0, 0},
+    {'E', "data", "DIR",
+     "instead of the config's data: all pictures of DIR, a subfolder for each class, by the names of the model's "
+     "classes; or files of the kind the config's data are",
+     offsetof(Options, data), TEXT, 0, 0},
     {'t', "to", "FORMAT", "safetensors, onnx, tflite, c (default: what FILE's extension says)", offsetof(Options, to),
      TEXT, 0, 0},
     {'O', "option", "KEY=VALUE", "an option of the format; may be repeated", offsetof(Options, options), LIST, 0, 0},

@@ -9,6 +9,7 @@
 #include "deploy/lower.h"
 #include "train/dump.h"
 #include "train/model_data.h"
+#include "train/test_data.h"
 
 static Status choose(const char *option, const char *given, const char *const *names, int otherwise, int *choice)
 {
@@ -20,13 +21,12 @@ static Status choose(const char *option, const char *given, const char *const *n
                        names[2]);
 }
 
-static const char *const split_names[] = {"train", "validation", "test", NULL};
-
-static cJSON *eval_json(const EvalResult *r, const Model *m, const char *engine, const char *split)
+static cJSON *eval_json(const EvalResult *r, const Model *m, const char *engine, const TestData *test)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "engine", engine);
-    cJSON_AddStringToObject(json, "split", split);
+    cJSON_AddStringToObject(json, "split", test->name);
+    if (test->folder != NULL) cJSON_AddStringToObject(json, "data", test->folder);
     cJSON_AddNumberToObject(json, "accuracy", r->accuracy);
     cJSON_AddNumberToObject(json, "loss", r->loss);
     cJSON_AddNumberToObject(json, "n", r->n);
@@ -42,16 +42,27 @@ static cJSON *eval_json(const EvalResult *r, const Model *m, const char *engine,
     return json;
 }
 
-static void eval_text(const EvalResult *r, const Model *m, const char *engine, const char *split)
+typedef struct {
+    char text[16];
+} Percent;
+static Percent percent(long part, long n)
 {
-    printf("%s split, %s engine: accuracy %.2f %% (%ld of %d), loss %.4f, %.0f images/s\n\n", split, engine,
-           100.0 * r->accuracy, r->correct, r->n, r->loss, r->images_per_s);
+    Percent p;
+    snprintf(p.text, sizeof p.text, "%.2f%%", 100.0 * (double)part / (double)n);
+    return p;
+}
+
+static void eval_text(const EvalResult *r, const Model *m, const char *engine, const TestData *test)
+{
+    if (test->folder != NULL) printf("%s: ", test->folder);
+    printf("%s%s, %s engine: accuracy %.2f %% (%ld of %d), loss %.4f, %.0f images/s\n\n", test->name,
+           test->whole ? " pictures" : " split", engine, 100.0 * r->accuracy, r->correct, r->n, r->loss,
+           r->images_per_s);
     printf("  %-16s %9s   answers (rows: label, columns: answer)\n", "class", "accuracy");
     for (int i = 0; i < r->classes; i++) {
         long n = 0;
         for (int k = 0; k < r->classes; k++) n += r->confusion[i * r->classes + k];
-        printf("  %-16.16s %8.2f%%  ", m->class_names[i],
-               n > 0 ? 100.0 * (double)r->confusion[i * r->classes + i] / (double)n : 0.0);
+        printf("  %-16.16s %9s  ", m->class_names[i], n > 0 ? percent(r->confusion[i * r->classes + i], n).text : "-");
         for (int k = 0; k < r->classes && r->classes <= 20; k++) printf(" %5ld", r->confusion[i * r->classes + k]);
         printf("\n");
     }
@@ -82,8 +93,8 @@ static Status want_data(const Options *o, const Config *config)
 {
     if (config->data.dataset[0] != '\0' || file_exists(config->path)) return STATUS_OK;
     return status_fail(STATUS_STATE,
-                       "%s: there is no config.json beside it, which names its data; that, or --set data.dataset=... "
-                       "--set data.dir=..., is required",
+                       "%s: there is no config.json beside it, which names its data; that, --data DIR, or --set "
+                       "data.dataset=... --set data.dir=..., is required",
                        o->argument[0]);
 }
 
@@ -103,26 +114,21 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     if (open.model->layers == 0 && engine != ENGINE_INT8)
         return status_fail(STATUS_STATE, "--engine %s: %s holds integers only; must be int8", engine_names[engine],
                            o->argument[0]);
-    TRY(want_data(o, open.config));
-    DataSplits data;
-    const ModelClasses classes = model_classes(o->argument[0], open.model);
-    TRY(model_data(arena, open.config, &classes, false, &data));
-    Dataset *sets[] = {&data.train, &data.validation, &data.test};
-    if (sets[split]->n == 0)
-        return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one",
-                           split_names[split]);
-    if (o->images > sets[split]->n)
-        return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of the %s split", o->images,
-                           sets[split]->n, split_names[split]);
-    if (o->images > 0) sets[split]->n = o->images;
-    TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, sets[split]));
+    if (o->data == NULL) TRY(want_data(o, open.config));
+    TestData test;
+    TRY(test_data(arena, &open, o->argument[0], o->data, o->split, &test));
+    if (o->images > test.set->n)
+        return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of %s", o->images, test.set->n,
+                           test.whole ? o->data : arena_printf(arena, "the %s split", test.name));
+    if (o->images > 0) test.set->n = o->images;
+    TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, test.set));
     EvalResult r;
-    cli_show_data(arena, o, &data);
-    TRY(evaluate(arena, open.model, graph, sets[split], (EngineKind)engine, &r));
+    cli_show_data(arena, o, &test.data);
+    TRY(evaluate(arena, open.model, graph, test.set, (EngineKind)engine, &r));
     if (o->json)
-        cli_print_json(arena, eval_json(&r, open.model, engine_names[engine], split_names[split]));
+        cli_print_json(arena, eval_json(&r, open.model, engine_names[engine], &test));
     else
-        eval_text(&r, open.model, engine_names[engine], split_names[split]);
+        eval_text(&r, open.model, engine_names[engine], &test);
     return STATUS_OK;
 }
 
@@ -190,7 +196,7 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sepanl", 1,
+const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sepanlE", 1,
                         1,      run_eval};
 const Verb verb_verify = {
     "verify", "MODEL", "Proves that the exported integers are the trained ones, layer by layer", "s", 1, 1, run_verify};

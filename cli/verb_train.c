@@ -69,9 +69,10 @@ static Status start_train(Arena *arena, const Options *o, int *exit_code)
 static Status start_ptq(Arena *arena, const Options *o, int *exit_code) { return start(arena, o, exit_code, run_ptq); }
 static Status start_qat(Arena *arena, const Options *o, int *exit_code) { return start(arena, o, exit_code, run_qat); }
 
-const Verb verb_train = {"train", "CONFIG", "Trains in float", "srwcAx", 1, 1, start_train};
+const Verb verb_train = {
+    "train", "CONFIG|MODEL", "Trains in float, from scratch or from a model's parameters", "srwcAx", 1, 1, start_train};
 const Verb verb_ptq = {"ptq", "MODEL",  "Quantizes a trained float model: calibrates ranges, trains nothing", "srwx", 1,
                        1,     start_ptq};
 const Verb verb_qat = {
-    "qat", "MODEL|CONFIG", "Trains with quantization in the loop, from a float model or from scratch", "srwcAx", 1,
+    "qat", "MODEL|CONFIG", "Trains with quantization in the loop, from a model or from scratch", "srwcAx", 1,
     1,     start_qat};

@@ -30,6 +30,7 @@ typedef struct {
     const char *path;    /* not a JSON key: where dir really is */
     NormalizeConfig normalize;
     AugmentConfig augment;
+    bool whole;        /* not a JSON key; folder: no split, all pictures are test images */
     double validation; /* share of the training images held out, 0 to 0.5 */
     int train_limit;   /* use only the first N training images (after the split); 0: all */
     int test_limit;

@@ -226,13 +226,36 @@ static void tell(Arena *arena, const Unread *unread, const char *what, DataSplit
     if (unread->n > 0) data_note(arena, out, "%s: %d, the first is %s", what, unread->n, unread->first);
 }
 
+/* All pictures of the class folders in root; not those of a data set that is split already. */
+static Status list_whole(Arena *arena, const char *root, Tree *test, Leftover *left)
+{
+    static const char *const splits[] = {"test", "train"};
+    for (int i = 0; i < 2; i++) {
+        const char *folder = file_join(arena, root, splits[i]);
+        Names inner = {0};
+        Leftover ignored = {0};
+        if (file_is_dir(folder)) TRY(list(arena, folder, true, &inner, &ignored));
+        if (inner.n > 0)
+            return status_fail(STATUS_FORMAT,
+                               "%s: is split, it holds %s/ with subfolders; a folder whose subfolders are "
+                               "classes is required, such as %s",
+                               root, splits[i], folder);
+    }
+    return list_tree(arena, root, test, left);
+}
+
 static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
     const bool crop = cfg->resize != NULL && strcmp(cfg->resize, "crop") == 0;
     Tree train, test;
     Leftover left = {0};
-    TRY(test_alone(arena, cfg->path));
-    TRY(list_split(arena, cfg->path, seed, &train, &test, &left));
+    if (cfg->whole) {
+        TRY(list_whole(arena, cfg->path, &test, &left));
+        train = (Tree){.classes = test.classes};
+    } else {
+        TRY(test_alone(arena, cfg->path));
+        TRY(list_split(arena, cfg->path, seed, &train, &test, &left));
+    }
     tell(arena, &left.pictures, "pictures that are no PNG files and are not read", out);
     tell(arena, &left.outside, "pictures and folders that are in no class folder and are not read", out);
     tell(arena, &left.rest, "other files and folders that are not read", out);
@@ -242,8 +265,10 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     if (test.total < 1)
         return status_fail(STATUS_FORMAT,
                            "%s: one picture in each class; at least 2 in some class are required to split", cfg->path);
-    TRY(read_tree(&train, want_hwc, crop, arena, &out->train));
     TRY(read_tree(&test, want_hwc, crop, arena, &out->test));
+    out->train = out->test;
+    out->train.n = 0;
+    if (!cfg->whole) TRY(read_tree(&train, want_hwc, crop, arena, &out->train));
     out->class_names = (const char **)train.classes.at;
     return STATUS_OK;
 }

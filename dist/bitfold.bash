@@ -14,21 +14,21 @@ _bitfold() {
     --target) mapfile -t COMPREPLY < <(compgen -W "c" -- "$word") && return ;;
     --split) mapfile -t COMPREPLY < <(compgen -W "train validation test" -- "$word") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
-    --out | --dir | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
+    --out | --dir | --dump | --data) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
     --to) mapfile -t COMPREPLY < <(compgen -W "safetensors onnx tflite c" -- "$word") && return ;;
     --seed | --threads | --batch | --steps | --images | --set | --option) return ;;
     esac
 
     local files=
     case $verb in
-    train | bench) files=json ;;
+    bench) files=json ;;
     ptq | eval | verify | export) files=safetensors ;;
     import) files=onnx ;;
-    qat | compare | inspect) files='@(json|safetensors)' ;;
+    train | qat | compare | inspect) files='@(json|safetensors)' ;;
     predict) files='@(safetensors|png)' ;;
     esac
     case $verb in
-    eval) options="$options --engine --split --images --dump --layers" ;;
+    eval) options="$options --data --engine --split --images --dump --layers" ;;
     inspect) options="$options --target" ;;
     export) options="$options --to --option --float -o" ;;
     import) options="$options -o" ;;

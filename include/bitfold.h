@@ -41,19 +41,28 @@ BITFOLD_API const char *bitfold_version(void);
 /* Threads for everything that follows, 1 to 256.  Results do not depend on it. */
 BITFOLD_API void bitfold_set_threads(int threads);
 
-/* Runs.  Each writes a run directory `out` (NULL: runs/<name of the config>), which must not exist yet, and gives the
+/* A model is a .safetensors file with its config.json beside it, or the run directory it is in, which stands for its
+ * best.safetensors, else its last.safetensors, else its model.safetensors.
+ *
+ * Runs.  Each writes a run directory `out` (NULL: runs/<name of the config>), which must not exist yet, and gives the
  * accuracy (0 to 1) on the test images; `accuracy` may be NULL.
- *   bitfold_train  float, from a JSON config; the model is OUT/last.safetensors
- *   bitfold_ptq    post-training quantization of a float model, config.json beside it; OUT/model.safetensors
- *   bitfold_qat    quantization-aware training, from a float model or from scratch (a .json config);
- * OUT/last.safetensors `settings`: NULL, or a NULL-ended list of "a.b.c=value" that override keys of the config. */
-BITFOLD_API bitfold_status bitfold_train(const char *config, const char *out, double *accuracy);
-BITFOLD_API bitfold_status bitfold_train_with(const char *config, const char *const *settings, const char *out,
+ *   bitfold_train  float, from scratch (a .json config) or from a model's parameters; OUT/last.safetensors
+ *   bitfold_ptq    post-training quantization of a float model; OUT/model.safetensors
+ *   bitfold_qat    quantization-aware training, from a model or from scratch (a .json config); OUT/last.safetensors
+ * `settings`: NULL, or a NULL-ended list of "a.b.c=value" that override keys of the config. */
+BITFOLD_API bitfold_status bitfold_train(const char *config_or_model, const char *out, double *accuracy);
+BITFOLD_API bitfold_status bitfold_train_with(const char *config_or_model, const char *const *settings, const char *out,
                                               double *accuracy);
 BITFOLD_API bitfold_status bitfold_ptq(const char *model, const char *const *settings, const char *out,
                                        double *accuracy);
 BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *const *settings, const char *out,
                                        double *accuracy);
+
+/* Accuracy (0 to 1) of a model, float or quantized (then by the integer engine), on the test images of its config; or on
+ * all pictures of the folder `data`, a subfolder for each class, whose names are those of the model's classes.
+ * data NULL: its config's; settings as above. */
+BITFOLD_API bitfold_status bitfold_evaluate(const char *model, const char *data, const char *const *settings,
+                                            double *accuracy);
 
 /* Writes a quantized model as `format`: "safetensors", "onnx", "tflite" or "c", all options at their defaults.  The file's
  * name ends in .safetensors, .onnx, .tflite or .c.  Its dialect is the model's (the setting "quant.dialect=..." of

@@ -119,7 +119,22 @@ check_exports() {
         breach 'public names start with bitfold_'
 }
 
+# The functions of a C header, or of the C in a page: one a line, as "type name(parameters);".
+signatures() {
+    sed '/^```/d; s|/\*[^*]*\*/||g; s/BITFOLD_API//' "$1" | tr '\n' ' ' | grep -oE '[a-z_]+( +[a-z_]+)* +\**bitfold_[a-z_]+\([^()]*\);' |
+        sed -E 's/ +/ /g; s/^ //' | sort
+}
+check_library_page() {
+    page=$(mktemp)
+    signatures docs/library.md >"$page"
+    signatures include/bitfold.h | comm -3 - "$page" | sed 's/^\t*/docs\/library.md: /' |
+        breach 'is not the same in include/bitfold.h and on this page'
+    [ -s "$page" ] || echo docs/library.md: | breach 'has no signatures'
+    rm -f "$page"
+}
+
 check_sources
+check_library_page
 check_include_order
 check_calls
 check_globals

@@ -80,7 +80,6 @@ static const Case cases[] = {
 
     /* the wrong kind of model */
     CASE(NULL, "bench float/last.safetensors", 1, {"float/last.safetensors: a model; a config is required"}),
-    CASE(NULL, "train float/last.safetensors --out r", 1, {"float/last.safetensors: a model; a config is required"}),
     CASE(NULL, "compare qat/last.safetensors", 1, {"qat/last.safetensors: a qat model", "float model or a config"}),
     CASE(NULL, "eval float/last.safetensors --engine int8", 1,
          {"float/last.safetensors", "float model", "quantize it first"}),
@@ -90,7 +89,8 @@ static const Case cases[] = {
     CASE(NULL, "predict float/last.safetensors bad/x.png --dump r", 1, {"float/last.safetensors", "no codes to dump"}),
     CASE(NULL, "ptq qat/last.safetensors --out r", 1, {"qat/last.safetensors", "qat model", "float model"}),
     CASE(NULL, "ptq ptq/model.safetensors --out r", 1, {"ptq/model.safetensors", "ptq model", "float model"}),
-    CASE(NULL, "qat ptq/model.safetensors --out r", 1, {"ptq/model.safetensors", "ptq model", "float model"}),
+    CASE(NULL, "qat ptq/model.safetensors --out r --set model.layers.fc.units=5", 1,
+         {"ptq/model.safetensors", "fc.weight", "must start from the same network"}),
 
     /* pictures */
     CASE(no_picture, "predict qat/last.safetensors bad/x.png", 1, {"bad/x.png", "PNG"}),

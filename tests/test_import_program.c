@@ -106,8 +106,8 @@ START_TEST(integers_are_a_model_for_what_runs_them)
         {"import q.onnx -o n --set data.dataset=folder --set data.dir=none", "none\"; must be a folder that exists"},
         {"verify m/model.safetensors", "m/model.safetensors: holds integers only; a model with its trained floats"},
         {"ptq m/model.safetensors --out n", "m/model.safetensors: holds integers only"},
-        {"eval alone/q.safetensors",
-         "alone/q.safetensors: there is no config.json beside it, which names its data; that, or --set data.dataset"}};
+        {"eval alone/q.safetensors", "alone/q.safetensors: there is no config.json beside it, which names its data; "
+                                     "that, --data DIR, or --set data.dataset"}};
     ck_assert_int_eq(file_make_dir(inside("alone")), STATUS_OK);
     program_must(arena, folder, "export m/model.safetensors -o alone/q.safetensors");
     program_must(arena, folder, "inspect alone/q.safetensors");

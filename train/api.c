@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "train/export.h"
 #include "train/run.h"
+#include "train/test_data.h"
 
 _Static_assert((int)BITFOLD_INTERRUPTED == (int)STATUS_INTERRUPTED, "bitfold_status repeats Status");
 
@@ -23,14 +24,15 @@ static bitfold_status run(Status (*verb)(Arena *, const RunRequest *, RunOutcome
     return (bitfold_status)status;
 }
 
-bitfold_status bitfold_train(const char *config, const char *out, double *accuracy)
+bitfold_status bitfold_train(const char *config_or_model, const char *out, double *accuracy)
 {
-    return run(run_train, config, NULL, out, accuracy);
+    return run(run_train, config_or_model, NULL, out, accuracy);
 }
 
-bitfold_status bitfold_train_with(const char *config, const char *const *settings, const char *out, double *accuracy)
+bitfold_status bitfold_train_with(const char *config_or_model, const char *const *settings, const char *out,
+                                  double *accuracy)
 {
-    return run(run_train, config, settings, out, accuracy);
+    return run(run_train, config_or_model, settings, out, accuracy);
 }
 
 bitfold_status bitfold_ptq(const char *model, const char *const *settings, const char *out, double *accuracy)
@@ -41,6 +43,22 @@ bitfold_status bitfold_ptq(const char *model, const char *const *settings, const
 bitfold_status bitfold_qat(const char *model_or_config, const char *const *settings, const char *out, double *accuracy)
 {
     return run(run_qat, model_or_config, settings, out, accuracy);
+}
+
+bitfold_status bitfold_evaluate(const char *model, const char *data, const char *const *settings, double *accuracy)
+{
+    Arena *arena = arena_create();
+    OpenModel open;
+    QGraph *graph;
+    TestData test;
+    EvalResult r = {0};
+    Status status = any_open(arena, model, settings, &open, &graph);
+    if (status == STATUS_OK) status = test_data(arena, &open, model, data, NULL, &test);
+    if (status == STATUS_OK)
+        status = evaluate(arena, open.model, graph, test.set, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &r);
+    if (status == STATUS_OK && accuracy != NULL) *accuracy = r.accuracy;
+    arena_destroy(arena);
+    return (bitfold_status)status;
 }
 
 bitfold_status bitfold_export(const char *model, const char *format, const char *file)

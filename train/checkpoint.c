@@ -290,3 +290,22 @@ Status checkpoint_provenance(Arena *arena, const char *path, Provenance *p)
     *p = (Provenance){config, data, kernels, changed == NULL ? "" : changed};
     return STATUS_OK;
 }
+
+static Status read_steps(Reader *r, const char *path, long *done, long *all)
+{
+    ModelKind kind;
+    long long step, steps;
+    TRY(open_checkpoint(r, path, &kind));
+    TRY(read_number(r, "step", 1ll << 53, &step));
+    TRY(read_number(r, "steps", 1ll << 53, &steps));
+    *done = (long)step, *all = (long)steps;
+    return STATUS_OK;
+}
+
+Status checkpoint_steps(const char *path, long *done, long *all)
+{
+    Reader r = {.arena = arena_create()};
+    const Status status = read_steps(&r, path, done, all);
+    arena_destroy(r.arena);
+    return status;
+}

@@ -40,6 +40,9 @@ Status checkpoint_write(const char *path, const Model *m, const Optimizer *optim
 /* What kind of model is in a file (after checking all of it). */
 Status checkpoint_kind(const char *path, ModelKind *kind);
 
+/* The steps of the training in a file: done, and in all. */
+Status checkpoint_steps(const char *path, long *done, long *all);
+
 /* Everything; the file must hold exactly this model (and optimizer, unless NULL).  STATUS_FORMAT / STATUS_STATE name
  * what is missing, has another shape, or is too much. */
 Status checkpoint_read(const char *path, Model *m, Optimizer *optimizer, TrainState *state);

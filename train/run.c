@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/timing.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/config_notes.h"
 #include "train/model_data.h"
 #include "train/tflite_note.h"
+#include "train/transfer.h"
 
 static const char *run_folder(Arena *arena, const RunRequest *r, const char *name)
 {
@@ -67,9 +69,9 @@ static void note_tflite(Arena *arena, const RunRequest *r, const Model *m)
 }
 
 /* Takes the run directory; what stands in the way of the run is told before data are read. */
-static Status open_folder(Arena *arena, const RunRequest *r, const char *name, bool resumable, RunOutcome *out)
+static Status open_folder(Arena *arena, const RunRequest *r, const char *folder, bool resumable, RunOutcome *out)
 {
-    out->folder = run_folder(arena, r, name);
+    out->folder = folder;
     const RunTerms terms = {
         .mode = run_mode(r->overwrite, r->resume), .resumable = resumable, .argc = r->argc, .argv = r->argv};
     TRY(run_folder_open(arena, out->folder, &terms, &out->run));
@@ -77,22 +79,51 @@ static Status open_folder(Arena *arena, const RunRequest *r, const char *name, b
     return STATUS_OK;
 }
 
-/* A run from a config, or else from a model; one that goes on reads the config in its folder, which is held then. */
-static Status read_config(Arena *arena, const RunRequest *r, bool of_model, const char *suffix, Config **config,
-                          RunOutcome *out)
+/* The config of a run from a config, or else from a model, whose assignments are for the new network: the model itself
+ * is read without them.  It is needed unless a resumed run has a folder of its own. */
+static Status read_source(Arena *arena, const RunRequest *r, bool of_model, const char *suffix, OpenModel *from,
+                          Config **config)
 {
-    if (!of_model) {
-        TRY(config_read(arena, r->path, r->sets, config));
-    } else {
-        OpenModel from;
-        TRY(model_open(arena, r->path, r->sets, &from));
-        *config = ARENA_ARRAY(arena, Config, 1);
-        **config = *from.config;
-    }
+    if (of_model) TRY(model_open(arena, r->path, NULL, from));
+    TRY(config_read(arena, of_model ? from->config->path : r->path, r->sets, config));
     if (!file_ends((*config)->name, suffix)) (*config)->name = arena_printf(arena, "%s%s", (*config)->name, suffix);
-    TRY(open_folder(arena, r, (*config)->name, true, out));
+    return STATUS_OK;
+}
+
+/* What the run is made of, in the folder it names or else the request, which is held then; one that goes on reads the
+ * config there, and needs no other. */
+static Status read_config(Arena *arena, const RunRequest *r, bool of_model, const char *suffix, OpenModel *from,
+                          Config **config, RunOutcome *out)
+{
+    const char *folder = out->folder;
+    *config = NULL;
+    if (folder == NULL || !r->resume) TRY(read_source(arena, r, of_model, suffix, from, config));
+    if (folder == NULL) folder = run_folder(arena, r, (*config)->name);
+    TRY(open_folder(arena, r, folder, true, out));
+    if (out->run.goes_on) return config_read(arena, file_join(arena, out->folder, "config.json"), r->sets, config);
+    return *config != NULL ? STATUS_OK : read_source(arena, r, of_model, suffix, from, config);
+}
+
+static int *epochs_of(Config *config, bool qat) { return qat ? &config->qat.epochs : &config->train.epochs; }
+
+/* Whether the config of a resumed run is the one it began with but for the epochs of this training. */
+static Status find_more_epochs(Arena *arena, const RunRequest *r, const Config *config, bool qat, RunOutcome *out)
+{
     if (!out->run.goes_on) return STATUS_OK;
-    return config_read(arena, file_join(arena, out->folder, "config.json"), r->sets, config);
+    Config *was, same = *config;
+    const char *folder = out->folder;
+    TRY(config_read(arena, file_join(arena, folder, "config.json"), NULL, &was));
+    const int before = *epochs_of(was, qat), now = *epochs_of(&same, qat);
+    *epochs_of(&same, qat) = before;
+    if (strcmp(config_text(arena, &same, folder), config_text(arena, was, folder)) != 0) return STATUS_OK;
+    out->other_epochs = true;
+    if (now != before && r->note != NULL)
+        r->note(r->context,
+                arena_printf(arena,
+                             "note: %d epochs instead of %d; learning rate and phases are from now on those "
+                             "of a training of %d",
+                             now, before, now));
+    return STATUS_OK;
 }
 
 /* Whether a resumed run has something to go on from; one that was stopped before its first checkpoint starts again. */
@@ -133,27 +164,101 @@ static Status begin_training(Arena *arena, const RunRequest *r, const QuantConfi
     return STATUS_OK;
 }
 
+/* The config with the epochs that the checkpoint in `path` was to have.  Those that are done cannot be taken back. */
+static Status epochs_before(Arena *arena, const Config *config, ModelKind kind, const char *path, Config *before)
+{
+    Provenance p;
+    long done, all;
+    *before = *config;
+    TRY(checkpoint_provenance(arena, path, &p));
+    TRY(checkpoint_steps(path, &done, &all));
+    cJSON *json = NULL;
+    if (p.config != NULL) TRY(json_parse(p.config, strlen(p.config), path, &json));
+    for (int qat = 0; qat < 2; qat++) {
+        const cJSON *epochs = json_get(json_get(json, qat ? "qat" : "train"), "epochs");
+        if (cJSON_IsNumber(epochs)) *epochs_of(before, qat) = epochs->valueint;
+    }
+    cJSON_Delete(json);
+    const bool qat = kind == MODEL_QAT;
+    Config now = *config;
+    const long was = *epochs_of(before, qat), epochs = *epochs_of(&now, qat);
+    if (was > 0 && epochs < was && done > all / was * epochs)
+        return status_fail(STATUS_STATE, "%s: step %ld of %ld is done; %ld epochs are fewer steps", path, done, all,
+                           epochs);
+    return STATUS_OK;
+}
+
 /* What the result will follow from, and that it is what the run began with. */
 static Status trace(Arena *arena, const RunRequest *r, RunStart start, const DataSplits *data, RunOutcome *out)
 {
     const char *note = NULL;
     out->provenance = provenance_now(arena, out->config, start, provenance_data(arena, data));
-    if (out->goes_on)
-        TRY(provenance_check(arena, file_join(arena, out->folder, "last.safetensors"), r->allow_changed,
-                             &out->provenance, &note));
+    if (!out->goes_on) return STATUS_OK;
+    const char *path = file_join(arena, out->folder, "last.safetensors");
+    Status status = provenance_check(arena, path, r->allow_changed && !out->other_epochs, &out->provenance, &note);
+    if (status != STATUS_OK && out->other_epochs) {
+        Config before;
+        TRY(epochs_before(arena, out->config, start.kind, path, &before));
+        Provenance began = provenance_now(arena, &before, start, provenance_data(arena, data));
+        status = provenance_check(arena, path, r->allow_changed, &began, &note);
+        out->provenance.changed = began.changed;
+    }
+    TRY(status);
     if (note != NULL && r->note != NULL) r->note(r->context, note);
     return STATUS_OK;
 }
 
+static void note(const RunRequest *r, const char *text)
+{
+    if (r->note != NULL) r->note(r->context, text);
+}
+
+/* The same for a float model that starts from another model's parameters, where they fit. */
+static Status begin_tuning(Arena *arena, const RunRequest *r, Config *config, const Model *from, DataSplits *data,
+                           RunOutcome *out)
+{
+    int renewed;
+    Transfer transfer;
+    TRY(experiment_model(arena, config, NULL, NULL, &out->model));
+    model_init(out->model, config->seed);
+    TRY(transfer_data(arena, config, out->model, from, r->path, data, &renewed));
+    if (config->data.classes > 0) config->data.classes = data->train.classes;
+    model_transfer(arena, out->model, from, renewed, &transfer);
+    if (transfer.taken == 0)
+        return status_fail(
+            STATUS_STATE,
+            "%s: none of its parameters has the name and shape of one of this network; some must, or the "
+            "training is one from a config",
+            r->path);
+    note(r, arena_printf(arena, "note: %s", transfer_text(arena, &transfer, r->path)));
+    data_check_training(arena, config, out->model->classes, data);
+    return STATUS_OK;
+}
+
+static bool is_model(const char *path) { return file_ends(path, ".safetensors") || file_is_dir(path); }
+
 static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     Config *config;
-    TRY(read_config(arena, r, false, "", &config, out));
+    OpenModel from = {0};
+    const bool of_model = is_model(r->path);
+    out->folder = r->out == NULL && r->resume && file_is_dir(r->path) ? r->path : r->out;
+    TRY(read_config(arena, r, of_model, of_model ? "-tuned" : "", &from, &config, out));
     TRY(find_checkpoint(out, MODEL_FLOAT));
+    TRY(find_more_epochs(arena, r, config, false, out));
     out->config = config;
     DataSplits data;
-    TRY(begin_training(arena, r, NULL, NULL, &data, out));
-    model_init(out->model, config->seed);
+    const bool resume = out->goes_on;
+    if (of_model && !resume) {
+        if (from.model == NULL) TRY(model_open(arena, r->path, NULL, &from));
+        TRY(begin_tuning(arena, r, config, from.model, &data, out));
+    } else {
+        TRY(begin_training(arena, r, NULL, NULL, &data, out));
+        model_init(out->model, config->seed);
+        if (config->train.freeze.n > 0 && !resume)
+            note(r,
+                 "note: train.freeze without a model to start from: the frozen layers keep their random first values");
+    }
     TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
     TRY(trace(arena, r, (RunStart){MODEL_FLOAT, "config"}, &data, out));
     TRY(run_folder_begin(&out->run, config));
@@ -165,6 +270,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
                     .kind = MODEL_FLOAT,
                     .folder = out->folder,
                     .resume = out->goes_on,
+                    .other_epochs = out->other_epochs,
                     .allow_changed = r->allow_changed,
                     .provenance = &out->provenance};
     TRY(train(arena, r, &job));
@@ -182,7 +288,7 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     *config = *from.config;
     if (!file_ends(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
     config->quant = ptq_quant_config(arena, &config->quant);
-    TRY(open_folder(arena, r, config->name, false, out));
+    TRY(open_folder(arena, r, run_folder(arena, r, config->name), false, out));
     DataSplits data;
     const ModelClasses classes = model_classes(r->path, from.model);
     TRY(model_data(arena, config, &classes, false, &data));
@@ -203,29 +309,48 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     return finish(arena, &data, "model.safetensors", out);
 }
 
+/* Of the model that quantization-aware training starts from, all parameters: a network that is another one learns to be
+ * it in float first. */
+static Status take_all(Arena *arena, const RunRequest *r, Model *to, const OpenModel *from)
+{
+    Transfer transfer;
+    model_transfer(arena, to, from->model, -1, &transfer);
+    if (transfer.fresh.n > 0 || transfer.unused.n > 0)
+        return status_fail(STATUS_STATE,
+                           "%s: %s; quantization-aware training must start from the same network: `bitfold "
+                           "train MODEL` gives a model new layers",
+                           r->path, transfer_text(arena, &transfer, r->path));
+    if (from->kind != MODEL_FLOAT)
+        note(r, arena_printf(arena,
+                             "note: %s: a %s model; its weights and batch norm are taken, quantizers are made and "
+                             "ranges calibrated anew",
+                             r->path, model_kind_names[from->kind]));
+    return STATUS_OK;
+}
+
 static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     const bool scratch = file_ends(r->path, ".json");
     Config *config;
-    TRY(read_config(arena, r, !scratch, "-qat", &config, out));
-    TRY(find_checkpoint(out, MODEL_QAT));
-    out->config = config;
     OpenModel from = {0};
-    if (!scratch && !out->goes_on) {
-        TRY(model_open(arena, r->path, r->sets, &from));
-        if (from.kind != MODEL_FLOAT)
-            return status_fail(STATUS_STATE,
-                               "%s: a %s model; quantization-aware training starts from a float model or a config",
-                               r->path, model_kind_names[from.kind]);
-    }
+    out->folder = r->out;
+    TRY(read_config(arena, r, !scratch, "-qat", &from, &config, out));
+    TRY(find_checkpoint(out, MODEL_QAT));
+    TRY(find_more_epochs(arena, r, config, !scratch, out));
+    const bool resume = out->goes_on;
+    if (!scratch && !resume && from.model == NULL) TRY(model_open(arena, r->path, NULL, &from));
+    const bool starts = from.model != NULL && !resume;
     DataSplits data;
-    TRY(begin_training(arena, r, &config->quant, from.model, &data, out));
+    out->config = config;
+    TRY(begin_training(arena, r, &config->quant, starts ? from.model : NULL, &data, out));
     note_pixels(arena, r, out->model);
     note_tflite(arena, r, out->model);
-    if (from.model != NULL)
-        model_copy_network(out->model, from.model);
+    if (starts)
+        TRY(take_all(arena, r, out->model, &from));
     else
         model_init(out->model, config->seed);
+    if (config->train.freeze.n > 0 && !resume)
+        note(r, "note: train.freeze is of float training; quantization-aware training trains all layers");
     TRY(trace(arena, r, (RunStart){MODEL_QAT, scratch ? "config" : "model"}, &data, out));
     if (!out->goes_on) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     TRY(run_folder_begin(&out->run, config));
@@ -238,6 +363,7 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
                     .from_scratch = scratch,
                     .folder = out->folder,
                     .resume = out->goes_on,
+                    .other_epochs = out->other_epochs,
                     .allow_changed = r->allow_changed,
                     .provenance = &out->provenance};
     TRY(train(arena, r, &job));

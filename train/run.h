@@ -7,7 +7,7 @@
 #include "train/run_folder.h"
 
 typedef struct {
-    const char *path;        /* a config, or (ptq, qat) a float model */
+    const char *path;        /* a config (ptq: none), or a model to start from: its file or run directory */
     const char *const *sets; /* assignments, NULL-ended; NULL: none */
     const char *out;         /* run directory; NULL: runs/<name> */
     bool overwrite, resume;
@@ -27,15 +27,19 @@ typedef struct {
     const char *folder, *model_path;
     Provenance provenance; /* of what is trained */
     bool goes_on;          /* a resumed run that has a checkpoint to go on from */
+    bool other_epochs;     /* ... whose config is that in its folder, but for the epochs at most */
     RunFolder run;         /* what `folder` is held by; given back when the run ends */
     Model *model;
     EngineKind engine; /* int8 for quantized models */
     EvalResult test;   /* by that engine, on the test split */
 } RunOutcome;
 
-Status run_train(Arena *arena, const RunRequest *request, RunOutcome *outcome); /* float, from a config */
-Status run_ptq(Arena *arena, const RunRequest *request, RunOutcome *outcome);   /* from a float model */
-Status run_qat(Arena *arena, const RunRequest *request,
-               RunOutcome *outcome); /* from a float model, or a .json config */
+/* Float, from a config or from a model's parameters (train/transfer.h).  A resumed run needs neither when the folder is
+ * given: `path` may be the run directory itself. */
+Status run_train(Arena *arena, const RunRequest *request, RunOutcome *outcome);
+Status run_ptq(Arena *arena, const RunRequest *request, RunOutcome *outcome); /* from a float model */
+/* From a model of any kind, whose weights and batch norm it takes, or a .json config.  A resumed run that is given other
+ * epochs, and nothing else that is other, goes on with them: so does run_train. */
+Status run_qat(Arena *arena, const RunRequest *request, RunOutcome *outcome);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct {
     bool from_scratch;            /* QAT without float training before it: train's epochs and learning rate */
     const char *folder;           /* run directory that exists; NULL: nothing is written */
     bool resume;                  /* go on from folder/last.safetensors */
+    bool other_epochs;            /* resume: their number may be another; the schedule is that of the new total */
     bool allow_changed;           /* also with another seed or number of steps than it says */
     const Provenance *provenance; /* for the checkpoints; NULL: they carry none */
     const volatile sig_atomic_t

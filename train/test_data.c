@@ -1,0 +1,67 @@
+#include "train/test_data.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "train/model_data.h"
+
+const char *const split_names[] = {"train", "validation", "test", NULL};
+
+static bool has_folders(Arena *arena, const char *folder)
+{
+    bool found = false;
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; dir != NULL && !found && (e = readdir(dir)) != NULL;)
+        found = e->d_name[0] != '.' && file_is_dir(file_join(arena, folder, e->d_name));
+    if (dir != NULL) closedir(dir);
+    return found;
+}
+
+/* Data of this kind are files in a folder, and no tree of pictures. */
+static bool is_of_files(const char *dataset)
+{
+    const DatasetType *type = dataset_type(dataset);
+    return type != NULL && !type->names_classes && strcmp(dataset, "synthetic") != 0;
+}
+
+/* The config as it would be for the data in `folder`. */
+static Status config_for(Arena *arena, const Config *config, const char *folder, Config *to)
+{
+    *to = *config;
+    if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
+    to->data.dir = to->data.path = folder;
+    to->data.whole = has_folders(arena, folder) || !is_of_files(config->data.dataset);
+    if (to->data.whole) to->data.dataset = "folder", to->data.classes = 0;
+    to->data.test_limit = to->data.train_limit = 0;
+    return STATUS_OK;
+}
+
+static Status choose_split(const char *split, const char *folder, bool whole, TestData *out)
+{
+    Dataset *sets[] = {&out->data.train, &out->data.validation, &out->data.test};
+    if (whole && split != NULL)
+        return status_fail(STATUS_INVALID,
+                           "--split %s: %s is a folder of pictures, which --data takes whole; must be left out", split,
+                           folder);
+    int i = 2;
+    for (int k = 0; split != NULL && k < 3; k++)
+        if (strcmp(split, split_names[k]) == 0) i = k;
+    out->set = sets[i];
+    out->name = whole ? "all" : split_names[i];
+    if (out->set->n == 0)
+        return status_fail(STATUS_STATE, "--split %s: it is empty; data.validation must be above 0 for one", out->name);
+    return STATUS_OK;
+}
+
+Status test_data(Arena *arena, const OpenModel *open, const char *path, const char *folder, const char *split,
+                 TestData *out)
+{
+    Config *config = ARENA_ARRAY(arena, Config, 1);
+    *config = *open->config;
+    if (folder != NULL) TRY(config_for(arena, open->config, folder, config));
+    const ModelClasses classes = model_classes(path, open->model);
+    *out = (TestData){.folder = folder, .whole = config->data.whole};
+    TRY(model_data(arena, config, &classes, false, &out->data));
+    return choose_split(split, folder, config->data.whole, out);
+}

@@ -1,0 +1,122 @@
+#include "train/transfer.h"
+
+#include <string.h>
+
+#include "train/model_data.h"
+
+static const Param *find_param(const ParamSet *set, const Param *like)
+{
+    for (int i = 0; i < set->n; i++) {
+        const Param *p = set->param[i];
+        if (strcmp(p->name, like->name) == 0 && p->kind != PARAM_STEP && shape_equal(p->shape, like->shape)) return p;
+    }
+    return NULL;
+}
+
+static bool is_of(const Layer *l, const Param *p)
+{
+    return p == l->weight || p == l->bias || p == l->gamma || p == l->beta;
+}
+
+static void add(StringList *list, const char *name) { list->at[list->n++] = name; }
+
+static void copy_statistics(Model *to, const Model *from, int renewed)
+{
+    for (int i = 0; i < to->layers; i++) {
+        const Layer *l = &to->layer[i];
+        if (l->norm == NULL || i == renewed) continue;
+        for (int k = 0; k < from->layers; k++) {
+            const Layer *f = &from->layer[k];
+            if (f->norm == NULL || strcmp(f->name, l->name) != 0 || f->gamma->count != l->gamma->count) continue;
+            memcpy(l->norm->mean, f->norm->mean, sizeof(float) * (size_t)l->gamma->count);
+            memcpy(l->norm->var, f->norm->var, sizeof(float) * (size_t)l->gamma->count);
+        }
+    }
+}
+
+void model_transfer(Arena *arena, Model *to, const Model *from, int renewed, Transfer *transfer)
+{
+    *transfer = (Transfer){.fresh = {0, ARENA_ARRAY(arena, const char *, to->params.n)},
+                           .unused = {0, ARENA_ARRAY(arena, const char *, from->params.n)}};
+    for (int i = 0; i < to->params.n; i++) {
+        Param *p = to->params.param[i];
+        if (p->kind == PARAM_STEP) continue;
+        const bool kept = renewed >= 0 && is_of(&to->layer[renewed], p);
+        const Param *source = kept ? NULL : find_param(&from->params, p);
+        if (source == NULL) {
+            add(&transfer->fresh, p->name);
+            continue;
+        }
+        memcpy(p->x, source->x, sizeof(float) * (size_t)p->count);
+        transfer->taken++;
+    }
+    for (int i = 0; i < from->params.n; i++) {
+        const Param *p = from->params.param[i], *target = p->kind == PARAM_STEP ? NULL : find_param(&to->params, p);
+        const bool kept = target != NULL && renewed >= 0 && is_of(&to->layer[renewed], target);
+        if (p->kind != PARAM_STEP && (target == NULL || kept)) add(&transfer->unused, p->name);
+    }
+    copy_statistics(to, from, renewed);
+}
+
+static const char *name_list(Arena *arena, const char *what, const StringList *names)
+{
+    enum { TOLD = 8 };
+    if (names->n == 0) return "";
+    const char *text = arena_printf(arena, "; %s: ", what);
+    for (int i = 0; i < names->n && i < TOLD; i++)
+        text = arena_printf(arena, "%s%s%s", text, i == 0 ? "" : ", ", names->at[i]);
+    return names->n <= TOLD ? text : arena_printf(arena, "%s and %d more", text, names->n - TOLD);
+}
+
+char *transfer_text(Arena *arena, const Transfer *t, const char *path)
+{
+    return arena_printf(arena, "starts from %s: %d parameter%s taken%s%s", path, t->taken, t->taken == 1 ? "" : "s",
+                        name_list(arena, "new", &t->fresh), name_list(arena, "unused", &t->unused));
+}
+
+int model_head(const Model *m)
+{
+    int i = m->layers - 1;
+    while (i > 0 && m->layer[i].weight == NULL && m->layer[i].input[0] >= 0) i = m->layer[i].input[0];
+    return i;
+}
+
+static Status head_must_fit(Arena *arena, const Config *config, const Model *to, const char *path,
+                            const DataSplits *data)
+{
+    const Layer *head = &to->layer[model_head(to)];
+    const char *key = strcmp(head->type->name, "dense") == 0    ? "units"
+                      : strcmp(head->type->name, "conv2d") == 0 ? "filters"
+                                                                : NULL;
+    const int n = data->train.classes;
+    const char *advice =
+        key == NULL ? arena_printf(arena, "its last layer \"%s\" must give %d", head->name, n)
+                    : arena_printf(arena, "--set model.layers.%s.%s=%d gives it a new last layer", head->name, key, n);
+    return status_fail(STATUS_SHAPE, "%s: %d outputs, the data of %s has %d classes, %s; must be as many: %s", path,
+                       to->classes, config->data.path, n, classes_text(arena, data->class_names, n), advice);
+}
+
+Status transfer_data(Arena *arena, const Config *config, Model *to, const Model *from, const char *path,
+                     DataSplits *data, int *renewed)
+{
+    *renewed = -1;
+    Config any = *config; /* data.classes is what the old model was made for */
+    const DatasetType *type = dataset_type(config->data.dataset);
+    if (type != NULL && type->names_classes) any.data.classes = 0;
+    TRY(experiment_data(arena, &any, data));
+    const ModelClasses classes = model_classes(path, from);
+    DataSplits mapped = *data;
+    const char *note = NULL;
+    const bool same_head = to->classes == from->classes;
+    if (same_head && classes_map(arena, &classes, true, &mapped, &note) == STATUS_OK &&
+        mapped.train.classes == to->classes) {
+        *data = mapped;
+        if (note != NULL) data_note(arena, data, "%s: %s", path, note);
+    } else if (data->train.classes != to->classes) {
+        return head_must_fit(arena, config, to, path, data);
+    } else if (same_head) {
+        *renewed = model_head(to);
+    }
+    to->class_names = data->class_names;
+    return STATUS_OK;
+}
