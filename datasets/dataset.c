@@ -81,6 +81,14 @@ Status dataset_known(Arena *arena, const char *name)
                        nearest == NULL ? "" : arena_printf(arena, " (did you mean \"%s\"?)", nearest));
 }
 
+Status dataset_class_names(const DataConfig *cfg, Arena *arena, StringList *names)
+{
+    *names = (StringList){0};
+    TRY(dataset_known(arena, cfg->dataset));
+    const DatasetType *type = dataset_type(cfg->dataset);
+    return type->class_names == NULL ? STATUS_OK : type->class_names(cfg, arena, names);
+}
+
 static Status config_check(const DataConfig *cfg, const int hwc[3])
 {
     const bool sane = hwc[0] >= 1 && hwc[1] >= 1 && hwc[2] >= 1 && hwc[0] <= MAX_SIDE && hwc[1] <= MAX_SIDE &&

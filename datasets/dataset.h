@@ -66,11 +66,16 @@ typedef struct {
     const char *name, *doc;
     Status (*load)(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
     bool names_classes; /* the data itself says which classes it has, and it may have some of a model's only */
+    /* The class names alone, in the order of the labels; NULL: the data has none. */
+    Status (*class_names)(const DataConfig *cfg, Arena *arena, StringList *names);
 } DatasetType;
 
 extern const DatasetType *const dataset_types[];      /* NULL-ended, from datasets.def */
 const DatasetType *dataset_type(const char *name);    /* NULL if unknown */
 Status dataset_known(Arena *arena, const char *name); /* STATUS_CONFIG if unknown: which there are */
+
+/* The names of the classes of the data in cfg->path, without reading it; none where it has no names. */
+Status dataset_class_names(const DataConfig *cfg, Arena *arena, StringList *names);
 
 /* Loads and splits; checks shape against want_hwc and labels against cfg->classes.  The validation split is drawn with
  * RNG_SPLIT and the seed.  STATUS_FORMAT/CONFIG/IO with file, what was found and what is required. */

@@ -11,6 +11,14 @@ enum { SIDE = 32, PLANE = SIDE * SIDE, RECORD = 1 + 3 * PLANE, BATCHES = 5, CLAS
 static const char *const names[CLASSES] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                            "dog",      "frog",       "horse", "ship", "truck"};
 
+static Status class_names(const DataConfig *cfg, Arena *arena, StringList *list)
+{
+    (void)cfg;
+    *list = (StringList){CLASSES, ARENA_ARRAY(arena, const char *, CLASSES)};
+    for (int i = 0; i < CLASSES; i++) list->at[i] = names[i];
+    return STATUS_OK;
+}
+
 static Status read_records(const DataConfig *cfg, Source *source, int n, Arena *scratch, uint8_t *images,
                            int32_t *labels)
 {
@@ -81,11 +89,12 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     TRY(read_files(cfg, dir, NULL, BATCHES, arena, &out->train));
     TRY(read_files(cfg, dir, "test_batch.bin", 1, arena, &out->test));
     if (out->train.classes == CLASSES) {
-        out->class_names = ARENA_ARRAY(arena, const char *, CLASSES);
-        for (int i = 0; i < CLASSES; i++) out->class_names[i] = names[i];
+        StringList list;
+        class_names(cfg, arena, &list);
+        out->class_names = list.at;
     }
     return STATUS_OK;
 }
 
 const DatasetType dataset_cifar10 = {"cifar10", "photographs, 32x32x3, 10 classes (the official binary files)", load,
-                                     false};
+                                     false, class_names};

@@ -273,5 +273,15 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     return STATUS_OK;
 }
 
+static Status class_names(const DataConfig *cfg, Arena *arena, StringList *names)
+{
+    const char *train = file_join(arena, cfg->path, "train");
+    Names folders;
+    Leftover left = {0};
+    TRY(list(arena, file_is_dir(train) ? train : cfg->path, true, &folders, &left));
+    *names = (StringList){folders.n, (const char **)folders.at};
+    return STATUS_OK;
+}
+
 const DatasetType dataset_folder = {"folder", "PNG pictures, a subfolder for each class, resized to the model's input",
-                                    load, true};
+                                    load, true, class_names};

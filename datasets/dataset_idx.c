@@ -99,13 +99,22 @@ static Status load_mnist(const DataConfig *cfg, const int want_hwc[3], uint64_t 
     return load(cfg, 10, fetch_hint(arena, "mnist", cfg->path), want_hwc, arena, out);
 }
 
+static Status fashion_class_names(const DataConfig *cfg, Arena *arena, StringList *list)
+{
+    (void)cfg;
+    *list = (StringList){10, ARENA_ARRAY(arena, const char *, 10)};
+    for (int i = 0; i < 10; i++) list->at[i] = fashion_names[i];
+    return STATUS_OK;
+}
+
 static Status load_fashion(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
     (void)seed;
     TRY(load(cfg, 10, fetch_hint(arena, "fashion-mnist", cfg->path), want_hwc, arena, out));
     if (out->train.classes != 10) return STATUS_OK; /* data.classes says otherwise: these are other clothes */
-    out->class_names = ARENA_ARRAY(arena, const char *, 10);
-    for (int i = 0; i < 10; i++) out->class_names[i] = fashion_names[i];
+    StringList list;
+    fashion_class_names(cfg, arena, &list);
+    out->class_names = list.at;
     return STATUS_OK;
 }
 
@@ -116,8 +125,9 @@ static Status load_idx(const DataConfig *cfg, const int want_hwc[3], uint64_t se
     return load(cfg, 0, hint, want_hwc, arena, out);
 }
 
-const DatasetType dataset_mnist = {"mnist", "handwritten digits, 28x28x1, 10 classes (IDX files)", load_mnist, false};
+const DatasetType dataset_mnist = {"mnist", "handwritten digits, 28x28x1, 10 classes (IDX files)", load_mnist, false,
+                                   NULL};
 const DatasetType dataset_fashion_mnist = {"fashion-mnist", "pieces of clothing, 28x28x1, 10 classes (IDX files)",
-                                           load_fashion, false};
+                                           load_fashion, false, fashion_class_names};
 const DatasetType dataset_idx = {"idx", "any images in IDX files named like MNIST's, [N,H,W] or [N,H,W,C]", load_idx,
-                                 false};
+                                 false, NULL};

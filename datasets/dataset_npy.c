@@ -193,4 +193,4 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
 }
 
 const DatasetType dataset_npy = {"npy", "pairs of .npy files: uint8 images [N,H,W] or [N,H,W,C], integer labels [N]",
-                                 load, false};
+                                 load, false, NULL};

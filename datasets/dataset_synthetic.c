@@ -95,4 +95,5 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     return status;
 }
 
-const DatasetType dataset_synthetic = {"synthetic", "separable classes of any shape, made from the seed", load, false};
+const DatasetType dataset_synthetic = {"synthetic", "separable classes of any shape, made from the seed", load, false,
+                                       NULL};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "tests/support/data_sets.h"
 #include "tests/support/fixture.h"
 #include "tests/support/json_values.h"
 #include "tests/support/program.h"
@@ -43,6 +44,47 @@ START_TEST(a_float_network_is_a_model)
     program_must(arena, folder, "export qat/last.safetensors --to tflite -o q.tflite --set quant.dialect=xnnpack");
     program_must(arena, folder, "export qat/last.safetensors --to c -o q.c --set quant.dialect=tflite-single");
     program_must(arena, folder, "inspect m/config.json");
+    end();
+}
+END_TEST
+
+/* A network for three classes of pictures, whose file does not name them. */
+START_TEST(outputs_are_named_after_the_data)
+{
+    trained();
+    for (int i = 0; i < 24; i++) {
+        put_gray(folder,
+                 arena_printf(arena, "p/%s/%d.png",
+                              i % 3 == 0   ? "low"
+                              : i % 3 == 1 ? "mid"
+                                           : "up",
+                              i),
+                 (uint8_t)(10 * i));
+        put_gray(folder, arena_printf(arena, "four/%c/%d.png", "abcd"[i % 4], i), (uint8_t)(10 * i));
+    }
+    static const char set[] = " --set data.dataset=folder --set data.dir=";
+    program_must(arena, folder,
+                 arena_printf(arena,
+                              "train float --quiet --out three --set train.epochs=1 --set "
+                              "model.layers[-1].units=3%sp",
+                              set));
+    program_must(arena, folder, "train zoo.json --quiet --out plain --set train.epochs=0");
+    program_must(arena, folder, "export plain --quiet --float -o plain.onnx");
+    const Where where = {.folder = folder};
+    Outcome o = program_run(arena, &where, arena_printf(arena, "import plain.onnx -o m%sfour", set));
+    ck_assert_msg(o.code == 0 && strstr(o.err, "in their order: \"a\", \"b\", \"c\", \"d\"\n") != NULL, "%s", o.err);
+    cJSON *json = program_json(arena, folder, "eval m --quiet");
+    ck_assert_str_eq(cJSON_GetArrayItem(json_get(json, "classes"), 2)->valuestring, "c");
+    cJSON_Delete(json);
+    o = program_run(arena, &where, arena_printf(arena, "import plain.onnx -o n%sp", set));
+    ck_assert_msg(o.code == 0 && strstr(o.err, "4 outputs, the data 3 classes: the outputs stay without names") != NULL,
+                  "%s", o.err);
+    /* What the file says itself stays. */
+    program_must(arena, folder, "export three --quiet --float -o three.onnx");
+    program_must(arena, folder, arena_printf(arena, "import three.onnx -o own%sp", set));
+    json = program_json(arena, folder, "eval own --quiet");
+    ck_assert_str_eq(cJSON_GetArrayItem(json_get(json, "classes"), 2)->valuestring, "up");
+    cJSON_Delete(json);
     end();
 }
 END_TEST
@@ -147,5 +189,5 @@ START_TEST(what_is_assumed_is_said)
 }
 END_TEST
 
-TEST_MAIN("import_program", a_float_network_is_a_model, compare_starts_from_a_float_model,
-          integers_are_a_model_for_what_runs_them, what_is_assumed_is_said)
+TEST_MAIN("import_program", a_float_network_is_a_model, outputs_are_named_after_the_data,
+          compare_starts_from_a_float_model, integers_are_a_model_for_what_runs_them, what_is_assumed_is_said)

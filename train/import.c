@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/timing.h"
+#include "datasets/classes.h"
 #include "train/checkpoint.h"
 #include "train/integers.h"
 
@@ -114,6 +115,38 @@ static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m
     return check_data(arena, r, *config);
 }
 
+static bool are_numbers(const char *const *names, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (names[i][0] == '\0' || names[i][strspn(names[i], "0123456789")] != '\0') return false;
+    return true;
+}
+
+/* A file that names no classes gets those of the data it was given, which trained it. */
+static Status name_classes(Arena *arena, const ImportRequest *r, const Config *config, ImportedModel *m)
+{
+    if (m->class_names != NULL && !are_numbers(m->class_names, m->classes)) return STATUS_OK;
+    if (!assigned(r, "data", "dataset") || !assigned(r, "data", "dir")) return STATUS_OK;
+    StringList names;
+    TRY(dataset_class_names(&config->data, arena, &names));
+    if (names.n == 0) return STATUS_OK;
+    if (names.n != m->classes) {
+        add_note(
+            arena, m,
+            arena_printf(arena,
+                         "the network has %d outputs, the data %d classes: the outputs stay without names; `bitfold "
+                         "train` gives it a last layer for these classes",
+                         m->classes, names.n));
+        return STATUS_OK;
+    }
+    m->class_names = names.at;
+    if (m->graph != NULL) m->graph->class_names = names.at;
+    add_note(arena, m,
+             arena_printf(arena, "the outputs are named after the data's classes, in their order: %s",
+                          classes_text(arena, names.at, names.n)));
+    return STATUS_OK;
+}
+
 /* ---- float ------------------------------------------------------------------------------------------------------- */
 
 /* Every value of the model must come from the file: a config that was changed by an assignment has others. */
@@ -182,6 +215,7 @@ static Status import(Arena *arena, const ImportRequest *r, ImportOutcome *out)
     Config *config;
     TRY(make_config(arena, r, &out->imported, &config));
     out->config = config;
+    TRY(name_classes(arena, r, config, &out->imported));
     const RunTerms terms = {.mode = run_mode(r->overwrite, false), .argc = r->argc, .argv = r->argv};
     TRY(run_folder_open(arena, r->out, &terms, &out->run));
     if (out->run.note != NULL) add_note(arena, &out->imported, out->run.note);
