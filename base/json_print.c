@@ -57,6 +57,9 @@ static void put_string(Text *t, const char *s)
         } else if (n == 1 && (*s < ' ' || *s == 0x7f)) {
             snprintf(escape, sizeof escape, "\\u%04x", (unsigned)*s);
             put(t, escape);
+        } else if (n == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0) { /* controls, too */
+            snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)s[1]);
+            put(t, escape);
         } else {
             put_bytes(t, s, n);
         }

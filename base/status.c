@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static _Thread_local char message[1024];
 
 Status status_fail(Status code, const char *format, ...)
@@ -13,7 +15,7 @@ Status status_fail(Status code, const char *format, ...)
     char text[sizeof message];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    text_vformat(text, sizeof text, format, args);
     va_end(args);
     memcpy(message, text, sizeof text);
     return code;
@@ -24,7 +26,7 @@ Status status_prefix(Status code, const char *format, ...)
     char prefix[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(prefix, sizeof prefix, format, args);
+    text_vformat(prefix, sizeof prefix, format, args);
     va_end(args);
     char text[2 * sizeof message];
     snprintf(text, sizeof text, "%s: %s", prefix, message);

@@ -22,7 +22,8 @@ typedef enum {
     STATUS_INTERRUPTED, /* SIGINT or SIGTERM: work was saved, then stopped */
 } Status;
 
-/* Stores the sentence and returns `code`, so that `return status_fail(...)` reads as one thought. */
+/* Stores the sentence and returns `code`, so that `return status_fail(...)` reads as one thought.  Texts put in by %s
+ * are made safe for a terminal (base/text.h). */
 Status status_fail(Status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "<prefix>: " before the stored sentence; for a caller that knows the place the callee did not. */

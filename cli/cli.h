@@ -39,6 +39,11 @@ extern const Verb *const verbs[]; /* NULL-ended */
 extern volatile sig_atomic_t cli_stop;
 void cli_catch_signals(void);
 
+/* printf to standard output, and to standard error; the only ways to print.  Texts put in by %s are made safe for a
+ * terminal (base/text.h). */
+void cli_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Prints one JSON object on stdout and frees it. */
 void cli_print_json(Arena *arena, cJSON *json);
 

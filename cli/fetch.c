@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/cli.h"
 #include "cli/fetch_tools.h"
 
 typedef struct {
@@ -157,7 +158,7 @@ static Status install(const Job *job, const char *from, const char *name)
     const bool synced = fd >= 0 && fsync(fd) == 0;
     if (fd >= 0) close(fd);
     if (!synced || rename(from, to) != 0) return status_fail(STATUS_IO, "%s: cannot write: %s", to, strerror(errno));
-    if (!job->quiet) fprintf(stderr, "fetch: %s\n", to);
+    if (!job->quiet) cli_note("fetch: %s\n", to);
     return STATUS_OK;
 }
 
@@ -178,7 +179,7 @@ static Status deliver(const Job *job, const char *folder)
 
 static Status try_source(const Job *job, const RemoteSource *source)
 {
-    if (!job->quiet) fprintf(stderr, "fetch: trying %s\n", source->label);
+    if (!job->quiet) cli_note("fetch: trying %s\n", source->label);
     TRY(source->obtain(job, source));
     const char *folder = source->folder[0] == '\0' ? job->work : file_join(job->arena, job->work, source->folder);
     if (source->convert != NULL) TRY(source->convert(job->arena, folder));
@@ -193,7 +194,7 @@ static Status try_sources(Job *job, const RemoteSet *set)
         const Status status = try_source(job, source);
         tool_remove(job->work);
         if (status == STATUS_OK || tool_signal_waits()) return status;
-        if (!job->quiet) fprintf(stderr, "fetch: %s: %s\n", source->label, status_message());
+        if (!job->quiet) cli_note("fetch: %s: %s\n", source->label, status_message());
         tried = arena_printf(job->arena, "%s%s%s (%s)", tried, tried[0] == '\0' ? "" : ", ", source->label,
                              status_message());
     }
@@ -213,7 +214,7 @@ static Status fetch_set(Arena *arena, const RemoteSet *set, const char *dir, boo
     if (!complete)
         status = try_sources(&job, set);
     else if (!quiet)
-        fprintf(stderr, "fetch: %s: complete and verified; nothing to do\n", dir);
+        cli_note("fetch: %s: complete and verified; nothing to do\n", dir);
     if (status != STATUS_OK && tool_signal_waits())
         status = status_fail(STATUS_INTERRUPTED,
                              "fetch %s: interrupted; the same command goes on with the files missing", set->name);

@@ -17,7 +17,7 @@ void inspect_print_warnings(Arena *arena, const QGraph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
         const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
-        if (warning != NULL) printf("warning: %s: %s\n", g->node[i].name, warning);
+        if (warning != NULL) cli_print("warning: %s: %s\n", g->node[i].name, warning);
     }
 }
 
@@ -43,8 +43,8 @@ void inspect_print_grid(const QGraph *g, const QNode *n)
         snprintf(width, sizeof width, "%d", n->weight_bits);
         snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, signed_bits(most));
     }
-    printf(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%4s%s", width, y->bits, (double)y->scale, y->zero_point,
-           (double)y->scale * (y->qmin - y->zero_point), (double)y->scale * (y->qmax - y->zero_point), "", sum);
+    cli_print(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%4s%s", width, y->bits, (double)y->scale, y->zero_point,
+              (double)y->scale * (y->qmin - y->zero_point), (double)y->scale * (y->qmax - y->zero_point), "", sum);
 }
 
 void inspect_add_grid(const QGraph *g, const QNode *n, cJSON *item)
@@ -64,20 +64,20 @@ void inspect_add_grid(const QGraph *g, const QNode *n, cJSON *item)
 static void text(Arena *arena, const QGraph *g)
 {
     long macs = 0, weights = 0;
-    printf("%-18s %-17s %14s %9s %11s  bits W/A  scale       zero  range                    largest sum\n", "node",
-           "op", "output", "weights", "MACs");
+    cli_print("%-18s %-17s %14s %9s %11s  bits W/A  scale       zero  range                    largest sum\n", "node",
+              "op", "output", "weights", "MACs");
     for (int i = 0; i < g->nodes; i++) {
         const QNode *n = &g->node[i];
         const QTensor *y = &g->tensor[n->output];
         char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", y->h, y->w, y->c);
-        printf("%-18s %-17s %14s %9ld %11ld ", n->name, qop_names[n->op], shape, qnode_weights(n), qnode_macs(g, n));
+        cli_print("%-18s %-17s %14s %9ld %11ld ", n->name, qop_names[n->op], shape, qnode_weights(n), qnode_macs(g, n));
         inspect_print_grid(g, n);
-        printf("\n");
+        cli_print("\n");
         macs += qnode_macs(g, n);
         weights += qnode_weights(n);
     }
-    printf(
+    cli_print(
         "\n%ld weights, %ld MACs an image\nint8 deployment: flash %zu bytes (weights, biases, scales), RAM %zu bytes "
         "(activations)\ndialect: %s\n",
         weights, macs, qgraph_flash_bytes(g), qgraph_arena_bytes(g), qgraph_dialect_names[g->dialect]);

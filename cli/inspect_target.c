@@ -21,7 +21,7 @@ Status inspect_target(Arena *arena, const Options *o, const QGraph *g)
     }
     c_cost_print(arena, g, &cost, "", stdout);
     if (dialect_is_float(g->dialect))
-        printf("note: dialect %s; export --to c writes tflite-single, unless --set quant.dialect=tflite-double\n",
-               dialect);
+        cli_print("note: dialect %s; export --to c writes tflite-single, unless --set quant.dialect=tflite-double\n",
+                  dialect);
     return STATUS_OK;
 }

@@ -12,17 +12,16 @@
 #include "include/bitfold.h"
 #include "kernels/kernels.h"
 
-static void usage(FILE *f)
+static void usage(void (*print)(const char *format, ...))
 {
-    fprintf(f,
-            "bitfold %s: trains small CNNs with quantization in the loop and ships the integers it trained\n\n"
-            "usage: bitfold VERB [ARGUMENT...] [OPTION...]\n\n",
-            BITFOLD_VERSION);
+    print("bitfold %s: trains small CNNs with quantization in the loop and ships the integers it trained\n\n"
+          "usage: bitfold VERB [ARGUMENT...] [OPTION...]\n\n",
+          BITFOLD_VERSION);
     for (int i = 0; verbs[i] != NULL; i++)
-        fprintf(f, "  %-9s %-24s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->doc);
-    fprintf(f, "\nbitfold VERB --help tells the options of a verb. A CONFIG is a JSON file, a MODEL a .safetensors "
-               "file that a\n"
-               "verb wrote (its config.json lies beside it), or the run directory with it.\n");
+        print("  %-9s %-24s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->doc);
+    print("\nbitfold VERB --help tells the options of a verb. A CONFIG is a JSON file, a MODEL a .safetensors "
+          "file that a\n"
+          "verb wrote (its config.json lies beside it), or the run directory with it.\n");
 }
 
 static const Verb *find_verb(const char *name)
@@ -39,8 +38,8 @@ static int unknown_verb(const char *name)
     for (; verbs[n] != NULL; n++) names[n] = verbs[n]->name;
     names[n] = NULL;
     const char *nearest = nearest_name(name, names);
-    fprintf(stderr, "bitfold: \"%s\" is no verb; %s%s%s\n", name, nearest == NULL ? "see " : "did you mean \"",
-            nearest == NULL ? "bitfold --help" : nearest, nearest == NULL ? "" : "\"?");
+    cli_note("bitfold: \"%s\" is no verb; %s%s%s\n", name, nearest == NULL ? "see " : "did you mean \"",
+             nearest == NULL ? "bitfold --help" : nearest, nearest == NULL ? "" : "\"?");
     return EXIT_USAGE;
 }
 
@@ -48,7 +47,7 @@ static int unknown_verb(const char *name)
 static int finish(int code)
 {
     if (fflush(stdout) == 0 && ferror(stdout) == 0) return code;
-    fprintf(stderr, "bitfold: standard output: cannot write: %s\n", strerror(errno));
+    cli_note("bitfold: standard output: cannot write: %s\n", strerror(errno));
     return code == EXIT_OK ? EXIT_FAIL : code;
 }
 
@@ -68,15 +67,15 @@ int main(int argc, char **argv)
     wait_briefly(argv);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
     if (argc < 2) {
-        usage(stderr);
+        usage(cli_note);
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("bitfold %s\n", BITFOLD_VERSION);
+        cli_print("bitfold %s\n", BITFOLD_VERSION);
         return finish(EXIT_OK);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        usage(stdout);
+        usage(cli_print);
         return finish(EXIT_OK);
     }
     const Verb *verb = find_verb(argv[1]);
@@ -94,7 +93,7 @@ int main(int argc, char **argv)
         if (status == STATUS_OK) status = cli_find_model(arena, verb, &options);
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);
         if (status != STATUS_OK && code == EXIT_OK) {
-            fprintf(stderr, "bitfold: %s\n", status_message());
+            cli_note("bitfold: %s\n", status_message());
             code = status == STATUS_INVALID ? EXIT_USAGE : EXIT_FAIL;
         }
     }

@@ -77,19 +77,19 @@ static bool accepts(const Verb *verb, const Option *o)
 
 static void help(const Verb *verb)
 {
-    printf("usage: bitfold %s %s [OPTION...]\n\n%s.\n\n", verb->name, verb->arguments, verb->doc);
+    cli_print("usage: bitfold %s %s [OPTION...]\n\n%s.\n\n", verb->name, verb->arguments, verb->doc);
     for (int i = 0; i < OPTIONS; i++) {
         const Option *o = &option_table[i];
         if (!accepts(verb, o)) continue;
         char head[64];
         snprintf(head, sizeof head, "--%s%s%s", o->name, o->value == NULL ? "" : " ", o->value == NULL ? "" : o->value);
-        printf("  %-20s %s\n", head, o->doc);
+        cli_print("  %-20s %s\n", head, o->doc);
     }
 }
 
 static int usage_fail(const Verb *verb, const char *problem, const char *given, const char *rule)
 {
-    fprintf(stderr, "bitfold %s: %s%s; %s (bitfold %s --help)\n", verb->name, problem, given, rule, verb->name);
+    cli_note("bitfold %s: %s%s; %s (bitfold %s --help)\n", verb->name, problem, given, rule, verb->name);
     return EXIT_USAGE;
 }
 
@@ -99,8 +99,7 @@ static int take_number(const Verb *verb, const Option *o, const char *text, int 
     errno = 0;
     const long v = strtol(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || v < o->min || v > o->max) {
-        fprintf(stderr, "bitfold %s: --%s: \"%s\"; must be an integer, %d to %d\n", verb->name, o->name, text, o->min,
-                o->max);
+        cli_note("bitfold %s: --%s: \"%s\"; must be an integer, %d to %d\n", verb->name, o->name, text, o->min, o->max);
         return EXIT_USAGE;
     }
     *to = (int)v;

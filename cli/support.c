@@ -1,10 +1,9 @@
-/* What the verbs share: signals, clocks, progress, the run directory. */
+/* What the verbs share: signals, progress, the run directory. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/timing.h"
 #include "cli/cli.h"
 #include "deploy/grid_floor.h"
@@ -23,12 +22,6 @@ void cli_catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-void cli_print_json(Arena *arena, cJSON *json)
-{
-    fputs(json_print(arena, json), stdout);
-    cJSON_Delete(json);
-}
-
 static bool takes_model(const Verb *verb)
 {
     const char *model = strstr(verb->arguments, "MODEL");
@@ -42,15 +35,15 @@ Status cli_find_model(Arena *arena, const Verb *verb, const Options *o)
     TRY(model_file(arena, o->argument[0], &file));
     if (file == o->argument[0]) return STATUS_OK;
     o->argument[0] = arena_strdup(arena, file);
-    if (!o->quiet) fprintf(stderr, "model: %s\n", file);
+    if (!o->quiet) cli_note("model: %s\n", file);
     return STATUS_OK;
 }
 
-void cli_warn(const char *text) { fprintf(stderr, "warning: %s\n", text); }
+void cli_warn(const char *text) { cli_note("warning: %s\n", text); }
 
 void cli_show_data(Arena *arena, const Options *o, const DataSplits *data)
 {
-    if (!o->quiet) fprintf(stderr, "%s\n", data_line(arena, data));
+    if (!o->quiet) cli_note("%s\n", data_line(arena, data));
     for (int i = 0; i < data->notes; i++) cli_warn(data->note[i]);
 }
 
@@ -66,7 +59,7 @@ Progress progress_make(const Options *o, const char *label)
 
 void progress_clear(const Progress *p)
 {
-    if (p->terminal && !p->quiet) fprintf(stderr, "\r\033[K");
+    if (p->terminal && !p->quiet) cli_note("\r\033[K");
 }
 
 void progress_show(void *context, const TrainProgress *t)
@@ -79,14 +72,14 @@ void progress_show(void *context, const TrainProgress *t)
     const double per_step = t->images_per_s > 0.0 ? 1.0 / t->images_per_s : 0.0;
     char validation[32] = "";
     if (t->validation >= 0.0) snprintf(validation, sizeof validation, "  val %6.2f %%", 100.0 * t->validation);
-    if (p->terminal) fprintf(stderr, "\r\033[K");
-    fprintf(stderr, "%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  acc %6.2f %%%s  %.0f images/s", p->label,
-            p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step, t->steps, t->loss,
-            100.0 * t->accuracy, validation, t->images_per_s);
+    if (p->terminal) cli_note("\r\033[K");
+    cli_note("%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  acc %6.2f %%%s  %.0f images/s", p->label,
+             p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step, t->steps, t->loss,
+             100.0 * t->accuracy, validation, t->images_per_s);
     if (!t->epoch_end && t->step > 0) {
         const double images_left = (double)(t->steps - t->step) * (double)t->images_per_step;
         const int eta = (int)(images_left * per_step);
-        fprintf(stderr, "  %d:%02d left", eta / 60, eta % 60);
+        cli_note("  %d:%02d left", eta / 60, eta % 60);
     }
     if (t->epoch_end || !p->terminal) fputc('\n', stderr);
     fflush(stderr);
@@ -104,8 +97,8 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
     if (status == STATUS_INTERRUPTED) {
         progress_clear(&progress);
         *exit_code = 128 + (int)cli_stop;
-        fprintf(stderr, "bitfold: %s; the same command with --resume%s%s goes on\n", status_message(),
-                o->out == NULL ? "" : " --out ", o->out == NULL ? "" : o->out);
+        cli_note("bitfold: %s; the same command with --resume%s%s goes on\n", status_message(),
+                 o->out == NULL ? "" : " --out ", o->out == NULL ? "" : o->out);
         return status;
     }
     if (status != STATUS_OK) {
@@ -113,7 +106,7 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
         return status;
     }
     const char **notes = model_floor_notes(arena, job->model);
-    for (int i = 0; notes[i] != NULL && !o->quiet; i++) fprintf(stderr, "note: %s\n", notes[i]);
+    for (int i = 0; notes[i] != NULL && !o->quiet; i++) cli_note("note: %s\n", notes[i]);
     if (job->folder == NULL) return STATUS_OK;
     return run_folder_note(arena, job->folder, job->model, o->argc, o->argv, timing_seconds() - start);
 }

@@ -205,10 +205,10 @@ static cJSON *as_json(Arena *arena, const Case *c, const Times *times)
 static void print_text(const Case *c, const Times *times)
 {
     const double median = timing_median(times->s, times->n), unit = c->mode == MODE_INT8 ? 1e6 : 1e3;
-    printf("%s, %s%s, batch %d, %d threads, %s: %.2f %s (%.2f to %.2f), %.0f images/s, peak %.0f KiB\n", c->m->name,
-           mode_names[c->mode], c->mode == MODE_QAT && c->o->frozen ? " frozen" : "", c->batch, parallel_threads(),
-           kernels()->isa, unit * median, c->mode == MODE_INT8 ? "us a run" : "ms a step", unit * times->s[0],
-           unit * times->s[times->n - 1], c->batch / median, peak_rss_bytes() / 1024);
+    cli_print("%s, %s%s, batch %d, %d threads, %s: %.2f %s (%.2f to %.2f), %.0f images/s, peak %.0f KiB\n", c->m->name,
+              mode_names[c->mode], c->mode == MODE_QAT && c->o->frozen ? " frozen" : "", c->batch, parallel_threads(),
+              kernels()->isa, unit * median, c->mode == MODE_INT8 ? "us a run" : "ms a step", unit * times->s[0],
+              unit * times->s[times->n - 1], c->batch / median, peak_rss_bytes() / 1024);
 }
 
 static Status once(Case *c)
@@ -233,13 +233,13 @@ static Status interleave(Case *c)
     int n;
     Times times;
     Status status = count_steps(c, &n);
-    if (status == STATUS_OK) printf("ready %d\n", n);
+    if (status == STATUS_OK) cli_print("ready %d\n", n);
     while (status == STATUS_OK && fflush(stdout) == 0 && fgets(line, sizeof line, stdin) != NULL) {
         const long asked = strtol(line, NULL, 10);
         status = measure(c, arena, asked > 0 && asked <= MAX_RUNS ? (int)asked : n, &times);
         if (status != STATUS_OK) break;
         cJSON *json = as_json(arena, c, &times);
-        puts(json_print_compact(arena, json));
+        cli_print("%s\n", json_print_compact(arena, json));
         cJSON_Delete(json);
         arena_reset(arena);
     }

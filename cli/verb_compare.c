@@ -26,7 +26,7 @@ static Status begin(void *context)
     TRY(run_folder_begin(c->run, c->config));
     cli_show_data(c->arena, c->o, c->data);
     const char **notes = config_notes(c->arena, c->config, USE_COMPARE);
-    for (int i = 0; notes[i] != NULL && !c->o->quiet && !c->o->resume; i++) fprintf(stderr, "note: %s\n", notes[i]);
+    for (int i = 0; notes[i] != NULL && !c->o->quiet && !c->o->resume; i++) cli_note("note: %s\n", notes[i]);
     cli_catch_signals();
     return STATUS_OK;
 }
@@ -40,15 +40,15 @@ static Status train(void *context, Arena *arena, TrainJob *job, const char *labe
 
 static void show_note(void *context, const char *text)
 {
-    if (!((const Context *)context)->o->quiet) fprintf(stderr, "%s\n", text);
+    if (!((const Context *)context)->o->quiet) cli_note("%s\n", text);
 }
 
 static void show_row(void *context, const CompareRow *row, const CompareRow *float_row)
 {
     Context *c = context;
     if (c->o->json) return;
-    if (c->rows++ == 0) puts(report_text_head(c->arena));
-    puts(report_text_row(c->arena, row, float_row->accuracy));
+    if (c->rows++ == 0) cli_print("%s\n", report_text_head(c->arena));
+    cli_print("%s\n", report_text_row(c->arena, row, float_row->accuracy));
     fflush(stdout);
 }
 
@@ -159,7 +159,7 @@ static Status make_table(Context *c, const Model *from, CompareResult *result)
     const double start = timing_seconds();
     const Status status = compare_run(arena, &job, result);
     if (status == STATUS_INTERRUPTED && *c->exit_code == EXIT_OK) {
-        fprintf(stderr, "bitfold: %s; the same command with --resume goes on\n", status_message());
+        cli_note("bitfold: %s; the same command with --resume goes on\n", status_message());
         *c->exit_code = 128 + (int)cli_stop;
     }
     TRY(status);
@@ -177,7 +177,7 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
         .mode = run_mode(o->overwrite, o->resume), .resumable = true, .argc = o->argc, .argv = o->argv};
     RunFolder run;
     TRY(run_folder_open(arena, folder, &terms, &run));
-    if (run.note != NULL && !o->quiet) fprintf(stderr, "%s\n", run.note);
+    if (run.note != NULL && !o->quiet) cli_note("%s\n", run.note);
     Context context = {.o = o, .exit_code = exit_code, .arena = arena, .run = &run, .config = config};
     DataSplits data = {0};
     context.data = &data;
@@ -189,8 +189,8 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
         for (int i = 0; i < result.rows; i++) cJSON_AddItemToArray(rows, row_json(&result.row[i]));
         cli_print_json(arena, json);
     } else {
-        printf("\n%s\n\n%s\n%s\n", report_text_foot(arena, result.row, result.rows, data.test.n),
-               file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
+        cli_print("\n%s\n\n%s\n%s\n", report_text_foot(arena, result.row, result.rows, data.test.n),
+                  file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
     }
     return STATUS_OK;
 }

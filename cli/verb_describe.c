@@ -30,24 +30,25 @@ static void show_field(void *context, const char *path, const Field *f)
     const char *rule = field_rule(p->arena, f), *def = default_text(p->arena, f);
     const char *unit = f->unit == NULL ? "" : f->unit;
     if (p->markdown)
-        printf("| `%s` | %s%s%s | %s%s%s | %s |\n", path, rule, unit[0] == '\0' ? "" : ", ", unit,
-               def[0] == '\0' || f->required ? "" : "`", def, def[0] == '\0' || f->required ? "" : "`", f->doc);
+        cli_print("| `%s` | %s%s%s | %s%s%s | %s |\n", path, rule, unit[0] == '\0' ? "" : ", ", unit,
+                  def[0] == '\0' || f->required ? "" : "`", def, def[0] == '\0' || f->required ? "" : "`", f->doc);
     else
-        printf("%s\n    %s%s%s%s%s%s\n    %s\n", path, rule, unit[0] == '\0' ? "" : " (", unit,
-               unit[0] == '\0' ? "" : ")",
-               f->required      ? "; required"
-               : def[0] == '\0' ? ""
-                                : "; default ",
-               f->required ? "" : def, f->doc);
+        cli_print("%s\n    %s%s%s%s%s%s\n    %s\n", path, rule, unit[0] == '\0' ? "" : " (", unit,
+                  unit[0] == '\0' ? "" : ")",
+                  f->required      ? "; required"
+                  : def[0] == '\0' ? ""
+                                   : "; default ",
+                  f->required ? "" : def, f->doc);
 }
 
 static void table_head(const Page *p, const char *title, const char *doc)
 {
-    if (p->markdown)
-        printf("\n## %s\n\n%s%s| key | value | default | meaning |\n|---|---|---|---|\n", title, doc,
-               doc[0] == '\0' ? "" : ".\n\n");
-    else
-        printf("%s%s%s\n", title, doc[0] == '\0' ? "" : ": ", doc);
+    if (p->markdown) {
+        cli_print(doc[0] == '\0' ? "\n## %s\n\n%s" : "\n## %s\n\n%s.\n\n", title, doc);
+        cli_print("| key | value | default | meaning |\n|---|---|---|---|\n");
+    } else {
+        cli_print("%s%s%s\n", title, doc[0] == '\0' ? "" : ": ", doc);
+    }
 }
 
 /* The keys of one thing, as a table of its own. */
@@ -84,15 +85,15 @@ static void show_exporters(Page *p)
 static void show_names(Page *p, const char *title)
 {
     if (p->markdown)
-        printf("\n## %s\n\n| name | meaning |\n|---|---|\n", title);
+        cli_print("\n## %s\n\n| name | meaning |\n|---|---|\n", title);
     else
-        printf("%s\n", title);
+        cli_print("%s\n", title);
     p->shown++;
 }
 
 static void show_name(const Page *p, const char *name, const char *doc)
 {
-    printf(p->markdown ? "| `%s` | %s |\n" : "    %-16s %s\n", name, doc);
+    cli_print(p->markdown ? "| `%s` | %s |\n" : "    %-16s %s\n", name, doc);
 }
 
 /* Shows a list whole, or the one entry that was asked for. */
@@ -165,9 +166,10 @@ static Status run_describe(Arena *arena, const Options *o, int *exit_code)
     }
     Page p = {.arena = arena, .markdown = o->markdown, .under = o->arguments > 0 ? o->argument[0] : NULL};
     if (p.markdown)
-        printf("# Every key of a config\n\nMade by `bitfold describe --markdown` from the tables that parse the file; "
-               "`configs/schema.json` says the same to editors.  Where decimals are allowed, a fraction in a string, "
-               "\"1/255\", is a number, too.\n");
+        cli_print(
+            "# Every key of a config\n\nMade by `bitfold describe --markdown` from the tables that parse the file; "
+            "`configs/schema.json` says the same to editors.  Where decimals are allowed, a fraction in a string, "
+            "\"1/255\", is a number, too.\n");
     if (p.under == NULL) table_head(&p, "config", "one JSON file");
     if (p.under == NULL || layer_type(p.under) == NULL) field_visit(config_fields, "", show_field, &p);
     if (p.under == NULL || strcmp(p.under, "layers") == 0)

@@ -54,17 +54,18 @@ static Percent percent(long part, long n)
 
 static void eval_text(const EvalResult *r, const Model *m, const char *engine, const TestData *test)
 {
-    if (test->folder != NULL) printf("%s: ", test->folder);
-    printf("%s%s, %s engine: accuracy %.2f %% (%ld of %d), loss %.4f, %.0f images/s\n\n", test->name,
-           test->whole ? " pictures" : " split", engine, 100.0 * r->accuracy, r->correct, r->n, r->loss,
-           r->images_per_s);
-    printf("  %-16s %9s   answers (rows: label, columns: answer)\n", "class", "accuracy");
+    if (test->folder != NULL) cli_print("%s: ", test->folder);
+    cli_print("%s%s, %s engine: accuracy %.2f %% (%ld of %d), loss %.4f, %.0f images/s\n\n", test->name,
+              test->whole ? " pictures" : " split", engine, 100.0 * r->accuracy, r->correct, r->n, r->loss,
+              r->images_per_s);
+    cli_print("  %-16s %9s   answers (rows: label, columns: answer)\n", "class", "accuracy");
     for (int i = 0; i < r->classes; i++) {
         long n = 0;
         for (int k = 0; k < r->classes; k++) n += r->confusion[i * r->classes + k];
-        printf("  %-16.16s %9s  ", m->class_names[i], n > 0 ? percent(r->confusion[i * r->classes + i], n).text : "-");
-        for (int k = 0; k < r->classes && r->classes <= 20; k++) printf(" %5ld", r->confusion[i * r->classes + k]);
-        printf("\n");
+        cli_print("  %-16.16s %9s  ", m->class_names[i],
+                  n > 0 ? percent(r->confusion[i * r->classes + i], n).text : "-");
+        for (int k = 0; k < r->classes && r->classes <= 20; k++) cli_print(" %5ld", r->confusion[i * r->classes + k]);
+        cli_print("\n");
     }
 }
 
@@ -188,9 +189,10 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[open.config->quant.dialect]);
         cli_print_json(arena, json);
     } else {
-        printf("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n,
-               open.model->layers, qgraph_dialect_names[open.config->quant.dialect], result.values, result.different);
-        if (result.first != NULL) printf("first: %s\n", result.first);
+        cli_print("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n,
+                  open.model->layers, qgraph_dialect_names[open.config->quant.dialect], result.values,
+                  result.different);
+        if (result.first != NULL) cli_print("first: %s\n", result.first);
     }
     if (result.different != 0) *exit_code = EXIT_FAIL;
     return STATUS_OK;

@@ -17,7 +17,7 @@ static Status export_float(Arena *arena, const Options *o, const ExporterType *t
         cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(open.model));
         cli_print_json(arena, json);
     } else {
-        printf("%s: %ld parameters in float32\n", o->output, model_parameters(open.model));
+        cli_print("%s: %ld parameters in float32\n", o->output, model_parameters(open.model));
     }
     return STATUS_OK;
 }
@@ -79,10 +79,10 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
         if (notes > 0) cJSON_AddItemToObject(json, "notes", cJSON_CreateStringArray(note, notes));
         cli_print_json(arena, json);
     } else {
-        printf("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
-               qgraph_dialect_names[graph->dialect], flash, ram);
-        if (beside != NULL) printf("%s: beside it\n", beside);
-        for (int i = 0; i < notes; i++) printf("note: %s\n", note[i]);
+        cli_print("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
+                  qgraph_dialect_names[graph->dialect], flash, ram);
+        if (beside != NULL) cli_print("%s: beside it\n", beside);
+        for (int i = 0; i < notes; i++) cli_print("note: %s\n", note[i]);
     }
     return STATUS_OK;
 }

@@ -10,7 +10,7 @@ static Status run_fetch(Arena *arena, const Options *o, int *exit_code)
     cli_catch_signals();
     const Status status = fetch_run(arena, o->argument[0], o->dir, o->quiet);
     if (status == STATUS_INTERRUPTED) {
-        fprintf(stderr, "bitfold: %s\n", status_message());
+        cli_note("bitfold: %s\n", status_message());
         *exit_code = 128 + (cli_stop == 0 ? SIGTERM : (int)cli_stop);
     }
     TRY(status);

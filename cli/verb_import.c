@@ -33,16 +33,17 @@ static Status run(Arena *arena, const Options *o, int *exit_code)
     ImportOutcome out;
     TRY(run_import(arena, &request, &out));
     const ImportedModel *m = &out.imported;
-    for (int i = 0; i < m->notes; i++) fprintf(stderr, "note: %s\n", m->note[i]);
+    for (int i = 0; i < m->notes; i++) cli_note("note: %s\n", m->note[i]);
     if (o->json) {
         cli_print_json(arena, import_json(&out));
         return STATUS_OK;
     }
-    printf("%s: image %d x %d x %d, %d classes, ", out.model_path, m->input[0], m->input[1], m->input[2], m->classes);
+    cli_print("%s: image %d x %d x %d, %d classes, ", out.model_path, m->input[0], m->input[1], m->input[2],
+              m->classes);
     if (m->graph != NULL)
-        printf("int8 in %d nodes, dialect %s\n", m->graph->nodes, qgraph_dialect_names[m->graph->dialect]);
+        cli_print("int8 in %d nodes, dialect %s\n", m->graph->nodes, qgraph_dialect_names[m->graph->dialect]);
     else
-        printf("%ld parameters in %d layers\n", model_parameters(out.model), out.model->layers);
+        cli_print("%ld parameters in %d layers\n", model_parameters(out.model), out.model->layers);
     return STATUS_OK;
 }
 

@@ -24,10 +24,10 @@ static void print_histogram(const float *w, long n)
         count[b < 0 ? 0 : b >= HISTOGRAM_CELLS ? HISTOGRAM_CELLS - 1 : b]++;
     }
     for (int b = 0; b < HISTOGRAM_CELLS; b++) most = count[b] > most ? count[b] : most;
-    printf("%9.4f ", -(double)reach);
+    cli_print("%9.4f ", -(double)reach);
     for (int b = 0; b < HISTOGRAM_CELLS; b++)
         fputs(blocks[count[b] == 0 ? 0 : 1 + (int)((double)count[b] / (double)most * 7.0)], stdout);
-    printf(" %.4f", (double)reach);
+    cli_print(" %.4f", (double)reach);
 }
 
 /* The graph of a model that has no ranges yet, for its sizes only.  Each activation gets a range that its neighbours do
@@ -58,37 +58,38 @@ static const QNode *node_named(const QGraph *g, const char *name)
 static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool real, bool trained)
 {
     long macs = 0;
-    printf("%-18s %-17s %14s %9s %11s  %-20s %s\n", "layer", "type", "output", "weights", "MACs", "kernel",
-           real ? "bits W/A  scale       zero  range                    largest sum" : "");
+    cli_print("%-18s %-17s %14s %9s %11s  %-20s %s\n", "layer", "type", "output", "weights", "MACs", "kernel",
+              real ? "bits W/A  scale       zero  range                    largest sum" : "");
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", l->out.h, l->out.w, l->out.c);
         const char *kernel = layer_kernel(arena, l, real);
-        printf("%-18s %-17s %14s %9ld %11ld  %-20s", l->name, l->type->name, shape,
-               l->weight == NULL ? 0 : l->weight->count, layer_macs(l), kernel == NULL ? "" : kernel);
+        cli_print("%-18s %-17s %14s %9ld %11ld  %-20s", l->name, l->type->name, shape,
+                  l->weight == NULL ? 0 : l->weight->count, layer_macs(l), kernel == NULL ? "" : kernel);
         macs += layer_macs(l);
         const QNode *node = node_named(g, l->name);
         if (real && node != NULL) inspect_print_grid(g, node);
-        printf("\n");
+        cli_print("\n");
     }
-    printf("\n%ld parameters, %ld MACs an image\nint8 deployment%s: flash %zu bytes (weights, biases, scales), RAM %zu "
-           "bytes "
-           "(activations)\nkernels: %s\n",
-           model_parameters(m), macs, real ? "" : " (as configured; ranges are not trained yet)", qgraph_flash_bytes(g),
-           qgraph_arena_bytes(g), kernels()->isa);
+    cli_print(
+        "\n%ld parameters, %ld MACs an image\nint8 deployment%s: flash %zu bytes (weights, biases, scales), RAM %zu "
+        "bytes "
+        "(activations)\nkernels: %s\n",
+        model_parameters(m), macs, real ? "" : " (as configured; ranges are not trained yet)", qgraph_flash_bytes(g),
+        qgraph_arena_bytes(g), kernels()->isa);
     if (!m->exact_pixels)
-        printf(
+        cli_print(
             "note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
     if (real) inspect_print_warnings(arena, g);
     if (!trained) return;
-    printf("\nweights\n");
+    cli_print("\nweights\n");
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         if (l->weight == NULL) continue;
-        printf("  %-18s ", l->name);
+        cli_print("  %-18s ", l->name);
         print_histogram(l->weight->x, l->weight->count);
-        printf("\n");
+        cli_print("\n");
     }
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/names.h"
 #include "cli/cli.h"
 #include "layers/model_finite.h"
 
@@ -23,17 +24,14 @@ static Status write_npy(Arena *arena, const char *path, const QTensor *t, const 
     return file_commit(&w);
 }
 
-static Status write_c(Arena *arena, const char *path, const QTensor *t, const int8_t *codes)
+static Status write_c(Arena *arena, const char *path, const QTensor *t, const char *identifier, const int8_t *codes)
 {
     FileWriter w;
     TRY(file_begin(arena, path, &w));
-    char *name = arena_printf(arena, "%s%s", t->name[0] >= '0' && t->name[0] <= '9' ? "_" : "", t->name);
-    for (char *p = name; *p != '\0'; p++)
-        if (*p == '-' || *p == '.') *p = '_';
     fprintf(
         w.stream,
         "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
-        t->name, t->h, t->w, t->c, (double)t->scale, t->zero_point, name, qtensor_elements(t));
+        c_comment(arena, t->name), t->h, t->w, t->c, (double)t->scale, t->zero_point, identifier, qtensor_elements(t));
     for (long i = 0; i < qtensor_elements(t); i++) fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ", codes[i]);
     fprintf(w.stream, "\n};\n");
     return file_commit(&w);
@@ -42,12 +40,14 @@ static Status write_c(Arena *arena, const char *path, const QTensor *t, const in
 static Status dump(Arena *arena, const char *folder, const QGraph *g, const Engine *engine)
 {
     TRY(file_make_dir(folder));
+    const char **names = ARENA_ARRAY(arena, const char *, g->tensors);
+    for (int i = 0; i < g->tensors; i++) names[i] = g->tensor[i].name;
+    char **files = names_of_files(arena, g->tensors, names), **identifiers = names_in_c(arena, g->tensors, names);
     for (int i = 0; i < g->tensors; i++) {
         const QTensor *t = &g->tensor[i];
-        TRY(write_npy(arena, file_join(arena, folder, arena_printf(arena, "%s.npy", t->name)), t,
-                      engine_tensor(engine, i)));
-        TRY(write_c(arena, file_join(arena, folder, arena_printf(arena, "%s.c", t->name)), t,
-                    engine_tensor(engine, i)));
+        const char *path = file_join(arena, folder, files[i]);
+        TRY(write_npy(arena, arena_printf(arena, "%s.npy", path), t, engine_tensor(engine, i)));
+        TRY(write_c(arena, arena_printf(arena, "%s.c", path), t, identifiers[i], engine_tensor(engine, i)));
     }
     return STATUS_OK;
 }
@@ -111,7 +111,7 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
         if (status != STATUS_OK) break;
         double *p = arena_alloc(memory, sizeof(double) * (size_t)m->classes);
         const int best = softmax(z, m->classes, p);
-        if (!o->json) printf("%s: %s (%.1f %%)\n", o->argument[i], m->class_names[best], 100.0 * p[best]);
+        if (!o->json) cli_print("%s: %s (%.1f %%)\n", o->argument[i], m->class_names[best], 100.0 * p[best]);
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "image", o->argument[i]);
         cJSON_AddStringToObject(item, "class", m->class_names[best]);

@@ -18,7 +18,7 @@ static Status train_hook(void *context, Arena *arena, TrainJob *job, TrainResult
 
 static void show_note(void *context, const char *text)
 {
-    if (!((const Context *)context)->o->quiet) fprintf(stderr, "%s\n", text);
+    if (!((const Context *)context)->o->quiet) cli_note("%s\n", text);
 }
 
 static void show_warning(void *context, const char *text)
@@ -56,8 +56,8 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
         cJSON_AddNumberToObject(json, "n", out.test.n);
         cli_print_json(arena, json);
     } else {
-        printf("test accuracy %.2f %% on %d images (%s engine)\n%s\n", 100.0 * out.test.accuracy, out.test.n,
-               engine_names[out.engine], out.model_path);
+        cli_print("test accuracy %.2f %% on %d images (%s engine)\n%s\n", 100.0 * out.test.accuracy, out.test.n,
+                  engine_names[out.engine], out.model_path);
     }
     return STATUS_OK;
 }

@@ -42,6 +42,9 @@ check_sources() {
             grep -vE 'omp[[:space:]]+(declare[[:space:]]+)?simd' | sed "s|^\([0-9]*\):.*|$f:\1:|"
     done | breach 'an OpenMP region; only base/parallel.c opens one'
 
+    matches '\b(v?printf|puts|putchar|perror)\(|\bfprintf\(std' $(printf '%s\n' $in_rooms | grep '^cli/') |
+        breach 'cli/ prints with cli_print and cli_note, which make texts safe for a terminal'
+
     for f in $(without '^(base|kernels)/'); do
         grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif)' "$f" |
             grep -vE '#ifndef BITFOLD_[A-Z0-9_]+_H$' | sed "s|^\([0-9]*\):.*|$f:\1:|"

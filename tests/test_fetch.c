@@ -3,6 +3,7 @@
 #include "cli/fetch.c"
 #include "cli/fetch_cifar10.c"
 #include "cli/fetch_tools.c"
+#include "cli/print.c"
 
 #include <png.h>
 #include <sys/stat.h>

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "deploy/manifest.h"
 #include "deploy/qgraph_text.h"
 
@@ -60,10 +61,19 @@ static Status manifest_end(Arena *arena, cJSON *root, const char *folder)
 
 typedef bool Seen[CODES];
 
-static const char *codes_name(Arena *arena, const QTensor *t) { return arena_printf(arena, "%s.i8", t->name); }
+/* A file for each tensor. */
+static char **codes_files(Arena *arena, const QGraph *g)
+{
+    const char **names = ARENA_ARRAY(arena, const char *, g->tensors);
+    for (int i = 0; i < g->tensors; i++) names[i] = g->tensor[i].name;
+    char **files = names_of_files(arena, g->tensors, names);
+    for (int i = 0; i < g->tensors; i++) files[i] = arena_printf(arena, "%s.i8", files[i]);
+    return files;
+}
+
 static bool is_dumped(const QGraph *g, bool layers, int tensor) { return layers || tensor == 0 || tensor == g->output; }
 
-static Status codes_manifest(Arena *arena, const QGraph *g, int images, bool layers, const Seen *seen,
+static Status codes_manifest(Arena *arena, const QGraph *g, int images, bool layers, const Seen *seen, char **files,
                              const char *folder)
 {
     cJSON *root = manifest_begin(g->model_name, images);
@@ -78,7 +88,7 @@ static Status codes_manifest(Arena *arena, const QGraph *g, int images, bool lay
         cJSON_AddNumberToObject(entry, "scale", manifest_decimal(t->scale));
         cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
         cJSON_AddNumberToObject(entry, "codes_seen", different);
-        if (is_dumped(g, layers, i)) cJSON_AddStringToObject(entry, "file", codes_name(arena, t));
+        if (is_dumped(g, layers, i)) cJSON_AddStringToObject(entry, "file", files[i]);
         cJSON_AddItemToArray(list, entry);
     }
     cJSON *nodes = cJSON_AddArrayToObject(root, "nodes");
@@ -92,13 +102,13 @@ Status dump_codes(Arena *arena, const QGraph *g, const Dataset *data, bool layer
     TRY(engine_create(arena, g, DUMP_BATCH, &engine));
     TRY(dump_images(arena, data, folder));
     Files files = {g->tensors, ARENA_ARRAY(arena, FileWriter, g->tensors)};
+    char **names = codes_files(arena, g);
     Seen *seen = ARENA_ARRAY(arena, Seen, g->tensors);
     int8_t *input = arena_alloc(arena, DUMP_BATCH * image_bytes(data));
     int8_t *logits = arena_alloc(arena, DUMP_BATCH * (size_t)qtensor_elements(&g->tensor[g->output]));
     Status status = STATUS_OK;
     for (int i = 0; i < g->tensors && status == STATUS_OK; i++)
-        if (is_dumped(g, layers, i))
-            status = file_begin(arena, file_join(arena, folder, codes_name(arena, &g->tensor[i])), &files.at[i]);
+        if (is_dumped(g, layers, i)) status = file_begin(arena, file_join(arena, folder, names[i]), &files.at[i]);
     for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
         const int n = batch_at(data, first);
         qgraph_quantize_pixels(g, data->images + (size_t)first * image_bytes(data), n, input);
@@ -111,7 +121,7 @@ Status dump_codes(Arena *arena, const QGraph *g, const Dataset *data, bool layer
         }
     }
     TRY(files_finish(&files, status));
-    return codes_manifest(arena, g, data->n, layers, seen, folder);
+    return codes_manifest(arena, g, data->n, layers, seen, names, folder);
 }
 
 /* ---- floats ------------------------------------------------------------------------------------------------------ */
@@ -151,7 +161,8 @@ static Status floats_batch(Model *m, Tape *t, const uint8_t *pixels, int n, floa
 Status dump_floats(Arena *arena, Model *m, const Dataset *data, const char *folder)
 {
     TRY(dump_images(arena, data, folder));
-    const char *logits = arena_printf(arena, "%s.f32", m->layer[m->layers - 1].name);
+    char **names = names_of_files(arena, 2, (const char *const[]){"input", m->layer[m->layers - 1].name});
+    const char *logits = arena_printf(arena, "%s.f32", names[1]);
     FileWriter pair[2] = {{0}};
     Files files = {2, pair};
     Status status = file_begin(arena, file_join(arena, folder, "input.f32"), &pair[0]);
