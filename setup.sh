@@ -9,7 +9,7 @@
 set -eu
 
 user="gcc libc6-dev make pkg-config libcjson-dev libpng-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler check gnuplot-nox curl ca-certificates"
-dev="git clang libclang-rt-dev clang-format clang-tidy libomp-dev cppcheck shellcheck valgrind gcovr man-db"
+dev="git clang libclang-rt-dev clang-format clang-tidy libomp-dev cppcheck shellcheck valgrind gcovr locales man-db"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 interop="nodejs npm gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-user python3-onnx"
 

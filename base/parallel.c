@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/plain_locale.h"
+
 /* IEEE arithmetic, rounding to nearest, denormals kept: a program that uses the library may have set its own thread to
  * flush denormals (gcc -ffast-math does), and a result would then depend on the thread that computed it. */
 #if defined(__SSE__)
@@ -52,10 +54,12 @@ void parallel_for(int chunks, ParallelFn *fn, void *context)
 #pragma omp parallel num_threads(workers)
     {
         const FpControl before = fp_control();
+        const locale_t locale = plain_locale_enter();
         set_fp_control(IEEE_ARITHMETIC);
 #pragma omp for schedule(dynamic, 1) nowait
         for (int i = 0; i < chunks; i++) fn(context, i, omp_get_thread_num());
         set_fp_control(before);
+        plain_locale_leave(locale);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/plain_locale.h"
 #include "base/rng.h"
 #include "datasets/augment.h"
 
@@ -63,6 +64,7 @@ static void fill(Loader *loader, Slot *slot)
 static void *work(void *context)
 {
     Loader *loader = context;
+    (void)plain_locale_enter();
     pthread_mutex_lock(&loader->lock);
     while (!loader->stop) {
         Slot *slot = loader->wanted;

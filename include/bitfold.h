@@ -3,7 +3,8 @@
  * The library does what the program does, from C: cc app.c $(pkg-config --cflags --libs bitfold).  All functions that
  * can fail return BITFOLD_OK or another status, and bitfold_message() then tells, in one line, where, what was given
  * and what is required.  The library prints nothing and never exits, except when memory runs out: one line on stderr,
- * and exit.  One thread at a time may train, export or set threads; a model is used by one thread at a time.
+ * and exit.  Whatever the locale of the program, numbers in files have a decimal point, and the locale stays as it is.
+ * One thread at a time may train, export or set threads; a model is used by one thread at a time.
  */
 #ifndef BITFOLD_H
 #define BITFOLD_H

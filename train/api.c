@@ -2,6 +2,7 @@
 #include "include/bitfold.h"
 
 #include "base/parallel.h"
+#include "base/plain_locale.h"
 #include "train/export.h"
 #include "train/run.h"
 #include "train/test_data.h"
@@ -15,12 +16,14 @@ void bitfold_set_threads(int threads) { parallel_set_threads(threads); }
 static bitfold_status run(Status (*verb)(Arena *, const RunRequest *, RunOutcome *), const char *path,
                           const char *const *settings, const char *out, double *accuracy)
 {
+    const locale_t locale = plain_locale_enter();
     Arena *arena = arena_create();
     const RunRequest request = {.path = path, .sets = settings, .out = out};
     RunOutcome outcome;
     const Status status = verb(arena, &request, &outcome);
     if (status == STATUS_OK && accuracy != NULL) *accuracy = outcome.test.accuracy;
     arena_destroy(arena);
+    plain_locale_leave(locale);
     return (bitfold_status)status;
 }
 
@@ -63,6 +66,7 @@ bitfold_status bitfold_evaluate(const char *model, const char *data, const char 
 
 bitfold_status bitfold_export(const char *model, const char *format, const char *file)
 {
+    const locale_t locale = plain_locale_enter();
     Arena *arena = arena_create();
     const ExporterType *type;
     ExportModel m;
@@ -70,6 +74,7 @@ bitfold_status bitfold_export(const char *model, const char *format, const char 
     if (status == STATUS_OK) status = export_open(arena, model, NULL, type, &m);
     if (status == STATUS_OK) status = exporter_write(type, arena, m.graph, file, NULL);
     arena_destroy(arena);
+    plain_locale_leave(locale);
     return (bitfold_status)status;
 }
 
@@ -82,6 +87,7 @@ struct bitfold_model {
 
 bitfold_status bitfold_open(const char *path, bitfold_model **out)
 {
+    const locale_t locale = plain_locale_enter();
     Arena *arena = arena_create();
     bitfold_model *m = ARENA_ARRAY(arena, bitfold_model, 1);
     m->arena = arena;
@@ -92,6 +98,7 @@ bitfold_status bitfold_open(const char *path, bitfold_model **out)
         *out = m;
     else
         bitfold_close(m);
+    plain_locale_leave(locale);
     return (bitfold_status)status;
 }
 
