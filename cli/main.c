@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,8 +63,20 @@ static void wait_briefly(char **argv)
     if (setenv("GOMP_SPINCOUNT", SPINS, 1) == 0) execv("/proc/self/exe", argv);
 }
 
+/* A standard stream that is closed would leave its number to the first file opened, and what is printed would go into
+ * that file. */
+static bool open_standard_streams(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO) fd = dup(fd);
+    if (fd < 0) return false;
+    close(fd);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!open_standard_streams()) return EXIT_FAIL; /* and nowhere to say why */
     wait_briefly(argv);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
     if (argc < 2) {

@@ -1,6 +1,7 @@
 /* Everything that is printed passes here. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -12,6 +13,14 @@ void cli_print(const char *format, ...)
     va_start(args, format);
     text_vprint(stdout, format, args);
     va_end(args);
+}
+
+void cli_print_lines(const char *text)
+{
+    for (size_t n; text[0] != '\0'; text += n + (text[n] == '\n')) {
+        n = strcspn(text, "\n");
+        cli_print("%.*s\n", (int)n, text);
+    }
 }
 
 void cli_note(const char *format, ...)

@@ -47,7 +47,7 @@ static void show_row(void *context, const CompareRow *row, const CompareRow *flo
 {
     Context *c = context;
     if (c->o->json) return;
-    if (c->rows++ == 0) cli_print("%s\n", report_text_head(c->arena));
+    if (c->rows++ == 0) cli_print_lines(report_text_head(c->arena));
     cli_print("%s\n", report_text_row(c->arena, row, float_row->accuracy));
     fflush(stdout);
 }
@@ -189,8 +189,9 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
         for (int i = 0; i < result.rows; i++) cJSON_AddItemToArray(rows, row_json(&result.row[i]));
         cli_print_json(arena, json);
     } else {
-        cli_print("\n%s\n\n%s\n%s\n", report_text_foot(arena, result.row, result.rows, data.test.n),
-                  file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
+        cli_print("\n");
+        cli_print_lines(report_text_foot(arena, result.row, result.rows, data.test.n));
+        cli_print("\n%s\n%s\n", file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
     }
     return STATUS_OK;
 }

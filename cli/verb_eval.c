@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
+#include "base/temporary.h"
 #include "cli/cli.h"
 #include "deploy/lower.h"
 #include "train/dump.h"
@@ -170,15 +170,13 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
     const char *base = getenv("TMPDIR");
-    char *folder = arena_printf(arena, "%s/bitfold-verify-XXXXXX", base == NULL || base[0] == '\0' ? "/tmp" : base);
-    if (mkdtemp(folder) == NULL) return status_fail(STATUS_IO, "%s: cannot create the folder", folder);
-    const char *path = file_join(arena, folder, "model.safetensors");
+    TemporaryFolder folder;
+    TRY(temporary_folder(arena, base == NULL || base[0] == '\0' ? "/tmp" : base, "verify", &folder));
+    const char *path = file_join(arena, folder.path, "model.safetensors");
     VerifyResult result = {0};
     Status status = qgraph_write(arena, graph, path);
     if (status == STATUS_OK) status = verify_file(arena, &open, &data.test, path, &result);
-    unlink(path);
-    unlink(file_join(arena, folder, "model.json"));
-    rmdir(folder);
+    temporary_folder_end(&folder);
     TRY(status);
     if (o->json) {
         cJSON *json = cJSON_CreateObject();

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/names.h"
 #include "cli/cli.h"
+#include "deploy/c_cost.h"
 #include "layers/model_finite.h"
 
 /* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -21,16 +22,17 @@ Status source_open(Arena *arena, const char *folder, const char *name, const cha
             source->path = zipped;
         else if (errno == ENOENT || errno == ENOTDIR)
             return status_fail(STATUS_IO, "%s: not found; %s", path, hint);
-        else
-            return status_fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
     }
-    if (!S_ISREG(st.st_mode)) return status_fail(STATUS_IO, "%s: is not a file; a file is required", source->path);
-    errno = 0;
-    source->stream = gzopen(source->path, "rb");
-    if (source->stream == NULL)
-        return status_fail(STATUS_IO, "%s: cannot open: %s", source->path, errno != 0 ? strerror(errno) : "no memory");
+    int fd;
+    size_t bytes;
+    TRY(file_open_fd(source->path, &fd, &bytes));
+    source->stream = gzdopen(fd, "rb");
+    if (source->stream == NULL) {
+        close(fd);
+        return status_fail(STATUS_NOMEM, "%s: cannot open: no memory", source->path);
+    }
     (void)gzbuffer(source->stream, 256 * 1024);
-    source->file_bytes = (uint64_t)st.st_size;
+    source->file_bytes = bytes;
     source->most_bytes = source->file_bytes;
     if (!gzdirect(source->stream)) source->most_bytes *= DEFLATE_RATIO;
     return STATUS_OK;

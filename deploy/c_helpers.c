@@ -133,8 +133,10 @@ void c_write_header(const CWriter *w)
     write_per_channel(w, "STD", w->g->std);
     fputc('\n', w->out);
     write_declarations(w);
-    fputs("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n", w->out);
+    fputs("\n#ifdef __cplusplus\n}\n#endif\n", w->out);
 }
+
+void c_write_header_end(const CWriter *w) { fputs("\n#endif\n", w->out); }
 
 /* ---- input and answer -------------------------------------------------------------------------------------------- */
 

@@ -30,7 +30,8 @@ void c_write_run(const CWriter *w);
 char *c_layer_name(const CWriter *w, int node);
 
 /* deploy/c_helpers.c: what stands around the model. */
-void c_write_header(const CWriter *w);
+void c_write_header(const CWriter *w); /* all but the end of its include guard */
+void c_write_header_end(const CWriter *w);
 void c_write_helpers(const CWriter *w);
 Status c_write_self_test(const CWriter *w);
 

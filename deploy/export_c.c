@@ -2,6 +2,7 @@
  */
 #include <ctype.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/file.h"
 #include "deploy/c_writer.h"
@@ -83,12 +84,31 @@ static void write_owner(FILE *out, const char *mark, const char *file)
         mark, file);
 }
 
-static Status write_source(CWriter *w, const char *stem)
+/* Both files bear the CRC-32 of all their text, and the source refuses to be compiled with another header: one file may
+ * have been replaced without the other, by a copy or by an export that was killed between them.  Where the digest
+ * stands, eight zeros are hashed. */
+#define NO_DIGEST "0x00000000"
+typedef struct {
+    long at[2]; /* in header and source, of NO_DIGEST */
+} Digest;
+
+static long write_digest(const CWriter *w, const char *before, const char *after)
+{
+    fputs(before, w->out);
+    const long at = ftell(w->out);
+    fprintf(w->out, NO_DIGEST "%s", after);
+    return at;
+}
+
+static Status write_source(CWriter *w, const char *stem, Digest *digest)
 {
     write_owner(w->out, MARK_SOURCE, arena_printf(w->arena, "%s.h says what it does and what it costs.", stem));
     fprintf(w->out, " * C99 without floats, heap or library; %s_SELF_TEST, when defined, adds %s_self_test.\n */\n",
             w->upper, w->prefix);
     fprintf(w->out, "#include \"%s.h\"\n\n", stem);
+    digest->at[1] = write_digest(w, arena_printf(w->arena, "#if %s_EXPORT != ", w->upper), "\n");
+    fprintf(w->out, "#error \"%s.c and %s.h come from different exports; both files of one are required\"\n#endif\n\n",
+            stem, stem);
     c_write_kernels(w);
     c_write_layers(w);
     c_write_run(w);
@@ -96,13 +116,39 @@ static Status write_source(CWriter *w, const char *stem)
     return c_write_self_test(w);
 }
 
+static Status hash(const FileWriter *file, uint32_t *crc)
+{
+    unsigned char piece[4096];
+    size_t n;
+    if (fseek(file->stream, 0, SEEK_SET) == 0)
+        while ((n = fread(piece, 1, sizeof piece, file->stream)) > 0) *crc = (uint32_t)crc32(*crc, piece, (uInt)n);
+    return feof(file->stream) && !ferror(file->stream) ? STATUS_OK
+                                                       : status_fail(STATUS_IO, "%s: cannot read back", file->path);
+}
+
+static Status put_digest(const Digest *digest, FileWriter *header, FileWriter *source)
+{
+    FileWriter *const file[] = {header, source};
+    uint32_t crc = 0;
+    for (int i = 0; i < 2; i++) TRY(hash(file[i], &crc));
+    for (int i = 0; i < 2; i++)
+        if (fseek(file[i]->stream, digest->at[i], SEEK_SET) != 0 || fprintf(file[i]->stream, "0x%08x", crc) < 0)
+            return status_fail(STATUS_IO, "%s: cannot write", file[i]->path);
+    return STATUS_OK;
+}
+
 static Status write_files(CWriter *w, const char *stem, FileWriter *source, FileWriter *header)
 {
+    Digest digest;
     w->out = header->stream;
     write_owner(w->out, MARK_HEADER, arena_printf(w->arena, "Compile %s.c with it.", stem));
     c_write_header(w);
+    digest.at[0] = write_digest(
+        w, arena_printf(w->arena, "\n/* Of both files: %s.c checks it. */\n#define %s_EXPORT ", stem, w->upper), "\n");
+    c_write_header_end(w);
     w->out = source->stream;
-    TRY(write_source(w, stem));
+    TRY(write_source(w, stem, &digest));
+    TRY(put_digest(&digest, header, source));
     TRY(file_finish(header));
     TRY(file_finish(source));
     TRY(file_commit(header));

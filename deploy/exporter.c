@@ -1,7 +1,7 @@
 #include "deploy/exporter.h"
 
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "layers/model_finite.h"
@@ -50,12 +50,13 @@ const char *exporter_beside(const ExporterType *type, Arena *arena, const char *
 
 static bool bears(const char *path, const char *mark)
 {
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) return false;
+    int fd;
+    size_t bytes;
+    if (file_open_fd(path, &fd, &bytes) != STATUS_OK) return false;
     char head[EXPORT_HEAD_BYTES];
-    const size_t n = fread(head, 1, sizeof head, f);
-    fclose(f);
-    return memmem(head, n, mark, strlen(mark)) != NULL;
+    const ssize_t n = pread(fd, head, sizeof head, 0);
+    close(fd);
+    return n > 0 && memmem(head, (size_t)n, mark, strlen(mark)) != NULL;
 }
 
 bool exporter_made(const ExporterType *type, const char *path) { return bears(path, type->mark); }

@@ -1,10 +1,8 @@
 #include "deploy/onnx_tensor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -101,19 +99,6 @@ static Status typed_data(Arena *arena, const Onnx__TensorProto *t, int64_t count
     return copy(arena, t, list, n * element_bytes, data);
 }
 
-/* A path below the model's folder: no absolute one, no part that is "..". */
-static bool stays_below(const char *location)
-{
-    if (location[0] == '\0' || location[0] == '/') return false;
-    for (const char *part = location; part != NULL;) {
-        const char *slash = strchr(part, '/');
-        const size_t n = slash == NULL ? strlen(part) : (size_t)(slash - part);
-        if (n == 2 && memcmp(part, "..", 2) == 0) return false;
-        part = slash == NULL ? NULL : slash + 1;
-    }
-    return true;
-}
-
 /* "offset" and "length": decimal digits. */
 static Status external_number(const Onnx__TensorProto *t, const char *key, const char *text, int64_t *value)
 {
@@ -141,56 +126,51 @@ static Status external_parse(const Onnx__TensorProto *t, External *e)
         if (strcmp(key, "offset") == 0) TRY(external_number(t, key, value, &e->offset));
         if (strcmp(key, "length") == 0) TRY(external_number(t, key, value, &e->length));
     }
-    if (!stays_below(e->location))
-        return status_fail(STATUS_FORMAT,
-                           "tensor \"%s\": external data in \"%.200s\"; must be a file below the model's folder",
-                           name_of(t), e->location);
     return STATUS_OK;
 }
 
-static Status read_range(const Onnx__TensorProto *t, const char *path, const External *e, void *to, size_t bytes)
+static Status read_range(const Onnx__TensorProto *t, const char *path, int fd, const External *e, void *to,
+                         size_t bytes)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        const char *reason = fd < 0 ? strerror(errno) : "is not a regular file";
-        if (fd >= 0) close(fd);
-        return status_fail(STATUS_IO, "%s: cannot open: %s; tensor \"%s\" has its data there", path, reason,
-                           name_of(t));
-    }
-    Status status = STATUS_OK;
-    const int64_t behind = e->offset > st.st_size ? -1 : st.st_size - e->offset;
-    const int64_t given = e->length < 0 ? behind : e->length;
-    if (given != (int64_t)bytes)
-        status = wrong_size(t, (long long)given, (long long)bytes, "bytes");
-    else if (given > behind)
-        status = status_fail(STATUS_FORMAT, "%s: ends before the data of tensor \"%s\"; must hold all of it", path,
-                             name_of(t));
-    for (size_t done = 0; status == STATUS_OK && done < bytes;) {
+    for (size_t done = 0; done < bytes;) {
         const ssize_t n = pread(fd, (char *)to + done, bytes - done, (off_t)(e->offset + (int64_t)done));
+        if (n < 0 && errno == EINTR) continue;
         if (n <= 0)
-            status = status_fail(STATUS_IO, "%s: cannot read: %s", path, n < 0 ? strerror(errno) : "it ended early");
-        else
-            done += (size_t)n;
+            return status_fail(STATUS_IO, "%s: cannot read: %s; tensor \"%s\" has its data there", path,
+                               n < 0 ? strerror(errno) : "it ended early", name_of(t));
+        done += (size_t)n;
     }
-    close(fd);
-    return status;
+    return STATUS_OK;
+}
+
+/* The tensor's bytes in a file of file_bytes; memory is asked for once they are known to be there. */
+static Status read_external(Arena *arena, const Onnx__TensorProto *t, const char *path, int fd, size_t file_bytes,
+                            const External *e, size_t bytes, const void **data)
+{
+    const int64_t behind = e->offset > (int64_t)file_bytes ? -1 : (int64_t)file_bytes - e->offset;
+    const int64_t given = e->length < 0 ? behind : e->length;
+    if (given != (int64_t)bytes) return wrong_size(t, (long long)given, (long long)bytes, "bytes");
+    if (given > behind)
+        return status_fail(STATUS_FORMAT, "%s: ends before the data of tensor \"%s\"; must hold all of it", path,
+                           name_of(t));
+    void *to = arena_try_alloc(arena, bytes);
+    if (to == NULL) return status_prefix(STATUS_NOMEM, "tensor \"%s\"", name_of(t));
+    *data = to;
+    return read_range(t, path, fd, e, to, bytes);
 }
 
 static Status external_data(Arena *arena, const Onnx__TensorProto *t, const char *folder, size_t bytes,
                             const void **data)
 {
     External e;
+    int fd;
+    size_t file_bytes;
     TRY(external_parse(t, &e));
-    const char *path = file_join(arena, folder, e.location);
-    struct stat st; /* before the allocation: a tensor may claim more than there is */
-    if (stat(path, &st) == 0 && (int64_t)bytes > st.st_size)
-        return wrong_size(t, (long long)st.st_size, (long long)bytes, "bytes");
-    void *to = arena_try_alloc(arena, bytes);
-    if (to == NULL) return status_prefix(STATUS_NOMEM, "tensor \"%s\"", name_of(t));
-    TRY(read_range(t, path, &e, to, bytes));
-    *data = to;
-    return STATUS_OK;
+    Status status = file_open_below(folder, e.location, &fd, &file_bytes);
+    if (status != STATUS_OK) return status_prefix(status, "tensor \"%s\": external data", name_of(t));
+    status = read_external(arena, t, file_join(arena, folder, e.location), fd, file_bytes, &e, bytes, data);
+    close(fd);
+    return status;
 }
 
 Status onnx_tensor_read(Arena *arena, const Onnx__TensorProto *t, const char *folder, OnnxTensor *out)

@@ -96,6 +96,9 @@ check_calls() {
         '^(v?printf|__v?printf_chk|puts|putchar|perror|stdout|stderr|_?exit|_Exit|quick_exit|abort)$' |
         breach 'only cli/ prints or exits'
     refers '^base/parallel\.o$' '^(GOMP_|omp_)' | breach 'only base/parallel.c speaks OpenMP'
+    refers '^(base/(file|machine|temporary)|cli/(main|fetch_tools)|train/run_folder)\.o$' \
+        '^(fopen|freopen|open|openat|creat|mkstemp|mkostemp|tmpfile|gzopen|memfd_create)(64)?$' |
+        breach 'files are opened with base/file.h'
     refers '^$' '^(rand|srand|random|drand48|rand_r)$' | breach 'random numbers come from base/rng.c'
 }
 

@@ -11,9 +11,9 @@
 #include "tests/support/data_files.h"
 #include "tests/support/suite.h"
 
-static const RemoteFile files[] = {{"a.bin", "5d41402abc4b2a76b9719d911017c592"}, /* "hello" */
-                                   {"b.bin", "7d793037a0760186574b0282f2f435e7"}, /* "world" */
-                                   {NULL, NULL}};
+static const RemoteFile files[] = {{"a.bin", "5d41402abc4b2a76b9719d911017c592", 5}, /* "hello" */
+                                   {"b.bin", "7d793037a0760186574b0282f2f435e7", 5}, /* "world" */
+                                   {NULL, NULL, 0}};
 
 typedef struct {
     Arena *arena;
@@ -90,7 +90,7 @@ START_TEST(the_next_source_fills_the_gaps)
     put_bytes(b.folder, "pack/inside/b.bin", "world", 5);
     const char *pack = file_join(b.arena, b.folder, "pack.tgz");
     const char *const tar[] = {"tar", "-czf", pack, "-C", file_join(b.arena, b.folder, "pack"), "inside", NULL};
-    ck_assert_int_eq(tool_run(b.arena, tar, NULL, NULL, NULL), STATUS_OK);
+    ck_assert_int_eq(tool_run(b.arena, tar, NULL, NULL), STATUS_OK);
     put_gzip(b.folder, "mirror/b.bin.gz", "wrong", 5); /* the mirror's a is good, its b is not */
     b.sources[0] = (RemoteSource){"mirror", from_mirror, b.mirror, "", NULL};
     b.sources[1] = (RemoteSource){"archive", from_archive, arena_printf(b.arena, "file://%s", pack), "inside", NULL};
@@ -143,13 +143,14 @@ START_TEST(programs_are_run_as_given)
     Arena *a = arena_create();
     char *out;
     const char *const echo[] = {"printf", "%s|", "a b", "$HOME", "'", NULL};
-    ck_assert_int_eq(tool_run(a, echo, NULL, NULL, &out), STATUS_OK);
+    ck_assert_int_eq(tool_run(a, echo, NULL, &out), STATUS_OK);
     ck_assert_str_eq(out, "a b|$HOME|'|");
-    ck_assert_int_eq(tool_run(a, (const char *const[]){"pwd", NULL}, "/usr", NULL, &out), STATUS_OK);
+    ck_assert_int_eq(tool_run(a, (const char *const[]){"pwd", NULL}, &(const ToolPlace){.cwd = "/usr"}, &out),
+                     STATUS_OK);
     ck_assert_str_eq(out, "/usr\n");
-    ck_assert_int_eq(tool_run(a, (const char *const[]){"bitfold-no-such-program", NULL}, NULL, NULL, NULL), STATUS_IO);
+    ck_assert_int_eq(tool_run(a, (const char *const[]){"bitfold-no-such-program", NULL}, NULL, NULL), STATUS_IO);
     ck_assert_str_eq(status_message(), "bitfold-no-such-program: not installed");
-    ck_assert_int_eq(tool_run(a, (const char *const[]){"false", NULL}, NULL, NULL, NULL), STATUS_IO);
+    ck_assert_int_eq(tool_run(a, (const char *const[]){"false", NULL}, NULL, NULL), STATUS_IO);
     ck_assert_str_eq(status_message(), "false ended with code 1");
     const char *digest;
     ck_assert_int_eq(tool_md5(a, "/dev/null", &digest), STATUS_OK);
@@ -164,7 +165,7 @@ static void on_signal(int number) { signals_seen += number == SIGTERM; }
 static Status from_one_who_stops_us(const Job *job, const RemoteSource *source)
 {
     put_bytes(job->work, "half", "x", 1);
-    return tool_run(job->arena, (const char *const[]){"sh", "-c", source->from, NULL}, NULL, NULL, NULL);
+    return tool_run(job->arena, (const char *const[]){"sh", "-c", source->from, NULL}, NULL, NULL);
 }
 
 START_TEST(a_signal_ends_it_cleanly)
@@ -183,6 +184,84 @@ START_TEST(a_signal_ends_it_cleanly)
     ck_assert_int_eq(run(&b), STATUS_OK);
     check_complete(&b);
     sigaction(SIGTERM, &before, NULL);
+    end(&b);
+}
+END_TEST
+
+/* Killed at once, there is no handler that could end curl. */
+START_TEST(programs_end_with_us)
+{
+    Arena *a = arena_create();
+    const char *folder = folder_make(a), *told = file_join(a, folder, "pid");
+    const char *script = arena_printf(a, "echo $$ >%s.new && mv %s.new %s && exec sleep 600", told, told, told);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        (void)tool_run(a, (const char *const[]){"sh", "-c", script, NULL}, NULL, NULL);
+        _exit(1);
+    }
+    while (!file_exists(told)) usleep(1000);
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    unsigned char *text;
+    size_t bytes;
+    ck_assert_int_eq(file_read(a, told, 100, &text, &bytes), STATUS_OK);
+    const char *line = arena_printf(a, "/proc/%d/stat", atoi((char *)text));
+    bool alive = true;
+    for (int i = 0; alive && i < 20000; i++) { /* dead, or waiting to be buried by process 1 */
+        FILE *f = fopen(line, "rb");
+        char state = 'Z';
+        if (f != NULL && fscanf(f, "%*d %*s %c", &state) != 1) state = 'Z';
+        if (f != NULL) fclose(f);
+        alive = state != 'Z' && state != 'X';
+        usleep(1000);
+    }
+    ck_assert(!alive);
+    folder_remove(folder);
+    arena_destroy(a);
+}
+END_TEST
+
+/* More bytes than a file of the set has are not written to the disk, whatever the mirror sends. */
+START_TEST(what_is_too_large_is_not_fetched)
+{
+    enum { MANY = 4 << 20 };
+    Bench b = begin();
+    unsigned char *zeros = arena_zalloc(b.arena, MANY);
+    put_gzip(b.folder, "mirror/a.bin.gz", zeros, MANY);
+    b.sources[0] = (RemoteSource){"mirror", from_mirror, b.mirror, "", NULL};
+    ck_assert_int_eq(run(&b), STATUS_IO);
+    ck_assert_ptr_nonnull(strstr(status_message(), "unpacks to more than 5 bytes"));
+    put_bytes(b.folder, "mirror/a.bin.gz", zeros, MANY);
+    ck_assert_int_eq(run(&b), STATUS_IO);
+    ck_assert_msg(strstr(status_message(), "curl: (63)") != NULL || strstr(status_message(), "curl: (23)") != NULL,
+                  "%s", status_message());
+    put_gzip(b.folder, "pack.tgz", zeros, MANY);
+    b.sources[0] =
+        (RemoteSource){"archive", from_archive, arena_printf(b.arena, "file://%s/pack.tgz", b.folder), "inside", NULL};
+    ck_assert_int_eq(run(&b), STATUS_IO);
+    ck_assert_ptr_nonnull(strstr(status_message(), "unpacks to more than"));
+    ck_assert_int_eq(entries(b.to), 0);
+    const char *to = file_join(b.arena, b.folder, "big");
+    const char *const yes[] = {"sh", "-c", "yes >\"$1\"", "sh", to, NULL};
+    ck_assert_int_eq(tool_run(b.arena, yes, &(const ToolPlace){.file_most_bytes = 1000}, NULL), STATUS_IO);
+    struct stat st;
+    ck_assert_int_eq(stat(to, &st), 0);
+    ck_assert_int_le(st.st_size, 1000);
+    end(&b);
+}
+END_TEST
+
+/* What a killed fetch left: the next one removes it, also where it has nothing to fetch into it. */
+START_TEST(leftovers_are_removed)
+{
+    Bench b = begin();
+    put_bytes(b.to, ".fetch.1.0.bitfold-tmp/deep/a.bin", "half", 4);
+    b.sources[0] = (RemoteSource){"mirror", from_mirror, b.mirror, "", NULL};
+    ck_assert_int_eq(run(&b), STATUS_OK);
+    check_complete(&b);
+    put_bytes(b.to, ".fetch.1.0.bitfold-tmp/deep/a.bin", "half", 4);
+    ck_assert_int_eq(run(&b), STATUS_OK);
+    check_complete(&b);
     end(&b);
 }
 END_TEST
@@ -230,4 +309,5 @@ START_TEST(cifar10_pictures_become_records)
 END_TEST
 
 TEST_MAIN("fetch", mirror_then_nothing_to_do, the_next_source_fills_the_gaps, failure_says_all_that_was_tried,
-          programs_are_run_as_given, a_signal_ends_it_cleanly, cifar10_pictures_become_records)
+          programs_are_run_as_given, programs_end_with_us, what_is_too_large_is_not_fetched, leftovers_are_removed,
+          a_signal_ends_it_cleanly, cifar10_pictures_become_records)

@@ -268,7 +268,7 @@ START_TEST(classes_of_a_folder_are_shown_escaped)
             uint8_t pixels[64];
             memset(pixels, 40 + 150 * k + i, sizeof pixels);
             const char *name =
-                arena_printf(arena, "here/set/%s/%d\x1b[1m.png", k == 0 ? "\x1b[31mred\nline" : "b\x9b\xff", i);
+                arena_printf(arena, "here/set/%s/%d\x1b[1m.png", k == 0 ? "\x1b[31mred\nline" : "b\xc2\x9b!", i);
             put_png(folder, name, &(Picture){.w = 8, .h = 8, .bits = 8, .type = PNG_COLOR_TYPE_GRAY, .rows = pixels});
         }
     put_text(folder, "here/c.json",
@@ -280,7 +280,7 @@ START_TEST(classes_of_a_folder_are_shown_escaped)
     said_without_controls("eval f/last.safetensors", 0);
     said_without_controls("eval f/last.safetensors --json", 0);
     said_without_controls("ptq f/last.safetensors --out p --set quant.dialect=tflite-single", 0);
-    said_without_controls("predict p/model.safetensors set/b\x9b\xff/1\x1b[1m.png", 0);
+    said_without_controls("predict p/model.safetensors set/b\xc2\x9b!/1\x1b[1m.png", 0);
     said_without_controls("inspect p/model.safetensors", 0);
     said_without_controls("export p/model.safetensors -o m.c", 0);
     ck_assert_int_eq(shell(arena_printf(arena, "cd %s && cc -std=c99 -Wall -Werror -pedantic -trigraphs -c m.c -o m.o",

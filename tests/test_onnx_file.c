@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "deploy/onnx_build.h"
 #include "deploy/onnx_tensor.h"
+#include "tests/support/data_files.h"
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 
@@ -334,6 +335,7 @@ START_TEST(external_data)
     arena = arena_create();
     const char *folder = scratch_folder(arena), *path = file_join(arena, folder, "weights.bin");
     must(file_write(arena, path, "abcdefgh", 8));
+    ck_assert_int_eq(symlink("/etc/passwd", file_join(arena, folder, "link")), 0);
     OnnxTensor t;
     Onnx__TensorProto p = outside("weights.bin", "2", "4");
     must(onnx_tensor_read(arena, &p, folder, &t));
@@ -352,12 +354,13 @@ START_TEST(external_data)
         {"weights.bin", "-1", "4", "external offset \"-1\"", STATUS_FORMAT},
         {"weights.bin", "99999999999999999999", "4", "external offset", STATUS_FORMAT},
         {"weights.bin", "1", "4x", "external length \"4x\"", STATUS_FORMAT},
-        {"/etc/passwd", NULL, NULL, "below the model's folder", STATUS_FORMAT},
-        {"../weights.bin", NULL, NULL, "below the model's folder", STATUS_FORMAT},
-        {"a/../../weights.bin", NULL, NULL, "below the model's folder", STATUS_FORMAT},
-        {"..", NULL, NULL, "below the model's folder", STATUS_FORMAT},
-        {"", NULL, NULL, "below the model's folder", STATUS_FORMAT},
-        {NULL, NULL, NULL, "below the model's folder", STATUS_FORMAT},
+        {"/etc/passwd", NULL, NULL, "must be a file below the folder", STATUS_FORMAT},
+        {"../weights.bin", NULL, NULL, "must be a file below the folder", STATUS_FORMAT},
+        {"a/../../weights.bin", NULL, NULL, "must be a file below the folder", STATUS_FORMAT},
+        {"link", NULL, NULL, "external data: \"link\"; must be a file below the folder", STATUS_FORMAT},
+        {"..", NULL, NULL, "must be a file below the folder", STATUS_FORMAT},
+        {"", NULL, NULL, "must be a file below the folder", STATUS_FORMAT},
+        {NULL, NULL, NULL, "must be a file below the folder", STATUS_FORMAT},
         {"absent.bin", NULL, NULL, "cannot open", STATUS_IO},
         {".", NULL, NULL, "is not a regular file", STATUS_IO},
     };
@@ -365,8 +368,7 @@ START_TEST(external_data)
         p = outside(bad[i].location, bad[i].offset, bad[i].length);
         refused(onnx_tensor_read(arena, &p, folder, &t), bad[i].status, bad[i].words);
     }
-    unlink(path);
-    rmdir(folder);
+    folder_remove(folder);
     arena_destroy(arena);
 }
 END_TEST

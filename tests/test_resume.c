@@ -168,10 +168,10 @@ START_TEST(a_run_killed_at_its_beginning_starts_again)
         ck_assert_int_eq(file_read(arena, inside(file_join(arena, runs[i], "config.json")), 1 << 20, &config, &bytes),
                          STATUS_OK);
         put_bytes(inside(again), "config.json", config, bytes);
-        put_text(inside(again), "last.safetensors.tmp.a1B2c3", "half");
+        put_text(inside(again), ".last.safetensors.bitfold-tmp", "half");
         program_must(arena, folder, arena_printf(arena, "%s --quiet --resume --out %s", commands[i], again));
         same_run(runs[i], again);
-        ck_assert(!file_exists(file_join(arena, inside(again), "last.safetensors.tmp.a1B2c3")));
+        ck_assert(!file_exists(file_join(arena, inside(again), ".last.safetensors.bitfold-tmp")));
     }
     end();
 }

@@ -55,17 +55,17 @@ static void marker_alone(void)
 {
     put_text(inside("r"), ".bitfold", "bitfold run directory\nprocess 1 on h: bitfold x\n");
 }
-static void config_unfinished(void) { put_text(inside("r"), "config.json.tmp.a1B2c3", "{"); }
+static void config_unfinished(void) { put_text(inside("r"), ".config.json.bitfold-tmp", "{"); }
 static void config_alone(void)
 {
-    unlink(inside("r/config.json.tmp.a1B2c3"));
+    unlink(inside("r/.config.json.bitfold-tmp"));
     put_text(inside("r"), "config.json", text_of("float/config.json"));
 }
 static void model_unfinished(void)
 {
-    put_text(inside("r"), "last.safetensors.tmp.a1B2c3", "half");
-    put_text(inside("r"), "model.safetensors.tmp.a1B2c3", "half");
-    put_text(inside("r"), "model.json.tmp.a1B2c3", "{");
+    put_text(inside("r"), ".last.safetensors.bitfold-tmp", "half");
+    put_text(inside("r"), ".model.safetensors.bitfold-tmp", "half");
+    put_text(inside("r"), ".model.json.bitfold-tmp", "{");
 }
 static void (*const killed[])(void) = {nothing,           marker_unwritten, marker_alone,
                                        config_unfinished, config_alone,     model_unfinished};
@@ -73,7 +73,7 @@ enum { KILLED = (int)(sizeof killed / sizeof killed[0]) };
 
 static void clean(void)
 {
-    ck_assert_msg(strstr(folder_listing(arena, folder, NULL), ".tmp.") == NULL, "%s",
+    ck_assert_msg(strstr(folder_listing(arena, folder, NULL), "bitfold-tmp") == NULL, "%s",
                   folder_listing(arena, folder, NULL));
     ck_assert_str_eq(text_of("r/.bitfold"), marker);
 }

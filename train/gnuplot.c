@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/utf8.h"
 
 extern char **environ;
@@ -19,9 +20,8 @@ static Status system_fail(const char *what, int error)
 
 Status gnuplot_begin(Gnuplot *gnuplot)
 {
-    *gnuplot = (Gnuplot){.script = tmpfile()};
-    if (gnuplot->script == NULL) return system_fail("create a temporary file for its script", errno);
-    return STATUS_OK;
+    *gnuplot = (Gnuplot){0};
+    return file_nameless(&gnuplot->script);
 }
 
 void gnuplot_end(Gnuplot *gnuplot)
@@ -133,11 +133,11 @@ Status gnuplot_run(Arena *arena, Gnuplot *gnuplot)
     if (fflush(gnuplot->script) != 0 || ferror(gnuplot->script))
         return system_fail("write its script to a temporary file", errno);
     rewind(gnuplot->script);
-    FILE *out = tmpfile(), *err = tmpfile();
+    FILE *out = NULL, *err = NULL;
     int wait_status = 0;
     bool missing = false;
-    Status status = STATUS_OK;
-    if (out == NULL || err == NULL) status = system_fail("create a temporary file for its output", errno);
+    Status status = file_nameless(&out);
+    if (status == STATUS_OK) status = file_nameless(&err);
     if (status == STATUS_OK) status = run(gnuplot->script, out, err, &wait_status, &missing);
     if (status == STATUS_OK && !missing && wait_status != 0) status = complain(arena, err, wait_status);
     if (status == STATUS_OK && !missing) {

@@ -47,9 +47,7 @@ Status metrics_open(Arena *arena, const char *folder, const char *phase, long ke
         TRY(cut_back(arena, m->path, phase, keep));
     else
         TRY(file_write(arena, m->path, "", 0));
-    m->stream = fopen(m->path, "ab");
-    if (m->stream == NULL) return status_fail(STATUS_IO, "%s: cannot open: %s", m->path, strerror(errno));
-    return STATUS_OK;
+    return file_append(m->path, &m->stream);
 }
 
 void metrics_close(Metrics *m)

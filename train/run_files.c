@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/temporary.h"
 #include "deploy/exporter.h"
 
 static const char *const models[] = {"last.safetensors", "best.safetensors", "model.safetensors", NULL};
@@ -19,7 +20,7 @@ static const char *const names[] = {
 static bool is_temporary_of(const char *name, const char *file)
 {
     const size_t n = strlen(file);
-    return strncmp(name, file, n) == 0 && strncmp(name + n, ".tmp.", 5) == 0;
+    return temporary_is(name) && strncmp(name + 1, file, n) == 0 && name + 1 + n == strrchr(name, '.');
 }
 
 /* model.json is a name that anybody could give: ours is the page beside an int8 model. */

@@ -88,7 +88,7 @@ static bool is_current(int fd, const char *path)
 static int open_again(const char *path, int flags)
 {
     int fd;
-    do fd = open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    do fd = file_descriptor(open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666));
     while (fd < 0 && errno == EINTR);
     return fd;
 }

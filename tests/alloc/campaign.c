@@ -166,7 +166,7 @@ static const char *spoilt(Arena *arena, const char *folder, const Files *want, c
     for (int i = 0; i < got->n; i++) {
         const char *path = got->file[i].path;
         const int k = find_file(want, path);
-        if (strstr(path, ".tmp.") != NULL || (k >= 0 && got->file[i].crc == want->file[k].crc)) continue;
+        if (strstr(path, ".bitfold-tmp") != NULL || (k >= 0 && got->file[i].crc == want->file[k].crc)) continue;
         if (k < 0) return arena_printf(arena, "%s is too many", path);
         const char *text = got->file[i].text;
         if (file_ends(path, "metrics.jsonl") && strncmp(text, want->file[k].text, strlen(text)) == 0) continue;

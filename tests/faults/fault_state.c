@@ -9,15 +9,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/safetensors.h"
+#include "base/temporary.h"
 #include "tests/support/data_files.h"
 
-static bool is_temporary(const char *name) { return strstr(name, ".tmp.") != NULL || strncmp(name, ".fetch.", 7) == 0; }
-
-/* a.json.tmp.x1Y2z3 and .fetch.x1Y2z3 without the last six. */
+/* .fetch.PID.N.bitfold-tmp without the numbers. */
 static const char *shown_name(Arena *arena, const char *name)
 {
-    const size_t n = strlen(name);
-    return is_temporary(name) && n > 6 ? arena_printf(arena, "%.*s*", (int)(n - 6), name) : name;
+    const char *pid = temporary_is(name) ? strchr(name + 1, '.') : NULL;
+    const bool numbered = pid != NULL && pid[1 + strspn(pid + 1, "0123456789")] == '.';
+    return numbered ? arena_printf(arena, "%.*s.*", (int)(pid - name), name) : name;
 }
 
 /* Files with times or processes in them. */
@@ -88,7 +88,7 @@ char *state_difference(Arena *arena, const char *text, const char *wanted)
     return out;
 }
 
-bool state_has_temporary(const char *text) { return is_temporary(text) || strstr(text, ".fetch.") != NULL; }
+bool state_has_temporary(const char *text) { return strstr(text, ".bitfold-tmp") != NULL; }
 
 const char *state_line(Arena *arena, const char *text, const char *name)
 {
