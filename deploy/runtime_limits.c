@@ -4,14 +4,20 @@
 
 enum { WHY_BYTES = 200 };
 
+/* Whose kernels run the graph, as the reader of a message knows them. */
+static const char *runtime_of(const QGraph *g)
+{
+    return g->dialect == DIALECT_ONNXRUNTIME ? "ONNX Runtime" : "XNNPACK";
+}
+
 static bool outside_weights(const QGraph *g, const QNode *n, char why[WHY_BYTES])
 {
     const float s_x = g->tensor[n->input[0]].scale, s_y = g->tensor[n->output].scale;
     for (int o = 0; o < n->geom.o; o++) {
         const float M = s_x * n->weight_scale[o] / s_y;
         if (M >= 0x1p-32f && M < 0x1p8f) continue;
-        snprintf(why, WHY_BYTES, "output %d: multiplier %g; XNNPACK needs 2^-32 or more and less than 2^8", o,
-                 (double)M);
+        snprintf(why, WHY_BYTES, "output %d: multiplier %g; %s needs 2^-32 or more and less than 2^8", o, (double)M,
+                 runtime_of(g));
         return true;
     }
     return false;
@@ -24,8 +30,8 @@ static bool outside_add(const QGraph *g, const QNode *n, char why[WHY_BYTES])
         const float ratio = g->tensor[n->input[i]].scale / s_y;
         if (ratio >= 0x1p-10f && ratio < 0x1p8f) continue;
         snprintf(why, WHY_BYTES,
-                 "input \"%.80s\" has %g times the output's scale; XNNPACK needs 2^-10 or more and less than 2^8",
-                 g->tensor[n->input[i]].name, (double)ratio);
+                 "input \"%.80s\" has %g times the output's scale; %s needs 2^-10 or more and less than 2^8",
+                 g->tensor[n->input[i]].name, (double)ratio, runtime_of(g));
         return true;
     }
     return false;
@@ -35,7 +41,8 @@ static bool outside_requant(const QGraph *g, const QNode *n, char why[WHY_BYTES]
 {
     const float ratio = g->tensor[n->input[0]].scale / g->tensor[n->output].scale;
     if (ratio >= 0x1p-8f && ratio <= 0x1p7f) return false;
-    snprintf(why, WHY_BYTES, "input has %g times the output's scale; XNNPACK needs 2^-8 to 2^7", (double)ratio);
+    snprintf(why, WHY_BYTES, "input has %g times the output's scale; %s needs 2^-8 to 2^7", (double)ratio,
+             runtime_of(g));
     return true;
 }
 

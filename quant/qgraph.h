@@ -92,9 +92,10 @@ int qnode_weight_shape(const QNode *n, int64_t dim[4]);
 
 /* The most |q - zero_point| can be. */
 int qtensor_reach(const QTensor *t);
+/* The sums of the stored weights of one output of a node that has weights. */
+ChannelWeights qnode_channel_weights(const QNode *n, int output);
 /* The most |acc + bias| can be: sum of |w| * reach + |bias|, of one output, or the largest of all outputs.  0 for a node
  * without weights. */
-ChannelWeights qnode_channel_weights(const QNode *n, int output);
 int64_t qnode_output_sum(const QGraph *g, const QNode *n, int output);
 int64_t qnode_largest_sum(const QGraph *g, const QNode *n);
 

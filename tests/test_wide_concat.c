@@ -83,8 +83,8 @@ START_TEST(forty_inputs)
 }
 END_TEST
 
-/* Advice that a refusal gives works: the C of an imported model, in the dialect it names. */
-START_TEST(advice_of_the_c_export_works)
+/* The C of an imported model is in a rounding that C has, and the program says what that changes; `eval` agrees. */
+START_TEST(c_of_an_imported_model)
 {
     begin();
     put_config();
@@ -92,10 +92,9 @@ START_TEST(advice_of_the_c_export_works)
     program_must(arena, folder, "export run/last.safetensors --set quant.dialect=onnxruntime -o wide.onnx");
     program_must(arena, folder, "import wide.onnx -o back --set data.dataset=synthetic --set data.classes=3");
     const Outcome r = program_run(arena, &(Where){.folder = folder}, "export back/model.safetensors -o back.c");
-    ck_assert_int_ne(r.code, 0);
-    ck_assert_ptr_nonnull(strstr(r.err, "--set quant.dialect=tflite-single"));
-    ck_assert_ptr_null(strstr(r.err, "verify"));
-    program_must(arena, folder, "export back/model.safetensors -o back.c --set quant.dialect=tflite-single");
+    ck_assert_msg(r.code == 0, "%s", r.err);
+    ck_assert_msg(strstr(r.out, "quantized in dialect onnxruntime, written in tflite-single") != NULL, "%s", r.out);
+    ck_assert_msg(strstr(r.out, "accuracy") != NULL || strstr(r.out, "none of") != NULL, "%s", r.out);
     program_must(arena, folder, "eval back/model.safetensors --set quant.dialect=tflite-single");
     end();
 }
@@ -120,4 +119,4 @@ START_TEST(fractions_on_the_command_line)
 }
 END_TEST
 
-TEST_MAIN("wide_concat", forty_inputs, advice_of_the_c_export_works, fractions_on_the_command_line)
+TEST_MAIN("wide_concat", forty_inputs, c_of_an_imported_model, fractions_on_the_command_line)
