@@ -151,7 +151,7 @@ static const Refusal refusals[] = {
     {"idx", idx_zip_tail, STATUS_FORMAT, {TRAIN_IMAGES ".gz: its last bytes are missing"}},
     {"idx", idx_zip_crc, STATUS_FORMAT, {TRAIN_IMAGES ".gz: cannot read", "data check"}},
     {"idx", idx_zip_huge, STATUS_FORMAT, {TRAIN_IMAGES ".gz: ", "promises 25769803764 more"}},
-    {"idx", idx_folder, STATUS_IO, {TRAIN_IMAGES ": is not a file"}},
+    {"idx", idx_folder, STATUS_IO, {TRAIN_IMAGES ": is not a regular file"}},
     {"cifar10", cifar_missing, STATUS_IO, {"/data_batch_3.bin: not found", "bitfold fetch cifar10 --dir /tmp"}},
     {"cifar10", cifar_short, STATUS_FORMAT, {"/data_batch_5.bin: 6145 bytes; must be a multiple of 3073"}},
     {"cifar10", cifar_empty, STATUS_FORMAT, {"/test_batch.bin: 0 bytes"}},
