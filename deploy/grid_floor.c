@@ -4,17 +4,19 @@
 #include <string.h>
 
 #include "deploy/lower.h"
+#include "deploy/runtime_limits.h"
 #include "quant/channel_sums.h"
 
-enum { ROUNDS = 8 }; /* a grid that is raised may ask for another one to be */
+/* A grid that is raised may ask for its neighbour's to be, and so through the whole model: as many more as it has layers. */
+enum { ROUNDS = 8 };
 
 typedef struct {
     Model *m;
     const QGraph *g;
-    bool
-        runtime; /* XNNPACK's limits hold (deploy/runtime_limits.h): of what its own dialect and ONNX Runtime's go to */
-    bool *raised; /* by quantizer */
-    bool any;
+    /* XNNPACK's limits hold (deploy/runtime_limits.h): of what its own dialect and ONNX Runtime's go to. */
+    bool runtime;
+    bool *moved;      /* by quantizer */
+    const char *last; /* of the quantizers that this round moved; NULL: none */
 } Floor;
 
 /* Lowering brings quantizers up to date; that is for the step that uses them, and here must not show. */
@@ -37,31 +39,55 @@ static Saved *save(Arena *arena, const Model *m)
     return all;
 }
 
-/* All but those whose grid was raised. */
-static void restore(const Model *m, const Saved *all, const bool *raised)
+/* All but those whose grid was moved. */
+static void restore(const Model *m, const Saved *all, const bool *moved)
 {
     for (int i = 0; i < m->quantizers; i++) {
         Quantizer *q = m->quantizer[i];
         const size_t n = (size_t)q->qp.n;
-        if (raised[i]) continue;
+        if (moved[i]) continue;
         q->ready = all[i].ready, q->qp.zero_point = all[i].zero_point;
         memcpy(q->qp.scale, all[i].scale, sizeof(float) * n);
         if (q->step != NULL) memcpy(q->step->x, all[i].step, sizeof(float) * n);
     }
 }
 
-/* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; NULL: the image. */
-static Quantizer *quantizer_of(const Model *m, const char *tensor)
+/* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; of an input that a concat
+ * brings to its own grid, the concat.  NULL: the image. */
+static Quantizer *quantizer_of(const Floor *f, int tensor)
 {
+    const Model *m = f->m;
     int i = 0;
-    while (i < m->layers && strcmp(m->layer[i].name, tensor) != 0) i++;
+    while (i < m->layers && strcmp(m->layer[i].name, f->g->tensor[tensor].name) != 0) i++;
     while (i >= 0 && i < m->layers && m->layer[i].out_q == NULL) i = m->layer[i].input[0];
-    return i >= 0 && i < m->layers ? m->layer[i].out_q : NULL;
+    if (i != m->layers) return i >= 0 ? m->layer[i].out_q : NULL;
+    for (int k = 0; k < f->g->nodes; k++)
+        for (int p = 0; p < f->g->node[k].inputs; p++)
+            if (f->g->node[k].input[p] == tensor) return quantizer_of(f, f->g->node[k].output);
+    return NULL;
+}
+
+static void note_moved(Floor *f, const Quantizer *q)
+{
+    for (int i = 0; i < f->m->quantizers; i++) f->moved[i] |= f->m->quantizer[i] == q;
+    f->last = q->name;
+}
+
+/* A layer whose outputs were all zero has no range, and the scale of one without: any other serves it as well. */
+static bool follow(Floor *f, int tensor, float scale)
+{
+    Quantizer *q = quantizer_of(f, tensor);
+    if (q == NULL || q->observer.batches == 0 || q->observer.min != 0.0f || q->observer.max != 0.0f) return false;
+    if (q->qp.scale[0] != 1.0f || scale == 1.0f) return false;
+    q->qp.scale[0] = scale;
+    if (q->step != NULL) q->step->x[0] = scale;
+    note_moved(f, q);
+    return true;
 }
 
 static void raise_to(Floor *f, int tensor, double least)
 {
-    Quantizer *q = quantizer_of(f->m, f->g->tensor[tensor].name);
+    Quantizer *q = quantizer_of(f, tensor);
     if (q == NULL || !isfinite(least)) return;
     const float scale = (float)(4.0 * least), before = q->qp.scale[0];
     if (!(before < scale)) return;
@@ -71,8 +97,7 @@ static void raise_to(Floor *f, int tensor, double least)
     if (!q->symmetric && q->qp.is_signed)
         q->qp.zero_point = (int32_t)fmin(fmax(rint(q->qp.qmin - lo / (double)scale), q->qp.qmin), q->qp.qmax);
     if (q->step != NULL) q->step->x[0] = scale;
-    for (int i = 0; i < f->m->quantizers; i++) f->raised[i] |= f->m->quantizer[i] == q;
-    f->any = true;
+    note_moved(f, q);
 }
 
 /* Sums that leave int32 when they are rescaled, or a multiplier that XNNPACK does not hold. */
@@ -85,7 +110,8 @@ static void floor_of_sums(Floor *f, const QNode *n)
         const int64_t sum = qnode_output_sum(f->g, n, o);
         const double of_sum = step * (double)(sum > 1 ? sum : 1) * 0x1p-30;
         if (of_sum >= s_y) least = fmax(least, of_sum);
-        if (f->runtime && step * 0x1p-8 >= s_y) least = fmax(least, step * 0x1p-8);
+        if (f->runtime && (float)(step / s_y) >= RUNTIME_WEIGHTS_END)
+            least = fmax(least, step / (double)RUNTIME_WEIGHTS_END);
     }
     if (least > 0.0) raise_to(f, n->output, least);
 }
@@ -94,29 +120,31 @@ static void floor_of_add(Floor *f, const QNode *n)
 {
     const QTensor *a = &f->g->tensor[n->input[0]], *b = &f->g->tensor[n->input[1]], *y = &f->g->tensor[n->output];
     const double larger = fmax((double)a->scale, (double)b->scale), s_y = (double)y->scale;
-    const double smaller = fmin((double)a->scale, (double)b->scale);
     AddParams unused;
-    const bool beyond = f->runtime && (smaller < 0x1p-10 * s_y || larger >= 0x1p8 * s_y);
+    const bool beyond =
+        f->runtime && !(runtime_holds_add(a->scale / y->scale) && runtime_holds_add(b->scale / y->scale));
     if (!beyond && 2.0 * larger < 0x1p20 * s_y &&
         add_params_make(f->g->dialect, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point, n->lo,
                         n->hi, &unused))
         return;
-    raise_to(f, n->output, larger * 0x1p-8);
-    for (int i = 0; i < 2; i++) raise_to(f, n->input[i], s_y * 0x1p-10);
+    if (follow(f, n->input[0], y->scale) || follow(f, n->input[1], y->scale)) return;
+    raise_to(f, n->output, larger / (double)RUNTIME_ADD_END);
+    for (int i = 0; i < 2; i++) raise_to(f, n->input[i], s_y * (double)RUNTIME_ADD_LEAST);
 }
 
 static void floor_of_requant(Floor *f, const QNode *n)
 {
     const QTensor *x = &f->g->tensor[n->input[0]], *y = &f->g->tensor[n->output];
     const double ratio = (double)x->scale / (double)y->scale;
-    const bool beyond = f->runtime && (ratio < 0x1p-8 || ratio > 0x1p7);
+    const bool beyond = f->runtime && !runtime_holds_requant(x->scale / y->scale);
     int8_t unused[256];
     if (!beyond &&
         rescale_table(f->g->dialect, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused) &&
         ratio * qtensor_reach(x) < 0x1p30)
         return;
-    raise_to(f, n->output, (double)x->scale * 0x1p-7);
-    raise_to(f, n->input[0], (double)y->scale * 0x1p-8);
+    if (follow(f, n->input[0], y->scale)) return;
+    raise_to(f, n->output, (double)x->scale / (double)RUNTIME_REQUANT_MOST);
+    raise_to(f, n->input[0], (double)y->scale * (double)RUNTIME_REQUANT_LEAST);
 }
 
 static void floor_of(Floor *f, const QNode *n)
@@ -126,23 +154,33 @@ static void floor_of(Floor *f, const QNode *n)
     if (n->op == QOP_REQUANT) floor_of_requant(f, n);
 }
 
-void model_floor_grids(Model *m, Dialect dialect)
+/* Which quantizer had to be moved; NULL: none. */
+static const char *one_round(Model *m, Dialect dialect)
 {
-    for (int round = 0; round < ROUNDS; round++) {
-        Arena *arena = arena_create();
-        QGraph *g;
-        Floor f = {.m = m, .runtime = dialect_is_float(dialect)};
-        f.raised = ARENA_ARRAY(arena, bool, m->quantizers);
-        const Saved *saved = save(arena, m);
-        /* What else keeps it from being lowered is told by whoever needs the graph. */
-        if (model_lower_unchecked(arena, m, dialect, &g) == STATUS_OK) {
-            f.g = g;
-            for (int i = 0; i < g->nodes; i++) floor_of(&f, &g->node[i]);
-        }
-        restore(m, saved, f.raised);
-        arena_destroy(arena);
-        if (!f.any) return;
+    Arena *arena = arena_create();
+    QGraph *g;
+    Floor f = {.m = m, .runtime = dialect_is_float(dialect)};
+    f.moved = ARENA_ARRAY(arena, bool, m->quantizers);
+    const Saved *saved = save(arena, m);
+    /* What else keeps it from being lowered is told by whoever needs the graph. */
+    if (model_lower_unchecked(arena, m, dialect, &g) == STATUS_OK) {
+        f.g = g;
+        for (int i = 0; i < g->nodes; i++) floor_of(&f, &g->node[i]);
     }
+    restore(m, saved, f.moved);
+    arena_destroy(arena);
+    return f.last;
+}
+
+Status model_floor_grids(Model *m, Dialect dialect)
+{
+    const char *last = NULL;
+    for (int round = 0; round < ROUNDS + m->layers; round++)
+        if ((last = one_round(m, dialect)) == NULL) return STATUS_OK;
+    return status_fail(STATUS_UNSUPPORTED,
+                       "%s: its scale, after %d rounds of raising scales; must be one that dialect %s holds beside its "
+                       "neighbours'",
+                       last, ROUNDS + m->layers, qgraph_dialect_names[dialect]);
 }
 
 const char **model_floor_notes(Arena *arena, const Model *m)

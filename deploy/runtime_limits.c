@@ -10,12 +10,21 @@ static const char *runtime_of(const QGraph *g)
     return g->dialect == DIALECT_ONNXRUNTIME ? "ONNX Runtime" : "XNNPACK";
 }
 
+bool runtime_holds_weights(float multiplier)
+{
+    return multiplier >= RUNTIME_WEIGHTS_LEAST && multiplier < RUNTIME_WEIGHTS_END;
+}
+
+bool runtime_holds_add(float ratio) { return ratio >= RUNTIME_ADD_LEAST && ratio < RUNTIME_ADD_END; }
+
+bool runtime_holds_requant(float ratio) { return ratio >= RUNTIME_REQUANT_LEAST && ratio <= RUNTIME_REQUANT_MOST; }
+
 static bool outside_weights(const QGraph *g, const QNode *n, char why[WHY_BYTES])
 {
     const float s_x = g->tensor[n->input[0]].scale, s_y = g->tensor[n->output].scale;
     for (int o = 0; o < n->geom.o; o++) {
         const float M = s_x * n->weight_scale[o] / s_y;
-        if (M >= 0x1p-32f && M < 0x1p8f) continue;
+        if (runtime_holds_weights(M)) continue;
         snprintf(why, WHY_BYTES, "output %d: multiplier %g; %s needs 2^-32 or more and less than 2^8", o, (double)M,
                  runtime_of(g));
         return true;
@@ -28,7 +37,7 @@ static bool outside_add(const QGraph *g, const QNode *n, char why[WHY_BYTES])
     const float s_y = g->tensor[n->output].scale;
     for (int i = 0; i < 2; i++) {
         const float ratio = g->tensor[n->input[i]].scale / s_y;
-        if (ratio >= 0x1p-10f && ratio < 0x1p8f) continue;
+        if (runtime_holds_add(ratio)) continue;
         snprintf(why, WHY_BYTES,
                  "input \"%.80s\" has %g times the output's scale; %s needs 2^-10 or more and less than 2^8",
                  g->tensor[n->input[i]].name, (double)ratio, runtime_of(g));
@@ -40,7 +49,7 @@ static bool outside_add(const QGraph *g, const QNode *n, char why[WHY_BYTES])
 static bool outside_requant(const QGraph *g, const QNode *n, char why[WHY_BYTES])
 {
     const float ratio = g->tensor[n->input[0]].scale / g->tensor[n->output].scale;
-    if (ratio >= 0x1p-8f && ratio <= 0x1p7f) return false;
+    if (runtime_holds_requant(ratio)) return false;
     snprintf(why, WHY_BYTES, "input has %g times the output's scale; %s needs 2^-8 to 2^7", (double)ratio,
              runtime_of(g));
     return true;

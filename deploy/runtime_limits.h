@@ -5,11 +5,21 @@
 #include "base/arena.h"
 #include "quant/qgraph.h"
 
-/* STATUS_UNSUPPORTED, naming the layer, for scales XNNPACK has no numbers for, whatever the graph's dialect; all in float32:
- * - s_x s_w / s_y of a convolution or dense layer outside [2^-32, 2^8),
- * - s_i / s_y of an add outside [2^-10, 2^8),
- * - s_x / s_y of a requant outside [2^-8, 2^7].
- * g has passed qgraph_check. */
+/* Of which ratios of scales, in float32, XNNPACK has numbers: s_x s_w / s_y of a convolution or dense layer in [LEAST, END),
+ * s_i / s_y of an add in [LEAST, END), s_x / s_y of a requant in [LEAST, MOST]. */
+#define RUNTIME_WEIGHTS_LEAST 0x1p-32f
+#define RUNTIME_WEIGHTS_END 0x1p8f
+#define RUNTIME_ADD_LEAST 0x1p-10f
+#define RUNTIME_ADD_END 0x1p8f
+#define RUNTIME_REQUANT_LEAST 0x1p-8f
+#define RUNTIME_REQUANT_MOST 0x1p7f
+
+bool runtime_holds_weights(float multiplier);
+bool runtime_holds_add(float ratio);
+bool runtime_holds_requant(float ratio);
+
+/* STATUS_UNSUPPORTED, naming the layer, for scales XNNPACK has no numbers for, whatever the graph's dialect.  g has passed
+ * qgraph_check. */
 Status qgraph_check_runtime(const QGraph *g);
 
 /* Why a runtime may refuse this node or compute other integers than the engine, one line in the arena; NULL: nothing

@@ -172,8 +172,7 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
     TRY(experiment_model(arena, config, quant, data, model));
     model_copy_network(*model, from);
     TRY(calibrate(*model, &data->train, config->ptq.images, config->seed));
-    model_floor_grids(*model, (Dialect)quant->dialect);
-    return STATUS_OK;
+    return model_floor_grids(*model, (Dialect)quant->dialect);
 }
 
 /* {"stem": "gemm_f32__avx512", ...} */

@@ -7,6 +7,7 @@
 #include "base/timing.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
+#include "deploy/runtime_limits.h"
 #include "train/config_notes.h"
 #include "train/model_data.h"
 #include "train/tflite_note.h"
@@ -17,11 +18,19 @@ static const char *run_folder(Arena *arena, const RunRequest *r, const char *nam
     return r->out != NULL ? r->out : file_join(arena, "runs", name);
 }
 
+/* Scales that no floor mends, such as that of a channel whose weights are all but zero. */
+static void note_runtime(Arena *arena, const RunRequest *r, const QGraph *g)
+{
+    if (r->note != NULL && dialect_is_float(g->dialect) && qgraph_check_runtime(g) != STATUS_OK)
+        r->note(r->context, arena_printf(arena, "note: %s; exports to runtimes will refuse it", status_message()));
+}
+
 /* Tests the finished model and fills the outcome. */
-static Status finish(Arena *arena, const DataSplits *data, const char *file, RunOutcome *out)
+static Status finish(Arena *arena, const RunRequest *r, const DataSplits *data, const char *file, RunOutcome *out)
 {
     QGraph *graph = NULL;
     if (out->model->quant != NULL) TRY(model_lower(arena, out->model, (Dialect)out->config->quant.dialect, &graph));
+    if (graph != NULL) note_runtime(arena, r, graph);
     out->engine = graph == NULL ? ENGINE_FLOAT : ENGINE_INT8;
     out->model_path = file_join(arena, out->folder, file);
     return evaluate(arena, out->model, graph, &data->test, out->engine, &out->test);
@@ -274,7 +283,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
                     .allow_changed = r->allow_changed,
                     .provenance = &out->provenance};
     TRY(train(arena, r, &job));
-    return finish(arena, &data, "last.safetensors", out);
+    return finish(arena, r, &data, "last.safetensors", out);
 }
 
 static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
@@ -306,7 +315,7 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
     TRY(run_folder_note(arena, out->folder, out->model, r->argc, r->argv, timing_seconds() - start));
     note_floors(arena, r, out->model);
-    return finish(arena, &data, "model.safetensors", out);
+    return finish(arena, r, &data, "model.safetensors", out);
 }
 
 /* Of the model that quantization-aware training starts from, all parameters: a network that is another one learns to be
@@ -367,7 +376,7 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
                     .allow_changed = r->allow_changed,
                     .provenance = &out->provenance};
     TRY(train(arena, r, &job));
-    return finish(arena, &data, "last.safetensors", out);
+    return finish(arena, r, &data, "last.safetensors", out);
 }
 
 /* Whatever happens in between, the folder is given back. */

@@ -184,16 +184,17 @@ static bool becomes_integer(const TrainJob *job, long step, long steps)
            (step == 0 || train_pass(quant, job->kind, step - 1, steps).arithmetic != ARITHMETIC_INT);
 }
 
-static void floor_grids(const TrainJob *job)
+static Status floor_grids(const TrainJob *job)
 {
-    if (job->kind == MODEL_QAT) model_floor_grids(job->model, (Dialect)job->config->quant.dialect);
+    if (job->kind != MODEL_QAT) return STATUS_OK;
+    return model_floor_grids(job->model, (Dialect)job->config->quant.dialect);
 }
 
 static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
 {
     TrainState *s = &r->state;
     double validation_loss;
-    floor_grids(r->job);
+    TRY(floor_grids(r->job));
     TRY(validate(r, &p->validation, &validation_loss));
     TRY(log_window(r, p->epoch, p->lr, p->validation, validation_loss));
     result->loss = s->epoch.loss / s->epoch.seen;
@@ -217,7 +218,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
         const int epoch = (int)(s->step / r->batches), index = (int)(s->step % r->batches);
         const Batch *batch = loader_get(r->loader, epoch, index);
         const int images = batch->n;
-        if (becomes_integer(job, s->step, s->steps)) floor_grids(job);
+        if (becomes_integer(job, s->step, s->steps)) TRY(floor_grids(job));
         TRY(one_step(r, batch));
         const double took = fmax(timing_seconds() - start, 1e-9), now = images / took;
         rate = rate == 0.0 ? now : rate + 0.05 * (now - rate);
