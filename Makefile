@@ -169,8 +169,9 @@ test-isa: export BELOW_BEST := $(BELOW_BEST)
 test-isa: all tests ## run the tests with the kernels of each instruction set this machine has
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) sh tests/isa.sh $(TESTS)
 
-test-interop: all ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
+test-interop: all $(OUT)/tests/test_results ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/interop/run.sh $(BUILD)
+	@sh tests/interop/instructions.sh $(BUILD)
 
 $(OUT)/random_nets: $(RANDOM_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
@@ -262,6 +263,9 @@ performance: all $(OUT)/bench_kernels ## measure again what docs/performance.md 
 	@$(PYTHON) bench/peers/compare.py --markdown docs/performance.md $(ARGS)
 	@$(PYTHON) bench/peers/compare.py --isa avx2 --parts train --markdown docs/performance.md $(ARGS)
 
+results: all $(OUT)/tests/test_results ## write bench/results.csv and bench/curves.csv again: what every build must give
+	@RESULTS_WRITE=1 sh tests/interop/instructions.sh $(BUILD)
+
 docs: all ## regenerate docs/config.md and configs/schema.json from the program's own tables
 	./bitfold describe --markdown >docs/config.md.new && mv docs/config.md.new docs/config.md
 	./bitfold describe --schema >configs/schema.json.new && mv configs/schema.json.new configs/schema.json
@@ -293,6 +297,6 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: all tests objects test test-isa test-interop test-random test-alloc test-faults test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
-        performance docs install uninstall clean help force
+        performance results docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)
