@@ -99,6 +99,26 @@ static Status want_data(const Options *o, const Config *config)
                        o->argument[0]);
 }
 
+/* --images: the set is cut, and classes that are lost by it are told. */
+static Status take_images(Arena *arena, const Options *o, TestData *test)
+{
+    Dataset *set = test->set;
+    if (o->images == 0) return STATUS_OK;
+    if (o->images > set->n)
+        return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of %s", o->images, set->n,
+                           test->whole ? o->data : arena_printf(arena, "the %s split", test->name));
+    const bool *before = classes_seen(arena, set);
+    dataset_take(set, o->images);
+    const bool *after = classes_seen(arena, set);
+    const char **lost = ARENA_ARRAY(arena, const char *, set->classes);
+    int n = 0;
+    for (int k = 0; k < set->classes; k++)
+        if (before[k] && !after[k]) lost[n++] = test->data.class_names[k];
+    if (n > 0)
+        data_note(arena, &test->data, "--images %d: no image of class %s", o->images, classes_text(arena, lost, n));
+    return STATUS_OK;
+}
+
 static Status run_eval(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
@@ -118,10 +138,7 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     if (o->data == NULL) TRY(want_data(o, open.config));
     TestData test;
     TRY(test_data(arena, &open, o->argument[0], o->data, o->split, &test));
-    if (o->images > test.set->n)
-        return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of %s", o->images, test.set->n,
-                           test.whole ? o->data : arena_printf(arena, "the %s split", test.name));
-    if (o->images > 0) test.set->n = o->images;
+    TRY(take_images(arena, o, &test));
     TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, test.set));
     EvalResult r;
     cli_show_data(arena, o, &test.data);
@@ -169,6 +186,7 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
+    for (int i = 0; i < data.notes; i++) cli_warn(data.note[i]);
     const char *base = getenv("TMPDIR");
     TemporaryFolder folder;
     TRY(temporary_folder(arena, base == NULL || base[0] == '\0' ? "/tmp" : base, "verify", &folder));

@@ -15,6 +15,13 @@ char *classes_text(Arena *arena, const char *const *name, int n)
     return n <= LISTED ? text : arena_printf(arena, "%s and %d more", text, n - LISTED);
 }
 
+bool *classes_seen(Arena *arena, const Dataset *set)
+{
+    bool *seen = ARENA_ARRAY(arena, bool, set->classes);
+    for (int i = 0; i < set->n; i++) seen[set->labels[i]] = true;
+    return seen;
+}
+
 static bool is_number(const char *name, int value)
 {
     char digits[16];

@@ -20,6 +20,9 @@ typedef struct {
  * message lists both sides. */
 Status classes_map(Arena *arena, const ModelClasses *model, bool all, DataSplits *data, const char **note);
 
+/* [set->classes]: which classes have an image in the set. */
+bool *classes_seen(Arena *arena, const Dataset *set);
+
 /* Names for a message: "a", "b", "c"; of a long list the first eight and how many more there are. */
 char *classes_text(Arena *arena, const char *const *name, int n);
 

@@ -45,9 +45,11 @@ const Field data_fields[] = {
     {"validation", FIELD_FLOAT, offsetof(DataConfig, validation), .min = 0, .max = 0.5, .def = "0",
      .doc = "share of the training images held out, drawn by the seed, to choose the best checkpoint by"},
     {"train_limit", FIELD_INT, offsetof(DataConfig, train_limit), .min = 0, .max = INT32_MAX, .def = "0",
-     .unit = "images", .doc = "train on the first N images only, counted after the split; 0 is all"},
+     .unit = "images",
+     .doc =
+         "train on N images only, counted after the split: the first, of a folder spread over the classes; 0 is all"},
     {"test_limit", FIELD_INT, offsetof(DataConfig, test_limit), .min = 0, .max = INT32_MAX, .def = "0",
-     .unit = "images", .doc = "test on the first N images only; 0 is all"},
+     .unit = "images", .doc = "test on N images only: the first, of a folder spread over the classes; 0 is all"},
     {"classes", FIELD_INT, offsetof(DataConfig, classes), .min = 0, .max = MAX_CLASSES, .def = "0",
      .doc = "labels run from 0 to this less 1; 0 is what the data says (synthetic: 10)"},
     {"synthetic_train", FIELD_INT, offsetof(DataConfig, synthetic_train), .min = 1, .max = 1e7, .def = "2000",
@@ -151,6 +153,19 @@ static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *sp
     return STATUS_OK;
 }
 
+void dataset_take(Dataset *set, int n)
+{
+    const size_t image = (size_t)set->h * (size_t)set->w * (size_t)set->c;
+    uint8_t *images = (uint8_t *)set->images; /* the reader made these blocks for us alone */
+    int32_t *labels = (int32_t *)set->labels;
+    for (int i = 0; i < n && set->by_class; i++) {
+        const size_t from = (size_t)((int64_t)i * set->n / n);
+        memmove(images + (size_t)i * image, images + from * image, image);
+        labels[i] = labels[from];
+    }
+    set->n = n;
+}
+
 void data_note(Arena *arena, DataSplits *data, const char *format, ...)
 {
     char text[1024];
@@ -174,8 +189,8 @@ Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed,
     *out = (DataSplits){0};
     TRY(type->load(&resolved, want_hwc, seed, arena, out));
     TRY(hold_out(cfg->validation, seed, arena, out));
-    if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) out->train.n = cfg->train_limit;
-    if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) out->test.n = cfg->test_limit;
+    if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) dataset_take(&out->train, cfg->train_limit);
+    if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) dataset_take(&out->test, cfg->test_limit);
     out->named = out->class_names != NULL;
     if (!out->named) {
         out->class_names = ARENA_ARRAY(arena, const char *, out->train.classes);

@@ -32,7 +32,7 @@ typedef struct {
     AugmentConfig augment;
     bool whole;        /* not a JSON key; folder: no split, all pictures are test images */
     double validation; /* share of the training images held out, 0 to 0.5 */
-    int train_limit;   /* use only the first N training images (after the split); 0: all */
+    int train_limit;   /* use only N training images (after the split), as dataset_take chooses them; 0: all */
     int test_limit;
     int classes; /* 0: what the data says */
     /* synthetic only */
@@ -46,6 +46,7 @@ typedef struct {
     int n, h, w, c, classes;
     const uint8_t *images; /* [N,H,W,C] */
     const int32_t *labels; /* [N], 0 .. classes-1 */
+    bool by_class;         /* the images lie class after class: the first N would be of the first classes only */
 } Dataset;
 
 typedef struct {
@@ -80,6 +81,10 @@ Status dataset_class_names(const DataConfig *cfg, Arena *arena, StringList *name
 /* Loads and splits; checks shape against want_hwc and labels against cfg->classes.  The validation split is drawn with
  * RNG_SPLIT and the seed.  STATUS_FORMAT/CONFIG/IO with file, what was found and what is required. */
 Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
+
+/* Leaves n images of the set, 1 to set->n: the first n, or where the set is by_class every (set->n / n)th, so that each
+ * class keeps its share.  Images and labels close ranks where they lie. */
+void dataset_take(Dataset *set, int n);
 
 /* One image resized (bilinear) or centre-cropped-and-resized from a PNG, for `predict` and the folder reader: bytes
  * [H,W,C] in the arena.  Gray, RGB, RGBA (over black), palette and 16-bit PNGs.  At most 16384 pixels a side, and pixels

@@ -154,7 +154,8 @@ static Status read_tree(const Tree *tree, const int want_hwc[3], bool crop, Aren
                      .c = want_hwc[2],
                      .classes = tree->classes.n,
                      .images = images,
-                     .labels = labels};
+                     .labels = labels,
+                     .by_class = true};
     Arena *scratch = arena_create();
     Status status = STATUS_OK;
     for (int k = 0; k < tree->classes.n; k++)

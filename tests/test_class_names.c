@@ -144,6 +144,41 @@ START_TEST(outputs_without_a_class_may_stay)
 }
 END_TEST
 
+/* The classes of a folder lie one after the other; a limit takes of each. */
+START_TEST(a_limit_takes_of_every_class)
+{
+    begin_shapes();
+    program_must(arena, folder, "ptq m/last.safetensors --quiet --out q");
+    static const char *const commands[] = {"eval q/model.safetensors --set data.test_limit=3",
+                                           "eval q/model.safetensors --images 3", NULL};
+    for (int i = 0; commands[i] != NULL; i++) {
+        cJSON *json = program_json(arena, folder, commands[i]);
+        for (int k = 0; k < 3; k++) ck_assert_double_eq(cell(json, k, k), 1.0);
+        cJSON_Delete(json);
+    }
+    cJSON *all = program_json(arena, folder,
+                              arena_printf(arena, "eval q/model.safetensors --data %s --images 9", inside("shapes")));
+    for (int k = 0; k < 3; k++) ck_assert_double_eq(cell(all, k, k), 3.0);
+    cJSON_Delete(all);
+    Outcome o = run("eval q/model.safetensors --images 2");
+    says(&o, 0, "warning: --images 2: no image of class \"triangle\"\n");
+    static const char *const verbs[] = {"eval q/model.safetensors",
+                                        "verify q/model.safetensors",
+                                        "ptq m/last.safetensors --out r --overwrite",
+                                        "qat m/last.safetensors --out r --overwrite",
+                                        "train m/last.safetensors --out r --overwrite --set train.epochs=1",
+                                        NULL};
+    for (int i = 0; verbs[i] != NULL; i++) {
+        o = run(arena_printf(arena, "%s --quiet --set data.test_limit=2", verbs[i]));
+        says(&o, 0, "warning: no test image of class \"triangle\"\n");
+    }
+    o = run("train shapes.json --out t --set train.epochs=1 --set data.train_limit=9");
+    says(&o, 0, "3 classes; 9 training");
+    ck_assert_msg(strstr(o.err, "no training image") == NULL, "%s", o.err);
+    end();
+}
+END_TEST
+
 /* ---- the rule itself --------------------------------------------------------------------------------------------- */
 
 static DataSplits data_of(int classes, const char *const *names, int32_t *labels, int n)
@@ -248,7 +283,8 @@ START_TEST(suspicious_data_is_told)
          "warning: the classes are out of balance: 40 training images of \"circle\", 3 of \"square\"\n"},
         {"model.layers.logits.units=5", "warning: 3 classes, but the network has 5 outputs: 2 of them are never right"},
         {"train.batch=25", "warning: 24 training images are fewer than train.batch, 25: each step sees all of them"},
-        {"data.train_limit=8", "warning: no training image of class \"square\", \"triangle\"\n"},
+        {"data.train_limit=2", "warning: no training image of class \"triangle\"\n"},
+        {"data.test_limit=2", "warning: no test image of class \"triangle\"\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const Outcome o = run(arena_printf(arena,
@@ -267,5 +303,5 @@ START_TEST(suspicious_data_is_told)
 END_TEST
 
 TEST_MAIN("class_names", a_subset_is_scored_by_name, an_unknown_class_is_refused, training_needs_every_class,
-          outputs_without_a_class_may_stay, names_and_numbers, long_lists_are_cut, the_data_is_described_once,
-          suspicious_data_is_told)
+          outputs_without_a_class_may_stay, a_limit_takes_of_every_class, names_and_numbers, long_lists_are_cut,
+          the_data_is_described_once, suspicious_data_is_told)

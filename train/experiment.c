@@ -8,16 +8,32 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "base/safetensors.h"
+#include "datasets/classes.h"
 #include "deploy/exporter.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/integers.h"
 #include "train/model_file.h"
 
+/* An accuracy says nothing of a class that is not tested. */
+static void check_tested(Arena *arena, DataSplits *data)
+{
+    const Dataset *test = &data->test;
+    const bool *seen = classes_seen(arena, test);
+    const char **missing = ARENA_ARRAY(arena, const char *, test->classes);
+    int n = 0;
+    for (int k = 0; k < test->classes; k++)
+        if (!seen[k]) missing[n++] = data->class_names[k];
+    if (n > 0 && test->n > 0) data_note(arena, data, "no test image of class %s", classes_text(arena, missing, n));
+}
+
 Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
 {
     const Status status = dataset_load(&config->data, config->model.input.at, config->seed, arena, data);
-    if (status == STATUS_OK) return STATUS_OK;
+    if (status == STATUS_OK) {
+        check_tested(arena, data);
+        return STATUS_OK;
+    }
     if (status == STATUS_IO && !file_is_dir(config->data.path)) /* a run that was moved away from its data */
         return status_fail(status,
                            "%s: data.dir: there is no folder \"%s\": %s; if the data is elsewhere, --set "
