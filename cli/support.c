@@ -97,8 +97,9 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
     if (status == STATUS_INTERRUPTED) {
         progress_clear(&progress);
         *exit_code = 128 + (int)cli_stop;
+        const char *out = label[0] == '\0' ? job->folder : o->out; /* a row of a table goes on with the table */
         cli_note("bitfold: %s; the same command with --resume%s%s goes on\n", status_message(),
-                 o->out == NULL ? "" : " --out ", o->out == NULL ? "" : o->out);
+                 out == NULL ? "" : " --out ", out == NULL ? "" : out);
         return status;
     }
     if (status != STATUS_OK) {

@@ -26,7 +26,7 @@ static Status begin(void *context)
     TRY(run_folder_begin(c->run, c->config));
     cli_show_data(c->arena, c->o, c->data);
     const char **notes = config_notes(c->arena, c->config, USE_COMPARE);
-    for (int i = 0; notes[i] != NULL && !c->o->quiet && !c->o->resume; i++) cli_note("note: %s\n", notes[i]);
+    for (int i = 0; notes[i] != NULL && !c->o->quiet && !c->run->goes_on; i++) cli_note("note: %s\n", notes[i]);
     cli_catch_signals();
     return STATUS_OK;
 }
@@ -173,8 +173,11 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     const Model *from;
     TRY(open_argument(arena, o, &config, &from));
     const char *folder = cli_run_folder(arena, o, config->name);
-    const RunTerms terms = {
-        .mode = run_mode(o->overwrite, o->resume), .resumable = true, .argc = o->argc, .argv = o->argv};
+    const RunTerms terms = {.mode = run_mode(o->overwrite, o->resume),
+                            .source = from != NULL ? o->argument[0] : NULL,
+                            .resumable = true,
+                            .argc = o->argc,
+                            .argv = o->argv};
     RunFolder run;
     TRY(run_folder_open(arena, folder, &terms, &run));
     if (run.note != NULL && !o->quiet) cli_note("%s\n", run.note);

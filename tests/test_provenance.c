@@ -191,6 +191,47 @@ START_TEST(what_is_allowed_is_noted)
 }
 END_TEST
 
+/* What the checkpoint does not fit is refused before config.json has it, and the run stays what it was. */
+START_TEST(a_refused_change_leaves_the_run_usable)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out f");
+    program_must(arena, folder, "qat f/last.safetensors --quiet --out q");
+    program_must(arena, folder, "compare zoo.json --quiet --out t --set compare.ptq_bits=[]");
+    REFUSED("train f --quiet --resume --allow-changed --set model.layers.fc.units=5", "f/last.safetensors",
+            "fc.weight");
+    REFUSED("train f --quiet --resume --allow-changed --set train.optimizer.type=adamw", "f/last.safetensors",
+            "optimizer.");
+    REFUSED("train f --quiet --resume --allow-changed --set train.epochs=1", "f/last.safetensors", "step ");
+    REFUSED("qat f --quiet --resume --allow-changed --out q --set quant.weights.granularity=per_tensor",
+            "q/last.safetensors", "scale");
+    REFUSED("compare zoo.json --quiet --resume --allow-changed --out t --set compare.ptq_bits=[] --set "
+            "train.optimizer.type=adamw",
+            "t/float-seed3/last.safetensors", "optimizer.");
+    program_must(arena, folder, "train f --quiet --resume");
+    program_must(arena, folder, "qat f --quiet --resume --out q");
+    end();
+}
+END_TEST
+
+/* Quantization-aware training from a model has its own epochs and schedule, and freezes no layer. */
+START_TEST(what_quantized_training_does_not_read_may_change)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out f");
+    program_must(arena, folder, "qat f/last.safetensors --quiet --out q");
+    const char *before = keep("q/last.safetensors");
+    program_must(arena, folder,
+                 "qat f/last.safetensors --quiet --resume --out q --set train.epochs=9 --set "
+                 "train.schedule.type=constant --set train.freeze=stem");
+    same_file(before, "q/last.safetensors");
+    program_must(arena, folder, "qat zoo.json --quiet --out s");
+    program_must(arena, folder, "qat zoo.json --quiet --resume --out s --set train.schedule.type=constant");
+    REFUSED("qat zoo.json --quiet --resume --out s --set train.epochs=9 --set train.batch=8", "train.epochs is 9");
+    end();
+}
+END_TEST
+
 /* A table's models that are only calibrated are made again; those that are trained stay. */
 START_TEST(a_table_goes_on_with_other_calibration)
 {
@@ -245,5 +286,6 @@ START_TEST(a_checkpoint_without_a_record_goes_on_with_a_note)
 END_TEST
 
 TEST_MAIN("provenance", another_config_is_named_by_its_keys, what_does_not_matter_may_change, other_data_are_noticed,
-          other_kernels_are_noticed, what_is_allowed_is_noted, a_table_goes_on_with_other_calibration,
+          other_kernels_are_noticed, what_is_allowed_is_noted, a_refused_change_leaves_the_run_usable,
+          what_quantized_training_does_not_read_may_change, a_table_goes_on_with_other_calibration,
           a_checkpoint_without_a_record_goes_on_with_a_note)

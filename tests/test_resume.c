@@ -184,6 +184,33 @@ START_TEST(a_finished_run_resumed_stays)
     const char *before = folder_listing(arena, folder, "r/run.json");
     program_must(arena, folder, "train zoo.json --quiet --out r --resume");
     ck_assert_str_eq(before, folder_listing(arena, folder, "r/run.json"));
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, "train zoo.json --out r --resume");
+    ck_assert_msg(o.code == 0 && strstr(o.err, "note: r: finished at epoch 3, nothing to do; --set train.epochs=N "),
+                  "exit %d: %s", o.code, o.err);
+    end();
+}
+END_TEST
+
+/* Notes on the config come when training begins, be it the first time or again because no checkpoint was written. */
+START_TEST(notes_come_when_training_begins)
+{
+    begin_zoo();
+    const Where where = {.folder = folder};
+    const char *command = "train zoo.json --out r --resume --set train.optimizer.beta1=0.5";
+    put_text(inside("r"), ".bitfold", "");
+    for (int i = 0; i < 2; i++) {
+        const Outcome o = program_run(arena, &where, command);
+        ck_assert_msg(o.code == 0 && (strstr(o.err, "train.optimizer.beta1 has no effect") != NULL) == (i == 0),
+                      "exit %d: %s", o.code, o.err);
+    }
+    command = "compare zoo.json --out t --resume --set train.optimizer.beta1=0.5 --set compare.ptq_bits=[] --set "
+              "compare.qat_bits=[]";
+    put_text(inside("t"), ".bitfold", "");
+    for (int i = 0; i < 2; i++) {
+        const Outcome o = program_run(arena, &where, command);
+        ck_assert_msg(o.code == 0 && (strstr(o.err, "train.optimizer.beta1 has no effect") != NULL) == (i == 0),
+                      "exit %d: %s", o.code, o.err);
+    }
     end();
 }
 END_TEST
@@ -213,4 +240,4 @@ END_TEST
 
 TEST_MAIN("resume", threads_do_not_change_a_byte, the_place_is_not_in_the_file, a_float_run_goes_on_where_it_was,
           a_quantized_run_goes_on_where_it_was, a_run_killed_at_its_beginning_starts_again,
-          a_finished_run_resumed_stays, a_table_stops_and_goes_on)
+          a_finished_run_resumed_stays, notes_come_when_training_begins, a_table_stops_and_goes_on)

@@ -212,6 +212,28 @@ START_TEST(the_lock_ends_with_its_process)
 }
 END_TEST
 
+/* No run replaces the model that it starts from. */
+START_TEST(the_source_is_not_replaced)
+{
+    begin_models();
+    program_must(arena, folder, "compare zoo.json --quiet --out t --set compare.ptq_bits=[] --set compare.qat_bits=[]");
+    ck_assert_int_eq(symlink("float", inside("link")), 0);
+    static const char *const commands[] = {"train float --out float",   "train float/best.safetensors --out ./float/",
+                                           "ptq float --out link",      "qat link/last.safetensors --out float",
+                                           "compare float --out float", "compare t/float-seed3 --out t",
+                                           "qat t/float-seed3 --out t"};
+    const char *before = folder_listing(arena, folder, NULL);
+    const Where where = {.folder = folder};
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        const Outcome o = program_run(arena, &where, arena_printf(arena, "%s --quiet --overwrite", commands[i]));
+        ck_assert_msg(o.code == 1 && line_count(o.err) == 1 && strstr(o.err, "which the run starts from") != NULL,
+                      "%s: exit %d: %s", commands[i], o.code, o.err);
+        ck_assert_str_eq(before, folder_listing(arena, folder, NULL));
+    }
+    end();
+}
+END_TEST
+
 /* What was made on the way to a refusal is taken back. */
 START_TEST(a_refused_run_leaves_nothing)
 {
@@ -234,4 +256,4 @@ END_TEST
 
 TEST_MAIN("run_folder", what_a_kill_leaves_is_replaced, what_a_kill_leaves_is_gone_on_with,
           only_files_of_runs_are_removed, rows_go_with_their_table, a_second_run_is_told_who_holds_the_folder,
-          the_lock_ends_with_its_process, a_refused_run_leaves_nothing)
+          the_lock_ends_with_its_process, the_source_is_not_replaced, a_refused_run_leaves_nothing)

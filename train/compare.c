@@ -278,6 +278,21 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
     return STATUS_OK;
 }
 
+/* Whether the training of a row that is there can go on from its checkpoint. */
+static Status check_training(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed)
+{
+    const Config *config = row_config(arena, job->config, plan, seed);
+    TrainJob train = {.config = config,
+                      .data = job->data,
+                      .kind = plan->kind,
+                      .folder = row_folder(arena, job, plan, seed),
+                      .resume = true,
+                      .allow_changed = job->allow_changed};
+    long left;
+    TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, &train.model));
+    return train_check(&train, &left);
+}
+
 /* What a table cannot go on with is told before any of its rows does. */
 static Status check_rows(const CompareJob *job, const RowPlan *plans, int rows)
 {
@@ -288,7 +303,9 @@ static Status check_rows(const CompareJob *job, const RowPlan *plans, int rows)
         Provenance now;
         bool found;
         const RowPlan *plan = &plans[i % rows];
-        const Status status = find_model(own, &quiet, plan, compare_seed(job->config, i / rows), &now, &found);
+        const uint64_t seed = compare_seed(job->config, i / rows);
+        Status status = find_model(own, &quiet, plan, seed, &now, &found);
+        if (status == STATUS_OK && found && is_trained(job, plan)) status = check_training(own, job, plan, seed);
         arena_destroy(own);
         if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
     }

@@ -8,6 +8,14 @@
 
 /* ---- now --------------------------------------------------------------------------------------------------------- */
 
+/* What of the train section quantization-aware training does not read. */
+static void drop_of_float(cJSON *train, bool from_scratch)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(train, "freeze");
+    cJSON_DeleteItemFromObjectCaseSensitive(train, "schedule");
+    if (!from_scratch) cJSON_DeleteItemFromObjectCaseSensitive(train, "epochs");
+}
+
 /* A copy of the config as JSON, without what no result of the kind depends on. */
 static cJSON *relevant(const Config *config, RunStart start)
 {
@@ -21,7 +29,10 @@ static cJSON *relevant(const Config *config, RunStart start)
         cJSON_DeleteItemFromObjectCaseSensitive(root, unused[start.kind][i]);
     cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "data"), "dir");
     cJSON *train = cJSON_GetObjectItemCaseSensitive(root, "train");
-    if (train != NULL) cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");
+    if (train != NULL) {
+        cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");
+        if (start.kind == MODEL_QAT) drop_of_float(train, strcmp(start.start, "config") == 0);
+    }
     cJSON_AddStringToObject(root, "start", start.start);
     return root;
 }

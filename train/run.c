@@ -63,11 +63,11 @@ static void note_floors(Arena *arena, const RunRequest *r, const Model *m)
         r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
 }
 
-/* A resumed run was told when it began. */
-static void note_settings(Arena *arena, const RunRequest *r, const Config *config, ConfigUse use)
+/* A run that goes on was told when it began. */
+static void note_settings(Arena *arena, const RunRequest *r, const RunOutcome *out, ConfigUse use)
 {
-    const char **notes = config_notes(arena, config, use);
-    for (int i = 0; notes[i] != NULL && r->note != NULL && !r->resume; i++)
+    const char **notes = config_notes(arena, out->config, use);
+    for (int i = 0; notes[i] != NULL && r->note != NULL && !out->goes_on; i++)
         r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
 }
 
@@ -77,12 +77,17 @@ static void note_tflite(Arena *arena, const RunRequest *r, const Model *m)
     if (note != NULL) r->note(r->context, note);
 }
 
+static bool is_model(const char *path) { return file_ends(path, ".safetensors") || file_is_dir(path); }
+
 /* Takes the run directory; what stands in the way of the run is told before data are read. */
 static Status open_folder(Arena *arena, const RunRequest *r, const char *folder, bool resumable, RunOutcome *out)
 {
     out->folder = folder;
-    const RunTerms terms = {
-        .mode = run_mode(r->overwrite, r->resume), .resumable = resumable, .argc = r->argc, .argv = r->argv};
+    const RunTerms terms = {.mode = run_mode(r->overwrite, r->resume),
+                            .source = is_model(r->path) ? r->path : NULL,
+                            .resumable = resumable,
+                            .argc = r->argc,
+                            .argv = r->argv};
     TRY(run_folder_open(arena, out->folder, &terms, &out->run));
     if (out->run.note != NULL && r->note != NULL) r->note(r->context, out->run.note);
     return STATUS_OK;
@@ -109,7 +114,11 @@ static Status read_config(Arena *arena, const RunRequest *r, bool of_model, cons
     if (folder == NULL || !r->resume) TRY(read_source(arena, r, of_model, suffix, from, config));
     if (folder == NULL) folder = run_folder(arena, r, (*config)->name);
     TRY(open_folder(arena, r, folder, true, out));
-    if (out->run.goes_on) return config_read(arena, file_join(arena, out->folder, "config.json"), r->sets, config);
+    if (out->run.goes_on) {
+        TRY(config_read(arena, file_join(arena, out->folder, "config.json"), r->sets, config));
+        (*config)->given = config_given(arena, r->sets); /* the file has every key */
+        return STATUS_OK;
+    }
     return *config != NULL ? STATUS_OK : read_source(arena, r, of_model, suffix, from, config);
 }
 
@@ -173,8 +182,10 @@ static Status begin_training(Arena *arena, const RunRequest *r, const QuantConfi
     return STATUS_OK;
 }
 
+static bool from_scratch(RunStart start) { return strcmp(start.start, "config") == 0; }
+
 /* The config with the epochs that the checkpoint in `path` was to have.  Those that are done cannot be taken back. */
-static Status epochs_before(Arena *arena, const Config *config, ModelKind kind, const char *path, Config *before)
+static Status epochs_before(Arena *arena, const Config *config, RunStart start, const char *path, Config *before)
 {
     Provenance p;
     long done, all;
@@ -188,7 +199,7 @@ static Status epochs_before(Arena *arena, const Config *config, ModelKind kind, 
         if (cJSON_IsNumber(epochs)) *epochs_of(before, qat) = epochs->valueint;
     }
     cJSON_Delete(json);
-    const bool qat = kind == MODEL_QAT;
+    const bool qat = start.kind == MODEL_QAT && !from_scratch(start);
     Config now = *config;
     const long was = *epochs_of(before, qat), epochs = *epochs_of(&now, qat);
     if (was > 0 && epochs < was && done > all / was * epochs)
@@ -207,7 +218,7 @@ static Status trace(Arena *arena, const RunRequest *r, RunStart start, const Dat
     Status status = provenance_check(arena, path, r->allow_changed && !out->other_epochs, &out->provenance, &note);
     if (status != STATUS_OK && out->other_epochs) {
         Config before;
-        TRY(epochs_before(arena, out->config, start.kind, path, &before));
+        TRY(epochs_before(arena, out->config, start, path, &before));
         Provenance began = provenance_now(arena, &before, start, provenance_data(arena, data));
         status = provenance_check(arena, path, r->allow_changed, &began, &note);
         out->provenance.changed = began.changed;
@@ -244,7 +255,33 @@ static Status begin_tuning(Arena *arena, const RunRequest *r, Config *config, co
     return STATUS_OK;
 }
 
-static bool is_model(const char *path) { return file_ends(path, ".safetensors") || file_is_dir(path); }
+/* Trains what is ready in the outcome.  What a run that goes on could be refused for comes before its folder is
+ * changed. */
+static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *data, RunStart start, RunOutcome *out)
+{
+    const bool qat = start.kind == MODEL_QAT;
+    TrainJob job = {.config = out->config,
+                    .data = data,
+                    .model = out->model,
+                    .kind = start.kind,
+                    .from_scratch = qat && from_scratch(start),
+                    .folder = out->folder,
+                    .resume = out->goes_on,
+                    .other_epochs = out->other_epochs,
+                    .allow_changed = r->allow_changed,
+                    .provenance = &out->provenance};
+    long left = 1;
+    if (job.resume) TRY(train_check(&job, &left));
+    TRY(run_folder_begin(&out->run, out->config));
+    show_data(arena, r, data);
+    note_settings(arena, r, out, qat ? USE_QAT : USE_TRAIN);
+    if (left == 0)
+        note(r, arena_printf(arena,
+                             "note: %s: finished at epoch %d, nothing to do; --set %s.epochs=N with a larger N goes on",
+                             out->folder, train_epochs(&job), qat && !job.from_scratch ? "qat" : "train"));
+    TRY(train(arena, r, &job));
+    return finish(arena, r, data, "last.safetensors", out);
+}
 
 static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
@@ -270,20 +307,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
     }
     TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
     TRY(trace(arena, r, (RunStart){MODEL_FLOAT, "config"}, &data, out));
-    TRY(run_folder_begin(&out->run, config));
-    show_data(arena, r, &data);
-    note_settings(arena, r, config, USE_TRAIN);
-    TrainJob job = {.config = config,
-                    .data = &data,
-                    .model = out->model,
-                    .kind = MODEL_FLOAT,
-                    .folder = out->folder,
-                    .resume = out->goes_on,
-                    .other_epochs = out->other_epochs,
-                    .allow_changed = r->allow_changed,
-                    .provenance = &out->provenance};
-    TRY(train(arena, r, &job));
-    return finish(arena, r, &data, "last.safetensors", out);
+    return train_from(arena, r, &data, (RunStart){MODEL_FLOAT, "config"}, out);
 }
 
 static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
@@ -310,7 +334,7 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
     TRY(run_folder_begin(&out->run, config));
     show_data(arena, r, &data);
-    note_settings(arena, r, config, USE_PTQ);
+    note_settings(arena, r, out, USE_PTQ);
     const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
     TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
     TRY(run_folder_note(arena, out->folder, out->model, r->argc, r->argv, timing_seconds() - start));
@@ -360,23 +384,10 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
         model_init(out->model, config->seed);
     if (config->train.freeze.n > 0 && !resume)
         note(r, "note: train.freeze is of float training; quantization-aware training trains all layers");
-    TRY(trace(arena, r, (RunStart){MODEL_QAT, scratch ? "config" : "model"}, &data, out));
+    const RunStart start = {MODEL_QAT, scratch ? "config" : "model"};
+    TRY(trace(arena, r, start, &data, out));
     if (!out->goes_on) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
-    TRY(run_folder_begin(&out->run, config));
-    show_data(arena, r, &data);
-    note_settings(arena, r, config, USE_QAT);
-    TrainJob job = {.config = config,
-                    .data = &data,
-                    .model = out->model,
-                    .kind = MODEL_QAT,
-                    .from_scratch = scratch,
-                    .folder = out->folder,
-                    .resume = out->goes_on,
-                    .other_epochs = out->other_epochs,
-                    .allow_changed = r->allow_changed,
-                    .provenance = &out->provenance};
-    TRY(train(arena, r, &job));
-    return finish(arena, r, &data, "last.safetensors", out);
+    return train_from(arena, r, &data, start, out);
 }
 
 /* Whatever happens in between, the folder is given back. */

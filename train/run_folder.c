@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -135,12 +137,24 @@ static Status refuse_existing(const RunFolder *f, const RunTerms *terms)
                                         : "it is to be replaced (--overwrite)");
 }
 
+bool run_folder_holds(const char *folder, const char *path)
+{
+    char outer[PATH_MAX], inner[PATH_MAX];
+    if (realpath(folder, outer) == NULL || realpath(path, inner) == NULL) return false;
+    const size_t n = strlen(outer);
+    return strncmp(outer, inner, n) == 0 && (inner[n] == '\0' || inner[n] == '/' || outer[n - 1] == '/');
+}
+
 static Status may_open(RunFolder *f, const RunTerms *terms)
 {
     const bool there = file_exists(f->path), goes_on = file_exists(file_join(f->arena, f->path, "config.json"));
     if (there && f->mode == RUN_NEW) return refuse_existing(f, terms);
     if (there && !file_is_dir(f->path))
         return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", f->path);
+    if (f->mode == RUN_REPLACE && terms->source != NULL && run_folder_holds(f->path, terms->source))
+        return status_fail(STATUS_STATE,
+                           "%s: holds %s, which the run starts from; --overwrite must be of another folder (--out)",
+                           f->path, terms->source);
     const bool known = there && (run_files_known(f->arena, f->path) || (f->row && goes_on));
     if (f->mode == RUN_RESUME) {
         f->goes_on = goes_on;

@@ -17,9 +17,10 @@ typedef enum {
 
 typedef struct {
     RunMode mode;
-    bool row;       /* one of a table's: it goes with the table */
-    bool resumable; /* the verb knows --resume: messages name it */
-    int argc;       /* the command, for whom this run is in the way */
+    bool row;           /* one of a table's: it goes with the table */
+    const char *source; /* a model that the run starts from: no folder that it lies in is replaced; NULL: none */
+    bool resumable;     /* the verb knows --resume: messages name it */
+    int argc;           /* the command, for whom this run is in the way */
     char *const *argv;
 } RunTerms;
 
@@ -33,6 +34,9 @@ typedef struct {
     bool row, open, begun, made_marker;
     int fd, made_folders;
 } RunFolder;
+
+/* Whether `path` is the folder or lies in it, whatever names and symbolic links lead there. */
+bool run_folder_holds(const char *folder, const char *path);
 
 /* Makes the folder and takes it for this run; changes nothing in it.  STATUS_STATE: it exists (RUN_NEW), is not a run's,
  * or another run holds it, whose process and command the message names. */

@@ -250,7 +250,8 @@ static Status train_loop(Trainer *r, TrainResult *result)
     return STATUS_OK;
 }
 
-static Status start(Trainer *r)
+/* All that training needs; of one that goes on, with what its checkpoint says.  Writes nothing. */
+static Status prepare(Trainer *r)
 {
     const TrainJob *job = r->job;
     OptimizerConfig oc = job->config->train.optimizer;
@@ -293,6 +294,23 @@ static Status start(Trainer *r)
         r->state.seed = job->config->seed;
         r->state.steps = steps;
     }
+    return STATUS_OK;
+}
+
+Status train_check(const TrainJob *job, long *left)
+{
+    Trainer r = {.job = job, .arena = arena_create()};
+    const Status status = prepare(&r);
+    *left = r.state.steps - r.state.step;
+    loader_destroy(r.loader);
+    arena_destroy(r.arena);
+    return status;
+}
+
+static Status start(Trainer *r)
+{
+    const TrainJob *job = r->job;
+    TRY(prepare(r));
     TRY(metrics_open(r->arena, job->folder, model_kind_names[job->kind], r->state.step, &r->metrics));
     if (!job->resume) TRY(write_checkpoint(r, r->last_path));
     r->last_checkpoint = timing_seconds();

@@ -47,6 +47,10 @@ typedef struct {
  * last); metrics.jsonl.  STATUS_NUMERIC names step and layer when the loss stops being finite. */
 Status train_run(Arena *arena, const TrainJob *job, TrainResult *result);
 
+/* Whether a job that resumes can go on from its checkpoint, which is read into the model as train_run does; writes
+ * nothing.  *left: the steps that are still to be done. */
+Status train_check(const TrainJob *job, long *left);
+
 /* Epochs of the job, and its learning rate at the schedule's top. */
 int train_epochs(const TrainJob *job);
 double train_lr(const TrainJob *job);
