@@ -90,7 +90,58 @@ START_TEST(another_config_is_named_by_its_keys)
     ck_assert_ptr_nonnull(at);
     put_text(inside("f"), "config.json",
              arena_printf(arena, "%.*s\"momentum\": 0.8%s", (int)(at - text), text, at + 15));
-    REFUSED("train zoo.json --quiet --resume --out f", "train.optimizer.momentum is 0.8, was 0.9");
+    REFUSED("train f --quiet --resume", "train.optimizer.momentum is 0.8, was 0.9");
+    end();
+}
+END_TEST
+
+/* A config or model that is given with --resume is looked at: what it says must be what the run is. */
+START_TEST(what_is_given_is_not_ignored)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out f");
+    program_must(arena, folder, "qat f --quiet --out q");
+    program_must(arena, folder, "qat zoo.json --quiet --out s");
+    const char *at = strstr(zoo_config, "\"train\": {");
+    ck_assert_ptr_nonnull(at);
+    put_text(folder, "other.json",
+             arena_printf(arena, "%.*s\"train\": {\"label_smoothing\": 0.125, %s", (int)(at - zoo_config), zoo_config,
+                          at + 10));
+    REFUSED("train other.json --quiet --resume --out f", "train.label_smoothing is 0.125, was 0");
+    REFUSED("qat other.json --quiet --resume --out s", "train.label_smoothing is 0.125, was 0");
+    REFUSED("train nowhere.json --quiet --resume --out f", "nowhere.json");
+    REFUSED("qat nowhere.json --quiet --resume --out s", "nowhere.json");
+    REFUSED("qat nowhere.safetensors --quiet --resume --out q", "nowhere.safetensors: does not exist");
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, "qat f --resume --out q");
+    ck_assert_msg(o.code == 0 && strstr(o.err, "note: q goes on from its own checkpoint; f is not read") != NULL,
+                  "exit %d: %s", o.code, o.err);
+    program_must(arena, folder, "train other.json --quiet --resume --allow-changed --out f");
+    ck_assert_ptr_nonnull(strstr(text_of("f/config.json"), "\"label_smoothing\": 0.125"));
+    end();
+}
+END_TEST
+
+/* Quantized runs go on by their folder alone, however they began; a run's beginning is its own. */
+START_TEST(how_a_run_began_is_in_its_checkpoint)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out f");
+    program_must(arena, folder, "train f --quiet --out tuned");
+    program_must(arena, folder, "qat f --quiet --out q");
+    program_must(arena, folder, "qat zoo.json --quiet --out s");
+    static const char *const runs[] = {"q", "s"};
+    for (int i = 0; i < 2; i++) {
+        const char *last = file_join(arena, runs[i], "last.safetensors"), *kept = keep(last);
+        program_must(arena, folder, arena_printf(arena, "qat %s --quiet --resume", runs[i]));
+        program_must(arena, folder, arena_printf(arena, "qat %s --quiet --out %s --resume", runs[i], runs[i]));
+        program_must(arena, folder, arena_printf(arena, "qat %s --quiet --out ./%s/ --resume", last, runs[i]));
+        same_file(kept, last);
+    }
+    program_must(arena, folder, "qat s --quiet --resume --set train.epochs=4");
+    program_must(arena, folder, "train tuned --quiet --resume --set train.epochs=4");
+    REFUSED("train zoo.json --quiet --resume --out tuned --set train.epochs=4",
+            "start is \"config\", was \"weights with");
+    REFUSED("qat f --quiet --resume", "f/last.safetensors: a float model");
     end();
 }
 END_TEST
@@ -133,7 +184,7 @@ START_TEST(other_data_are_noticed)
     const char *command = "train zoo.json --quiet --out f --set data.dataset=folder --set data.dir=pictures --set "
                           "data.classes=0 --set train.batch=4";
     program_must(arena, folder, command);
-    const char *again = "train zoo.json --quiet --resume --out f", *before = keep("f/last.safetensors");
+    const char *again = "train f --quiet --resume", *before = keep("f/last.safetensors");
     program_must(arena, folder, again);
     put_pictures("b", 91); /* as many, of the same size */
     REFUSED(again, "f/last.safetensors: other data", "training images with CRC-32", "test images with CRC-32");
@@ -183,7 +234,7 @@ START_TEST(what_is_allowed_is_noted)
                       strstr(note, "train.epochs is 200, was 3000") != NULL,
                   "%s", note);
     ck_assert_ptr_nonnull(strstr(text_of("f/config.json"), "\"lr\": 0.001"));
-    program_must(arena, folder, "train zoo.json --quiet --resume --out f"); /* the new ones are its own now */
+    program_must(arena, folder, "train f --quiet --resume"); /* the new ones are its own now */
     ck_assert_ptr_nonnull(strstr(text_of("f/run.json"), "train.optimizer.lr is 0.001, was "));
     program_must(arena, folder, "train zoo.json --quiet --out g");
     ck_assert_ptr_null(strstr(text_of("g/run.json"), "changed"));
@@ -285,7 +336,8 @@ START_TEST(a_checkpoint_without_a_record_goes_on_with_a_note)
 }
 END_TEST
 
-TEST_MAIN("provenance", another_config_is_named_by_its_keys, what_does_not_matter_may_change, other_data_are_noticed,
+TEST_MAIN("provenance", another_config_is_named_by_its_keys, what_is_given_is_not_ignored,
+          how_a_run_began_is_in_its_checkpoint, what_does_not_matter_may_change, other_data_are_noticed,
           other_kernels_are_noticed, what_is_allowed_is_noted, a_refused_change_leaves_the_run_usable,
           what_quantized_training_does_not_read_may_change, a_table_goes_on_with_other_calibration,
           a_checkpoint_without_a_record_goes_on_with_a_note)

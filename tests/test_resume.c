@@ -177,6 +177,38 @@ START_TEST(a_run_killed_at_its_beginning_starts_again)
 }
 END_TEST
 
+/* The folder alone is enough for a run from a config; one from a model must be given the model. */
+START_TEST(a_folder_without_a_checkpoint_starts_again)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out whole");
+    program_must(arena, folder, "train whole --quiet --out tuned");
+    program_must(arena, folder, "qat whole --quiet --out qat");
+    static const char *const runs[] = {"whole", "tuned", "qat"};
+    static const char *const commands[] = {"train again0", "train again1", "qat again2"};
+    static const char *const given[] = {"train zoo.json", "train whole", "qat whole"};
+    for (int i = 0; i < 3; i++) {
+        const char *again = arena_printf(arena, "again%d", i);
+        unsigned char *config;
+        size_t bytes;
+        must(file_read(arena, inside(file_join(arena, runs[i], "config.json")), 1 << 20, &config, &bytes));
+        put_bytes(inside(again), "config.json", config, bytes);
+        const Outcome o =
+            program_run(arena, &(Where){.folder = folder}, arena_printf(arena, "%s --quiet --resume", commands[i]));
+        ck_assert_msg(o.code == (i == 0 ? 0 : 1), "%s: exit %d: %s", commands[i], o.code, o.err);
+        if (i > 0)
+            ck_assert_msg(strstr(o.err, "has no checkpoint yet; the model") != NULL && line_count(o.err) == 1, "%s",
+                          o.err);
+        program_must(arena, folder, arena_printf(arena, "%s --quiet --resume --out %s", given[i], again));
+        same_run(runs[i], again);
+    }
+    put_text(inside("early"), ".bitfold", "");
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, "train early --resume");
+    ck_assert_msg(o.code == 1 && strstr(o.err, "early: has no config.json yet") != NULL, "exit %d: %s", o.code, o.err);
+    end();
+}
+END_TEST
+
 START_TEST(a_finished_run_resumed_stays)
 {
     begin_zoo();
@@ -240,4 +272,5 @@ END_TEST
 
 TEST_MAIN("resume", threads_do_not_change_a_byte, the_place_is_not_in_the_file, a_float_run_goes_on_where_it_was,
           a_quantized_run_goes_on_where_it_was, a_run_killed_at_its_beginning_starts_again,
-          a_finished_run_resumed_stays, notes_come_when_training_begins, a_table_stops_and_goes_on)
+          a_folder_without_a_checkpoint_starts_again, a_finished_run_resumed_stays, notes_come_when_training_begins,
+          a_table_stops_and_goes_on)

@@ -149,7 +149,8 @@ START_TEST(a_finished_run_takes_more_epochs)
             const char *command = arena_printf(arena, "%s --out %s --threads %d", begins[i], names[k], 1 + k);
             program_must(arena, folder, arena_printf(arena, "%s --quiet --set %s=2", command, keys[i]));
             says(arena_printf(arena, "%s --resume --set %s=5", command, keys[i]), 0, "note: 5 epochs instead of 2; ");
-            program_must(arena, folder, arena_printf(arena, "%s --quiet --resume", command)); /* it is one of 5 now */
+            program_must(arena, folder, /* it is one of 5 now */
+                         arena_printf(arena, "%s %s --quiet --resume", i == 0 ? "train" : "qat", names[k]));
             says(arena_printf(arena, "%s --quiet --resume --set %s=4", command, keys[i]), 1, "step 30 of 30");
             says(arena_printf(arena, "%s --quiet --resume --set %s=9 --set train.batch=8", command, keys[i]), 1,
                  "/last.safetensors");

@@ -10,6 +10,7 @@
 #include "deploy/runtime_limits.h"
 #include "train/config_notes.h"
 #include "train/model_data.h"
+#include "train/run_source.h"
 #include "train/tflite_note.h"
 #include "train/transfer.h"
 
@@ -77,14 +78,12 @@ static void note_tflite(Arena *arena, const RunRequest *r, const Model *m)
     if (note != NULL) r->note(r->context, note);
 }
 
-static bool is_model(const char *path) { return file_ends(path, ".safetensors") || file_is_dir(path); }
-
 /* Takes the run directory; what stands in the way of the run is told before data are read. */
 static Status open_folder(Arena *arena, const RunRequest *r, const char *folder, bool resumable, RunOutcome *out)
 {
     out->folder = folder;
     const RunTerms terms = {.mode = run_mode(r->overwrite, r->resume),
-                            .source = is_model(r->path) ? r->path : NULL,
+                            .source = run_source_is_model(r->path) ? r->path : NULL,
                             .resumable = resumable,
                             .argc = r->argc,
                             .argv = r->argv};
@@ -93,34 +92,23 @@ static Status open_folder(Arena *arena, const RunRequest *r, const char *folder,
     return STATUS_OK;
 }
 
-/* The config of a run from a config, or else from a model, whose assignments are for the new network: the model itself
- * is read without them.  It is needed unless a resumed run has a folder of its own. */
-static Status read_source(Arena *arena, const RunRequest *r, bool of_model, const char *suffix, OpenModel *from,
-                          Config **config)
+/* What the run is made of, in the folder it names or else the request, which is held then.  One that goes on needs no
+ * model, and reads the config in its folder unless another is given. */
+static Status read_config(Arena *arena, const RunRequest *r, RunSource *source, Config **config, RunOutcome *out)
 {
-    if (of_model) TRY(model_open(arena, r->path, NULL, from));
-    TRY(config_read(arena, of_model ? from->config->path : r->path, r->sets, config));
-    if (!file_ends((*config)->name, suffix)) (*config)->name = arena_printf(arena, "%s%s", (*config)->name, suffix);
-    return STATUS_OK;
-}
-
-/* What the run is made of, in the folder it names or else the request, which is held then; one that goes on reads the
- * config there, and needs no other. */
-static Status read_config(Arena *arena, const RunRequest *r, bool of_model, const char *suffix, OpenModel *from,
-                          Config **config, RunOutcome *out)
-{
-    const char *folder = out->folder;
+    const char *folder = r->out == NULL && source->own ? r->path : r->out;
     *config = NULL;
-    if (folder == NULL || !r->resume) TRY(read_source(arena, r, of_model, suffix, from, config));
+    if (folder == NULL || !r->resume || !source->model) TRY(run_source_config(arena, r, source, config));
     if (folder == NULL) folder = run_folder(arena, r, (*config)->name);
     TRY(open_folder(arena, r, folder, true, out));
-    if (out->run.goes_on) {
+    if (out->run.goes_on && source->model) {
         TRY(config_read(arena, file_join(arena, out->folder, "config.json"), r->sets, config));
         (*config)->given = config_given(arena, r->sets); /* the file has every key */
-        return STATUS_OK;
     }
-    return *config != NULL ? STATUS_OK : read_source(arena, r, of_model, suffix, from, config);
+    return *config != NULL ? STATUS_OK : run_source_config(arena, r, source, config);
 }
+
+static bool from_scratch(RunStart start) { return strcmp(start.start, "config") == 0; }
 
 static int *epochs_of(Config *config, bool qat) { return qat ? &config->qat.epochs : &config->train.epochs; }
 
@@ -144,17 +132,22 @@ static Status find_more_epochs(Arena *arena, const RunRequest *r, const Config *
     return STATUS_OK;
 }
 
-/* Whether a resumed run has something to go on from; one that was stopped before its first checkpoint starts again. */
-static Status find_checkpoint(RunOutcome *out, ModelKind wanted)
+/* Whether a resumed run has something to go on from, and how it began; one that was stopped before its first checkpoint
+ * starts again. */
+static Status find_checkpoint(Arena *arena, const RunRequest *r, const RunSource *source, const Config *config,
+                              RunStart *start, RunOutcome *out)
 {
-    const char *path = file_join(out->run.arena, out->folder, "last.safetensors");
+    const char *path = file_join(arena, out->folder, "last.safetensors");
     ModelKind kind;
     out->goes_on = out->run.goes_on && file_exists(path);
-    if (!out->goes_on) return STATUS_OK;
+    if (out->run.goes_on && !out->goes_on) TRY(run_source_again(arena, source, start->kind, out->folder, config));
+    if (!out->goes_on) return run_source_start(arena, source, start->kind, NULL, start);
     TRY(checkpoint_kind(path, &kind));
-    if (kind == wanted) return STATUS_OK;
-    return status_fail(STATUS_STATE, "%s: a %s model; the run to go on with must be one of a %s model", path,
-                       model_kind_names[kind], model_kind_names[wanted]);
+    if (kind != start->kind)
+        return status_fail(STATUS_STATE, "%s: a %s model; the run to go on with must be one of a %s model", path,
+                           model_kind_names[kind], model_kind_names[start->kind]);
+    TRY(run_source_unread(arena, r, source, out->folder));
+    return run_source_start(arena, source, kind, path, start);
 }
 
 static void show_data(Arena *arena, const RunRequest *r, const DataSplits *data)
@@ -181,8 +174,6 @@ static Status begin_training(Arena *arena, const RunRequest *r, const QuantConfi
     data_check_training(arena, out->config, out->model->classes, data);
     return STATUS_OK;
 }
-
-static bool from_scratch(RunStart start) { return strcmp(start.start, "config") == 0; }
 
 /* The config with the epochs that the checkpoint in `path` was to have.  Those that are done cannot be taken back. */
 static Status epochs_before(Arena *arena, const Config *config, RunStart start, const char *path, Config *before)
@@ -286,18 +277,18 @@ static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *da
 static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
     Config *config;
-    OpenModel from = {0};
-    const bool of_model = is_model(r->path);
-    out->folder = r->out == NULL && r->resume && file_is_dir(r->path) ? r->path : r->out;
-    TRY(read_config(arena, r, of_model, of_model ? "-tuned" : "", &from, &config, out));
-    TRY(find_checkpoint(out, MODEL_FLOAT));
+    RunSource source = run_source(arena, r, MODEL_FLOAT);
+    RunStart start = {.kind = MODEL_FLOAT};
+    TRY(read_config(arena, r, &source, &config, out));
+    TRY(find_checkpoint(arena, r, &source, config, &start, out));
     TRY(find_more_epochs(arena, r, config, false, out));
     out->config = config;
     DataSplits data;
     const bool resume = out->goes_on;
-    if (of_model && !resume) {
-        if (from.model == NULL) TRY(model_open(arena, r->path, NULL, &from));
-        TRY(begin_tuning(arena, r, config, from.model, &data, out));
+    if (source.model && !source.own && !resume) {
+        if (source.from.model == NULL) TRY(model_open(arena, r->path, NULL, &source.from));
+        TRY(begin_tuning(arena, r, config, source.from.model, &data, out));
+        start.start = provenance_weights(arena, source.from.model);
     } else {
         TRY(begin_training(arena, r, NULL, NULL, &data, out));
         model_init(out->model, config->seed);
@@ -306,8 +297,8 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
                  "note: train.freeze without a model to start from: the frozen layers keep their random first values");
     }
     TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
-    TRY(trace(arena, r, (RunStart){MODEL_FLOAT, "config"}, &data, out));
-    return train_from(arena, r, &data, (RunStart){MODEL_FLOAT, "config"}, out);
+    TRY(trace(arena, r, start, &data, out));
+    return train_from(arena, r, &data, start, out);
 }
 
 static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
@@ -363,28 +354,27 @@ static Status take_all(Arena *arena, const RunRequest *r, Model *to, const OpenM
 
 static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
 {
-    const bool scratch = file_ends(r->path, ".json");
     Config *config;
-    OpenModel from = {0};
-    out->folder = r->out;
-    TRY(read_config(arena, r, !scratch, "-qat", &from, &config, out));
-    TRY(find_checkpoint(out, MODEL_QAT));
-    TRY(find_more_epochs(arena, r, config, !scratch, out));
+    RunSource source = run_source(arena, r, MODEL_QAT);
+    OpenModel *from = &source.from;
+    RunStart start = {.kind = MODEL_QAT};
+    TRY(read_config(arena, r, &source, &config, out));
+    TRY(find_checkpoint(arena, r, &source, config, &start, out));
+    TRY(find_more_epochs(arena, r, config, !from_scratch(start), out));
     const bool resume = out->goes_on;
-    if (!scratch && !resume && from.model == NULL) TRY(model_open(arena, r->path, NULL, &from));
-    const bool starts = from.model != NULL && !resume;
+    if (source.model && !resume && from->model == NULL) TRY(model_open(arena, r->path, NULL, from));
+    const bool starts = from->model != NULL && !resume;
     DataSplits data;
     out->config = config;
-    TRY(begin_training(arena, r, &config->quant, starts ? from.model : NULL, &data, out));
+    TRY(begin_training(arena, r, &config->quant, starts ? from->model : NULL, &data, out));
     note_pixels(arena, r, out->model);
     note_tflite(arena, r, out->model);
     if (starts)
-        TRY(take_all(arena, r, out->model, &from));
+        TRY(take_all(arena, r, out->model, from));
     else
         model_init(out->model, config->seed);
     if (config->train.freeze.n > 0 && !resume)
         note(r, "note: train.freeze is of float training; quantization-aware training trains all layers");
-    const RunStart start = {MODEL_QAT, scratch ? "config" : "model"};
     TRY(trace(arena, r, start, &data, out));
     if (!out->goes_on) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     return train_from(arena, r, &data, start, out);
