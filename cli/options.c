@@ -56,7 +56,8 @@ static const Option option_table[] = {
      offsetof(Options, target), TEXT, 0, 0},
     {'M', "markdown", NULL, "as a page for docs/", offsetof(Options, markdown), FLAG, 0, 0},
     {'S', "schema", NULL, "as a JSON Schema", offsetof(Options, schema), FLAG, 0, 0},
-    {'r', "out", "DIR", "the run directory (default runs/NAME)", offsetof(Options, out), TEXT, 0, 0},
+    {'r', "out", "DIR", "the run directory (default runs/NAME; from a model runs/NAME-tuned, -qat or -ptq)",
+     offsetof(Options, out), TEXT, 0, 0},
     {'w', "overwrite", NULL, "replace a run directory that exists", offsetof(Options, overwrite), FLAG, 0, 0},
     {'c', "resume", NULL, "continue the run in --out from its last checkpoint", offsetof(Options, resume), FLAG, 0, 0},
     {'A', "allow-changed", NULL,
@@ -90,7 +91,10 @@ static void help(const Verb *verb)
 
 static int usage_fail(const Verb *verb, const char *problem, const char *given, const char *rule)
 {
-    cli_note("bitfold %s: %s%s; %s (bitfold %s --help)\n", verb->name, problem, given, rule, verb->name);
+    if (rule == NULL)
+        cli_note("bitfold %s: %s%s; see bitfold %s --help\n", verb->name, problem, given, verb->name);
+    else
+        cli_note("bitfold %s: %s%s; %s (bitfold %s --help)\n", verb->name, problem, given, rule, verb->name);
     return EXIT_USAGE;
 }
 
@@ -149,7 +153,7 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
         if (c == '?') {
             const char *given = argv[optind - 1], *nearest = nearest_name(given + strspn(given, "-"), names);
             return usage_fail(verb, "unknown option ", given,
-                              nearest == NULL ? "see" : arena_printf(arena, "did you mean --%s?", nearest));
+                              nearest == NULL ? NULL : arena_printf(arena, "did you mean --%s?", nearest));
         }
         const Option *o = &option_table[c - 256];
         char *at = (char *)options + o->offset;
@@ -183,6 +187,6 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
     if (options->arguments < verb->min_arguments)
         return usage_fail(verb, "missing ", verb->arguments, "it is required");
     if (verb->max_arguments >= 0 && options->arguments > verb->max_arguments)
-        return usage_fail(verb, "too many arguments at ", options->argument[verb->max_arguments], "see");
+        return usage_fail(verb, "too many arguments at ", options->argument[verb->max_arguments], NULL);
     return -1;
 }

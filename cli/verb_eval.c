@@ -99,6 +99,11 @@ static Status want_data(const Options *o, const Config *config)
                        o->argument[0]);
 }
 
+static void warn_pixels(const Config *config)
+{
+    if (config->renormalized) cli_warn("data.normalize: the model was trained with another normalisation");
+}
+
 /* --images: the set is cut, and classes that are lost by it are told. */
 static Status take_images(Arena *arena, const Options *o, TestData *test)
 {
@@ -139,6 +144,7 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     TestData test;
     TRY(test_data(arena, &open, o->argument[0], o->data, o->split, &test));
     TRY(take_images(arena, o, &test));
+    warn_pixels(open.config);
     TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, test.set));
     EvalResult r;
     cli_show_data(arena, o, &test.data);
@@ -186,6 +192,7 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
+    warn_pixels(open.config);
     for (int i = 0; i < data.notes; i++) cli_warn(data.note[i]);
     const char *base = getenv("TMPDIR");
     TemporaryFolder folder;

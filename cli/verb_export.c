@@ -1,6 +1,7 @@
 /* export: a finished model as a file of another kind. */
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "train/export.h"
@@ -61,6 +62,13 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
     RoundingChange change;
     const char *note[2];
     int notes;
+    ModelKind kind;
+    if (file_ends(o->argument[0], ".safetensors") && checkpoint_kind(o->argument[0], &kind) == STATUS_OK &&
+        kind == MODEL_FLOAT)
+        return status_fail(STATUS_STATE,
+                           "%s: a float model; quantize it first (bitfold ptq or bitfold qat), or --float "
+                           "writes the float network to formats that take it",
+                           o->argument[0]);
     TRY(export_open(arena, o->argument[0], o->sets, type, &m));
     const QGraph *graph = m.graph;
     TRY(exporter_write(type, arena, graph, o->output, options));

@@ -87,6 +87,8 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
     Arena *memory = arena_create();
     Tape *t = tape_create(arena, memory);
     cJSON *list = cJSON_CreateArray();
+    if (o->dump != NULL && o->arguments > 2)
+        cli_warn(arena_printf(arena, "--dump: the codes of the first image only, %s", o->argument[1]));
     Status status = STATUS_OK;
     for (int i = 1; i < o->arguments && status == STATUS_OK; i++) {
         uint8_t *pixels;

@@ -1,7 +1,9 @@
 /* train, ptq, qat: the verbs that make models. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
+#include "train/model_file.h"
 #include "train/run.h"
 
 typedef struct {
@@ -25,6 +27,17 @@ static void show_warning(void *context, const char *text)
 {
     (void)context;
     cli_warn(text);
+}
+
+/* Which model the accuracy is of, and which one the run directory stands for where that is another. */
+static Status note_model(Arena *arena, const Options *o, const RunOutcome *out)
+{
+    const char *stands;
+    TRY(model_file(arena, out->folder, &stands));
+    if (o->quiet || out->config->data.validation <= 0 || strcmp(stands, out->model_path) == 0) return STATUS_OK;
+    cli_note("note: this accuracy is of %s; %s as a MODEL stands for %s, the best on the validation images\n",
+             out->model_path, out->folder, stands);
+    return STATUS_OK;
 }
 
 static Status start(Arena *arena, const Options *o, int *exit_code,
@@ -59,7 +72,7 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
         cli_print("test accuracy %.2f %% on %d images (%s engine)\n%s\n", 100.0 * out.test.accuracy, out.test.n,
                   engine_names[out.engine], out.model_path);
     }
-    return STATUS_OK;
+    return note_model(arena, o, &out);
 }
 
 static Status start_train(Arena *arena, const Options *o, int *exit_code)

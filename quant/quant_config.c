@@ -122,8 +122,11 @@ static Status check_override(Arena *arena, const QuantConfig *c, int index, cons
     }
     const char *nearest = matched > 0 ? NULL : nearest_name(o->layers, layers->name);
     const char *where = arena_printf(arena, "quant.overrides[%d].layers: %s", index, json_quote(arena, o->layers));
+    const char *known = "";
+    for (int i = 0; i < layers->n && matched == 0; i++)
+        known = arena_printf(arena, "%s%s%s", known, i == 0 ? "" : ", ", layers->name[i]);
     if (matched == 0)
-        return status_fail(STATUS_CONFIG, "%s; must be the name of a layer, or a pattern of one%s", where,
+        return status_fail(STATUS_CONFIG, "%s matches no layer, of: %s%s", where, known,
                            nearest == NULL ? "" : arena_printf(arena, " (did you mean \"%s\"?)", nearest));
     if (won == 0)
         return status_fail(

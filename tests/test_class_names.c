@@ -1,6 +1,7 @@
 /* Class names are part of a model: data meets it by name, and what does not fit, or is likely a mistake, is said. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -179,6 +180,37 @@ START_TEST(a_limit_takes_of_every_class)
 }
 END_TEST
 
+START_TEST(messages_name_what_was_given)
+{
+    begin_shapes();
+    put_class("one/circle", 20, 3);
+    program_must(arena, folder, "ptq m/last.safetensors --quiet --out q");
+    ck_assert_int_eq(mkdir(inside("empty"), 0777), 0);
+    static const struct {
+        const char *command;
+        int code;
+        const char *words;
+    } cases[] = {
+        {"eval m/last.safetensors --data one", 0, "data: 1 of 3 classes; 0 training"},
+        {"eval m/last.safetensors --data empty --set data.dataset=folder", 1, "bitfold: --data: "},
+        {"train m --out r --set data.dir=one", 1, "the data has no class \"square\", \"triangle\""},
+        {"train m --out r --epochs 3", 2, "unknown option --epochs; see bitfold train --help\n"},
+        {"predict q one/circle/00.png one/circle/01.png --dump d", 0,
+         "warning: --dump: the codes of the first image only, one/circle/00.png\n"},
+        {"export m/last.safetensors -o f.onnx", 1, "or --float writes the float network"},
+        {"eval m --set data.normalize.std=0.5", 0, "warning: data.normalize: the model was trained with another"},
+        {"verify q --set data.normalize.std=0.5", 0, "warning: data.normalize: the model was trained with another"},
+        {"train shapes.json --out v --set data.validation=0.2", 0,
+         "note: this accuracy is of v/last.safetensors; v as a MODEL stands for v/best.safetensors"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const Outcome o = run(cases[i].command);
+        says(&o, cases[i].code, cases[i].words);
+    }
+    end();
+}
+END_TEST
+
 /* ---- the rule itself --------------------------------------------------------------------------------------------- */
 
 static DataSplits data_of(int classes, const char *const *names, int32_t *labels, int n)
@@ -303,5 +335,5 @@ START_TEST(suspicious_data_is_told)
 END_TEST
 
 TEST_MAIN("class_names", a_subset_is_scored_by_name, an_unknown_class_is_refused, training_needs_every_class,
-          outputs_without_a_class_may_stay, a_limit_takes_of_every_class, names_and_numbers, long_lists_are_cut,
-          the_data_is_described_once, suspicious_data_is_told)
+          outputs_without_a_class_may_stay, a_limit_takes_of_every_class, messages_name_what_was_given,
+          names_and_numbers, long_lists_are_cut, the_data_is_described_once, suspicious_data_is_told)

@@ -261,6 +261,11 @@ START_TEST(terminal_says_what_differences_are_worth)
                      "than it beyond chance (5 %; paired over seeds and images, Holm);\n"
                      "the machine was busy while 1 of the times was taken: upper bounds");
     ck_assert_str_eq(report_text_foot(a, report_rows, 1, 2000), "");
+    CompareRow few[REPORT_ROWS];
+    memcpy(few, report_rows, sizeof few);
+    for (int i = 0; i < REPORT_ROWS; i++) few[i].seeds = 2, few[i].p = few[i].kind == few[0].kind ? few[i].p : 0.4;
+    ck_assert_ptr_nonnull(
+        strstr(report_text_foot(a, few, REPORT_ROWS, 2000), "2 seeds are few: a large difference may be real"));
     arena_destroy(a);
 }
 END_TEST

@@ -160,14 +160,36 @@ const cJSON *config_given(Arena *arena, const char *const *sets)
     return given;
 }
 
+static bool same_floats(const FloatList *a, const FloatList *b)
+{
+    for (int i = 0; i < a->n && i < b->n; i++)
+        if (a->at[i] != b->at[i]) return false;
+    return a->n == b->n;
+}
+
+/* Whether the assignments leave another normalisation than `before`, the file without them, has. */
+static Status find_renormalized(Arena *arena, const cJSON *before, Config *c)
+{
+    const cJSON *given = json_get(json_get(c->assigned, "data"), "normalize");
+    if (given == NULL || json_get(json_get(before, "data"), "normalize") == NULL) return STATUS_OK;
+    Config *was = ARENA_ARRAY(arena, Config, 1);
+    TRY(field_parse(config_fields, before, c->path, was, arena));
+    const NormalizeConfig *a = &was->data.normalize, *b = &c->data.normalize;
+    c->renormalized = !same_floats(&a->mean, &b->mean) || !same_floats(&a->std, &b->std);
+    return STATUS_OK;
+}
+
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **out)
 {
+    const cJSON *before = sets == NULL || sets[0] == NULL ? NULL : json_copy(arena, root);
     for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(assign(arena, root, sets[i]));
     Config *c = ARENA_ARRAY(arena, Config, 1);
     TRY(field_parse(config_fields, root, path, c, arena));
     c->given = json_copy(arena, root);
     c->path = arena_strdup(arena, path);
     c->folder = file_dirname(arena, path);
+    c->assigned = config_given(arena, sets);
+    if (before != NULL) TRY(find_renormalized(arena, before, c));
     if (c->name == NULL || c->name[0] == '\0') c->name = file_stem(arena, path);
     if (strchr(c->name, '/') != NULL || c->name[0] == '.')
         return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'",

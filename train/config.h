@@ -39,6 +39,8 @@ typedef struct {
 
 typedef struct {
     const char *path, *folder; /* of the file; folder: what data.dir is relative to */
+    const cJSON *assigned;     /* the assignments alone */
+    bool renormalized;         /* they changed data.normalize to something else than the file has */
     const cJSON *given; /* what the user wrote: the file and the assignments; of a model, the assignments alone */
     const char *name, *schema;
     uint64_t seed;

@@ -14,9 +14,8 @@ typedef struct {
 } Notes;
 
 /* What was given for a dotted key; NULL: nothing. */
-static const cJSON *given(const Notes *n, const char *key)
+static const cJSON *find_key(const cJSON *at, const char *key)
 {
-    const cJSON *at = n->config->given;
     char part[64];
     while (at != NULL && *key != '\0') {
         const size_t length = strcspn(key, ".");
@@ -28,6 +27,8 @@ static const cJSON *given(const Notes *n, const char *key)
     }
     return at;
 }
+
+static const cJSON *given(const Notes *n, const char *key) { return find_key(n->config->given, key); }
 
 /* A default that was written out, as resolved configs do, means nothing by itself. */
 static bool is_default(const char *key, const cJSON *value)
@@ -56,6 +57,26 @@ static void without_effect(Notes *n, const char *key, const char *why)
     const cJSON *value = given(n, key);
     if (value == NULL || is_default(key, value) || n->notes == MAX_NOTES) return;
     n->note[n->notes++] = arena_printf(n->arena, "%s has no effect: %s", key, why);
+}
+
+/* Of keys that another verb heeds, and that a config may hence have: those set on the command line. */
+static void of_another_training(Notes *n, const char *key, const char *why)
+{
+    if (find_key(n->config->assigned, key) == NULL || n->notes == MAX_NOTES) return;
+    n->note[n->notes++] = arena_printf(n->arena, "%s has no effect: %s", key, why);
+}
+
+static void of_qat(Notes *n, ConfigUse use)
+{
+    of_another_training(n, "train.schedule", "quantization-aware training takes qat.schedule");
+    if (use == USE_QAT) of_another_training(n, "train.epochs", "qat of a model takes qat.epochs");
+    if (use == USE_QAT_SCRATCH) of_another_training(n, "qat.epochs", "qat from scratch takes train.epochs");
+}
+
+static void of_pixels(Notes *n)
+{
+    if (!n->config->renormalized || n->notes == MAX_NOTES) return;
+    n->note[n->notes++] = "data.normalize: the model was trained with another normalisation than the one set";
 }
 
 static void replaced(Notes *n, const char *key, const char *by)
@@ -132,8 +153,11 @@ const char **config_notes(Arena *arena, const Config *config, ConfigUse use)
     Notes n = {.arena = arena, .config = config, .note = ARENA_ARRAY(arena, const char *, MAX_NOTES + 1)};
     if (use != USE_PTQ) of_optimizer(&n);
     if (use == USE_TRAIN || use == USE_COMPARE) of_schedule(&n, "train.schedule", &config->train.schedule);
-    if (use == USE_QAT || use == USE_COMPARE) of_schedule(&n, "qat.schedule", &config->qat.schedule);
+    if (use == USE_QAT || use == USE_QAT_SCRATCH || use == USE_COMPARE)
+        of_schedule(&n, "qat.schedule", &config->qat.schedule);
     if (use != USE_TRAIN) of_observers(&n, use);
+    if (use == USE_QAT || use == USE_QAT_SCRATCH) of_qat(&n, use);
+    if (use == USE_QAT || use == USE_PTQ) of_pixels(&n);
     if (use == USE_PTQ || use == USE_COMPARE) of_ptq(&n);
     if (use == USE_COMPARE) of_compare(&n);
     return n.note;

@@ -4,7 +4,7 @@
 
 #include "train/config.h"
 
-typedef enum { USE_TRAIN, USE_PTQ, USE_QAT, USE_COMPARE } ConfigUse;
+typedef enum { USE_TRAIN, USE_PTQ, USE_QAT, USE_QAT_SCRATCH, USE_COMPARE } ConfigUse;
 
 /* A sentence for each key of config->given that has no effect in this use, naming it and what has the effect instead;
  * NULL-ended, in the arena. */

@@ -20,9 +20,18 @@ Status model_data(Arena *arena, const Config *config, const ModelClasses *classe
 
 char *data_line(Arena *arena, const DataSplits *data)
 {
-    const Dataset *t = &data->train;
-    return arena_printf(arena, "data: %d classes; %d training, %d validation and %d test images of %d x %d x %d",
-                        t->classes, t->n, data->validation.n, data->test.n, t->h, t->w, t->c);
+    const Dataset *t = &data->train, *sets[] = {t, &data->validation, &data->test};
+    int seen = 0;
+    for (int k = 0; k < t->classes; k++) {
+        bool found = false;
+        for (int s = 0; s < 3; s++)
+            for (int i = 0; i < sets[s]->n && !found; i++) found = sets[s]->labels[i] == k;
+        seen += found;
+    }
+    const char *of = seen == t->classes ? "" : arena_printf(arena, "%d of ", seen);
+    return arena_printf(arena, "data: %s%d class%s; %d training, %d validation and %d test images of %d x %d x %d", of,
+                        t->classes, t->classes == 1 ? "" : "es", t->n, data->validation.n, data->test.n, t->h, t->w,
+                        t->c);
 }
 
 /* ---- what makes training suspicious ------------------------------------------------------------------------------ */

@@ -49,6 +49,9 @@ static void put_tests(FILE *out, const Report *report)
                   : " No row differs from float beyond "
                     "chance (p &lt; 0.05).",
           out);
+    if (!verdict && row[0].seeds > 1 && row[0].seeds < 5)
+        fprintf(out, " With %d seeds only, a large difference may be real and still not tell from chance.",
+                row[0].seeds);
     fputs(leads ? " Marked rows are more accurate than every other that keeps its weights in as many bits, by the same "
                   "test (p &lt; 0.05).</p>\n"
                 : "</p>\n",

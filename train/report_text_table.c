@@ -78,6 +78,9 @@ char *report_text_foot(Arena *arena, const CompareRow *row, int rows, int images
                               images, 100 * f->accuracy_range.low, 100 * f->accuracy_range.high, tested, worse,
                               worse == 1 ? "is" : "are", better,
                               f->seeds > 1 ? "paired over seeds and images" : "McNemar's exact test");
+    if (f->seeds > 1 && f->seeds < 5 && worse + better == 0)
+        text = arena_printf(arena, "%s;\n%d seeds are few: a large difference may be real and not tell from chance",
+                            text, f->seeds);
     if (disturbed == 0) return text;
     return arena_printf(arena, "%s;\nthe machine was busy while %d of the times %s taken: upper bounds", text,
                         disturbed, disturbed == 1 ? "was" : "were");

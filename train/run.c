@@ -265,7 +265,7 @@ static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *da
     if (job.resume) TRY(train_check(&job, &left));
     TRY(run_folder_begin(&out->run, out->config));
     show_data(arena, r, data);
-    note_settings(arena, r, out, qat ? USE_QAT : USE_TRAIN);
+    note_settings(arena, r, out, !qat ? USE_TRAIN : job.from_scratch ? USE_QAT_SCRATCH : USE_QAT);
     if (left == 0)
         note(r, arena_printf(arena,
                              "note: %s: finished at epoch %d, nothing to do; --set %s.epochs=N with a larger N goes on",

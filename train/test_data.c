@@ -31,6 +31,7 @@ static Status config_for(Arena *arena, const Config *config, const char *folder,
     *to = *config;
     if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
     to->data.dir = to->data.path = folder;
+    to->path = "--data"; /* what messages blame */
     to->data.whole = has_folders(arena, folder) || !is_of_files(config->data.dataset);
     if (to->data.whole) to->data.dataset = "folder", to->data.classes = 0;
     to->data.test_limit = to->data.train_limit = 0;

@@ -92,8 +92,27 @@ static Status head_must_fit(Arena *arena, const Config *config, const Model *to,
     const char *advice =
         key == NULL ? arena_printf(arena, "its last layer \"%s\" must give %d", head->name, n)
                     : arena_printf(arena, "--set model.layers.%s.%s=%d gives it a new last layer", head->name, key, n);
-    return status_fail(STATUS_SHAPE, "%s: %d outputs, the data of %s has %d classes, %s; must be as many: %s", path,
-                       to->classes, config->data.path, n, classes_text(arena, data->class_names, n), advice);
+    return status_fail(STATUS_SHAPE, "%s: %d outputs, the data of %s has %d class%s, %s; must be as many: %s", path,
+                       to->classes, config->data.path, n, n == 1 ? "" : "es", classes_text(arena, data->class_names, n),
+                       advice);
+}
+
+/* Whether the data has only classes of the model. */
+static bool is_subset(const DataSplits *data, const ModelClasses *model)
+{
+    for (int k = 0; k < data->train.classes; k++) {
+        int i = 0;
+        while (i < model->n && strcmp(model->name[i], data->class_names[k]) != 0) i++;
+        if (i == model->n) return false;
+    }
+    return data->named;
+}
+
+static void note_renewed(Arena *arena, const Model *to, const ModelClasses *old, DataSplits *data)
+{
+    data_note(arena, data, "the data has classes %s instead of %s: the last layer, \"%s\", is learned anew",
+              classes_text(arena, data->class_names, data->train.classes), classes_text(arena, old->name, old->n),
+              to->layer[model_head(to)].name);
 }
 
 Status transfer_data(Arena *arena, const Config *config, Model *to, const Model *from, const char *path,
@@ -108,14 +127,17 @@ Status transfer_data(Arena *arena, const Config *config, Model *to, const Model 
     DataSplits mapped = *data;
     const char *note = NULL;
     const bool same_head = to->classes == from->classes;
-    if (same_head && classes_map(arena, &classes, true, &mapped, &note) == STATUS_OK &&
-        mapped.train.classes == to->classes) {
+    const Status same = same_head ? classes_map(arena, &classes, true, &mapped, &note) : STATUS_SHAPE;
+    if (same == STATUS_OK && mapped.train.classes == to->classes) {
         *data = mapped;
         if (note != NULL) data_note(arena, data, "%s: %s", path, note);
+    } else if (same != STATUS_OK && same_head && data->train.classes < to->classes && is_subset(data, &classes)) {
+        return same; /* the message lists which are missing */
     } else if (data->train.classes != to->classes) {
         return head_must_fit(arena, config, to, path, data);
     } else if (same_head) {
         *renewed = model_head(to);
+        note_renewed(arena, to, &classes, data);
     }
     to->class_names = data->class_names;
     return STATUS_OK;
