@@ -1,6 +1,7 @@
 #include "tests/alloc/cases.h"
 
 #include <png.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
