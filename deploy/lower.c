@@ -41,30 +41,26 @@ Status model_lower_unchecked(Arena *arena, Model *m, Dialect dialect, QGraph **o
 {
     TRY(check_values(m));
     QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
-    int most = 1; /* a node for each layer, and one for each input of a concat */
-    for (int i = 0; i < m->layers; i++) most += 1 + m->layer[i].inputs;
     *g = (QGraph){.dialect = dialect,
-                  .tensor = ARENA_ARRAY(arena, QTensor, most),
-                  .node = ARENA_ARRAY(arena, QNode, most),
                   .classes = m->classes,
                   .class_names = m->class_names,
                   .channels = m->input.c,
                   .mean = m->mean,
                   .std = m->std,
                   .model_name = m->name};
-    const QuantParams *in = &m->input_grid;
-    g->tensor[g->tensors++] = (QTensor){.name = "input",
-                                        .h = m->input.h,
-                                        .w = m->input.w,
-                                        .c = m->input.c,
-                                        .scale = in->scale[0],
-                                        .zero_point = in->zero_point,
-                                        .bits = 8,
-                                        .qmin = in->qmin,
-                                        .qmax = in->qmax};
     int *tensor_of = ARENA_ARRAY(arena, int, m->layers + 1);
     Arena *step = arena_create();
     Lowering w = {.arena = arena, .tape = tape_create(arena, step), .graph = g, .tensor_of = tensor_of};
+    const QuantParams *in = &m->input_grid;
+    lowering_add_tensor(&w, &(QTensor){.name = "input",
+                                       .h = m->input.h,
+                                       .w = m->input.w,
+                                       .c = m->input.c,
+                                       .scale = in->scale[0],
+                                       .zero_point = in->zero_point,
+                                       .bits = 8,
+                                       .qmin = in->qmin,
+                                       .qmax = in->qmax});
     const Status status = lower_layers(m, &w, tensor_of);
     arena_destroy(step);
     TRY(status);

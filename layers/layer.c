@@ -61,27 +61,52 @@ Tensor *layer_observe(Layer *l, const Pass *pass, Tape *t, Tensor *y)
     return y;
 }
 
-int lower_tensor(Lowering *w, const Layer *l, int same_grid)
+enum { FIRST_ROOM = 16 };
+
+int lowering_add_tensor(Lowering *w, const QTensor *tensor)
 {
     QGraph *g = w->graph;
-    const int index = g->tensors++;
-    QTensor *y = &g->tensor[index];
+    if (g->tensors == w->tensor_room) {
+        w->tensor_room = w->tensor_room == 0 ? FIRST_ROOM : 2 * w->tensor_room;
+        QTensor *larger = ARENA_ARRAY(w->arena, QTensor, w->tensor_room);
+        if (g->tensors > 0) memcpy(larger, g->tensor, sizeof *larger * (size_t)g->tensors);
+        g->tensor = larger;
+    }
+    g->tensor[g->tensors] = *tensor;
+    return g->tensors++;
+}
+
+QNode *lowering_add_node(Lowering *w, const QNode *node)
+{
+    QGraph *g = w->graph;
+    if (g->nodes == w->node_room) {
+        w->node_room = w->node_room == 0 ? FIRST_ROOM : 2 * w->node_room;
+        QNode *larger = ARENA_ARRAY(w->arena, QNode, w->node_room);
+        if (g->nodes > 0) memcpy(larger, g->node, sizeof *larger * (size_t)g->nodes);
+        g->node = larger;
+    }
+    g->node[g->nodes] = *node;
+    return &g->node[g->nodes++];
+}
+
+int lower_tensor(Lowering *w, const Layer *l, int same_grid)
+{
+    QTensor y;
     if (same_grid >= 0) {
-        *y = g->tensor[same_grid];
+        y = w->graph->tensor[same_grid];
     } else {
         const QuantParams *qp = &l->out_q->qp;
-        *y = (QTensor){
+        y = (QTensor){
             .scale = qp->scale[0], .zero_point = qp->zero_point, .bits = qp->bits, .qmin = qp->qmin, .qmax = qp->qmax};
     }
-    y->name = l->name;
-    y->h = l->out.h, y->w = l->out.w, y->c = l->out.c;
-    return index;
+    y.name = l->name;
+    y.h = l->out.h, y.w = l->out.w, y.c = l->out.c;
+    return lowering_add_tensor(w, &y);
 }
 
 QNode *lower_node(Lowering *w, const Layer *l, QOp op, int output)
 {
-    QNode *n = &w->graph->node[w->graph->nodes++];
-    *n = (QNode){.op = op, .name = l->name, .inputs = l->inputs, .output = output};
+    QNode *n = lowering_add_node(w, &(QNode){.op = op, .name = l->name, .inputs = l->inputs, .output = output});
     for (int i = 0; i < l->inputs; i++) n->input[i] = w->tensor_of[l->input[i] + 1];
     n->lo = w->graph->tensor[output].qmin;
     n->hi = w->graph->tensor[output].qmax;

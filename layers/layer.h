@@ -70,6 +70,7 @@ typedef struct {
     Arena *arena;
     Tape *tape; /* does not record; for the ops that quantize weights */
     QGraph *graph;
+    int tensor_room, node_room; /* elements of the graph's arrays, which grow as they are needed */
     const int *tensor_of;
 } Lowering;
 
@@ -99,7 +100,9 @@ typedef struct LayerType {
     Tensor *(*forward)(Layer *l, const Pass *pass, Tape *t, Tensor *const *x);
     /* For who writes the float network down; NULL: it is no RealOp, and such exports refuse the layer by name. */
     RealOp (*real)(const Layer *l);
-    /* Adds nodes to the graph; the last one's output is the layer's. */
+    /* Adds nodes to the graph, at least one and as many as it takes, with lower_node or lowering_add_node.  The last one
+     * and its output have the layer's name, and its output is the layer's; every other node and its output have a name
+     * of their own, "LAYER.something". */
     Status (*lower)(Layer *l, Lowering *w);
     const char *const *examples; /* JSON of layers that the conformance test builds on an 8x8x4 input; NULL-ended */
 } LayerType;
@@ -141,6 +144,9 @@ Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation 
 /* The same for a fused op: how it ends in a float or fake pass, and the observation in a float pass. */
 TailConfig layer_tail(const Layer *l, const Pass *pass, Activation a);
 Tensor *layer_observe(Layer *l, const Pass *pass, Tape *t, Tensor *y);
+/* Appends to the graph; the index of the tensor.  A pointer to a node or tensor is good until the next one is added. */
+int lowering_add_tensor(Lowering *w, const QTensor *tensor);
+QNode *lowering_add_node(Lowering *w, const QNode *node);
 /* The output tensor of a lowered layer, on out_q's grid or on that of tensor `same_grid` when it is >= 0; its index. */
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
 /* A node with the layer's inputs and output. */

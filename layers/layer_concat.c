@@ -37,29 +37,25 @@ static RealOp concat_real(const Layer *l)
 /* Inputs on another grid get a requant node of their own: the concat itself only copies. */
 static Status concat_lower(Layer *l, Lowering *w)
 {
-    QGraph *g = w->graph;
     int source[LAYER_MAX_INPUTS] = {0};
     const QuantParams *qp = &l->out_q->qp;
     for (int i = 0; i < l->inputs; i++) {
         const int from = w->tensor_of[l->input[i] + 1];
         source[i] = from;
-        const QTensor *x = &g->tensor[from];
-        if (x->scale == qp->scale[0] && x->zero_point == qp->zero_point && x->qmin >= qp->qmin && x->qmax <= qp->qmax)
+        QTensor y = w->graph->tensor[from];
+        if (y.scale == qp->scale[0] && y.zero_point == qp->zero_point && y.qmin >= qp->qmin && y.qmax <= qp->qmax)
             continue;
-        const int to = g->tensors++;
-        g->tensor[to] = g->tensor[from];
-        QTensor *y = &g->tensor[to];
-        y->name = arena_printf(w->arena, "%s.input%d", l->name, i);
-        y->scale = qp->scale[0], y->zero_point = qp->zero_point;
-        y->bits = qp->bits, y->qmin = qp->qmin, y->qmax = qp->qmax;
-        g->node[g->nodes++] = (QNode){.op = QOP_REQUANT,
-                                      .name = y->name,
+        y.name = arena_printf(w->arena, "%s.input%d", l->name, i);
+        y.scale = qp->scale[0], y.zero_point = qp->zero_point;
+        y.bits = qp->bits, y.qmin = qp->qmin, y.qmax = qp->qmax;
+        source[i] = lowering_add_tensor(w, &y);
+        lowering_add_node(w, &(QNode){.op = QOP_REQUANT,
+                                      .name = y.name,
                                       .inputs = 1,
                                       .input = {from},
-                                      .output = to,
+                                      .output = source[i],
                                       .lo = qp->qmin,
-                                      .hi = qp->qmax};
-        source[i] = to;
+                                      .hi = qp->qmax});
     }
     QNode *n = lower_node(w, l, QOP_CONCAT, lower_tensor(w, l, -1));
     for (int i = 0; i < l->inputs; i++) n->input[i] = source[i];

@@ -158,6 +158,49 @@ START_TEST(limit_inside_the_grid)
 }
 END_TEST
 
+enum { MANY = 100 };
+
+/* The activation, over and over on its own grid, which changes nothing after the first time. */
+static Status lower_to_many(Layer *l, Lowering *w)
+{
+    int from = w->tensor_of[l->input[0] + 1];
+    for (int i = 0; i < MANY; i++) {
+        const int to = lower_tensor(w, l, -1);
+        QNode *n = lower_node(w, l, QOP_REQUANT, to);
+        n->lo = w->graph->tensor[to].zero_point;
+        n->input[0] = from;
+        if (i < MANY - 1) n->name = w->graph->tensor[to].name = arena_printf(w->arena, "%s.%d", l->name, i);
+        from = to;
+    }
+    return STATUS_OK;
+}
+
+START_TEST(a_layer_of_many_nodes)
+{
+    Arena *arena = arena_create();
+    Bench b = bench_make();
+    Model *m = small_model(arena,
+                           "{\"input\":[8,8,4],\"layers\":[{\"type\":\"activation\",\"name\":\"a\"},"
+                           "{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
+                           "{}", 58);
+    LayerType many = *m->layer[0].type;
+    many.lower = lower_to_many;
+    m->layer[0].type = &many;
+    QGraph *graph;
+    Engine *engine;
+    VerifyResult result = {0};
+    ck_assert_msg(model_lower(arena, m, DIALECT_XNNPACK, &graph) == STATUS_OK, "%s", status_message());
+    ck_assert_int_eq(graph->nodes, MANY + 1);
+    ck_assert_int_eq(graph->tensors, MANY + 2);
+    ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
+    ck_assert_int_eq(verify_batch(m, b.tape, engine, graph, small_pixels(arena, m, 59), SMALL_IMAGES, &result),
+                     STATUS_OK);
+    ck_assert_msg(result.different == 0, "%s", result.first);
+    bench_end(&b);
+    arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(refusals)
 {
     Arena *arena = arena_create();
@@ -178,4 +221,4 @@ START_TEST(refusals)
 }
 END_TEST
 
-TEST_MAIN("lower", every_layer, graphs, dead_channels, limit_inside_the_grid, refusals)
+TEST_MAIN("lower", every_layer, graphs, dead_channels, limit_inside_the_grid, a_layer_of_many_nodes, refusals)
