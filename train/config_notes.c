@@ -1,5 +1,6 @@
 #include "train/config_notes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -19,9 +20,8 @@ static const cJSON *find_key(const cJSON *at, const char *key)
     char part[64];
     while (at != NULL && *key != '\0') {
         const size_t length = strcspn(key, ".");
-        ASSERT(length < sizeof part);
-        memcpy(part, key, length);
-        part[length] = '\0';
+        const int written = snprintf(part, sizeof part, "%.*s", (int)length, key);
+        ASSERT((size_t)written < sizeof part);
         at = json_get(at, part);
         key += length + (key[length] == '.');
     }

@@ -25,7 +25,8 @@ static cJSON *overrides_with_8_bits(const Model *m)
         const Layer *l = &m->layer[i];
         if (!is_signed_below_8_bits(l)) continue;
         const QuantOverride *had = quant_override(m->quant, l->name);
-        QuantOverride wide = had == NULL ? (QuantOverride){0} : *had;
+        QuantOverride wide = {0};
+        if (had != NULL) wide = *had;
         wide.layers = l->name;
         wide.activation_bits = 8;
         cJSON_AddItemToArray(list, field_dump(override_fields, &wide));
