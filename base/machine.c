@@ -1,6 +1,7 @@
 #include "base/machine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -32,8 +33,9 @@ int machine_others_running(void)
     /* "0.10 0.20 0.30 2/345 6789": the fourth field is the tasks that run, of all. */
     FILE *f = fopen("/proc/loadavg", "r");
     if (f == NULL) return -1;
-    int running = 0;
-    const int read = fscanf(f, "%*s %*s %*s %d/", &running);
+    char tasks[32] = "";
+    const int read = fscanf(f, "%*s %*s %*s %31s", tasks);
     fclose(f);
-    return read == 1 && running > 0 ? running - 1 : -1;
+    const long running = read == 1 ? strtol(tasks, NULL, 10) : 0;
+    return running > 0 ? (int)running - 1 : -1;
 }

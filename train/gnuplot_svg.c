@@ -1,6 +1,7 @@
 /* A figure of gnuplot's as part of an HTML page. */
 #include "train/gnuplot.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool begins(const char *at, const char *word) { return strncmp(at, word, strlen(word)) == 0; }
@@ -32,10 +33,18 @@ static const char *skip_empty_group(const char *at)
  * anything else. */
 static const char *put_colour(const char *at, FILE *out)
 {
-    int r, g, b, n = 0;
-    if (!begins(at, "rgb(") || sscanf(at, "rgb(%d ,%d ,%d)%n", &r, &g, &b, &n) != 3 || n == 0) return NULL;
-    fprintf(out, "var(--c-%02x%02x%02x,#%02x%02x%02x)", r, g, b, r, g, b);
-    return at + n;
+    if (!begins(at, "rgb(")) return NULL;
+    unsigned long part[3];
+    at += strlen("rgb(");
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        part[i] = strtoul(at, &end, 10);
+        if (end == at || part[i] > 255) return NULL;
+        at = end + strspn(end, " ");
+        if (*at++ != (i < 2 ? ',' : ')')) return NULL;
+    }
+    fprintf(out, "var(--c-%02lx%02lx%02lx,#%02lx%02lx%02lx)", part[0], part[1], part[2], part[0], part[1], part[2]);
+    return at;
 }
 
 /* Copies a tag, giving ids the prefix and black ink the colour of the text; returns the place behind it. */

@@ -121,8 +121,8 @@ static void place_label(const Plot *plot, int i)
     const double nearest = crowded(plot->n, plot->point, i) ? 2 * STEP : 2;
     for (int ring = 0; ring < RINGS && nearest + STEP * ring < least; ring++)
         for (int d = 0; d < DIRECTIONS; d++) {
-            const int sign = d % 2 == 0 ? 1 : -1;
-            const double angle = sign * ((d + 1) / 2) * 2 * acos(-1.0) / DIRECTIONS, far = nearest + STEP * ring;
+            const int turn = (d % 2 == 0 ? 1 : -1) * ((d + 1) / 2); /* 0, -1, 1, -2, 2, ... of DIRECTIONS */
+            const double angle = turn * 2 * acos(-1.0) / DIRECTIONS, far = nearest + STEP * ring;
             place.x = point->x + cos(angle) * (far + point->half_width + place.half_width);
             place.y = point->y + sin(angle) * (far + point->half_height + place.half_height);
             try_place(plot, i, &place, &best, &least);
