@@ -107,7 +107,8 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
         return status;
     }
     const char **notes = model_floor_notes(arena, job->model);
-    for (int i = 0; notes[i] != NULL && !o->quiet; i++) cli_note("note: %s\n", notes[i]);
+    for (int i = 0; notes[i] != NULL && !o->quiet; i++)
+        cli_note("note: %s%s%s\n", label, label[0] == '\0' ? "" : ": ", notes[i]);
     if (job->folder == NULL) return STATUS_OK;
     return run_folder_note(arena, job->folder, job->model, o->argc, o->argv, timing_seconds() - start);
 }

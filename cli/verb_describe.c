@@ -157,6 +157,61 @@ static void print_schema(Arena *arena)
     cli_print_json(arena, root);
 }
 
+/* ---- what was meant by a name that is none ----------------------------------------------------------------------- */
+
+enum { NAMES = 1024 };
+typedef struct {
+    const char *word; /* what was given */
+    const char *ends; /* the keys that end in ".word", in quotes, joined; NULL: none */
+    int n;
+    const char *name[NAMES + 1];
+    Arena *arena;
+} Known;
+
+static void know(Known *k, const char *name)
+{
+    ASSERT(k->n < NAMES);
+    k->name[k->n++] = name;
+}
+
+static void know_field(void *context, const char *path, const Field *f)
+{
+    (void)f;
+    Known *k = context;
+    const char *last = strrchr(path, '.');
+    if (last != NULL && strcmp(last + 1, k->word) == 0)
+        k->ends = k->ends == NULL ? arena_printf(k->arena, "\"%s\"", path)
+                                  : arena_printf(k->arena, "%s or \"%s\"", k->ends, path);
+    know(k, arena_strdup(k->arena, path));
+}
+
+#define KNOW_REGISTRY(known, registry)                                                                                 \
+    for (int i_ = 0; (registry)[i_] != NULL; i_++) know((known), (registry)[i_]->name)
+
+static Status refuse_unknown(Arena *arena, const char *word)
+{
+    static const char *const titles[] = {"layers",    "datasets",   "optimizers", "schedules",
+                                         "observers", "quantizers", "exporters"};
+    Known *k = ARENA_ARRAY(arena, Known, 1);
+    k->arena = arena, k->word = word;
+    field_visit(config_fields, "", know_field, k);
+    for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) know(k, titles[i]);
+    KNOW_REGISTRY(k, layer_types);
+    KNOW_REGISTRY(k, dataset_types);
+    KNOW_REGISTRY(k, optimizer_types);
+    KNOW_REGISTRY(k, schedule_types);
+    KNOW_REGISTRY(k, observer_types);
+    KNOW_REGISTRY(k, quantizer_types);
+    KNOW_REGISTRY(k, exporters);
+    const char *nearest = nearest_name(word, k->name);
+    const char *meant = k->ends != NULL ? k->ends : nearest != NULL ? arena_printf(arena, "\"%s\"", nearest) : NULL;
+    if (meant != NULL) return status_fail(STATUS_INVALID, "describe: \"%s\"; did you mean %s?", word, meant);
+    return status_fail(STATUS_INVALID,
+                       "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
+                       "layers, datasets, optimizers, schedules, observers, quantizers, exporters, or the name of one",
+                       word);
+}
+
 static Status run_describe(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
@@ -178,13 +233,7 @@ static Status run_describe(Arena *arena, const Options *o, int *exit_code)
         show_layers(&p, p.under);
     show_registries(&p);
     show_exporters(&p);
-    if (p.shown == 0)
-        return status_fail(
-            STATUS_INVALID,
-            "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
-            "layers, datasets, optimizers, schedules, observers, quantizers, exporters, or the name of one",
-            p.under);
-    return STATUS_OK;
+    return p.shown > 0 ? STATUS_OK : refuse_unknown(arena, p.under);
 }
 
 const Verb verb_describe = {"describe", "[THING]",   "Every key of a config: type, range, default, meaning", "MS", 0,

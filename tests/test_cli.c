@@ -152,6 +152,37 @@ START_TEST(a_run_directory_is_its_model)
 }
 END_TEST
 
+/* Where a run goes without --out, as the manual page and --help have it. */
+START_TEST(default_run_directories)
+{
+    begin_zoo();
+    static const struct {
+        const char *command, *name; /* what the run directory's name has behind the configuration's */
+    } runs[] = {{"train zoo.json --set train.epochs=1", ""},
+                {"train runs/zoo --set train.epochs=0", "-tuned"},
+                {"ptq runs/zoo", "-ptq"},
+                {"qat runs/zoo --set qat.epochs=1", "-qat"},
+                {"qat zoo.json --set train.epochs=1 --overwrite", "-qat"},
+                {"qat runs/zoo-qat --set qat.epochs=1 --set name=zoo2-qat", NULL}};
+    unsigned char *manual;
+    size_t bytes;
+    ck_assert_int_eq(file_read(arena, "docs/bitfold.1", 1 << 20, &manual, &bytes), STATUS_OK);
+    const char *out = strstr((char *)manual, "\n.BI \\-\\-out \" DIR\"\n");
+    ck_assert_ptr_nonnull(out);
+    const char *entry = arena_printf(arena, "%.*s", (int)(strstr(out + 1, "\n.TP\n") - out), out);
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        program_must(arena, folder, arena_printf(arena, "%s --quiet", runs[i].command));
+        if (runs[i].name == NULL) continue;
+        ck_assert(file_exists(inside(arena_printf(arena, "runs/zoo%s/config.json", runs[i].name))));
+        has(run("train --help").out, arena_printf(arena, "runs/NAME%s", runs[i].name));
+        has(entry, runs[i].name[0] == '\0' ? "runs/NAME " : arena_printf(arena, "runs/NAME\\%s", runs[i].name));
+    }
+    ck_assert(file_exists(inside("runs/zoo2-qat"))); /* one ending, not two */
+    ck_assert(!file_exists(inside("runs/zoo2-qat-qat")));
+    end();
+}
+END_TEST
+
 START_TEST(eval_names_the_classes)
 {
     begin_zoo();
@@ -227,5 +258,5 @@ END_TEST
 
 TEST_MAIN("cli", every_verb_helps, version_is_the_headers, json_is_one_object,
           progress_goes_to_stderr_one_line_an_epoch, overwrite_replaces_a_run_and_nothing_else,
-          a_run_directory_is_its_model, eval_names_the_classes, inexact_pixels_are_noted,
+          a_run_directory_is_its_model, default_run_directories, eval_names_the_classes, inexact_pixels_are_noted,
           a_full_standard_output_is_an_error, describe_finds_every_thing, inspect_takes_no_memory_for_activations)

@@ -142,6 +142,26 @@ START_TEST(a_refused_graph_exits_with_1)
 }
 END_TEST
 
+/* In a table every row says it, those that are only calibrated too. */
+START_TEST(rows_of_a_table_tell_it)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float");
+    make_dead(0);
+    const Outcome o = program_run(arena, &(Where){.folder = folder},
+                                  "compare dead/last.safetensors --out t --set compare.calibrators=minmax --set "
+                                  "compare.granularities=per_tensor --set compare.ptq_bits=8 --set compare.qat_bits=8 "
+                                  "--set qat.epochs=1 --set qat.lr=1e-9");
+    ck_assert_msg(o.code == 0, "%s", o.err);
+    static const char *const rows[] = {"ptq W8A8 per_tensor minmax", "qat-W8A8-seed3"};
+    for (int i = 0; i < 2; i++) {
+        const char *note = arena_printf(arena, "note: %s: layer \"pw\": nearly dead, its outputs span ", rows[i]);
+        ck_assert_msg(strstr(o.err, note) != NULL, "\"%s\" is not in: %s", note, o.err);
+    }
+    end();
+}
+END_TEST
+
 /* And so do files: what looks for dead layers leaves no trace in quantizers that have not begun. */
 START_TEST(looking_leaves_no_trace)
 {
@@ -232,5 +252,5 @@ START_TEST(ratios_of_scales)
 }
 END_TEST
 
-TEST_MAIN("dead_layer", ratios_of_scales, every_rounding, a_refused_graph_exits_with_1, looking_leaves_no_trace,
-          the_healthy_stay_as_they_are)
+TEST_MAIN("dead_layer", ratios_of_scales, every_rounding, a_refused_graph_exits_with_1, rows_of_a_table_tell_it,
+          looking_leaves_no_trace, the_healthy_stay_as_they_are)

@@ -166,6 +166,17 @@ START_TEST(a_finished_run_takes_more_epochs)
 }
 END_TEST
 
+START_TEST(one_epoch_is_singular)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out a --set train.epochs=0");
+    says("train zoo.json --out a --resume --set train.epochs=1", 0, "note: 1 epoch instead of 0; ");
+    program_must(arena, folder, "train zoo.json --quiet --out b --set train.epochs=2");
+    says("train zoo.json --out b --resume --set train.epochs=1", 1, "; 1 epoch is fewer steps");
+    end();
+}
+END_TEST
+
 START_TEST(fewer_bits_from_a_quantized_model)
 {
     begin_zoo();
@@ -238,5 +249,5 @@ START_TEST(eval_on_any_folder)
 END_TEST
 
 TEST_MAIN("transfer", it_starts_from_the_models_parameters, another_head_for_other_data,
-          a_tuned_run_goes_on_without_its_source, a_finished_run_takes_more_epochs, fewer_bits_from_a_quantized_model,
-          eval_on_any_folder)
+          a_tuned_run_goes_on_without_its_source, a_finished_run_takes_more_epochs, one_epoch_is_singular,
+          fewer_bits_from_a_quantized_model, eval_on_any_folder)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/provenance.h"
 
@@ -185,6 +186,14 @@ static Status fill_folder(Arena *arena, const CompareJob *job, RowRun *run)
     return job->train(job->context, arena, &train, run->config->name);
 }
 
+/* Of a row that is trained the trainer tells it. */
+static void note_floors(Arena *arena, const CompareJob *job, const RowPlan *plan, const Model *m)
+{
+    const char **notes = model_floor_notes(arena, m);
+    for (int i = 0; notes[i] != NULL && job->note != NULL; i++)
+        job->note(job->context, arena_printf(arena, "note: %s: %s", plan->name, notes[i]));
+}
+
 /* Trains, calibrates or finds the model of (plan, seed); afterwards its file is complete. */
 static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan,
                          uint64_t seed, Model **model)
@@ -205,6 +214,7 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
             model_copy_network(*model, job->from);
     } else {
         TRY(quantize_from(arena, config, &config->quant, from, job->data, model));
+        if (plan->kind == MODEL_PTQ) note_floors(arena, job, plan, *model);
     }
     const RunTerms terms = {
         .mode = found ? RUN_RESUME : RUN_REPLACE, .row = true, .argc = job->argc, .argv = job->argv};

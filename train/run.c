@@ -126,9 +126,9 @@ static Status find_more_epochs(Arena *arena, const RunRequest *r, const Config *
     if (now != before && r->note != NULL)
         r->note(r->context,
                 arena_printf(arena,
-                             "note: %d epochs instead of %d; learning rate and phases are from now on those "
+                             "note: %d epoch%s instead of %d; learning rate and phases are from now on those "
                              "of a training of %d",
-                             now, before, now));
+                             now, now == 1 ? "" : "s", before, now));
     return STATUS_OK;
 }
 
@@ -194,8 +194,8 @@ static Status epochs_before(Arena *arena, const Config *config, RunStart start, 
     Config now = *config;
     const long was = *epochs_of(before, qat), epochs = *epochs_of(&now, qat);
     if (was > 0 && epochs < was && done > all / was * epochs)
-        return status_fail(STATUS_STATE, "%s: step %ld of %ld is done; %ld epochs are fewer steps", path, done, all,
-                           epochs);
+        return status_fail(STATUS_STATE, "%s: step %ld of %ld is done; %ld epoch%s fewer steps", path, done, all,
+                           epochs, epochs == 1 ? " is" : "s are");
     return STATUS_OK;
 }
 
