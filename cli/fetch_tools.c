@@ -1,6 +1,5 @@
 #include "cli/fetch_tools.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include <zlib.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 
 enum { OUTPUT_MOST_BYTES = 64 * 1024, REASON_MOST = 90 };
 _Static_assert(sizeof(sigset_t) <= sizeof(ToolSignals), "a signal set fits");
@@ -189,12 +189,9 @@ Status tool_gunzip(Arena *arena, const char *from, const char *to, size_t most_b
 Status tool_find(Arena *arena, const char *folder, const char *suffix, char **path)
 {
     *path = NULL;
-    DIR *dir = opendir(folder);
-    if (dir == NULL) return status_fail(STATUS_IO, "%s: cannot open: %s", folder, strerror(errno));
-    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        const size_t n = strlen(entry->d_name), tail = strlen(suffix);
-        if (n > tail && strcmp(entry->d_name + n - tail, suffix) == 0) *path = file_join(arena, folder, entry->d_name);
-    }
-    closedir(dir);
+    FolderNames all;
+    TRY(folder_names(arena, folder, &all));
+    for (int i = 0; i < all.n; i++)
+        if (file_ends(all.at[i], suffix)) *path = file_join(arena, folder, all.at[i]);
     return *path != NULL ? STATUS_OK : status_fail(STATUS_IO, "no file *%s came", suffix);
 }

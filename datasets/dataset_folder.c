@@ -1,12 +1,11 @@
 /* Folders of PNG files with a class per subfolder: DIR/train/<class>/ and DIR/test/<class>/, or one tree (DIR/<class>/
  * or DIR/train/<class>/ alone) of which a fifth of each class, drawn by the seed, becomes the test set. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/rng.h"
 #include "datasets/reader.h"
 
@@ -14,8 +13,6 @@ typedef struct {
     int n, room;
     char **at;
 } Names;
-
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static void names_add(Names *names, Arena *arena, const char *name)
 {
@@ -66,13 +63,10 @@ typedef struct {
 static Status list(Arena *arena, const char *folder, bool folders, Names *names, Leftover *left)
 {
     *names = (Names){0};
-    DIR *dir = opendir(folder);
-    if (dir == NULL)
-        return status_fail(STATUS_IO,
-                           "%s: cannot open: %s; a folder with a subfolder of PNG files per class is required", folder,
-                           strerror(errno));
-    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        const char *name = entry->d_name, *path = file_join(arena, folder, name);
+    FolderNames all;
+    TRY(folder_names(arena, folder, &all));
+    for (int i = 0; i < all.n; i++) {
+        const char *name = all.at[i], *path = file_join(arena, folder, name);
         const bool picture = is_png(name) || is_other_picture(name);
         if (name[0] == '.') continue;
         if (folders ? file_is_dir(path) : is_png(name))
@@ -80,8 +74,6 @@ static Status list(Arena *arena, const char *folder, bool folders, Names *names,
         else if (picture || !folders)
             unread_add(folders ? &left->outside : picture ? &left->pictures : &left->rest, path);
     }
-    closedir(dir);
-    if (names->n > 0) qsort(names->at, (size_t)names->n, sizeof *names->at, by_name);
     return STATUS_OK;
 }
 

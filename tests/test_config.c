@@ -20,11 +20,12 @@ static Config *zoo(const char *const *sets)
 static void resolves_to_itself(const Config *c, const char *run)
 {
     must(file_make_dir(inside(run)));
-    const char *text = config_text(arena, c, inside(run));
+    char *text, *resolved;
+    must(config_text(arena, c, inside(run), &text));
     put_text(inside(run), "config.json", text);
     Config *again;
     must(config_read(arena, file_join(arena, inside(run), "config.json"), NULL, &again));
-    const char *resolved = config_text(arena, again, inside(run));
+    must(config_text(arena, again, inside(run), &resolved));
     size_t at = 0;
     while (text[at] != 0 && text[at] == resolved[at]) at++;
     ck_assert_msg(text[at] == resolved[at], "%s: differs from byte %zu on: %.60s / %.60s", run, at, text + at,
@@ -120,7 +121,9 @@ START_TEST(data_is_found_from_the_run_directory)
     for (int i = 0; i < 2; i++) {
         const Config *c = zoo(both[i]);
         ck_assert_str_eq(c->data.path, inside("data/set"));
-        put_text(folder, "runs/one/config.json", config_text(arena, c, inside("runs/one")));
+        char *text;
+        must(config_text(arena, c, inside("runs/one"), &text));
+        put_text(folder, "runs/one/config.json", text);
         Config *again;
         must(config_read(arena, inside("runs/one/config.json"), NULL, &again));
         ck_assert_str_eq(again->data.dir, "../../data/set");

@@ -45,15 +45,11 @@ static void end(Bench *b)
     arena_destroy(b->arena);
 }
 
-static int entries(const char *folder)
+static int entries(const Bench *b)
 {
-    int n = 0;
-    DIR *dir = opendir(folder);
-    ck_assert_ptr_nonnull(dir);
-    for (const struct dirent *e; (e = readdir(dir)) != NULL;)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..");
-    closedir(dir);
-    return n;
+    FolderNames names;
+    must(folder_names(b->arena, b->to, &names));
+    return names.n;
 }
 
 static void check_complete(const Bench *b)
@@ -64,7 +60,7 @@ static void check_complete(const Bench *b)
     ck_assert_str_eq((char *)data, "hello");
     ck_assert_int_eq(file_read(b->arena, file_join(b->arena, b->to, "b.bin"), 100, &data, &n), STATUS_OK);
     ck_assert_str_eq((char *)data, "world");
-    ck_assert_int_eq(entries(b->to), 2); /* and no temporary folder */
+    ck_assert_int_eq(entries(b), 2); /* and no temporary folder */
 }
 
 START_TEST(mirror_then_nothing_to_do)
@@ -120,13 +116,13 @@ START_TEST(failure_says_all_that_was_tried)
     for (int i = 0; i < 3; i++)
         ck_assert_msg(strstr(status_message(), words[i]) != NULL, "\"%s\" lacks \"%s\"", status_message(), words[i]);
     ck_assert_ptr_null(strchr(status_message(), '\n'));
-    ck_assert_int_eq(entries(b.to), 0);
+    ck_assert_int_eq(entries(&b), 0);
 
     poke_file(b.folder, "mirror/a.bin.gz", 12, 0xff);
     b.sources[1].label = NULL;
     ck_assert_int_eq(run(&b), STATUS_IO);
     ck_assert_ptr_nonnull(strstr(status_message(), "damaged gzip"));
-    ck_assert_int_eq(entries(b.to), 0);
+    ck_assert_int_eq(entries(&b), 0);
 
     put_bytes(b.folder, "file", "x", 1);
     b.to = file_join(b.arena, b.folder, "file/x");
@@ -179,7 +175,7 @@ START_TEST(a_signal_ends_it_cleanly)
     ck_assert_int_eq(run(&b), STATUS_INTERRUPTED);
     ck_assert_int_lt(time(NULL) - start, 60);
     ck_assert_int_eq(signals_seen, 1); /* delivered once, after the clean-up */
-    ck_assert_int_eq(entries(b.to), 0);
+    ck_assert_int_eq(entries(&b), 0);
     b.sources[0].from = "exit 3";
     ck_assert_int_eq(run(&b), STATUS_OK);
     check_complete(&b);
@@ -240,7 +236,7 @@ START_TEST(what_is_too_large_is_not_fetched)
         (RemoteSource){"archive", from_archive, arena_printf(b.arena, "file://%s/pack.tgz", b.folder), "inside", NULL};
     ck_assert_int_eq(run(&b), STATUS_IO);
     ck_assert_ptr_nonnull(strstr(status_message(), "unpacks to more than"));
-    ck_assert_int_eq(entries(b.to), 0);
+    ck_assert_int_eq(entries(&b), 0);
     const char *to = file_join(b.arena, b.folder, "big");
     const char *const yes[] = {"sh", "-c", "yes >\"$1\"", "sh", to, NULL};
     ck_assert_int_eq(tool_run(b.arena, yes, &(const ToolPlace){.file_most_bytes = 1000}, NULL), STATUS_IO);

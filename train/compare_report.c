@@ -239,9 +239,11 @@ static ReportFacts gather_facts(const Gather *g)
 Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result)
 {
     Gather g = {.arena = arena, .job = job, .plan = plan, .result = result, .seed = compare_seed(job->config, 0)};
+    char *config;
+    TRY(config_text(arena, job->config, job->folder, &config));
     g.report = (Report){.title = job->config->name,
                         .command = job->command,
-                        .config_text = config_text(arena, job->config, job->folder),
+                        .config_text = config,
                         .rows = result->rows,
                         .row = result->row};
     TRY(row_model(arena, job, &plan[0], g.seed, &g.float_model));

@@ -1,5 +1,6 @@
 #include "train/config.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,12 +219,31 @@ Status config_read(Arena *arena, const char *path, const char *const *sets, Conf
     return status;
 }
 
+/* A folder's path without links and dots; false when there is no such folder. */
+static Status real_path(const char *path, char real[PATH_MAX], bool *there)
+{
+    *there = realpath(path, real) != NULL;
+    if (*there || errno == ENOENT || errno == ENOTDIR) return STATUS_OK;
+    return status_fail(STATUS_IO, "%s: cannot find the way there: %s", path, strerror(errno));
+}
+
+static Status absolute_path(Arena *arena, const char *path, char **result)
+{
+    char folder[PATH_MAX];
+    if (path[0] != '/' && getcwd(folder, sizeof folder) == NULL)
+        return status_fail(STATUS_IO, "the working directory: cannot find the way there: %s", strerror(errno));
+    *result = file_join(arena, folder, path);
+    return STATUS_OK;
+}
+
 /* `path` as seen from `from`, both folders that exist; otherwise `path` made absolute, which holds from anywhere. */
-static char *relative_path(Arena *arena, const char *path, const char *from)
+static Status relative_path(Arena *arena, const char *path, const char *from, char **result)
 {
     char a[PATH_MAX], b[PATH_MAX];
-    if (realpath(path, a) == NULL || realpath(from, b) == NULL)
-        return getcwd(a, sizeof a) == NULL ? arena_strdup(arena, path) : file_join(arena, a, path);
+    bool there, from_there;
+    TRY(real_path(path, a, &there));
+    TRY(real_path(from, b, &from_there));
+    if (!there || !from_there) return absolute_path(arena, path, result);
     size_t common = 0;
     for (size_t i = 0;; i++) {
         const bool end_a = a[i] == '\0' || a[i] == '/', end_b = b[i] == '\0' || b[i] == '/';
@@ -235,19 +255,24 @@ static char *relative_path(Arena *arena, const char *path, const char *from)
         if (*p == '/') ups = arena_printf(arena, "../%s", ups);
     const char *rest = a + common;
     while (*rest == '/') rest++;
-    char *result = arena_printf(arena, "%s%s", ups, rest);
-    return result[0] == '\0' ? arena_strdup(arena, ".") : result;
+    *result = arena_printf(arena, "%s%s", ups, rest);
+    if (**result == '\0') *result = arena_strdup(arena, ".");
+    return STATUS_OK;
 }
 
-char *config_text(Arena *arena, const Config *config, const char *folder)
+Status config_text(Arena *arena, const Config *config, const char *folder, char **text)
 {
     Config copy = *config;
     copy.schema = NULL;
-    if (copy.data.dir != NULL) copy.data.dir = relative_path(arena, copy.data.path, folder);
+    if (copy.data.dir != NULL) {
+        char *dir;
+        TRY(relative_path(arena, copy.data.path, folder, &dir));
+        copy.data.dir = dir;
+    }
     cJSON *root = field_dump(config_fields, &copy);
-    char *text = json_print(arena, root);
+    *text = json_print(arena, root);
     cJSON_Delete(root);
-    return text;
+    return STATUS_OK;
 }
 
 char *config_bits_text(Arena *arena, const QuantConfig *quant)

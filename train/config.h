@@ -66,8 +66,8 @@ Status config_read(Arena *arena, const char *path, const char *const *sets, Conf
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **config);
 
 /* The resolved config as JSON text: every key, defaults included; data.dir made relative to `folder` (the run
- * directory), so that the config beside a model reads the same data. */
-char *config_text(Arena *arena, const Config *config, const char *folder);
+ * directory), so that the config beside a model reads the same data.  STATUS_IO when the system cannot tell where they are. */
+Status config_text(Arena *arena, const Config *config, const char *folder, char **text);
 
 /* What `quant` says in short: "W8A8", ... */
 char *config_bits_text(Arena *arena, const QuantConfig *quant);

@@ -1,9 +1,9 @@
 #include "train/model_file.h"
 
-#include <dirent.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 
 static const char *find(Arena *arena, const char *folder)
 {
@@ -16,18 +16,18 @@ static const char *find(Arena *arena, const char *folder)
 }
 
 /* The first, by name, of the folders in `folder` that hold a model; *count of them. */
-static const char *first_inside(Arena *arena, const char *folder, int *count)
+static Status first_inside(Arena *arena, const char *folder, const char **first, int *count)
 {
-    const char *first = NULL;
+    FolderNames all;
+    TRY(folder_names(arena, folder, &all));
+    *first = NULL;
     *count = 0;
-    DIR *dir = opendir(folder);
-    for (struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
-        if (e->d_name[0] == '.' || find(arena, file_join(arena, folder, e->d_name)) == NULL) continue;
-        ++*count;
-        if (first == NULL || strcmp(e->d_name, first) < 0) first = arena_strdup(arena, e->d_name);
+    for (int i = 0; i < all.n; i++) {
+        const char *inside = file_join(arena, folder, all.at[i]);
+        if (all.at[i][0] == '.' || find(arena, inside) == NULL) continue;
+        if (++*count == 1) *first = inside;
     }
-    if (dir != NULL) closedir(dir);
-    return first == NULL ? NULL : file_join(arena, folder, first);
+    return STATUS_OK;
 }
 
 Status model_file(Arena *arena, const char *path, const char **file)
@@ -37,7 +37,8 @@ Status model_file(Arena *arena, const char *path, const char **file)
     *file = find(arena, path);
     if (*file != NULL) return STATUS_OK;
     int count;
-    const char *first = first_inside(arena, path, &count);
+    const char *first;
+    TRY(first_inside(arena, path, &first, &count));
     if (first != NULL)
         return status_fail(STATUS_STATE,
                            "%s: holds no model but %d run director%s; one of them is required, such as %s", path, count,

@@ -121,7 +121,10 @@ static Status find_more_epochs(Arena *arena, const RunRequest *r, const Config *
     TRY(config_read(arena, file_join(arena, folder, "config.json"), NULL, &was));
     const int before = *epochs_of(was, qat), now = *epochs_of(&same, qat);
     *epochs_of(&same, qat) = before;
-    if (strcmp(config_text(arena, &same, folder), config_text(arena, was, folder)) != 0) return STATUS_OK;
+    char *text, *text_was;
+    TRY(config_text(arena, &same, folder, &text));
+    TRY(config_text(arena, was, folder, &text_was));
+    if (strcmp(text, text_was) != 0) return STATUS_OK;
     out->other_epochs = true;
     if (now != before && r->note != NULL)
         r->note(r->context,

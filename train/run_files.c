@@ -1,12 +1,12 @@
 #include "train/run_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/temporary.h"
 #include "deploy/exporter.h"
 
@@ -48,23 +48,13 @@ bool run_files_have_model(Arena *arena, const char *folder)
     return false;
 }
 
-/* Calls `visit` for each name in the folder until it answers false; whether all answered true.  false: no such folder. */
-static bool for_all(Arena *arena, const char *folder, bool (*visit)(Arena *arena, const char *folder, const char *name))
+Status run_files_only(Arena *arena, const char *folder, bool *only)
 {
-    DIR *dir = opendir(folder);
-    bool all = dir != NULL;
-    for (struct dirent *e = all ? readdir(dir) : NULL; e != NULL && all; e = readdir(dir))
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) all = visit(arena, folder, e->d_name);
-    if (dir != NULL) closedir(dir);
-    return all;
-}
-
-bool run_files_only(Arena *arena, const char *folder) { return for_all(arena, folder, is_run_file); }
-
-static bool refuse(Arena *arena, const char *folder, const char *name)
-{
-    (void)arena, (void)folder, (void)name;
-    return false;
+    FolderNames all;
+    TRY(folder_names(arena, folder, &all));
+    *only = true;
+    for (int i = 0; i < all.n && *only; i++) *only = is_run_file(arena, folder, all.at[i]);
+    return STATUS_OK;
 }
 
 static bool has(Arena *arena, const char *folder, const char *name)
@@ -79,15 +69,12 @@ static bool was_run(Arena *arena, const char *folder)
            (run_files_have_model(arena, folder) || has(arena, folder, "metrics.jsonl"));
 }
 
-static bool is_no_run(Arena *arena, const char *folder, const char *name)
-{
-    return !was_run(arena, file_join(arena, folder, name));
-}
-
 /* The same: its runs are in folders of their own. */
-static bool was_table(Arena *arena, const char *folder)
+static bool was_table(Arena *arena, const char *folder, const FolderNames *all)
 {
-    return has(arena, folder, "config.json") && !for_all(arena, folder, is_no_run);
+    bool table = false;
+    for (int i = 0; i < all->n && !table; i++) table = was_run(arena, file_join(arena, folder, all->at[i]));
+    return table && has(arena, folder, "config.json");
 }
 
 /* *marker: the folder has one, whose first line is one of ours; one that was never filled is of a run killed at its very
@@ -118,8 +105,10 @@ Status run_files_row(Arena *arena, const char *folder, bool *row)
 bool run_files_known(Arena *arena, const char *folder)
 {
     bool marker, row;
-    return (read_marker(arena, folder, &marker, &row) == STATUS_OK && marker) || for_all(arena, folder, refuse) ||
-           was_run(arena, folder) || was_table(arena, folder);
+    FolderNames all;
+    if (read_marker(arena, folder, &marker, &row) == STATUS_OK && marker) return true;
+    return folder_names(arena, folder, &all) == STATUS_OK &&
+           (all.n == 0 || was_run(arena, folder) || was_table(arena, folder, &all));
 }
 
 static Status drop(const char *path)
@@ -128,16 +117,16 @@ static Status drop(const char *path)
     return status_fail(STATUS_IO, "%s: cannot remove: %s", path, strerror(errno));
 }
 
+Status run_files_unmark(Arena *arena, const char *folder) { return drop(file_join(arena, folder, RUN_MARKER)); }
+
 static Status clear_temporaries(Arena *arena, const char *folder)
 {
-    DIR *dir = opendir(folder);
-    if (dir == NULL) return status_fail(STATUS_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
-    Status status = STATUS_OK;
-    for (struct dirent *e = readdir(dir); e != NULL && status == STATUS_OK; e = readdir(dir))
-        for (int i = 0; names[i] != NULL && status == STATUS_OK; i++)
-            if (is_temporary_of(e->d_name, names[i])) status = drop(file_join(arena, folder, e->d_name));
-    closedir(dir);
-    return status;
+    FolderNames all;
+    TRY(folder_names(arena, folder, &all));
+    for (int k = 0; k < all.n; k++)
+        for (int i = 0; names[i] != NULL; i++)
+            if (is_temporary_of(all.at[k], names[i])) TRY(drop(file_join(arena, folder, all.at[k])));
+    return STATUS_OK;
 }
 
 Status run_files_clear(Arena *arena, const char *folder, bool half_written)

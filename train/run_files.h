@@ -16,7 +16,12 @@
 bool run_files_known(Arena *arena, const char *folder);
 
 bool run_files_have_model(Arena *arena, const char *folder); /* a finished model or a checkpoint to go on from */
-bool run_files_only(Arena *arena, const char *folder);       /* nothing but a run's files */
+
+/* *only: the folder has nothing but a run's files. */
+Status run_files_only(Arena *arena, const char *folder, bool *only);
+
+/* Removes the marker, after everything else. */
+Status run_files_unmark(Arena *arena, const char *folder);
 
 /* Removes a run's files, config.json first, so that no model is left beside a config that is not its own; the marker
  * stays.  half_written: only what a killed run had not finished writing. */

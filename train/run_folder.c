@@ -1,6 +1,5 @@
 #include "train/run_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "train/run_files.h"
 
 /* ---- the marker and its lock ------------------------------------------------------------------------------------- */
@@ -224,32 +224,33 @@ static Status row_free(Arena *arena, const char *row)
 static Status row_remove(Arena *arena, const char *row)
 {
     TRY(run_files_clear(arena, row, false));
-    if (!run_files_only(arena, row)) return STATUS_OK; /* what is left is not ours */
-    unlink(marker_path(arena, row));
-    rmdir(row);
-    return STATUS_OK;
+    bool only;
+    TRY(run_files_only(arena, row, &only));
+    if (!only) return STATUS_OK; /* what is left is not ours */
+    TRY(run_files_unmark(arena, row));
+    return rmdir(row) == 0 || errno == ENOENT || errno == ENOTEMPTY ? STATUS_OK : marker_fail(row, "remove");
 }
 
 /* Does `what` for each row of a table in the folder. */
 static Status for_rows(Arena *arena, const char *folder, Status (*what)(Arena *arena, const char *row))
 {
-    DIR *dir = opendir(folder);
-    if (dir == NULL) return status_fail(STATUS_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
-    Status status = STATUS_OK;
-    for (struct dirent *e = readdir(dir); e != NULL && status == STATUS_OK; e = readdir(dir)) {
-        const char *path = file_join(arena, folder, e->d_name);
+    FolderNames all;
+    TRY(folder_names(arena, folder, &all));
+    for (int i = 0; i < all.n; i++) {
+        const char *path = file_join(arena, folder, all.at[i]);
         bool row = false;
-        if (e->d_name[0] != '.') status = run_files_row(arena, path, &row);
-        if (status == STATUS_OK && row) status = what(arena, path);
+        if (all.at[i][0] != '.') TRY(run_files_row(arena, path, &row));
+        if (row) TRY(what(arena, path));
     }
-    closedir(dir);
-    return status;
+    return STATUS_OK;
 }
 
 /* Nothing to do where the folder has it already, as when a run goes on. */
 static Status write_config(const RunFolder *f, const Config *config)
 {
-    const char *path = file_join(f->arena, f->path, "config.json"), *text = config_text(f->arena, config, f->path);
+    const char *path = file_join(f->arena, f->path, "config.json");
+    char *text;
+    TRY(config_text(f->arena, config, f->path, &text));
     unsigned char *old;
     size_t bytes;
     if (f->goes_on && file_read(f->arena, path, 1 << 26, &old, &bytes) == STATUS_OK && bytes == strlen(text) &&
@@ -274,11 +275,11 @@ Status run_folder_begin(RunFolder *f, const Config *config)
 /* The files first, the marker last: whatever a kill leaves is known as a run's. */
 static void abandon(const RunFolder *f)
 {
-    const char *marker = marker_path(f->arena, f->path);
-    if (f->begun ? run_files_have_model(f->arena, f->path) || !run_files_only(f->arena, f->path) : !f->made_marker)
-        return;
-    if (f->begun && run_files_clear(f->arena, f->path, false) != STATUS_OK) return;
-    unlink(marker);
+    bool only = f->made_marker;
+    if (f->begun && run_files_have_model(f->arena, f->path)) return;
+    if (f->begun && run_files_only(f->arena, f->path, &only) != STATUS_OK) return;
+    if (!only || (f->begun && run_files_clear(f->arena, f->path, false) != STATUS_OK)) return;
+    unlink(marker_path(f->arena, f->path));
     if (f->begun) rmdir(f->path);
     remove_made(f);
 }

@@ -1,21 +1,21 @@
 #include "train/test_data.h"
 
-#include <dirent.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "train/model_data.h"
 
 const char *const split_names[] = {"train", "validation", "test", NULL};
 
-static bool has_folders(Arena *arena, const char *folder)
+static Status has_folders(Arena *arena, const char *folder, bool *found)
 {
-    bool found = false;
-    DIR *dir = opendir(folder);
-    for (const struct dirent *e; dir != NULL && !found && (e = readdir(dir)) != NULL;)
-        found = e->d_name[0] != '.' && file_is_dir(file_join(arena, folder, e->d_name));
-    if (dir != NULL) closedir(dir);
-    return found;
+    FolderNames all;
+    TRY(folder_names(arena, folder, &all));
+    *found = false;
+    for (int i = 0; i < all.n && !*found; i++)
+        *found = all.at[i][0] != '.' && file_is_dir(file_join(arena, folder, all.at[i]));
+    return STATUS_OK;
 }
 
 /* Data of this kind are files in a folder, and no tree of pictures. */
@@ -32,7 +32,8 @@ static Status config_for(Arena *arena, const Config *config, const char *folder,
     if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
     to->data.dir = to->data.path = folder;
     to->path = "--data"; /* what messages blame */
-    to->data.whole = has_folders(arena, folder) || !is_of_files(config->data.dataset);
+    TRY(has_folders(arena, folder, &to->data.whole));
+    to->data.whole = to->data.whole || !is_of_files(config->data.dataset);
     if (to->data.whole) to->data.dataset = "folder", to->data.classes = 0;
     to->data.test_limit = to->data.train_limit = 0;
     return STATUS_OK;
