@@ -42,7 +42,8 @@ char *json_quote(Arena *arena, const char *text);
  * otherwise a string.  Missing objects on the way (and those that are null) are created; Into arrays reach, to items that exist,
  * "layers[2].units", "layers[-1].units" (the last item) and "layers.conv1.units": by the member "name", which may hold
  * dots (the longest name that fits wins), or of an item without one by "type" and index, "layers.dense_7.units".
- * STATUS_CONFIG when the path runs through something that is neither; `root` is then as it was. */
+ * STATUS_CONFIG when the path runs through something that is neither, or names no item (those there are, are told);
+ * `root` is then as it was. */
 Status json_set(cJSON *root, const char *option, const char *assignment);
 
 #endif

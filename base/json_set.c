@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/field.h"
 #include "base/utf8.h"
 
 typedef struct {
@@ -70,6 +71,38 @@ static const char *item_name(const Set *s, const cJSON *item, int index)
     return arena_printf(s->scratch, "%s_%d", type, index);
 }
 
+/* What an item of the array in front of `at` is called: "layer" in "model.layers.", else "item". */
+static const char *item_word(const Set *s, const char *at)
+{
+    const char *end = at > s->path && at[-1] == '.' ? at - 1 : at, *start = end;
+    while (start > s->path && strchr(".[]", start[-1]) == NULL) start--;
+    return end - start > 1 && end[-1] == 's' ? cut(s->scratch, start, end - 1) : "item";
+}
+
+/* No item has the name that `at` begins with: those that have one are told. */
+static Status no_item(const Set *s, const cJSON *array, const char *at)
+{
+    enum { TOLD = 20 };
+    const int n = cJSON_GetArraySize(array);
+    const char **names = ARENA_ARRAY(s->scratch, const char *, n + 1), *list = "";
+    int named = 0, index = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, array)
+    {
+        const char *name = item_name(s, item, index++);
+        if (name != NULL && name[0] != '\0') names[named++] = name;
+    }
+    if (named == 0) return fail(s, at, "is an array; must be followed by [index] or by the \"name\" of an item");
+    for (int i = 0; i < named && i < TOLD; i++)
+        list = arena_printf(s->scratch, "%s%s%s", list, i == 0 ? "" : ", ", names[i]);
+    if (named > TOLD) list = arena_printf(s->scratch, "%s and %d more", list, named - TOLD);
+    const char *given = cut(s->scratch, at, at + strcspn(at, ".[")), *nearest = nearest_name(given, names);
+    const char *meant = nearest == NULL ? "" : arena_printf(s->scratch, "; did you mean \"%s\"?", nearest);
+    return fail(s, at,
+                arena_printf(s->scratch, "has no %s \"%s\"%s%s %s", item_word(s, at), given, meant,
+                             nearest == NULL ? "; must be one of:" : " There are", list));
+}
+
 static Status named(const Set *s, const cJSON *array, const char *at, cJSON **item, const char **end)
 {
     size_t longest = 0;
@@ -83,7 +116,7 @@ static Status named(const Set *s, const cJSON *array, const char *at, cJSON **it
         longest = n;
         *item = candidate;
     }
-    if (longest == 0) return fail(s, at, "is an array; must be followed by [index] or by the \"name\" of an item");
+    if (longest == 0) return no_item(s, array, at);
     *end = at + longest;
     return STATUS_OK;
 }

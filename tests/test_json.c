@@ -300,12 +300,12 @@ static const struct {
     {"{\"l\":[1,2]}", "l[--1]=1", "!l is an array; its items are written [0], [1], ... or from its end [-1]"},
     {"{\"l\":[{\"type\":\"a\"},{\"type\":\"b\"},{\"type\":\"b\",\"name\":\"x\"}]}", "l.b_1.u=3",
      "{\"l\":[{\"type\":\"a\"},{\"type\":\"b\",\"u\":3},{\"type\":\"b\",\"name\":\"x\"}]}"},
-    {"{\"l\":[{\"type\":\"b\",\"name\":\"x\"}]}", "l.b_0.u=3", "!l is an array; must be followed by [index]"},
+    {"{\"l\":[{\"type\":\"b\",\"name\":\"x\"}]}", "l.b_0.u=3", "!l has no item \"b_0\"; must be one of: x"},
     {"{\"l\":[1,2]}", "l[0=1", "!its items are written [0], [1]"},
     {"{\"l\":[1,2]}", "l[0]x=1", "!its items are written [0], [1]"},
     {"{\"l\":[1,2]}", "l[99999999999999999999]=1", "!l has 2 items"},
-    {"{\"l\":[{\"name\":\"a\"}]}", "l.b.u=1",
-     "!l is an array; must be followed by [index] or by the \"name\" of an item"},
+    {"{\"l\":[{\"name\":\"a\"}]}", "l.b.u=1", "!l has no item \"b\"; must be one of: a"},
+    {"{\"l\":[{\"v\":1}]}", "l.b.u=1", "!l is an array; must be followed by [index] or by the \"name\" of an item"},
     {"{}", "a=\xff", "!byte 0xff is not UTF-8"},
 };
 

@@ -180,17 +180,13 @@ static Status find_renormalized(Arena *arena, const cJSON *before, Config *c)
     return STATUS_OK;
 }
 
-Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **out)
+/* The config in `root`, to which the assignments have been made. */
+static Status resolve(Arena *arena, const cJSON *root, const char *path, Config *c)
 {
-    const cJSON *before = sets == NULL || sets[0] == NULL ? NULL : json_copy(arena, root);
-    for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(assign(arena, root, sets[i]));
-    Config *c = ARENA_ARRAY(arena, Config, 1);
     TRY(field_parse(config_fields, root, path, c, arena));
-    c->given = json_copy(arena, root);
-    c->path = arena_strdup(arena, path);
+    c->path = path;
     c->folder = file_dirname(arena, path);
-    c->assigned = config_given(arena, sets);
-    if (before != NULL) TRY(find_renormalized(arena, before, c));
+    c->given = json_copy(arena, root);
     if (c->name == NULL || c->name[0] == '\0') c->name = file_stem(arena, path);
     if (strchr(c->name, '/') != NULL || c->name[0] == '.')
         return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'",
@@ -199,7 +195,42 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
     c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
     broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
     broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
-    TRY(check(c));
+    return check(c);
+}
+
+Status config_with(Arena *arena, const Config *config, int n, Config **some)
+{
+    cJSON *root = cJSON_Duplicate(config->file, true);
+    Status status = STATUS_OK;
+    for (int i = 0; i < n && status == STATUS_OK; i++) status = assign(arena, root, config->sets[i]);
+    *some = ARENA_ARRAY(arena, Config, 1);
+    if (status == STATUS_OK) status = resolve(arena, root, config->path, *some);
+    cJSON_Delete(root);
+    return status;
+}
+
+static const char *const *copy_sets(Arena *arena, const char *const *sets)
+{
+    int n = 0;
+    while (sets != NULL && sets[n] != NULL) n++;
+    const char **copy = n == 0 ? NULL : ARENA_ARRAY(arena, const char *, n + 1);
+    for (int i = 0; i < n; i++) copy[i] = arena_strdup(arena, sets[i]);
+    return copy;
+}
+
+Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **out)
+{
+    const Config origin = {.path = arena_strdup(arena, path),
+                           .sets = copy_sets(arena, sets),
+                           .file = sets == NULL || sets[0] == NULL ? NULL : json_copy(arena, root)};
+    for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(assign(arena, root, sets[i]));
+    Config *c = ARENA_ARRAY(arena, Config, 1);
+    const Status status = resolve(arena, root, origin.path, c);
+    if (status != STATUS_OK) return config_blame(&origin, NULL, NULL, status);
+    c->sets = origin.sets;
+    c->file = origin.file;
+    c->assigned = config_given(arena, sets);
+    if (c->file != NULL) TRY(find_renormalized(arena, c->file, c));
     *out = c;
     return STATUS_OK;
 }

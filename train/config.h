@@ -40,6 +40,8 @@ typedef struct {
 typedef struct {
     const char *path, *folder; /* of the file; folder: what data.dir is relative to */
     const cJSON *assigned;     /* the assignments alone */
+    const char *const *sets;   /* the same as they were typed, NULL-ended; NULL: none */
+    const cJSON *file;         /* with assignments: what the file has without them, else NULL */
     bool renormalized;         /* they changed data.normalize to something else than the file has */
     const cJSON *given; /* what the user wrote: the file and the assignments; of a model, the assignments alone */
     const char *name, *schema;
@@ -64,6 +66,21 @@ Status config_read(Arena *arena, const char *path, const char *const *sets, Conf
 
 /* The same from JSON that is in memory; `path` names it and gives the folder. */
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **config);
+
+/* A config as the file has it with the first `n` of its assignments (config->sets is not NULL). */
+Status config_with(Arena *arena, const Config *config, int n, Config **some);
+
+/* Says whose fault a failure is: of an assignment, if it is one that brought the message about.
+ *
+ * `status` with its message, "<config->path>: ...", is what `check` says of the config (NULL: what reading it says).
+ * It is asked again for the file alone, with the first assignment, the first two, ...; where the message is there from
+ * one assignment on, it becomes "--set KEY=VALUE: ...", otherwise it stays. */
+typedef Status ConfigCheck(Arena *arena, const Config *config, const void *context);
+Status config_blame(const Config *config, ConfigCheck *check, const void *context, Status status);
+
+/* The same for a message "KEY: ...", "KEY[2]: ..." that has no place in front yet: puts the last assignment of that key,
+ * of an object that holds it or, else, the config's path there. */
+Status config_blame_key(const Config *config, Status status);
 
 /* The resolved config as JSON text: every key, defaults included; data.dir made relative to `folder` (the run
  * directory), so that the config beside a model reads the same data.  STATUS_IO when the system cannot tell where they are. */

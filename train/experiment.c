@@ -35,11 +35,11 @@ Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
         return STATUS_OK;
     }
     if (status == STATUS_IO && !file_is_dir(config->data.path)) /* a run that was moved away from its data */
-        return status_fail(status,
-                           "%s: data.dir: there is no folder \"%s\": %s; if the data is elsewhere, --set "
-                           "data.dir=FOLDER says where",
-                           config->path, config->data.path, status_message());
-    return status_prefix(status, "%s", config->path);
+        status_fail(status,
+                    "data.dir: there is no folder \"%s\": %s; if the data is elsewhere, --set data.dir=FOLDER says "
+                    "where",
+                    config->data.path, status_message());
+    return config_blame_key(config, status);
 }
 
 static Status check_overrides(Arena *arena, const Config *config, const Model *m)
@@ -52,8 +52,7 @@ static Status check_overrides(Arena *arena, const Config *config, const Model *m
     return status == STATUS_OK ? STATUS_OK : status_prefix(status, "%s", config->path);
 }
 
-Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
-                        Model **model)
+static Status build(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data, Model **model)
 {
     TRY(model_build(arena, &config->model, config_pixels(config), quant, config->path, model));
     Model *m = *model;
@@ -86,6 +85,42 @@ Status checkpoint_classes(Arena *arena, const char *path, StringList *classes)
     }
     cJSON_Delete(list);
     return good ? STATUS_OK : status_fail(STATUS_FORMAT, "%s: classes: must be a list of names", path);
+}
+
+typedef struct {
+    const Config *config;
+    const QuantConfig *quant;
+    const DataSplits *data;
+} BuildRequest;
+
+/* Whether the network can be built of another form of the config. */
+static Status check_build(Arena *arena, const Config *config, const void *context)
+{
+    const BuildRequest *r = context;
+    Model *unused;
+    return build(arena, config, r->quant == &r->config->quant ? &config->quant : r->quant, r->data, &unused);
+}
+
+Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
+                        Model **model)
+{
+    const Status status = build(arena, config, quant, data, model);
+    if (status == STATUS_OK) return STATUS_OK;
+    return config_blame(config, check_build, &(BuildRequest){config, quant, data}, status);
+}
+
+static Status check_freeze(Arena *arena, const Config *config, const void *context)
+{
+    (void)context;
+    Model *m;
+    TRY(build(arena, config, NULL, NULL, &m));
+    return model_freeze(m, &config->train.freeze, config->path);
+}
+
+Status experiment_freeze(const Config *config, Model *m)
+{
+    const Status status = model_freeze(m, &config->train.freeze, config->path);
+    return status == STATUS_OK ? STATUS_OK : config_blame(config, check_freeze, NULL, status);
 }
 
 static Status read_classes(Arena *arena, const char *path, Model *m)

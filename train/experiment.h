@@ -23,6 +23,9 @@ Status experiment_data(Arena *arena, const Config *config, DataSplits *data);
 Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
                         Model **model);
 
+/* model_freeze with the config's train.freeze. */
+Status experiment_freeze(const Config *config, Model *m);
+
 /* The class names that a checkpoint carries. */
 Status checkpoint_classes(Arena *arena, const char *path, StringList *classes);
 

@@ -299,7 +299,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
             note(r,
                  "note: train.freeze without a model to start from: the frozen layers keep their random first values");
     }
-    TRY(model_freeze(out->model, &config->train.freeze, config->path)); /* refused before anything is written */
+    TRY(experiment_freeze(config, out->model)); /* refused before anything is written */
     TRY(trace(arena, r, start, &data, out));
     return train_from(arena, r, &data, start, out);
 }
