@@ -12,7 +12,8 @@ CC      := gcc
 endif
 OBJCOPY ?= objcopy
 PKGS    := libcjson libpng zlib libprotobuf-c
-WARN    := -Wall -Wextra -Wshadow -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unknown-pragmas
+WARN    := -Wall -Wextra -Wshadow -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unknown-pragmas \
+           -Werror=switch
 OPT_release := -O3
 OPT_arm64   := -O3
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
@@ -40,6 +41,8 @@ isa_of      = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, 
 # Unrolled loops under all of a fuzzer's checks take clang many minutes a file.
 ISA_ALSO_fuzz := -fno-sanitize=all -fsanitize=address
 isa_flags   = $(isa_of) $(if $(findstring __,$1),$(ISA_ALSO_$(MODE)))
+# No kind of node, layer or format falls into the default of a switch: above base/ each is said.
+kind_flags  = $(if $(filter base/% tests/%,$1),,-Werror=switch-enum)
 
 # One short line a step; `make V=1` shows the commands.
 Q   = $(if $(V),,@)
@@ -94,7 +97,7 @@ $(OUT)/deploy/onnx.pb-c.o: $(GEN)/deploy/onnx.pb-c.c $(OUT)/flags
 $(OUT)/%.o: %.c $(OUT)/flags | $(GEN)/deploy/onnx.pb-c.h
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) $(call kind_flags,$<) -MMD -MP -c $< -o $@
 
 # The kernels of exported C, as text in a table.
 $(GEN)/deploy/c_kernels.inc: $(wildcard deploy/c_kernels/*.c)
@@ -239,7 +242,7 @@ format: ## rewrite the sources with clang-format
 	@clang-format -i $(FORMATTED)
 
 # How each file is compiled, for clang-tidy and editors.
-compile_command = {"directory": "$(CURDIR)", "file": "$1", "command": "$(CC) $(CFLAGS_ALL) $(call isa_flags,$1) -c $1"}
+compile_command = {"directory": "$(CURDIR)", "file": "$1", "command": "$(CC) $(CFLAGS_ALL) $(call isa_flags,$1) $(call kind_flags,$1) -c $1"}
 $(BUILD)/compile_commands.json: $(OUT)/flags $(SOURCES) Makefile
 	@printf '%s\n' '[' $(foreach f,$(SOURCES),'$(call compile_command,$f),') | sed '$$s/,$$//' >$@
 	@echo ']' >>$@

@@ -231,23 +231,27 @@ static void call_reshape(const CWriter *w, int node)
                 place(w, n->output));
 }
 
-static const struct {
+typedef struct {
     void (*layer)(const CWriter *w, int node); /* NULL: no constants */
     void (*call)(const CWriter *w, int node);
-} ops[] = {
-    [QOP_CONV2D] = {layer_conv2d, call_rows}, [QOP_DWCONV2D] = {layer_depthwise, call_rows},
-    [QOP_DENSE] = {layer_dense, call_dense},  [QOP_ADD] = {layer_add, call_add},
-    [QOP_CONCAT] = {NULL, call_concat},       [QOP_MAXPOOL] = {layer_pool, call_pool},
-    [QOP_AVGPOOL] = {layer_pool, call_pool},  [QOP_REQUANT] = {layer_requantize, call_requantize},
-    [QOP_LUT] = {layer_table, call_table},    [QOP_RESHAPE] = {NULL, call_reshape},
+} COp;
+static const COp conv2d_row = {layer_conv2d, call_rows}, depthwise_conv2d_row = {layer_depthwise, call_rows},
+                 dense_row = {layer_dense, call_dense}, add_row = {layer_add, call_add},
+                 concat_row = {NULL, call_concat}, max_pool_row = {layer_pool, call_pool},
+                 average_pool_row = {layer_pool, call_pool}, requant_row = {layer_requantize, call_requantize},
+                 lut_row = {layer_table, call_table}, reshape_row = {NULL, call_reshape};
+
+#define QOP(ID, name) [QOP_##ID] = &name##_row,
+static const COp *const ops[] = {
+#include "quant/qops.def"
 };
-_Static_assert(sizeof ops / sizeof ops[0] == QOPS, "a row for each op");
+#undef QOP
 
 void c_write_layers(const CWriter *w)
 {
     fputs("/* ---- layers ---- */\n\n", w->out);
     for (int i = 0; i < w->g->nodes; i++)
-        if (w->plan.node[i].runs && ops[w->g->node[i].op].layer != NULL) ops[w->g->node[i].op].layer(w, i);
+        if (w->plan.node[i].runs && ops[w->g->node[i].op]->layer != NULL) ops[w->g->node[i].op]->layer(w, i);
 }
 
 void c_write_run(const CWriter *w)
@@ -261,7 +265,7 @@ void c_write_run(const CWriter *w)
         const QTensor *y = &w->g->tensor[n->output];
         if (!w->plan.node[i].runs || (n->op == QOP_RESHAPE && !w->plan.node[i].copies)) continue;
         fprintf(w->out, "    /* %s: %dx%dx%d */\n", c_comment(w->arena, n->name), y->h, y->w, y->c);
-        if (!w->plan.node[i].by_rows) ops[n->op].call(w, i);
+        if (!w->plan.node[i].by_rows) ops[n->op]->call(w, i);
     }
     fputs("}\n\n", w->out);
 }

@@ -151,9 +151,12 @@ static bool can_overwrite(const Build *b, int i)
         return b->thrifty && b->node[i].flat && c->o <= c->c;
     case QOP_DWCONV2D:
         return b->thrifty && c->o == c->c && c->oh * c->ow <= c->h * c->w;
-    default:
-        return false;
+    case QOP_DENSE:
+    case QOP_CONCAT:
+    case QOP_RESHAPE:
+        break;
     }
+    return false;
 }
 
 /* The input whose bytes node i may overwrite, -1: none.  rows: the convolution that feeds it by rows, or NULL. */

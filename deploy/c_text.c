@@ -49,24 +49,29 @@ static void need(bool *needed, const char *name)
     needed[i] = true;
 }
 
+/* The kernels that a node of each operation calls. */
+static const char *const conv2d_row[] = {"rescale", "clamp", "conv2d", NULL};
+static const char *const depthwise_conv2d_row[] = {"rescale", "clamp", "clip", "depthwise", NULL};
+static const char *const dense_row[] = {"rescale", "clamp", "dense", NULL};
+static const char *const add_row[] = {"rescale", "clamp", "add", NULL};
+static const char *const concat_row[] = {"concat", NULL};
+static const char *const max_pool_row[] = {"clip", "pool", "max_pool", NULL};
+static const char *const average_pool_row[] = {"clamp", "clip", "pool", "average_pool", NULL};
+static const char *const requant_row[] = {"rescale", "clamp", "requantize", NULL};
+static const char *const lut_row[] = {"look_up", NULL};
+static const char *const reshape_row[] = {NULL}; /* a copy, where one is needed */
+
+#define QOP(ID, name) [QOP_##ID] = name##_row,
+static const char *const *const kernels_of_op[] = {
+#include "quant/qops.def"
+};
+#undef QOP
+
 static void need_of_node(const CWriter *w, int node, bool *needed)
 {
-    static const char *const of_op[][6] = {
-        [QOP_CONV2D] = {"rescale", "clamp", "conv2d"},
-        [QOP_DWCONV2D] = {"rescale", "clamp", "clip", "depthwise"},
-        [QOP_DENSE] = {"rescale", "clamp", "dense"},
-        [QOP_ADD] = {"rescale", "clamp", "add"},
-        [QOP_CONCAT] = {"concat"},
-        [QOP_MAXPOOL] = {"clip", "pool", "max_pool"},
-        [QOP_AVGPOOL] = {"clamp", "clip", "pool", "average_pool"},
-        [QOP_REQUANT] = {"rescale", "clamp", "requantize"},
-        [QOP_LUT] = {"look_up"},
-        [QOP_RESHAPE] = {NULL},
-    };
-    _Static_assert(sizeof of_op / sizeof of_op[0] == QOPS, "a row for each op");
     const QNode *n = &w->g->node[node];
     const char *rescale = w->g->dialect == DIALECT_TFLITE_SINGLE ? "rescale_single" : "rescale_double";
-    for (const char *const *name = of_op[n->op]; *name != NULL; name++)
+    for (const char *const *name = kernels_of_op[n->op]; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
     if (!qop_has_weights(n->op)) return;

@@ -25,7 +25,7 @@ static Status prepare_node(Arena *arena, const QGraph *g, const QNode *n, Engine
     *e = (EngineNode){.node = n, .dialect = g->dialect, .x = &g->tensor[n->input[0]], .y = &g->tensor[n->output]};
     if (n->inputs > 1) e->x2 = &g->tensor[n->input[1]];
     for (int i = 0; i < n->inputs; i++) e->part[i] = g->tensor[n->input[i]].c;
-    return engine_ops[n->op].prepare == NULL ? STATUS_OK : engine_ops[n->op].prepare(arena, e);
+    return engine_ops[n->op]->prepare == NULL ? STATUS_OK : engine_ops[n->op]->prepare(arena, e);
 }
 
 static Status alloc_scratch(Arena *arena, Engine *e)
@@ -101,7 +101,7 @@ static void run_image(const Engine *e, long image, int slot)
         const QNode *n = &g->node[i];
         const int8_t *in[QNODE_MAX_INPUTS];
         for (int k = 0; k < n->inputs; k++) in[k] = base[n->input[k]] + (size_t)image * e->step[n->input[k]];
-        engine_ops[n->op].run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
+        engine_ops[n->op]->run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
     }
     memcpy(e->logits + (size_t)image * classes, base[g->output] + (size_t)image * e->step[g->output], classes);
 }

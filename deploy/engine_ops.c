@@ -114,16 +114,14 @@ static void run_reshape(const EngineNode *e, const int8_t *const *in, int8_t *ou
     if (out != in[0]) memcpy(out, in[0], output_elements(e));
 }
 
-const EngineOp engine_ops[] = {
-    [QOP_CONV2D] = {prepare_conv, run_conv},
-    [QOP_DWCONV2D] = {prepare_conv, run_conv},
-    [QOP_DENSE] = {prepare_conv, run_conv},
-    [QOP_ADD] = {prepare_add, run_add},
-    [QOP_CONCAT] = {NULL, run_concat},
-    [QOP_MAXPOOL] = {NULL, run_maxpool},
-    [QOP_AVGPOOL] = {prepare_avgpool, run_avgpool},
-    [QOP_REQUANT] = {prepare_requant, run_table},
-    [QOP_LUT] = {prepare_lut, run_table},
-    [QOP_RESHAPE] = {NULL, run_reshape},
+static const EngineOp conv2d_row = {prepare_conv, run_conv}, depthwise_conv2d_row = {prepare_conv, run_conv},
+                      dense_row = {prepare_conv, run_conv}, add_row = {prepare_add, run_add},
+                      concat_row = {NULL, run_concat}, max_pool_row = {NULL, run_maxpool},
+                      average_pool_row = {prepare_avgpool, run_avgpool}, requant_row = {prepare_requant, run_table},
+                      lut_row = {prepare_lut, run_table}, reshape_row = {NULL, run_reshape};
+
+#define QOP(ID, name) [QOP_##ID] = &name##_row,
+const EngineOp *const engine_ops[] = {
+#include "quant/qops.def"
 };
-_Static_assert(sizeof engine_ops / sizeof engine_ops[0] == QOPS, "a row for each op");
+#undef QOP

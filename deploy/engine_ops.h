@@ -25,6 +25,6 @@ typedef struct {
     void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 } EngineOp;
 
-extern const EngineOp engine_ops[]; /* by QOp */
+extern const EngineOp *const engine_ops[]; /* by QOp */
 
 #endif

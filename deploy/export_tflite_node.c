@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "deploy/export_tflite.h"
+#include "deploy/exporter.h"
 
 static Status fail_node(const QNode *n, const char *said)
 {
@@ -273,9 +274,7 @@ static Status add_kind(TfliteBuild *b, const QNode *n)
     case QOP_LUT:
         break;
     }
-    return fail_node(
-        n, "a table of codes, for which TFLite has no int8 operator; must be another op: export --to c or --to "
-           "safetensors");
+    return exporter_refuse(n->name, n->op, "TFLite");
 }
 
 /* What the node's operators wrote so far, raised or lowered to a code. */

@@ -28,6 +28,14 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
     return status_fail(STATUS_INVALID, "%s: \"%s\"; must be one of: %s", where, name, known);
 }
 
+Status exporter_refuse(const char *layer, QOp op, const char *runtime)
+{
+    return status_fail(STATUS_UNSUPPORTED,
+                       "layer \"%s\": a node of type %s, for which %s has no operator; must be one of another type: "
+                       "export --to c or --to safetensors",
+                       layer, qop_names[op], runtime);
+}
+
 /* A name, and the extension behind it. */
 static bool has_extension(const char *path, const char *extension)
 {

@@ -62,6 +62,9 @@ Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, c
 /* The type's note on a graph that it wrote with these options; NULL if there is none. */
 const char *exporter_note(const ExporterType *type, Arena *arena, const QGraph *g, const cJSON *options);
 
+/* For an exporter: a node of this operation, for which the runtimes of its files have nothing. */
+Status exporter_refuse(const char *layer, QOp op, const char *runtime);
+
 /* exporter_write for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options);
 

@@ -6,11 +6,11 @@
 
 #include "deploy/import_onnx_graph.h"
 
-static const char *const type_names[] = {[IMPORT_CONV] = "conv2d",     [IMPORT_DEPTHWISE] = "depthwise_conv2d",
-                                         [IMPORT_DENSE] = "dense",     [IMPORT_ADD] = "add",
-                                         [IMPORT_CONCAT] = "concat",   [IMPORT_MAXPOOL] = "maxpool",
-                                         [IMPORT_AVGPOOL] = "avgpool", [IMPORT_GLOBAL_AVGPOOL] = "global_avgpool",
-                                         [IMPORT_FLATTEN] = "flatten", [IMPORT_ACTIVATION] = "activation"};
+#define IMPORTED(ID, layer, op) [IMPORT_##ID] = #layer,
+static const char *const type_names[] = {
+#include "deploy/import_layers.def"
+};
+#undef IMPORTED
 
 /* The shortest decimal that is this float. */
 static double shortest(float x)

@@ -75,18 +75,11 @@ typedef struct {
 
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
 
+#define IMPORTED(ID, layer, op) IMPORT_##ID,
 typedef enum {
-    IMPORT_CONV,
-    IMPORT_DEPTHWISE,
-    IMPORT_DENSE,
-    IMPORT_ADD,
-    IMPORT_CONCAT,
-    IMPORT_MAXPOOL,
-    IMPORT_AVGPOOL,
-    IMPORT_GLOBAL_AVGPOOL,
-    IMPORT_FLATTEN,    /* quantized: any change of shape that moves nothing */
-    IMPORT_ACTIVATION, /* quantized: also a change of the grid alone */
+#include "deploy/import_layers.def"
 } ImportKind;
+#undef IMPORTED
 
 typedef struct {
     const char *name;

@@ -11,11 +11,11 @@ typedef struct {
     int *readers;   /* [layer + 1] */
 } Builder;
 
+#define IMPORTED(ID, layer, op) [IMPORT_##ID] = QOP_##op,
 static const QOp ops[] = {
-    [IMPORT_CONV] = QOP_CONV2D,       [IMPORT_DEPTHWISE] = QOP_DWCONV2D,     [IMPORT_DENSE] = QOP_DENSE,
-    [IMPORT_ADD] = QOP_ADD,           [IMPORT_CONCAT] = QOP_CONCAT,          [IMPORT_MAXPOOL] = QOP_MAXPOOL,
-    [IMPORT_AVGPOOL] = QOP_AVGPOOL,   [IMPORT_GLOBAL_AVGPOOL] = QOP_AVGPOOL, [IMPORT_FLATTEN] = QOP_RESHAPE,
-    [IMPORT_ACTIVATION] = QOP_REQUANT};
+#include "deploy/import_layers.def"
+};
+#undef IMPORTED
 
 /* The width that holds so many codes. */
 static int width(int codes)

@@ -115,7 +115,8 @@ static Status add_layer(FloatNet *f, int index, bool last)
                                                                                   : onnx_own_name(&f->net, l->name);
     const char *weight = NULL, *bias = NULL;
     if (l->weight != NULL) weights(f, l, &r, &op, &weight, &bias);
-    OnnxResult y = onnx_op(&f->net, &op, weight, bias, norm || r.act.relu ? part(f, l->name, "sum") : end);
+    OnnxResult y;
+    TRY(onnx_op(&f->net, &op, weight, bias, norm || r.act.relu ? part(f, l->name, "sum") : end, &y));
     if (norm) y.result = normalize(f, l, y.result, r.act.relu ? part(f, l->name, "normal") : end);
     if (r.act.relu) y.result = activate(f, l, &r.act, y.result, end);
     onnx_value_set(&f->net, index + 1, y.result, y.rank);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "deploy/exporter.h"
 #include "kernels/requant.h"
 
 const char *onnx_part(const OnnxNet *net, const char *name, const char *part)
@@ -179,30 +180,36 @@ static OnnxResult pointwise(OnnxNet *net, const OnnxOp *op, const char *kind, co
     return (OnnxResult){output, rank};
 }
 
-OnnxResult onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+Status onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output,
+               OnnxResult *result)
 {
     switch (op->op) {
     case QOP_CONV2D:
     case QOP_DWCONV2D:
-        return conv(net, op, weight, bias, output);
+        *result = conv(net, op, weight, bias, output);
+        return STATUS_OK;
     case QOP_DENSE:
-        return dense(net, op, weight, bias, output);
+        *result = dense(net, op, weight, bias, output);
+        return STATUS_OK;
     case QOP_ADD:
-        return pointwise(net, op, "Add", output);
-    case QOP_CONCAT: {
-        const OnnxResult r = pointwise(net, op, "Concat", output);
+        *result = pointwise(net, op, "Add", output);
+        return STATUS_OK;
+    case QOP_CONCAT:
+        *result = pointwise(net, op, "Concat", output);
         onnx_int(net->b, "axis", 1);
-        return r;
-    }
+        return STATUS_OK;
     case QOP_MAXPOOL:
     case QOP_AVGPOOL:
-        return pool(net, op, output);
+        *result = pool(net, op, output);
+        return STATUS_OK;
     case QOP_REQUANT:
-    case QOP_LUT:
+        *result = pointwise(net, op, NULL, output);
+        return STATUS_OK;
     case QOP_RESHAPE:
+    case QOP_LUT:
         break;
     }
-    return pointwise(net, op, NULL, output);
+    return exporter_refuse(op->name, op->op, "ONNX");
 }
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */

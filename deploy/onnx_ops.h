@@ -65,13 +65,15 @@ typedef struct {
     const int *input; /* indices of values */
 } OnnxOp;
 
-/* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  A requant's
- * result is its input: what it does is a matter of grids.  Not for reshape and lut. */
+/* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  A requant's result is its input: what
+ * it does is a matter of grids.  Not for a reshape, which is no node (onnx_value_reshape).  STATUS_UNSUPPORTED, naming
+ * the layer and the operation: ONNX has none for it. */
 typedef struct {
     const char *result;
     int rank;
 } OnnxResult;
-OnnxResult onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output);
+Status onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output,
+               OnnxResult *result);
 
 /* Weights (kernels.h) in ONNX's layout: [O,C/groups,KH,KW], or [O,I] with I in the order that onnx_op reads it.  In the
  * arena; dim gets the shape, the result is its rank. */

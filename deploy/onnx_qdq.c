@@ -189,15 +189,14 @@ static const char *finish(Qdq *q, const QNode *n, const char *real)
 static Status add_node(Qdq *q, const QNode *n)
 {
     const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
-    if (n->op == QOP_LUT)
-        return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": a table of codes; ONNX has no operation for it", n->name);
     if (n->op == QOP_RESHAPE) {
         onnx_value_reshape(&q->net, n->output, n->input[0]);
         return STATUS_OK;
     }
     const char *weight = NULL, *bias = NULL;
     if (qop_has_weights(n->op)) TRY(weights(q, n, &op, &weight, &bias));
-    const OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
+    OnnxResult r;
+    TRY(onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"), &r));
     settle(q, n->output, finish(q, n, r.result), r.rank);
     return STATUS_OK;
 }

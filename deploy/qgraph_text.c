@@ -52,13 +52,19 @@ static const Field avgpool_fields[] = {{OP}, {NAME}, {INPUTS}, {KERNEL}, {STRIDE
 static const Field clamp_fields[] = {{OP}, {NAME}, {INPUTS}, {CLAMP}, FIELD_END};
 static const Field plain_fields[] = {{OP}, {NAME}, {INPUTS}, FIELD_END};
 
-static const Field *const op_fields[] = {
-    [QOP_CONV2D] = conv_fields,     [QOP_DWCONV2D] = conv_fields, [QOP_DENSE] = dense_fields,
-    [QOP_ADD] = clamp_fields,       [QOP_CONCAT] = plain_fields,  [QOP_MAXPOOL] = maxpool_fields,
-    [QOP_AVGPOOL] = avgpool_fields, [QOP_REQUANT] = clamp_fields, [QOP_LUT] = plain_fields,
-    [QOP_RESHAPE] = plain_fields,
+typedef struct {
+    const Field *fields;
+} NodeMembers;
+static const NodeMembers conv2d_row = {conv_fields}, depthwise_conv2d_row = {conv_fields}, dense_row = {dense_fields},
+                         add_row = {clamp_fields}, concat_row = {plain_fields}, max_pool_row = {maxpool_fields},
+                         average_pool_row = {avgpool_fields}, requant_row = {clamp_fields}, lut_row = {plain_fields},
+                         reshape_row = {plain_fields};
+
+#define QOP(ID, name) [QOP_##ID] = &name##_row,
+static const NodeMembers *const node_members[] = {
+#include "quant/qops.def"
 };
-_Static_assert(sizeof op_fields / sizeof op_fields[0] == QOPS, "a row for each op");
+#undef QOP
 
 static IntList ints(Arena *arena, int n, const int *values)
 {
@@ -89,7 +95,7 @@ cJSON *qnode_to_json(Arena *arena, const QGraph *graph, const QNode *n)
                            .groups = g->groups,
                            .weight_bits = n->weight_bits,
                            .weight_shift = n->weight_shift};
-    return field_dump(op_fields[n->op], &text);
+    return field_dump(node_members[n->op]->fields, &text);
 }
 
 cJSON *qgraph_to_json(Arena *arena, const QGraph *g)
@@ -162,7 +168,7 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
                            "%s: op %s; must be conv2d, depthwise_conv2d, dense, add, concat, max_pool, average_pool, "
                            "requant, lut or reshape",
                            where, op == NULL ? "missing" : json_brief(arena, op));
-    TRY(field_parse(op_fields[kind], json, where, &text, arena));
+    TRY(field_parse(node_members[kind]->fields, json, where, &text, arena));
     *n = (QNode){.op = (QOp)text.op, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
     if (n->output < 0) return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
     for (int i = 0; i < n->inputs; i++) {

@@ -4,9 +4,11 @@
 
 #include "quant/quantizer.h"
 
-const char *const qop_names[] = {"conv2d",       "depthwise_conv2d", "dense", "add",     "concat", "max_pool",
-                                 "average_pool", "requant",          "lut",   "reshape", NULL};
-_Static_assert(sizeof qop_names / sizeof qop_names[0] == QOPS + 1, "a name for each op");
+#define QOP(ID, name) [QOP_##ID] = #name,
+const char *const qop_names[] = {
+#include "quant/qops.def"
+    NULL};
+#undef QOP
 const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", "onnxruntime", NULL};
 
 const char *qgraph_add_needs(Dialect dialect)

@@ -16,19 +16,17 @@
 #include "kernels/kernels.h"
 #include "quant/channel_sums.h"
 
+#define QOP(ID, name) QOP_##ID,
 typedef enum {
-    QOP_CONV2D,   /* weights [O,KH,KW,C/groups], bias [O] */
-    QOP_DWCONV2D, /* weights [1,KH,KW,C*M], bias [C*M] */
-    QOP_DENSE,    /* weights [O,I], bias [O]; input flattened in NHWC order */
-    QOP_ADD,      /* two inputs of one shape, each with its own scale */
-    QOP_CONCAT,   /* along channels; every input already has the output's grid */
-    QOP_MAXPOOL,  /* grid of the input */
-    QOP_AVGPOOL,  /* grid of the input; average_rule */
-    QOP_REQUANT,  /* the input on another grid, with clamp */
-    QOP_LUT,      /* table[q + 128] */
-    QOP_RESHAPE,  /* same bytes, other shape */
+#include "quant/qops.def"
 } QOp;
-enum { QOPS = QOP_RESHAPE + 1 };      /* tables with a row for each op assert it */
+#undef QOP
+#define QOP(ID, name) +1
+enum {
+    QOPS =
+#include "quant/qops.def"
+};
+#undef QOP
 extern const char *const qop_names[]; /* "conv2d", "depthwise_conv2d", "dense", "add", ... in QOp order, NULL-ended */
 extern const char *const qgraph_dialect_names[]; /* "xnnpack", "tflite-single", ...: Dialect order, NULL-ended */
 /* Limits that keep every size and sum far from overflow. */

@@ -243,5 +243,47 @@ START_TEST(only_an_export_is_replaced)
 }
 END_TEST
 
-TEST_MAIN("export", written_is_read_and_written_the_same, manifest_tells_the_truth, exporters_are_registered,
-          only_an_export_is_replaced, a_failed_write_leaves_the_old_file)
+/* A graph of one block and a dense layer that has the operation. */
+static const QGraph *graph_with(QOp op, Dialect dialect, uint64_t *seed, const QNode **node)
+{
+    for (;; ++*seed) {
+        const QGraph *g = random_graph(arena, *seed, 1, dialect);
+        for (int i = 0; i < g->nodes; i++)
+            if (g->node[i].op == op) {
+                ++*seed;
+                *node = &g->node[i];
+                return g;
+            }
+    }
+}
+
+/* Every exporter writes every operation, or refuses it by the layer's name and its own. */
+START_TEST(no_operation_is_left_out)
+{
+    enum { TRIALS = 100 }; /* other reasons to refuse a graph, as scales that a runtime cannot hold, do not count */
+    for (int i = 0; exporters[i] != NULL; i++) {
+        const ExporterType *type = exporters[i];
+        begin();
+        const char *path = inside(arena_printf(arena, "m%s", type->extension));
+        for (int op = 0; op < QOPS; op++) {
+            uint64_t seed = 0;
+            bool told = false;
+            for (int k = 0; k < TRIALS && !told; k++) {
+                const QNode *node;
+                const QGraph *g = graph_with((QOp)op, exporter_dialect(type, DIALECT_XNNPACK), &seed, &node);
+                const Status status = exporter_write(type, arena, g, path, NULL);
+                const char *words =
+                    arena_printf(arena, "layer \"%s\": a node of type %s, for which", node->name, qop_names[op]);
+                told = status == STATUS_OK ||
+                       (status == STATUS_UNSUPPORTED && strstr(status_message(), words) != NULL && !file_exists(path));
+                unlink(path);
+            }
+            ck_assert_msg(told, "%s: %s: %s", type->name, qop_names[op], status_message());
+        }
+        end();
+    }
+}
+END_TEST
+
+TEST_MAIN("export", no_operation_is_left_out, written_is_read_and_written_the_same, manifest_tells_the_truth,
+          exporters_are_registered, only_an_export_is_replaced, a_failed_write_leaves_the_old_file)

@@ -227,7 +227,8 @@ START_TEST(refusals)
     refused_and_no_file(onnx_exported_export(zoo, "{}"),
                         "dialect xnnpack; must be one that runtimes of onnx files round");
     zoo->dialect = DIALECT_ONNXRUNTIME;
-    refused_and_no_file(onnx_exported_export(zoo, "{}"), "a table of codes; ONNX has no operation for it");
+    refused_and_no_file(onnx_exported_export(zoo, "{}"),
+                        "layer \"lut\": a node of type lut, for which ONNX has no operator");
     refused_and_no_file(onnx_exported_export(g, "{\"layout\":\"chwn\"}"), "layout");
     refused_and_no_file(onnx_exported_export(g, "{\"activation\":\"int8\"}"), "activations");
     float *scale = ARENA_ARRAY(arena, float, g->node[0].geom.o);
@@ -243,5 +244,27 @@ START_TEST(refusals)
 }
 END_TEST
 
-TEST_MAIN("onnx forms", relu_below_8_bits, signed_below_8_bits, relu_of_8_bits, weights_that_would_saturate_are_uint8,
-          what_it_says_of_itself, equal_bytes, dead_channels, refusals)
+static RealOp a_table(const Layer *l)
+{
+    (void)l;
+    return (RealOp){.op = QOP_LUT};
+}
+
+/* A float network, too, is refused by the layer's name where ONNX has no operation for it: it does not go missing. */
+START_TEST(float_layers_without_an_operation)
+{
+    onnx_exported_begin();
+    Model *m = small_model(arena,
+                           "{\"input\":[8,8,4],\"layers\":[{\"type\":\"activation\",\"name\":\"a\"},"
+                           "{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
+                           NULL, 65);
+    LayerType curve = *m->layer[0].type;
+    curve.real = a_table;
+    m->layer[0].type = &curve;
+    refused_and_no_file(onnx_exported_export_float(m, "{}"), "layer \"a\": a node of type lut, for which ONNX has no");
+    onnx_exported_end();
+}
+END_TEST
+
+TEST_MAIN("onnx forms", float_layers_without_an_operation, relu_below_8_bits, signed_below_8_bits, relu_of_8_bits,
+          weights_that_would_saturate_are_uint8, what_it_says_of_itself, equal_bytes, dead_channels, refusals)

@@ -312,10 +312,54 @@ START_TEST(clamps)
 }
 END_TEST
 
+/* The interpreter's own ReLU6: 6 is a code, or lies beyond the grid, however far. */
+START_TEST(six_on_any_grid)
+{
+    static const struct {
+        float scale;
+        int highest;
+    } cases[] = {{0.5f, 5 + 12}, {0.25f, 5 + 24}, {6.0f / 121, 126}, {6.0f / 122, 127},
+                 {1e-4f, 127},   {1e-12f, 127},   {1e-38f, 127}};
+    static const int32_t shape[2] = {1, 4}, tensors[2] = {0, 1};
+    static const int64_t zero_point = 5;
+    static const int8_t codes[4] = {-128, 4, 16, 127};
+    begin();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        TfliteTensor tensor[2];
+        for (int t = 0; t < 2; t++)
+            tensor[t] = (TfliteTensor){.type = TFLITE_INT8,
+                                       .rank = 2,
+                                       .shape = shape,
+                                       .scales = 1,
+                                       .zero_points = 1,
+                                       .scale = &cases[i].scale,
+                                       .zero_point = &zero_point};
+        TfliteOperator relu6 = {
+            .op = &tflite_ops[TFLITE_RELU6_OP], .inputs = 1, .outputs = 1, .input = &tensors[0], .output = &tensors[1]};
+        const TfliteModel m = {
+            .tensors = 2, .operators = 1, .tensor = tensor, .node = &relu6, .inputs = 1, .input = &tensors[0]};
+        const int8_t *y = tflite_run(arena, &m, DIALECT_XNNPACK, codes)[1];
+        ck_assert_msg(y[0] == 5 && y[1] == 5 && y[2] == 16 && y[3] == cases[i].highest, "scale %g: %d, %d, %d, %d",
+                      (double)cases[i].scale, y[0], y[1], y[2], y[3]);
+    }
+    end();
+}
+END_TEST
+
+/* The table of operators has a row for each. */
+START_TEST(operators_are_told_apart)
+{
+    for (int i = 0; i < TFLITE_OPS; i++) {
+        ck_assert_msg(tflite_ops[i].name != NULL, "operator %d has no row", i);
+        for (int k = 0; k < i; k++) ck_assert_str_ne(tflite_ops[i].name, tflite_ops[k].name);
+    }
+}
+END_TEST
+
 START_TEST(refusals_name_the_layer)
 {
     begin();
-    refused(zoo_graph(arena), NULL, "layer \"lut\": a table of codes");
+    refused(zoo_graph(arena), NULL, "layer \"lut\": a node of type lut, for which TFLite has no operator");
     QGraph *g = tflite_zoo_graph(arena);
     ((int8_t *)g->node[FCA - 1].weights)[5] = -128, g->node[FCA - 1].weight_bits = 8, g->node[FCA - 1].weight_shift = 0;
     refused(g, NULL, "layer \"fca\": a weight of -128");
@@ -335,4 +379,4 @@ START_TEST(refusals_name_the_layer)
 END_TEST
 
 TEST_MAIN("tflite", file_holds_the_graph, file_computes_the_codes, float_ends, equal_graphs_give_equal_bytes,
-          padding_as_tensorflow_has_it, clamps, refusals_name_the_layer)
+          padding_as_tensorflow_has_it, clamps, six_on_any_grid, operators_are_told_apart, refusals_name_the_layer)

@@ -1,5 +1,6 @@
 #include "tests/support/tflite_interpreter.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/requant.h"
@@ -23,8 +24,9 @@ static int zero_point(const TfliteTensor *t) { return (int)t->zero_point[0]; }
 
 static int highest(const TfliteTensor *y, int activation)
 {
-    const int six = zero_point(y) + (int)(6.0f / y->scale[0] + 0.5f);
-    return activation == TFLITE_RELU6 && six < INT8_MAX ? six : INT8_MAX;
+    if (activation != TFLITE_RELU6) return INT8_MAX;
+    const float six = truncf(6.0f / y->scale[0] + 0.5f); /* of a fine grid beyond any int */
+    return six < (float)(INT8_MAX - zero_point(y)) ? zero_point(y) + (int)six : INT8_MAX;
 }
 
 static int lowest(const TfliteTensor *y, int activation)
