@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "datasets/reader.h"
 
 typedef struct {
@@ -94,9 +95,26 @@ static Status no_picture(const char *folder, int others)
         folder, others, others == 1 ? "" : "s");
 }
 
+/* The class folders.  Their names become the model's, which its file keeps as JSON. */
+static Status list_classes(Arena *arena, const char *root, Names *classes, Leftover *left)
+{
+    TRY(list(arena, root, true, classes, left));
+    for (int k = 0; k < classes->n; k++) {
+        const char *name = classes->at[k];
+        const size_t bytes = strlen(name);
+        for (size_t at = 0, n; at < bytes; at += n)
+            if ((n = utf8_bytes(name + at, bytes - at)) == 0)
+                return status_fail(STATUS_FORMAT,
+                                   "%s: class folder \"%s\": byte 0x%02x is not UTF-8; the name must be UTF-8 to be "
+                                   "kept in a model: rename the folder",
+                                   root, name, (unsigned char)name[at]);
+    }
+    return STATUS_OK;
+}
+
 static Status list_tree(Arena *arena, const char *root, Tree *tree, Leftover *left)
 {
-    TRY(list(arena, root, true, &tree->classes, left));
+    TRY(list_classes(arena, root, &tree->classes, left));
     if (tree->classes.n < 1 || tree->classes.n > MAX_CLASSES)
         return status_fail(STATUS_FORMAT, "%s: %d subfolders; must be 1 to %d, one for each class", root,
                            tree->classes.n, MAX_CLASSES);
@@ -271,7 +289,7 @@ static Status class_names(const DataConfig *cfg, Arena *arena, StringList *names
     const char *train = file_join(arena, cfg->path, "train");
     Names folders;
     Leftover left = {0};
-    TRY(list(arena, file_is_dir(train) ? train : cfg->path, true, &folders, &left));
+    TRY(list_classes(arena, file_is_dir(train) ? train : cfg->path, &folders, &left));
     *names = (StringList){folders.n, (const char **)folders.at};
     return STATUS_OK;
 }

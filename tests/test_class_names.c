@@ -113,6 +113,29 @@ START_TEST(an_unknown_class_is_refused)
 }
 END_TEST
 
+/* Names outlive the folder in the model's file, whatever UTF-8 they are; what is none is refused by every verb. */
+START_TEST(names_survive_the_file)
+{
+    begin_shapes();
+    static const char *const strange = "shapes/\"a\\b\" \xc3\xa9\n\xf0\x9f\x98\x80";
+    ck_assert_int_eq(rename(inside("shapes/circle"), inside(strange)), 0);
+    program_must(arena, folder, "train shapes.json --quiet --out n");
+    cJSON *json = program_json(arena, folder, "eval n");
+    ck_assert_str_eq(cJSON_GetArrayItem(json_get(json, "classes"), 0)->valuestring, strchr(strange, '/') + 1);
+    cJSON_Delete(json);
+    ck_assert_int_eq(rename(inside("shapes/square"), inside("shapes/caf\xe9")), 0);
+    const char *before = folder_listing(arena, folder, NULL);
+    static const char *const commands[] = {"train shapes.json --out r", "train m --out r", "qat shapes.json --out r",
+                                           "eval m", "eval m --data shapes"};
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        const Outcome o = run(commands[i]);
+        says(&o, 1, "shapes: class folder \"caf\\xe9\": byte 0xe9 is not UTF-8; ");
+    }
+    ck_assert_str_eq(folder_listing(arena, folder, NULL), before);
+    end();
+}
+END_TEST
+
 /* Training without a class unlearns it; ranges may be calibrated without. */
 START_TEST(training_needs_every_class)
 {
@@ -334,6 +357,7 @@ START_TEST(suspicious_data_is_told)
 }
 END_TEST
 
-TEST_MAIN("class_names", a_subset_is_scored_by_name, an_unknown_class_is_refused, training_needs_every_class,
-          outputs_without_a_class_may_stay, a_limit_takes_of_every_class, messages_name_what_was_given,
-          names_and_numbers, long_lists_are_cut, the_data_is_described_once, suspicious_data_is_told)
+TEST_MAIN("class_names", a_subset_is_scored_by_name, an_unknown_class_is_refused, names_survive_the_file,
+          training_needs_every_class, outputs_without_a_class_may_stay, a_limit_takes_of_every_class,
+          messages_name_what_was_given, names_and_numbers, long_lists_are_cut, the_data_is_described_once,
+          suspicious_data_is_told)

@@ -102,6 +102,7 @@ static void npy_label(const char *f)
 static void npy_test_label(const char *f) { poke_file(f, "test_labels.npy", -2, 3); }
 
 static void folder_empty_class(const char *f) { put_bytes(f, "train/bird/readme.txt", "none", 4); }
+static void folder_bad_name(const char *f) { put_gray(f, "train/caf\xe9/x.png", 1); }
 static void folder_other_class(const char *f) { put_gray(f, "test/bird/x.png", 1); }
 static void folder_damaged(const char *f) { poke_file(f, "train/dog/p01.png", 45, 0x77); }
 static void folder_absent(const char *f)
@@ -175,6 +176,10 @@ static const Refusal refusals[] = {
     {"npy", npy_label, STATUS_FORMAT, {"/train_labels.npy: label -1 of image 3; must be 0 to 4095"}},
     {"npy", npy_test_label, STATUS_FORMAT, {"/test_labels.npy: label 3 of image 1; must be 0 to 2"}},
     {"folder", folder_empty_class, STATUS_FORMAT, {"/train/bird: no PNG file in this class folder"}},
+    {"folder",
+     folder_bad_name,
+     STATUS_FORMAT,
+     {"/train: class folder \"caf\\xe9\": byte 0xe9 is not UTF-8; the name must be UTF-8"}},
     {"folder", folder_other_class, STATUS_FORMAT, {"class folder \"bird\" is in test/ only"}},
     {"folder", folder_damaged, STATUS_FORMAT, {"/train/dog/p01.png: damaged PNG"}},
     {"folder",
@@ -241,7 +246,10 @@ START_TEST(configs_are_refused)
          STATUS_IO,
          {"/nonexistent/" TRAIN_IMAGES ": not found", "bitfold fetch mnist --dir /nonexistent"}},
         {{.dataset = "cifar10", .path = "."}, {28, 28, 1}, STATUS_SHAPE, {"32x32x3", "28x28x1"}},
-        {{.dataset = "folder", .path = "/nonexistent"}, {28, 28, 1}, STATUS_IO, {"/nonexistent: cannot open"}},
+        {{.dataset = "folder", .path = "/nonexistent"},
+         {28, 28, 1},
+         STATUS_IO,
+         {"/nonexistent: cannot read the folder"}},
         {{.dataset = "folder", .path = ".", .resize = "stretch"},
          {28, 28, 1},
          STATUS_CONFIG,
