@@ -25,6 +25,7 @@
 #include "tests/support/program.h"
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"
+#include "tests/support/words.h"
 
 enum { MOST_SECONDS = 60, MOST_WORKERS = 64, SHOWN = 5 };
 
@@ -186,14 +187,6 @@ typedef struct {
     unsigned long requests;
 } Undisturbed;
 
-static const char *last_line(const char *text)
-{
-    size_t n = strlen(text);
-    while (n > 0 && text[n - 1] == '\n') n--;
-    while (n > 0 && text[n - 1] != '\n') n--;
-    return text + n;
-}
-
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     (void)st, (void)type, (void)where;
@@ -299,16 +292,6 @@ static bool campaign(const AllocCase *c, const char *const *folder, int workers,
     return good;
 }
 
-/* Whether a list of words holds the word; an empty one holds all. */
-static bool listed(const char *words, const char *word)
-{
-    if (words == NULL || words[0] == '\0') return true;
-    const size_t n = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)) != NULL; at += n)
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0')) return true;
-    return false;
-}
-
 static const char *real_path(Arena *arena, const char *variable)
 {
     const char *given = getenv(variable);
@@ -329,7 +312,7 @@ START_TEST(a_failed_request_ends_in_a_line_or_in_the_whole_result)
     for (int w = 0; w < workers; w++) alloc_case_prepare(arena, folder[w] = scratch_folder(arena));
     int passed = 0, failed = 0;
     for (int i = 0; i < alloc_cases_n; i++) {
-        if (!listed(cases, alloc_cases[i].name)) continue;
+        if (!words_hold(cases, alloc_cases[i].name)) continue;
         const bool good = campaign(&alloc_cases[i], folder, workers, points == NULL ? 0 : strtol(points, NULL, 10));
         passed += good;
         failed += !good;

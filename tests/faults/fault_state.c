@@ -12,12 +12,12 @@
 #include "base/temporary.h"
 #include "tests/support/data_files.h"
 
-/* .fetch.PID.N.bitfold-tmp without the numbers. */
+/* .fetch.PID.N.bitfold-tmp as .fetch.*.bitfold-tmp: the numbers are another run's every time. */
 static const char *shown_name(Arena *arena, const char *name)
 {
     const char *pid = temporary_is(name) ? strchr(name + 1, '.') : NULL;
     const bool numbered = pid != NULL && pid[1 + strspn(pid + 1, "0123456789")] == '.';
-    return numbered ? arena_printf(arena, "%.*s.*", (int)(pid - name), name) : name;
+    return numbered ? arena_printf(arena, "%.*s.*%s", (int)(pid - name), name, strrchr(name, '.')) : name;
 }
 
 /* Files with times or processes in them. */
@@ -88,7 +88,7 @@ char *state_difference(Arena *arena, const char *text, const char *wanted)
     return out;
 }
 
-bool state_has_temporary(const char *text) { return strstr(text, ".bitfold-tmp") != NULL; }
+static bool has_temporary(const char *text) { return strstr(text, ".bitfold-tmp") != NULL; }
 
 const char *state_line(Arena *arena, const char *text, const char *name)
 {
@@ -141,7 +141,7 @@ static bool reads(Arena *arena, const char *path)
 
 static const char *if_broken(Arena *arena, void *context, const char *path, const char *shown, const char *name)
 {
-    if (state_has_temporary(shown) || strcmp(name, ".bitfold") == 0) return NULL;
+    if (has_temporary(shown) || strcmp(name, ".bitfold") == 0) return NULL;
     const char *line = line_of(arena, path, shown, name);
     for (const char *const *text = context; *text != NULL && !tells_of_its_run(name); text++)
         if (strstr(*text, line) != NULL) return NULL;

@@ -28,7 +28,7 @@ typedef struct {
 #if defined(__x86_64__)
 #define SPACE (CALL_SPACE | CALL_CHANGE)
 static const Call calls[] = {
-    {SYS_openat, 1, CALL_READ | CALL_INTERRUPT, "open"}, /* with O_CREAT: what open_class says */
+    {SYS_openat, 1, CALL_READ | CALL_INTERRUPT, "open"}, /* with O_CREAT: what classes_of says */
     {SYS_open, 0, CALL_READ | CALL_INTERRUPT, "open"},
     {SYS_creat, 0, SPACE | CALL_INTERRUPT, "creat"},
     {SYS_read, -1, CALL_READ | CALL_INTERRUPT, "read"},
@@ -65,7 +65,7 @@ static const Call calls[] = {
     {SYS_newfstatat, 1, CALL_READ, "stat"},
     {SYS_readlink, 0, CALL_READ, "readlink"},
 };
-enum { CALLS = (int)(sizeof calls / sizeof calls[0]), THREADS = 64, COUNTED = 1 << 14 };
+enum { CALLS = (int)(sizeof calls / sizeof calls[0]), THREADS = 64, COUNTED = 1 << 14, MOST_SECONDS = 120 };
 
 static const Call *find_call(long number)
 {
@@ -94,6 +94,7 @@ static _Noreturn void become(const char *folder, char *const *argv, char *const 
     const int none = open("/dev/null", O_RDONLY);
     if (none < 0 || dup2(none, 0) < 0 || dup2(out[0], 1) < 0 || dup2(out[1], 2) < 0 || chdir(folder) != 0) _exit(125);
     if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0 || raise(SIGSTOP) != 0 || filter_calls() != 0) _exit(125);
+    alarm(MOST_SECONDS); /* a program that waits for ever ends by a signal */
     execve(argv[0], argv, environment);
     _exit(126);
 }
@@ -153,6 +154,30 @@ static unsigned classes_of(const Call *call, const struct user_regs_struct *r)
     return SPACE | CALL_INTERRUPT;
 }
 
+static void set_result(pid_t id, struct user_regs_struct *r, int error)
+{
+    r->rax = (unsigned long long)-(long long)error;
+    ptrace(PTRACE_SETREGS, id, 0, r);
+}
+
+static void note_end(Trace *t, int status)
+{
+    t->result->signalled = WIFSIGNALED(status);
+    t->result->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* A close that fails has closed all the same: the call is done, and then gives the error. */
+static void fail_close(Trace *t, pid_t id, int error)
+{
+    int status = 0;
+    struct user_regs_struct r;
+    if (ptrace(PTRACE_SYSCALL, id, 0, 0) != 0 || waitpid(id, &status, __WALL) != id) return;
+    if (WIFSTOPPED(status) && ptrace(PTRACE_GETREGS, id, 0, &r) == 0)
+        set_result(id, &r, error);
+    else if (!WIFSTOPPED(status) && id == t->main)
+        note_end(t, status);
+}
+
 static void at_call(Trace *t, pid_t id)
 {
     struct user_regs_struct r;
@@ -170,10 +195,11 @@ static void at_call(Trace *t, pid_t id)
     if (now == f->at) t->result->hit = call->name;
     if (f->kind == FAULT_KILL) {
         kill(t->main, SIGKILL);
+    } else if (f->kind == FAULT_ERROR && call->number == SYS_close) {
+        fail_close(t, id, f->error);
     } else if (f->kind == FAULT_ERROR) {
         r.orig_rax = (unsigned long long)-1;
-        r.rax = (unsigned long long)-(long long)f->error;
-        ptrace(PTRACE_SETREGS, id, 0, &r);
+        set_result(id, &r, f->error);
     } else if (r.rdx > 1) {
         r.rdx /= 2;
         ptrace(PTRACE_SETREGS, id, 0, &r);
@@ -203,8 +229,7 @@ static void follow(Trace *t)
         if (WIFSTOPPED(status)) {
             ptrace(PTRACE_CONT, id, 0, (long)at_stop(t, id, status));
         } else if (id == t->main) {
-            t->result->signalled = WIFSIGNALED(status);
-            t->result->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+            note_end(t, status);
         }
     }
 }

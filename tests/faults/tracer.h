@@ -14,7 +14,7 @@
 typedef enum {
     FAULT_NONE,
     FAULT_KILL,  /* SIGKILL before the call */
-    FAULT_ERROR, /* the call does nothing and gives `error` */
+    FAULT_ERROR, /* the call does nothing (close: closes) and gives `error` */
     FAULT_SHORT, /* a write takes half of what it was given */
 } FaultKind;
 

@@ -1,10 +1,9 @@
 /* Makes random networks, trains each for a moment in its own bits and rounding, and holds every way out of bitfold to the
  * layers' own integers:
- *     random_nets NETS SEED [KEEP]
- * KEEP: a folder for the exports, with images and answers, for runtimes that are not ours.  A network that differs leaves
- * its config there or in the working directory.  The last line is "N nets, D different"; 1 if any differs, a way out
- * carried none, or a fifth could not be made. */
-#include <errno.h>
+ *     NETS=200 SEED=1   which networks
+ *     KEEP=DIR          a folder for the exports, with images and answers, for runtimes that are not ours
+ * A network that differs leaves its config in KEEP or in the working directory.  It fails if any differs, a way out
+ * carried none, or more than a fifth could not be made. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,12 @@
 
 #include "base/file.h"
 #include "tests/random/random.h"
+#include "tests/support/data_files.h"
+#include "tests/support/scratch.h"
+#include "tests/support/suite.h"
+#include "tests/support/words.h"
 
-enum { TARGETS = 5, MAX_SAID = 1 << 20 };
+enum { MAX_SAID = 1 << 20 };
 
 int net_run(const Net *net, const char **last, const char *command)
 {
@@ -30,8 +33,7 @@ int net_run(const Net *net, const char **last, const char *command)
         memcpy(text, said, bytes);
         text[bytes] = '\0';
         if (text[bytes - 1] == '\n') text[bytes - 1] = '\0';
-        const char *newline = strrchr(text, '\n');
-        *last = newline == NULL ? text : newline + 1;
+        *last = last_line(text);
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
@@ -81,44 +83,46 @@ static bool run_net(const Net *net, uint64_t seed, Tally *tally, int *refused)
     return same;
 }
 
-static void remove_folder(Arena *arena, const char *folder)
+/* One network after the other, each in a folder of its own, which is removed.  Returns how many differ. */
+static int run_nets(const char *program, int nets, uint64_t seed, const char *keep, Tally *tally, int *refused)
 {
-    const int status = system(arena_printf(arena, "rm -rf %s", folder)); /* NOLINT: a command of this file */
-    if (status != 0) printf("%s: was not removed\n", folder);
-}
-
-int main(int argc, char **argv)
-{
-    const long nets = argc > 2 ? strtol(argv[1], NULL, 10) : 0;
-    if (nets < 1) {
-        fprintf(stderr, "usage: random_nets NETS SEED [KEEP]\n");
-        return 2;
-    }
-    const uint64_t seed = strtoull(argv[2], NULL, 10);
-    const char *program = getenv("BITFOLD");
-    Tally tally[TARGETS] = {{0}};
-    for (int i = 0; i < TARGETS; i++) tally[i].name = random_targets[i].name;
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    int different = 0, refused = 0;
-    for (int i = 0; i < (int)nets; i++) {
+    int different = 0;
+    for (int i = 0; i < nets; i++) {
         Arena *arena = arena_create();
-        char *folder = arena_strdup(arena, "/tmp/bitfold_random_XXXXXX");
-        if (mkdtemp(folder) == NULL || program == NULL) {
-            fprintf(stderr, "random_nets: %s\n", program == NULL ? "BITFOLD must name the program" : strerror(errno));
-            return 2;
-        }
-        const Net net = {arena, folder, program, argc > 3 ? argv[3] : NULL, i};
-        different += !run_net(&net, seed, tally, &refused);
-        remove_folder(arena, folder);
+        const Net net = {arena, scratch_folder(arena), program, keep, i};
+        different += !run_net(&net, seed, tally, refused);
+        folder_remove(net.folder);
         arena_destroy(arena);
     }
+    return different;
+}
+
+START_TEST(every_way_out_is_the_same_integers)
+{
+    const char *program = getenv("BITFOLD"), *nets_text = getenv("NETS"), *seed_text = getenv("SEED");
+    const int nets = nets_text == NULL ? 0 : atoi(nets_text);
+    ck_assert_msg(program != NULL && nets > 0 && seed_text != NULL, "BITFOLD, NETS, SEED: all three must be set");
+    const uint64_t seed = strtoull(seed_text, NULL, 10);
+    int targets = 0, refused = 0;
+    while (random_targets[targets].name != NULL) targets++;
+    Arena *arena = arena_create();
+    Tally *tally = ARENA_ARRAY(arena, Tally, targets);
+    for (int i = 0; i < targets; i++) tally[i].name = random_targets[i].name;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    const int different = run_nets(program, nets, seed, getenv("KEEP"), tally, &refused);
     bool idle = false;
-    for (int i = 0; i < TARGETS; i++) {
+    for (int i = 0; i < targets; i++) {
         printf("%-20s %5d carried, %4d refused, %10ld codes compared, %ld different\n", tally[i].name, tally[i].nets,
                tally[i].refused, tally[i].values, tally[i].different);
         idle |= tally[i].nets == 0;
     }
     if (refused > 0) printf("%d not made: refused in training or quantization\n", refused);
-    printf("%ld nets, %d different\n", nets - refused, different);
-    return different != 0 || idle || refused > nets / 5;
+    printf("%d nets, %d different\n", nets - refused, different);
+    arena_destroy(arena);
+    ck_assert_int_eq(different, 0);
+    ck_assert_msg(!idle, "a way out carried none of the networks");
+    ck_assert_int_le(refused, nets / 5);
 }
+END_TEST
+
+TEST_MAIN("random", every_way_out_is_the_same_integers)

@@ -8,7 +8,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 begin=$(date +%s) passed=1 failed=0
 
-"$program" "$nets" "$seed" "$work" || { passed=0 failed=1; }
+NETS=$nets SEED=$seed KEEP=$work "$program" || { passed=0 failed=1; }
 if [ -d "$modules" ]; then
     if NODE_PATH=$modules node "$here/run_node.cjs" "$work" 2>"$work/log"; then
         passed=$((passed + 1))
