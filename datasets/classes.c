@@ -36,7 +36,7 @@ static int find(const ModelClasses *model, const char *name)
     return -1;
 }
 
-static bool has_names(const ModelClasses *model)
+bool classes_named(const ModelClasses *model)
 {
     for (int i = 0; i < model->n; i++)
         if (!is_number(model->name[i], i)) return true;
@@ -128,6 +128,6 @@ Status classes_map(Arena *arena, const ModelClasses *model, bool all, DataSplits
     int *output = ARENA_ARRAY(arena, int, data->train.classes);
     const int found = match(model, data, output);
     if (data->named && found == data->train.classes) return map_by_name(arena, model, all, output, data, note);
-    if (data->named && (found > 0 || has_names(model))) return fail_unknown(arena, model, output, data);
+    if (data->named && (found > 0 || classes_named(model))) return fail_unknown(arena, model, output, data);
     return map_by_number(arena, model, data, note);
 }

@@ -20,6 +20,9 @@ typedef struct {
  * message lists both sides. */
 Status classes_map(Arena *arena, const ModelClasses *model, bool all, DataSplits *data, const char **note);
 
+/* Whether its classes have names other than their numbers. */
+bool classes_named(const ModelClasses *model);
+
 /* [set->classes]: which classes have an image in the set. */
 bool *classes_seen(Arena *arena, const Dataset *set);
 

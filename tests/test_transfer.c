@@ -118,6 +118,36 @@ START_TEST(another_head_for_other_data)
 }
 END_TEST
 
+/* Why a head is replaced, or must be: the classes of both sides, and whether they have any name in common. */
+START_TEST(a_new_head_is_explained)
+{
+    begin_zoo();
+    put_pictures("pictures", 10);
+    program_must(arena, folder,
+                 "train zoo.json --out a --set model.layers.logits.units=3 --set data.classes=0 --set "
+                 "train.epochs=1" PICTURES);
+    put_pictures("others", 6);
+    ck_assert_int_eq(rename(inside("others/dark"), inside("others/cat")), 0);
+    says("train a --out b --set data.dir=others --set train.epochs=0", 0,
+         "warning: the data has classes \"cat\", \"grey\", \"light\" instead of \"dark\", \"grey\", \"light\": the "
+         "last layer, \"logits\", is learned anew\n");
+    ck_assert_int_eq(rename(inside("others/grey"), inside("others/dog")), 0);
+    ck_assert_int_eq(rename(inside("others/light"), inside("others/emu")), 0);
+    says("train a --out c --set data.dir=others --set train.epochs=0", 0,
+         "warning: the data has classes \"cat\", \"dog\", \"emu\", none of them the model's, \"dark\", \"grey\", "
+         "\"light\": the last layer, \"logits\", is learned anew\n");
+    put_gray(folder, "others/fox/0.png", 90);
+    put_gray(folder, "others/fox/1.png", 95);
+    says("train a --out d --set data.dir=others --set train.epochs=0", 1,
+         "/others has 4 classes, \"cat\", \"dog\", \"emu\", \"fox\", none of them the model's, \"dark\", \"grey\", "
+         "\"light\"; must be as many: --set model.layers.logits.units=4 gives it a new last layer");
+    says("train a --out d --set data.dir=others --set train.epochs=0 --set model.layers.logits.units=4", 0,
+         "warning: the data has classes \"cat\", \"dog\", \"emu\", \"fox\", none of them the model's, \"dark\", "
+         "\"grey\", \"light\": the last layer, \"logits\", is learned anew\n");
+    end();
+}
+END_TEST
+
 /* The source is needed for the start alone; threads and stops change no byte. */
 START_TEST(a_tuned_run_goes_on_without_its_source)
 {
@@ -248,6 +278,6 @@ START_TEST(eval_on_any_folder)
 }
 END_TEST
 
-TEST_MAIN("transfer", it_starts_from_the_models_parameters, another_head_for_other_data,
+TEST_MAIN("transfer", it_starts_from_the_models_parameters, another_head_for_other_data, a_new_head_is_explained,
           a_tuned_run_goes_on_without_its_source, a_finished_run_takes_more_epochs, one_epoch_is_singular,
           fewer_bits_from_a_quantized_model, eval_on_any_folder)

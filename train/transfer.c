@@ -81,7 +81,28 @@ int model_head(const Model *m)
     return i;
 }
 
-static Status head_must_fit(Arena *arena, const Config *config, const Model *to, const char *path,
+static bool is_class_of(const ModelClasses *model, const char *name)
+{
+    int i = 0;
+    while (i < model->n && strcmp(model->name[i], name) != 0) i++;
+    return i < model->n;
+}
+
+static int count_known(const DataSplits *data, const ModelClasses *model)
+{
+    int n = 0;
+    for (int k = 0; k < data->train.classes; k++) n += is_class_of(model, data->class_names[k]);
+    return n;
+}
+
+/* ", none of them the model's, "a", "b"", where names tell that the data is of something else; else "". */
+static const char *strangers(Arena *arena, const DataSplits *data, const ModelClasses *model)
+{
+    if (!data->named || !classes_named(model) || count_known(data, model) > 0) return "";
+    return arena_printf(arena, ", none of them the model's, %s", classes_text(arena, model->name, model->n));
+}
+
+static Status head_must_fit(Arena *arena, const Config *config, const Model *to, const ModelClasses *model,
                             const DataSplits *data)
 {
     const Layer *head = &to->layer[model_head(to)];
@@ -92,26 +113,23 @@ static Status head_must_fit(Arena *arena, const Config *config, const Model *to,
     const char *advice =
         key == NULL ? arena_printf(arena, "its last layer \"%s\" must give %d", head->name, n)
                     : arena_printf(arena, "--set model.layers.%s.%s=%d gives it a new last layer", head->name, key, n);
-    return status_fail(STATUS_SHAPE, "%s: %d outputs, the data of %s has %d class%s, %s; must be as many: %s", path,
-                       to->classes, config->data.path, n, n == 1 ? "" : "es", classes_text(arena, data->class_names, n),
-                       advice);
+    return status_fail(STATUS_SHAPE, "%s: %d outputs, the data of %s has %d class%s, %s%s; must be as many: %s",
+                       model->where, to->classes, config->data.path, n, n == 1 ? "" : "es",
+                       classes_text(arena, data->class_names, n), strangers(arena, data, model), advice);
 }
 
 /* Whether the data has only classes of the model. */
 static bool is_subset(const DataSplits *data, const ModelClasses *model)
 {
-    for (int k = 0; k < data->train.classes; k++) {
-        int i = 0;
-        while (i < model->n && strcmp(model->name[i], data->class_names[k]) != 0) i++;
-        if (i == model->n) return false;
-    }
-    return data->named;
+    return data->named && count_known(data, model) == data->train.classes;
 }
 
 static void note_renewed(Arena *arena, const Model *to, const ModelClasses *old, DataSplits *data)
 {
-    data_note(arena, data, "the data has classes %s instead of %s: the last layer, \"%s\", is learned anew",
-              classes_text(arena, data->class_names, data->train.classes), classes_text(arena, old->name, old->n),
+    const char *none = strangers(arena, data, old);
+    data_note(arena, data, "the data has classes %s%s: the last layer, \"%s\", is learned anew",
+              classes_text(arena, data->class_names, data->train.classes),
+              none[0] != '\0' ? none : arena_printf(arena, " instead of %s", classes_text(arena, old->name, old->n)),
               to->layer[model_head(to)].name);
 }
 
@@ -134,10 +152,10 @@ Status transfer_data(Arena *arena, const Config *config, Model *to, const Model 
     } else if (same != STATUS_OK && same_head && data->train.classes < to->classes && is_subset(data, &classes)) {
         return same; /* the message lists which are missing */
     } else if (data->train.classes != to->classes) {
-        return head_must_fit(arena, config, to, path, data);
-    } else if (same_head) {
-        *renewed = model_head(to);
-        note_renewed(arena, to, &classes, data);
+        return head_must_fit(arena, config, to, &classes, data);
+    } else {
+        if (same_head) *renewed = model_head(to); /* one of another size is new anyway */
+        if (same_head || data->named) note_renewed(arena, to, &classes, data);
     }
     to->class_names = data->class_names;
     return STATUS_OK;
