@@ -59,9 +59,10 @@ BITFOLD_API bitfold_status bitfold_ptq(const char *model, const char *const *set
 BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *const *settings, const char *out,
                                        double *accuracy);
 
-/* Accuracy (0 to 1) of a model, float or quantized (then by the integer engine), on the test images of its config; or on
- * all pictures of the folder `data`, a subfolder for each class, whose names are those of the model's classes.
- * data NULL: its config's; settings as above. */
+/* Accuracy (0 to 1) of a model, float or quantized (then by the integer engine), on the test images of its config's data
+ * (`data` NULL) or on the data in the folder `data`: on all pictures of one that has a subfolder for each class, named as
+ * the model's classes, some of which may be missing; on the test images of files such as the config's data are of.
+ * `accuracy` may be NULL; settings as above. */
 BITFOLD_API bitfold_status bitfold_evaluate(const char *model, const char *data, const char *const *settings,
                                             double *accuracy);
 

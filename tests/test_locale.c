@@ -89,7 +89,11 @@ START_TEST(every_byte_is_the_same_with_decimal_commas)
     ck_assert_mem_eq(accuracy[0], accuracy[1], sizeof accuracy[0]);
     ck_assert_mem_eq(logits[0], logits[1], sizeof logits[0]);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) same(files[i]);
-    ck_assert_str_eq(localeconv()->decimal_point, ","); /* the caller's is as it was */
+    ck_assert_str_eq(localeconv()->decimal_point, ",");         /* the caller's is as it was */
+    const char *const range[] = {"data.validation=0.75", NULL}; /* which the message names */
+    ck_assert_int_eq(bitfold_evaluate(inside("comma/qat"), NULL, range, NULL), BITFOLD_CONFIG);
+    ck_assert_msg(strstr(bitfold_message(), "0.5") != NULL, "%s", bitfold_message());
+    ck_assert_str_eq(localeconv()->decimal_point, ",");
     ck_assert_int_eq(bitfold_train(inside("nothing.json"), inside("x"), NULL), BITFOLD_IO);
     ck_assert_str_eq(localeconv()->decimal_point, ",");
     const char *const half[] = {"train.lr=1e9999", NULL};

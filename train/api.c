@@ -50,6 +50,7 @@ bitfold_status bitfold_qat(const char *model_or_config, const char *const *setti
 
 bitfold_status bitfold_evaluate(const char *model, const char *data, const char *const *settings, double *accuracy)
 {
+    const locale_t locale = plain_locale_enter();
     Arena *arena = arena_create();
     OpenModel open;
     QGraph *graph;
@@ -61,6 +62,7 @@ bitfold_status bitfold_evaluate(const char *model, const char *data, const char 
         status = evaluate(arena, open.model, graph, test.set, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &r);
     if (status == STATUS_OK && accuracy != NULL) *accuracy = r.accuracy;
     arena_destroy(arena);
+    plain_locale_leave(locale);
     return (bitfold_status)status;
 }
 
