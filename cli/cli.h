@@ -61,16 +61,6 @@ void cli_show_data(Arena *arena, const Options *o, const DataSplits *data);
 /* The run directory: --out, else runs/<name>. */
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name);
 
-/* A TrainJob's progress on stderr: one live line on a terminal, plain lines when piped, nothing if quiet. */
-typedef struct {
-    bool quiet, terminal;
-    double last;
-    const char *label; /* before the line: "seed 1", ... or "" */
-} Progress;
-Progress progress_make(const Options *o, const char *label);
-void progress_show(void *context, const TrainProgress *p);
-void progress_clear(const Progress *p);
-
 /* Trains with progress, metrics and run.json; on STATUS_INTERRUPTED says how to resume and sets the exit code. */
 Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *label, TrainResult *result, int *exit_code);
 

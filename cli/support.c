@@ -52,17 +52,24 @@ const char *cli_run_folder(Arena *arena, const Options *o, const char *name)
     return o->out != NULL ? o->out : file_join(arena, "runs", name);
 }
 
-Progress progress_make(const Options *o, const char *label)
+/* A TrainJob's progress on stderr: one live line on a terminal, plain lines when piped, nothing if quiet. */
+typedef struct {
+    bool quiet, terminal;
+    double last;
+    const char *label; /* before the line: "seed 1", ... or "" */
+} Progress;
+
+static Progress progress_make(const Options *o, const char *label)
 {
     return (Progress){.quiet = o->quiet, .terminal = isatty(STDERR_FILENO) != 0, .label = label};
 }
 
-void progress_clear(const Progress *p)
+static void progress_clear(const Progress *p)
 {
     if (p->terminal && !p->quiet) cli_note("\r\033[K");
 }
 
-void progress_show(void *context, const TrainProgress *t)
+static void progress_show(void *context, const TrainProgress *t)
 {
     Progress *p = context;
     if (p->quiet) return;

@@ -11,13 +11,15 @@ typedef struct {
     const char *const *name; /* [n] */
 } ModelClasses;
 
-/* Renumbers the labels of all splits to the model's classes, by name; the data then has the model's classes and names.
+/* Makes the labels of all splits the model's outputs: by name where both sides have names, and the data then has the
+ * model's classes and names.
  *
  * Data may hold some of the model's classes only: *note (NULL if there is nothing to say) then tells which it lacks;
  * with `all`, as training needs it, that is an error.  Outputs that are named by their own number stand for no class
- * that data must have.  Where one side has no names, class k is output k and the numbers of classes are compared.
- * STATUS_SHAPE: more classes than outputs; STATUS_FORMAT: a class that is not the model's, or that is missing; the
- * message lists both sides. */
+ * that data must have.  Where one side has no names, labels stay, class k is output k: data without names takes the
+ * model's classes and names, data with names keeps its own; *note tells where that is a guess.
+ * STATUS_SHAPE: nothing is matched by name and there are more classes than outputs; STATUS_FORMAT: a class that is not
+ * the model's, or with `all` one that is missing; the message lists both sides. */
 Status classes_map(Arena *arena, const ModelClasses *model, bool all, DataSplits *data, const char **note);
 
 /* Whether its classes have names other than their numbers. */

@@ -1,5 +1,5 @@
-/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared in a background thread.
- * */
+/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared in a
+ * background thread. */
 #ifndef BITFOLD_DATASETS_LOADER_H
 #define BITFOLD_DATASETS_LOADER_H
 

@@ -15,7 +15,8 @@ const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const cha
     return onnx_node(net->b, op, name, 1, &input, output);
 }
 
-const char *onnx_transpose(OnnxNet *net, const char *name, const char *input, const int axes[4], const char *output)
+/* The axes of `input` in the order of `axes`, as in {0, 3, 1, 2}. */
+static const char *transpose(OnnxNet *net, const char *name, const char *input, const int axes[4], const char *output)
 {
     onnx_unary(net, "Transpose", name, input, output);
     onnx_ints(net->b, "perm", 4, axes);
@@ -59,7 +60,8 @@ static const char *moved(OnnxNet *net, int value, const char *place, const char 
     return net->moved == NULL ? name : net->moved(net, value, place, name);
 }
 
-const char *onnx_value_map(OnnxNet *net, int value)
+/* The tensor as [N,C,H,W]. */
+static const char *value_map(OnnxNet *net, int value)
 {
     OnnxValue *v = &net->value[value], *from = &net->value[v->from];
     if (v->map != NULL) return v->map;
@@ -69,8 +71,8 @@ const char *onnx_value_map(OnnxNet *net, int value)
         map = reshape(net, place, from->real, v->c, 1, 1, place);
     } else {
         const char *nhwc = onnx_part(net, v->name, "nhwc"), *cells = onnx_part(net, v->name, "cells");
-        const char *real = channels ? from->real : onnx_transpose(net, nhwc, from->real, to_nhwc, nhwc);
-        map = onnx_transpose(net, place, reshape(net, cells, real, v->h, v->w, v->c, cells), to_nchw, place);
+        const char *real = channels ? from->real : transpose(net, nhwc, from->real, to_nhwc, nhwc);
+        map = transpose(net, place, reshape(net, cells, real, v->h, v->w, v->c, cells), to_nchw, place);
     }
     return v->map = moved(net, value, place, map);
 }
@@ -93,13 +95,13 @@ static const char *dense_row(OnnxNet *net, int value)
     return v->row;
 }
 
-const char *onnx_value_row(OnnxNet *net, int value)
+/* The tensor as [N,elements] in [H,W,C] order. */
+static const char *value_row(OnnxNet *net, int value)
 {
     OnnxValue *v = &net->value[value], *from = &net->value[v->from];
     if (from->rank == ONNX_ROW || is_point(from)) return dense_row(net, value);
     const char *nhwc = onnx_part(net, v->name, "row_nhwc");
-    return flatten(net, value, onnx_part(net, v->name, "row_flat"),
-                   onnx_transpose(net, nhwc, from->real, to_nhwc, nhwc));
+    return flatten(net, value, onnx_part(net, v->name, "row_flat"), transpose(net, nhwc, from->real, to_nhwc, nhwc));
 }
 
 /* ---- input and output -------------------------------------------------------------------------------------------- */
@@ -112,14 +114,14 @@ const char *onnx_image(OnnxNet *net, OnnxDataType type, bool nhwc)
     const int nchw_dim[4] = {0, v->c, v->h, v->w}, nhwc_dim[4] = {0, v->h, v->w, v->c};
     onnx_input(net->b, onnx_input_name, type, 4, nhwc ? nhwc_dim : nchw_dim);
     if (!nhwc) return onnx_input_name;
-    return onnx_transpose(net, onnx_part(net, onnx_input_name, "nchw"), onnx_input_name, to_nchw,
-                          onnx_part(net, onnx_input_name, "nchw"));
+    return transpose(net, onnx_part(net, onnx_input_name, "nchw"), onnx_input_name, to_nchw,
+                     onnx_part(net, onnx_input_name, "nchw"));
 }
 
 void onnx_logits(OnnxNet *net, int value, int classes)
 {
     const int dim[2] = {0, classes};
-    const char *row = onnx_value_row(net, value);
+    const char *row = value_row(net, value);
     if (strcmp(row, onnx_output_name) != 0)
         onnx_unary(net, "Identity", onnx_part(net, onnx_output_name, "output"), row, onnx_output_name);
     onnx_output(net->b, onnx_output_name, ONNX_FLOAT, 2, dim);
@@ -136,7 +138,7 @@ static void set_window(OnnxNet *net, const ConvGeom *g)
 
 static OnnxResult conv(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
 {
-    const char *const input[3] = {onnx_value_map(net, op->input[0]), weight, bias};
+    const char *const input[3] = {value_map(net, op->input[0]), weight, bias};
     onnx_node(net->b, "Conv", op->name, bias == NULL ? 2 : 3, input, output);
     set_window(net, op->geom);
     onnx_ints(net->b, "dilations", 2, (const int[]){op->geom->dh, op->geom->dw});
@@ -155,7 +157,7 @@ static OnnxResult dense(OnnxNet *net, const OnnxOp *op, const char *weight, cons
 static OnnxResult pool(OnnxNet *net, const OnnxOp *op, const char *output)
 {
     const ConvGeom *g = op->geom;
-    const char *input = onnx_value_map(net, op->input[0]);
+    const char *input = value_map(net, op->input[0]);
     if (op->op == QOP_AVGPOOL && pool_is_global(g)) {
         onnx_unary(net, "GlobalAveragePool", op->name, input, output);
     } else {
@@ -174,7 +176,7 @@ static OnnxResult pointwise(OnnxNet *net, const OnnxOp *op, const char *kind, co
     for (int i = 0; i < op->inputs; i++)
         if (net->value[op->input[i]].rank != ONNX_ROW) rank = ONNX_MAP;
     for (int i = 0; i < op->inputs; i++)
-        input[i] = rank == ONNX_ROW ? net->value[op->input[i]].real : onnx_value_map(net, op->input[i]);
+        input[i] = rank == ONNX_ROW ? net->value[op->input[i]].real : value_map(net, op->input[i]);
     if (kind == NULL) return (OnnxResult){input[0], rank};
     onnx_node(net->b, kind, op->name, op->inputs, input, output);
     return (OnnxResult){output, rank};

@@ -44,17 +44,11 @@ const char *onnx_own_name(const OnnxNet *net, const char *name);
 
 /* A node with one input. */
 const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const char *input, const char *output);
-/* The axes of `from` in the order of `axes`, as in {0, 3, 1, 2}. */
-const char *onnx_transpose(OnnxNet *net, const char *name, const char *input, const int axes[4], const char *output);
 
 /* Tensor `value` is `real`, an [N,C,H,W] or an [N,C]. */
 void onnx_value_set(OnnxNet *net, int value, const char *real, int rank);
 /* Tensor `value` has the elements of `from`, in [H,W,C] order, under its own shape. */
 void onnx_value_reshape(OnnxNet *net, int value, int from);
-/* The tensor as [N,C,H,W]. */
-const char *onnx_value_map(OnnxNet *net, int value);
-/* The tensor as [N,elements] in [H,W,C] order. */
-const char *onnx_value_row(OnnxNet *net, int value);
 
 /* One operation of the network. */
 typedef struct {

@@ -11,7 +11,8 @@ bool model_first_not_finite(const Model *m, bool outputs, const char **layer, co
 /* STATUS_NUMERIC, naming layer and values, unless all parameters and statistics are finite. */
 Status model_check_finite(const Model *m);
 
-/* The same for the logits of a float forward pass on these pixels; one that is not finite costs a second pass. */
+/* The same for the logits of a float forward pass on these pixels.  Where one is not finite the tape is reset, which
+ * takes `logits` away, and runs the pass once more to name the first layer at fault. */
 Status model_check_logits(Model *m, Tape *t, const uint8_t *pixels, int n, const Tensor *logits);
 
 #endif

@@ -58,8 +58,8 @@ static void observed_start_weights(Quantizer *q, const WeightView *w)
     q->ready = true;
 }
 
-/* Weights move every step, so their range is taken anew from the weights of the step: known before the step's data is.
- * */
+/* Weights move every step, so their range is taken anew from the weights of the step: known before the step's data
+ * is. */
 static void observed_refresh(Quantizer *q, const WeightView *w)
 {
     if (w != NULL && !q->observer.type->uses_histogram) follow_largest(q, w);

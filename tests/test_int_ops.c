@@ -210,8 +210,8 @@ END_TEST
 
 /* ---- the gradients ----------------------------------------------------------------------------------------------- */
 
-/* The surrogate y = s (clip(u conv(x, w) + b) / s + c) of output i, c frozen; `freeze` takes c from the codes instead.
- * */
+/* The surrogate y = s (clip(u conv(x, w) + b) / s + c) of output i, c frozen; `freeze` takes c from the codes
+ * instead. */
 static double surrogate(Problem *p, long i, double s, const Tensor *freeze)
 {
     const long o = i % p->g.o;

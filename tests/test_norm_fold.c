@@ -68,8 +68,8 @@ START_TEST(ops_gradients)
 }
 END_TEST
 
-/* u = gamma / sqrt(var + epsilon), b = beta - mean u; u keeps away from 0, and gamma's gradient does not vanish there.
- * */
+/* u = gamma / sqrt(var + epsilon), b = beta - mean u; u keeps away from 0, and gamma's gradient does not vanish
+ * there. */
 START_TEST(ops_values)
 {
     Bench b = bench_make();

@@ -15,7 +15,8 @@ uint64_t compare_seed(const Config *config, int k)
     return config->compare.seeds.n > 0 ? (uint64_t)config->compare.seeds.at[k] : config->seed;
 }
 
-Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed)
+/* The config of the row and seed; its quant section as the row wants it. */
+static Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed)
 {
     Config *c = ARENA_ARRAY(arena, Config, 1);
     *c = *config;
@@ -37,7 +38,8 @@ const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan,
     return file_join(arena, job->folder, arena_printf(arena, "%s-seed%llu", plan->label, (unsigned long long)seed));
 }
 
-static const char *model_file(const RowPlan *plan)
+/* The file that a row's run ends with. */
+static const char *row_file(const RowPlan *plan)
 {
     return plan->kind == MODEL_PTQ ? "model.safetensors" : "last.safetensors";
 }
@@ -47,8 +49,7 @@ Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint6
     const Config *config = row_config(arena, job->config, plan, seed);
     TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, model));
     TrainState state;
-    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), model_file(plan)), *model, NULL,
-                           &state);
+    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), row_file(plan)), *model, NULL, &state);
 }
 
 /* ---- the rows asked for ------------------------------------------------------------------------------------------ */
@@ -145,7 +146,7 @@ static Provenance row_provenance(Arena *arena, const CompareJob *job, const RowP
 static Status find_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Provenance *now,
                          bool *found)
 {
-    const char *file = file_join(arena, row_folder(arena, job, plan, seed), model_file(plan));
+    const char *file = file_join(arena, row_folder(arena, job, plan, seed), row_file(plan));
     *now = row_provenance(arena, job, plan, row_config(arena, job->config, plan, seed));
     *found =
         job->resume && file_exists(file_join(arena, file_dirname(arena, file), "config.json")) && has_checkpoint(file);
@@ -173,7 +174,7 @@ static Status fill_folder(Arena *arena, const CompareJob *job, RowRun *run)
     if (!is_trained(job, plan)) {
         const TrainState state = {
             .kind = plan->kind, .seed = run->config->seed, .best_accuracy = -1.0, .provenance = run->provenance};
-        return checkpoint_write(file_join(arena, run->folder.path, model_file(plan)), run->model, NULL, &state);
+        return checkpoint_write(file_join(arena, run->folder.path, row_file(plan)), run->model, NULL, &state);
     }
     TrainJob train = {.config = run->config,
                       .data = job->data,

@@ -12,8 +12,8 @@ typedef struct {
     const Model *from; /* the float row, whatever the seed, of which the others are made; NULL: trained for each seed */
     const char *folder; /* exists; each trained or calibrated model gets a folder of its own in it */
     bool resume;        /* finished models in `folder` are reused, unfinished training goes on */
-    bool
-        allow_changed; /* also with other config, data or kernels: what is trained stays, what is calibrated is made again */
+    /* resume also with other config, data or kernels: what is trained stays, what is calibrated is made again */
+    bool allow_changed;
     const volatile sig_atomic_t *stop;
     const char *command;   /* shown in the report */
     const char *data_text; /* compare_run's own: provenance_data */
@@ -66,8 +66,6 @@ void row_bits(Arena *arena, const Model *m, RowPlan *plan, const QuantConfig *qu
 int compare_seeds(const Config *config);
 uint64_t compare_seed(const Config *config, int k);
 
-/* config.quant as a row wants it; the config of the row and seed. */
-Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed);
 const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed);
 /* The model a row left behind. */
 Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Model **model);

@@ -18,8 +18,8 @@ typedef struct {
 /* Loads the config's data, checked against the model's input. */
 Status experiment_data(Arena *arena, const Config *config, DataSplits *data);
 
-/* A float (quant NULL) or quantized model of the config; parameters are zero.  data NULL: classes are named by number.
- * */
+/* A float (quant NULL) or quantized model of the config; parameters are zero.  Without data (NULL) classes are
+ * named by number. */
 Status experiment_model(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data,
                         Model **model);
 
@@ -30,9 +30,8 @@ Status experiment_freeze(const Config *config, Model *m);
 Status checkpoint_classes(Arena *arena, const char *path, StringList *classes);
 
 /* Reads MODEL (a checkpoint of any kind, or the run directory it is in: model_file) and config.json beside it, with
- * assignments applied.  For a quantized model
- * only quant.dialect, data.* and keys that do not change the network may be assigned; others fail when the file is
- * read. */
+ * assignments applied.  For a quantized model only quant.dialect, data.* and keys that do not change the network may be
+ * assigned; others fail when the file is read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
 
 /* Any MODEL or its run directory: a checkpoint as model_open reads it, and the integer graph of a quantized one (NULL: float); or a
@@ -44,8 +43,8 @@ Status any_open(Arena *arena, const char *path, const char *const *sets, OpenMod
 /* The same; STATUS_STATE for a float model. */
 Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
 
-/* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers become minmax.
- * */
+/* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers
+ * become minmax. */
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant);
 
 /* A quantized model that starts from the float network of `from` (same config otherwise) and is calibrated. */

@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 
-/* Centre and half of width and height; any unit, y up or down. */
+/* Centre and half of width and height in pixels, y up or down. */
 typedef struct {
     double x, y, half_width, half_height;
 } Box;

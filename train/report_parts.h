@@ -26,9 +26,6 @@ char *text_clip(Arena *arena, const char *text, int columns);
 double row_accuracy(const CompareRow *row);
 bool row_is_float(const CompareRow *row);
 
-/* Of the first float row; NAN without one. */
-double rows_float_accuracy(const CompareRow *row, int rows);
-
 /* Of which rows the latency was measured while the machine was busy. */
 typedef enum { NO_ROWS, SOME_ROWS, ALL_ROWS } RowsDisturbed;
 RowsDisturbed rows_disturbed(const CompareRow *row, int rows);

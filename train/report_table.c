@@ -12,7 +12,8 @@ double row_accuracy(const CompareRow *row)
     return row_is_float(row) || isnan(row->accuracy_int8) ? row->accuracy : row->accuracy_int8;
 }
 
-double rows_float_accuracy(const CompareRow *row, int rows)
+/* Of the first float row; NAN without one. */
+static double rows_float_accuracy(const CompareRow *row, int rows)
 {
     for (int i = 0; i < rows; i++)
         if (row_is_float(&row[i])) return row[i].accuracy;

@@ -14,7 +14,7 @@
 #include "train/tflite_note.h"
 #include "train/transfer.h"
 
-static const char *run_folder(Arena *arena, const RunRequest *r, const char *name)
+static const char *request_folder(Arena *arena, const RunRequest *r, const char *name)
 {
     return r->out != NULL ? r->out : file_join(arena, "runs", name);
 }
@@ -99,7 +99,7 @@ static Status read_config(Arena *arena, const RunRequest *r, RunSource *source, 
     const char *folder = r->out == NULL && source->own ? r->path : r->out;
     *config = NULL;
     if (folder == NULL || !r->resume || !source->model) TRY(run_source_config(arena, r, source, config));
-    if (folder == NULL) folder = run_folder(arena, r, (*config)->name);
+    if (folder == NULL) folder = request_folder(arena, r, (*config)->name);
     TRY(open_folder(arena, r, folder, true, out));
     if (out->run.goes_on && source->model) {
         TRY(config_read(arena, file_join(arena, out->folder, "config.json"), r->sets, config));
@@ -113,7 +113,7 @@ static bool from_scratch(RunStart start) { return strcmp(start.start, "config") 
 static int *epochs_of(Config *config, bool qat) { return qat ? &config->qat.epochs : &config->train.epochs; }
 
 /* Whether the config of a resumed run is the one it began with but for the epochs of this training. */
-static Status find_more_epochs(Arena *arena, const RunRequest *r, const Config *config, bool qat, RunOutcome *out)
+static Status compare_config(Arena *arena, const RunRequest *r, const Config *config, bool qat, RunOutcome *out)
 {
     if (!out->run.goes_on) return STATUS_OK;
     Config *was, same = *config;
@@ -125,7 +125,7 @@ static Status find_more_epochs(Arena *arena, const RunRequest *r, const Config *
     TRY(config_text(arena, &same, folder, &text));
     TRY(config_text(arena, was, folder, &text_was));
     if (strcmp(text, text_was) != 0) return STATUS_OK;
-    out->other_epochs = true;
+    out->same_but_epochs = true;
     if (now != before && r->note != NULL)
         r->note(r->context,
                 arena_printf(arena,
@@ -209,8 +209,8 @@ static Status trace(Arena *arena, const RunRequest *r, RunStart start, const Dat
     out->provenance = provenance_now(arena, out->config, start, provenance_data(arena, data));
     if (!out->goes_on) return STATUS_OK;
     const char *path = file_join(arena, out->folder, "last.safetensors");
-    Status status = provenance_check(arena, path, r->allow_changed && !out->other_epochs, &out->provenance, &note);
-    if (status != STATUS_OK && out->other_epochs) {
+    Status status = provenance_check(arena, path, r->allow_changed && !out->same_but_epochs, &out->provenance, &note);
+    if (status != STATUS_OK && out->same_but_epochs) {
         Config before;
         TRY(epochs_before(arena, out->config, start, path, &before));
         Provenance began = provenance_now(arena, &before, start, provenance_data(arena, data));
@@ -261,7 +261,7 @@ static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *da
                     .from_scratch = qat && from_scratch(start),
                     .folder = out->folder,
                     .resume = out->goes_on,
-                    .other_epochs = out->other_epochs,
+                    .epochs_may_differ = out->same_but_epochs,
                     .allow_changed = r->allow_changed,
                     .provenance = &out->provenance};
     long left = 1;
@@ -284,7 +284,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
     RunStart start = {.kind = MODEL_FLOAT};
     TRY(read_config(arena, r, &source, &config, out));
     TRY(find_checkpoint(arena, r, &source, config, &start, out));
-    TRY(find_more_epochs(arena, r, config, false, out));
+    TRY(compare_config(arena, r, config, false, out));
     out->config = config;
     DataSplits data;
     const bool resume = out->goes_on;
@@ -315,7 +315,7 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     *config = *from.config;
     if (!file_ends(config->name, "-ptq")) config->name = arena_printf(arena, "%s-ptq", config->name);
     config->quant = ptq_quant_config(arena, &config->quant);
-    TRY(open_folder(arena, r, run_folder(arena, r, config->name), false, out));
+    TRY(open_folder(arena, r, request_folder(arena, r, config->name), false, out));
     DataSplits data;
     const ModelClasses classes = model_classes(r->path, from.model);
     TRY(model_data(arena, config, &classes, false, &data));
@@ -363,7 +363,7 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     RunStart start = {.kind = MODEL_QAT};
     TRY(read_config(arena, r, &source, &config, out));
     TRY(find_checkpoint(arena, r, &source, config, &start, out));
-    TRY(find_more_epochs(arena, r, config, !from_scratch(start), out));
+    TRY(compare_config(arena, r, config, !from_scratch(start), out));
     const bool resume = out->goes_on;
     if (source.model && !resume && from->model == NULL) TRY(model_open(arena, r->path, NULL, from));
     const bool starts = from->model != NULL && !resume;

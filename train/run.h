@@ -27,7 +27,7 @@ typedef struct {
     const char *folder, *model_path;
     Provenance provenance; /* of what is trained */
     bool goes_on;          /* a resumed run that has a checkpoint to go on from */
-    bool other_epochs;     /* ... whose config is that in its folder, but for the epochs at most */
+    bool same_but_epochs;  /* ... whose config is that in its folder, but for the epochs at most */
     RunFolder run;         /* what `folder` is held by; given back when the run ends */
     Model *model;
     EngineKind engine; /* int8 for quantized models */

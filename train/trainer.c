@@ -282,7 +282,7 @@ static Status prepare(Trainer *r)
     if (job->resume) {
         const long steps = r->state.steps;
         TRY(checkpoint_read(r->last_path, job->model, &r->optimizer, &r->state));
-        const bool epochs = job->other_epochs && r->state.steps % r->batches == 0;
+        const bool epochs = job->epochs_may_differ && r->state.steps % r->batches == 0;
         const bool same = r->state.seed == job->config->seed && (r->state.steps == steps || epochs);
         if (r->state.kind != job->kind || !(same || job->allow_changed) || r->state.step > steps)
             return status_fail(STATUS_STATE,

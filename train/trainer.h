@@ -27,11 +27,11 @@ typedef struct {
     bool from_scratch;            /* QAT without float training before it: train's epochs and learning rate */
     const char *folder;           /* run directory that exists; NULL: nothing is written */
     bool resume;                  /* go on from folder/last.safetensors */
-    bool other_epochs;            /* resume: their number may be another; the schedule is that of the new total */
+    bool epochs_may_differ;       /* resume: from those it began with; the schedule is that of the new total */
     bool allow_changed;           /* also with another seed or number of steps than it says */
     const Provenance *provenance; /* for the checkpoints; NULL: they carry none */
-    const volatile sig_atomic_t
-        *stop; /* non-zero: finish the step, write the checkpoint, return STATUS_INTERRUPTED; or NULL */
+    /* non-zero: finish the step, write the checkpoint, return STATUS_INTERRUPTED; or NULL */
+    const volatile sig_atomic_t *stop;
     void (*progress)(void *context, const TrainProgress *p); /* after every step; or NULL */
     void *progress_context;
 } TrainJob;

@@ -74,7 +74,8 @@ char *transfer_text(Arena *arena, const Transfer *t, const char *path)
                         name_list(arena, "new", &t->fresh), name_list(arena, "unused", &t->unused));
 }
 
-int model_head(const Model *m)
+/* The layer whose outputs are the logits. */
+static int model_head(const Model *m)
 {
     int i = m->layers - 1;
     while (i > 0 && m->layer[i].weight == NULL && m->layer[i].input[0] >= 0) i = m->layer[i].input[0];

@@ -18,9 +18,6 @@ void model_transfer(Arena *arena, Model *to, const Model *from, int renewed, Tra
 /* "starts from runs/a/best.safetensors: 12 parameters taken; new: logits.weight; unused: fc.weight". */
 char *transfer_text(Arena *arena, const Transfer *transfer, const char *path);
 
-/* The layer whose outputs are the logits. */
-int model_head(const Model *m);
-
 /* The data for `to`, which is to start from `from`, the model in `path`.  Classes of one name are one class: the labels
  * are renumbered to the outputs.  *renewed: the head, if its outputs stand for other classes than before and must be
  * learned anew, else -1.  STATUS_SHAPE: the data has another number of classes than `to` has outputs; says what to set.

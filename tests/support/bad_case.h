@@ -18,8 +18,8 @@ void bad_end(void);
 
 /* ---- ways of spoiling ---- */
 
-/* bad/c.json: this text; zoo.json with `from` replaced by `to`; a config of 4x3 gray images of this data set in bad/.
- * */
+/* bad/c.json: this text; zoo.json with `from` replaced by `to`; a config of 4x3 gray images of this data set in
+ * bad/. */
 void bad_text(const char *text);
 void bad_config(const char *from, const char *to);
 void bad_data(const char *dataset);
