@@ -1,6 +1,7 @@
 /* What the page of a comparison says, section by section. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/html.h"
@@ -165,6 +166,41 @@ START_TEST(a_small_batch_is_no_point)
 }
 END_TEST
 
+/* Numbers that find no room beside their points are counted below the figure. */
+START_TEST(what_the_figure_leaves_out_is_told)
+{
+    if (!have_gnuplot()) return;
+    enum { MANY = 400 };
+    Place p = place_make();
+    Report report = report_case(p.arena, false);
+    ck_assert(!has(place_page(&p, &report), "are without their number"));
+    CompareRow *rows = ARENA_ARRAY(p.arena, CompareRow, MANY);
+    for (int i = 0; i < MANY; i++) {
+        rows[i] = report_rows[i == 0 ? 0 : 1];
+        rows[i].size_bytes += i % 7;
+        rows[i].accuracy -= 1e-6 * i;
+    }
+    report.row = rows, report.rows = MANY;
+    static const char *const figures[] = {"<figure class=\"broad\">", "<figure class=\"narrow\">"};
+    const char *text = place_page(&p, &report);
+    int told = 0;
+    for (int k = 0; k < 2; k++) {
+        const char *figure = section(text, figures[k]), *end = strstr(figure, "</figure>");
+        int left = MANY;
+        for (int i = 1; i <= MANY; i++) {
+            const char *at = strstr(figure, arena_printf(p.arena, ">%d<", i));
+            left -= at != NULL && at < end;
+        }
+        const char *words = arena_printf(p.arena, "<figcaption>%d of %d points are without their number", left, MANY);
+        const char *caption = strstr(figure, left > 0 ? words : "<figcaption>");
+        ck_assert_msg((caption != NULL && caption < end) == (left > 0), "figure %d lacks %d numbers", k, left);
+        told += left > 0;
+    }
+    ck_assert_int_gt(told, 0);
+    place_drop(&p);
+}
+END_TEST
+
 /* Every colour of a figure is one that the style sheet sets, for light and for dark windows. */
 START_TEST(figures_follow_the_window)
 {
@@ -187,4 +223,4 @@ END_TEST
 
 TEST_MAIN("report_page", rows_are_marked_where_a_test_stands, chance_has_no_mark, page_tells_what_when_and_where,
           layers_have_their_costs, confusion_is_counted, many_classes_are_a_list, noise_is_a_map,
-          a_small_batch_is_no_point, figures_follow_the_window)
+          a_small_batch_is_no_point, what_the_figure_leaves_out_is_told, figures_follow_the_window)

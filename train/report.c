@@ -111,6 +111,10 @@ static void put_scatter(FILE *out, const Report *report, const ReportPlots *plot
     for (int k = 0; k < 2; k++) {
         fprintf(out, "<figure class=\"%s\">\n", k == 0 ? "broad" : "narrow");
         gnuplot_write_svg(&plots->gnuplot, plots->scatter[k], "Accuracy of every network against its size", out);
+        if (plots->unnumbered[k] > 0)
+            fprintf(out,
+                    "<figcaption>%d of %d points are without their number, for which there is no room.</figcaption>\n",
+                    plots->unnumbered[k], report->rows);
         fputs("</figure>\n", out);
     }
     put_key_of_kinds(out, report);

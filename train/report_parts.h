@@ -53,6 +53,7 @@ const char *kind_colour(const CompareRow *row);
 typedef struct {
     Gnuplot gnuplot;
     int scatter[2], curve[CURVE_KINDS];
+    int unnumbered[2];          /* points of each scatter whose number found no room */
     int *weights, *activations; /* by histogram */
 } ReportPlots;
 
@@ -64,8 +65,8 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots);
 extern const char plot_frame[];
 
 /* Each adds a figure and returns its number; -1: there is nothing to draw.  The points of the scatter, accuracy against
- * size, are numbered as the rows of the table. */
-int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide);
+ * size, are numbered as the rows of the table, but for *left_out of them, whose numbers found no room. */
+int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide, int *left_out);
 int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
 

@@ -113,7 +113,8 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
                            .activations = ARENA_ARRAY(arena, int, report->activation_histograms + 1)};
     Gnuplot *gnuplot = &plots->gnuplot;
     TRY(gnuplot_begin(gnuplot));
-    for (int k = 0; k < 2; k++) plots->scatter[k] = plot_scatter(arena, gnuplot, report->row, report->rows, k == 0);
+    for (int k = 0; k < 2; k++)
+        plots->scatter[k] = plot_scatter(arena, gnuplot, report->row, report->rows, k == 0, &plots->unnumbered[k]);
     for (int k = 0; k < CURVE_KINDS; k++)
         plots->curve[k] = plot_curves(arena, gnuplot, report->curve[k], report->curves, (CurveKind)k);
     for (int i = 0; i < report->weight_histograms; i++) plots->weights[i] = plot_weights(gnuplot, &report->weights[i]);

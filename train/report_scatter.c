@@ -128,8 +128,8 @@ static void put_labels(FILE *script, int rows, const Box *point, const Box *labe
     }
 }
 
-/* The points of the rows and their labels, in pixels of the plot area. */
-static void lay_out(const CompareRow *row, int rows, const Axis *x, const Axis *y, double floor, Box *point, Box *label)
+/* The points of the rows and their labels, in pixels of the plot area; how many labels found no room. */
+static int lay_out(const CompareRow *row, int rows, const Axis *x, const Axis *y, double floor, Box *point, Box *label)
 {
     for (int i = 0; i < rows; i++) {
         const double kib = fmax((double)row[i].size_bytes / 1024, 1e-3);
@@ -137,12 +137,13 @@ static void lay_out(const CompareRow *row, int rows, const Axis *x, const Axis *
                          POINT, POINT};
         label[i] = (Box){0, 0, digits_width(i + 1), LINE / 2.0};
     }
-    labels_place(rows, point, label, x->pixels, y->pixels);
+    return labels_place(rows, point, label, x->pixels, y->pixels);
 }
 
-int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide)
+int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide, int *left_out)
 {
     int known = 0;
+    *left_out = 0;
     for (int i = 0; i < rows; i++) known += isfinite(row_accuracy(&row[i]));
     if (known < 2) return -1;
     const int width = wide ? 1100 : 390, height = wide ? 480 : 460;
@@ -150,7 +151,7 @@ int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows
     const Axis x = size_axis(row, rows, width - LEFT - RIGHT),
                y = accuracy_axis(row, rows, floor, height - TOP - BOTTOM);
     Box *point = ARENA_ARRAY(arena, Box, rows), *label = ARENA_ARRAY(arena, Box, rows);
-    lay_out(row, rows, &x, &y, floor, point, label);
+    *left_out = lay_out(row, rows, &x, &y, floor, point, label);
 
     const int figure = gnuplot_figure(gnuplot, width, height);
     FILE *script = gnuplot->script;
