@@ -113,16 +113,20 @@ static Status check_use(const Import *im, const ImportNode *n, const bool *depen
 }
 
 /* All that can be told before the nodes are taken one by one. */
-static Status check_nodes(Import *im, const bool *depends)
+static void check_nodes(Import *im, const bool *depends, ImportRefusals *r, bool *refused)
 {
-    ImportRefusals r = {0};
     for (int i = 0; i < im->nodes; i++) {
+        const ImportNode *n = &im->node[i];
         const char *kind = NULL;
-        Status status = check_op(im, &im->node[i], &kind);
-        if (status == STATUS_OK) status = check_use(im, &im->node[i], depends, &kind);
-        if (status != STATUS_OK) import_refusal_add(im, &r, &im->node[i], kind);
+        Status status = check_op(im, n, &kind);
+        if (status == STATUS_OK) status = check_use(im, n, depends, &kind);
+        if (status == STATUS_OK && n->inputs > 0 && n->input[0] >= 0 && depends[n->input[0]]) {
+            kind = NULL;
+            status = import_attribute_values(im, n);
+        }
+        refused[i] = status != STATUS_OK;
+        if (refused[i]) import_refusal_add(im, r, n, status, kind);
     }
-    return import_refusal_end(im, &r);
 }
 
 /* Which values depend on the image's numbers.  Integers are computed with where one of them passes through
@@ -155,6 +159,30 @@ static Status take_node(Import *im, const ImportNode *n)
     const Value *v = import_output(im, n, 0);
     if (v == NULL || v->kind == VALUE_NOT_YET) return MALFORMED(im, n, "its first output has no name; it is required");
     return STATUS_OK;
+}
+
+/* Whether a node reads what a node that was refused does not give. */
+static bool is_behind(const Import *im, const ImportNode *n)
+{
+    for (int k = 0; k < n->inputs; k++)
+        if (n->input[k] >= 0 && im->value[n->input[k]].kind == VALUE_NOT_YET) return true;
+    return false;
+}
+
+/* Takes the nodes in order; after one that is refused only those that do not follow from it, for what else is refused. */
+static Status take_nodes(Import *im, const bool *depends)
+{
+    ImportRefusals *r = ARENA_ARRAY(im->arena, ImportRefusals, 1);
+    bool *refused = ARENA_ARRAY(im->arena, bool, im->nodes + 1);
+    check_nodes(im, depends, r, refused);
+    for (int i = 0; i < im->nodes; i++) {
+        const ImportNode *n = &im->node[i];
+        if (refused[i] || (r->nodes > 0 && is_behind(im, n))) continue;
+        const Status status = take_node(im, n);
+        if (status == STATUS_NOMEM || status == STATUS_IO) return r->nodes > 0 ? import_refusal_end(im, r) : status;
+        if (status != STATUS_OK) import_refusal_add(im, r, n, status, NULL);
+    }
+    return import_refusal_end(im, r);
 }
 
 /* The output must be one number for each class, from the last layer. */
@@ -202,8 +230,7 @@ static Status walk(Import *im, const Onnx__ModelProto *proto, ImportedModel *out
     TRY(import_graph(im, proto));
     im->layer = ARENA_ARRAY(im->arena, ImportLayer, IMPORT_MAX_LAYERS);
     im->note = ARENA_ARRAY(im->arena, const char *, IMPORT_MAX_LAYERS);
-    TRY(check_nodes(im, find_quantization(im)));
-    for (int i = 0; i < im->nodes; i++) TRY(take_node(im, &im->node[i]));
+    TRY(take_nodes(im, find_quantization(im)));
     TRY(take_output(im));
     const Extent e = im->layer[im->layers - 1].out;
     *out = (ImportedModel){.name = onnx_text(im->graph->name),

@@ -229,8 +229,6 @@ Status import_batch_norm(Import *im, const ImportNode *n)
     const ViewDim *d = &a.view.dim[1];
     if (a.view.rank < 2 || d->n != (a.size.c > 1) || (d->n == 1 && d->axis[0] != AXIS_C))
         return UNSUPPORTED(im, n, "dimension 1 of its input is not the channels of a layer; must be");
-    if (onnx_attribute_int(n->proto, "training_mode", 0) != 0 || onnx_attribute_int(n->proto, "spatial", 1) != 1)
-        return UNSUPPORTED(im, n, "training_mode or spatial; must be 0 and 1: export the network as it evaluates");
     ImportLayer *l = open_weights(im, &a);
     if (l == NULL || l->gamma != NULL || im->quantized) {
         int layer;
@@ -246,8 +244,6 @@ Status import_batch_norm(Import *im, const ImportNode *n)
     TRY(read_row(im, n, 4, channels, &l->variance));
     l->epsilon = onnx_attribute_float(n->proto, "epsilon", 1e-5f);
     l->momentum = onnx_attribute_float(n->proto, "momentum", 0.9f);
-    if (!(l->epsilon >= 1e-12f && l->epsilon <= 1.0f))
-        return UNSUPPORTED(im, n, "epsilon: %g; must be 1e-12 to 1", (double)l->epsilon);
     for (int c = 0; c < channels; c++) {
         if (!(l->variance[c] >= 0.0f))
             return MALFORMED(im, n, "variance[%d]: %g; must be 0 or more", c, (double)l->variance[c]);

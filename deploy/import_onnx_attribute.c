@@ -1,4 +1,4 @@
-/* The types of attributes.  The reading functions of deploy/onnx_file.h take the field of the type they are for; that it is
+/* Attributes by themselves: their types, and values that no layer has.  The reading functions of deploy/onnx_file.h take the field of the type they are for; that it is
  * the one that is filled, is checked here, once for each node. */
 #include <string.h>
 
@@ -103,5 +103,78 @@ Status import_attribute_types(const Import *im, const ImportNode *n)
         const char *name = type >= 0 && type < TYPES ? type_names[type] : arena_printf(im->arena, "of type %d", type);
         return MALFORMED(im, n, "attribute \"%.60s\": %s; must be %s", onnx_text(a->name), name, type_names[wanted]);
     }
+    return STATUS_OK;
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
+static Status conv_values(Import *im, const ImportNode *n)
+{
+    ImportWindow unused;
+    return import_window_values(im, n, &unused);
+}
+
+static Status pool_values(Import *im, const ImportNode *n)
+{
+    ImportWindow w;
+    TRY(import_window_values(im, n, &w));
+    if (w.dilation[0] == 1 && w.dilation[1] == 1) return STATUS_OK;
+    return UNSUPPORTED(im, n, "dilations: [%d, %d]; must be 1 of a pool", w.dilation[0], w.dilation[1]);
+}
+
+static Status gemm_values(Import *im, const ImportNode *n)
+{
+    if (onnx_attribute_int(n->proto, "transA", 0) == 0) return STATUS_OK;
+    return UNSUPPORTED(im, n, "transA: 1; must be 0");
+}
+
+static Status batch_norm_values(Import *im, const ImportNode *n)
+{
+    if (onnx_attribute_int(n->proto, "training_mode", 0) != 0 || onnx_attribute_int(n->proto, "spatial", 1) != 1)
+        return UNSUPPORTED(im, n, "training_mode or spatial; must be 0 and 1: export the network as it evaluates");
+    const float epsilon = onnx_attribute_float(n->proto, "epsilon", 1e-5f);
+    if (epsilon >= 1e-12f && epsilon <= 1.0f) return STATUS_OK;
+    return UNSUPPORTED(im, n, "epsilon: %g; must be 1e-12 to 1", (double)epsilon);
+}
+
+static Status pad_values(Import *im, const ImportNode *n)
+{
+    const char *mode = onnx_attribute_string(im->arena, n->proto, "mode", "constant");
+    if (strcmp(mode, "constant") == 0) return STATUS_OK;
+    return UNSUPPORTED(im, n, "mode: \"%.40s\"; must be constant", mode);
+}
+
+static Status cast_values(Import *im, const ImportNode *n)
+{
+    const int64_t to = onnx_attribute_int(n->proto, "to", 0);
+    if (to == ONNX_FLOAT) return STATUS_OK;
+    return UNSUPPORTED(im, n, "to: %lld; must be 1 (float) of an activation", (long long)to);
+}
+
+static Status reshape_values(Import *im, const ImportNode *n)
+{
+    if (onnx_attribute_int(n->proto, "allowzero", 0) == 0) return STATUS_OK;
+    return UNSUPPORTED(im, n, "allowzero: 1; must be 0");
+}
+
+static const struct {
+    const char *op;
+    Status (*check)(Import *im, const ImportNode *n);
+} values[] = {
+    {"Conv", conv_values},
+    {"MaxPool", pool_values},
+    {"AveragePool", pool_values},
+    {"Gemm", gemm_values},
+    {"BatchNormalization", batch_norm_values},
+    {"Pad", pad_values},
+    {"Cast", cast_values},
+    {"Reshape", reshape_values},
+};
+
+Status import_attribute_values(Import *im, const ImportNode *n)
+{
+    TRY(import_attribute_types(im, n));
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (strcmp(values[i].op, onnx_text(n->proto->op_type)) == 0) return values[i].check(im, n);
     return STATUS_OK;
 }

@@ -182,7 +182,6 @@ Status import_gemm(Import *im, const ImportNode *n)
     int layer;
     TRY(import_settled(im, n, 0, &a));
     TRY(import_constant(im, n, 1, &c));
-    if (onnx_attribute_int(n->proto, "transA", 0) != 0) return UNSUPPORTED(im, n, "transA: 1; must be 0");
     if (a.view.rank != 2) return UNSUPPORTED(im, n, "input 0: %d dimensions; must be [N, K]", a.view.rank);
     const float alpha = onnx_attribute_float(n->proto, "alpha", 1.0f),
                 beta = onnx_attribute_float(n->proto, "beta", 1.0f);

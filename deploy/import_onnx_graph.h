@@ -161,10 +161,10 @@ void import_note(Import *im, const char *format, ...) __attribute__((format(prin
 
 /* ---- what is refused (import_onnx_refused.c) --------------------------------------------------------------------- */
 
-enum { IMPORT_REFUSED_KINDS = 8, IMPORT_REFUSED_NAMES = 3 };
+enum { IMPORT_REFUSED_KINDS = 20, IMPORT_REFUSED_NAMES = 3 };
 
 typedef struct {
-    const char *text; /* "HardSigmoid", "Mul of two activations" */
+    const char *text; /* "HardSigmoid", "Mul of two activations", "Gemm: transA: 1" */
     int nodes;
     const char *name[IMPORT_REFUSED_NAMES]; /* of the first of them, quoted */
 } ImportRefusedKind;
@@ -172,13 +172,19 @@ typedef struct {
 typedef struct {
     int nodes, kinds;
     ImportRefusedKind kind[IMPORT_REFUSED_KINDS];
-    const char *first; /* the sentence on the first node */
+    Status code;
+    const char *first; /* the first node's status, and the sentence on it */
 } ImportRefusals;
 
-/* Counts a node that was refused; status_message() says why. */
-void import_refusal_add(Import *im, ImportRefusals *r, const ImportNode *n, const char *kind);
-/* STATUS_UNSUPPORTED if there was any: the sentence on it, or of several how many of each kind and the first names. */
+/* Counts a node that was refused with `status`; status_message() says why.  kind NULL: made from that. */
+void import_refusal_add(Import *im, ImportRefusals *r, const ImportNode *n, Status status, const char *kind);
+/* The status of the first if there was any: the sentence on it, or of several how many of each kind and the first
+ * names. */
 Status import_refusal_end(const Import *im, const ImportRefusals *r);
+
+/* What can be told of a node's attributes before it is known what it reads (an activation among it): their types, and
+ * values that no layer has. */
+Status import_attribute_values(Import *im, const ImportNode *n);
 
 /* ---- constants and what a node has ------------------------------------------------------------------------------- */
 
@@ -288,6 +294,8 @@ typedef struct {
 /* kernel_shape, strides, dilations, pads and auto_pad of a convolution or pool over `size`.  kernel: that of the
  * weights, or NULL. */
 Status import_window(Import *im, const ImportNode *n, Extent size, const int64_t *kernel, ImportWindow *w);
+/* The same where size and weights are not known yet: what of the attributes themselves no layer has. */
+Status import_window_values(Import *im, const ImportNode *n, ImportWindow *w);
 /* Fills a layer's geometry; the padding of the activation is added to the window's.  Checks what a layer can have. */
 Status import_geom(Import *im, const ImportNode *n, ImportLayer *l, const Activated *a, const ImportWindow *w,
                    int outputs, int groups);

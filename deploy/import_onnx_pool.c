@@ -24,8 +24,6 @@ static void round_up(Extent size, ImportWindow *w)
 static Status read_pool(Import *im, const ImportNode *n, Extent size, ImportWindow *w, int asked[4])
 {
     TRY(import_window(im, n, size, NULL, w));
-    if (w->dilation[0] != 1 || w->dilation[1] != 1)
-        return UNSUPPORTED(im, n, "dilations: [%d, %d]; must be 1 of a pool", w->dilation[0], w->dilation[1]);
     memcpy(asked, w->pad, sizeof w->pad);
     if (onnx_attribute_int(n->proto, "ceil_mode", 0) != 0) round_up(size, w);
     return STATUS_OK;
@@ -206,8 +204,6 @@ static Status read_pads(Import *im, const ImportNode *n, int rank, int64_t pads[
 /* What stands in the padding must be real zero. */
 static Status check_zero(Import *im, const ImportNode *n, const Activated *a)
 {
-    const char *mode = onnx_attribute_string(im->arena, n->proto, "mode", "constant");
-    if (strcmp(mode, "constant") != 0) return UNSUPPORTED(im, n, "mode: \"%.40s\"; must be constant", mode);
     float value = onnx_attribute_float(n->proto, "value", 0.0f);
     if (import_input(im, n, 2) != NULL) TRY(import_scalar(im, n, 2, &value));
     if (a->codes && !a->on_grid)

@@ -164,12 +164,8 @@ Status import_same(Import *im, const ImportNode *n)
     Activated a;
     if (import_output(im, n, 1) != NULL && import_output(im, n, 1)->readers > 0)
         return UNSUPPORTED(im, n, "its second output is read; only the first is known");
-    if (strcmp(n->proto->op_type, "Cast") == 0) {
-        const int64_t to = onnx_attribute_int(n->proto, "to", 0);
-        if (to != ONNX_FLOAT) return UNSUPPORTED(im, n, "to: %lld; must be 1 (float) of an activation", (long long)to);
-        if (import_input(im, n, 0)->activated->codes)
-            return UNSUPPORTED(im, n, "of codes; must be DequantizeLinear, which has their scale");
-    }
+    if (strcmp(n->proto->op_type, "Cast") == 0 && import_input(im, n, 0)->activated->codes)
+        return UNSUPPORTED(im, n, "of codes; must be DequantizeLinear, which has their scale");
     TRY(import_activation(im, n, 0, &a));
     import_set_activation(im, n, &a);
     return STATUS_OK;
@@ -312,7 +308,6 @@ Status import_reshape(Import *im, const ImportNode *n)
     TRY(import_ints(im, n, "shape", 1, &rank, &given));
     if (rank < 2 || rank > ONNX_MAX_RANK)
         return UNSUPPORTED(im, n, "to %d dimensions; must be 2 to %d, the first the images", rank, ONNX_MAX_RANK);
-    if (onnx_attribute_int(n->proto, "allowzero", 0) != 0) return UNSUPPORTED(im, n, "allowzero: 1; must be 0");
     for (int i = 1; i < rank; i++) {
         const bool kept = i < a.view.rank && given[i] == 0 && (a.groups.count == 0 || i < a.groups.at);
         to[i] = kept ? view_length(&a.view, a.size, i) : given[i];

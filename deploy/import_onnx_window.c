@@ -61,11 +61,24 @@ static Status read_auto_pad(Import *im, const ImportNode *n, Extent size, Import
     return STATUS_OK;
 }
 
-Status import_window(Import *im, const ImportNode *n, Extent size, const int64_t *kernel, ImportWindow *w)
+/* Pairs of the attributes, each by itself. */
+static Status read_window(Import *im, const ImportNode *n, ImportWindow *w)
 {
     TRY(read_pair(im, n, "kernel_shape", 0, w->kernel));
     TRY(read_pair(im, n, "strides", 1, w->stride));
-    TRY(read_pair(im, n, "dilations", 1, w->dilation));
+    return read_pair(im, n, "dilations", 1, w->dilation);
+}
+
+Status import_window_values(Import *im, const ImportNode *n, ImportWindow *w)
+{
+    TRY(read_window(im, n, w));
+    for (int i = 0; i < 2; i++) w->kernel[i] = w->kernel[i] == 0 ? 1 : w->kernel[i];
+    return read_auto_pad(im, n, (Extent){1, 1, 1}, w);
+}
+
+Status import_window(Import *im, const ImportNode *n, Extent size, const int64_t *kernel, ImportWindow *w)
+{
+    TRY(read_window(im, n, w));
     for (int i = 0; i < 2 && kernel != NULL; i++) {
         if (kernel[i] < 1 || kernel[i] > WINDOW_LIMIT || (w->kernel[i] != 0 && w->kernel[i] != kernel[i]))
             return UNSUPPORTED(im, n, "kernel of %lld cells beside kernel_shape; must be 1 to %d, and the same",

@@ -209,6 +209,46 @@ static void strides_int(Net *m)
 }
 static void strides_unknown(Net *m) { retype(attribute(m, "Conv", "strides"), 77); }
 
+/* Every node of a kind. */
+static void each(Net *m, const char *op, void (*change)(Onnx__NodeProto *n))
+{
+    for (size_t i = 0; i < m->graph->n_node; i++)
+        if (strcmp(m->graph->node[i]->op_type, op) == 0) change(m->graph->node[i]);
+}
+static void stride_0(Onnx__NodeProto *n)
+{
+    for (size_t i = 0; i < n->n_attribute; i++)
+        if (strcmp(n->attribute[i]->name, "strides") == 0) n->attribute[i]->ints[0] = 0;
+}
+static void trans_a(Onnx__NodeProto *n)
+{
+    for (size_t i = 0; i < n->n_attribute; i++)
+        if (strcmp(n->attribute[i]->name, "transB") == 0) n->attribute[i]->name = "transA";
+}
+/* Of attributes, nodes behind one another, and one that is refused for its place. */
+static void values_several(Net *m)
+{
+    each(m, "Conv", stride_0);
+    each(m, "MaxPool", stride_0);
+    each(m, "Gemm", trans_a);
+    node(m, "Relu")->op_type = "LSTM";
+}
+/* Of constants, nodes beside one another: the two convolutions that read one value. */
+static void constants_beside(Net *m)
+{
+    int spoilt = 0;
+    for (size_t i = 0; i < m->graph->n_node && spoilt == 0; i++)
+        for (size_t k = i + 1; k < m->graph->n_node && spoilt == 0; k++) {
+            const Onnx__NodeProto *a = m->graph->node[i], *b = m->graph->node[k];
+            if (strcmp(a->op_type, "Conv") != 0 || strcmp(b->op_type, "Conv") != 0) continue;
+            if (strcmp(a->input[0], b->input[0]) != 0) continue;
+            set_float(initializer(m, a->input[1]), 0, NAN);
+            set_float(initializer(m, b->input[1]), 0, NAN);
+            spoilt = 2;
+        }
+    ck_assert_int_eq(spoilt, 2);
+}
+
 typedef struct {
     const char *file;
     void (*spoil)(Net *m);
@@ -225,6 +265,11 @@ static const Refused refused[] = {
     {"torch_resnet", op_uses,
      "7 nodes that no layer computes: 5 Floor of an activation (\"/Relu\", \"/layer1/Relu\", \"/layer1/Relu_1\", ...), "
      "2 Mul of two activations (\"/layer1/Add\", \"/layer2/Add\"); "},
+    {"torch_lenet", values_several,
+     "6 nodes that no layer computes: 2 Conv: strides: 0 (\"/conv1/Conv\", \"/conv2/Conv\"), 1 LSTM (\"/Relu\"), "},
+    {"torch_lenet", values_several, "1 MaxPool: strides: 0 (\"/MaxPool\"), "},
+    {"torch_lenet", values_several, " Gemm: transA: 1 (\"/"},
+    {"torch_resnet", constants_beside, "2 nodes that no layer computes: 2 Conv: a constant holds nan (\"/"},
     {"torch_lenet", attribute_unknown, "(op MaxPool): attribute \"steps\"; must be one of: auto_pad"},
     {"torch_lenet", name_dangling, "(op Relu): reads \"nowhere\"; a node before it"},
     {"torch_lenet", name_cycle, "(op Conv): reads \"/Relu_output_0\", which a later node gives"},
