@@ -71,6 +71,16 @@ Status qgraph_check_runtime(const QGraph *g)
     return STATUS_OK;
 }
 
+const char *qgraph_runtime_refusal(Arena *arena, const QGraph *g)
+{
+    if (!dialect_is_float(g->dialect) || qgraph_check_runtime(g) == STATUS_OK) return NULL;
+    return arena_printf(
+        arena,
+        "%s: export to .onnx, and to .tflite in dialect xnnpack, will refuse the model; verify and .safetensors "
+        "will not",
+        status_message());
+}
+
 /* The largest sum that is not a constant: one of a channel without weights is its bias, however it is added. */
 static int64_t largest_mixed_sum(const QGraph *g, const QNode *n)
 {

@@ -22,6 +22,11 @@ bool runtime_holds_requant(float ratio);
  * qgraph_check. */
 Status qgraph_check_runtime(const QGraph *g);
 
+/* What of the graph's exports will be refused for such scales, and why; NULL: nothing, or g is of a dialect of other
+ * runtimes.  After model_floor_grids hardly anything is: of layers with more than 33,000 weights an output the multiplier
+ * of one whose sums come near 2^31 and still move no code. */
+const char *qgraph_runtime_refusal(Arena *arena, const QGraph *g);
+
 /* Why a runtime may refuse this node or compute other integers than the engine, one line in the arena; NULL: nothing
  * known.  What qgraph_check_runtime refuses; else, where multipliers are float32, sums beyond 2^24. */
 const char *qnode_runtime_warning(Arena *arena, const QGraph *g, const QNode *n);

@@ -142,6 +142,38 @@ START_TEST(a_refused_graph_exits_with_1)
 }
 END_TEST
 
+/* A channel whose weights are all but zero: its multiplier would be below what any runtime holds. */
+START_TEST(a_channel_all_but_zero)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out float");
+    OpenModel open = {0};
+    must(model_open(arena, inside("float/last.safetensors"), NULL, &open));
+    static const char *const layers[] = {"side", "fc"};
+    for (int i = 0; i < 2; i++) {
+        long n, channels;
+        float *w = values(open.model, layers[i], "weight", &n);
+        values(open.model, layers[i], "bias", &channels);
+        for (long k = 0; k < n / channels; k++) w[k] *= 1e-30f; /* [O, ...] */
+    }
+    must(file_make_dir(inside("dead")));
+    unsigned char *text;
+    size_t bytes;
+    must(file_read(arena, inside("float/config.json"), 1 << 20, &text, &bytes));
+    must(file_write(arena, inside("dead/config.json"), text, bytes));
+    must(checkpoint_write(inside("dead/last.safetensors"), open.model, NULL, &open.state));
+    for (int d = 0; d < DIALECTS; d++) {
+        const char *set = arena_printf(arena, "--overwrite --set quant.dialect=%s", qgraph_dialect_names[d]);
+        ck_assert(!goes_the_whole_way(arena_printf(arena, "ptq dead/last.safetensors --out ptq %s", set),
+                                      "ptq/model.safetensors", "side", (Dialect)d));
+        ck_assert(!goes_the_whole_way(
+            arena_printf(arena, "qat dead/last.safetensors --out qat %s --set qat.lr=1e-9 --set qat.epochs=1", set),
+            "qat/last.safetensors", "side", (Dialect)d));
+    }
+    end();
+}
+END_TEST
+
 /* In a table every row says it, those that are only calibrated too. */
 START_TEST(rows_of_a_table_tell_it)
 {
@@ -252,5 +284,5 @@ START_TEST(ratios_of_scales)
 }
 END_TEST
 
-TEST_MAIN("dead_layer", ratios_of_scales, every_rounding, a_refused_graph_exits_with_1, rows_of_a_table_tell_it,
-          looking_leaves_no_trace, the_healthy_stay_as_they_are)
+TEST_MAIN("dead_layer", ratios_of_scales, every_rounding, a_refused_graph_exits_with_1, a_channel_all_but_zero,
+          rows_of_a_table_tell_it, looking_leaves_no_trace, the_healthy_stay_as_they_are)

@@ -140,6 +140,7 @@ START_TEST(scales_beyond_the_runtimes_are_refused_by_name)
         must(qgraph_check_runtime(g));
         const QNode *n = node_of(g, cases[i].op);
         ck_assert_ptr_null(qnode_runtime_warning(arena, g, n));
+        ck_assert_ptr_null(qgraph_runtime_refusal(arena, g));
         QTensor *t = &g->tensor[cases[i].input < 0 ? n->output : n->input[cases[i].input]];
         t->scale *= cases[i].factor;
         ck_assert_int_eq(qgraph_check_runtime(g), STATUS_UNSUPPORTED);
@@ -147,6 +148,13 @@ START_TEST(scales_beyond_the_runtimes_are_refused_by_name)
         const char *warning = qnode_runtime_warning(arena, g, n);
         ck_assert_ptr_nonnull(warning);
         ck_assert_ptr_nonnull(strstr(warning, cases[i].message));
+        g->dialect = DIALECT_XNNPACK;
+        const char *refusal = qgraph_runtime_refusal(arena, g);
+        ck_assert_ptr_nonnull(refusal);
+        ck_assert_ptr_nonnull(strstr(refusal, ": export to .onnx, and to .tflite in dialect xnnpack, will refuse the "
+                                              "model; verify and .safetensors will not"));
+        g->dialect = DIALECT_TFLITE_DOUBLE;
+        ck_assert_ptr_null(qgraph_runtime_refusal(arena, g));
     }
     QGraph *g = zoo_graph(arena);
     const QNode *n = node_of(g, QOP_CONV2D);

@@ -19,11 +19,11 @@ static const char *request_folder(Arena *arena, const RunRequest *r, const char 
     return r->out != NULL ? r->out : file_join(arena, "runs", name);
 }
 
-/* Scales that no floor mends, such as that of a channel whose weights are all but zero. */
+/* Scales that no floor mends: for other runtimes the model is as good as any. */
 static void note_runtime(Arena *arena, const RunRequest *r, const QGraph *g)
 {
-    if (r->note != NULL && dialect_is_float(g->dialect) && qgraph_check_runtime(g) != STATUS_OK)
-        r->note(r->context, arena_printf(arena, "note: %s; exports to runtimes will refuse it", status_message()));
+    const char *refusal = qgraph_runtime_refusal(arena, g);
+    if (r->note != NULL && refusal != NULL) r->note(r->context, arena_printf(arena, "note: %s", refusal));
 }
 
 /* Tests the finished model and fills the outcome. */
