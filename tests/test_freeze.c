@@ -117,7 +117,7 @@ START_TEST(patterns_must_match)
         const char *set, *words;
     } cases[] = {
         {"train.freeze=steam",
-         "zoo.json: train.freeze[0]: \"steam\"; must match the name of a layer with parameters, of: "
+         "--set train.freeze=steam: train.freeze[0]: \"steam\"; must match the name of a layer with parameters, of: "
          "stem, dw, pw, side, fc, logits"},
         {"train.freeze=[\"stem\",\"pool*\"]", "train.freeze[1]: \"pool*\"; must match"},
         {"train.freeze=*", "train.freeze: all layers; at least one must be left to train"},

@@ -5,9 +5,10 @@
  *     FAULTS="kill"  only these: kill ENOSPC ENOSPC-stays EIO EIO-stays EINTR short
  *
  * After a fault each file that has its final name must be whole, and no config stand beside another run's model; a run
- * that says it succeeded must have the undisturbed run's results; one that failed says so in a line that begins with
- * "bitfold: ".  Then the command runs again (--resume, --overwrite, or as it was): it must succeed, with the undisturbed
- * run's results, byte for byte, and no temporary file left.
+ * that says it succeeded must have the undisturbed run's results, and at most a temporary beside them that the fault kept
+ * from being removed; one that failed says so in a line that begins with "bitfold: ".  Then the command runs again
+ * (--resume, --overwrite, or as it was): it must succeed, with the undisturbed run's results, byte for byte, and no
+ * temporary file left.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -118,8 +119,9 @@ static void check_outcome(Campaign *a, const FaultType *type, const Traced *t, c
     } else if (t->signalled) {
         complain(a, "ended by a signal", arena_printf(a->arena, "%d", t->code - 128));
     } else if (t->code == 0) {
-        if (strcmp(state, a->after) != 0)
-            complain(a, "exit 0 without the results", state_difference(a->arena, state, a->after));
+        const char *results = state_without_temporaries(a->arena, state);
+        if (strcmp(results, a->after) != 0)
+            complain(a, "exit 0 without the results", state_difference(a->arena, results, a->after));
     } else if (t->code != 1) {
         complain(a, arena_printf(a->arena, "exit %d", t->code), t->err);
     } else if (strncmp(last_line(t->err), "bitfold: ", 9) != 0 && t->hit != NULL && strcmp(t->hit, "write") != 0) {

@@ -90,6 +90,16 @@ char *state_difference(Arena *arena, const char *text, const char *wanted)
 
 static bool has_temporary(const char *text) { return strstr(text, ".bitfold-tmp") != NULL; }
 
+char *state_without_temporaries(Arena *arena, const char *text)
+{
+    char *out = arena_strdup(arena, "");
+    for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const char *whole = arena_printf(arena, "%.*s\n", (int)strcspn(line, "\n"), line);
+        if (!has_temporary(whole)) out = arena_printf(arena, "%s%s", out, whole);
+    }
+    return out;
+}
+
 const char *state_line(Arena *arena, const char *text, const char *name)
 {
     const size_t n = strlen(name);

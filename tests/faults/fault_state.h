@@ -17,6 +17,9 @@ const char *state_broken(Arena *arena, const char *folder, const char *const *te
 /* The lines that only one of the two has, + and -. */
 char *state_difference(Arena *arena, const char *text, const char *wanted);
 
+/* The text less the lines of temporary files. */
+char *state_without_temporaries(Arena *arena, const char *text);
+
 /* The line of a file in a text; NULL: it is not there. */
 const char *state_line(Arena *arena, const char *text, const char *name);
 
