@@ -61,6 +61,7 @@ START_TEST(outputs_are_named_after_the_data)
                               i),
                  (uint8_t)(10 * i));
         put_gray(folder, arena_printf(arena, "four/%c/%d.png", "abcd"[i % 4], i), (uint8_t)(10 * i));
+        put_gray(folder, arena_printf(arena, "years/%c/%d.png", "1234"[i % 4], i), (uint8_t)(10 * i));
     }
     static const char set[] = " --set data.dataset=folder --set data.dir=";
     program_must(arena, folder,
@@ -85,6 +86,12 @@ START_TEST(outputs_are_named_after_the_data)
     json = program_json(arena, folder, "eval own --quiet");
     ck_assert_str_eq(cJSON_GetArrayItem(json_get(json, "classes"), 2)->valuestring, "up");
     cJSON_Delete(json);
+    /* Digits, too, unless each output has just its own number. */
+    program_must(arena, folder,
+                 arena_printf(arena, "train zoo.json --quiet --out years1 --set train.epochs=0%syears", set));
+    program_must(arena, folder, "export years1 --quiet --float -o years1.onnx");
+    o = program_run(arena, &where, arena_printf(arena, "import years1.onnx -o years2%sfour", set));
+    ck_assert_msg(o.code == 0 && strstr(o.err, "named after") == NULL, "%s", o.err);
     end();
 }
 END_TEST

@@ -115,17 +115,11 @@ static Status make_config(Arena *arena, const ImportRequest *r, ImportedModel *m
     return check_data(arena, r, *config);
 }
 
-static bool are_numbers(const char *const *names, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (names[i][0] == '\0' || names[i][strspn(names[i], "0123456789")] != '\0') return false;
-    return true;
-}
-
 /* A file that names no classes gets those of the data it was given, which trained it. */
 static Status name_classes(Arena *arena, const ImportRequest *r, const Config *config, ImportedModel *m)
 {
-    if (m->class_names != NULL && !are_numbers(m->class_names, m->classes)) return STATUS_OK;
+    const ModelClasses own = {r->path, m->classes, m->class_names};
+    if (m->class_names != NULL && classes_named(&own)) return STATUS_OK;
     if (!assigned(r, "data", "dataset") || !assigned(r, "data", "dir")) return STATUS_OK;
     StringList names;
     TRY(dataset_class_names(&config->data, arena, &names));
