@@ -90,6 +90,9 @@ Status field_parse(const Field *fields, const cJSON *object, const char *where, 
  * if the field is nullable, otherwise left out.  The caller frees it. */
 cJSON *field_dump(const Field *fields, const void *in);
 
+/* Whether the value of a field is its default; NULL and a field without one: false. */
+bool field_is_default(const Field *field, const cJSON *value);
+
 /* The JSON Schema (draft-07, without "$schema", so that it nests) of an object with these fields; FIELD_JSON takes any
  * value.  The caller frees it. */
 cJSON *field_schema(const Field *fields);

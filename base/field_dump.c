@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/json.h"
+
 /* A number its own rule refuses stands for "not given": NULL. */
 static cJSON *number(const Field *f, double v)
 {
@@ -77,4 +79,13 @@ cJSON *field_dump(const Field *fields, const void *in)
         if (value != NULL) cJSON_AddItemToObject(object, f->name, value);
     }
     return object;
+}
+
+bool field_is_default(const Field *f, const cJSON *value)
+{
+    cJSON *def = NULL;
+    if (value == NULL || f->def == NULL || json_parse(f->def, strlen(f->def), f->name, &def) != STATUS_OK) return false;
+    const bool same = cJSON_Compare(def, value, true) != 0;
+    cJSON_Delete(def);
+    return same;
 }

@@ -61,7 +61,7 @@ void cli_show_data(Arena *arena, const Options *o, const DataSplits *data);
 /* The run directory: --out, else runs/<name>. */
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name);
 
-/* Trains with progress, metrics and run.json; on STATUS_INTERRUPTED says how to resume and sets the exit code. */
+/* Trains with progress and metrics; on STATUS_INTERRUPTED says how to resume and sets the exit code. */
 Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *label, TrainResult *result, int *exit_code);
 
 #endif

@@ -99,7 +99,6 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
     watched.stop = &cli_stop;
     watched.progress = progress_show;
     watched.progress_context = &progress;
-    const double start = timing_seconds();
     const Status status = train_run(arena, &watched, result);
     if (status == STATUS_INTERRUPTED) {
         progress_clear(&progress);
@@ -116,6 +115,5 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
     const char **notes = model_floor_notes(arena, job->model);
     for (int i = 0; notes[i] != NULL && !o->quiet; i++)
         cli_note("note: %s%s%s\n", label, label[0] == '\0' ? "" : ": ", notes[i]);
-    if (job->folder == NULL) return STATUS_OK;
-    return run_folder_note(arena, job->folder, job->model, o->argc, o->argv, timing_seconds() - start);
+    return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include "cli/inspect_target.h"
 #include "deploy/lower.h"
 #include "deploy/plan.h"
+#include "train/transfer.h"
 
 enum { HISTOGRAM_CELLS = 24 };
 
@@ -39,7 +40,7 @@ static Status size_graph(Arena *arena, const Config *config, const Model *from, 
     *quant = ptq_quant_config(arena, &config->quant);
     Model *m;
     TRY(experiment_model(arena, config, quant, NULL, &m));
-    model_copy_network(m, from);
+    model_transfer(arena, m, from, -1, NULL);
     for (int i = 0; i < m->quantizers; i++) {
         Quantizer *q = m->quantizer[i];
         const float most = 4.0f + 0.25f * (float)(i % 16);

@@ -87,7 +87,7 @@ static const char *activate(FloatNet *f, const Layer *l, const Activation *act, 
 
 static Status check_finite(const Param *p)
 {
-    for (long i = 0; p != NULL && i < p->count; i++)
+    for (long i = 0; i < p->count; i++)
         if (!isfinite(p->x[i]))
             return status_fail(STATUS_NUMERIC, "%s[%ld]: %g; must be finite", p->name, i, (double)p->x[i]);
     return STATUS_OK;
@@ -100,8 +100,9 @@ static Status add_layer(FloatNet *f, int index, bool last)
         return status_fail(STATUS_UNSUPPORTED,
                            "layer \"%s\": a layer of type %s has no float form in ONNX; export the quantized model",
                            l->name, l->type->name);
-    const Param *const params[] = {l->weight, l->bias, l->gamma, l->beta};
-    for (size_t i = 0; i < sizeof params / sizeof params[0]; i++) TRY(check_finite(params[i]));
+    Param *params[LAYER_PARAMS];
+    const int n = layer_params(l, params);
+    for (int i = 0; i < n; i++) TRY(check_finite(params[i]));
     const RealOp r = l->type->real(l);
     int input[LAYER_MAX_INPUTS];
     for (int i = 0; i < l->inputs; i++) input[i] = l->input[i] + 1;

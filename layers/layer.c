@@ -127,3 +127,12 @@ QuantParams *lower_grid(Lowering *w, int tensor)
     qp->scale[0] = x->scale;
     return qp;
 }
+
+int layer_params(const Layer *l, Param *params[LAYER_PARAMS])
+{
+    Param *const all[LAYER_PARAMS] = {l->weight, l->bias, l->gamma, l->beta};
+    int n = 0;
+    for (int i = 0; i < LAYER_PARAMS; i++)
+        if (all[i] != NULL) params[n++] = all[i];
+    return n;
+}

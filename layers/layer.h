@@ -129,6 +129,10 @@ const LayerType *layer_type(const char *name);
                "layer before"                                                                                          \
     }
 
+/* The parameters that the layer has, weight, bias, gamma and beta in this order; how many. */
+enum { LAYER_PARAMS = 4 };
+int layer_params(const Layer *l, Param *params[LAYER_PARAMS]);
+
 /* Name of the kernel that computes the layer on this CPU, in floats or on codes: "gemm_f32__avx512".  Backward passes
  * are always in floats.  NULL: the layer has none of its own. */
 const char *layer_kernel(Arena *arena, const Layer *l, bool codes);

@@ -12,9 +12,10 @@ static bool all_finite(const float *x, long n)
 /* The name of the layer's first values that are not finite; NULL: none. */
 static const char *bad_values(const Layer *l)
 {
-    const Param *params[] = {l->weight, l->bias, l->gamma, l->beta};
-    for (int p = 0; p < 4; p++)
-        if (params[p] != NULL && !all_finite(params[p]->x, params[p]->count)) return params[p]->name;
+    Param *params[LAYER_PARAMS];
+    const int n = layer_params(l, params);
+    for (int p = 0; p < n; p++)
+        if (!all_finite(params[p]->x, params[p]->count)) return params[p]->name;
     if (l->norm == NULL) return NULL;
     if (!all_finite(l->norm->mean, l->gamma->count)) return "its batch norm's mean";
     return all_finite(l->norm->var, l->gamma->count) ? NULL : "its batch norm's variance";

@@ -3,24 +3,13 @@
 
 #include "layers/model.h"
 
-enum { LAYER_PARAMS = 4 };
-
-static int params_of(const Layer *l, Param *params[LAYER_PARAMS])
-{
-    Param *const all[LAYER_PARAMS] = {l->weight, l->bias, l->gamma, l->beta};
-    int n = 0;
-    for (int i = 0; i < LAYER_PARAMS; i++)
-        if (all[i] != NULL) params[n++] = all[i];
-    return n;
-}
-
 static int freeze_matching(Model *m, const char *pattern)
 {
     Param *params[LAYER_PARAMS];
     int layers = 0;
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
-        const int n = params_of(l, params);
+        const int n = layer_params(l, params);
         if (n == 0 || fnmatch(pattern, l->name, 0) != 0) continue;
         l->frozen = true;
         for (int k = 0; k < n; k++) params[k]->frozen = true;
@@ -37,7 +26,7 @@ static const char *names_with_params(const Model *m)
     const char *list = "";
     int n = 0;
     for (int i = 0; i < m->layers; i++) {
-        if (params_of(&m->layer[i], params) == 0) continue;
+        if (layer_params(&m->layer[i], params) == 0) continue;
         if (n < TOLD) list = arena_printf(m->arena, "%s%s%s", list, n == 0 ? "" : ", ", m->layer[i].name);
         n++;
     }

@@ -163,11 +163,10 @@ static Status read_vector(Reader *r, const char *name, SafeType type, int64_t n,
     return read_tensor(r, name, type, 1, &n, to);
 }
 
-static Status read_network(Reader *r, Model *m, bool steps)
+static Status read_network(Reader *r, Model *m)
 {
     for (int i = 0; i < m->params.n; i++) {
         const Param *p = m->params.param[i];
-        if (p->kind == PARAM_STEP && !steps) continue;
         TRY(read_shaped(r, p->name, p->shape, p->x));
     }
     for (int i = 0; i < m->layers; i++) {
@@ -219,7 +218,7 @@ static Status read_all(Reader *r, const char *path, Model *m, Optimizer *o, Trai
     TRY(read_number(r, "step", 1ll << 53, &step));
     TRY(read_number(r, "steps", 1ll << 53, &steps));
     state->seed = (uint64_t)seed, state->step = (long)step, state->steps = (long)steps;
-    TRY(read_network(r, m, true));
+    TRY(read_network(r, m));
     for (int i = 0; i < m->quantizers; i++) TRY(read_quantizer(r, m->quantizer[i]));
     if (o != NULL) {
         for (int i = 0; i < m->params.n; i++)
@@ -247,24 +246,6 @@ Status checkpoint_read(const char *path, Model *m, Optimizer *o, TrainState *sta
 {
     Reader r = {.arena = arena_create()};
     const Status status = read_all(&r, path, m, o, state);
-    arena_destroy(r.arena);
-    return status;
-}
-
-static Status read_weights(Reader *r, const char *path, Model *m)
-{
-    ModelKind kind;
-    TRY(open_checkpoint(r, path, &kind));
-    if (kind != MODEL_FLOAT)
-        return status_fail(STATUS_STATE, "%s: a %s model; quantization starts from a float model", path,
-                           model_kind_names[kind]);
-    return read_network(r, m, false);
-}
-
-Status checkpoint_read_weights(const char *path, Model *m)
-{
-    Reader r = {.arena = arena_create()};
-    const Status status = read_weights(&r, path, m);
     arena_destroy(r.arena);
     return status;
 }

@@ -50,7 +50,4 @@ Status checkpoint_read(const char *path, Model *m, Optimizer *optimizer, TrainSt
 /* What the file says of its provenance; all NULL: it says nothing. */
 Status checkpoint_provenance(Arena *arena, const char *path, Provenance *provenance);
 
-/* Only the float network out of a float checkpoint: what QAT and PTQ start from. */
-Status checkpoint_read_weights(const char *path, Model *m);
-
 #endif

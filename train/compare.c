@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/timing.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/provenance.h"
+#include "train/transfer.h"
 
 int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
 
@@ -184,7 +186,9 @@ static Status fill_folder(Arena *arena, const CompareJob *job, RowRun *run)
                       .resume = run->folder.goes_on,
                       .allow_changed = job->allow_changed,
                       .provenance = run->provenance};
-    return job->train(job->context, arena, &train, run->config->name);
+    const double start = timing_seconds();
+    TRY(job->train(job->context, arena, &train, run->config->name));
+    return run_folder_note(arena, run->folder.path, run->model, job->argc, job->argv, timing_seconds() - start);
 }
 
 /* Of a row that is trained the trainer tells it. */
@@ -212,7 +216,7 @@ static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *pla
         if (job->from == NULL)
             model_init(*model, seed);
         else
-            model_copy_network(*model, job->from);
+            model_transfer(arena, *model, job->from, -1, NULL);
     } else {
         TRY(quantize_from(arena, config, &config->quant, from, job->data, model));
         if (plan->kind == MODEL_PTQ) note_floors(arena, job, plan, *model);

@@ -17,7 +17,7 @@ typedef struct {
     const volatile sig_atomic_t *stop;
     const char *command;   /* shown in the report */
     const char *data_text; /* compare_run's own: provenance_data */
-    int argc;              /* the same, for whom a row's folder is in the way */
+    int argc;              /* the command: for run.json, and for whom a row's folder is in the way */
     char *const *argv;
     /* Runs a TrainJob (with progress); `label` says what is trained. */
     Status (*train)(void *context, Arena *arena, TrainJob *job, const char *label);

@@ -45,11 +45,7 @@ static bool is_default(const char *key, const cJSON *value)
             break;
         }
     }
-    cJSON *def = NULL;
-    if (f->def == NULL || json_parse(f->def, strlen(f->def), key, &def) != STATUS_OK) return false;
-    const bool same = cJSON_Compare(def, value, true) != 0;
-    cJSON_Delete(def);
-    return same;
+    return field_is_default(f, value);
 }
 
 static void without_effect(Notes *n, const char *key, const char *why)

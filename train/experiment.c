@@ -14,6 +14,7 @@
 #include "deploy/lower.h"
 #include "train/integers.h"
 #include "train/model_file.h"
+#include "train/transfer.h"
 
 /* An accuracy says nothing of a class that is not tested. */
 static void check_tested(Arena *arena, DataSplits *data)
@@ -201,27 +202,11 @@ QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)
     return q;
 }
 
-void model_copy_network(Model *to, const Model *from)
-{
-    for (int i = 0; i < to->params.n; i++) {
-        Param *p = to->params.param[i];
-        for (int k = 0; k < from->params.n; k++)
-            if (strcmp(from->params.param[k]->name, p->name) == 0 && p->kind != PARAM_STEP)
-                memcpy(p->x, from->params.param[k]->x, sizeof(float) * (size_t)p->count);
-    }
-    for (int i = 0; i < to->layers; i++) {
-        if (to->layer[i].norm == NULL) continue;
-        const size_t bytes = sizeof(float) * (size_t)to->layer[i].gamma->count;
-        memcpy(to->layer[i].norm->mean, from->layer[i].norm->mean, bytes);
-        memcpy(to->layer[i].norm->var, from->layer[i].norm->var, bytes);
-    }
-}
-
 Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quant, const Model *from,
                      const DataSplits *data, Model **model)
 {
     TRY(experiment_model(arena, config, quant, data, model));
-    model_copy_network(*model, from);
+    model_transfer(arena, *model, from, -1, NULL);
     TRY(calibrate(*model, &data->train, config->ptq.images, config->seed));
     return model_floor_grids(*model, (Dialect)quant->dialect);
 }
@@ -280,9 +265,10 @@ long layer_size_bytes(const Layer *l)
     if (l->weight == NULL) return 0;
     if (l->weight_q != NULL)
         return (l->weight->count * l->weight_q->qp.bits + 7) / 8 + 4L * l->out.c + 4L * l->weight_q->qp.n;
-    const Param *params[] = {l->weight, l->bias, l->gamma, l->beta};
+    Param *params[LAYER_PARAMS];
+    const int n = layer_params(l, params);
     long floats = 0;
-    for (int i = 0; i < 4; i++) floats += params[i] == NULL ? 0 : params[i]->count;
+    for (int i = 0; i < n; i++) floats += params[i]->count;
     return 4 * floats;
 }
 

@@ -51,9 +51,6 @@ QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant);
 Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quant, const Model *from,
                      const DataSplits *data, Model **model);
 
-/* Copies parameters (but learned steps) and batch-norm statistics between two models of one config. */
-void model_copy_network(Model *to, const Model *from);
-
 /* Adds "kernels": the kernel of each layer that has one, by name; for a quantized model those on codes, and
  * "kernels_backward" those of its backward pass, in floats. */
 void model_note_kernels(Arena *arena, cJSON *json, const Model *m);

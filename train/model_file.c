@@ -1,19 +1,8 @@
 #include "train/model_file.h"
 
-#include <string.h>
-
 #include "base/file.h"
 #include "base/folder.h"
-
-static const char *find(Arena *arena, const char *folder)
-{
-    static const char *const names[] = {"best.safetensors", "last.safetensors", "model.safetensors", NULL};
-    for (int i = 0; names[i] != NULL; i++) {
-        const char *file = file_join(arena, folder, names[i]);
-        if (file_exists(file)) return file;
-    }
-    return NULL;
-}
+#include "train/run_files.h"
 
 /* The first, by name, of the folders in `folder` that hold a model; *count of them. */
 static Status first_inside(Arena *arena, const char *folder, const char **first, int *count)
@@ -24,7 +13,7 @@ static Status first_inside(Arena *arena, const char *folder, const char **first,
     *count = 0;
     for (int i = 0; i < all.n; i++) {
         const char *inside = file_join(arena, folder, all.at[i]);
-        if (all.at[i][0] == '.' || find(arena, inside) == NULL) continue;
+        if (all.at[i][0] == '.' || run_files_model(arena, inside) == NULL) continue;
         if (++*count == 1) *first = inside;
     }
     return STATUS_OK;
@@ -34,7 +23,7 @@ Status model_file(Arena *arena, const char *path, const char **file)
 {
     *file = path;
     if (!file_is_dir(path)) return STATUS_OK;
-    *file = find(arena, path);
+    *file = run_files_model(arena, path);
     if (*file != NULL) return STATUS_OK;
     int count;
     const char *first;

@@ -10,12 +10,12 @@
 #include "base/temporary.h"
 #include "deploy/exporter.h"
 
-static const char *const models[] = {"last.safetensors", "best.safetensors", "model.safetensors", NULL};
+#define MODELS "best.safetensors", "last.safetensors", "model.safetensors"
+static const char *const models[] = {MODELS, NULL};
 
 /* config.json is removed first: without it no model is read. */
-static const char *const names[] = {
-    "config.json",       "run.json",    "metrics.jsonl", "last.safetensors", "best.safetensors",
-    "model.safetensors", "compare.csv", "report.html",   "model.json",       NULL};
+static const char *const names[] = {"config.json", "run.json",    "metrics.jsonl", MODELS,
+                                    "compare.csv", "report.html", "model.json",    NULL};
 
 static bool is_temporary_of(const char *name, const char *file)
 {
@@ -41,11 +41,13 @@ static bool is_run_file(Arena *arena, const char *folder, const char *name)
     return false;
 }
 
-bool run_files_have_model(Arena *arena, const char *folder)
+const char *run_files_model(Arena *arena, const char *folder)
 {
-    for (int i = 0; models[i] != NULL; i++)
-        if (file_exists(file_join(arena, folder, models[i]))) return true;
-    return false;
+    for (int i = 0; models[i] != NULL; i++) {
+        const char *file = file_join(arena, folder, models[i]);
+        if (file_exists(file)) return file;
+    }
+    return NULL;
 }
 
 Status run_files_only(Arena *arena, const char *folder, bool *only)
@@ -66,7 +68,7 @@ static bool has(Arena *arena, const char *folder, const char *name)
 static bool was_run(Arena *arena, const char *folder)
 {
     return has(arena, folder, "config.json") &&
-           (run_files_have_model(arena, folder) || has(arena, folder, "metrics.jsonl"));
+           (run_files_model(arena, folder) != NULL || has(arena, folder, "metrics.jsonl"));
 }
 
 /* The same: its runs are in folders of their own. */

@@ -15,7 +15,9 @@
  * left a model or metrics there. */
 bool run_files_known(Arena *arena, const char *folder);
 
-bool run_files_have_model(Arena *arena, const char *folder); /* a finished model or a checkpoint to go on from */
+/* The file that a run directory stands for: best.safetensors, else last.safetensors, else model.safetensors.  NULL: the
+ * folder has no finished model and no checkpoint to go on from. */
+const char *run_files_model(Arena *arena, const char *folder);
 
 /* *only: the folder has nothing but a run's files. */
 Status run_files_only(Arena *arena, const char *folder, bool *only);

@@ -276,7 +276,7 @@ Status run_folder_begin(RunFolder *f, const Config *config)
 static void abandon(const RunFolder *f)
 {
     bool only = f->made_marker;
-    if (f->begun && run_files_have_model(f->arena, f->path)) return;
+    if (f->begun && run_files_model(f->arena, f->path) != NULL) return;
     if (f->begun && run_files_only(f->arena, f->path, &only) != STATUS_OK) return;
     if (!only || (f->begun && run_files_clear(f->arena, f->path, false) != STATUS_OK)) return;
     unlink(marker_path(f->arena, f->path));

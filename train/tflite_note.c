@@ -40,13 +40,8 @@ static void leave_out_defaults(cJSON *list)
     cJSON *item;
     cJSON_ArrayForEach(item, list)
     {
-        for (const Field *f = override_fields; f->name != NULL; f++) {
-            const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, f->name);
-            cJSON *def = f->def == NULL ? NULL : cJSON_Parse(f->def);
-            if (value != NULL && def != NULL && cJSON_Compare(value, def, true))
-                cJSON_DeleteItemFromObjectCaseSensitive(item, f->name);
-            cJSON_Delete(def);
-        }
+        for (const Field *f = override_fields; f->name != NULL; f++)
+            if (field_is_default(f, json_get(item, f->name))) cJSON_DeleteItemFromObjectCaseSensitive(item, f->name);
     }
 }
 

@@ -15,7 +15,11 @@ static const Param *find_param(const ParamSet *set, const Param *like)
 
 static bool is_of(const Layer *l, const Param *p)
 {
-    return p == l->weight || p == l->bias || p == l->gamma || p == l->beta;
+    Param *params[LAYER_PARAMS];
+    const int n = layer_params(l, params);
+    for (int i = 0; i < n; i++)
+        if (params[i] == p) return true;
+    return false;
 }
 
 static void add(StringList *list, const char *name) { list->at[list->n++] = name; }
@@ -36,6 +40,8 @@ static void copy_statistics(Model *to, const Model *from, int renewed)
 
 void model_transfer(Arena *arena, Model *to, const Model *from, int renewed, Transfer *transfer)
 {
+    Transfer untold;
+    if (transfer == NULL) transfer = &untold;
     *transfer = (Transfer){.fresh = {0, ARENA_ARRAY(arena, const char *, to->params.n)},
                            .unused = {0, ARENA_ARRAY(arena, const char *, from->params.n)}};
     for (int i = 0; i < to->params.n; i++) {
