@@ -177,26 +177,38 @@ START_TEST(a_run_killed_at_its_beginning_starts_again)
 }
 END_TEST
 
-/* The folder alone is enough for a run from a config; one from a model must be given the model. */
+/* The folder alone is enough for a run from a config; one from a model must be given the model.  Its marker tells which
+ * it was, whatever names they have. */
 START_TEST(a_folder_without_a_checkpoint_starts_again)
 {
     begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out whole");
-    program_must(arena, folder, "train whole --quiet --out tuned");
+    program_must(arena, folder, "train whole --quiet --out tuned --set name=other");
+    program_must(arena, folder, "train zoo.json --quiet --out named --set name=zoo-tuned");
     program_must(arena, folder, "qat whole --quiet --out qat");
-    static const char *const runs[] = {"whole", "tuned", "qat"};
-    static const char *const commands[] = {"train again0", "train again1", "qat again2"};
-    static const char *const given[] = {"train zoo.json", "train whole", "qat whole"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const runs[] = {"whole", "named", "tuned", "tuned", "qat", "qat"};
+    static const char *const commands[] = {"train again0", "train again1",
+                                           "train again2", "train zoo.json --out again3 --set name=other",
+                                           "qat again4",   "qat zoo.json --out again5"};
+    static const char *const given[] = {"train zoo.json",
+                                        "train zoo.json --set name=zoo-tuned",
+                                        "train whole --set name=other",
+                                        "train whole --set name=other",
+                                        "qat whole",
+                                        "qat whole"};
+    for (int i = 0; i < 6; i++) {
         const char *again = arena_printf(arena, "again%d", i);
         unsigned char *config;
         size_t bytes;
-        must(file_read(arena, inside(file_join(arena, runs[i], "config.json")), 1 << 20, &config, &bytes));
-        put_bytes(inside(again), "config.json", config, bytes);
+        static const char *const files[] = {".bitfold", "config.json"};
+        for (int k = 0; k < 2; k++) {
+            must(file_read(arena, inside(file_join(arena, runs[i], files[k])), 1 << 20, &config, &bytes));
+            put_bytes(inside(again), files[k], config, bytes);
+        }
         const Outcome o =
             program_run(arena, &(Where){.folder = folder}, arena_printf(arena, "%s --quiet --resume", commands[i]));
-        ck_assert_msg(o.code == (i == 0 ? 0 : 1), "%s: exit %d: %s", commands[i], o.code, o.err);
-        if (i > 0)
+        ck_assert_msg(o.code == (i < 2 ? 0 : 1), "%s: exit %d: %s", commands[i], o.code, o.err);
+        if (i >= 2)
             ck_assert_msg(strstr(o.err, "has no checkpoint yet; the model") != NULL && line_count(o.err) == 1, "%s",
                           o.err);
         program_must(arena, folder, arena_printf(arena, "%s --quiet --resume --out %s", given[i], again));

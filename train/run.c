@@ -137,13 +137,13 @@ static Status compare_config(Arena *arena, const RunRequest *r, const Config *co
 
 /* Whether a resumed run has something to go on from, and how it began; one that was stopped before its first checkpoint
  * starts again. */
-static Status find_checkpoint(Arena *arena, const RunRequest *r, const RunSource *source, const Config *config,
-                              RunStart *start, RunOutcome *out)
+static Status find_checkpoint(Arena *arena, const RunRequest *r, const RunSource *source, RunStart *start,
+                              RunOutcome *out)
 {
     const char *path = file_join(arena, out->folder, "last.safetensors");
     ModelKind kind;
     out->goes_on = out->run.goes_on && file_exists(path);
-    if (out->run.goes_on && !out->goes_on) TRY(run_source_again(arena, source, start->kind, out->folder, config));
+    if (out->run.goes_on && !out->goes_on) TRY(run_source_again(source, start->kind, &out->run));
     if (!out->goes_on) return run_source_start(arena, source, start->kind, NULL, start);
     TRY(checkpoint_kind(path, &kind));
     if (kind != start->kind)
@@ -266,6 +266,7 @@ static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *da
                     .provenance = &out->provenance};
     long left = 1;
     if (job.resume) TRY(train_check(&job, &left));
+    if (!out->goes_on) out->run.from_model = !from_scratch(start);
     TRY(run_folder_begin(&out->run, out->config));
     show_data(arena, r, data);
     note_settings(arena, r, out, !qat ? USE_TRAIN : job.from_scratch ? USE_QAT_SCRATCH : USE_QAT);
@@ -283,7 +284,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
     RunSource source = run_source(arena, r, MODEL_FLOAT);
     RunStart start = {.kind = MODEL_FLOAT};
     TRY(read_config(arena, r, &source, &config, out));
-    TRY(find_checkpoint(arena, r, &source, config, &start, out));
+    TRY(find_checkpoint(arena, r, &source, &start, out));
     TRY(compare_config(arena, r, config, false, out));
     out->config = config;
     DataSplits data;
@@ -326,6 +327,7 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     out->config = config;
     QGraph *graph; /* what cannot be deployed is refused before anything is written */
     TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
+    out->run.from_model = true;
     TRY(run_folder_begin(&out->run, config));
     show_data(arena, r, &data);
     note_settings(arena, r, out, USE_PTQ);
@@ -362,7 +364,7 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     OpenModel *from = &source.from;
     RunStart start = {.kind = MODEL_QAT};
     TRY(read_config(arena, r, &source, &config, out));
-    TRY(find_checkpoint(arena, r, &source, config, &start, out));
+    TRY(find_checkpoint(arena, r, &source, &start, out));
     TRY(compare_config(arena, r, config, !from_scratch(start), out));
     const bool resume = out->goes_on;
     if (source.model && !resume && from->model == NULL) TRY(model_open(arena, r->path, NULL, from));

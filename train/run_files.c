@@ -94,7 +94,8 @@ static Status read_marker(Arena *arena, const char *folder, bool *marker, bool *
     }
     TRY(file_read(arena, path, 1 << 20, &text, &bytes));
     *row = strncmp((char *)text, RUN_MARKER_ROW, strlen(RUN_MARKER_ROW)) == 0;
-    *marker = *row || bytes == 0 || strncmp((char *)text, RUN_MARKER_RUN, strlen(RUN_MARKER_RUN)) == 0;
+    *marker = *row || bytes == 0 || strncmp((char *)text, RUN_MARKER_RUN, strlen(RUN_MARKER_RUN)) == 0 ||
+              strncmp((char *)text, RUN_MARKER_FROM, strlen(RUN_MARKER_FROM)) == 0;
     return STATUS_OK;
 }
 

@@ -9,6 +9,7 @@
 
 #define RUN_MARKER ".bitfold"
 #define RUN_MARKER_RUN "bitfold run directory\n"
+#define RUN_MARKER_FROM "bitfold run directory of a run from a model\n"
 #define RUN_MARKER_ROW "bitfold row of a table\n"
 
 /* A folder that a run was begun in: it has the marker, or is empty (the marker is the first file), or an earlier version

@@ -18,8 +18,14 @@
 
 static const char *marker_path(Arena *arena, const char *folder) { return file_join(arena, folder, RUN_MARKER); }
 
-/* What the marker says while the run lasts; the first line is what it says for ever. */
-static const char *marker_text(Arena *arena, const RunTerms *terms)
+/* What the marker says for ever: its first line. */
+static const char *marker_line(const RunFolder *f, bool from_model)
+{
+    return f->row ? RUN_MARKER_ROW : from_model ? RUN_MARKER_FROM : RUN_MARKER_RUN;
+}
+
+/* What it says besides while the run lasts. */
+static const char *holder(Arena *arena, const RunTerms *terms)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
@@ -28,7 +34,7 @@ static const char *marker_text(Arena *arena, const RunTerms *terms)
         text = arena_printf(arena, "%s%s%s", text, i == 0 ? ": " : " ", terms->argv[i]);
     for (char *c = text; *c != '\0'; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
-    return arena_printf(arena, "%s%s\n", terms->row ? RUN_MARKER_ROW : RUN_MARKER_RUN, text);
+    return arena_printf(arena, "%s\n", text);
 }
 
 static Status marker_fail(const char *path, const char *what)
@@ -115,12 +121,33 @@ static Status take_once(RunFolder *f, const char *path)
     return STATUS_OK;
 }
 
+static bool says_from_model(int fd)
+{
+    char line[sizeof RUN_MARKER_FROM - 1];
+    return pread(fd, line, sizeof line, 0) == (ssize_t)sizeof line && memcmp(line, RUN_MARKER_FROM, sizeof line) == 0;
+}
+
+static Status mark(const RunFolder *f, bool from_model)
+{
+    return marker_write(f->fd, marker_path(f->arena, f->path),
+                        arena_printf(f->arena, "%s%s", marker_line(f, from_model), f->who));
+}
+
+/* Whose folder it is now, and still what the run in it was. */
+static Status sign(RunFolder *f, const RunTerms *terms)
+{
+    f->was_from_model = says_from_model(f->fd);
+    f->from_model = f->goes_on && f->was_from_model;
+    f->who = holder(f->arena, terms);
+    return mark(f, f->was_from_model);
+}
+
 static Status take(RunFolder *f, const RunTerms *terms)
 {
     const char *path = marker_path(f->arena, f->path);
     for (int tries = 0; tries < 10; tries++) {
         TRY(take_once(f, path));
-        if (f->fd >= 0 && is_current(f->fd, path)) return marker_write(f->fd, path, marker_text(f->arena, terms));
+        if (f->fd >= 0 && is_current(f->fd, path)) return sign(f, terms);
         if (f->fd >= 0) close(f->fd);
         f->fd = -1;
         TRY(file_make_dir(f->path));
@@ -267,6 +294,7 @@ Status run_folder_begin(RunFolder *f, const Config *config)
     TRY(run_files_clear(f->arena, f->path, f->goes_on));
     if (rows)
         TRY(for_rows(f->arena, f->path, row_remove)); /* after config.json: rows of an old table are not resumed */
+    if (f->from_model != f->was_from_model) TRY(mark(f, f->from_model));
     return write_config(f, config);
 }
 
@@ -292,7 +320,8 @@ Status run_folder_end(RunFolder *f, Status status)
     const char *marker = marker_path(f->arena, f->path);
     if (status != STATUS_OK) abandon(f);
     /* Whoever reads the marker reads it only while it is locked: one that could not be shortened does no harm. */
-    if (is_current(f->fd, marker)) (void)marker_write(f->fd, marker, f->row ? RUN_MARKER_ROW : RUN_MARKER_RUN);
+    if (is_current(f->fd, marker))
+        (void)marker_write(f->fd, marker, marker_line(f, f->begun ? f->from_model : f->was_from_model));
     close(f->fd);
     f->open = false;
     return status == STATUS_OK ? STATUS_OK : status_fail(status, "%s", reason);

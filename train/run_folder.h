@@ -2,7 +2,8 @@
  *
  * Every run writes the marker ".bitfold" first, and holds a lock on it (flock, which the kernel takes back however the
  * run ends) as long as it writes.  The marker tells a directory of ours from one that only has files of such names, and
- * the next run who is in the way; it stays when the run has ended.
+ * the next run who is in the way; it stays when the run has ended, and says then whether the run began with a model, which
+ * a run without a checkpoint must be given to start again.
  */
 #ifndef BITFOLD_TRAIN_RUN_FOLDER_H
 #define BITFOLD_TRAIN_RUN_FOLDER_H
@@ -27,12 +28,15 @@ typedef struct {
 typedef struct {
     Arena *arena;
     const char *path;
-    const char *note; /* something the user should know; NULL: nothing */
-    bool goes_on;     /* RUN_RESUME, and there is a config.json to go on with */
+    const char *note;    /* something the user should know; NULL: nothing */
+    bool goes_on;        /* RUN_RESUME, and there is a config.json to go on with */
+    bool was_from_model; /* the run that is there began with a model, as its marker says */
+    bool from_model;     /* so does this one: may be set until it begins; one that goes on: the same */
     /* the rest is run_folder.c's own */
     RunMode mode;
     bool row, open, begun, made_marker;
     int fd, made_folders;
+    const char *who; /* the process and its command */
 } RunFolder;
 
 /* Whether `path` is the folder or lies in it, whatever names and symbolic links lead there. */

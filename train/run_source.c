@@ -5,8 +5,6 @@
 #include "base/file.h"
 #include "base/json.h"
 
-static const char tuned[] = "-tuned";
-
 bool run_source_is_model(const char *path) { return file_ends(path, ".safetensors") || file_is_dir(path); }
 
 static bool is_own(Arena *arena, const RunRequest *r)
@@ -20,7 +18,7 @@ static bool is_own(Arena *arena, const RunRequest *r)
 RunSource run_source(Arena *arena, const RunRequest *r, ModelKind kind)
 {
     const bool model = kind == MODEL_FLOAT ? run_source_is_model(r->path) : !file_ends(r->path, ".json");
-    const char *suffix = kind == MODEL_QAT ? "-qat" : model ? tuned : "";
+    const char *suffix = kind == MODEL_QAT ? "-qat" : model ? "-tuned" : "";
     return (RunSource){.suffix = suffix, .model = model, .own = is_own(arena, r)};
 }
 
@@ -67,16 +65,13 @@ Status run_source_unread(Arena *arena, const RunRequest *r, const RunSource *sou
     return STATUS_OK;
 }
 
-Status run_source_again(Arena *arena, const RunSource *source, ModelKind kind, const char *folder, const Config *config)
+Status run_source_again(const RunSource *source, ModelKind kind, const RunFolder *run)
 {
     if (source->model && !source->own) return STATUS_OK;
-    Config *was;
-    TRY(config_read(arena, file_join(arena, folder, "config.json"), NULL, &was));
-    const bool other = source->own || strcmp(was->name, config->name) != 0;
-    const bool unknown = kind == MODEL_QAT ? source->own : other && file_ends(was->name, tuned);
-    if (!unknown) return STATUS_OK;
+    const bool qat = kind == MODEL_QAT;
+    if (!run->was_from_model && !(qat && source->own)) return STATUS_OK;
     return status_fail(STATUS_STATE,
                        "%s: has no checkpoint yet; the model%s that the run starts from must be given: bitfold %s "
                        "MODEL --out %s --resume",
-                       folder, kind == MODEL_QAT ? " or config" : "", kind == MODEL_QAT ? "qat" : "train", folder);
+                       run->path, run->was_from_model ? "" : " or config", qat ? "qat" : "train", run->path);
 }

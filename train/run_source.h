@@ -28,7 +28,6 @@ Status run_source_unread(Arena *arena, const RunRequest *r, const RunSource *sou
 
 /* That a run whose folder has a config.json but no checkpoint can start again as it began: one that began with a model
  * must be given the model. */
-Status run_source_again(Arena *arena, const RunSource *source, ModelKind kind, const char *folder,
-                        const Config *config);
+Status run_source_again(const RunSource *source, ModelKind kind, const RunFolder *run);
 
 #endif
