@@ -3,6 +3,7 @@
 
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
+#include "tests/support/conformance.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 #include "train/experiment.h"

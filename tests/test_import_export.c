@@ -10,6 +10,7 @@
 #include "tests/support/onnx_case.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/scratch.h"
+#include "tests/support/conformance.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 

@@ -6,17 +6,29 @@
 #include <string.h>
 
 #include "tests/support/gradcheck.h"
+#include "tests/support/conformance.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
-static const char *const quants[] = {
-    "{}", "{\"weights\":{\"granularity\":\"per_tensor\"},\"activations\":{\"symmetric\":true}}",
-    "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}",
-    "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":3},\"first_last_bits\":0,\"avgpool_input_bits\":0}",
-    "{\"weights\":{\"bits\":5,\"observer\":\"mse\"},\"activations\":{\"observer\":\"entropy\"}}"};
-enum { QUANTS = sizeof quants / sizeof quants[0] };
+static void verify_in(Model *m, Tape *t, Dialect dialect, const uint8_t *pixels, const char *what)
+{
+    QGraph *graph;
+    Engine *engine;
+    ck_assert_msg(model_lower(m->arena, m, dialect, &graph) == STATUS_OK, "%s: %s", what, status_message());
+    ck_assert_int_eq(graph->classes, m->classes);
+    ck_assert_int_eq(engine_create(m->arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
+    VerifyResult result = {0};
+    ck_assert_int_eq(verify_batch(m, t, engine, graph, pixels, SMALL_IMAGES, &result), STATUS_OK);
+    long values = SMALL_IMAGES * 8L * 8 * 4;
+    for (int i = 0; i < m->layers; i++)
+        values += (long)SMALL_IMAGES * m->layer[i].out.h * m->layer[i].out.w * m->layer[i].out.c;
+    ck_assert_int_eq(result.values, values);
+    ck_assert_msg(result.different == 0, "%s, %s: %ld of %ld codes differ, first %s", what,
+                  qgraph_dialect_names[dialect], result.different, result.values, result.first);
+}
 
-static void check(const char *model, const char *quant, Dialect dialect, bool trained)
+/* One model in every rounding. */
+static void check(const char *model, const char *quant, bool trained)
 {
     Arena *arena = arena_create();
     Bench b = bench_make();
@@ -27,35 +39,53 @@ static void check(const char *model, const char *quant, Dialect dialect, bool tr
                    pixels);
         for (size_t i = 0; i < m->params.count; i++) m->params.x[i] -= 1e-3f * m->params.dx[i];
     }
-    QGraph *graph;
-    Engine *engine;
-    ck_assert_msg(model_lower(arena, m, dialect, &graph) == STATUS_OK, "%s: %s", model, status_message());
-    ck_assert_int_eq(graph->classes, m->classes);
-    ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
-    VerifyResult result = {0};
-    ck_assert_int_eq(verify_batch(m, b.tape, engine, graph, pixels, SMALL_IMAGES, &result), STATUS_OK);
-    long values = SMALL_IMAGES * 8L * 8 * 4;
-    for (int i = 0; i < m->layers; i++)
-        values += (long)SMALL_IMAGES * m->layer[i].out.h * m->layer[i].out.w * m->layer[i].out.c;
-    ck_assert_int_eq(result.values, values);
-    ck_assert_msg(result.different == 0, "%s, %s: %ld of %ld codes differ, first %s", model, quant, result.different,
-                  result.values, result.first);
+    for (int dialect = 0; dialect < DIALECTS; dialect++) verify_in(m, b.tape, (Dialect)dialect, pixels, quant);
     bench_end(&b);
     arena_destroy(arena);
 }
 
-static void check_example(const LayerType *type, const char *example, const char *model)
+/* Every rounding with each width and granularity; each quantizer comes with all of them in turn. */
+static void check_example(const LayerType *layer, const char *example, const char *model)
 {
-    (void)type;
+    (void)layer;
     (void)example;
-    /* The defaults in every dialect, the others in one each. */
-    for (int q = 0; q < QUANTS; q++)
-        for (int d = DIALECT_XNNPACK; d < DIALECTS; d++)
-            if (q == 0 || d == q % 3) check(model, quants[q], (Dialect)d, (q + d) % 2 == 1);
+    static const int widths[] = {8, 4, 3, 2};
+    static int turn;
+    int quantizers = 0;
+    while (quantizer_types[quantizers] != NULL) quantizers++;
+    Arena *arena = arena_create();
+    for (int w = 0; w < 4; w++)
+        for (int per_tensor = 0; per_tensor < 2; per_tensor++) {
+            const QuantizerType *type = quantizer_types[(turn + w + per_tensor) % quantizers];
+            check(model, conformance_quant(arena, type, widths[w], per_tensor), (w + turn) % 2 == 1);
+        }
+    turn++;
+    arena_destroy(arena);
 }
 
 START_TEST(every_layer) { for_each_layer_example(check_example); }
 END_TEST
+
+static const char *const quants[] = {
+    "{}", "{\"weights\":{\"granularity\":\"per_tensor\"},\"activations\":{\"symmetric\":true}}",
+    "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}",
+    "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":3},\"first_last_bits\":0,\"avgpool_input_bits\":0}"};
+enum { QUANTS = sizeof quants / sizeof quants[0] };
+
+/* Configs as users write them, and every observer for weights and activations. */
+static void check_model(const char *model)
+{
+    Arena *arena = arena_create();
+    for (int q = 0; q < QUANTS; q++) check(model, quants[q], q % 2 == 1);
+    for (int o = 0; observer_types[o] != NULL; o++)
+        check(model,
+              arena_printf(arena,
+                           "{\"weights\":{\"bits\":5,\"quantizer\":\"observed\",\"observer\":\"%s\"},\"activations\":"
+                           "{\"quantizer\":\"observed\",\"observer\":\"%s\"}}",
+                           observer_types[o]->name, observer_types[o]->name),
+              o % 2 == 1);
+    arena_destroy(arena);
+}
 
 /* Layers of one grid behind each other, an input read twice, a batch norm whose factor is negative or all but 0. */
 START_TEST(graphs)
@@ -84,7 +114,7 @@ START_TEST(graphs)
         "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"u\",\"s\",\"r\"]},"
         "{\"type\":\"avgpool\",\"name\":\"p\",\"kernel\":2},{\"type\":\"activation\",\"name\":\"v\"},"
         "{\"type\":\"dense\",\"name\":\"d\",\"units\":4},{\"type\":\"activation\",\"name\":\"l\"}]}"};
-    for (int i = 0; i < 3; i++) check_example(NULL, NULL, models[i]);
+    for (int i = 0; i < 3; i++) check_model(models[i]);
 }
 END_TEST
 

@@ -102,25 +102,3 @@ int small_layer(const Model *m, const char *name)
         if (strcmp(m->layer[i].name, name) == 0) return i;
     ck_abort_msg("no layer %s", name);
 }
-
-void for_each_layer_example(LayerVisitor *visit)
-{
-    Arena *arena = arena_create();
-    for (int k = 0; layer_types[k] != NULL; k++) {
-        ck_assert_msg(layer_types[k]->examples != NULL && layer_types[k]->examples[0] != NULL, "%s: no example",
-                      layer_types[k]->name);
-        for (int e = 0; layer_types[k]->examples[e] != NULL; e++) {
-            const char *example = layer_types[k]->examples[e];
-            const bool both = strstr(example, "\"b\"") != NULL;
-            const char *b = "{\"type\":\"conv2d\",\"name\":\"b\",\"inputs\":\"input\",\"filters\":4,\"kernel\":1},";
-            visit(layer_types[k], example,
-                  arena_printf(
-                      arena,
-                      "{\"input\":[8,8,4],\"layers\":[%s{\"type\":\"conv2d\",\"name\":\"a\",\"inputs\":\"input\","
-                      "\"filters\":4,\"kernel\":1,\"activation\":\"relu\"},%.*s,\"name\":\"tested\"},"
-                      "{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}",
-                      both ? b : "", (int)strlen(example) - 1, example));
-        }
-    }
-    arena_destroy(arena);
-}

@@ -22,9 +22,4 @@ Tensor *small_step(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels);
 /* The layer of that name; it must exist. */
 int small_layer(const Model *m, const char *name);
 
-/* Calls visit with each example of each registered layer; `model` is a model around it: two layers "a" and "b" of
- * 8x8x4, the example, named "tested", and a dense layer of 5 classes. */
-typedef void LayerVisitor(const LayerType *type, const char *example, const char *model);
-void for_each_layer_example(LayerVisitor *visit);
-
 #endif

@@ -1,0 +1,106 @@
+#include "tests/support/conformance.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "tests/support/suite.h"
+
+/* ---- which example failed ---------------------------------------------------------------------------------------- */
+
+/* An assertion that fails jumps out of the test, so the example under way is told by whoever comes next: the next test,
+ * the end of the program, or the signal that ends it. */
+static char under_way[1024];
+
+static void tell(void)
+{
+    static const char words[] = "the layer example that failed: ";
+    if (under_way[0] == '\0') return;
+    (void)!write(STDERR_FILENO, words, sizeof words - 1);
+    (void)!write(STDERR_FILENO, under_way, strlen(under_way));
+    under_way[0] = '\0';
+}
+
+static void tell_and_die(int number)
+{
+    tell();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void watch(void)
+{
+    static bool watching;
+    static const int deadly[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    tell();
+    if (watching) return;
+    watching = true;
+    atexit(tell);
+    for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
+        struct sigaction now;
+        if (sigaction(deadly[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL) signal(deadly[i], tell_and_die);
+    }
+}
+
+const char *conformance_quant(Arena *arena, const QuantizerType *type, int bits, bool per_tensor)
+{
+    return arena_printf(arena,
+                        "{\"weights\":{\"bits\":%d,\"quantizer\":\"%s\",\"granularity\":\"%s\"},\"activations\":{"
+                        "\"bits\":%d,\"quantizer\":\"%s\",\"observer\":\"minmax\",\"symmetric\":%s},"
+                        "\"first_last_bits\":0,\"avgpool_input_bits\":0}",
+                        bits, type->name, per_tensor ? "per_tensor" : "per_channel", bits, type->name,
+                        per_tensor ? "true" : "false");
+}
+
+/* ---- the graph --------------------------------------------------------------------------------------------------- */
+
+static void visit_on(Arena *arena, const LayerType *type, cJSON *layer, const char *input, LayerVisitor *visit)
+{
+    if (input != NULL) cJSON_AddStringToObject(layer, "inputs", input);
+    cJSON *named = cJSON_Duplicate(layer, true);
+    cJSON_AddStringToObject(named, "name", "tested");
+    const char *example = json_print_compact(arena, layer);
+    const char *model = arena_printf(
+        arena,
+        "{\"input\":[8,8,4],\"layers\":["
+        "{\"type\":\"conv2d\",\"name\":\"a\",\"inputs\":\"input\",\"filters\":4,\"kernel\":1,\"activation\":\"relu\"},"
+        "{\"type\":\"conv2d\",\"name\":\"b\",\"inputs\":\"input\",\"filters\":4,\"kernel\":1},"
+        "{\"type\":\"dense\",\"name\":\"c\",\"inputs\":\"input\",\"units\":4},%s,"
+        "{\"type\":\"dense\",\"name\":\"d\",\"inputs\":\"tested\",\"units\":6},"
+        "{\"type\":\"dense\",\"name\":\"e\",\"inputs\":\"a\",\"units\":3},"
+        "{\"type\":\"dense\",\"name\":\"f\",\"inputs\":\"b\",\"units\":3},"
+        "{\"type\":\"concat\",\"name\":\"g\",\"inputs\":[\"d\",\"e\",\"f\",\"c\"]},"
+        "{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}",
+        json_print_compact(arena, named));
+    snprintf(under_way, sizeof under_way, "%s\n", example);
+    visit(type, example, model);
+    under_way[0] = '\0';
+    cJSON_Delete(named);
+    if (input != NULL) cJSON_DeleteItemFromObject(layer, "inputs");
+}
+
+static void visit_all(const LayerType *type, LayerVisitor *visit)
+{
+    watch();
+    ck_assert_msg(type->examples != NULL && type->examples[0] != NULL, "%s: no example", type->name);
+    Arena *arena = arena_create();
+    for (const char *const *example = type->examples; *example != NULL; example++) {
+        cJSON *layer;
+        ck_assert_msg(json_parse(*example, strlen(*example), type->name, &layer) == STATUS_OK, "%s", status_message());
+        if (json_get(layer, "inputs") != NULL) {
+            visit_on(arena, type, layer, NULL, visit);
+        } else {
+            visit_on(arena, type, layer, "a", visit);
+            visit_on(arena, type, layer, "b", visit);
+        }
+        cJSON_Delete(layer);
+    }
+    arena_destroy(arena);
+}
+
+void for_each_layer_example(LayerVisitor *visit)
+{
+    for (int k = 0; layer_types[k] != NULL; k++) visit_all(layer_types[k], visit);
+}

@@ -1,0 +1,24 @@
+/* The graph in which every example of every registered layer is tested.
+ *
+ *     input 8 x 8 x 4 -+- a       conv2d and ReLU, 8 x 8 x 4: values from 0 up, an unsigned grid
+ *                      +- b       conv2d, 8 x 8 x 4: values of both signs
+ *                      +- c       dense, 1 x 1 x 4, of both signs: what a layer broadcasts over an image's cells
+ *     tested           the example: on the inputs it names, or once on a and once on b
+ *     d, e, f          dense, of tested, of a and of b
+ *     logits           dense, of d, e, f and c
+ *
+ * a, b and c are read again after the example, so their gradients are there already when its backward adds to them.
+ */
+#ifndef BITFOLD_TESTS_CONFORMANCE_H
+#define BITFOLD_TESTS_CONFORMANCE_H
+
+#include "tests/support/small_model.h"
+
+/* Calls visit with each example of each registered layer, and with the graph around it. */
+typedef void LayerVisitor(const LayerType *type, const char *example, const char *model);
+void for_each_layer_example(LayerVisitor *visit);
+
+/* A quant config in which weights and activations have this quantizer and these bits, in every layer. */
+const char *conformance_quant(Arena *arena, const QuantizerType *type, int bits, bool per_tensor);
+
+#endif
