@@ -197,7 +197,8 @@ static Status set_default(const Field *f, const Spot *s, void *member)
     return STATUS_OK;
 }
 
-/* The paths of the objects' members named `key` at any depth, as "a.b.key" or "c.key", in the arena; NULL: there is none. */
+/* The paths of the objects' members named `key` at any depth, as "a.b.key" or "c.key", in the arena; NULL: there is
+ * none. */
 static const char *deeper(const Field *fields, const char *key, const char *path, const char *found, Arena *arena)
 {
     for (const Field *f = fields; f->name != NULL; f++) {

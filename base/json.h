@@ -39,8 +39,8 @@ char *json_brief(Arena *arena, const cJSON *json);
 char *json_quote(Arena *arena, const char *text);
 
 /* Sets a.b.c=value in `root` (`option` is --set or the like, for messages).  The value is JSON if it parses as JSON,
- * otherwise a string.  Missing objects on the way (and those that are null) are created.  Items of arrays must exist; they are
- * reached by index, "layers[2].units", from the end, "layers[-1].units" (the last), and by the member "name",
+ * otherwise a string.  Missing objects on the way (and those that are null) are created.  Items of arrays must exist;
+ * they are reached by index, "layers[2].units", from the end, "layers[-1].units" (the last), and by the member "name",
  * "layers.conv1.units", which may hold dots (the longest name that fits wins); an item without a name by "type" and
  * index, "layers.dense_7.units".
  * STATUS_CONFIG when the path runs through something that is neither, or names no item (those there are, are told);

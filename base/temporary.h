@@ -18,11 +18,12 @@ bool temporary_is(const char *name);
 /* Removes the leftovers of dead processes from a folder; one that cannot be read or changed stays as it is. */
 void temporary_sweep(Arena *arena, const char *folder);
 
-/* A new, empty, locked file, to become `path`; the folder is swept first.  Closing *fd drops the lock.  STATUS_STATE when a living process is writing the same path. */
+/* A new, empty, locked file, to become `path`; the folder is swept first.  Closing *fd drops the lock.  STATUS_STATE
+ * when a living process is writing the same path. */
 Status temporary_file(Arena *arena, const char *path, int *fd, char **temporary);
 
-/* A new, empty, locked folder `parent`/.STEM.PID.N.bitfold-tmp; `parent` is swept first.  temporary_folder_end removes it with
- * all that is in it. */
+/* A new, empty, locked folder `parent`/.STEM.PID.N.bitfold-tmp; `parent` is swept first.  temporary_folder_end removes
+ * it with all that is in it. */
 typedef struct {
     char *path; /* NULL: none */
     int lock;

@@ -7,7 +7,8 @@
 #include "deploy/runtime_limits.h"
 #include "quant/channel_sums.h"
 
-/* A grid that is raised may ask for its neighbour's to be, and so through the whole model: as many more as it has layers. */
+/* A grid that is raised may ask for its neighbour's to be, and so through the whole model: as many more as it has
+ * layers. */
 enum { ROUNDS = 8 };
 
 typedef struct {
@@ -52,8 +53,8 @@ static void restore(const Model *m, const Saved *all, const bool *moved)
     }
 }
 
-/* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; of an input that a concat
- * brings to its own grid, the concat.  NULL: the image. */
+/* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; of an input that a
+ * concat brings to its own grid, the concat.  NULL: the image. */
 static Quantizer *quantizer_of(const Floor *f, int tensor)
 {
     const Model *m = f->m;

@@ -87,8 +87,8 @@ static void rename_axes(Import *im, const Axis to[AXES])
     }
 }
 
-/* What has been transposed was transposed to [N, C, H, W].  Else that is what [N, a, b, c] is, unless only the last length
- * can be that of channels. */
+/* What has been transposed was transposed to [N, C, H, W].  Else that is what [N, a, b, c] is, unless only the last
+ * length can be that of channels. */
 void import_bind_image(Import *im, const View *v)
 {
     static const Axis nchw[AXES] = {AXIS_N, AXIS_H, AXIS_W, AXIS_C}, nhwc[AXES] = {AXIS_N, AXIS_W, AXIS_C, AXIS_H};

@@ -59,17 +59,18 @@ BITFOLD_API bitfold_status bitfold_ptq(const char *model, const char *const *set
 BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *const *settings, const char *out,
                                        double *accuracy);
 
-/* Accuracy (0 to 1) of a model, float or quantized (then by the integer engine), on the test images of its config's data
- * (`data` NULL) or on the data in the folder `data`: on all pictures of one that has a subfolder for each class, named as
- * the model's classes, some of which may be missing; on the test images of files such as the config's data are of.
- * `accuracy` may be NULL; settings as above. */
+/* Accuracy (0 to 1) of a model, float or quantized (then by the integer engine), on the test images of its config's
+ * data (`data` NULL) or on the data in the folder `data`: on all pictures of one that has a subfolder for each class,
+ * named as the model's classes, some of which may be missing; on the test images of files such as the config's data are
+ * of.  `accuracy` may be NULL; settings as above. */
 BITFOLD_API bitfold_status bitfold_evaluate(const char *model, const char *data, const char *const *settings,
                                             double *accuracy);
 
-/* Writes a quantized model as `format`: "safetensors", "onnx", "tflite" or "c", all options at their defaults.  The file's
- * name ends in .safetensors, .onnx, .tflite or .c.  Its dialect is the model's (the setting "quant.dialect=..." of
- * bitfold_ptq or bitfold_qat) if runtimes of the format round so: "c" tflite-single and tflite-double, "onnx" onnxruntime,
- * "tflite" all but onnxruntime.  Else the model is lowered again, in tflite-single, onnxruntime or xnnpack. */
+/* Writes a quantized model as `format`: "safetensors", "onnx", "tflite" or "c", all options at their defaults.  The
+ * file's name ends in .safetensors, .onnx, .tflite or .c.  Its dialect is the model's (the setting "quant.dialect=..."
+ * of bitfold_ptq or bitfold_qat) if runtimes of the format round so: "c" tflite-single and tflite-double, "onnx"
+ * onnxruntime, "tflite" all but onnxruntime.  Else the model is lowered again, in tflite-single, onnxruntime or
+ * xnnpack. */
 BITFOLD_API bitfold_status bitfold_export(const char *model, const char *format, const char *file);
 
 /* A quantized model, run by the integer engine. */

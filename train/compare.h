@@ -72,8 +72,8 @@ Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint6
 
 Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result);
 
-/* Parts of it: what each layer of the rows' models costs, with a column of flash for each distinct width of weights; which
- * class is taken for which by float, by the most accurate of the others, and by the row `shown`. */
+/* Parts of it: what each layer of the rows' models costs, with a column of flash for each distinct width of weights;
+ * which class is taken for which by float, by the most accurate of the others, and by the row `shown`. */
 Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, int rows, Report *report);
 void compare_confusions(Arena *arena, const CompareJob *job, const CompareResult *result, int shown, Report *report);
 

@@ -60,8 +60,8 @@ extern const char *const calibrator_names[];
 /* The assignments alone, as an object; one that reaches into what only the config has is left out. */
 const cJSON *config_given(Arena *arena, const char *const *sets);
 
-/* Reads a config, applies the assignments ("a.b=value", NULL-ended, may be NULL), checks it.  data.path is set: data.dir
- * as the file has it is relative to the file's folder, as an assignment has it to the working directory. */
+/* Reads a config, applies the assignments ("a.b=value", NULL-ended, may be NULL), checks it.  data.path is set:
+ * data.dir as the file has it is relative to the file's folder, as an assignment has it to the working directory. */
 Status config_read(Arena *arena, const char *path, const char *const *sets, Config **config);
 
 /* The same from JSON that is in memory; `path` names it and gives the folder. */
@@ -78,12 +78,13 @@ Status config_with(Arena *arena, const Config *config, int n, Config **some);
 typedef Status ConfigCheck(Arena *arena, const Config *config, const void *context);
 Status config_blame(const Config *config, ConfigCheck *check, const void *context, Status status);
 
-/* The same for a message "KEY: ...", "KEY[2]: ..." that has no place in front yet: puts the last assignment of that key,
- * of an object that holds it or, else, the config's path there. */
+/* The same for a message "KEY: ...", "KEY[2]: ..." that has no place in front yet: puts the last assignment of that
+ * key, of an object that holds it or, else, the config's path there. */
 Status config_blame_key(const Config *config, Status status);
 
 /* The resolved config as JSON text: every key, defaults included; data.dir made relative to `folder` (the run
- * directory), so that the config beside a model reads the same data.  STATUS_IO when the system cannot tell where they are. */
+ * directory), so that the config beside a model reads the same data.  STATUS_IO when the system cannot tell where they
+ * are. */
 Status config_text(Arena *arena, const Config *config, const char *folder, char **text);
 
 /* What `quant` says in short: "W8A8", ... */

@@ -34,10 +34,10 @@ Status checkpoint_classes(Arena *arena, const char *path, StringList *classes);
  * assigned; others fail when the file is read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
 
-/* Any MODEL or its run directory: a checkpoint as model_open reads it, and the integer graph of a quantized one (NULL: float); or a
- * bitfold-int8 file (docs/format.md).  Of that data.* (not data.normalize, which is in the file), seed and quant.dialect
- * can be assigned; its open->model has the image's size and the classes, no layers; its data are those of config.json
- * beside it, if there is one. */
+/* Any MODEL or its run directory: a checkpoint as model_open reads it, and the integer graph of a quantized one (NULL:
+ * float); or a bitfold-int8 file (docs/format.md).  Of that data.* (not data.normalize, which is in the file), seed and
+ * quant.dialect can be assigned; its open->model has the image's size and the classes, no layers; its data are those of
+ * config.json beside it, if there is one. */
 Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
 
 /* The same; STATUS_STATE for a float model. */
@@ -55,8 +55,8 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
  * "kernels_backward" those of its backward pass, in floats. */
 void model_note_kernels(Arena *arena, cJSON *json, const Model *m);
 
-/* run.json: what may differ between equal runs: date, host, threads, ISA, kernels, seconds, command; and what was changed
- * on the way, if the folder's last.safetensors tells of it. */
+/* run.json: what may differ between equal runs: date, host, threads, ISA, kernels, seconds, command; and what was
+ * changed on the way, if the folder's last.safetensors tells of it. */
 Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds);
 
 /* ceil(n * bits / 8) for each weight tensor, 4 per bias and per weight scale; float: 4 per parameter.  And a layer's

@@ -5,8 +5,8 @@
  *     FAULTS="kill"  only these: kill ENOSPC ENOSPC-stays EIO EIO-stays EINTR short
  *
  * After a fault each file that has its final name must be whole, and no config stand beside another run's model; a run
- * that says it succeeded must have the undisturbed run's results, and at most a temporary beside them that the fault kept
- * from being removed; one that failed says so in a line that begins with "bitfold: ".  Then the command runs again
+ * that says it succeeded must have the undisturbed run's results, and at most a temporary beside them that the fault
+ * kept from being removed; one that failed says so in a line that begins with "bitfold: ".  Then the command runs again
  * (--resume, --overwrite, or as it was): it must succeed, with the undisturbed run's results, byte for byte, and no
  * temporary file left.
  */

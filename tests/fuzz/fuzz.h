@@ -40,15 +40,16 @@ const char *fuzz_path(const void *data, size_t bytes);
 const char *fuzz_folder(void);
 
 /* What a reader accepted must be safe to use: it passes qgraph_check; if it is small, both engines agree on an image;
- * one of the exporters writes it or refuses; what is written as safetensors reads back and is written as the same bytes. */
+ * one of the exporters writes it or refuses; what is written as safetensors reads back and is written as the same
+ * bytes. */
 void fuzz_use_graph(Arena *arena, const QGraph *g);
 
 /* One random change somewhere in the tree: a number, a string, an item deleted, doubled, moved or of another type. */
 void fuzz_edit_json(cJSON *root, Rng *rng);
 
 /* Safetensors files: the right CRC-32 put in place, where there is one; and changes of header (of JSON inside its
- * metadata, too) and data whose offsets still cover the data.  Tensors get the shapes that an int8 graph in the metadata
- * wants, mostly. */
+ * metadata, too) and data whose offsets still cover the data.  Tensors get the shapes that an int8 graph in the
+ * metadata wants, mostly. */
 void fuzz_right_crc(uint8_t *file, size_t bytes);
 size_t fuzz_mutate_safe(uint8_t *data, size_t bytes, size_t room, Rng *rng, FuzzBytes *change);
 

@@ -1,5 +1,5 @@
-/* Makes random networks, trains each for a moment in its own bits and rounding, and holds every way out of bitfold to the
- * layers' own integers:
+/* Makes random networks, trains each for a moment in its own bits and rounding, and holds every way out of bitfold to
+ * the layers' own integers:
  *     NETS=200 SEED=1   which networks
  *     KEEP=DIR          a folder for the exports, with images and answers, for runtimes that are not ours
  * A network that differs leaves its config in KEEP or in the working directory.  It fails if any differs, a way out
@@ -40,8 +40,8 @@ int net_run(const Net *net, const char **last, const char *command)
 
 typedef enum { MADE, REFUSED, BROKEN } Made;
 
-/* Half of the networks are trained in float and quantized afterwards, half trained with quantization.  A training that ends
- * in a sentence, as where layers die, is none that can differ. */
+/* Half of the networks are trained in float and quantized afterwards, half trained with quantization.  A training that
+ * ends in a sentence, as where layers die, is none that can differ. */
 static Made make(const Net *net)
 {
     static const char *const steps[][2] = {
