@@ -115,7 +115,7 @@ START_TEST(what_is_given_is_not_ignored)
     const Outcome o = program_run(arena, &(Where){.folder = folder}, "qat f --resume --out q");
     ck_assert_msg(o.code == 0 && strstr(o.err, "note: q goes on from its own checkpoint; f is not read") != NULL,
                   "exit %d: %s", o.code, o.err);
-    program_must(arena, folder, "train other.json --quiet --resume --allow-changed --out f");
+    program_must(arena, folder, "train other.json --quiet --resume --allow-changed --out f --set train.epochs=4");
     ck_assert_ptr_nonnull(strstr(text_of("f/config.json"), "\"label_smoothing\": 0.125"));
     end();
 }
@@ -242,6 +242,33 @@ START_TEST(what_is_allowed_is_noted)
 }
 END_TEST
 
+/* Of a finished run nothing can be changed any more: what is allowed to be other is said to have no effect, and a config
+ * that the model was not trained with does not come to stand beside it. */
+START_TEST(what_is_allowed_too_late_has_no_effect)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out f");
+    const char *before = keep("f/last.safetensors");
+    REFUSED("train f --quiet --resume --allow-changed --set train.optimizer.lr=0.001",
+            "f: is finished, no step is left", "train.optimizer.lr is 0.001, was ", "would have no effect");
+    program_must(arena, folder, "train f --quiet --resume --allow-changed");
+    if (strstr(text_of("f/run.json"), "\"isa\": \"ref\"") == NULL) {
+        const Outcome o = program_run(arena, &(Where){.folder = folder, .environment = "BITFOLD_ISA=ref"},
+                                      "train f --resume --allow-changed");
+        ck_assert_msg(o.code == 0 && strstr(o.err, "other kernels: the arithmetic is ref") != NULL &&
+                          strstr(o.err, ": without effect, no step is left to train\n") != NULL,
+                      "exit %d: %s", o.code, o.err);
+        ck_assert_ptr_null(strstr(text_of("f/run.json"), "\"changed\""));
+    }
+    same_file(before, "f/last.safetensors");
+    program_must(arena, folder, "train f --quiet --resume");
+    program_must(arena, folder,
+                 "train f --quiet --resume --allow-changed --set train.optimizer.lr=0.001 --set train.epochs=4");
+    ck_assert_ptr_nonnull(strstr(text_of("f/run.json"), "train.optimizer.lr is 0.001, was "));
+    end();
+}
+END_TEST
+
 /* What the checkpoint does not fit is refused before config.json has it, and the run stays what it was. */
 START_TEST(a_refused_change_leaves_the_run_usable)
 {
@@ -294,6 +321,12 @@ START_TEST(a_table_goes_on_with_other_calibration)
     program_must(
         arena, folder,
         "compare zoo.json --quiet --resume --allow-changed --out t --set compare.qat_bits=[] --set ptq.images=16");
+    const Outcome o = program_run(arena, &(Where){.folder = folder},
+                                  "compare zoo.json --resume --allow-changed --out t --set compare.qat_bits=[] --set "
+                                  "ptq.images=16 --set train.optimizer.lr=0.001");
+    ck_assert_msg(o.code == 0 && strstr(o.err, "t/float-seed3/last.safetensors: goes on with other config") != NULL &&
+                      strstr(o.err, ": without effect, no step is left to train\n") != NULL,
+                  "exit %d: %s", o.code, o.err);
     ck_assert(file_exists(inside(model)));
     ck_assert_str_ne(before, folder_listing(arena, inside("t/ptq-W8A8-per_tensor-minmax-seed3"), NULL));
     same_file(trained, "t/float-seed3/last.safetensors");
@@ -338,6 +371,6 @@ END_TEST
 
 TEST_MAIN("provenance", another_config_is_named_by_its_keys, what_is_given_is_not_ignored,
           how_a_run_began_is_in_its_checkpoint, what_does_not_matter_may_change, other_data_are_noticed,
-          other_kernels_are_noticed, what_is_allowed_is_noted, a_refused_change_leaves_the_run_usable,
-          what_quantized_training_does_not_read_may_change, a_table_goes_on_with_other_calibration,
-          a_checkpoint_without_a_record_goes_on_with_a_note)
+          other_kernels_are_noticed, what_is_allowed_is_noted, what_is_allowed_too_late_has_no_effect,
+          a_refused_change_leaves_the_run_usable, what_quantized_training_does_not_read_may_change,
+          a_table_goes_on_with_other_calibration, a_checkpoint_without_a_record_goes_on_with_a_note)

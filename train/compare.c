@@ -134,6 +134,20 @@ static bool is_trained(const CompareJob *job, const RowPlan *plan)
     return plan->kind == MODEL_QAT || (plan->kind == MODEL_FLOAT && job->from == NULL);
 }
 
+/* Whether the training of a row that is there can go on from its checkpoint, and how many steps are left. */
+static Status check_training(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, long *left)
+{
+    const Config *config = row_config(arena, job->config, plan, seed);
+    TrainJob train = {.config = config,
+                      .data = job->data,
+                      .kind = plan->kind,
+                      .folder = row_folder(arena, job, plan, seed),
+                      .resume = true,
+                      .allow_changed = job->allow_changed};
+    TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, &train.model));
+    return train_check(&train, left);
+}
+
 /* What the row's model follows from; a copied float network follows from the weights it is copied from. */
 static Provenance row_provenance(Arena *arena, const CompareJob *job, const RowPlan *plan, const Config *config)
 {
@@ -155,7 +169,11 @@ static Status find_model(Arena *arena, const CompareJob *job, const RowPlan *pla
     if (!*found) return STATUS_OK;
     const char *note = NULL;
     TRY(provenance_check(arena, file, job->allow_changed, now, &note));
-    if (note != NULL && job->note != NULL) job->note(job->context, note);
+    if (note != NULL && job->note != NULL) {
+        long left = 1;
+        if (is_trained(job, plan) && now->changed[0] != '\0') TRY(check_training(arena, job, plan, seed, &left));
+        job->note(job->context, left > 0 ? note : provenance_without_effect(arena, note));
+    }
     *found = is_trained(job, plan) || strcmp(now->changed, "") == 0;
     return STATUS_OK;
 }
@@ -293,21 +311,6 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
     return STATUS_OK;
 }
 
-/* Whether the training of a row that is there can go on from its checkpoint. */
-static Status check_training(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed)
-{
-    const Config *config = row_config(arena, job->config, plan, seed);
-    TrainJob train = {.config = config,
-                      .data = job->data,
-                      .kind = plan->kind,
-                      .folder = row_folder(arena, job, plan, seed),
-                      .resume = true,
-                      .allow_changed = job->allow_changed};
-    long left;
-    TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, &train.model));
-    return train_check(&train, &left);
-}
-
 /* What a table cannot go on with is told before any of its rows does. */
 static Status check_rows(const CompareJob *job, const RowPlan *plans, int rows)
 {
@@ -320,7 +323,8 @@ static Status check_rows(const CompareJob *job, const RowPlan *plans, int rows)
         const RowPlan *plan = &plans[i % rows];
         const uint64_t seed = compare_seed(job->config, i / rows);
         Status status = find_model(own, &quiet, plan, seed, &now, &found);
-        if (status == STATUS_OK && found && is_trained(job, plan)) status = check_training(own, job, plan, seed);
+        long left;
+        if (status == STATUS_OK && found && is_trained(job, plan)) status = check_training(own, job, plan, seed, &left);
         arena_destroy(own);
         if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
     }

@@ -199,3 +199,8 @@ Status provenance_check(Arena *arena, const char *path, bool allow, Provenance *
     *note = arena_printf(arena, "note: %s: goes on with %s", path, all);
     return STATUS_OK;
 }
+
+const char *provenance_without_effect(Arena *arena, const char *note)
+{
+    return arena_printf(arena, "%s: without effect, no step is left to train", note);
+}

@@ -24,6 +24,9 @@ Provenance provenance_now(Arena *arena, const Config *config, RunStart start, co
  * *note: something the user should know, or NULL: what was let through, or that the file carries no provenance. */
 Status provenance_check(Arena *arena, const char *path, bool allow, Provenance *now, const char **note);
 
+/* Its note on what was let through, of a training that is finished. */
+const char *provenance_without_effect(Arena *arena, const char *note);
+
 /* CRC-32 of all parameters and statistics, as text. */
 const char *provenance_weights(Arena *arena, const Model *m);
 

@@ -10,6 +10,7 @@
 #include "deploy/runtime_limits.h"
 #include "train/config_notes.h"
 #include "train/model_data.h"
+#include "train/run_resume.h"
 #include "train/run_source.h"
 #include "train/tflite_note.h"
 #include "train/transfer.h"
@@ -108,33 +109,6 @@ static Status read_config(Arena *arena, const RunRequest *r, RunSource *source, 
     return *config != NULL ? STATUS_OK : run_source_config(arena, r, source, config);
 }
 
-static bool from_scratch(RunStart start) { return strcmp(start.start, "config") == 0; }
-
-static int *epochs_of(Config *config, bool qat) { return qat ? &config->qat.epochs : &config->train.epochs; }
-
-/* Whether the config of a resumed run is the one it began with but for the epochs of this training. */
-static Status compare_config(Arena *arena, const RunRequest *r, const Config *config, bool qat, RunOutcome *out)
-{
-    if (!out->run.goes_on) return STATUS_OK;
-    Config *was, same = *config;
-    const char *folder = out->folder;
-    TRY(config_read(arena, file_join(arena, folder, "config.json"), NULL, &was));
-    const int before = *epochs_of(was, qat), now = *epochs_of(&same, qat);
-    *epochs_of(&same, qat) = before;
-    char *text, *text_was;
-    TRY(config_text(arena, &same, folder, &text));
-    TRY(config_text(arena, was, folder, &text_was));
-    if (strcmp(text, text_was) != 0) return STATUS_OK;
-    out->same_but_epochs = true;
-    if (now != before && r->note != NULL)
-        r->note(r->context,
-                arena_printf(arena,
-                             "note: %d epoch%s instead of %d; learning rate and phases are from now on those "
-                             "of a training of %d",
-                             now, now == 1 ? "" : "s", before, now));
-    return STATUS_OK;
-}
-
 /* Whether a resumed run has something to go on from, and how it began; one that was stopped before its first checkpoint
  * starts again. */
 static Status find_checkpoint(Arena *arena, const RunRequest *r, const RunSource *source, RunStart *start,
@@ -178,50 +152,6 @@ static Status begin_training(Arena *arena, const RunRequest *r, const QuantConfi
     return STATUS_OK;
 }
 
-/* The config with the epochs that the checkpoint in `path` was to have.  Those that are done cannot be taken back. */
-static Status epochs_before(Arena *arena, const Config *config, RunStart start, const char *path, Config *before)
-{
-    Provenance p;
-    long done, all;
-    *before = *config;
-    TRY(checkpoint_provenance(arena, path, &p));
-    TRY(checkpoint_steps(path, &done, &all));
-    cJSON *json = NULL;
-    if (p.config != NULL) TRY(json_parse(p.config, strlen(p.config), path, &json));
-    for (int qat = 0; qat < 2; qat++) {
-        const cJSON *epochs = json_get(json_get(json, qat ? "qat" : "train"), "epochs");
-        if (cJSON_IsNumber(epochs)) *epochs_of(before, qat) = epochs->valueint;
-    }
-    cJSON_Delete(json);
-    const bool qat = start.kind == MODEL_QAT && !from_scratch(start);
-    Config now = *config;
-    const long was = *epochs_of(before, qat), epochs = *epochs_of(&now, qat);
-    if (was > 0 && epochs < was && done > all / was * epochs)
-        return status_fail(STATUS_STATE, "%s: step %ld of %ld is done; %ld epoch%s fewer steps", path, done, all,
-                           epochs, epochs == 1 ? " is" : "s are");
-    return STATUS_OK;
-}
-
-/* What the result will follow from, and that it is what the run began with. */
-static Status trace(Arena *arena, const RunRequest *r, RunStart start, const DataSplits *data, RunOutcome *out)
-{
-    const char *note = NULL;
-    out->provenance = provenance_now(arena, out->config, start, provenance_data(arena, data));
-    if (!out->goes_on) return STATUS_OK;
-    const char *path = file_join(arena, out->folder, "last.safetensors");
-    Status status = provenance_check(arena, path, r->allow_changed && !out->same_but_epochs, &out->provenance, &note);
-    if (status != STATUS_OK && out->same_but_epochs) {
-        Config before;
-        TRY(epochs_before(arena, out->config, start, path, &before));
-        Provenance began = provenance_now(arena, &before, start, provenance_data(arena, data));
-        status = provenance_check(arena, path, r->allow_changed, &began, &note);
-        out->provenance.changed = began.changed;
-    }
-    TRY(status);
-    if (note != NULL && r->note != NULL) r->note(r->context, note);
-    return STATUS_OK;
-}
-
 static void note(const RunRequest *r, const char *text)
 {
     if (r->note != NULL) r->note(r->context, text);
@@ -258,7 +188,7 @@ static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *da
                     .data = data,
                     .model = out->model,
                     .kind = start.kind,
-                    .from_scratch = qat && from_scratch(start),
+                    .from_scratch = qat && run_from_config(start),
                     .folder = out->folder,
                     .resume = out->goes_on,
                     .epochs_may_differ = out->same_but_epochs,
@@ -266,7 +196,8 @@ static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *da
                     .provenance = &out->provenance};
     long left = 1;
     if (job.resume) TRY(train_check(&job, &left));
-    if (!out->goes_on) out->run.from_model = !from_scratch(start);
+    TRY(run_tell_changes(arena, r, left, out));
+    if (!out->goes_on) out->run.from_model = !run_from_config(start);
     TRY(run_folder_begin(&out->run, out->config));
     show_data(arena, r, data);
     note_settings(arena, r, out, !qat ? USE_TRAIN : job.from_scratch ? USE_QAT_SCRATCH : USE_QAT);
@@ -285,7 +216,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
     RunStart start = {.kind = MODEL_FLOAT};
     TRY(read_config(arena, r, &source, &config, out));
     TRY(find_checkpoint(arena, r, &source, &start, out));
-    TRY(compare_config(arena, r, config, false, out));
+    TRY(run_compare_config(arena, r, config, false, out));
     out->config = config;
     DataSplits data;
     const bool resume = out->goes_on;
@@ -301,7 +232,7 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
                  "note: train.freeze without a model to start from: the frozen layers keep their random first values");
     }
     TRY(experiment_freeze(config, out->model)); /* refused before anything is written */
-    TRY(trace(arena, r, start, &data, out));
+    TRY(run_trace(arena, r, start, &data, out));
     return train_from(arena, r, &data, start, out);
 }
 
@@ -365,7 +296,7 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     RunStart start = {.kind = MODEL_QAT};
     TRY(read_config(arena, r, &source, &config, out));
     TRY(find_checkpoint(arena, r, &source, &start, out));
-    TRY(compare_config(arena, r, config, !from_scratch(start), out));
+    TRY(run_compare_config(arena, r, config, !run_from_config(start), out));
     const bool resume = out->goes_on;
     if (source.model && !resume && from->model == NULL) TRY(model_open(arena, r->path, NULL, from));
     const bool starts = from->model != NULL && !resume;
@@ -380,7 +311,7 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
         model_init(out->model, config->seed);
     if (config->train.freeze.n > 0 && !resume)
         note(r, "note: train.freeze is of float training; quantization-aware training trains all layers");
-    TRY(trace(arena, r, start, &data, out));
+    TRY(run_trace(arena, r, start, &data, out));
     if (!out->goes_on) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     return train_from(arena, r, &data, start, out);
 }

@@ -28,6 +28,7 @@ typedef struct {
     Provenance provenance; /* of what is trained */
     bool goes_on;          /* a resumed run that has a checkpoint to go on from */
     bool same_but_epochs;  /* ... whose config is that in its folder, but for the epochs at most */
+    const char *change;    /* ... and what it goes on with that is other, as it was allowed to; NULL: nothing */
     RunFolder run;         /* what `folder` is held by; given back when the run ends */
     Model *model;
     EngineKind engine; /* int8 for quantized models */
