@@ -64,7 +64,8 @@ static Status clip_codes(Import *im, const ImportNode *n, Activated *a, float lo
     const float shift = a->unsigned_codes ? 128.0f : 0.0f;
     ImportGrid *g = a->source == THE_IMAGE ? &im->image_grid : &im->layer[a->source].grid;
     const float least = fmaxf(lo - shift, (float)g->qmin), most = fminf(hi - shift, (float)g->qmax);
-    if (!(least < most) || least != rintf(least) || most != rintf(most) || (float)g->zero_point < least ||
+    const bool any = a->source == THE_IMAGE ? least < most : least <= most;
+    if (!any || least != rintf(least) || most != rintf(most) || (float)g->zero_point < least ||
         (float)g->zero_point > most)
         return UNSUPPORTED(im, n, "of codes, to %g..%g; must be codes, the zero point %d among them", (double)lo,
                            (double)hi, g->zero_point + (int)shift);
@@ -83,7 +84,7 @@ Status import_clip(Import *im, const ImportNode *n)
     TRY(limit(im, n, "max", 2, INFINITY, &hi));
     if (a.codes) return clip_codes(im, n, &a, lo, hi);
     const bool above = lo == 0.0f || (lo < 0.0f && import_not_negative(im, a.source)), open = hi > 3e38f;
-    if (im->quantized ? !(lo < hi) : !above || !(open || hi == 6.0f))
+    if (im->quantized ? !(lo <= hi) : !above || !(open || hi == 6.0f))
         return UNSUPPORTED(im, n, "min: %g, max: %g; must be 0 without a maximum (relu) or 0 and 6 (relu6)", (double)lo,
                            (double)hi);
     return activate(im, n, (Bounds){open ? RELU : RELU6, lo, hi});

@@ -25,17 +25,20 @@ static int width(int codes)
     return bits;
 }
 
+/* A grid has two codes at least, also where a clamp leaves one. */
 static QTensor tensor(const char *name, Extent size, const ImportGrid *g)
 {
+    const int more = g->qmin == g->qmax, qmax = g->qmax + (more && g->qmax < INT8_MAX);
+    const int qmin = g->qmin - (more && g->qmax == INT8_MAX);
     return (QTensor){.name = name,
                      .h = size.h,
                      .w = size.w,
                      .c = size.c,
                      .scale = g->scale,
                      .zero_point = g->zero_point,
-                     .bits = width(g->qmax - g->qmin + 1),
-                     .qmin = g->qmin,
-                     .qmax = g->qmax};
+                     .bits = width(qmax - qmin + 1),
+                     .qmin = qmin,
+                     .qmax = qmax};
 }
 
 /* The code of a bound, within lo .. hi. */
@@ -172,7 +175,9 @@ static Status add_layer(Builder *b, int index)
     QNode *n = add_node(b, ops[l->kind], &y);
     n->inputs = l->inputs;
     for (int i = 0; i < l->inputs; i++) n->input[i] = from[i];
-    if (!keeps && l->kind != IMPORT_CONCAT) {
+    if (l->grid.qmin == l->grid.qmax) {
+        n->lo = n->hi = l->grid.qmin;
+    } else if (!keeps && l->kind != IMPORT_CONCAT) {
         clamp(&y, l, &n->lo, &n->hi);
         narrow(&b->g->tensor[n->output], n);
     }

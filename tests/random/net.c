@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "quant/qgraph.h"
+#include "quant/quant_config.h"
 #include "tests/random/random.h"
 
 typedef struct {
@@ -178,19 +180,32 @@ static void layers(Build *b, int classes)
 
 static int bits(Build *b) { return chance(b, 2) ? 8 : pick(b, 2, 8); }
 
+static const char *one_of(Build *b, const char *const *names)
+{
+    int n = 0;
+    while (names[n] != NULL) n++;
+    return names[pick(b, 0, n - 1)];
+}
+
+/* 2 bits need one that learns. */
+static const char *quantizer(Build *b, int bits)
+{
+    const char *name;
+    do name = one_of(b, quantizer_choices);
+    while (bits == 2 && (quantizer_type(name) == NULL || !quantizer_type(name)->learns));
+    return name;
+}
+
 static void quant(Build *b)
 {
-    static const char *const dialects[] = {"xnnpack", "tflite-single", "tflite-double", "onnxruntime"};
-    static const char *const quantizers[] = {"auto", "auto", "observed", "lsq"};
-    static const char *const observers[] = {"auto", "max", "minmax", "ema_minmax", "percentile", "entropy", "mse"};
     static const int ends[] = {8, 8, 0, 4};
-    const int w = bits(b), a = bits(b), w_quantizer = w == 2 ? 3 : pick(b, 0, 3),
-              a_quantizer = a == 2 ? 3 : pick(b, 0, 3);
-    put(b, " \"quant\": {\"dialect\": \"%s\",\n", dialects[pick(b, 0, 3)]);
+    const int w = bits(b), a = bits(b);
+    const char *w_quantizer = quantizer(b, w), *a_quantizer = quantizer(b, a);
+    put(b, " \"quant\": {\"dialect\": \"%s\",\n", qgraph_dialect_names[pick(b, 0, DIALECTS - 1)]);
     put(b, "  \"weights\": {\"bits\": %d, \"granularity\": \"%s\", \"quantizer\": \"%s\"},\n", w,
-        chance(b, 2) ? "per_tensor" : "per_channel", quantizers[w_quantizer]);
+        chance(b, 2) ? "per_tensor" : "per_channel", w_quantizer);
     put(b, "  \"activations\": {\"bits\": %d, \"quantizer\": \"%s\", \"observer\": \"%s\", \"symmetric\": %s},\n", a,
-        quantizers[a_quantizer], observers[pick(b, 0, 6)], chance(b, 4) ? "true" : "false");
+        a_quantizer, one_of(b, observer_choices), chance(b, 4) ? "true" : "false");
     put(b, "  \"first_last_bits\": %d, \"avgpool_input_bits\": %d},\n", ends[pick(b, 0, 3)], chance(b, 3) ? 0 : 8);
 }
 
