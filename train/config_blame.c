@@ -45,8 +45,9 @@ Status config_blame(const Config *config, ConfigCheck *check, const void *contex
     const char *message = arena_strdup(own, status_message());
     const char *path = arena_printf(own, "%s: ", text_shown(own, config->path));
     const int guilty = find_guilty(config, check, context, message);
-    if (guilty >= 0 && config->sets[guilty] != NULL && strncmp(message, path, strlen(path)) == 0)
-        status = status_fail(status, "%s: %s", place(own, config->sets[guilty]), message + strlen(path));
+    if (guilty >= 0 && config->sets[guilty] != NULL)
+        status = status_fail(status, "%s: %s", place(own, config->sets[guilty]),
+                             message + (strncmp(message, path, strlen(path)) == 0 ? strlen(path) : 0));
     else
         status = status_fail(status, "%s", message);
     arena_destroy(own);

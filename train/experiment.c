@@ -146,6 +146,21 @@ static Status no_model(const char *path)
     return STATUS_FORMAT;
 }
 
+typedef struct {
+    const char *path;
+    ModelKind kind;
+} Reading;
+
+/* Whether the checkpoint is of the network that another form of the config describes. */
+static Status check_read(Arena *arena, const Config *config, const void *context)
+{
+    const Reading *r = context;
+    Model *m;
+    TrainState state;
+    TRY(build(arena, config, r->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &m));
+    return checkpoint_read(r->path, m, NULL, &state);
+}
+
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open)
 {
     TRY(model_file(arena, path, &path));
@@ -163,7 +178,8 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
     open->config = config;
     open->trained = (Dialect)own->quant.dialect;
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));
-    TRY(checkpoint_read(path, open->model, NULL, &open->state));
+    const Status read = checkpoint_read(path, open->model, NULL, &open->state);
+    if (read != STATUS_OK) return config_blame(config, check_read, &(Reading){path, open->kind}, read);
     return read_classes(arena, path, open->model);
 }
 

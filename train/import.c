@@ -92,10 +92,11 @@ static void note_assumptions(Arena *arena, const ImportRequest *r, ImportedModel
 static Status check_data(Arena *arena, const ImportRequest *r, const Config *config)
 {
     const DataConfig *data = &config->data;
-    if (dataset_known(arena, data->dataset) != STATUS_OK) return status_prefix(STATUS_CONFIG, "%s", r->path);
+    if (dataset_known(arena, data->dataset) != STATUS_OK) return config_blame_key(config, STATUS_CONFIG);
     if (strcmp(data->dataset, "synthetic") == 0 || !assigned(r, "data", "dir") || data->dir == NULL) return STATUS_OK;
     if (file_is_dir(data->path)) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "%s: data.dir: \"%s\"; must be a folder that exists", r->path, data->dir);
+    status_fail(STATUS_CONFIG, "data.dir: \"%s\"; must be a folder that exists", data->dir);
+    return config_blame_key(config, STATUS_CONFIG);
 }
 
 /* The config's name is the file's own if it says one, else the folder's. */
