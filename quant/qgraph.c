@@ -9,7 +9,11 @@ const char *const qop_names[] = {
 #include "quant/qops.def"
     NULL};
 #undef QOP
-const char *const qgraph_dialect_names[] = {"xnnpack", "tflite-single", "tflite-double", "onnxruntime", NULL};
+const char *const qgraph_dialect_names[] = {[DIALECT_XNNPACK] = "xnnpack",
+                                            [DIALECT_TFLITE_SINGLE] = "tflite-single",
+                                            [DIALECT_TFLITE_DOUBLE] = "tflite-double",
+                                            [DIALECT_ONNXRUNTIME] = "onnxruntime",
+                                            [DIALECTS] = NULL};
 
 const char *qgraph_add_needs(Dialect dialect)
 {

@@ -283,6 +283,14 @@ START_TEST(sizes_and_macs)
 }
 END_TEST
 
-TEST_MAIN("engine", worked_example, engine_equals_the_naive_interpreter, dialects_differ,
-          engine_survives_more_threads_and_does_not_allocate, plan_keeps_living_tensors_apart,
+START_TEST(operations_and_roundings_have_names)
+{
+    for (int op = 0; op < QOPS; op++) ck_assert_ptr_nonnull(qop_names[op]);
+    for (int d = 0; d < DIALECTS; d++) ck_assert_ptr_nonnull(qgraph_dialect_names[d]);
+    ck_assert(qop_names[QOPS] == NULL && qgraph_dialect_names[DIALECTS] == NULL);
+}
+END_TEST
+
+TEST_MAIN("engine", operations_and_roundings_have_names, worked_example, engine_equals_the_naive_interpreter,
+          dialects_differ, engine_survives_more_threads_and_does_not_allocate, plan_keeps_living_tensors_apart,
           plan_of_a_chain_is_its_largest_pair, pixels_are_codes_where_the_grid_is_theirs, sizes_and_macs)

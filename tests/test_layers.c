@@ -55,19 +55,6 @@ static const Pass passes[] = {{.arithmetic = ARITHMETIC_FLOAT, .batch_statistics
                               {.arithmetic = ARITHMETIC_INT, .dialect = DIALECT_TFLITE_DOUBLE}};
 enum { PASSES = sizeof passes / sizeof passes[0] };
 
-/* Visits with a config of each quantizer and a few widths, granularities and symmetries. */
-static void for_each_quant(const char *example, const char *model,
-                           void (*visit)(const char *, const char *, const char *))
-{
-    Arena *arena = arena_create();
-    for (int q = 0; quantizer_types[q] != NULL; q++) {
-        static const int widths[] = {8, 4, 3}; /* 2 bits of the extremes leave little but zeros */
-        for (int w = 0; w < 3; w++)
-            visit(example, model, conformance_quant(arena, quantizer_types[q], widths[w], (q + w) % 2 == 0));
-    }
-    arena_destroy(arena);
-}
-
 /* For what is tested with one config for each pass: the quantizers in turn. */
 static const char *quant_of_pass(Arena *arena, int pass)
 {
@@ -77,10 +64,12 @@ static const char *quant_of_pass(Arena *arena, int pass)
 }
 
 /* Shapes as announced, gradients finite and, of every parameter, present. */
-static void check_shapes_quantized(const char *example, const char *model, const char *quant)
+static void check_shapes_quantized(const char *example, const char *model, const QuantizerType *type)
 {
+    static const int widths[] = {8, 4, 3}; /* 2 bits of the extremes leave little but zeros */
     for (int p = 0; p < PASSES; p++) {
         Arena *arena = arena_create();
+        const char *quant = conformance_quant(arena, type, widths[p % 3], p % 2 == 0);
         Bench b = bench_make();
         Model *m = small_model(arena, model, quant, 3);
         const Quantizer *out = m->layer[small_layer(m, "tested")].out_q;
@@ -111,7 +100,7 @@ static void check_shapes_quantized(const char *example, const char *model, const
 static void check_shapes(const LayerType *type, const char *example, const char *model)
 {
     (void)type;
-    for_each_quant(example, model, check_shapes_quantized);
+    for (int q = 0; quantizer_types[q] != NULL; q++) check_shapes_quantized(example, model, quantizer_types[q]);
 }
 
 START_TEST(shapes_and_finite_gradients) { for_each_layer_example(check_shapes); }
