@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "deploy/exporter.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "deploy/runtime_limits.h"
@@ -91,13 +92,10 @@ static bool goes_the_whole_way(const char *made, const char *model, const char *
     cJSON *proof = program_json(arena, folder, arena_printf(arena, "verify %s", model));
     ck_assert_msg(number(proof, "different") == 0.0 && number(proof, "values") > 10000.0, "%s", made);
     cJSON_Delete(proof);
-    static const char *const formats[] = {"safetensors", "tflite", "onnx", "c", NULL};
-    for (int f = 0; formats[f] != NULL; f++) {
-        const bool tflite = d == DIALECT_TFLITE_SINGLE || d == DIALECT_TFLITE_DOUBLE;
-        if (strcmp(formats[f], "c") == 0 && !tflite) continue;
-        if (strcmp(formats[f], "tflite") == 0 && d == DIALECT_ONNXRUNTIME) continue;
-        if (strcmp(formats[f], "onnx") == 0 && tflite) continue; /* another runtime than it was made for */
-        program_must(arena, folder, arena_printf(arena, "export %s --quiet -o out.%s", model, formats[f]));
+    for (int f = 0; exporters[f] != NULL; f++) {
+        const bool near = exporters[f] == exporter_find("onnx") && d == DIALECT_XNNPACK; /* both compute with floats */
+        if (exporter_dialect(exporters[f], d) != d && !near) continue; /* another runtime than it was made for */
+        program_must(arena, folder, arena_printf(arena, "export %s --quiet -o out%s", model, exporters[f]->extension));
     }
     return strstr(o.err, arena_printf(arena, "note: layer \"%s\": nearly dead, its outputs span ", layer)) != NULL;
 }

@@ -88,10 +88,14 @@ static void check_export(const char *arguments, const char *wanted, const char *
 START_TEST(every_format_gets_a_rounding_its_runtimes_have)
 {
     quantized();
-    static const char *const own[] = {"xnnpack", "onnxruntime", "xnnpack", "tflite-single"};
+    ck_assert_int_eq(exporter_dialect(exporter_find("safetensors"), DIALECT_XNNPACK), DIALECT_XNNPACK);
+    ck_assert_int_eq(exporter_dialect(exporter_find("onnx"), DIALECT_XNNPACK), DIALECT_ONNXRUNTIME);
+    ck_assert_int_eq(exporter_dialect(exporter_find("tflite"), DIALECT_XNNPACK), DIALECT_XNNPACK);
+    ck_assert_int_eq(exporter_dialect(exporter_find("c"), DIALECT_XNNPACK), DIALECT_TFLITE_SINGLE);
     for (int i = 0; exporters[i] != NULL; i++) {
         const char *name = exporters[i]->name, *file = arena_printf(arena, "m%s", exporters[i]->extension);
-        check_export(arena_printf(arena, "q/model.safetensors -o %s", file), "xnnpack", own[i]);
+        check_export(arena_printf(arena, "q/model.safetensors -o %s", file), "xnnpack",
+                     qgraph_dialect_names[exporter_dialect(exporters[i], DIALECT_XNNPACK)]);
         for (int d = 0; d < DIALECTS; d++) {
             const char *wanted = qgraph_dialect_names[d],
                        *got = qgraph_dialect_names[exporter_dialect(exporters[i], (Dialect)d)];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "deploy/exporter.h"
 #include "include/bitfold.h"
 #include "tests/support/data_files.h"
 #include "tests/support/fixture.h"
@@ -25,8 +26,7 @@ static bool set_comma_locale(void)
 
 static void ok(bitfold_status status) { ck_assert_msg(status == BITFOLD_OK, "%s", bitfold_message()); }
 
-static const char *const exports[][2] = {
-    {"safetensors", "m.safetensors"}, {"onnx", "m.onnx"}, {"tflite", "m.tflite"}, {"c", "m.c"}};
+static const char *exported(const ExporterType *type) { return arena_printf(arena, "m%s", type->extension); }
 
 /* A float model, both ways to integers, every export, and an answer. */
 static void run_all(const char *below, double accuracy[3], float logits[4])
@@ -39,8 +39,8 @@ static void run_all(const char *below, double accuracy[3], float logits[4])
     ok(bitfold_ptq(model, settings, file_join(arena, at, "ptq"), &accuracy[1]));
     ok(bitfold_qat(model, settings, file_join(arena, at, "qat"), &accuracy[2]));
     const char *qat = file_join(arena, at, "qat/last.safetensors");
-    for (size_t i = 0; i < sizeof exports / sizeof exports[0]; i++)
-        ok(bitfold_export(qat, exports[i][0], file_join(arena, at, exports[i][1])));
+    for (int i = 0; exporters[i] != NULL; i++)
+        ok(bitfold_export(qat, exporters[i]->name, file_join(arena, at, exported(exporters[i]))));
     bitfold_model *m;
     ok(bitfold_open(file_join(arena, at, "m.safetensors"), &m));
     unsigned char pixels[12 * 12];
@@ -61,20 +61,9 @@ static void same(const char *name)
 
 START_TEST(every_byte_is_the_same_with_decimal_commas)
 {
-    static const char *const files[] = {"float/config.json",
-                                        "float/metrics.jsonl",
-                                        "float/last.safetensors",
-                                        "ptq/config.json",
-                                        "ptq/model.safetensors",
-                                        "qat/config.json",
-                                        "qat/metrics.jsonl",
-                                        "qat/last.safetensors",
-                                        "m.safetensors",
-                                        "m.json",
-                                        "m.onnx",
-                                        "m.tflite",
-                                        "m.c",
-                                        "m.h"};
+    static const char *const files[] = {"float/config.json", "float/metrics.jsonl",   "float/last.safetensors",
+                                        "ptq/config.json",   "ptq/model.safetensors", "qat/config.json",
+                                        "qat/metrics.jsonl", "qat/last.safetensors"};
     begin_zoo();
     double accuracy[2][3];
     float logits[2][4];
@@ -89,6 +78,11 @@ START_TEST(every_byte_is_the_same_with_decimal_commas)
     ck_assert_mem_eq(accuracy[0], accuracy[1], sizeof accuracy[0]);
     ck_assert_mem_eq(logits[0], logits[1], sizeof logits[0]);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) same(files[i]);
+    for (int i = 0; exporters[i] != NULL; i++) {
+        const char *file = exported(exporters[i]), *second = exporter_beside(exporters[i], arena, file);
+        same(file);
+        if (second != NULL) same(second);
+    }
     ck_assert_str_eq(localeconv()->decimal_point, ",");         /* the caller's is as it was */
     const char *const range[] = {"data.validation=0.75", NULL}; /* which the message names */
     ck_assert_int_eq(bitfold_evaluate(inside("comma/qat"), NULL, range, NULL), BITFOLD_CONFIG);
