@@ -11,7 +11,7 @@ ifeq ($(origin CC),default)
 CC      := gcc
 endif
 OBJCOPY ?= objcopy
-PKGS    := libcjson libpng zlib libprotobuf-c
+PKGS    := libcjson libpng libjpeg zlib libprotobuf-c
 WARN    := -Wall -Wextra -Wshadow -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unknown-pragmas \
            -Werror=switch
 OPT_release := -O3

@@ -8,7 +8,7 @@
 #   sh setup.sh --interop   and the foreign runtimes that exported models are tried on
 set -eu
 
-user="gcc libc6-dev make pkg-config libcjson-dev libpng-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler check gnuplot-nox curl ca-certificates"
+user="gcc libc6-dev make pkg-config libcjson-dev libpng-dev libjpeg-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler check gnuplot-nox curl ca-certificates"
 dev="git clang libclang-rt-dev clang-format clang-tidy libomp-dev cppcheck shellcheck valgrind gcovr locales man-db"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 interop="nodejs npm gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-user python3-onnx"

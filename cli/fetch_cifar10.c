@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "cli/fetch_tools.h"
-#include "datasets/dataset.h"
+#include "datasets/decoder.h"
 
 enum { PLANE = 32 * 32, RECORD = 1 + 3 * PLANE, PER_FILE = 10000, JSON_MOST_BYTES = 1 << 20 };
 
@@ -31,7 +31,7 @@ static Status convert(Arena *arena, const char *folder, const char *stem, int n,
 {
     const char *png = arena_printf(arena, "%s/%s.png", folder, stem);
     uint8_t *pixels, *records = arena_alloc(arena, (size_t)n * RECORD);
-    TRY(image_read_png(arena, png, (const int[3]){n, PLANE, 3}, false, &pixels));
+    TRY(picture_read(arena, png, (const int[3]){n, PLANE, 3}, false, &pixels));
     for (int i = 0; i < n; i++) {
         uint8_t *record = records + (size_t)i * RECORD;
         record[0] = labels[i];

@@ -1,4 +1,4 @@
-/* predict: classes of PNG images; --dump writes each layer's codes, to find where a device disagrees. */
+/* predict: classes of pictures; --dump writes each layer's codes, to find where a device disagrees. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/names.h"
 #include "cli/cli.h"
+#include "datasets/decoder.h"
 #include "deploy/c_cost.h"
 #include "layers/model_finite.h"
 
@@ -92,7 +93,7 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
     Status status = STATUS_OK;
     for (int i = 1; i < o->arguments && status == STATUS_OK; i++) {
         uint8_t *pixels;
-        status = image_read_png(arena, o->argument[i], hwc, crop, &pixels);
+        status = picture_read(arena, o->argument[i], hwc, crop, &pixels);
         if (status != STATUS_OK) break;
         tape_reset(t, false);
         float *z = arena_alloc(memory, sizeof(float) * (size_t)m->classes);
@@ -133,4 +134,4 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
     return status;
 }
 
-const Verb verb_predict = {"predict", "MODEL IMAGE.png...", "Classifies PNG images", "sd", 2, -1, run_predict};
+const Verb verb_predict = {"predict", "MODEL IMAGE...", "Classifies PNG and JPEG pictures", "sd", 2, -1, run_predict};

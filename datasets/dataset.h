@@ -86,10 +86,4 @@ Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed,
  * class keeps its share.  Images and labels close ranks where they lie. */
 void dataset_take(Dataset *set, int n);
 
-/* One image resized (bilinear) or centre-cropped-and-resized from a PNG, for `predict` and the folder reader: bytes
- * [H,W,C] in the arena.  Gray, RGB, RGBA (over black), palette and 16-bit PNGs.  At most 16384 pixels a side, and
- * pixels of 2^28 bytes and 64 more for each byte of the file (a 2 MB file: 0.4 GB, some seconds).  Memory: the file and
- * some rows; of an interlaced picture, which may have 2^24 pixels, all of it.  Texts and profiles are skipped. */
-Status image_read_png(Arena *arena, const char *path, const int want_hwc[3], bool crop, uint8_t **pixels);
-
 #endif

@@ -1,8 +1,7 @@
-/* Folders of PNG files with a class per subfolder: DIR/train/<class>/ and DIR/test/<class>/, or one tree (DIR/<class>/
+/* Folders of pictures with a class per subfolder: DIR/train/<class>/ and DIR/test/<class>/, or one tree (DIR/<class>/
  * or DIR/train/<class>/ alone) of which a fifth of each class, drawn by the seed, becomes the test set. */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
 #include "base/folder.h"
@@ -27,24 +26,6 @@ static void names_add(Names *names, Arena *arena, const char *name)
     names->at[names->n++] = arena_strdup(arena, name);
 }
 
-static const char *extension(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return dot == NULL || dot == name ? "" : dot + 1;
-}
-
-static bool is_png(const char *name) { return strcasecmp(extension(name), "png") == 0; }
-
-static bool is_other_picture(const char *name)
-{
-    static const char *const kinds[] = {"jpg", "jpeg", "jpe", "jfif", "jp2",  "jxl",  "bmp",
-                                        "gif", "webp", "tif", "tiff", "avif", "heic", "heif",
-                                        "ppm", "pgm",  "pbm", "pnm",  "tga",  "ico",  NULL};
-    for (int i = 0; kinds[i] != NULL; i++)
-        if (strcasecmp(extension(name), kinds[i]) == 0) return true;
-    return false;
-}
-
 /* What lies in the tree and is not read: how many, and the first by name. */
 typedef struct {
     int n;
@@ -60,7 +41,7 @@ typedef struct {
     Unread pictures, outside, rest; /* of another kind; in no class folder; no pictures */
 } Leftover;
 
-/* The subfolders, or else the PNG files, of `folder`, sorted by byte values; hidden ones do not count. */
+/* The subfolders, or else the pictures, of `folder`, sorted by byte values; hidden ones do not count. */
 static Status list(Arena *arena, const char *folder, bool folders, Names *names, Leftover *left)
 {
     *names = (Names){0};
@@ -68,9 +49,9 @@ static Status list(Arena *arena, const char *folder, bool folders, Names *names,
     TRY(folder_names(arena, folder, &all));
     for (int i = 0; i < all.n; i++) {
         const char *name = all.at[i], *path = file_join(arena, folder, name);
-        const bool picture = is_png(name) || is_other_picture(name);
+        const bool picture = picture_is_named(name);
         if (name[0] == '.') continue;
-        if (folders ? file_is_dir(path) : is_png(name))
+        if (folders ? file_is_dir(path) : picture_is_read(name))
             names_add(names, arena, name);
         else if (picture || !folders)
             unread_add(folders ? &left->outside : picture ? &left->pictures : &left->rest, path);
@@ -84,15 +65,16 @@ typedef struct {
     int total;
 } Tree;
 
-static Status no_picture(const char *folder, int others)
+static Status no_picture(Arena *arena, const char *folder, int others)
 {
+    const char *kinds = picture_kinds(arena);
     if (others == 0)
-        return status_fail(STATUS_FORMAT, "%s: no PNG file in this class folder; at least 1 is required", folder);
+        return status_fail(STATUS_FORMAT, "%s: no %s file in this class folder; at least 1 is required", folder, kinds);
     return status_fail(
         STATUS_FORMAT,
-        "%s: no PNG file in this class folder, but %d picture%s of other kinds; only PNG files are read, "
-        "the others must be converted",
-        folder, others, others == 1 ? "" : "s");
+        "%s: no %s file in this class folder, but %d picture%s of other kinds; only %s files are read, the "
+        "others must be converted",
+        folder, kinds, others, others == 1 ? "" : "s", kinds);
 }
 
 /* The class folders.  Their names become the model's, which its file keeps as JSON. */
@@ -125,7 +107,7 @@ static Status list_tree(Arena *arena, const char *root, Tree *tree, Leftover *le
         const int others = left->pictures.n;
         TRY(list(arena, folder, false, &tree->files[k], left));
         Names *files = &tree->files[k];
-        if (files->n == 0) return no_picture(folder, left->pictures.n - others);
+        if (files->n == 0) return no_picture(arena, folder, left->pictures.n - others);
         if (files->n > INT32_MAX - tree->total)
             return status_fail(STATUS_FORMAT, "%s: too many pictures; at most %d are accepted", folder, INT32_MAX);
         for (int i = 0; i < files->n; i++) files->at[i] = file_join(arena, folder, files->at[i]);
@@ -170,8 +152,7 @@ static Status read_tree(const Tree *tree, const int want_hwc[3], bool crop, Aren
     Status status = STATUS_OK;
     for (int k = 0; k < tree->classes.n; k++)
         for (int i = 0; i < tree->files[k].n && status == STATUS_OK; i++, set->n++) {
-            status =
-                image_read_png_into(scratch, tree->files[k].at[i], want_hwc, crop, images + (size_t)set->n * image);
+            status = picture_read_into(scratch, tree->files[k].at[i], want_hwc, crop, images + (size_t)set->n * image);
             labels[set->n] = k;
             arena_reset(scratch);
         }
@@ -267,7 +248,8 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
         TRY(test_alone(arena, cfg->path));
         TRY(list_split(arena, cfg->path, seed, &train, &test, &left));
     }
-    tell(arena, &left.pictures, "pictures that are no PNG files and are not read", out);
+    tell(arena, &left.pictures,
+         arena_printf(arena, "pictures that are no %s files and are not read", picture_kinds(arena)), out);
     tell(arena, &left.outside, "pictures and folders that are in no class folder and are not read", out);
     tell(arena, &left.rest, "other files and folders that are not read", out);
     if (cfg->classes > 0 && cfg->classes != train.classes.n)
@@ -294,5 +276,6 @@ static Status class_names(const DataConfig *cfg, Arena *arena, StringList *names
     return STATUS_OK;
 }
 
-const DatasetType dataset_folder = {"folder", "PNG pictures, a subfolder for each class, resized to the model's input",
+const DatasetType dataset_folder = {"folder",
+                                    "PNG and JPEG pictures, a subfolder for each class, resized to the model's input",
                                     load, true, class_names};

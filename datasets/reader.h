@@ -6,8 +6,9 @@
 #include <zlib.h>
 
 #include "datasets/dataset.h"
+#include "datasets/decoder.h"
 
-enum { MAX_SIDE = 16384, MAX_CLASSES = 4096 };
+enum { MAX_CLASSES = 4096 };
 
 /* A DatasetType for each line of datasets.def. */
 #define DATASET(name) extern const DatasetType dataset_##name;
@@ -50,9 +51,6 @@ Status images_check(const char *path, uint64_t n, const uint64_t hwc[3], const i
 
 /* "bitfold fetch mnist --dir D" as a hint. */
 const char *fetch_hint(Arena *arena, const char *dataset, const char *dir);
-
-/* image_read_png into memory of the caller; `scratch` holds the file and some rows meanwhile and may be reset after. */
-Status image_read_png_into(Arena *scratch, const char *path, const int want_hwc[3], bool crop, uint8_t *pixels);
 
 /* pixels[h,w,c], of which the centre of the wanted aspect if `crop`, resampled to out[H,W,c].  Separable triangle
  * filter: bilinear interpolation when enlarging, the same filter stretched over the pixels that fall together when

@@ -25,7 +25,7 @@ _bitfold() {
     ptq | eval | verify | export) files=safetensors ;;
     import) files=onnx ;;
     train | qat | compare | inspect) files='@(json|safetensors)' ;;
-    predict) files='@(safetensors|png)' ;;
+    predict) files='@(safetensors|png|jpg|jpeg)' ;;
     esac
     case $verb in
     eval) options="$options --data --engine --split --images --dump --layers" ;;

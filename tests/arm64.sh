@@ -33,8 +33,8 @@ fetch_libraries() {
     mkdir -p "$root/apt/lists/partial" "$root/apt/archives/partial"
     : >"$root/apt/status"
     apt update
-    packages=$(apt -y install --no-install-recommends --print-uris libcjson-dev libpng-dev zlib1g-dev libprotobuf-c-dev check |
-        sed -n "s/.* \([^ _]*\)_[^ ]*_arm64\.deb .*/\1/p" | grep -E '^(check|libcjson|libpng|libprotobuf-c|libsubunit|zlib1g)')
+    packages=$(apt -y install --no-install-recommends --print-uris libcjson-dev libpng-dev libjpeg62-turbo-dev zlib1g-dev libprotobuf-c-dev check |
+        sed -n "s/.* \([^ _]*\)_[^ ]*_arm64\.deb .*/\1/p" | grep -E '^(check|libcjson|libjpeg62-turbo|libpng|libprotobuf-c|libsubunit|zlib1g)')
     # shellcheck disable=SC2086 # a list of words
     (cd "$root/apt/archives" && apt download $packages)
     for package in "$root"/apt/archives/*.deb; do dpkg -x "$package" "$sysroot.new"; done
@@ -43,10 +43,12 @@ fetch_libraries() {
     for link in "$sysroot.new"/usr/lib/aarch64-linux-gnu/*.so; do
         if [ -L "$link" ]; then ln -sfn "$(basename "$(readlink "$link")")" "$link"; fi
     done
+    rm -rf "$sysroot"
     mv "$sysroot.new" "$sysroot"
     rm -rf "$root/apt"
 }
-if [ ! -d "$sysroot" ]; then fetch_libraries; fi
+# One of an earlier version may lack a library.
+if [ ! -e "$sysroot/usr/include/jpeglib.h" ]; then fetch_libraries; fi
 
 run=$root/run
 printf '#!/bin/sh\nexec %s -L %s "$@"\n' "$qemu" "$loader" >"$run"

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/rng.h"
 #include "base/json.h"
 #include "deploy/exporter.h"
 #include "deploy/lower.h"
 #include "tests/support/data_files.h"
 #include "tests/support/data_sets.h"
+#include "tests/support/jpeg_files.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/scratch.h"
 #include "tests/support/small_model.h"
@@ -149,6 +151,24 @@ static void put_pictures(void)
         put_png(file_join(arena, seeds, "png"), arena_printf(arena, "%d.png", (int)i), &pictures[i]);
 }
 
+static void put_jpegs(void)
+{
+    static uint8_t rows[20 * 20 * 4];
+    Rng rng = rng_make(6, RNG_TEST, 0);
+    for (size_t i = 0; i < sizeof rows; i++) rows[i] = (uint8_t)rng_u32(&rng);
+    static const JpegPicture pictures[] = {
+        {20, 20, 1, .rows = rows, .quality = 50, .orientation = 6},
+        {17, 9, 3, .rows = rows, .quality = 30, .sub_sampled = true, .orientation = 3, .big_endian = true},
+        {17, 20, 3, .rows = rows, .quality = 30, .sub_sampled = true, .progressive = true},
+        {16, 8, 3, .rows = rows, .quality = 40, .separate = true},
+        {8, 8, 4, .rows = rows, .quality = 40},
+        {8, 8, 1, .rows = rows, .quality = 40, .arithmetic = true},
+    };
+    must(file_make_dir(file_join(arena, seeds, "jpeg")));
+    for (size_t i = 0; i < sizeof pictures / sizeof pictures[0]; i++)
+        put_jpeg(file_join(arena, seeds, "jpeg"), arena_printf(arena, "%d.jpg", (int)i), &pictures[i]);
+}
+
 /* The two training files of a set as one, as tests/fuzz/fuzz_dataset.c takes them apart. */
 static void put_set(const char *folder, const char *images, const char *labels, int kind, const char *name)
 {
@@ -188,6 +208,7 @@ START_TEST(write_seeds)
     put_configs();
     must(file_make_dir(file_join(arena, seeds, "png")));
     put_pictures();
+    put_jpegs();
     put_sets();
     arena_destroy(arena);
 }

@@ -171,7 +171,7 @@ static const Case cases[] = {
     CASE(png_corrupt, "train bad/c.json --out r", 1, {"bad/train/dog/p01.png: damaged PNG"}),
     CASE(png_cut, "train bad/c.json --out r", 1, {"bad/train/dog/p01.png"}),
     CASE(png_absurd, "train bad/c.json --out r", 1, {"bad/train/dog/p01.png", "2147483647 x 2147483647 pixels"}),
-    CASE(class_empty, "train bad/c.json --out r", 1, {"bad/train/bird: no PNG file in this class folder"}),
+    CASE(class_empty, "train bad/c.json --out r", 1, {"bad/train/bird: no PNG or JPEG file in this class folder"}),
 };
 
 START_TEST(every_bad_input_gets_one_line)

@@ -246,7 +246,7 @@ START_TEST(what_is_not_read_is_told)
     DataSplits s;
     ck_assert_int_eq(load_small("folder", folder, a, &s), STATUS_OK);
     ck_assert_int_eq(s.notes, 0);
-    static const char *const others[] = {"dog/z.jpg",    "cat/b.JPEG",    "dog/c.WebP",    "cat/d.bmp", "cat/e.gif",
+    static const char *const others[] = {"dog/z.tif",    "cat/b.TIFF",    "dog/c.WebP",    "cat/d.bmp", "cat/e.gif",
                                          "dog/note.txt", "dog/Thumbs.db", "cat/sub/f.png", "g.png",     "h.jpg",
                                          "readme.md",    "dog/.DS_Store", ".hidden/i.png"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) put_nothing(folder, others[i]);
@@ -255,8 +255,9 @@ START_TEST(what_is_not_read_is_told)
     ck_assert_int_eq(s.train.classes, 2);
     static const char in_no_class[] =
         "pictures and folders that are in no class folder and are not read: 2, the first is %s/g.png";
-    const char *const want[] = {"pictures that are no PNG files and are not read: 5, the first is %s/cat/b.JPEG",
-                                in_no_class, "other files and folders that are not read: 3, the first is %s/cat/sub"};
+    const char *const want[] = {
+        "pictures that are no PNG or JPEG files and are not read: 5, the first is %s/cat/b.TIFF", in_no_class,
+        "other files and folders that are not read: 3, the first is %s/cat/sub"};
     ck_assert_int_eq(s.notes, 3);
     for (int i = 0; i < 3; i++) {
         char text[512];

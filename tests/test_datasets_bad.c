@@ -114,11 +114,11 @@ static void folder_absent(const char *f)
     folder_remove(path);
 }
 
-static void folder_jpegs(const char *f)
+static void folder_of_others(const char *f)
 {
-    put_bytes(f, "train/bird/b.JPG", "none", 4);
-    put_bytes(f, "train/bird/a.jpeg", "none", 4);
-    put_bytes(f, "train/cat/c.jpg", "none", 4);
+    put_bytes(f, "train/bird/b.WEBP", "none", 4);
+    put_bytes(f, "train/bird/a.tiff", "none", 4);
+    put_bytes(f, "train/cat/c.bmp", "none", 4);
 }
 static void folder_test_alone(const char *f)
 {
@@ -175,7 +175,7 @@ static const Refusal refusals[] = {
     {"npy", npy_label_type, STATUS_UNSUPPORTED, {"/train_labels.npy: ", "must be integers"}},
     {"npy", npy_label, STATUS_FORMAT, {"/train_labels.npy: label -1 of image 3; must be 0 to 4095"}},
     {"npy", npy_test_label, STATUS_FORMAT, {"/test_labels.npy: label 3 of image 1; must be 0 to 2"}},
-    {"folder", folder_empty_class, STATUS_FORMAT, {"/train/bird: no PNG file in this class folder"}},
+    {"folder", folder_empty_class, STATUS_FORMAT, {"/train/bird: no PNG or JPEG file in this class folder"}},
     {"folder",
      folder_bad_name,
      STATUS_FORMAT,
@@ -183,9 +183,10 @@ static const Refusal refusals[] = {
     {"folder", folder_other_class, STATUS_FORMAT, {"class folder \"bird\" is in test/ only"}},
     {"folder", folder_damaged, STATUS_FORMAT, {"/train/dog/p01.png: damaged PNG"}},
     {"folder",
-     folder_jpegs,
+     folder_of_others,
      STATUS_FORMAT,
-     {"/train/bird: no PNG file in this class folder, but 2 pictures of other kinds; only PNG files are read"}},
+     {"/train/bird: no PNG or JPEG file in this class folder, but 2 pictures of other kinds; only PNG or JPEG files "
+      "are read"}},
     {"folder", folder_test_alone, STATUS_FORMAT, {": holds test/, but no train/; both with a subfolder"}},
     {"folder", folder_test_of_pictures, STATUS_FORMAT, {": holds test/, but no train/"}},
     {"folder", folder_absent, STATUS_FORMAT, {": 0 subfolders; must be 1 to"}},

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "datasets/dataset.h"
+#include "datasets/decoder.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { PNG_HEAD = 8, CHUNK_HEAD = 8, CHUNK_TAIL = 4, DEFLATE_RATIO = 1032 };
@@ -28,7 +28,7 @@ static void run(const uint8_t *data, size_t bytes)
     right_crcs(file, bytes);
     const char *path = fuzz_path(file, bytes);
     for (int i = 0; i < 2; i++)
-        if (image_read_png(arena, path, wanted[i], i == 0, &pixels) == STATUS_OK)
+        if (picture_read(arena, path, wanted[i], i == 0, &pixels) == STATUS_OK)
             (void)crc32_z(0, pixels, (size_t)wanted[i][0] * (size_t)wanted[i][1] * (size_t)wanted[i][2]); /* reads it */
     arena_destroy(arena);
 }

@@ -1,4 +1,4 @@
-/* image_read_png: each kind of PNG to the bytes it stands for, resizing, and the refusals. */
+/* picture_read: each kind of PNG to the bytes it stands for, resizing, and the refusals. */
 #include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 static Status read_png(Arena *a, const char *folder, const char *name, int h, int w, int c, bool crop, uint8_t **pixels)
 {
-    return image_read_png(a, file_join(a, folder, name), (const int[3]){h, w, c}, crop, pixels);
+    return picture_read(a, file_join(a, folder, name), (const int[3]){h, w, c}, crop, pixels);
 }
 
 static const uint8_t gray_2x3[] = {0, 10, 255, 77, 128, 3};
@@ -171,8 +171,8 @@ START_TEST(bad_pngs_are_refused)
         const char *words[3];
     } cases[] = {
         {"absent.png", 1, STATUS_IO, {"absent.png: cannot open"}},
-        {"text.png", 1, STATUS_FORMAT, {"text.png: does not start as a PNG"}},
-        {"empty.png", 1, STATUS_FORMAT, {"empty.png: does not start as a PNG"}},
+        {"text.png", 1, STATUS_FORMAT, {"text.png: does not start as a PNG or JPEG"}},
+        {"empty.png", 1, STATUS_FORMAT, {"empty.png: does not start as a PNG or JPEG"}},
         {"cut.png", 1, STATUS_FORMAT, {"cut.png: damaged PNG", "ends early", "required"}},
         {"stump.png", 1, STATUS_FORMAT, {"stump.png: damaged PNG"}},
         {"flipped.png", 1, STATUS_FORMAT, {"flipped.png: damaged PNG", "check"}},
@@ -206,7 +206,7 @@ START_TEST(a_large_picture_is_never_held_whole)
     char *folder = folder_make(a);
     put_png(folder, "large.png", &(Picture){W, H, 8, PNG_COLOR_TYPE_RGB, .rows = rows});
     free(rows);
-    ck_assert_int_eq(image_read_png_into(scratch, file_join(a, folder, "large.png"), (int[3]){16, 16, 3}, false, small),
+    ck_assert_int_eq(picture_read_into(scratch, file_join(a, folder, "large.png"), (int[3]){16, 16, 3}, false, small),
                      STATUS_OK);
     ck_assert_int_eq(small[0], 200);
     ck_assert_int_eq(small[16 * 16 * 3 - 1], 0);
@@ -271,5 +271,5 @@ START_TEST(what_is_no_pixel_is_not_unpacked)
 }
 END_TEST
 
-TEST_MAIN("image_png", every_kind_of_png_reads_exactly, resizing_keeps_ramps_and_flats, crop_takes_the_centre,
+TEST_MAIN("decoder_png", every_kind_of_png_reads_exactly, resizing_keeps_ramps_and_flats, crop_takes_the_centre,
           bad_pngs_are_refused, a_large_picture_is_never_held_whole, what_is_no_pixel_is_not_unpacked)
