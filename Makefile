@@ -1,5 +1,5 @@
 # bitfold: `make help` lists the targets.
-ROOMS   := base kernels autograd quant layers optim datasets deploy train cli
+ROOMS   := base kernels autograd quant graph layers optim datasets deploy deploy/safetensors deploy/onnx deploy/tflite deploy/c train cli
 VERSION := $(shell sed -n 's/^\#define BITFOLD_VERSION "\(.*\)"/\1/p' include/bitfold.h)
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -51,7 +51,7 @@ say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo '  $1')
 OUT      := $(BUILD)/$(MODE)
 SOURCES  := $(foreach r,$(ROOMS),$(wildcard $r/*.c))
 LIB_SRC  := $(filter-out cli/%,$(SOURCES))
-LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o) $(OUT)/deploy/onnx.pb-c.o
+LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o) $(OUT)/deploy/onnx/onnx.pb-c.o
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(filter cli/%,$(SOURCES)))
 TEST_SRC := $(wildcard tests/test_*.c)
 TEST_SUP := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
@@ -62,7 +62,7 @@ SCRIPTS  := $(wildcard tests/test_*.sh)
 FAULT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/faults/*.c))
 ALLOC_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/alloc/c*.c))
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) deploy/c_kernels include bench tests tests/support tests/alloc tests/faults tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
+FORMATTED := $(foreach d,$(ROOMS) deploy/c/c_kernels include bench tests tests/support tests/alloc tests/faults tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
 OBJECTS  := $(RANDOM_OBJ) $(FAULT_OBJ) $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
@@ -83,29 +83,29 @@ $(OUT)/flags: force
 	@mkdir -p $(@D)
 	@echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@
 
-# The ONNX reader and writer are made from deploy/onnx.proto; every object may include their header.
-$(GEN)/deploy/onnx.pb-c.c $(GEN)/deploy/onnx.pb-c.h &: deploy/onnx.proto
+# The ONNX reader and writer are made from deploy/onnx/onnx.proto; every object may include their header.
+$(GEN)/deploy/onnx/onnx.pb-c.c $(GEN)/deploy/onnx/onnx.pb-c.h &: deploy/onnx/onnx.proto
 	@mkdir -p $(GEN)
 	$(call say,PROTO $<)
 	$(Q)protoc-c --c_out=$(GEN) $<
 
-$(OUT)/deploy/onnx.pb-c.o: $(GEN)/deploy/onnx.pb-c.c $(OUT)/flags
+$(OUT)/deploy/onnx/onnx.pb-c.o: $(GEN)/deploy/onnx/onnx.pb-c.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
-$(OUT)/%.o: %.c $(OUT)/flags | $(GEN)/deploy/onnx.pb-c.h
+$(OUT)/%.o: %.c $(OUT)/flags | $(GEN)/deploy/onnx/onnx.pb-c.h
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
 	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) $(call kind_flags,$<) -MMD -MP -c $< -o $@
 
 # The kernels of exported C, as text in a table.
-$(GEN)/deploy/c_kernels.inc: $(wildcard deploy/c_kernels/*.c)
+$(GEN)/deploy/c/c_kernels.inc: $(wildcard deploy/c/c_kernels/*.c)
 	@mkdir -p $(@D)
 	$(call say,TEXT $@)
 	$(Q)for f in $^; do echo "TEXT($$(basename $$f .c),"; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ')'; done >$@.new
 	$(Q)mv $@.new $@
-$(OUT)/deploy/c_text.o: $(GEN)/deploy/c_kernels.inc
+$(OUT)/deploy/c/c_text.o: $(GEN)/deploy/c/c_kernels.inc
 
 $(OUT)/libbitfold.a: $(LIB_OBJ)
 	@rm -f $@
@@ -211,7 +211,10 @@ MEMCHECK_LEAVES := kernels_% dispatch amx requant dialect_rules bench fetch
 memcheck: all tests ## run the tests under valgrind, but for those of single kernels and of time (an hour)
 	@sh tests/memcheck.sh $(OUT) $(filter-out $(MEMCHECK_LEAVES:%=$(OUT)/tests/test_%),$(TESTS))
 
+# Each test has profiles of its own: one that is killed while it writes them spoils no other's.
+ENV_coverage = BITFOLD_PROFILES=$(CURDIR)/$(OUT)/profiles
 coverage: ## which lines the tests run: each file, the sum, at least 90 % (gcovr)
+	@rm -rf $(BUILD)/coverage/profiles
 	@$(MAKE) --no-print-directory MODE=coverage CC=gcc test
 	@sh tests/coverage.sh $(BUILD)/coverage
 

@@ -14,7 +14,7 @@ static ConvInput image_of(const ConvInput *x, const ConvGeom *g, long image)
 
 static ConvInput conv_input(const Tensor *x)
 {
-    ASSERT(x->affine == NULL);
+    ASSERT(x->deferred_norm == NULL);
     if (x->codes == NULL) return (ConvInput){.x = x->x};
     return (ConvInput){.codes = x->codes, .scale = x->qp->scale[0], .zero_point = x->qp->zero_point};
 }
@@ -33,8 +33,8 @@ ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom
         float *scale = arena_alloc(t->arena, sizeof(float) * (size_t)g->o);
         for (int o = 0; o < g->o; o++)
             scale[o] = x->qp->scale[0] * w->qp->scale[w->qp->n == 1 ? 0 : o] * (w->sign == NULL ? 1.0f : w->sign[o]);
-        r->scale = pass_table(t->arena, g->o, scale);
-        r->scale_period = pass_period(g->o);
+        r->scale = tile_channels(t->arena, g->o, scale);
+        r->scale_period = tile_period(g->o);
         r->packed8 = tape_buffer(t, r->s8->packed_bytes(g));
         r->s8->pack(g, w->codes, r->packed8);
         return r;
@@ -70,7 +70,7 @@ void conv_run_images(const ConvRun *r, long first, long images, int thread, floa
     }
     int32_t *sums = (void *)y; /* same size; turned into floats in place */
     r->s8->sums(g, n, x.codes, x.zero_point, r->packed8, sums, scratch);
-    kernels()->pass_scale((size_t)images * out_image(g), r->scale_period, r->scale, y);
+    kernels()->scale_channels((size_t)images * out_image(g), r->scale_period, r->scale, y);
 }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ static void sum_chunk(void *context, int chunk, int thread)
     if (s->b == NULL)
         memcpy(s->y + first, s->a + first, sizeof *s->y * n);
     else
-        kernels()->pass_add(n, s->a + first, s->b + first, s->y + first);
+        kernels()->add_f32(n, s->a + first, s->b + first, s->y + first);
 }
 
 void add_values(const float *a, const float *b, float *y, long n)

@@ -12,7 +12,7 @@ enum {
     BLOCK_LEAST_ROWS = 16
 };
 
-size_t pass_period(int c)
+size_t tile_period(int c)
 {
     const size_t channels = (size_t)c;
     size_t period = channels;
@@ -21,9 +21,9 @@ size_t pass_period(int c)
     return period * turns;
 }
 
-float *pass_table(Arena *arena, int c, const float *values)
+float *tile_channels(Arena *arena, int c, const float *values)
 {
-    const size_t period = pass_period(c);
+    const size_t period = tile_period(c);
     float *table = arena_alloc(arena, sizeof(float) * period);
     for (size_t i = 0; i < period; i++) table[i] = values[i % (size_t)c];
     return table;
@@ -33,7 +33,7 @@ float *pass_table(Arena *arena, int c, const float *values)
 
 ChannelSums channel_sums_make(Arena *arena, int c, int chunks)
 {
-    ChannelSums s = {.c = c, .chunks = chunks, .period = pass_period(c)};
+    ChannelSums s = {.c = c, .chunks = chunks, .period = tile_period(c)};
     const size_t n = (size_t)chunks;
     s.rows = ARENA_ARRAY(arena, long, n);
     s.sum = ARENA_ARRAY(arena, double, n * 2 * (size_t)c);
@@ -69,11 +69,11 @@ void channel_moments_add(const ChannelSums *s, int chunk, const float *y, long r
         const size_t values = (size_t)n * (size_t)C;
         memset(sum, 0, sizeof(float) * s->period);
         memset(dev, 0, sizeof(float) * s->period);
-        table->pass_sums(values, s->period, y, sum);
+        table->channel_sums_f32(values, s->period, y, sum);
         fold_turns(s, sum);
         for (int c = 0; c < C; c++) sum[c] /= (float)n;
         for (size_t at = (size_t)C; at < s->period; at += (size_t)C) memcpy(sum + at, sum, sizeof(float) * (size_t)C);
-        table->pass_deviations(values, s->period, sum, y, dev);
+        table->channel_deviations(values, s->period, sum, y, dev);
         fold_turns(s, dev);
         const double before = (double)s->rows[chunk], share = (double)n / (before + (double)n);
         for (int c = 0; c < C; c++) {
@@ -93,7 +93,7 @@ void channel_sums_add(const ChannelSums *s, int chunk, const float *x, long rows
     for (long done = 0, n; done < rows; done += n, x += n * C) {
         n = rows - done < block_rows(C) ? rows - done : block_rows(C);
         memset(sum, 0, sizeof(float) * s->period);
-        kernels()->pass_sums((size_t)n * (size_t)C, s->period, x, sum);
+        kernels()->channel_sums_f32((size_t)n * (size_t)C, s->period, x, sum);
         fold_turns(s, sum);
         for (int c = 0; c < C; c++) total[c] += (double)sum[c];
     }
@@ -156,11 +156,11 @@ Norm *norm_make(Tape *t, const Tensor *gamma, const Tensor *beta, BatchNormState
         shift[c] = (float)((double)beta->x[c] - (double)gamma->x[c] * inv * mean[c]);
         mean32[c] = (float)mean[c];
     }
-    norm->pass = (PassNorm){.scale = pass_table(t->arena, C, norm->scale),
-                            .shift = pass_table(t->arena, C, shift),
-                            .mean = pass_table(t->arena, C, mean32),
-                            .lo = -INFINITY,
-                            .hi = INFINITY};
+    norm->pass = (NormTables){.scale = tile_channels(t->arena, C, norm->scale),
+                              .shift = tile_channels(t->arena, C, shift),
+                              .mean = tile_channels(t->arena, C, mean32),
+                              .lo = -INFINITY,
+                              .hi = INFINITY};
     return norm;
 }
 
@@ -180,7 +180,7 @@ void norm_sums_add(const Norm *norm, int chunk, const float *y, const float *dz,
     for (long done = 0, n; done < rows; done += n, y += n * C, dz += n * C) {
         n = rows - done < block_rows(C) ? rows - done : block_rows(C);
         memset(sum, 0, sizeof(float) * 2 * s->period);
-        table->pass_norm_sums((size_t)n * (size_t)C, s->period, &norm->pass, y, dz, sum, sum_y);
+        table->norm_sums((size_t)n * (size_t)C, s->period, &norm->pass, y, dz, sum, sum_y);
         fold_turns(s, sum);
         fold_turns(s, sum_y);
         for (int c = 0; c < C; c++) {
@@ -206,11 +206,11 @@ void norm_sums_end(Tape *t, Norm *n, Tensor *gamma, Tensor *beta)
         mean_dy[c] = (float)(sum * per_row);
         slope[c] = (float)((double)n->scale[c] * inv * sum_xhat * per_row);
     }
-    n->pass.mean_dy = pass_table(t->arena, C, mean_dy);
-    n->pass.slope = pass_table(t->arena, C, slope);
+    n->pass.mean_dy = tile_channels(t->arena, C, mean_dy);
+    n->pass.slope = tile_channels(t->arena, C, slope);
 }
 
 void norm_backward(const Norm *n, const float *y, const float *dz, long rows, float *dy)
 {
-    kernels()->pass_norm_backward((size_t)rows * (size_t)n->c, pass_period(n->c), &n->pass, y, dz, dy);
+    kernels()->norm_backward((size_t)rows * (size_t)n->c, tile_period(n->c), &n->pass, y, dz, dy);
 }

@@ -16,9 +16,9 @@
 
 #include "autograd/ops.h"
 
-/* A table of `values` repeated for the passes of kernels.h: pass_period(c) values, a multiple of c and of a vector. */
-size_t pass_period(int c);
-float *pass_table(Arena *arena, int c, const float *values);
+/* A table of `values` repeated for the passes of kernels.h: tile_period(c) values, a multiple of c and of a vector. */
+size_t tile_period(int c);
+float *tile_channels(Arena *arena, int c, const float *values);
 
 /* Sums per channel: [chunks] x two of them, in double.  One thread at a time adds to a chunk, the calls of a chunk come
  * in a fixed order. */
@@ -42,7 +42,7 @@ typedef struct {
     int c;
     long rows;
     bool batch_statistics;
-    PassNorm pass;      /* tables; set lo and hi for a gate */
+    NormTables pass;    /* tables; set lo and hi for a gate */
     float *scale, *inv; /* [c] */
     ChannelSums *sums;  /* of the backward pass */
 } Norm;

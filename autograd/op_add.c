@@ -1,7 +1,7 @@
 /* y = a + b. */
 #include "autograd/ops.h"
 
-static void add_backward(Tape *t, Node *node)
+static void add_backward(Tape *t, TapeNode *node)
 {
     tensor_grad_pass(t, node->in[0], node->out);
     tensor_grad_pass(t, node->in[1], node->out);

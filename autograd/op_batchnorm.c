@@ -26,9 +26,9 @@ static void normalize(void *context, int chunk, int thread, long first, long ima
 {
     (void)chunk, (void)thread;
     const BatchNorm *b = context;
-    const PassNorm *p = &b->norm->pass;
+    const NormTables *p = &b->norm->pass;
     const size_t at = offset(b, first);
-    kernels()->pass_affine(offset(b, images), pass_period(b->c), p->scale, p->shift, b->x + at, b->y + at);
+    kernels()->scale_shift(offset(b, images), tile_period(b->c), p->scale, p->shift, b->x + at, b->y + at);
 }
 
 static void add_sums(void *context, int chunk, int thread, long first, long images)
@@ -52,7 +52,7 @@ static void for_groups(BatchNorm *b, ImagesFn *fn)
     parallel_image_groups(b->images, sizeof(float) * offset(b, 1), fn, b);
 }
 
-static void batchnorm_backward(Tape *t, Node *node)
+static void batchnorm_backward(Tape *t, TapeNode *node)
 {
     BatchNorm *b = node->saved;
     b->dy = node->out->dx;
@@ -90,7 +90,7 @@ Tensor *op_batchnorm(Tape *t, Tensor *x, Tensor *gamma, Tensor *beta, BatchNormS
     }
     b->norm = norm_make(t, gamma, beta, state, batch_statistics ? &b->sums : NULL, b->images * b->rows);
     for_groups(b, normalize);
-    Node *node = tape_record(t, &batchnorm_type, 3, in, y);
+    TapeNode *node = tape_record(t, &batchnorm_type, 3, in, y);
     tensor_values_keep(t, node, x, b->x);
     if (node != NULL) node->saved = b;
     return y;

@@ -14,7 +14,7 @@ typedef struct {
 } Columns;
 
 typedef struct {
-    Columns part[NODE_MAX_INPUTS];
+    Columns part[TAPE_NODE_MAX_INPUTS];
     int parts;
     long rows;
 } Concat;
@@ -57,7 +57,7 @@ void concat_gradients(Tape *t, int inputs, Tensor *const *x, const Tensor *y)
     parallel_for(PARALLEL_CHUNKS, columns_chunk, &d);
 }
 
-static void concat_backward(Tape *t, Node *node) { concat_gradients(t, node->inputs, node->in, node->out); }
+static void concat_backward(Tape *t, TapeNode *node) { concat_gradients(t, node->inputs, node->in, node->out); }
 
 static const OpType concat_type = {"concat", "x*[N,H,W,...] -> y[N,H,W,C]", concat_backward};
 

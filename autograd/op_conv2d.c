@@ -23,7 +23,7 @@ static void forward_chunk(void *context, int chunk, int thread)
         for (size_t o = 0; o < O; o++) y[r * O + o] += c->bias[o];
 }
 
-static void conv_node_backward(Tape *t, Node *node)
+static void conv_node_backward(Tape *t, TapeNode *node)
 {
     const ConvRun *r = node->saved;
     const long rows = (long)r->g.n * r->g.oh * r->g.ow;
@@ -43,7 +43,7 @@ static Tensor *conv_forward(Tape *t, const OpType *type, Tensor *x, Tensor *w, T
     Conv c = {.run = conv_run_make(t, x, w, g, type == &depthwise_type), .bias = b != NULL ? b->x : NULL, .y = y->x};
     parallel_for(c.run->chunks, forward_chunk, &c);
     conv_run_done(t, c.run, w);
-    Node *node = tape_record(t, type, 3, (Tensor *[]){x, w, b}, y);
+    TapeNode *node = tape_record(t, type, 3, (Tensor *[]){x, w, b}, y);
     if (node != NULL) node->saved = c.run;
     return y;
 }

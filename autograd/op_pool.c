@@ -67,7 +67,7 @@ static void avg_backward_chunk(void *context, int chunk, int thread)
                      p->dx + (size_t)a * in_image(&p->g));
 }
 
-static void max_backward(Tape *t, Node *node)
+static void max_backward(Tape *t, TapeNode *node)
 {
     Pool *p = node->saved;
     p->dy = node->out->dx;
@@ -75,7 +75,7 @@ static void max_backward(Tape *t, Node *node)
     parallel_for(parallel_chunks(p->g.n), max_backward_chunk, p);
 }
 
-static void avg_backward(Tape *t, Node *node)
+static void avg_backward(Tape *t, TapeNode *node)
 {
     Pool *p = node->saved;
     p->dy = node->out->dx;
@@ -86,7 +86,8 @@ static void avg_backward(Tape *t, Node *node)
 static const OpType maxpool_type = {"maxpool", "x[N,H,W,C] -> y[N,P,Q,C]", max_backward};
 static const OpType avgpool_type = {"avgpool", "x[N,H,W,C] -> y[N,P,Q,C]", avg_backward};
 
-static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom, Dialect dialect, ParallelFn *forward)
+static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom, Rounding rounding,
+                    ParallelFn *forward)
 {
     if (!tape_contract(t, type, 1, &x)) return NULL;
     ConvGeom g = *geom;
@@ -98,8 +99,8 @@ static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom
     Pool *p = arena_zalloc(t->arena, sizeof *p);
     *p = (Pool){.g = g, .x = x->x, .codes = x->codes, .y = y->x, .y_codes = y->codes};
     const QuantParams *q = x->qp;
-    if (x->codes != NULL) p->average = average_rule(dialect, &g, q->scale[0], q->zero_point, q->qmin, q->qmax);
-    Node *node = tape_record(t, type, 1, &x, y);
+    if (x->codes != NULL) p->average = average_rule(rounding, &g, q->scale[0], q->zero_point, q->qmin, q->qmax);
+    TapeNode *node = tape_record(t, type, 1, &x, y);
     if (node != NULL) node->saved = p;
     parallel_for(parallel_chunks(g.n), forward, p);
     return y;
@@ -107,10 +108,10 @@ static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom
 
 Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g)
 {
-    return pool(t, &maxpool_type, x, g, DIALECT_XNNPACK, max_forward_chunk);
+    return pool(t, &maxpool_type, x, g, ROUNDING_XNNPACK, max_forward_chunk);
 }
 
-Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g, Dialect dialect)
+Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g, Rounding rounding)
 {
-    return pool(t, &avgpool_type, x, g, dialect, avg_forward_chunk);
+    return pool(t, &avgpool_type, x, g, rounding, avg_forward_chunk);
 }

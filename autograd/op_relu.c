@@ -16,7 +16,7 @@ static void forward_chunk(void *context, int chunk, int thread)
     const Relu *r = context;
     long first, last;
     parallel_range(r->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    kernels()->pass_relu((size_t)(last - first), r->limit, r->x + first, r->y + first);
+    kernels()->relu_f32((size_t)(last - first), r->limit, r->x + first, r->y + first);
 }
 
 static void backward_chunk(void *context, int chunk, int thread)
@@ -32,7 +32,7 @@ static void backward_chunk(void *context, int chunk, int thread)
     for (long i = first; i < last; i++) dx[i] += (float)((x[i] > 0.0f) & (x[i] < limit)) * dy[i];
 }
 
-static void relu_backward(Tape *t, Node *node)
+static void relu_backward(Tape *t, TapeNode *node)
 {
     Relu *r = node->saved;
     r->dy = node->out->dx;
@@ -49,7 +49,7 @@ Tensor *op_relu(Tape *t, Tensor *x, float limit)
     Relu *r = arena_zalloc(t->arena, sizeof *r);
     *r = (Relu){.x = tensor_values(t, x), .y = y->x, .n = tensor_elements(x), .limit = limit};
     parallel_for(PARALLEL_CHUNKS, forward_chunk, r);
-    Node *node = tape_record(t, &relu_type, 1, &x, y);
+    TapeNode *node = tape_record(t, &relu_type, 1, &x, y);
     tensor_values_keep(t, node, x, r->x);
     if (node != NULL) node->saved = r;
     return y;

@@ -1,7 +1,7 @@
 /* The same elements under another shape; values and codes are shared, not copied. */
 #include "autograd/ops.h"
 
-static void reshape_backward(Tape *t, Node *node) { tensor_grad_pass(t, node->in[0], node->out); }
+static void reshape_backward(Tape *t, TapeNode *node) { tensor_grad_pass(t, node->in[0], node->out); }
 
 static const OpType reshape_type = {"reshape", "x[...] -> y[...]", reshape_backward};
 

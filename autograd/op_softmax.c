@@ -9,7 +9,7 @@ typedef struct {
     float smoothing;
 } Softmax;
 
-static void softmax_backward(Tape *t, Node *node)
+static void softmax_backward(Tape *t, TapeNode *node)
 {
     const Softmax *s = node->saved;
     const int N = node->in[0]->shape.dim[0], K = node->in[0]->shape.dim[1];
@@ -59,7 +59,7 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
     if (correct != NULL) *correct = hits;
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
     y->x[0] = (float)(loss / N);
-    Node *node = tape_record(t, &softmax_type, 1, &z, y);
+    TapeNode *node = tape_record(t, &softmax_type, 1, &z, y);
     if (node != NULL) {
         Softmax *s = arena_zalloc(t->arena, sizeof *s);
         *s = (Softmax){labels, p, smoothing};

@@ -40,10 +40,10 @@ bool concat_fits(Tape *t, int inputs, Tensor *const *x);
 /* dx of each += its columns of dy, for any concat. */
 void concat_gradients(Tape *t, int inputs, Tensor *const *x, const Tensor *y);
 
-/* Pools; on codes they stay codes of the same grid: the maximum is exact, the average rounds as the dialect
+/* Pools; on codes they stay codes of the same grid: the maximum is exact, the average rounds as the rounding
  * does (average_rule) with the straight-through gradient of the exact average. */
 Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g);
-Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g, Dialect dialect);
+Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g, Rounding rounding);
 
 /* The same elements under another shape. */
 Tensor *op_reshape(Tape *t, Tensor *x, Shape shape);

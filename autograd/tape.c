@@ -69,7 +69,7 @@ Tensor *tape_codes(Tape *t, const char *name, Shape shape, const QuantParams *qp
 
 Tensor *tape_alias(Tape *t, const char *name, Shape shape, const Tensor *x)
 {
-    ASSERT(x->affine == NULL);
+    ASSERT(x->deferred_norm == NULL);
     Tensor *y = x->owned ? owned_tensor(t, name, shape) : tensor_header(t, name, shape);
     y->x = x->x, y->codes = x->codes, y->qp = x->qp, y->sign = x->sign;
     if (y->owned && y->x != NULL) tape_share(t, y->x);
@@ -102,13 +102,13 @@ Tensor *tape_leaf(Tape *t, const char *name, Shape shape, float *x, float *dx)
     return y;
 }
 
-Node *tape_record(Tape *t, const OpType *type, int inputs, Tensor *const *in, Tensor *out)
+TapeNode *tape_record(Tape *t, const OpType *type, int inputs, Tensor *const *in, Tensor *out)
 {
-    ASSERT(inputs <= NODE_MAX_INPUTS);
+    ASSERT(inputs <= TAPE_NODE_MAX_INPUTS);
     bool needed = false;
     for (int i = 0; i < inputs; i++) needed |= in[i] != NULL && in[i]->needs_grad;
     if (!t->grad || !needed) return NULL;
-    Node *node = arena_zalloc(t->arena, sizeof *node);
+    TapeNode *node = arena_zalloc(t->arena, sizeof *node);
     node->type = type;
     node->inputs = inputs;
     memcpy(node->in, in, sizeof *in * (size_t)inputs);
@@ -119,7 +119,7 @@ Node *tape_record(Tape *t, const OpType *type, int inputs, Tensor *const *in, Te
     return node;
 }
 
-void node_keep(Tape *t, Node *node, void *buffer)
+void node_keep(Tape *t, TapeNode *node, void *buffer)
 {
     if (node == NULL) {
         tape_release(t, buffer);
@@ -134,7 +134,7 @@ Status tape_backward(Tape *t, Tensor *loss)
     if (tape_failed(t)) return t->status;
     ASSERT(loss->needs_grad && tensor_elements(loss) == 1);
     tensor_grad(t, loss)[0] = 1.0f;
-    for (Node *n = t->last; n != NULL; n = n->previous) {
+    for (TapeNode *n = t->last; n != NULL; n = n->previous) {
         if (n->out->dx != NULL) n->type->backward(t, n); /* no dx: nothing behind it reaches the loss */
         if (n->out != loss) tensor_release(t, n->out);
         while (n->kept > 0) tape_release(t, n->keep[--n->kept]);
@@ -170,7 +170,7 @@ static void dequantize_chunk(void *context, int chunk, int thread)
 
 const float *tensor_values(Tape *t, const Tensor *x)
 {
-    ASSERT(x->affine == NULL);
+    ASSERT(x->deferred_norm == NULL);
     if (x->x != NULL) return x->x;
     const long n = tensor_elements(x);
     Dequantize d = {x, tape_buffer(t, sizeof(float) * (size_t)n)};
@@ -183,7 +183,7 @@ void tensor_values_release(Tape *t, const Tensor *x, const float *values)
     if (values != x->x) tape_release(t, (void *)(uintptr_t)values);
 }
 
-void tensor_values_keep(Tape *t, Node *node, const Tensor *x, const float *values)
+void tensor_values_keep(Tape *t, TapeNode *node, const Tensor *x, const float *values)
 {
     if (values != x->x) node_keep(t, node, (void *)(uintptr_t)values);
 }

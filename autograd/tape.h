@@ -18,33 +18,33 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-enum { NODE_MAX_INPUTS = 129 /* a concat of 128 and its step */, NODE_MAX_KEPT = 8 };
+enum { TAPE_NODE_MAX_INPUTS = 129 /* a concat of 128 and its step */, NODE_MAX_KEPT = 8 };
 
 typedef struct Tape Tape;
-struct Node;
+struct TapeNode;
 
 /* `contract` is executed: "x[N,H,W,C] w[O,K,L,D] b[O]? -> y[N,P,Q,O]".  A letter binds to the first length it meets
  * and must meet the same one again; '?' marks an input that may be NULL; '*' after the name takes any number of inputs
  * of that shape; "x[...]" accepts any shape. */
 typedef struct {
     const char *name, *contract;
-    void (*backward)(Tape *tape, struct Node *node); /* adds to the dx of the inputs that need it */
+    void (*backward)(Tape *tape, struct TapeNode *node); /* adds to the dx of the inputs that need it */
 } OpType;
 
-typedef struct Node {
+typedef struct TapeNode {
     const OpType *type;
-    struct Node *previous;
+    struct TapeNode *previous;
     int inputs;
-    Tensor *in[NODE_MAX_INPUTS];
+    Tensor *in[TAPE_NODE_MAX_INPUTS];
     Tensor *out;
     void *saved; /* what backward needs, in the step arena */
     int kept;
     void *keep[NODE_MAX_KEPT]; /* buffers that go when backward is done */
-} Node;
+} TapeNode;
 
 struct Tape {
     Arena *arena;
-    Node *last;
+    TapeNode *last;
     Tensor *made; /* the last owned tensor */
     Status status;
     char message[1024]; /* of the first failure */
@@ -71,10 +71,10 @@ Tensor *tape_leaf(Tape *tape, const char *name, Shape shape, float *x, float *dx
 
 /* Remembers that `out` came from `in` (NULL inputs allowed).  Returns the node to store `saved` in, or NULL when no
  * input needs a gradient or the tape does not record. */
-Node *tape_record(Tape *tape, const OpType *type, int inputs, Tensor *const *in, Tensor *out);
+TapeNode *tape_record(Tape *tape, const OpType *type, int inputs, Tensor *const *in, Tensor *out);
 
 /* `buffer` (NULL is allowed) is released when the node's backward is done; at once when node is NULL. */
-void node_keep(Tape *tape, Node *node, void *buffer);
+void node_keep(Tape *tape, TapeNode *node, void *buffer);
 
 /* Checks the inputs against type->contract: false and STATUS_SHAPE kept in the tape, `dense "fc1": I is 400 in x but
  * 256 in w; contract ...`.  Also false when the tape has failed before. */
@@ -104,6 +104,6 @@ void tape_release_since(Tape *t, const Tensor *mark, const Tensor *keep);
  * keeping for the node's backward (node_keep). */
 const float *tensor_values(Tape *t, const Tensor *x);
 void tensor_values_release(Tape *t, const Tensor *x, const float *values);
-void tensor_values_keep(Tape *t, Node *node, const Tensor *x, const float *values);
+void tensor_values_keep(Tape *t, TapeNode *node, const Tensor *x, const float *values);
 
 #endif

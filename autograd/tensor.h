@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     const float *scale, *shift;
     size_t period;
-} Affine;
+} DeferredNorm;
 
 typedef struct Tensor {
     const char *name;
@@ -32,8 +32,9 @@ typedef struct Tensor {
     int8_t *codes;         /* the values' codes; NULL when they lie on no grid */
     const QuantParams *qp; /* the grid of `codes`; set together with them */
     const float *sign;     /* quantized weights only: channel c stands for sign[c] * scale * code; NULL: all 1 */
-    const Affine *affine;  /* the values are scale * x + shift; NULL: x itself.  For ops that say so alone */
-    float *dx;             /* d loss / d x, made by the first consumer that writes to it */
+    const DeferredNorm
+        *deferred_norm; /* the values are scale * x + shift; NULL: x itself.  For ops that say so alone */
+    float *dx;          /* d loss / d x, made by the first consumer that writes to it */
     bool needs_grad;
     bool owned;            /* x, codes and dx are buffers of the tape (autograd/tape.h), gone when nothing reads them */
     struct Tensor *before; /* the owned tensor that the tape made before this one */

@@ -34,6 +34,9 @@ const cJSON *json_copy(Arena *arena, const cJSON *json);
 char *json_print(Arena *arena, const cJSON *json);
 char *json_print_compact(Arena *arena, const cJSON *json);
 
+/* A float for JSON: nine digits read back to the same float; the double nearest to them prints as just those digits. */
+double json_decimal(float x);
+
 /* For messages: the compact text, or its first 60 bytes and "..."; json_quote does the same for a string. */
 char *json_brief(Arena *arena, const cJSON *json);
 char *json_quote(Arena *arena, const char *text);

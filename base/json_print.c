@@ -177,3 +177,10 @@ char *json_quote(Arena *arena, const char *text)
     const cJSON string = {.type = cJSON_String, .valuestring = (char *)(uintptr_t)text};
     return json_brief(arena, &string);
 }
+
+double json_decimal(float x)
+{
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.9g", (double)x);
+    return strtod(digits, NULL);
+}

@@ -13,24 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/rounding.h"
+
 typedef struct {
     int bits;           /* 2 .. 8 */
-    bool is_signed;     /* false: the grid starts at real 0 (or is affine with unsigned placement) */
+    bool is_signed;     /* false: the grid starts at real 0 (or is asymmetric with unsigned placement) */
     int qmin, qmax;     /* the codes in use */
     int axis;           /* -1: one scale for the tensor; else the axis that scale[] runs along */
     int n;              /* number of scales: 1, or the length of the axis */
     float *scale;       /* [n], > 0 and finite */
     int32_t zero_point; /* qmin .. qmax; 0 for every symmetric signed grid */
 } QuantParams;
-
-/* How integers are rescaled at run time; the targets differ in rounding (kernels/requant.h). */
-typedef enum { DIALECT_XNNPACK, DIALECT_TFLITE_SINGLE, DIALECT_TFLITE_DOUBLE, DIALECT_ONNXRUNTIME } Dialect;
-enum { DIALECTS = DIALECT_ONNXRUNTIME + 1 };
-
-/* Multipliers are float32, rounding is half to even; else 31-bit fixed point. */
-static inline bool dialect_is_float(Dialect dialect)
-{
-    return dialect == DIALECT_XNNPACK || dialect == DIALECT_ONNXRUNTIME;
-}
 
 #endif

@@ -40,27 +40,27 @@ static const ConvGeom halves = {.h = SIDE,
 
 static void run_dequantize(const Part *p) { kernels()->dequantize(p->n, p->codes, 0.02f, 3, p->y); }
 static void run_widen(const Part *p) { kernels()->widen(p->n, p->codes, 3, (int16_t *)(void *)p->y_codes); }
-static void run_affine(const Part *p) { kernels()->pass_affine(p->n, PERIOD, p->table, p->table, p->x, p->y); }
-static void run_relu(const Part *p) { kernels()->pass_relu(p->n, 6.0f, p->x, p->y); }
+static void run_scale_shift(const Part *p) { kernels()->scale_shift(p->n, PERIOD, p->table, p->table, p->x, p->y); }
+static void run_relu(const Part *p) { kernels()->relu_f32(p->n, 6.0f, p->x, p->y); }
 static void run_quantize(const Part *p)
 {
-    const PassQuantize grid = {.scale = 0.01f, .zero_point = 3, .lo = -128, .hi = 127};
-    kernels()->pass_quantize(p->n, p->x, &grid, p->y_codes, &(PassExtremes){.min = 1.0f, .max = -1.0f});
+    const QuantizeGrid grid = {.scale = 0.01f, .zero_point = 3, .lo = -128, .hi = 127};
+    kernels()->quantize(p->n, p->x, &grid, p->y_codes, &(Extremes){.min = 1.0f, .max = -1.0f});
 }
-static PassNorm norm(const Part *p)
+static NormTables norm(const Part *p)
 {
     const float *t = p->table;
-    return (PassNorm){.scale = t, .shift = t, .mean = t, .mean_dy = t, .slope = t, .lo = -0.5f, .hi = 0.5f};
+    return (NormTables){.scale = t, .shift = t, .mean = t, .mean_dy = t, .slope = t, .lo = -0.5f, .hi = 0.5f};
 }
 static void run_norm_sums(const Part *p)
 {
-    const PassNorm n = norm(p);
-    kernels()->pass_norm_sums(p->n / 2, PERIOD, &n, p->x, p->x + p->n / 2, p->y, p->y + PERIOD);
+    const NormTables n = norm(p);
+    kernels()->norm_sums(p->n / 2, PERIOD, &n, p->x, p->x + p->n / 2, p->y, p->y + PERIOD);
 }
 static void run_norm_backward(const Part *p)
 {
-    const PassNorm n = norm(p);
-    kernels()->pass_norm_backward(p->n / 2, PERIOD, &n, p->x, p->x + p->n / 2, p->y);
+    const NormTables n = norm(p);
+    kernels()->norm_backward(p->n / 2, PERIOD, &n, p->x, p->x + p->n / 2, p->y);
 }
 static void run_maxpool(const Part *p) { kernels()->maxpool_f32_forward(&halves, p->images, p->x, p->y); }
 static void run_maxpool_s8(const Part *p) { kernels()->maxpool_s8_forward(&halves, p->images, p->codes, p->y_codes); }
@@ -85,7 +85,7 @@ static const struct {
 } passes[] = {
     {"dequantize", run_dequantize, 1 + 4, false},
     {"widen to 16 bits", run_widen, 1 + 2, true},
-    {"normalize", run_affine, 4 + 4, false},
+    {"normalize", run_scale_shift, 4 + 4, false},
     {"relu", run_relu, 4 + 4, false},
     {"quantize and observe", run_quantize, 4 + 1, true},
     {"batch norm's sums", run_norm_sums, (4 + 4) / 2.0, false},

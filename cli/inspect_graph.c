@@ -13,19 +13,19 @@ static int signed_bits(int64_t v)
     return bits;
 }
 
-void inspect_print_warnings(Arena *arena, const QGraph *g)
+void inspect_print_warnings(Arena *arena, const Graph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
-        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
+        const char *warning = node_runtime_warning(arena, g, &g->node[i]);
         if (warning != NULL) cli_print("warning: %s: %s\n", g->node[i].name, warning);
     }
 }
 
-void inspect_add_warnings(Arena *arena, const QGraph *g, cJSON *json)
+void inspect_add_warnings(Arena *arena, const Graph *g, cJSON *json)
 {
     cJSON *list = cJSON_AddArrayToObject(json, "warnings");
     for (int i = 0; i < g->nodes; i++) {
-        const char *warning = qnode_runtime_warning(arena, g, &g->node[i]);
+        const char *warning = node_runtime_warning(arena, g, &g->node[i]);
         if (warning == NULL) continue;
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "layer", g->node[i].name);
@@ -34,12 +34,12 @@ void inspect_add_warnings(Arena *arena, const QGraph *g, cJSON *json)
     }
 }
 
-void inspect_print_grid(const QGraph *g, const QNode *n)
+void inspect_print_grid(const Graph *g, const Node *n)
 {
-    const QTensor *y = &g->tensor[n->output];
+    const GraphTensor *y = &g->tensor[n->output];
     char width[8] = "-", sum[32] = "";
-    if (qop_has_weights(n->op)) {
-        const int64_t most = qnode_largest_sum(g, n);
+    if (node_type_has_weights(n->op)) {
+        const int64_t most = node_largest_sum(g, n);
         snprintf(width, sizeof width, "%d", n->weight_bits);
         snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, signed_bits(most));
     }
@@ -47,11 +47,11 @@ void inspect_print_grid(const QGraph *g, const QNode *n)
               (double)y->scale * (y->qmin - y->zero_point), (double)y->scale * (y->qmax - y->zero_point), "", sum);
 }
 
-void inspect_add_grid(const QGraph *g, const QNode *n, cJSON *item)
+void inspect_add_grid(const Graph *g, const Node *n, cJSON *item)
 {
-    const QTensor *y = &g->tensor[n->output];
-    if (qop_has_weights(n->op)) {
-        const int64_t most = qnode_largest_sum(g, n);
+    const GraphTensor *y = &g->tensor[n->output];
+    if (node_type_has_weights(n->op)) {
+        const int64_t most = node_largest_sum(g, n);
         cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
         cJSON_AddNumberToObject(item, "largest_sum", (double)most);
         cJSON_AddNumberToObject(item, "sum_bits", signed_bits(most));
@@ -61,52 +61,53 @@ void inspect_add_grid(const QGraph *g, const QNode *n, cJSON *item)
     cJSON_AddNumberToObject(item, "zero_point", y->zero_point);
 }
 
-static void text(Arena *arena, const QGraph *g)
+static void text(Arena *arena, const Graph *g)
 {
     long macs = 0, weights = 0;
     cli_print("%-18s %-17s %14s %9s %11s  bits W/A  scale       zero  range                    largest sum\n", "node",
               "op", "output", "weights", "MACs");
     for (int i = 0; i < g->nodes; i++) {
-        const QNode *n = &g->node[i];
-        const QTensor *y = &g->tensor[n->output];
+        const Node *n = &g->node[i];
+        const GraphTensor *y = &g->tensor[n->output];
         char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", y->h, y->w, y->c);
-        cli_print("%-18s %-17s %14s %9ld %11ld ", n->name, qop_names[n->op], shape, qnode_weights(n), qnode_macs(g, n));
+        cli_print("%-18s %-17s %14s %9ld %11ld ", n->name, node_type_names[n->op], shape, node_weights(n),
+                  node_macs(g, n));
         inspect_print_grid(g, n);
         cli_print("\n");
-        macs += qnode_macs(g, n);
-        weights += qnode_weights(n);
+        macs += node_macs(g, n);
+        weights += node_weights(n);
     }
     cli_print(
         "\n%ld weights, %ld MACs an image\nint8 deployment: flash %zu bytes (weights, biases, scales), RAM %zu bytes "
         "(activations)\ndialect: %s\n",
-        weights, macs, qgraph_flash_bytes(g), qgraph_arena_bytes(g), qgraph_dialect_names[g->dialect]);
+        weights, macs, graph_flash_bytes(g), graph_arena_bytes(g), rounding_names[g->rounding]);
     inspect_print_warnings(arena, g);
 }
 
-static void json(Arena *arena, const QGraph *g)
+static void json(Arena *arena, const Graph *g)
 {
     cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "nodes");
     for (int i = 0; i < g->nodes; i++) {
-        const QNode *n = &g->node[i];
-        const QTensor *y = &g->tensor[n->output];
+        const Node *n = &g->node[i];
+        const GraphTensor *y = &g->tensor[n->output];
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", n->name);
-        cJSON_AddStringToObject(item, "op", qop_names[n->op]);
+        cJSON_AddStringToObject(item, "op", node_type_names[n->op]);
         cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){y->h, y->w, y->c}, 3));
-        cJSON_AddNumberToObject(item, "weights", (double)qnode_weights(n));
-        cJSON_AddNumberToObject(item, "macs", (double)qnode_macs(g, n));
+        cJSON_AddNumberToObject(item, "weights", (double)node_weights(n));
+        cJSON_AddNumberToObject(item, "macs", (double)node_macs(g, n));
         inspect_add_grid(g, n, item);
         cJSON_AddItemToArray(list, item);
     }
     inspect_add_warnings(arena, g, root);
-    cJSON_AddStringToObject(root, "dialect", qgraph_dialect_names[g->dialect]);
-    cJSON_AddNumberToObject(root, "flash_bytes", (double)qgraph_flash_bytes(g));
-    cJSON_AddNumberToObject(root, "arena_bytes", (double)qgraph_arena_bytes(g));
+    cJSON_AddStringToObject(root, "dialect", rounding_names[g->rounding]);
+    cJSON_AddNumberToObject(root, "flash_bytes", (double)graph_flash_bytes(g));
+    cJSON_AddNumberToObject(root, "arena_bytes", (double)graph_arena_bytes(g));
     cli_print_json(arena, root);
 }
 
-void inspect_graph(Arena *arena, const Options *o, const QGraph *g)
+void inspect_graph(Arena *arena, const Options *o, const Graph *g)
 {
     if (o->json)
         json(arena, g);

@@ -3,9 +3,9 @@
 #define BITFOLD_CLI_INSPECT_TARGET_H
 
 #include "cli/cli.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 
 /* target: "c", else STATUS_INVALID. */
-Status inspect_target(Arena *arena, const Options *o, const QGraph *g);
+Status inspect_target(Arena *arena, const Options *o, const Graph *g);
 
 #endif

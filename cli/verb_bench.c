@@ -35,9 +35,9 @@ typedef struct Case {
     Arena *memory; /* of a step; of the engine */
     Tape *tape;    /* training */
     Optimizer optimizer;
-    Pass pass;
+    ForwardMode forward;
     long steps;
-    QGraph *graph; /* the engine */
+    Graph *graph; /* the engine */
     Engine *engine;
     int8_t *codes, *logits;
 } Case;
@@ -50,7 +50,7 @@ static Status train_step(Case *c, double part_s[PARTS])
     tape_reset(t, true);
     param_set_zero_grad(&c->m->params);
     at[0] = timing_seconds();
-    Tensor *logits = model_forward(c->m, t, &c->pass, c->pixels, c->batch);
+    Tensor *logits = model_forward(c->m, t, &c->forward, c->pixels, c->batch);
     Tensor *loss = op_softmax_cross_entropy(t, logits, c->labels, 0.0f, NULL);
     at[1] = timing_seconds();
     if (tape_backward(t, loss) != STATUS_OK) return status_fail(t->status, "%s", t->message);
@@ -65,7 +65,7 @@ static Status train_step(Case *c, double part_s[PARTS])
 static Status engine_step(Case *c, double part_s[PARTS])
 {
     (void)part_s;
-    qgraph_quantize_pixels(c->graph, c->pixels, c->batch, c->codes);
+    graph_quantize_pixels(c->graph, c->pixels, c->batch, c->codes);
     engine_run(c->engine, c->codes, c->batch, c->logits);
     return STATUS_OK;
 }
@@ -84,18 +84,18 @@ static Status prepare_training(Case *c, const Config *config)
     TRY(optimizer_make(c->arena, &config->train.optimizer, &c->m->params, &c->optimizer));
     c->tape = tape_create(c->arena, c->memory);
     c->step = train_step;
-    c->pass = train_pass(&config->quant, kind, FIRST, LAST);
+    c->forward = train_mode(&config->quant, kind, FIRST, LAST);
     TRY(repeat(c, WARM_UP));
     if (!c->o->frozen) return STATUS_OK;
-    c->pass = train_pass(&config->quant, kind, LAST, LAST); /* its statistics and ranges are the warm-up's */
+    c->forward = train_mode(&config->quant, kind, LAST, LAST); /* its statistics and ranges are the warm-up's */
     return repeat(c, WARM_UP);
 }
 
 static Status prepare_engine(Case *c, const Config *config)
 {
-    TRY(model_lower(c->arena, c->m, (Dialect)config->quant.dialect, &c->graph));
+    TRY(model_lower(c->arena, c->m, (Rounding)config->quant.rounding, &c->graph));
     TRY(engine_create_planned(c->memory, c->graph, &c->engine));
-    c->codes = arena_try_alloc(c->arena, (size_t)c->batch * (size_t)qtensor_elements(&c->graph->tensor[0]));
+    c->codes = arena_try_alloc(c->arena, (size_t)c->batch * (size_t)graph_tensor_elements(&c->graph->tensor[0]));
     c->logits = arena_try_alloc(c->arena, (size_t)c->batch * (size_t)c->graph->classes);
     if (c->codes == NULL || c->logits == NULL) return STATUS_NOMEM;
     c->step = engine_step;

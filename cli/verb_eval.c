@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deploy/safetensors/export_safetensors.h"
 #include "base/file.h"
 #include "base/temporary.h"
 #include "cli/cli.h"
@@ -70,7 +71,7 @@ static void eval_text(const EvalResult *r, const Model *m, const char *engine, c
 }
 
 /* --dump: what the evaluation is of. */
-static Status dump_eval(Arena *arena, const Options *o, Model *m, const QGraph *graph, EngineKind engine,
+static Status dump_eval(Arena *arena, const Options *o, Model *m, const Graph *graph, EngineKind engine,
                         const Dataset *data)
 {
     if (o->dump == NULL) {
@@ -128,7 +129,7 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
     OpenModel open;
-    QGraph *graph;
+    Graph *graph;
     TRY(any_open(arena, o->argument[0], o->sets, &open, &graph));
     int engine, split;
     TRY(choose("engine", o->engine, engine_names, open.kind == MODEL_FLOAT ? ENGINE_FLOAT : ENGINE_INT8, &engine));
@@ -168,8 +169,8 @@ static Status open_quantized(Arena *arena, const Options *o, OpenModel *open)
 /* Every test image, the deployed file re-read from disk. */
 static Status verify_file(Arena *arena, OpenModel *open, const Dataset *test, const char *path, VerifyResult *result)
 {
-    QGraph *graph;
-    TRY(qgraph_read(arena, path, &graph));
+    Graph *graph;
+    TRY(graph_read(arena, path, &graph));
     enum { BATCH = 64 };
     Engine *engine;
     TRY(engine_create(arena, graph, BATCH, &engine));
@@ -188,8 +189,8 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
 {
     OpenModel open;
     TRY(open_quantized(arena, o, &open));
-    QGraph *graph;
-    TRY(model_lower(arena, open.model, (Dialect)open.config->quant.dialect, &graph));
+    Graph *graph;
+    TRY(model_lower(arena, open.model, (Rounding)open.config->quant.rounding, &graph));
     DataSplits data;
     TRY(experiment_data(arena, open.config, &data));
     warn_pixels(open.config);
@@ -199,7 +200,7 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     TRY(temporary_folder(arena, base == NULL || base[0] == '\0' ? "/tmp" : base, "verify", &folder));
     const char *path = file_join(arena, folder.path, "model.safetensors");
     VerifyResult result = {0};
-    Status status = qgraph_write(arena, graph, path);
+    Status status = export_safetensors(arena, graph, path);
     if (status == STATUS_OK) status = verify_file(arena, &open, &data.test, path, &result);
     temporary_folder_end(&folder);
     TRY(status);
@@ -209,12 +210,11 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddNumberToObject(json, "different", (double)result.different);
         cJSON_AddNumberToObject(json, "images", data.test.n);
         cJSON_AddNumberToObject(json, "layers", open.model->layers);
-        cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[open.config->quant.dialect]);
+        cJSON_AddStringToObject(json, "dialect", rounding_names[open.config->quant.rounding]);
         cli_print_json(arena, json);
     } else {
         cli_print("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n,
-                  open.model->layers, qgraph_dialect_names[open.config->quant.dialect], result.values,
-                  result.different);
+                  open.model->layers, rounding_names[open.config->quant.rounding], result.values, result.different);
         if (result.first != NULL) cli_print("first: %s\n", result.first);
     }
     if (result.different != 0) *exit_code = EXIT_FAIL;

@@ -26,8 +26,8 @@ static Status export_float(Arena *arena, const Options *o, const ExporterType *t
 static cJSON *change_json(const ExportModel *m, const RoundingChange *r)
 {
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "from", qgraph_dialect_names[m->trained->dialect]);
-    cJSON_AddStringToObject(json, "to", qgraph_dialect_names[m->graph->dialect]);
+    cJSON_AddStringToObject(json, "from", rounding_names[m->trained->rounding]);
+    cJSON_AddStringToObject(json, "to", rounding_names[m->graph->rounding]);
     cJSON_AddNumberToObject(json, "images", r->images);
     if (r->images == 0) return json;
     cJSON_AddNumberToObject(json, "logits", (double)r->logits);
@@ -47,10 +47,10 @@ static Status notes_on(Arena *arena, const ExportModel *m, const char *exporter_
     if (m->trained != NULL) {
         TRY(export_measure(arena, m, change));
         note[(*notes)++] = export_change_text(arena, m, change);
-    } else if (m->graph->dialect != m->wanted) {
+    } else if (m->graph->rounding != m->wanted) {
         note[(*notes)++] =
             arena_printf(arena, "quant.dialect=%s was not heeded: runtimes of %s files round as %s, as the model does",
-                         qgraph_dialect_names[m->wanted], m->file_suffix, qgraph_dialect_names[m->graph->dialect]);
+                         rounding_names[m->wanted], m->file_suffix, rounding_names[m->graph->rounding]);
     }
     if (exporter_says != NULL) note[(*notes)++] = exporter_says;
     return STATUS_OK;
@@ -70,17 +70,17 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
                            "writes the float network to formats that take it",
                            o->argument[0]);
     TRY(export_open(arena, o->argument[0], o->sets, type, &m));
-    const QGraph *graph = m.graph;
+    const Graph *graph = m.graph;
     TRY(exporter_write(type, arena, graph, o->output, options));
-    const char *beside = exporter_beside(type, arena, o->output);
+    const char *beside = exporter_companion(type, arena, o->output);
     TRY(notes_on(arena, &m, exporter_note(type, arena, graph, options), note, &change, &notes));
-    size_t flash = qgraph_flash_bytes(graph), ram = qgraph_arena_bytes(graph);
+    size_t flash = graph_flash_bytes(graph), ram = graph_arena_bytes(graph);
     if (type->cost != NULL) type->cost(arena, graph, &flash, &ram);
     if (o->json) {
         cJSON *json = cJSON_CreateObject();
         cJSON_AddStringToObject(json, "file", o->output);
         if (beside != NULL) cJSON_AddStringToObject(json, "beside", beside);
-        cJSON_AddStringToObject(json, "dialect", qgraph_dialect_names[graph->dialect]);
+        cJSON_AddStringToObject(json, "dialect", rounding_names[graph->rounding]);
         cJSON_AddNumberToObject(json, "flash_bytes", (double)flash);
         cJSON_AddNumberToObject(json, "arena_bytes", (double)ram);
         if (m.trained != NULL) cJSON_AddItemToObject(json, "rounding", change_json(&m, &change));
@@ -88,7 +88,7 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
         cli_print_json(arena, json);
     } else {
         cli_print("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
-                  qgraph_dialect_names[graph->dialect], flash, ram);
+                  rounding_names[graph->rounding], flash, ram);
         if (beside != NULL) cli_print("%s: beside it\n", beside);
         for (int i = 0; i < notes; i++) cli_print("note: %s\n", note[i]);
     }

@@ -8,7 +8,7 @@
 #include "cli/inspect_graph.h"
 #include "cli/inspect_target.h"
 #include "deploy/lower.h"
-#include "deploy/plan.h"
+#include "graph/plan.h"
 #include "train/transfer.h"
 
 enum { HISTOGRAM_CELLS = 24 };
@@ -34,7 +34,7 @@ static void print_histogram(const float *w, long n)
 /* The graph of a model that has no ranges yet, for its sizes only.  Each activation gets a range that its neighbours do
  * not have, so that no input of a concat happens to be on its grid already: the graph is the largest that training can
  * end in.  No image runs: one may be of any size. */
-static Status size_graph(Arena *arena, const Config *config, const Model *from, QGraph **graph)
+static Status size_graph(Arena *arena, const Config *config, const Model *from, Graph **graph)
 {
     QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1);
     *quant = ptq_quant_config(arena, &config->quant);
@@ -46,17 +46,17 @@ static Status size_graph(Arena *arena, const Config *config, const Model *from, 
         const float most = 4.0f + 0.25f * (float)(i % 16);
         if (!q->is_weight) q->type->start(q, q->goal.is_signed ? -most : 0.0f, most);
     }
-    return model_lower(arena, m, (Dialect)quant->dialect, graph);
+    return model_lower(arena, m, (Rounding)quant->rounding, graph);
 }
 
-static const QNode *node_named(const QGraph *g, const char *name)
+static const Node *node_named(const Graph *g, const char *name)
 {
     for (int i = 0; i < g->nodes; i++)
         if (strcmp(g->node[i].name, name) == 0) return &g->node[i];
     return NULL;
 }
 
-static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool real, bool trained)
+static void inspect_text(Arena *arena, const Model *m, const Graph *g, bool real, bool trained)
 {
     long macs = 0;
     cli_print("%-18s %-17s %14s %9s %11s  %-20s %s\n", "layer", "type", "output", "weights", "MACs", "kernel",
@@ -69,7 +69,7 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
         cli_print("%-18s %-17s %14s %9ld %11ld  %-20s", l->name, l->type->name, shape,
                   l->weight == NULL ? 0 : l->weight->count, layer_macs(l), kernel == NULL ? "" : kernel);
         macs += layer_macs(l);
-        const QNode *node = node_named(g, l->name);
+        const Node *node = node_named(g, l->name);
         if (real && node != NULL) inspect_print_grid(g, node);
         cli_print("\n");
     }
@@ -77,8 +77,8 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
         "\n%ld parameters, %ld MACs an image\nint8 deployment%s: flash %zu bytes (weights, biases, scales), RAM %zu "
         "bytes "
         "(activations)\nkernels: %s\n",
-        model_parameters(m), macs, real ? "" : " (as configured; ranges are not trained yet)", qgraph_flash_bytes(g),
-        qgraph_arena_bytes(g), kernels()->isa);
+        model_parameters(m), macs, real ? "" : " (as configured; ranges are not trained yet)", graph_flash_bytes(g),
+        graph_arena_bytes(g), kernels()->isa);
     if (!m->exact_pixels)
         cli_print(
             "note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
@@ -94,7 +94,7 @@ static void inspect_text(Arena *arena, const Model *m, const QGraph *g, bool rea
     }
 }
 
-static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool real)
+static void inspect_json(Arena *arena, const Model *m, const Graph *g, bool real)
 {
     cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "layers");
     for (int i = 0; i < m->layers; i++) {
@@ -109,14 +109,14 @@ static void inspect_json(Arena *arena, const Model *m, const QGraph *g, bool rea
             cJSON_AddStringToObject(item, "kernel_float", layer_kernel(arena, l, false));
             cJSON_AddStringToObject(item, "kernel_int8", layer_kernel(arena, l, true));
         }
-        const QNode *node = node_named(g, l->name);
+        const Node *node = node_named(g, l->name);
         if (real && node != NULL) inspect_add_grid(g, node, item);
         cJSON_AddItemToArray(list, item);
     }
     if (real) inspect_add_warnings(arena, g, json);
     cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(m));
-    cJSON_AddNumberToObject(json, "flash_bytes", (double)qgraph_flash_bytes(g));
-    cJSON_AddNumberToObject(json, "arena_bytes", (double)qgraph_arena_bytes(g));
+    cJSON_AddNumberToObject(json, "flash_bytes", (double)graph_flash_bytes(g));
+    cJSON_AddNumberToObject(json, "arena_bytes", (double)graph_arena_bytes(g));
     cJSON_AddStringToObject(json, "isa", kernels()->isa);
     cli_print_json(arena, json);
 }
@@ -126,7 +126,7 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
     (void)exit_code;
     const char *path = o->argument[0];
     OpenModel open = {0};
-    QGraph *graph = NULL;
+    Graph *graph = NULL;
     if (file_ends(path, ".json")) {
         Config *config;
         TRY(config_read(arena, path, o->sets, &config));

@@ -7,11 +7,11 @@
 #include "base/names.h"
 #include "cli/cli.h"
 #include "datasets/decoder.h"
-#include "deploy/c_cost.h"
+#include "deploy/c/c_cost.h"
 #include "layers/model_finite.h"
 
 /* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */
-static Status write_npy(Arena *arena, const char *path, const QTensor *t, const int8_t *codes)
+static Status write_npy(Arena *arena, const char *path, const GraphTensor *t, const int8_t *codes)
 {
     char header[128];
     const int n = snprintf(header, sizeof header, "{'descr': '|i1', 'fortran_order': False, 'shape': (%d, %d, %d), }",
@@ -22,31 +22,33 @@ static Status write_npy(Arena *arena, const char *path, const QTensor *t, const 
     TRY(file_begin(arena, path, &w));
     fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, w.stream);
     fwrite(header, 1, 118, w.stream);
-    fwrite(codes, 1, (size_t)qtensor_elements(t), w.stream);
+    fwrite(codes, 1, (size_t)graph_tensor_elements(t), w.stream);
     return file_commit(&w);
 }
 
-static Status write_c(Arena *arena, const char *path, const QTensor *t, const char *identifier, const int8_t *codes)
+static Status write_c(Arena *arena, const char *path, const GraphTensor *t, const char *identifier, const int8_t *codes)
 {
     FileWriter w;
     TRY(file_begin(arena, path, &w));
     fprintf(
         w.stream,
         "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
-        c_comment(arena, t->name), t->h, t->w, t->c, (double)t->scale, t->zero_point, identifier, qtensor_elements(t));
-    for (long i = 0; i < qtensor_elements(t); i++) fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ", codes[i]);
+        c_comment(arena, t->name), t->h, t->w, t->c, (double)t->scale, t->zero_point, identifier,
+        graph_tensor_elements(t));
+    for (long i = 0; i < graph_tensor_elements(t); i++)
+        fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ", codes[i]);
     fprintf(w.stream, "\n};\n");
     return file_commit(&w);
 }
 
-static Status dump(Arena *arena, const char *folder, const QGraph *g, const Engine *engine)
+static Status dump(Arena *arena, const char *folder, const Graph *g, const Engine *engine)
 {
     TRY(file_make_dir(folder));
     const char **names = ARENA_ARRAY(arena, const char *, g->tensors);
     for (int i = 0; i < g->tensors; i++) names[i] = g->tensor[i].name;
     char **files = names_of_files(arena, g->tensors, names), **identifiers = names_in_c(arena, g->tensors, names);
     for (int i = 0; i < g->tensors; i++) {
-        const QTensor *t = &g->tensor[i];
+        const GraphTensor *t = &g->tensor[i];
         const char *path = file_join(arena, folder, files[i]);
         TRY(write_npy(arena, arena_printf(arena, "%s.npy", path), t, engine_tensor(engine, i)));
         TRY(write_c(arena, arena_printf(arena, "%s.c", path), t, identifiers[i], engine_tensor(engine, i)));
@@ -70,7 +72,7 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
     OpenModel open;
-    QGraph *graph;
+    Graph *graph;
     TRY(any_open(arena, o->argument[0], o->sets, &open, &graph));
     Model *m = open.model;
     Engine *engine = NULL;
@@ -98,16 +100,16 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
         tape_reset(t, false);
         float *z = arena_alloc(memory, sizeof(float) * (size_t)m->classes);
         if (engine != NULL) {
-            int8_t *codes = arena_alloc(memory, (size_t)qtensor_elements(&graph->tensor[0]));
+            int8_t *codes = arena_alloc(memory, (size_t)graph_tensor_elements(&graph->tensor[0]));
             int8_t *logits = arena_alloc(memory, (size_t)m->classes);
-            qgraph_quantize_pixels(graph, pixels, 1, codes);
+            graph_quantize_pixels(graph, pixels, 1, codes);
             engine_run(engine, codes, 1, logits);
-            const QTensor *y = &graph->tensor[graph->output];
+            const GraphTensor *y = &graph->tensor[graph->output];
             dequantize_tensor(logits, (size_t)m->classes, y->scale, y->zero_point, z);
             if (o->dump != NULL && i == 1) status = dump(arena, o->dump, graph, engine);
         } else {
-            const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
-            const Tensor *y = model_forward(m, t, &pass, pixels, 1);
+            const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
+            const Tensor *y = model_forward(m, t, &mode, pixels, 1);
             if (y == NULL) status = status_fail(t->status, "%s", t->message);
             if (y != NULL) status = model_check_logits(m, t, pixels, 1, y);
             if (status == STATUS_OK) memcpy(z, y->x, sizeof(float) * (size_t)m->classes);

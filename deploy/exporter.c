@@ -28,12 +28,12 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
     return status_fail(STATUS_INVALID, "%s: \"%s\"; must be one of: %s", where, name, known);
 }
 
-Status exporter_refuse(const char *layer, QOp op, const char *runtime)
+Status exporter_refuse(const char *layer, NodeType op, const char *runtime)
 {
     return status_fail(STATUS_UNSUPPORTED,
                        "layer \"%s\": a node of type %s, for which %s has no operator; must be one of another type: "
                        "export --to c or --to safetensors",
-                       layer, qop_names[op], runtime);
+                       layer, node_type_names[op], runtime);
 }
 
 /* A name, and the extension behind it. */
@@ -50,10 +50,10 @@ const ExporterType *exporter_of(const char *path)
     return NULL;
 }
 
-const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path)
+const char *exporter_companion(const ExporterType *type, Arena *arena, const char *path)
 {
-    if (type->beside == NULL) return NULL;
-    return arena_printf(arena, "%.*s%s", (int)(strlen(path) - strlen(type->extension)), path, type->beside);
+    if (type->companion == NULL) return NULL;
+    return arena_printf(arena, "%.*s%s", (int)(strlen(path) - strlen(type->extension)), path, type->companion);
 }
 
 static bool bears(const char *path, const char *mark)
@@ -67,8 +67,11 @@ static bool bears(const char *path, const char *mark)
     return n > 0 && memmem(head, (size_t)n, mark, strlen(mark)) != NULL;
 }
 
-bool exporter_made(const ExporterType *type, const char *path) { return bears(path, type->mark); }
-bool exporter_made_beside(const ExporterType *type, const char *path) { return bears(path, type->beside_mark); }
+bool exporter_made(const ExporterType *type, const char *path) { return bears(path, type->signature); }
+bool exporter_made_companion(const ExporterType *type, const char *path)
+{
+    return bears(path, type->companion_signature);
+}
 
 /* An export may replace an earlier export, never anything else that bears its name: a config, a checkpoint. */
 static Status may_replace(const char *path, const char *mark)
@@ -90,31 +93,32 @@ static Status begin(const ExporterType *type, Arena *arena, const char *path, co
         return status_fail(STATUS_INVALID, "%s: the name of a %s file; must end in %s", path, type->name,
                            type->extension);
     TRY(parse_options(type, arena, options, parsed));
-    TRY(may_replace(path, type->mark));
-    return type->beside == NULL ? STATUS_OK : may_replace(exporter_beside(type, arena, path), type->beside_mark);
+    TRY(may_replace(path, type->signature));
+    return type->companion == NULL ? STATUS_OK
+                                   : may_replace(exporter_companion(type, arena, path), type->companion_signature);
 }
 
-Dialect exporter_dialect(const ExporterType *type, Dialect wanted)
+Rounding exporter_rounding(const ExporterType *type, Rounding wanted)
 {
-    if (type->dialects == NULL) return wanted;
-    for (const Dialect *d = type->dialects; *d != (Dialect)DIALECTS; d++)
+    if (type->roundings == NULL) return wanted;
+    for (const Rounding *d = type->roundings; *d != (Rounding)ROUNDINGS; d++)
         if (*d == wanted) return wanted;
-    return type->dialects[0];
+    return type->roundings[0];
 }
 
-Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options)
+Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, const char *path, const cJSON *options)
 {
     void *parsed = NULL;
     TRY(begin(type, arena, path, options, &parsed));
-    TRY(qgraph_check(g));
-    const Dialect usual = exporter_dialect(type, g->dialect);
-    if (usual != g->dialect)
+    TRY(graph_check(g));
+    const Rounding usual = exporter_rounding(type, g->rounding);
+    if (usual != g->rounding)
         return status_fail(STATUS_UNSUPPORTED, "dialect %s; must be one that runtimes of %s files round as, such as %s",
-                           qgraph_dialect_names[g->dialect], type->name, qgraph_dialect_names[usual]);
+                           rounding_names[g->rounding], type->name, rounding_names[usual]);
     return type->write(arena, g, path, parsed);
 }
 
-const char *exporter_note(const ExporterType *type, Arena *arena, const QGraph *g, const cJSON *options)
+const char *exporter_note(const ExporterType *type, Arena *arena, const Graph *g, const cJSON *options)
 {
     if (type->note == NULL) return NULL;
     void *parsed = NULL;

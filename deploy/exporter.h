@@ -8,25 +8,26 @@
 
 #include "base/field.h"
 #include "layers/model.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 
 typedef struct {
     const char *name;      /* --to NAME */
     const char *doc;       /* one sentence, no final period */
     const char *extension; /* of the path, with its dot */
-    const char *mark; /* stands in the first EXPORT_HEAD_BYTES bytes of every file it writes, and in no other kind */
-    /* Extension and mark of the file it writes beside the first, NULL: none. */
-    const char *beside, *beside_mark;
+    const char
+        *signature; /* stands in the first EXPORT_HEAD_BYTES bytes of every file it writes, and in no other kind */
+    /* Extension and signature of the file it writes beside the first, NULL: none. */
+    const char *companion, *companion_signature;
     const Field *fields;  /* options; NULL: it takes none */
     size_t options_bytes; /* of the struct the fields fill */
-    /* What runtimes of this format round as, the usual one first, ended by DIALECTS; NULL: any. */
-    const Dialect *dialects;
-    Status (*write)(Arena *arena, const QGraph *g, const char *path, const void *options);
+    /* What runtimes of this format round as, the usual one first, ended by ROUNDINGS; NULL: any. */
+    const Rounding *roundings;
+    Status (*write)(Arena *arena, const Graph *g, const char *path, const void *options);
     Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */
-    /* Flash and RAM of what it writes; NULL: qgraph_flash_bytes and qgraph_arena_bytes. */
-    void (*cost)(Arena *arena, const QGraph *g, size_t *flash_bytes, size_t *ram_bytes);
+    /* Flash and RAM of what it writes; NULL: graph_flash_bytes and graph_arena_bytes. */
+    void (*cost)(Arena *arena, const Graph *g, size_t *flash_bytes, size_t *ram_bytes);
     /* What the user should know of this graph in this format, one line, or NULL; NULL: there never is. */
-    const char *(*note)(Arena *arena, const QGraph *g, const void *options);
+    const char *(*note)(Arena *arena, const Graph *g, const void *options);
 } ExporterType;
 enum { EXPORT_HEAD_BYTES = 256 };
 
@@ -43,27 +44,27 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
 const ExporterType *exporter_of(const char *path);
 
 /* The path of the second file: path with the extension `beside`; NULL if there is none. */
-const char *exporter_beside(const ExporterType *type, Arena *arena, const char *path);
+const char *exporter_companion(const ExporterType *type, Arena *arena, const char *path);
 
-/* A file that bears this exporter's mark; that of its second file. */
+/* A file that bears this exporter's signature; that of its second file. */
 bool exporter_made(const ExporterType *type, const char *path);
-bool exporter_made_beside(const ExporterType *type, const char *path);
+bool exporter_made_companion(const ExporterType *type, const char *path);
 
-/* The dialect to lower a model in for this format: the one wanted, or the format's usual one if no runtime of it rounds
+/* The rounding to lower a model in for this format: the one wanted, or the format's usual one if no runtime of it rounds
  * so. */
-Dialect exporter_dialect(const ExporterType *type, Dialect wanted);
+Rounding exporter_rounding(const ExporterType *type, Rounding wanted);
 
 /* Parses the options (NULL: defaults), checks the graph and the path, writes.  A file that exists is replaced only if
- * it bears the exporter's mark.  STATUS_CONFIG for an option the exporter does not know, STATUS_INVALID for a path that
+ * it bears the exporter's signature.  STATUS_CONFIG for an option the exporter does not know, STATUS_INVALID for a path that
  * does not end in its extension, STATUS_STATE for a file that is not an earlier export, STATUS_UNSUPPORTED for a graph
- * in a dialect that is none of the format's. */
-Status exporter_write(const ExporterType *type, Arena *arena, const QGraph *g, const char *path, const cJSON *options);
+ * in a rounding that is none of the format's. */
+Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, const char *path, const cJSON *options);
 
 /* The type's note on a graph that it wrote with these options; NULL if there is none. */
-const char *exporter_note(const ExporterType *type, Arena *arena, const QGraph *g, const cJSON *options);
+const char *exporter_note(const ExporterType *type, Arena *arena, const Graph *g, const cJSON *options);
 
 /* For an exporter: a node of this operation, for which the runtimes of its files have nothing. */
-Status exporter_refuse(const char *layer, QOp op, const char *runtime);
+Status exporter_refuse(const char *layer, NodeType op, const char *runtime);
 
 /* exporter_write for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options);

@@ -13,8 +13,8 @@ enum { ROUNDS = 8 };
 
 typedef struct {
     Model *m;
-    const QGraph *g;
-    /* XNNPACK's limits hold (deploy/runtime_limits.h): of what its own dialect and ONNX Runtime's go to. */
+    const Graph *g;
+    /* XNNPACK's limits hold (deploy/runtime_limits.h): of what its own rounding and ONNX Runtime's go to. */
     bool runtime;
     bool *moved;      /* by quantizer */
     const char *last; /* of the quantizers that this round moved; NULL: none */
@@ -102,13 +102,13 @@ static void raise_to(Floor *f, int tensor, double least)
 }
 
 /* Sums that leave int32 when they are rescaled, or a multiplier that XNNPACK does not hold. */
-static void floor_of_sums(Floor *f, const QNode *n)
+static void floor_of_sums(Floor *f, const Node *n)
 {
     const double s_x = (double)f->g->tensor[n->input[0]].scale, s_y = (double)f->g->tensor[n->output].scale;
     double least = 0.0;
     for (int o = 0; o < n->geom.o; o++) {
         const double step = s_x * (double)n->weight_scale[o];
-        const int64_t sum = qnode_output_sum(f->g, n, o);
+        const int64_t sum = node_output_sum(f->g, n, o);
         const double of_sum = step * (double)(sum > 1 ? sum : 1) * 0x1p-30;
         if (of_sum >= s_y) least = fmax(least, of_sum);
         if (f->runtime && (float)(step / s_y) >= RUNTIME_WEIGHTS_END)
@@ -117,54 +117,54 @@ static void floor_of_sums(Floor *f, const QNode *n)
     if (least > 0.0) raise_to(f, n->output, least);
 }
 
-static void floor_of_add(Floor *f, const QNode *n)
+static void floor_of_add(Floor *f, const Node *n)
 {
-    const QTensor *a = &f->g->tensor[n->input[0]], *b = &f->g->tensor[n->input[1]], *y = &f->g->tensor[n->output];
+    const GraphTensor *a = &f->g->tensor[n->input[0]], *b = &f->g->tensor[n->input[1]], *y = &f->g->tensor[n->output];
     const double larger = fmax((double)a->scale, (double)b->scale), s_y = (double)y->scale;
     AddParams unused;
     const bool beyond =
         f->runtime && !(runtime_holds_add(a->scale / y->scale) && runtime_holds_add(b->scale / y->scale));
     if (!beyond && 2.0 * larger < 0x1p20 * s_y &&
-        add_params_make(f->g->dialect, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point, n->lo,
-                        n->hi, &unused))
+        add_params_make(f->g->rounding, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point,
+                        n->lo, n->hi, &unused))
         return;
     if (follow(f, n->input[0], y->scale) || follow(f, n->input[1], y->scale)) return;
     raise_to(f, n->output, larger / (double)RUNTIME_ADD_END);
     for (int i = 0; i < 2; i++) raise_to(f, n->input[i], s_y * (double)RUNTIME_ADD_LEAST);
 }
 
-static void floor_of_requant(Floor *f, const QNode *n)
+static void floor_of_requant(Floor *f, const Node *n)
 {
-    const QTensor *x = &f->g->tensor[n->input[0]], *y = &f->g->tensor[n->output];
+    const GraphTensor *x = &f->g->tensor[n->input[0]], *y = &f->g->tensor[n->output];
     const double ratio = (double)x->scale / (double)y->scale;
     const bool beyond = f->runtime && !runtime_holds_requant(x->scale / y->scale);
     int8_t unused[256];
     if (!beyond &&
-        rescale_table(f->g->dialect, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused) &&
-        ratio * qtensor_reach(x) < 0x1p30)
+        rescale_table(f->g->rounding, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused) &&
+        ratio * graph_tensor_max_magnitude(x) < 0x1p30)
         return;
     if (follow(f, n->input[0], y->scale)) return;
     raise_to(f, n->output, (double)x->scale / (double)RUNTIME_REQUANT_MOST);
     raise_to(f, n->input[0], (double)y->scale * (double)RUNTIME_REQUANT_LEAST);
 }
 
-static void floor_of(Floor *f, const QNode *n)
+static void floor_of(Floor *f, const Node *n)
 {
-    if (qop_has_weights(n->op)) floor_of_sums(f, n);
-    if (n->op == QOP_ADD) floor_of_add(f, n);
-    if (n->op == QOP_REQUANT) floor_of_requant(f, n);
+    if (node_type_has_weights(n->op)) floor_of_sums(f, n);
+    if (n->op == NODE_ADD) floor_of_add(f, n);
+    if (n->op == NODE_REQUANT) floor_of_requant(f, n);
 }
 
 /* Which quantizer had to be moved; NULL: none. */
-static const char *one_round(Model *m, Dialect dialect)
+static const char *one_round(Model *m, Rounding rounding)
 {
     Arena *arena = arena_create();
-    QGraph *g;
-    Floor f = {.m = m, .runtime = dialect_is_float(dialect)};
+    Graph *g;
+    Floor f = {.m = m, .runtime = rounding_is_float(rounding)};
     f.moved = ARENA_ARRAY(arena, bool, m->quantizers);
     const Saved *saved = save(arena, m);
     /* What else keeps it from being lowered is told by whoever needs the graph. */
-    if (model_lower_unchecked(arena, m, dialect, &g) == STATUS_OK) {
+    if (model_lower_unchecked(arena, m, rounding, &g) == STATUS_OK) {
         f.g = g;
         for (int i = 0; i < g->nodes; i++) floor_of(&f, &g->node[i]);
     }
@@ -173,15 +173,15 @@ static const char *one_round(Model *m, Dialect dialect)
     return f.last;
 }
 
-Status model_floor_grids(Model *m, Dialect dialect)
+Status model_floor_grids(Model *m, Rounding rounding)
 {
     const char *last = NULL;
     for (int round = 0; round < ROUNDS + m->layers; round++)
-        if ((last = one_round(m, dialect)) == NULL) return STATUS_OK;
+        if ((last = one_round(m, rounding)) == NULL) return STATUS_OK;
     return status_fail(STATUS_UNSUPPORTED,
                        "%s: its scale, after %d rounds of raising scales; must be one that dialect %s holds beside its "
                        "neighbours'",
-                       last, ROUNDS + m->layers, qgraph_dialect_names[dialect]);
+                       last, ROUNDS + m->layers, rounding_names[rounding]);
 }
 
 const char **model_floor_notes(Arena *arena, const Model *m)

@@ -37,30 +37,30 @@ static Status lower_layers(Model *m, Lowering *w, int *tensor_of)
     return STATUS_OK;
 }
 
-Status model_lower_unchecked(Arena *arena, Model *m, Dialect dialect, QGraph **out)
+Status model_lower_unchecked(Arena *arena, Model *m, Rounding rounding, Graph **out)
 {
     TRY(check_values(m));
-    QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
-    *g = (QGraph){.dialect = dialect,
-                  .classes = m->classes,
-                  .class_names = m->class_names,
-                  .channels = m->input.c,
-                  .mean = m->mean,
-                  .std = m->std,
-                  .model_name = m->name};
+    Graph *g = ARENA_ARRAY(arena, Graph, 1);
+    *g = (Graph){.rounding = rounding,
+                 .classes = m->classes,
+                 .class_names = m->class_names,
+                 .channels = m->input.c,
+                 .mean = m->mean,
+                 .std = m->std,
+                 .model_name = m->name};
     int *tensor_of = ARENA_ARRAY(arena, int, m->layers + 1);
     Arena *step = arena_create();
     Lowering w = {.arena = arena, .tape = tape_create(arena, step), .graph = g, .tensor_of = tensor_of};
     const QuantParams *in = &m->input_grid;
-    lowering_add_tensor(&w, &(QTensor){.name = "input",
-                                       .h = m->input.h,
-                                       .w = m->input.w,
-                                       .c = m->input.c,
-                                       .scale = in->scale[0],
-                                       .zero_point = in->zero_point,
-                                       .bits = 8,
-                                       .qmin = in->qmin,
-                                       .qmax = in->qmax});
+    lowering_add_tensor(&w, &(GraphTensor){.name = "input",
+                                           .h = m->input.h,
+                                           .w = m->input.w,
+                                           .c = m->input.c,
+                                           .scale = in->scale[0],
+                                           .zero_point = in->zero_point,
+                                           .bits = 8,
+                                           .qmin = in->qmin,
+                                           .qmax = in->qmax});
     const Status status = lower_layers(m, &w, tensor_of);
     arena_destroy(step);
     TRY(status);
@@ -69,10 +69,10 @@ Status model_lower_unchecked(Arena *arena, Model *m, Dialect dialect, QGraph **o
     return STATUS_OK;
 }
 
-Status model_lower(Arena *arena, Model *m, Dialect dialect, QGraph **out)
+Status model_lower(Arena *arena, Model *m, Rounding rounding, Graph **out)
 {
-    TRY(model_lower_unchecked(arena, m, dialect, out));
-    return qgraph_check(*out);
+    TRY(model_lower_unchecked(arena, m, rounding, out));
+    return graph_check(*out);
 }
 
 static void compare(const char *name, const int8_t *a, const int8_t *b, long n, Arena *arena, VerifyResult *r)
@@ -86,16 +86,16 @@ static void compare(const char *name, const int8_t *a, const int8_t *b, long n, 
     }
 }
 
-Status verify_batch(Model *m, Tape *t, Engine *engine, const QGraph *graph, const uint8_t *pixels, int n,
+Status verify_batch(Model *m, Tape *t, Engine *engine, const Graph *graph, const uint8_t *pixels, int n,
                     VerifyResult *result)
 {
     tape_reset(t, false);
-    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = graph->dialect, .keep_outputs = true};
-    if (model_forward(m, t, &pass, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_INT, .rounding = graph->rounding, .keep_outputs = true};
+    if (model_forward(m, t, &mode, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
     const long image = (long)m->input.h * m->input.w * m->input.c;
     int8_t *codes = arena_alloc(t->arena, (size_t)(n * image));
     int8_t *logits = arena_alloc(t->arena, (size_t)n * (size_t)m->classes);
-    qgraph_quantize_pixels(graph, pixels, n, codes);
+    graph_quantize_pixels(graph, pixels, n, codes);
     engine_run(engine, codes, n, logits);
     compare("input", m->image->codes, codes, n * image, m->arena, result);
     for (int i = 0; i < m->layers; i++) {

@@ -5,9 +5,9 @@
 enum { WHY_BYTES = 200 };
 
 /* Whose kernels run the graph, as the reader of a message knows them. */
-static const char *runtime_of(const QGraph *g)
+static const char *runtime_of(const Graph *g)
 {
-    return g->dialect == DIALECT_ONNXRUNTIME ? "ONNX Runtime" : "XNNPACK";
+    return g->rounding == ROUNDING_ONNXRUNTIME ? "ONNX Runtime" : "XNNPACK";
 }
 
 bool runtime_holds_weights(float multiplier)
@@ -19,7 +19,7 @@ bool runtime_holds_add(float ratio) { return ratio >= RUNTIME_ADD_LEAST && ratio
 
 bool runtime_holds_requant(float ratio) { return ratio >= RUNTIME_REQUANT_LEAST && ratio <= RUNTIME_REQUANT_MOST; }
 
-static bool outside_weights(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+static bool outside_weights(const Graph *g, const Node *n, char why[WHY_BYTES])
 {
     const float s_x = g->tensor[n->input[0]].scale, s_y = g->tensor[n->output].scale;
     for (int o = 0; o < n->geom.o; o++) {
@@ -32,7 +32,7 @@ static bool outside_weights(const QGraph *g, const QNode *n, char why[WHY_BYTES]
     return false;
 }
 
-static bool outside_add(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+static bool outside_add(const Graph *g, const Node *n, char why[WHY_BYTES])
 {
     const float s_y = g->tensor[n->output].scale;
     for (int i = 0; i < 2; i++) {
@@ -46,7 +46,7 @@ static bool outside_add(const QGraph *g, const QNode *n, char why[WHY_BYTES])
     return false;
 }
 
-static bool outside_requant(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+static bool outside_requant(const Graph *g, const Node *n, char why[WHY_BYTES])
 {
     const float ratio = g->tensor[n->input[0]].scale / g->tensor[n->output].scale;
     if (runtime_holds_requant(ratio)) return false;
@@ -55,14 +55,14 @@ static bool outside_requant(const QGraph *g, const QNode *n, char why[WHY_BYTES]
     return true;
 }
 
-static bool outside(const QGraph *g, const QNode *n, char why[WHY_BYTES])
+static bool outside(const Graph *g, const Node *n, char why[WHY_BYTES])
 {
-    if (qop_has_weights(n->op)) return outside_weights(g, n, why);
-    if (n->op == QOP_ADD) return outside_add(g, n, why);
-    return n->op == QOP_REQUANT && outside_requant(g, n, why);
+    if (node_type_has_weights(n->op)) return outside_weights(g, n, why);
+    if (n->op == NODE_ADD) return outside_add(g, n, why);
+    return n->op == NODE_REQUANT && outside_requant(g, n, why);
 }
 
-Status qgraph_check_runtime(const QGraph *g)
+Status graph_check_runtime(const Graph *g)
 {
     char why[WHY_BYTES];
     for (int i = 0; i < g->nodes; i++)
@@ -71,9 +71,9 @@ Status qgraph_check_runtime(const QGraph *g)
     return STATUS_OK;
 }
 
-const char *qgraph_runtime_refusal(Arena *arena, const QGraph *g)
+const char *graph_runtime_refusal(Arena *arena, const Graph *g)
 {
-    if (!dialect_is_float(g->dialect) || qgraph_check_runtime(g) == STATUS_OK) return NULL;
+    if (!rounding_is_float(g->rounding) || graph_check_runtime(g) == STATUS_OK) return NULL;
     return arena_printf(
         arena,
         "%s: export to .onnx, and to .tflite in dialect xnnpack, will refuse the model; verify and .safetensors "
@@ -82,23 +82,23 @@ const char *qgraph_runtime_refusal(Arena *arena, const QGraph *g)
 }
 
 /* The largest sum that is not a constant: one of a channel without weights is its bias, however it is added. */
-static int64_t largest_mixed_sum(const QGraph *g, const QNode *n)
+static int64_t largest_mixed_sum(const Graph *g, const Node *n)
 {
     int64_t most = 0;
-    for (int o = 0; qop_has_weights(n->op) && o < n->geom.o; o++) {
-        if (qnode_channel_weights(n, o).magnitude == 0) continue;
-        const int64_t sum = qnode_output_sum(g, n, o);
+    for (int o = 0; node_type_has_weights(n->op) && o < n->geom.o; o++) {
+        if (node_channel_weights(n, o).magnitude == 0) continue;
+        const int64_t sum = node_output_sum(g, n, o);
         most = sum > most ? sum : most;
     }
     return most;
 }
 
-const char *qnode_runtime_warning(Arena *arena, const QGraph *g, const QNode *n)
+const char *node_runtime_warning(Arena *arena, const Graph *g, const Node *n)
 {
     char why[WHY_BYTES];
     if (outside(g, n, why)) return arena_strdup(arena, why);
     const int64_t most = largest_mixed_sum(g, n);
-    if (!dialect_is_float(g->dialect) || most <= 1 << 24) return NULL;
+    if (!rounding_is_float(g->rounding) || most <= 1 << 24) return NULL;
     return arena_printf(arena,
                         "sums up to %lld; beyond 2^24 float32 rounds them, and a runtime that adds the bias later "
                         "rounds otherwise",
@@ -124,12 +124,12 @@ static int largest_pair(const int8_t *weights, long inner, int outputs)
     return most;
 }
 
-bool qnode_products_saturate(const QGraph *g, const QNode *n)
+bool node_products_saturate(const Graph *g, const Node *n)
 {
-    if (!qop_has_weights(n->op) || (n->op == QOP_DWCONV2D && n->geom.o == n->geom.c)) return false;
+    if (!node_type_has_weights(n->op) || (n->op == NODE_DWCONV2D && n->geom.o == n->geom.c)) return false;
     const int highest = g->tensor[n->input[0]].qmax + 128;
     /* Depthwise weights are [KH,KW,C M]: their pairs are looked for among all, which is never too few. */
-    const bool depthwise = n->op == QOP_DWCONV2D;
+    const bool depthwise = n->op == NODE_DWCONV2D;
     const int outputs = depthwise ? 1 : n->geom.o;
-    return highest * largest_pair(n->weights, qnode_weights(n) / outputs, outputs) > INT16_MAX;
+    return highest * largest_pair(n->weights, node_weights(n) / outputs, outputs) > INT16_MAX;
 }

@@ -67,7 +67,7 @@ BITFOLD_API bitfold_status bitfold_evaluate(const char *model, const char *data,
                                             double *accuracy);
 
 /* Writes a quantized model as `format`: "safetensors", "onnx", "tflite" or "c", all options at their defaults.  The
- * file's name ends in .safetensors, .onnx, .tflite or .c.  Its dialect is the model's (the setting "quant.dialect=..."
+ * file's name ends in .safetensors, .onnx, .tflite or .c.  Its rounding is the model's (the setting "quant.rounding=..."
  * of bitfold_ptq or bitfold_qat) if runtimes of the format round so: "c" tflite-single and tflite-double, "onnx"
  * onnxruntime, "tflite" all but onnxruntime.  Else the model is lowered again, in tflite-single, onnxruntime or
  * xnnpack. */

@@ -153,7 +153,7 @@ static void forward(const ConvGeom *g, int images, const int8_t *x, int zx, cons
     int32_t *const start = scratch_align(scratch), *const sums = (int32_t *)((char *)start + start_bytes(&c));
     uint8_t *const strip = (uint8_t *)sums + sums_bytes(g, &c);
     const int32_t *const column_sums = (const int32_t *)((const char *)packed + weights_bytes(g, &c));
-    const RequantRows *const fused = r != NULL && dialect_is_float(r->dialect) ? r : NULL;
+    const RequantRows *const fused = r != NULL && rounding_is_float(r->rounding) ? r : NULL;
     for (int i = 0; i < c.period; i++) start[i] = (fused != NULL ? fused->bias[i] : 0) - (zx + FLIP) * column_sums[i];
     DwRowsS8 p = rows_make(g, &c, packed);
     p.x = strip, p.start = start, p.requant = fused;

@@ -89,10 +89,10 @@ typedef struct {
     ptrdiff_t ldc;
 } GemmS8;
 
-/* How rows of accumulators become codes (kernels/requant.h): requant(dialect, acc + bias, M, zero_point, lo, hi) by
+/* How rows of accumulators become codes (kernels/requant.h): requant(rounding, acc + bias, M, zero_point, lo, hi) by
  * channel.  The tables hold the channels over and over, so that short rows fill long vectors. */
 typedef struct {
-    Dialect dialect;
+    Rounding rounding;
     int zero_point, lo, hi;
     int channels, period; /* a multiple of channels */
     const int32_t *bias;  /* [period] */
@@ -115,25 +115,25 @@ struct AddParams;                 /* kernels/requant.h */
 typedef struct {
     float scale;
     int zero_point, lo, hi;
-} PassQuantize;
+} QuantizeGrid;
 
 /* What a pass saw; starts as {INFINITY, -INFINITY, false}. */
 typedef struct {
     float min, max;
     bool not_finite;
-} PassExtremes;
+} Extremes;
 
 /* A learned step and where the gradient passes, lo <= z / step <= hi; above: d(y)/d(step) beyond hi. */
 typedef struct {
     float step, lo, hi, above;
-} PassStep;
+} StepGate;
 
 /* Batch norm and what follows it: z = scale * y + shift; the gradient passes where lo <= z <= hi. */
 typedef struct {
     const float *scale, *shift, *mean;
     const float *mean_dy, *slope; /* backward: mean of g, and scale * mean(g * xhat) / deviation */
     float lo, hi;
-} PassNorm;
+} NormTables;
 
 typedef struct Kernels {
     const char *isa;
@@ -189,32 +189,31 @@ typedef struct Kernels {
      * gate z's or dy's, dx of norm_backward dy's, not y's.  Nothing else may overlap. */
 
     /* In place: int32 sums to floats y = scale * sum. */
-    void (*pass_scale)(size_t n, size_t period, const float *scale, void *sums);
+    void (*scale_channels)(size_t n, size_t period, const float *scale, void *sums);
     /* z = scale * y + shift */
-    void (*pass_affine)(size_t n, size_t period, const float *scale, const float *shift, const float *y, float *z);
+    void (*scale_shift)(size_t n, size_t period, const float *scale, const float *shift, const float *y, float *z);
     /* sum[i % period] += x[i];  sum[i % period] += (x[i] - mean[i % period])^2 */
-    void (*pass_sums)(size_t n, size_t period, const float *x, float *sum);
-    void (*pass_deviations)(size_t n, size_t period, const float *mean, const float *x, float *sum);
+    void (*channel_sums_f32)(size_t n, size_t period, const float *x, float *sum);
+    void (*channel_deviations)(size_t n, size_t period, const float *mean, const float *x, float *sum);
     /* z = a + b */
-    void (*pass_add)(size_t n, const float *a, const float *b, float *z);
+    void (*add_f32)(size_t n, const float *a, const float *b, float *z);
     /* y = min(max(z, 0), limit) */
-    void (*pass_relu)(size_t n, float limit, const float *z, float *y);
-    void (*pass_quantize)(size_t n, const float *z, const PassQuantize *grid, int8_t *codes, PassExtremes *extremes);
+    void (*relu_f32)(size_t n, float limit, const float *z, float *y);
+    void (*quantize)(size_t n, const float *z, const QuantizeGrid *grid, int8_t *codes, Extremes *extremes);
     /* g = lo <= z <= hi ? dy : 0 */
-    void (*pass_gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
+    void (*gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
     /* The integer layers' gradient passes where v = factor * (acc + bias), their value before rounding, lies inside:
      * v;  inside = lo <= v <= hi;  g = inside ? dy : 0 */
-    void (*pass_real)(size_t n, size_t period, const int32_t *bias, const float *factor, const int32_t *acc, float *v);
-    void (*pass_inside)(size_t n, float lo, float hi, const float *v, uint8_t *inside);
-    void (*pass_select)(size_t n, const uint8_t *inside, const float *dy, float *g);
+    void (*scale_acc)(size_t n, size_t period, const int32_t *bias, const float *factor, const int32_t *acc, float *v);
+    void (*inside)(size_t n, float lo, float hi, const float *v, uint8_t *inside);
+    void (*select_inside)(size_t n, const uint8_t *inside, const float *dy, float *g);
     /* sum of dy * d(y)/d(step), v = z / step:  rne(v) - v inside, lo below, `above` beyond (Esser 2020, 1902.08153) */
-    double (*pass_step_gradient)(size_t n, const float *z, const float *dy, const PassStep *step);
+    double (*step_gradient)(size_t n, const float *z, const float *dy, const StepGate *step);
     /* sum += g;  sum_y += g * (y - mean), g = dy gated by z */
-    void (*pass_norm_sums)(size_t n, size_t period, const PassNorm *norm, const float *y, const float *dy, float *sum,
-                           float *sum_y);
+    void (*norm_sums)(size_t n, size_t period, const NormTables *norm, const float *y, const float *dy, float *sum,
+                      float *sum_y);
     /* dx = scale * (g - mean_dy) - slope * (y - mean) */
-    void (*pass_norm_backward)(size_t n, size_t period, const PassNorm *norm, const float *y, const float *dy,
-                               float *dx);
+    void (*norm_backward)(size_t n, size_t period, const NormTables *norm, const float *y, const float *dy, float *dx);
 } Kernels;
 
 /* The table for this CPU (or BITFOLD_ISA); never NULL.  kernels_select is called by main and by tests; it fails only

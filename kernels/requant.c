@@ -25,28 +25,28 @@ static Multiplier multiplier_fixed(double M)
     return out;
 }
 
-Multiplier multiplier_make(Dialect dialect, float s_x, float s_w, float s_y)
+Multiplier multiplier_make(Rounding rounding, float s_x, float s_w, float s_y)
 {
-    if (dialect_is_float(dialect)) return (Multiplier){.f = s_x * s_w / s_y};
+    if (rounding_is_float(rounding)) return (Multiplier){.f = s_x * s_w / s_y};
     return multiplier_fixed((double)s_x * (double)s_w / (double)s_y);
 }
 
-bool rescale_table(Dialect dialect, float s_x, int z_x, float s_y, int z_y, int lo, int hi, int8_t table[256])
+bool rescale_table(Rounding rounding, float s_x, int z_x, float s_y, int z_y, int lo, int hi, int8_t table[256])
 {
     const float ratio = s_x / s_y;
-    if (dialect == DIALECT_XNNPACK && !(ratio >= 0x1p-8f && ratio <= 0x1p7f)) return false;
-    const int32_t a = dialect == DIALECT_XNNPACK ? (int32_t)lrintf(256.0f * ratio) : 0;
+    if (rounding == ROUNDING_XNNPACK && !(ratio >= 0x1p-8f && ratio <= 0x1p7f)) return false;
+    const int32_t a = rounding == ROUNDING_XNNPACK ? (int32_t)lrintf(256.0f * ratio) : 0;
     const Multiplier M = multiplier_fixed((double)s_x / (double)s_y);
     for (int q = -128; q < 128; q++) {
         const int x = q - z_x;
         int y;
-        if (dialect == DIALECT_XNNPACK) {
+        if (rounding == ROUNDING_XNNPACK) {
             y = (a * x + 128) >> 8;
-        } else if (dialect == DIALECT_ONNXRUNTIME) {
+        } else if (rounding == ROUNDING_ONNXRUNTIME) {
             const float v = s_x * (float)x / s_y;
             y = v > 255.0f ? 255 : v < -255.0f ? -255 : round_small(v);
         } else {
-            y = dialect == DIALECT_TFLITE_SINGLE ? requant_single(x, M.m, M.e) : requant_double(x, M.m, M.e);
+            y = rounding == ROUNDING_TFLITE_SINGLE ? requant_single(x, M.m, M.e) : requant_double(x, M.m, M.e);
             y = clamp_int(y, -255, 255);
         }
         table[q + 128] = (int8_t)clamp_int(z_y + y, lo, hi);
@@ -65,7 +65,7 @@ int requant_period(int channels)
 
 size_t requant_rows_bytes(int channels) { return 4 * sizeof(int32_t) * (size_t)requant_period(channels); }
 
-RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
+RequantRows requant_rows_make(Rounding rounding, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
                               int lo, int hi, void *memory)
 {
     const int period = requant_period(channels);
@@ -75,14 +75,14 @@ RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias
         const int o = i % channels;
         b[i] = bias[o], m[i] = M[o].m, e[i] = M[o].e, f[i] = M[o].f;
     }
-    return (RequantRows){dialect, zero_point, lo, hi, channels, period, b, f, m, e};
+    return (RequantRows){rounding, zero_point, lo, hi, channels, period, b, f, m, e};
 }
 
-bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
+bool add_params_make(Rounding rounding, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
                      AddParams *out)
 {
-    AddParams p = {.dialect = dialect, .z1 = z1, .z2 = z2, .zy = zy, .lo = lo, .hi = hi};
-    if (dialect_is_float(dialect)) {
+    AddParams p = {.rounding = rounding, .z1 = z1, .z2 = z2, .zy = zy, .lo = lo, .hi = hi};
+    if (rounding_is_float(rounding)) {
         const float r1 = s1 / sy, r2 = s2 / sy;
         if (!(r1 >= 0x1p-10f && r1 < 0x1p8f && r2 >= 0x1p-10f && r2 < 0x1p8f)) return false;
         p.r1 = r1, p.r2 = r2;
@@ -101,10 +101,10 @@ bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float 
     return true;
 }
 
-AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int zero_point, int lo, int hi)
+AverageRule average_rule(Rounding rounding, const ConvGeom *g, float scale, int zero_point, int lo, int hi)
 {
     const AverageKind in_floats = pool_is_global(g) ? AVERAGE_SCALED : AVERAGE_REALS;
-    const AverageKind kind = dialect == DIALECT_ONNXRUNTIME ? in_floats : AVERAGE_CODES;
+    const AverageKind kind = rounding == ROUNDING_ONNXRUNTIME ? in_floats : AVERAGE_CODES;
     return (AverageRule){kind, scale, scale / (scale * (float)(g->kh * g->kw)), zero_point, lo, hi};
 }
 

@@ -1,7 +1,7 @@
 /* All rounding rules of the deployment arithmetic, and nothing else: simulator and engine call these same functions.
  * The vector forms (kernels/requantize__*.c, requant_512.h) are held to them bit for bit by tests.  Formulas: see each
  * function; "rne" rounds half to even, >> is the arithmetic shift (floor).  What runs once per element is inline: a
- * loop over one dialect keeps no branch.
+ * loop over one rounding keeps no branch.
  *
  * Dialects (base/qparams.h):
  *   xnnpack        float32 scale, rne (XNNPACK, LiteRT); ADD with 21-bit, rescaling with 8-bit fractions, half up
@@ -34,7 +34,7 @@ static inline float multiply_add(float a, float b, float c)
 #endif
 }
 
-/* A positive real multiplier M, in the form its dialect uses. */
+/* A positive real multiplier M, in the form its rounding uses. */
 typedef struct {
     float f;   /* xnnpack, onnxruntime: M in float32 */
     int32_t m; /* tflite-*: M ~ m * 2^(e-31), m in [2^30, 2^31) or 0 */
@@ -103,39 +103,40 @@ static inline int32_t requant_rndnu(int32_t acc, float M)
 
 /* Conv, depthwise and dense: M = s_x * s_w / s_y.  xnnpack, onnxruntime: products in float32, from the left; tflite-*:
  * in double from the float32 scales. */
-Multiplier multiplier_make(Dialect dialect, float s_x, float s_w, float s_y);
+Multiplier multiplier_make(Rounding rounding, float s_x, float s_w, float s_y);
 
-/* y = clamp(zero_point + R(acc), lo, hi), R of the dialect.  Needs -128 <= lo <= hi <= 127, zero_point in int8. */
-static inline int8_t requant(Dialect dialect, int32_t acc, Multiplier M, int zero_point, int lo, int hi)
+/* y = clamp(zero_point + R(acc), lo, hi), R of the rounding.  Needs -128 <= lo <= hi <= 127, zero_point in int8. */
+static inline int8_t requant(Rounding rounding, int32_t acc, Multiplier M, int zero_point, int lo, int hi)
 {
-    if (dialect_is_float(dialect)) { /* clamping before the rounding changes nothing: both bounds are integers */
+    if (rounding_is_float(rounding)) { /* clamping before the rounding changes nothing: both bounds are integers */
         const float l = (float)(lo - zero_point), h = (float)(hi - zero_point);
         float v = (float)acc * M.f;
         v = v > l ? v : l;
         v = v < h ? v : h;
         return (int8_t)(round_small(v) + zero_point);
     }
-    const int32_t y = dialect == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e) : requant_double(acc, M.m, M.e);
+    const int32_t y =
+        rounding == ROUNDING_TFLITE_SINGLE ? requant_single(acc, M.m, M.e) : requant_double(acc, M.m, M.e);
     return (int8_t)(clamp_int(y, lo - zero_point, hi - zero_point) + zero_point);
 }
 
 /* Tables for kernels()->requantize_rows, in `memory` of requant_rows_bytes(channels), 64-byte aligned. */
 int requant_period(int channels);
 size_t requant_rows_bytes(int channels);
-RequantRows requant_rows_make(Dialect dialect, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
+RequantRows requant_rows_make(Rounding rounding, int channels, const int32_t *bias, const Multiplier *M, int zero_point,
                               int lo, int hi, void *memory);
 
 /* Rescaling without a sum (layer `activation`, inputs of concat): table[q + 128] = the code of q on another grid.
  *   xnnpack      y = z_y + ((A (q - z_x) + 2^7) >> 8),  A = rne(2^8 s_x / s_y)
  *   tflite-*     y = z_y + R(q - z_x),                  M = s_x / s_y in double
  *   onnxruntime  y = z_y + rne(s_x (q - z_x) / s_y),    product and quotient in float32
- * clamped to [lo, hi].  False when the dialect cannot represent the scales: xnnpack needs s_x / s_y (float32) in
+ * clamped to [lo, hi].  False when the rounding cannot represent the scales: xnnpack needs s_x / s_y (float32) in
  * [2^-8, 2^7]. */
-bool rescale_table(Dialect dialect, float s_x, int z_x, float s_y, int z_y, int lo, int hi, int8_t table[256]);
+bool rescale_table(Rounding rounding, float s_x, int z_x, float s_y, int z_y, int lo, int hi, int8_t table[256]);
 
 /* Residual add of two int8 tensors with free scales (TFLite 8-bit specification; XNNPACK qs8-vadd; MLAS). */
 typedef struct AddParams {
-    Dialect dialect;
+    Rounding rounding;
     int z1, z2, zy, lo, hi;
     int32_t a, b;         /* xnnpack: A, B = rne(s_i / s_y * 2^shift) */
     int shift;            /* xnnpack: 20 - floor(log2(max(s1, s2) / s_y)), 13 .. 30 */
@@ -144,9 +145,9 @@ typedef struct AddParams {
     int e1, e2, eo;
 } AddParams;
 
-/* False when the dialect cannot represent the scales: xnnpack and onnxruntime need both s_i / s_y (float32) in [2^-10,
+/* False when the rounding cannot represent the scales: xnnpack and onnxruntime need both s_i / s_y (float32) in [2^-10,
  * 2^8), tflite-* needs 2 max(s1, s2) / (2^20 s_y) < 1. */
-bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
+bool add_params_make(Rounding rounding, float s1, int z1, float s2, int z2, float sy, int zy, int lo, int hi,
                      AddParams *out);
 
 /* xnnpack:      y = zy + ((A (q1-z1) + B (q2-z2) + 2^(shift-1)) >> shift)
@@ -157,14 +158,14 @@ bool add_params_make(Dialect dialect, float s1, int z1, float s2, int z2, float 
 static inline int8_t requant_add(const AddParams *p, int q1, int q2)
 {
     int32_t y;
-    if (p->dialect == DIALECT_XNNPACK) {
+    if (p->rounding == ROUNDING_XNNPACK) {
         y = (p->a * (q1 - p->z1) + p->b * (q2 - p->z2) + (1 << (p->shift - 1))) >> p->shift;
-    } else if (p->dialect == DIALECT_ONNXRUNTIME) {
+    } else if (p->rounding == ROUNDING_ONNXRUNTIME) {
         const float v = multiply_add((float)(q1 + 128), p->r1, multiply_add((float)(q2 + 128), p->r2, p->offset));
         return (int8_t)clamp_int(round_small(v) - 128, p->lo, p->hi);
     } else {
         const int32_t x1 = (q1 - p->z1) * (1 << 20), x2 = (q2 - p->z2) * (1 << 20);
-        y = p->dialect == DIALECT_TFLITE_SINGLE
+        y = p->rounding == ROUNDING_TFLITE_SINGLE
                 ? requant_single(requant_single(x1, p->m1, p->e1) + requant_single(x2, p->m2, p->e2), p->mo, p->eo)
                 : requant_double(requant_double(x1, p->m1, p->e1) + requant_double(x2, p->m2, p->e2), p->mo, p->eo);
     }
@@ -179,7 +180,7 @@ static inline bool pool_is_global(const ConvGeom *g)
 
 /* Average pools; scale and zero point are the input's.  Outside onnxruntime average_codes; there average_scaled for
  * a global pool, average_reals for any other. */
-AverageRule average_rule(Dialect dialect, const ConvGeom *g, float scale, int zero_point, int lo, int hi);
+AverageRule average_rule(Rounding rounding, const ConvGeom *g, float scale, int zero_point, int lo, int hi);
 
 /* The sum of `count` > 0 codes inside the image, divided, half away from zero, clamped.  Scale and zero point are the
  * input's, so the formula works on the codes themselves.  Below 2^24 the quotient of integers in float32, cut off, is
@@ -194,8 +195,8 @@ static inline int8_t average_codes(int32_t sum, int count, int lo, int hi)
 /* y = z + rne((sum - count z) f),  f = s / (s count) in float32. */
 static inline int8_t average_scaled(const AverageRule *r, int32_t sum, int count)
 {
-    return requant(DIALECT_ONNXRUNTIME, sum - count * r->zero_point, (Multiplier){.f = r->factor}, r->zero_point, r->lo,
-                   r->hi);
+    return requant(ROUNDING_ONNXRUNTIME, sum - count * r->zero_point, (Multiplier){.f = r->factor}, r->zero_point,
+                   r->lo, r->hi);
 }
 
 /* y = rne(sum / count / s + (z + 128)) - 128; sum: of average_real of the window's cells by rows, added in float32. */

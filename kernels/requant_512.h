@@ -1,4 +1,4 @@
-/* requant() of the dialect xnnpack on 64 sums; for files compiled with AVX-512.
+/* requant() of the rounding xnnpack on 64 sums; for files compiled with AVX-512.
  *
  * The upper bound is applied before the rounding, as in requant().  The lower one needs no float: what is too small
  * converts to INT32_MIN or saturates on its way to 8 bits. */

@@ -101,29 +101,29 @@ static Tensor *normalize_unscaled(Layer *l, Tape *t, Tensor *y, Tensor *u)
     return shape.rank == 2 ? op_reshape(t, y, shape) : y;
 }
 
-Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
-                     Tensor *x)
+Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const ForwardMode *mode,
+                     Tape *t, Tensor *x)
 {
     const Activation act = activation_from(config->activation);
-    const bool batch_statistics = pass->batch_statistics && !l->frozen;
+    const bool batch_statistics = mode->batch_statistics && !l->frozen;
     ConvBlock block = {.kind = kind,
                        .geom = g,
                        .batch_statistics = batch_statistics,
-                       .defer = l->defers && t->grad && !pass->observe && !pass->keep_outputs,
-                       .tail = layer_tail(l, pass, act)};
-    if (pass->arithmetic == ARITHMETIC_FLOAT) {
+                       .defer = l->norm_deferred && t->grad && !mode->observe && !mode->keep_outputs,
+                       .epilogue = layer_tail(l, mode, act)};
+    if (mode->arithmetic == ARITHMETIC_FLOAT) {
         block.bias = leaf(t, l->bias);
         block.gamma = leaf(t, l->gamma), block.beta = leaf(t, l->beta), block.norm = l->norm;
-        return layer_observe(l, pass, t, op_conv_block(t, x, leaf(t, l->weight), &block));
+        return layer_observe(l, mode, t, op_conv_block(t, x, leaf(t, l->weight), &block));
     }
     const Folded f = fold(l, t);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
-    if (pass->arithmetic == ARITHMETIC_INT) {
-        const ConvIntConfig c = {.kind = kind, .geom = g, .out = l->out_q, .act = act, .dialect = pass->dialect};
+    if (mode->arithmetic == ARITHMETIC_INT) {
+        const ConvIntConfig c = {.kind = kind, .geom = g, .out = l->out_q, .act = act, .rounding = mode->rounding};
         return op_conv_int(t, x, f.w, folded ? NULL : f.u, f.b, &c);
     }
     if (folded && batch_statistics)
-        return layer_finish(l, pass, t, normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.u), act);
+        return layer_finish(l, mode, t, normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.u), act);
     if (l->norm == NULL || folded)
         block.bias = f.b;
     else
@@ -131,16 +131,16 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
     return op_conv_block(t, x, f.w, &block);
 }
 
-static const QOp ops[] = {[CONV_FULL] = QOP_CONV2D, [CONV_DEPTHWISE] = QOP_DWCONV2D, [CONV_DENSE] = QOP_DENSE};
+static const NodeType ops[] = {[CONV_FULL] = NODE_CONV2D, [CONV_DEPTHWISE] = NODE_DWCONV2D, [CONV_DENSE] = NODE_DENSE};
 
 static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
 {
     return kind == CONV_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
 }
 
-RealOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g)
+FloatOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g)
 {
-    return (RealOp){ops[kind], unit_geom(l, kind, g), activation_from(config->activation)};
+    return (FloatOp){ops[kind], unit_geom(l, kind, g), activation_from(config->activation)};
 }
 
 Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w)
@@ -150,11 +150,11 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
     const int y = lower_tensor(w, l, -1);
-    QNode *n = lower_node(w, l, ops[kind], y);
+    Node *n = lower_node(w, l, ops[kind], y);
     ConvInt fold_int;
     TRY(conv_int_fold(w->arena, l->name, lower_grid(w, n->input[0]), f.w, folded || f.u == NULL ? NULL : f.u->x,
                       f.b == NULL ? NULL : f.b->x, lower_grid(w, y), activation_from(config->activation),
-                      w->graph->dialect, true, &fold_int));
+                      w->graph->rounding, true, &fold_int));
     n->geom = unit_geom(l, kind, g);
     n->geom.n = 1;
     n->weight_bits = l->weight_q->qp.bits;

@@ -63,9 +63,9 @@ extern const char *const init_names[];
 Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape weight, int outputs, int axis);
 void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, uint64_t seed);
 /* x is what the op takes: [N,H,W,C], or [N,I] for a dense layer, whose result is [N,O] and whose g is NULL. */
-Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const Pass *pass, Tape *t,
-                     Tensor *x);
-RealOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g);
+Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const ForwardMode *mode,
+                     Tape *t, Tensor *x);
+FloatOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g);
 Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w);
 
 #endif

@@ -41,21 +41,22 @@ Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
     return l->out_q != NULL ? STATUS_OK : STATUS_CONFIG;
 }
 
-Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation a)
+Tensor *layer_finish(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y, Activation a)
 {
-    if (pass->arithmetic != ARITHMETIC_FLOAT) return op_fake_quant(t, y, l->out_q, a, pass->observe);
+    if (mode->arithmetic != ARITHMETIC_FLOAT) return op_fake_quant(t, y, l->out_q, a, mode->observe);
     if (a.relu) y = op_relu(t, y, a.limit);
-    return layer_observe(l, pass, t, y);
+    return layer_observe(l, mode, t, y);
 }
 
-TailConfig layer_tail(const Layer *l, const Pass *pass, Activation a)
+EpilogueConfig layer_tail(const Layer *l, const ForwardMode *mode, Activation a)
 {
-    return (TailConfig){.act = a, .q = pass->arithmetic == ARITHMETIC_FLOAT ? NULL : l->out_q, .learn = pass->observe};
+    return (EpilogueConfig){
+        .act = a, .q = mode->arithmetic == ARITHMETIC_FLOAT ? NULL : l->out_q, .learn = mode->observe};
 }
 
-Tensor *layer_observe(Layer *l, const Pass *pass, Tape *t, Tensor *y)
+Tensor *layer_observe(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y)
 {
-    if (pass->arithmetic != ARITHMETIC_FLOAT || !pass->observe || tape_failed(t)) return y;
+    if (mode->arithmetic != ARITHMETIC_FLOAT || !mode->observe || tape_failed(t)) return y;
     const Status status = observer_update(&l->out_q->observer, y->x, (size_t)tensor_elements(y));
     if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
     return y;
@@ -63,12 +64,12 @@ Tensor *layer_observe(Layer *l, const Pass *pass, Tape *t, Tensor *y)
 
 enum { FIRST_ROOM = 16 };
 
-int lowering_add_tensor(Lowering *w, const QTensor *tensor)
+int lowering_add_tensor(Lowering *w, const GraphTensor *tensor)
 {
-    QGraph *g = w->graph;
+    Graph *g = w->graph;
     if (g->tensors == w->tensor_room) {
         w->tensor_room = w->tensor_room == 0 ? FIRST_ROOM : 2 * w->tensor_room;
-        QTensor *larger = ARENA_ARRAY(w->arena, QTensor, w->tensor_room);
+        GraphTensor *larger = ARENA_ARRAY(w->arena, GraphTensor, w->tensor_room);
         if (g->tensors > 0) memcpy(larger, g->tensor, sizeof *larger * (size_t)g->tensors);
         g->tensor = larger;
     }
@@ -76,12 +77,12 @@ int lowering_add_tensor(Lowering *w, const QTensor *tensor)
     return g->tensors++;
 }
 
-QNode *lowering_add_node(Lowering *w, const QNode *node)
+Node *lowering_add_node(Lowering *w, const Node *node)
 {
-    QGraph *g = w->graph;
+    Graph *g = w->graph;
     if (g->nodes == w->node_room) {
         w->node_room = w->node_room == 0 ? FIRST_ROOM : 2 * w->node_room;
-        QNode *larger = ARENA_ARRAY(w->arena, QNode, w->node_room);
+        Node *larger = ARENA_ARRAY(w->arena, Node, w->node_room);
         if (g->nodes > 0) memcpy(larger, g->node, sizeof *larger * (size_t)g->nodes);
         g->node = larger;
     }
@@ -91,12 +92,12 @@ QNode *lowering_add_node(Lowering *w, const QNode *node)
 
 int lower_tensor(Lowering *w, const Layer *l, int same_grid)
 {
-    QTensor y;
+    GraphTensor y;
     if (same_grid >= 0) {
         y = w->graph->tensor[same_grid];
     } else {
         const QuantParams *qp = &l->out_q->qp;
-        y = (QTensor){
+        y = (GraphTensor){
             .scale = qp->scale[0], .zero_point = qp->zero_point, .bits = qp->bits, .qmin = qp->qmin, .qmax = qp->qmax};
     }
     y.name = l->name;
@@ -104,9 +105,9 @@ int lower_tensor(Lowering *w, const Layer *l, int same_grid)
     return lowering_add_tensor(w, &y);
 }
 
-QNode *lower_node(Lowering *w, const Layer *l, QOp op, int output)
+Node *lower_node(Lowering *w, const Layer *l, NodeType op, int output)
 {
-    QNode *n = lowering_add_node(w, &(QNode){.op = op, .name = l->name, .inputs = l->inputs, .output = output});
+    Node *n = lowering_add_node(w, &(Node){.op = op, .name = l->name, .inputs = l->inputs, .output = output});
     for (int i = 0; i < l->inputs; i++) n->input[i] = w->tensor_of[l->input[i] + 1];
     n->lo = w->graph->tensor[output].qmin;
     n->hi = w->graph->tensor[output].qmax;
@@ -115,7 +116,7 @@ QNode *lower_node(Lowering *w, const Layer *l, QOp op, int output)
 
 QuantParams *lower_grid(Lowering *w, int tensor)
 {
-    const QTensor *x = &w->graph->tensor[tensor];
+    const GraphTensor *x = &w->graph->tensor[tensor];
     QuantParams *qp = ARENA_ARRAY(w->arena, QuantParams, 1);
     *qp = (QuantParams){.bits = x->bits,
                         .qmin = x->qmin,

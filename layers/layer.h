@@ -11,7 +11,7 @@
 #include "autograd/param.h"
 #include "base/field.h"
 #include "quant/fused_ops.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 #include "quant/quant_config.h"
 
 typedef struct {
@@ -30,8 +30,8 @@ typedef struct {
     bool batch_statistics; /* batch norm uses and updates this batch's statistics */
     bool observe;          /* quantizers learn their range from this pass */
     bool keep_outputs;     /* all of Model.out can be read after the pass, not the logits alone (model_forward) */
-    Dialect dialect;
-} Pass;
+    Rounding rounding;
+} ForwardMode;
 
 struct LayerType;
 
@@ -41,7 +41,7 @@ typedef struct {
     StringList inputs; /* empty: the layer before */
 } LayerCommon;
 
-enum { LAYER_MAX_INPUTS = NODE_MAX_INPUTS - 1 };
+enum { LAYER_MAX_INPUTS = TAPE_NODE_MAX_INPUTS - 1 };
 
 typedef struct Layer {
     const struct LayerType *type;
@@ -53,7 +53,7 @@ typedef struct Layer {
     BatchNormState *norm;
     Quantizer *weight_q, *out_q; /* NULL in a float model */
     bool frozen;                 /* its parameters stay, and batch norm uses its running statistics (model_freeze) */
-    bool defers;                 /* it is read once, by a layer that takes_affine */
+    bool norm_deferred;          /* it is read once, by a layer that applies_norm */
     const ConvGeom *geom;        /* on which its kernel depends; NULL: on none */
 } Layer;
 
@@ -69,17 +69,17 @@ typedef struct {
 typedef struct {
     Arena *arena;
     Tape *tape; /* does not record; for the ops that quantize weights */
-    QGraph *graph;
+    Graph *graph;
     int tensor_room, node_room; /* elements of the graph's arrays, which grow as they are needed */
     const int *tensor_of;
 } Lowering;
 
 /* What a layer computes in real numbers: y = act(norm(op(x))), with the weights, bias and batch norm of the layer. */
 typedef struct {
-    QOp op; /* QOP_REQUANT: nothing but the activation */
+    NodeType op; /* NODE_REQUANT: nothing but the activation */
     ConvGeom geom;
     Activation act;
-} RealOp;
+} FloatOp;
 
 typedef struct LayerType {
     const char *name, *doc;
@@ -88,7 +88,7 @@ typedef struct LayerType {
     int min_inputs, max_inputs;
     bool has_weights;
     const char *kernels; /* family of those that compute it, "gemm" or "dwconv"; NULL: it has none of its own */
-    bool takes_affine;   /* its inputs may be left unnormalized (Tensor.affine) */
+    bool applies_norm;   /* its inputs may be left unnormalized (Tensor.deferred_norm) */
     bool averages;       /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid;     /* the output stays on the first input's grid (pools, flatten) */
     /* in[] is known: checks it against the config and sets l->out.  Failures need no place; the caller adds it. */
@@ -97,9 +97,9 @@ typedef struct LayerType {
     Status (*build)(Layer *l, LayerBuilder *b);
     /* First values of the parameters; NULL: none. */
     void (*init)(Layer *l, uint64_t seed);
-    Tensor *(*forward)(Layer *l, const Pass *pass, Tape *t, Tensor *const *x);
-    /* For who writes the float network down; NULL: it is no RealOp, and such exports refuse the layer by name. */
-    RealOp (*real)(const Layer *l);
+    Tensor *(*forward)(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x);
+    /* For who writes the float network down; NULL: it is no FloatOp, and such exports refuse the layer by name. */
+    FloatOp (*real)(const Layer *l);
     /* Adds nodes to the graph, at least one and as many as it takes, with lower_node or lowering_add_node.  The last one
      * and its output have the layer's name, and its output is the layer's; every other node and its output have a name
      * of their own, "LAYER.something". */
@@ -144,17 +144,17 @@ Activation activation_from(int choice);
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
 
 /* Observation in a float pass, and the output quantizer in a fake one. */
-Tensor *layer_finish(Layer *l, const Pass *pass, Tape *t, Tensor *y, Activation a);
+Tensor *layer_finish(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y, Activation a);
 /* The same for a fused op: how it ends in a float or fake pass, and the observation in a float pass. */
-TailConfig layer_tail(const Layer *l, const Pass *pass, Activation a);
-Tensor *layer_observe(Layer *l, const Pass *pass, Tape *t, Tensor *y);
+EpilogueConfig layer_tail(const Layer *l, const ForwardMode *mode, Activation a);
+Tensor *layer_observe(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y);
 /* Appends to the graph; the index of the tensor.  A pointer to a node or tensor is good until the next one is added. */
-int lowering_add_tensor(Lowering *w, const QTensor *tensor);
-QNode *lowering_add_node(Lowering *w, const QNode *node);
+int lowering_add_tensor(Lowering *w, const GraphTensor *tensor);
+Node *lowering_add_node(Lowering *w, const Node *node);
 /* The output tensor of a lowered layer, on out_q's grid or on that of tensor `same_grid` when it is >= 0; its index. */
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
 /* A node with the layer's inputs and output. */
-QNode *lower_node(Lowering *w, const Layer *l, QOp op, int output);
+Node *lower_node(Lowering *w, const Layer *l, NodeType op, int output);
 /* The grid of a lowered tensor as QuantParams, in the arena. */
 QuantParams *lower_grid(Lowering *w, int tensor);
 

@@ -24,18 +24,18 @@ static Status activation_shape(Layer *l)
 
 static Status activation_build(Layer *l, LayerBuilder *b) { return layer_output_quantizer(l, b, false); }
 
-static Tensor *activation_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *activation_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
-    if (pass->arithmetic == ARITHMETIC_INT) return op_requant_int(t, x[0], l->out_q, act(l), pass->dialect);
-    return layer_finish(l, pass, t, x[0], act(l));
+    if (mode->arithmetic == ARITHMETIC_INT) return op_requant_int(t, x[0], l->out_q, act(l), mode->rounding);
+    return layer_finish(l, mode, t, x[0], act(l));
 }
 
-static RealOp activation_real(const Layer *l) { return (RealOp){.op = QOP_REQUANT, .act = act(l)}; }
+static FloatOp activation_real(const Layer *l) { return (FloatOp){.op = NODE_REQUANT, .act = act(l)}; }
 
 static Status activation_lower(Layer *l, Lowering *w)
 {
     const int y = lower_tensor(w, l, -1);
-    QNode *n = lower_node(w, l, QOP_REQUANT, y);
+    Node *n = lower_node(w, l, NODE_REQUANT, y);
     activation_clamp(lower_grid(w, y), act(l), &n->lo, &n->hi);
     return STATUS_OK;
 }

@@ -30,23 +30,23 @@ static Status add_build(Layer *l, LayerBuilder *b)
     return layer_output_quantizer(l, b, ((const AddConfig *)l->config)->activation == 0);
 }
 
-static Tensor *add_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *add_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
     const Activation act = activation_from(((const AddConfig *)l->config)->activation);
-    if (pass->arithmetic == ARITHMETIC_INT) return op_add_int(t, x[0], x[1], l->out_q, act, pass->dialect);
-    const TailConfig tail = layer_tail(l, pass, act);
-    return layer_observe(l, pass, t, op_add_block(t, x[0], x[1], &tail));
+    if (mode->arithmetic == ARITHMETIC_INT) return op_add_int(t, x[0], x[1], l->out_q, act, mode->rounding);
+    const EpilogueConfig epilogue = layer_tail(l, mode, act);
+    return layer_observe(l, mode, t, op_add_block(t, x[0], x[1], &epilogue));
 }
 
-static RealOp add_real(const Layer *l)
+static FloatOp add_real(const Layer *l)
 {
-    return (RealOp){.op = QOP_ADD, .act = activation_from(((const AddConfig *)l->config)->activation)};
+    return (FloatOp){.op = NODE_ADD, .act = activation_from(((const AddConfig *)l->config)->activation)};
 }
 
 static Status add_lower(Layer *l, Lowering *w)
 {
     const int y = lower_tensor(w, l, -1);
-    QNode *n = lower_node(w, l, QOP_ADD, y);
+    Node *n = lower_node(w, l, NODE_ADD, y);
     activation_clamp(lower_grid(w, y), activation_from(((const AddConfig *)l->config)->activation), &n->lo, &n->hi);
     return STATUS_OK;
 }
@@ -60,7 +60,7 @@ const LayerType layer_add = {.name = "add",
                              .config_bytes = sizeof(AddConfig),
                              .min_inputs = 2,
                              .max_inputs = 2,
-                             .takes_affine = true,
+                             .applies_norm = true,
                              .shape = add_shape,
                              .build = add_build,
                              .forward = add_forward,

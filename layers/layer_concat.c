@@ -22,16 +22,16 @@ static Status concat_shape(Layer *l)
 
 static Status concat_build(Layer *l, LayerBuilder *b) { return layer_output_quantizer(l, b, true); }
 
-static Tensor *concat_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *concat_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
-    if (pass->arithmetic == ARITHMETIC_INT) return op_concat_int(t, l->inputs, x, l->out_q, pass->dialect);
-    return layer_finish(l, pass, t, op_concat(t, l->inputs, x), activation_from(0));
+    if (mode->arithmetic == ARITHMETIC_INT) return op_concat_int(t, l->inputs, x, l->out_q, mode->rounding);
+    return layer_finish(l, mode, t, op_concat(t, l->inputs, x), activation_from(0));
 }
 
-static RealOp concat_real(const Layer *l)
+static FloatOp concat_real(const Layer *l)
 {
     (void)l;
-    return (RealOp){.op = QOP_CONCAT, .act = activation_from(0)};
+    return (FloatOp){.op = NODE_CONCAT, .act = activation_from(0)};
 }
 
 /* Inputs on another grid get a requant node of their own: the concat itself only copies. */
@@ -42,22 +42,22 @@ static Status concat_lower(Layer *l, Lowering *w)
     for (int i = 0; i < l->inputs; i++) {
         const int from = w->tensor_of[l->input[i] + 1];
         source[i] = from;
-        QTensor y = w->graph->tensor[from];
+        GraphTensor y = w->graph->tensor[from];
         if (y.scale == qp->scale[0] && y.zero_point == qp->zero_point && y.qmin >= qp->qmin && y.qmax <= qp->qmax)
             continue;
         y.name = arena_printf(w->arena, "%s.input%d", l->name, i);
         y.scale = qp->scale[0], y.zero_point = qp->zero_point;
         y.bits = qp->bits, y.qmin = qp->qmin, y.qmax = qp->qmax;
         source[i] = lowering_add_tensor(w, &y);
-        lowering_add_node(w, &(QNode){.op = QOP_REQUANT,
-                                      .name = y.name,
-                                      .inputs = 1,
-                                      .input = {from},
-                                      .output = source[i],
-                                      .lo = qp->qmin,
-                                      .hi = qp->qmax});
+        lowering_add_node(w, &(Node){.op = NODE_REQUANT,
+                                     .name = y.name,
+                                     .inputs = 1,
+                                     .input = {from},
+                                     .output = source[i],
+                                     .lo = qp->qmin,
+                                     .hi = qp->qmax});
     }
-    QNode *n = lower_node(w, l, QOP_CONCAT, lower_tensor(w, l, -1));
+    Node *n = lower_node(w, l, NODE_CONCAT, lower_tensor(w, l, -1));
     for (int i = 0; i < l->inputs; i++) n->input[i] = source[i];
     return STATUS_OK;
 }

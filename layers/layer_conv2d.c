@@ -46,13 +46,13 @@ static void conv_init(Layer *l, uint64_t seed)
     unit_init(l, &c->unit, window * l->in[0].c / c->groups, window * c->filters / c->groups, seed);
 }
 
-static Tensor *conv_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *conv_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
     const ConvConfig *c = l->config;
-    return unit_forward(l, &c->unit, CONV_FULL, &c->geom, pass, t, x[0]);
+    return unit_forward(l, &c->unit, CONV_FULL, &c->geom, mode, t, x[0]);
 }
 
-static RealOp conv_real(const Layer *l)
+static FloatOp conv_real(const Layer *l)
 {
     const ConvConfig *c = l->config;
     return unit_real(l, &c->unit, CONV_FULL, &c->geom);

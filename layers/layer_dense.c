@@ -34,16 +34,16 @@ static void dense_init(Layer *l, uint64_t seed)
     unit_init(l, &c->unit, inputs(l), c->units, seed);
 }
 
-static Tensor *dense_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *dense_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
     const DenseConfig *c = l->config;
     if (tape_failed(t)) return NULL;
     const int n = x[0]->shape.dim[0];
-    Tensor *y = unit_forward(l, &c->unit, CONV_DENSE, NULL, pass, t, op_reshape(t, x[0], shape_2(n, inputs(l))));
+    Tensor *y = unit_forward(l, &c->unit, CONV_DENSE, NULL, mode, t, op_reshape(t, x[0], shape_2(n, inputs(l))));
     return op_reshape(t, y, shape_4(n, 1, 1, c->units));
 }
 
-static RealOp dense_real(const Layer *l)
+static FloatOp dense_real(const Layer *l)
 {
     const DenseConfig *c = l->config;
     return unit_real(l, &c->unit, CONV_DENSE, NULL);

@@ -44,13 +44,13 @@ static void depthwise_init(Layer *l, uint64_t seed)
     unit_init(l, &c->unit, window, window * c->multiplier, seed);
 }
 
-static Tensor *depthwise_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *depthwise_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
     const DepthwiseConfig *c = l->config;
-    return unit_forward(l, &c->unit, CONV_DEPTHWISE, &c->geom, pass, t, x[0]);
+    return unit_forward(l, &c->unit, CONV_DEPTHWISE, &c->geom, mode, t, x[0]);
 }
 
-static RealOp depthwise_real(const Layer *l)
+static FloatOp depthwise_real(const Layer *l)
 {
     const DepthwiseConfig *c = l->config;
     return unit_real(l, &c->unit, CONV_DEPTHWISE, &c->geom);

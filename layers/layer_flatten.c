@@ -13,23 +13,23 @@ static Status flatten_shape(Layer *l)
     return STATUS_OK;
 }
 
-static Tensor *flatten_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *flatten_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
-    (void)pass;
+    (void)mode;
     if (tape_failed(t)) return NULL;
     return op_reshape(t, x[0], shape_4(x[0]->shape.dim[0], 1, 1, l->out.c));
 }
 
-static RealOp flatten_real(const Layer *l)
+static FloatOp flatten_real(const Layer *l)
 {
     (void)l;
-    return (RealOp){.op = QOP_RESHAPE, .act = activation_from(0)};
+    return (FloatOp){.op = NODE_RESHAPE, .act = activation_from(0)};
 }
 
 static Status flatten_lower(Layer *l, Lowering *w)
 {
     const int y = lower_tensor(w, l, w->tensor_of[l->input[0] + 1]);
-    lower_node(w, l, QOP_RESHAPE, y);
+    lower_node(w, l, NODE_RESHAPE, y);
     return STATUS_OK;
 }
 

@@ -33,44 +33,44 @@ static Status pool_shape(Layer *l)
     return STATUS_OK;
 }
 
-static Tensor *max_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *max_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
-    (void)pass;
+    (void)mode;
     return op_maxpool(t, x[0], &((const PoolConfig *)l->config)->geom);
 }
 
-static Tensor *avg_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *avg_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
-    return op_avgpool(t, x[0], &((const PoolConfig *)l->config)->geom, pass->dialect);
+    return op_avgpool(t, x[0], &((const PoolConfig *)l->config)->geom, mode->rounding);
 }
 
-static Status pool_lower(Layer *l, Lowering *w, QOp op, const ConvGeom *g)
+static Status pool_lower(Layer *l, Lowering *w, NodeType op, const ConvGeom *g)
 {
     const int y = lower_tensor(w, l, w->tensor_of[l->input[0] + 1]);
-    QNode *n = lower_node(w, l, op, y);
+    Node *n = lower_node(w, l, op, y);
     n->geom = *g;
     n->geom.n = 1;
     return STATUS_OK;
 }
 
-static RealOp max_real(const Layer *l)
+static FloatOp max_real(const Layer *l)
 {
-    return (RealOp){QOP_MAXPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
+    return (FloatOp){NODE_MAXPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
 }
 
-static RealOp avg_real(const Layer *l)
+static FloatOp avg_real(const Layer *l)
 {
-    return (RealOp){QOP_AVGPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
+    return (FloatOp){NODE_AVGPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
 }
 
 static Status max_lower(Layer *l, Lowering *w)
 {
-    return pool_lower(l, w, QOP_MAXPOOL, &((const PoolConfig *)l->config)->geom);
+    return pool_lower(l, w, NODE_MAXPOOL, &((const PoolConfig *)l->config)->geom);
 }
 
 static Status avg_lower(Layer *l, Lowering *w)
 {
-    return pool_lower(l, w, QOP_AVGPOOL, &((const PoolConfig *)l->config)->geom);
+    return pool_lower(l, w, NODE_AVGPOOL, &((const PoolConfig *)l->config)->geom);
 }
 
 static const char *const max_examples[] = {"{\"type\":\"maxpool\",\"kernel\":2}",
@@ -140,18 +140,18 @@ static Status global_shape(Layer *l)
     return STATUS_OK;
 }
 
-static Tensor *global_forward(Layer *l, const Pass *pass, Tape *t, Tensor *const *x)
+static Tensor *global_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
     const ConvGeom g = global_geom(l);
-    return op_avgpool(t, x[0], &g, pass->dialect);
+    return op_avgpool(t, x[0], &g, mode->rounding);
 }
 
-static RealOp global_real(const Layer *l) { return (RealOp){QOP_AVGPOOL, global_geom(l), activation_from(0)}; }
+static FloatOp global_real(const Layer *l) { return (FloatOp){NODE_AVGPOOL, global_geom(l), activation_from(0)}; }
 
 static Status global_lower(Layer *l, Lowering *w)
 {
     const ConvGeom g = global_geom(l);
-    return pool_lower(l, w, QOP_AVGPOOL, &g);
+    return pool_lower(l, w, NODE_AVGPOOL, &g);
 }
 
 static const char *const global_examples[] = {"{\"type\":\"global_avgpool\"}", NULL};

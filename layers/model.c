@@ -68,10 +68,10 @@ static void release_behind(const Model *m, int i, Tape *t, const Tensor *made_be
         if (x[k] != m->out[i] && !read_later(m, i, l->input[k])) tensor_release(t, x[k]);
 }
 
-Tensor *model_forward(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels, int n)
+Tensor *model_forward(Model *m, Tape *t, const ForwardMode *mode, const uint8_t *pixels, int n)
 {
     const Shape shape = shape_4(n, m->input.h, m->input.w, m->input.c);
-    m->image = pass->arithmetic == ARITHMETIC_FLOAT ? tape_tensor(t, "input", shape)
+    m->image = mode->arithmetic == ARITHMETIC_FLOAT ? tape_tensor(t, "input", shape)
                                                     : tape_codes(t, "input", shape, &m->input_grid);
     Image im = {m, pixels, n, m->image};
     parallel_for(parallel_chunks(n), image_chunk, &im);
@@ -81,8 +81,8 @@ Tensor *model_forward(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels
         for (int k = 0; k < l->inputs; k++) x[k] = l->input[k] < 0 ? m->image : m->out[l->input[k]];
         t->where = l->name;
         const Tensor *made_before = t->made;
-        m->out[i] = tape_failed(t) ? NULL : l->type->forward(l, pass, t, x);
-        if (m->out[i] != NULL && !t->grad && !pass->keep_outputs) release_behind(m, i, t, made_before, x);
+        m->out[i] = tape_failed(t) ? NULL : l->type->forward(l, mode, t, x);
+        if (m->out[i] != NULL && !t->grad && !mode->keep_outputs) release_behind(m, i, t, made_before, x);
     }
     return op_reshape(t, m->out[m->layers - 1], shape_2(n, m->classes));
 }

@@ -55,9 +55,9 @@ Status model_freeze(Model *m, const StringList *patterns, const char *where);
 float *model_values(const Model *m, const char *name, long *count);
 
 /* pixels [n,H,W,C] -> logits [n,classes] (codes, unless the pass is in float).  NULL: the tape says why.
- * With pass->keep_outputs all of m->out can be read afterwards.  Without it a layer's output may have been released
- * after the last layer that reads it (a pass that is not recorded) or left unnormalized (Tensor.affine). */
-Tensor *model_forward(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels, int n);
+ * With mode->keep_outputs all of m->out can be read afterwards.  Without it a layer's output may have been released
+ * after the last layer that reads it (a pass that is not recorded) or left unnormalized (Tensor.deferred_norm). */
+Tensor *model_forward(Model *m, Tape *t, const ForwardMode *mode, const uint8_t *pixels, int n);
 
 /* Weights, biases and batch norm parameters; learned steps are not counted. */
 long model_parameters(const Model *m);

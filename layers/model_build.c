@@ -169,7 +169,7 @@ static void mark_avgpool_feeders(const Model *m, bool *feeds)
     }
 }
 
-/* A layer may defer when its one reader takes_affine. */
+/* A layer may defer when its one reader applies_norm. */
 static void mark_deferring(const Model *m)
 {
     int *readers = ARENA_ARRAY(m->arena, int, m->layers);
@@ -177,7 +177,7 @@ static void mark_deferring(const Model *m)
         for (int k = 0; k < m->layer[i].inputs; k++) {
             const int from = m->layer[i].input[k];
             if (from < 0) continue;
-            m->layer[from].defers = ++readers[from] == 1 && m->layer[i].type->takes_affine;
+            m->layer[from].norm_deferred = ++readers[from] == 1 && m->layer[i].type->applies_norm;
         }
 }
 
@@ -238,7 +238,7 @@ static void build_input(Model *m, PixelScale pixels)
         qp->scale[0] = (float)(1.0 / (255.0 * pixels.std[0]));
         qp->zero_point = (int)rint(offset) - 128;
     } else {
-        grid_affine(lo, hi, qp);
+        grid_asymmetric(lo, hi, qp);
     }
     m->pixel_value = ARENA_ARRAY(m->arena, float, 256 * C);
     m->pixel_code = ARENA_ARRAY(m->arena, int8_t, 256 * C);

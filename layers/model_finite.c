@@ -45,7 +45,7 @@ Status model_check_logits(Model *m, Tape *t, const uint8_t *pixels, int n, const
 {
     const char *layer = m->layer[m->layers - 1].name, *what = "its output";
     if (logits->x == NULL || all_finite(logits->x, tensor_elements(logits))) return STATUS_OK;
-    const Pass again = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
+    const ForwardMode again = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
     tape_reset(t, false);
     if (model_forward(m, t, &again, pixels, n) != NULL) model_first_not_finite(m, true, &layer, &what);
     return status_fail(STATUS_NUMERIC, "layer \"%s\": %s: NaN or infinite on one of the images; must be finite", layer,

@@ -1,4 +1,4 @@
-/* What the sums of one output channel of a convolution or dense layer can be: the one proof that no dialect, engine or
+/* What the sums of one output channel of a convolution or dense layer can be: the one proof that no rounding, engine or
  * export leaves its integers.  docs/quantization.md, "Bias", has the argument. */
 #ifndef BITFOLD_QUANT_CHANNEL_SUMS_H
 #define BITFOLD_QUANT_CHANNEL_SUMS_H

@@ -31,7 +31,7 @@ static int32_t room_for_bias(const QuantParams *x, ChannelWeights stored)
 }
 
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
-                     const float *b, const QuantParams *y, Activation act, Dialect dialect, bool strict, ConvInt *out)
+                     const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict, ConvInt *out)
 {
     const bool outermost = w->qp->axis == 0;
     const int O = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
@@ -73,7 +73,7 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                                    name, o, (double)bias, (double)(s_x * out->weight_scale[o]), most);
             out->bias[o] = bias < 0.0f ? -most : most;
         }
-        out->multiplier[o] = multiplier_make(dialect, s_x, out->weight_scale[o], s_y);
+        out->multiplier[o] = multiplier_make(rounding, s_x, out->weight_scale[o], s_y);
     }
     const long runs = outermost ? O : per_channel, run = n / runs;
     for (long r = 0; r < runs; r++)

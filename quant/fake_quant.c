@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "quant/tail.h"
+#include "quant/epilogue.h"
 
 void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
 {
@@ -18,9 +18,9 @@ void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
     }
 }
 
-GridPass grid_pass(const QuantParams *qp, Activation a)
+Gate gate_of(const QuantParams *qp, Activation a)
 {
-    GridPass p = {.lo = (float)(qp->qmin - qp->zero_point), .hi = (float)(qp->qmax - qp->zero_point)};
+    Gate p = {.lo = (float)(qp->qmin - qp->zero_point), .hi = (float)(qp->qmax - qp->zero_point)};
     p.above = p.hi;
     if (a.relu && p.lo < 0.0f) p.lo = 0.0f;
     const float limit = a.limit / qp->scale[0];
@@ -82,7 +82,7 @@ void quantizer_step_gradient(Quantizer *q, double sum, long per_image)
 typedef struct {
     const float *x, *dy;
     float *dx;
-    Tail *tail;
+    Epilogue *epilogue;
     long n;
 } FakeQuant;
 
@@ -92,7 +92,7 @@ static void forward_chunk(void *context, int chunk, int thread)
     const FakeQuant *f = context;
     long first, last;
     parallel_range(f->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    tail_values(f->tail, chunk, (size_t)first, (size_t)(last - first), f->x + first);
+    epilogue_values(f->epilogue, chunk, (size_t)first, (size_t)(last - first), f->x + first);
 }
 
 static void backward_chunk(void *context, int chunk, int thread)
@@ -101,14 +101,14 @@ static void backward_chunk(void *context, int chunk, int thread)
     const FakeQuant *f = context;
     long first, last;
     parallel_range(f->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long at = first; at < last; at += TAIL_BLOCK) {
-        const size_t n = (size_t)(last - at < TAIL_BLOCK ? last - at : TAIL_BLOCK);
-        if (tail_learns(f->tail)) tail_step_add(f->tail, chunk, n, f->x + at, f->dy + at);
-        if (f->dx != NULL) tail_gate(f->tail, n, f->x + at, f->dy + at, f->dx + at);
+    for (long at = first; at < last; at += EPILOGUE_BLOCK) {
+        const size_t n = (size_t)(last - at < EPILOGUE_BLOCK ? last - at : EPILOGUE_BLOCK);
+        if (epilogue_learns(f->epilogue)) epilogue_step_add(f->epilogue, chunk, n, f->x + at, f->dy + at);
+        if (f->dx != NULL) epilogue_gate(f->epilogue, n, f->x + at, f->dy + at, f->dx + at);
     }
 }
 
-static void fake_quant_backward(Tape *t, Node *node)
+static void fake_quant_backward(Tape *t, TapeNode *node)
 {
     FakeQuant *f = node->saved;
     bool fresh;
@@ -116,7 +116,7 @@ static void fake_quant_backward(Tape *t, Node *node)
     f->dy = node->out->dx;
     f->dx = dx == NULL || fresh ? dx : tape_buffer(t, sizeof(float) * (size_t)f->n);
     parallel_for(PARALLEL_CHUNKS, backward_chunk, f);
-    if (tail_learns(f->tail)) tail_step_end(f->tail);
+    if (epilogue_learns(f->epilogue)) epilogue_step_end(f->epilogue);
     if (dx == NULL || fresh) return;
     add_gradient(t, node->in[0], f->dx);
     tape_release(t, f->dx);
@@ -131,19 +131,20 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     if (!grid_ready(t, q)) return NULL;
     FakeQuant *f = arena_zalloc(t->arena, sizeof *f);
     *f = (FakeQuant){.x = tensor_values(t, x),
-                     .tail = tail_make(t, q->name, x->shape, &(TailConfig){.act = a, .q = q, .learn = learn}),
+                     .epilogue =
+                         epilogue_make(t, q->name, x->shape, &(EpilogueConfig){.act = a, .q = q, .learn = learn}),
                      .n = tensor_elements(x)};
     parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
-    if (!tail_done(t, f->tail)) return NULL;
-    Node *node = tape_record(t, &fake_quant_type, 2, in, f->tail->y);
+    if (!epilogue_done(t, f->epilogue)) return NULL;
+    TapeNode *node = tape_record(t, &fake_quant_type, 2, in, f->epilogue->y);
     tensor_values_keep(t, node, x, f->x);
     if (node != NULL) node->saved = f;
-    return f->tail->y;
+    return f->epilogue->y;
 }
 
 /* ---- the gate of the integer ops --------------------------------------------------------------------------------- */
 
-void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, GridPass pass)
+void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, Gate pass)
 {
     *g = (GridBackward){.q = q, .n = tensor_elements(y), .pass = pass};
     g->per_image = g->n / y->shape.dim[0];
@@ -154,7 +155,7 @@ void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, GridPass
         g->inside = tape_buffer(t, (size_t)g->n);
 }
 
-void grid_keep(Tape *t, const GridBackward *g, Node *node)
+void grid_keep(Tape *t, const GridBackward *g, TapeNode *node)
 {
     node_keep(t, node, g->v);
     node_keep(t, node, g->inside);
@@ -162,22 +163,22 @@ void grid_keep(Tape *t, const GridBackward *g, Node *node)
 
 void grid_mark(const GridBackward *g, long at, long n, const float *v)
 {
-    const GridPass p = g->pass;
+    const Gate p = g->pass;
     if (g->v != NULL) {
         memcpy(g->v + at, v, sizeof *v * (size_t)n);
         return;
     }
-    kernels()->pass_inside((size_t)n, p.lo, p.hi, v, g->inside + at);
+    kernels()->inside((size_t)n, p.lo, p.hi, v, g->inside + at);
 }
 
 void grid_gate(GridBackward *g, int chunk, long at, long n, const float *dy, float *dz)
 {
     if (g->v != NULL) {
         g->step_sum[chunk] += g->q->type->step_gradient((size_t)n, g->v + at, dy, 1.0f, g->pass);
-        kernels()->pass_gate((size_t)n, g->pass.lo, g->pass.hi, g->v + at, dy, dz);
+        kernels()->gate((size_t)n, g->pass.lo, g->pass.hi, g->v + at, dy, dz);
         return;
     }
-    kernels()->pass_select((size_t)n, g->inside + at, dy, dz);
+    kernels()->select_inside((size_t)n, g->inside + at, dy, dz);
 }
 
 void grid_gate_end(GridBackward *g)
@@ -246,8 +247,8 @@ static void dequantize_weights(const WeightQuant *f, const int8_t *codes, float 
 static const float PAST_BOUND = 1.0f + 4.0f * FLT_EPSILON;
 
 /* dw += dy inside the grid, for n weights of scales[i * step]. */
-static void pass_inside(const WeightQuant *f, long n, const float *w, const float *scales, long step, const float *dy,
-                        float *dw)
+static void inside(const WeightQuant *f, long n, const float *w, const float *scales, long step, const float *dy,
+                   float *dw)
 {
     const float lo = (float)f->qp.qmin * PAST_BOUND, hi = (float)f->qp.qmax * PAST_BOUND;
 #pragma omp simd
@@ -270,7 +271,7 @@ static void step_backward(const WeightQuant *f, const float *w, const float *dy,
     }
 }
 
-static void weights_backward(Tape *t, Node *node)
+static void weights_backward(Tape *t, TapeNode *node)
 {
     const WeightQuant *f = node->saved;
     const WeightView *v = &f->view;
@@ -278,8 +279,8 @@ static void weights_backward(Tape *t, Node *node)
     float *dw = tensor_grad(t, node->in[0]), *ds = tensor_grad(t, node->in[1]);
     const long runs = v->outermost ? v->channels : v->per_channel, run = v->n / runs;
     for (long r = 0; dw != NULL && r < runs; r++)
-        pass_inside(f, run, w + r * run, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + r * run,
-                    dw + r * run);
+        inside(f, run, w + r * run, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + r * run,
+               dw + r * run);
     if (ds != NULL) step_backward(f, w, dy, ds);
 }
 
@@ -311,7 +312,7 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     for (int c = 0; c < channels; c++)
         f->scale[c] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c]; /* -w / s == w / -s, exactly */
     dequantize_weights(f, y->codes, y->x);
-    Node *node = tape_record(t, &weights_type, 2, in, y);
+    TapeNode *node = tape_record(t, &weights_type, 2, in, y);
     if (node != NULL) node->saved = f;
     return y;
 }

@@ -57,7 +57,7 @@ typedef struct Quantizer {
  * residual: d(y)/d(s) is the largest code where the grid ends, c where the activation does. */
 typedef struct {
     float lo, hi, above; /* above: d(y)/d(s) there */
-} GridPass;
+} Gate;
 
 /* A way to choose the scale.  Adding one = one file + one line in quantizers.def. */
 typedef struct QuantizerType {
@@ -70,7 +70,7 @@ typedef struct QuantizerType {
     void (*refresh)(Quantizer *q, const WeightView *w);
     /* sum of dy * d(y)/d(step) over n values, v = z / step; p.above stands for those above p.hi.  NULL: nothing is
      * learned. */
-    double (*step_gradient)(size_t n, const float *z, const float *dy, float step, GridPass p);
+    double (*step_gradient)(size_t n, const float *z, const float *dy, float step, Gate p);
 } QuantizerType;
 extern const QuantizerType *const quantizer_types[]; /* NULL-ended: observed, lsq */
 const QuantizerType *quantizer_type(const char *name);
@@ -95,7 +95,7 @@ typedef struct {
 void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi);
 
 /* Where its gradient passes. */
-GridPass grid_pass(const QuantParams *qp, Activation a);
+Gate gate_of(const QuantParams *qp, Activation a);
 
 /* y = dequant(quant(act(x))): y holds codes only.  Gradient: straight through where act(x) lies inside the grid before
  * rounding, 0 outside; the learned step's by the type's formula, scaled by 1 / sqrt(elements per image * largest code)
@@ -125,14 +125,14 @@ void quantizer_step_gradient(Quantizer *q, double sum, long per_image);
 typedef struct {
     Quantizer *q;
     long n, per_image;
-    GridPass pass;
+    Gate pass;
     uint8_t *inside;
     float *v;
     double step_sum[PARALLEL_CHUNKS];
 } GridBackward;
 /* For y, which ends on q's grid; inside and v are NULL unless the tape records. */
-void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, GridPass pass);
-void grid_keep(Tape *t, const GridBackward *g, Node *node);
+void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, Gate pass);
+void grid_keep(Tape *t, const GridBackward *g, TapeNode *node);
 static inline bool grid_kept(const GridBackward *g) { return g->inside != NULL || g->v != NULL; }
 /* Forward: the elements [at, at + n) from v = y / scale before rounding. */
 void grid_mark(const GridBackward *g, long at, long n, const float *v);

@@ -6,7 +6,7 @@
 #define BITFOLD_QUANT_FUSED_OPS_H
 
 #include "autograd/conv_run.h"
-#include "quant/tail.h"
+#include "quant/epilogue.h"
 
 typedef struct {
     ConvKind kind;
@@ -15,8 +15,8 @@ typedef struct {
     Tensor *gamma, *beta; /* [O], with norm */
     BatchNormState *norm; /* NULL: no batch norm */
     bool batch_statistics;
-    TailConfig tail;
-    bool defer; /* may return conv(x, w) and its affine instead of y, for op_add_block as its only reader */
+    EpilogueConfig epilogue;
+    bool defer; /* may return conv(x, w) and its deferred_norm instead of y, for op_add_block as its only reader */
 } ConvBlock;
 
 /* y = tail(batchnorm(conv(x, w) + b)): op_conv2d, op_depthwise or op_dense, then op_batchnorm if any, then op_relu or
@@ -29,7 +29,7 @@ typedef struct {
 Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *block);
 
 /* y = tail(a + b): op_add, then op_relu or op_fake_quant.  Operands on a grid are read as codes; what an operand's
- * affine says is applied on the way. */
-Tensor *op_add_block(Tape *t, Tensor *a, Tensor *b, const TailConfig *tail);
+ * deferred_norm says is applied on the way. */
+Tensor *op_add_block(Tape *t, Tensor *a, Tensor *b, const EpilogueConfig *epilogue);
 
 #endif

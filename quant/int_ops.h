@@ -24,19 +24,20 @@ typedef struct {
 } ConvInt;
 
 /* Folds w (codes), u (NULL: 1) and bias b (NULL: 0) of an input on grid x for an output on grid y.
- *   weight_scale = s_w * |u| / 2^shift (float32);  bias = rne(b / (s_x * weight_scale));  M by the dialect
+ *   weight_scale = s_w * |u| / 2^shift (float32);  bias = rne(b / (s_x * weight_scale));  M by the rounding
  * A channel whose whole contribution stays below a quarter of an output step is dead: its weights become 0 and its
  * scale is chosen so that the bias fits.  A bias that does not fit in a live channel is STATUS_NUMERIC when `strict`,
  * else saturated. */
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
-                     const float *b, const QuantParams *y, Activation act, Dialect dialect, bool strict, ConvInt *out);
+                     const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict,
+                     ConvInt *out);
 
 typedef struct {
     ConvKind kind;
     const ConvGeom *geom; /* stride, dilation, padding, groups; NULL for dense */
     Quantizer *out;
     Activation act;
-    Dialect dialect;
+    Rounding rounding;
 } ConvIntConfig;
 
 /* codes = clamp(z + R(acc + bias)): convolution or dense with batch norm, bias and activation absorbed.
@@ -44,15 +45,15 @@ typedef struct {
 Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const ConvIntConfig *config);
 
 /* Integer residual add, and concat with every input brought to the output's grid. */
-Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Dialect dialect);
-Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *out, Dialect dialect);
+Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Rounding rounding);
+Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *out, Rounding rounding);
 
-/* rescale_table from grid x to grid y.  False: the tape failed, the dialect cannot represent the scales. */
-bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Dialect dialect, int lo,
+/* rescale_table from grid x to grid y.  False: the tape failed, the rounding cannot represent the scales. */
+bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Rounding rounding, int lo,
                    int hi, int8_t table[256]);
 
 /* codes = rescale_table[x]: x, of any shape, on the output's grid, with the activation. */
-Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Dialect dialect);
+Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Rounding rounding);
 
 /* u = gamma / sqrt(var + epsilon), kept away from 0 (|u| >= 1e-8), and b = beta - mean * u, from the running
  * statistics as constants. */

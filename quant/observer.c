@@ -119,16 +119,16 @@ Status observer_range(const Observer *o, const ObserverGoal *goal, float *lo, fl
     return STATUS_OK;
 }
 
-float observer_reach(const Observer *o) { return fmaxf(fabsf(o->min), fabsf(o->max)); }
+float observer_max_magnitude(const Observer *o) { return fmaxf(fabsf(o->min), fabsf(o->max)); }
 
 int observer_levels(const ObserverGoal *goal) { return 1 << (goal->is_signed ? goal->bits - 1 : goal->bits); }
 
 void observer_clip(const Observer *o, const ObserverGoal *goal, double threshold, float *lo, float *hi)
 {
-    const float T = fminf((float)threshold, observer_reach(o));
-    const bool affine = goal->is_signed && !goal->symmetric;
-    *lo = !goal->is_signed ? 0.0f : affine ? fminf(fmaxf(o->min, -T), 0.0f) : -T;
-    *hi = affine ? fmaxf(fminf(o->max, T), 0.0f) : T;
+    const float T = fminf((float)threshold, observer_max_magnitude(o));
+    const bool asymmetric = goal->is_signed && !goal->symmetric;
+    *lo = !goal->is_signed ? 0.0f : asymmetric ? fminf(fmaxf(o->min, -T), 0.0f) : -T;
+    *hi = asymmetric ? fmaxf(fminf(o->max, T), 0.0f) : T;
 }
 
 void observer_extremes(const Observer *o, const ObserverGoal *goal, float *lo, float *hi)

@@ -67,14 +67,14 @@ void observer_update_extremes(Observer *o, float min, float max);
  *   minmax      [min, max] of all batches, ema_minmax: v += momentum * (v_batch - v), the first batch sets v;
  *               unsigned: [0, max]
  *   percentile, entropy, mse   T by the search of quant/histogram.h, at most max|x|
- * A threshold gives [-T, T] (signed, symmetric; `max` always when signed), [max(min, -T), min(max, T)] (signed, affine)
+ * A threshold gives [-T, T] (signed, symmetric; `max` always when signed), [max(min, -T), min(max, T)] (signed, asymmetric)
  * or [0, T] (unsigned).  STATUS_STATE when nothing was observed, STATUS_NUMERIC when the extremes are not finite. */
 Status observer_range(const Observer *o, const ObserverGoal *goal, float *lo, float *hi);
 
 /* ---- for quant/observer_<name>.c --------------------------------------------------------------------------------- */
 
 /* max(|min|, |max|) */
-float observer_reach(const Observer *o);
+float observer_max_magnitude(const Observer *o);
 
 /* Levels of |x| on the goal's grid: 2^(bits-1) signed, 2^bits unsigned. */
 int observer_levels(const ObserverGoal *goal);

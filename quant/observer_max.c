@@ -2,7 +2,7 @@
 
 static void range(const Observer *o, const ObserverGoal *goal, float *lo, float *hi)
 {
-    const float T = observer_reach(o);
+    const float T = observer_max_magnitude(o);
     *lo = goal->is_signed ? -T : 0.0f;
     *hi = T;
 }

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/parallel.h"
-#include "quant/qgraph.h"
+#include "base/rounding.h"
 
 typedef struct {
     const Tensor *a, *b;
@@ -33,7 +33,7 @@ static void add_chunk(void *context, int chunk, int thread)
     }
 }
 
-static void add_int_backward(Tape *t, Node *node)
+static void add_int_backward(Tape *t, TapeNode *node)
 {
     AddNode *d = node->saved;
     grid_gate_all(&d->grid, tensor_grad(t, node->out)); /* nobody reads the output's gradient after this */
@@ -43,7 +43,7 @@ static void add_int_backward(Tape *t, Node *node)
 
 static const OpType add_int_type = {"add_int", "a[N,H,W,C] b[N,H,W,C] step[A]? -> y[N,H,W,C]", add_int_backward};
 
-Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, Dialect dialect)
+Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, Rounding rounding)
 {
     if (!grid_ready(t, q)) return NULL;
     Tensor *step = step_leaf(t, q);
@@ -56,16 +56,16 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
     const QuantParams *qy = d->y->qp;
     int lo, hi;
     activation_clamp(qy, act, &lo, &hi);
-    if (!add_params_make(dialect, a->qp->scale[0], a->qp->zero_point, b->qp->scale[0], b->qp->zero_point, qy->scale[0],
+    if (!add_params_make(rounding, a->qp->scale[0], a->qp->zero_point, b->qp->scale[0], b->qp->zero_point, qy->scale[0],
                          qy->zero_point, lo, hi, &d->add)) {
         tape_fail(t, status_fail(STATUS_NUMERIC, "%s: adds scales %g and %g to %g; %s needs %s", q->name,
                                  (double)a->qp->scale[0], (double)b->qp->scale[0], (double)qy->scale[0],
-                                 qgraph_dialect_names[dialect], qgraph_add_needs(dialect)));
+                                 rounding_names[rounding], rounding_add_needs(rounding)));
         return NULL;
     }
-    grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));
+    grid_make(t, &d->grid, q, d->y, gate_of(qy, act));
     parallel_for(PARALLEL_CHUNKS, add_chunk, d);
-    Node *node = tape_record(t, &add_int_type, 3, in, d->y);
+    TapeNode *node = tape_record(t, &add_int_type, 3, in, d->y);
     grid_keep(t, &d->grid, node);
     if (node != NULL) node->saved = d;
     return d->y;
@@ -73,7 +73,7 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
 
 /* ---- concat ------------------------------------------------------------------------------------------------------ */
 
-static void concat_int_backward(Tape *t, Node *node)
+static void concat_int_backward(Tape *t, TapeNode *node)
 {
     GridBackward *grid = node->saved;
     grid_gate_all(grid, tensor_grad(t, node->out));
@@ -82,10 +82,10 @@ static void concat_int_backward(Tape *t, Node *node)
 
 static const OpType concat_int_type = {"concat_int", "x*[N,H,W,...] step[A]? -> y[N,H,W,C]", concat_int_backward};
 
-Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Dialect dialect)
+Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Rounding rounding)
 {
     if (!grid_ready(t, q) || !concat_fits(t, inputs, x)) return NULL;
-    ASSERT(inputs < NODE_MAX_INPUTS);
+    ASSERT(inputs < TAPE_NODE_MAX_INPUTS);
     for (int i = 0; i < inputs; i++) ASSERT(x[i]->codes != NULL);
     Shape shape = x[0]->shape;
     shape.dim[3] = 0;
@@ -93,7 +93,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
     Tensor *y = tape_codes(t, q->name, shape, grid_of_step(t, q));
     GridBackward *grid = arena_zalloc(t->arena, sizeof *grid);
     const QuantParams *qy = y->qp;
-    grid_make(t, grid, q, y, grid_pass(qy, (Activation){.limit = INFINITY}));
+    grid_make(t, grid, q, y, gate_of(qy, (Activation){.limit = INFINITY}));
     const long rows = tensor_elements(y) / shape.dim[3];
     int at = 0;
     for (int i = 0; i < inputs; i++) {
@@ -103,7 +103,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
         const int c = x[i]->shape.dim[3];
         const bool same = qx->scale[0] == qy->scale[0] && qx->zero_point == qy->zero_point && qx->qmin >= qy->qmin &&
                           qx->qmax <= qy->qmax;
-        if (!same && !rescale_codes(t, q->name, qx, qy, dialect, qy->qmin, qy->qmax, table)) return NULL;
+        if (!same && !rescale_codes(t, q->name, qx, qy, rounding, qy->qmin, qy->qmax, table)) return NULL;
         for (long r = 0; r < rows; r++)
             for (int k = 0; k < c; k++) {
                 const int q_x = x[i]->codes[r * c + k];
@@ -114,10 +114,10 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Diale
             }
         at += c;
     }
-    Tensor *in[NODE_MAX_INPUTS];
+    Tensor *in[TAPE_NODE_MAX_INPUTS];
     for (int i = 0; i < inputs; i++) in[i] = x[i];
     in[inputs] = step_leaf(t, q);
-    Node *node = tape_record(t, &concat_int_type, inputs + 1, in, y);
+    TapeNode *node = tape_record(t, &concat_int_type, inputs + 1, in, y);
     grid_keep(t, grid, node);
     if (node != NULL) node->saved = grid;
     return y;

@@ -10,7 +10,7 @@ typedef struct {
     ConvRun *run;
     Norm *norm;       /* NULL: none */
     ChannelSums sums; /* forward: moments of the batch; backward: the bias' gradient */
-    Tail *tail;
+    Epilogue *epilogue;
     const float *scale, *shift; /* tables, z = scale * conv + shift; NULL: z = conv */
     size_t period;
     float *conv; /* of the whole batch; NULL: a group at a time, in group_conv */
@@ -19,12 +19,12 @@ typedef struct {
     const float *dy;
 } Block;
 
-/* z of the values at .. at + n - 1, a piece (quant/tail.h); conv itself when nothing changes it. */
+/* z of the values at .. at + n - 1, a piece (quant/epilogue.h); conv itself when nothing changes it. */
 static const float *piece_z(const Block *b, size_t at, size_t n, const float *conv, float *z)
 {
     if (b->scale == NULL) return conv;
     const size_t channel = at % (size_t)b->run->g.o;
-    kernels()->pass_affine(n, b->period, b->scale + channel, b->shift + channel, conv, z);
+    kernels()->scale_shift(n, b->period, b->scale + channel, b->shift + channel, conv, z);
     return z;
 }
 
@@ -32,13 +32,13 @@ static const float *piece_z(const Block *b, size_t at, size_t n, const float *co
 
 static void finish(const Block *b, int chunk, size_t first, size_t count, const float *conv)
 {
-    float *y = b->tail->y->x;
-    float block[TAIL_BLOCK];
+    float *y = b->epilogue->y->x;
+    float block[EPILOGUE_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
-        n = tail_piece((size_t)b->run->g.o, at, count);
+        n = epilogue_piece((size_t)b->run->g.o, at, count);
         /* cppcheck-suppress legacyUninitvar ; only its address is taken */
         float *z = y != NULL ? y + first + at : block;
-        tail_values(b->tail, chunk, first + at, n, piece_z(b, at, n, conv + at, z));
+        epilogue_values(b->epilogue, chunk, first + at, n, piece_z(b, at, n, conv + at, z));
     }
 }
 
@@ -69,10 +69,10 @@ static void finish_chunk(void *context, int chunk, int thread)
 
 static void add_step(const Block *b, int chunk, size_t first, size_t count)
 {
-    float block[TAIL_BLOCK];
+    float block[EPILOGUE_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
-        n = tail_piece((size_t)b->run->g.o, at, count);
-        tail_step_add(b->tail, chunk, n, piece_z(b, at, n, b->conv + first + at, block), b->dy + first + at);
+        n = epilogue_piece((size_t)b->run->g.o, at, count);
+        epilogue_step_add(b->epilogue, chunk, n, piece_z(b, at, n, b->conv + first + at, block), b->dy + first + at);
     }
 }
 
@@ -83,7 +83,7 @@ static void sums_group(void *context, int chunk, int thread, long first, long im
     const ConvGeom *g = &b->run->g;
     const size_t at = (size_t)first * out_image(g);
     norm_sums_add(b->norm, chunk, b->conv + at, b->dy + at, images * g->oh * g->ow);
-    if (tail_learns(b->tail)) add_step(b, chunk, at, (size_t)images * out_image(g));
+    if (epilogue_learns(b->epilogue)) add_step(b, chunk, at, (size_t)images * out_image(g));
 }
 
 static void fill_normalized(void *context, int chunk, long first, long images, float *dy)
@@ -102,18 +102,18 @@ static void fill_gated(void *context, int chunk, long first, long images, float 
     Block *b = context;
     const ConvGeom *g = &b->run->g;
     const size_t start = (size_t)first * out_image(g), count = (size_t)images * out_image(g);
-    const float *y = b->tail->y->x;
-    float block[TAIL_BLOCK];
+    const float *y = b->epilogue->y->x;
+    float block[EPILOGUE_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
-        n = tail_piece((size_t)b->run->g.o, at, count);
+        n = epilogue_piece((size_t)b->run->g.o, at, count);
         const float *z = y != NULL ? y + start + at : piece_z(b, at, n, b->conv + start + at, block);
-        if (tail_learns(b->tail)) tail_step_add(b->tail, chunk, n, z, b->dy + start + at);
-        tail_gate(b->tail, n, z, b->dy + start + at, dy + at);
+        if (epilogue_learns(b->epilogue)) epilogue_step_add(b->epilogue, chunk, n, z, b->dy + start + at);
+        epilogue_gate(b->epilogue, n, z, b->dy + start + at, dy + at);
     }
     if (b->sums.c > 0) channel_sums_add(&b->sums, chunk, dy, images * g->oh * g->ow);
 }
 
-static void block_backward(Tape *t, Node *node)
+static void block_backward(Tape *t, TapeNode *node)
 {
     Block *b = node->saved;
     const ConvRun *r = b->run;
@@ -122,7 +122,7 @@ static void block_backward(Tape *t, Node *node)
     b->sums = (ChannelSums){0};
     if (dbias != NULL) b->sums = channel_sums_make(t->arena, r->g.o, r->chunks);
     if (b->norm != NULL) {
-        b->norm->pass.lo = b->tail->lo, b->norm->pass.hi = b->tail->hi;
+        b->norm->pass.lo = b->epilogue->lo, b->norm->pass.hi = b->epilogue->hi;
         norm_sums_begin(t, b->norm, r->chunks);
         parallel_image_groups(r->g.n, sizeof(float) * out_image(&r->g), sums_group, b);
         norm_sums_end(t, b->norm, node->in[3], node->in[4]);
@@ -130,7 +130,7 @@ static void block_backward(Tape *t, Node *node)
     const ConvGradient dy = {.fill = b->norm != NULL ? fill_normalized : fill_gated, .context = b};
     conv_backward(t, &r->g, r->depthwise, node->in[0], node->in[1], &dy);
     if (dbias != NULL) channel_sums_join(&b->sums, dbias);
-    if (tail_learns(b->tail)) tail_step_end(b->tail);
+    if (epilogue_learns(b->epilogue)) epilogue_step_end(b->epilogue);
 }
 
 /* ---- the op ------------------------------------------------------------------------------------------------------ */
@@ -146,11 +146,11 @@ static const OpType types[] = {
 static void place_conv(Tape *t, Block *b, bool kept)
 {
     const size_t image = sizeof(float) * out_image(&b->run->g);
-    const bool floats = b->tail->q == NULL;
+    const bool floats = b->epilogue->q == NULL;
     if (kept) {
         b->conv = tape_buffer(t, image * (size_t)b->run->g.n);
     } else if (floats) {
-        b->conv = b->tail->y->x;
+        b->conv = b->epilogue->y->x;
     } else {
         /* Aligned for each thread, and no line of the cache is two threads'. */
         b->group_bytes = align_up(image * (size_t)image_group_most(b->run->g.n, image));
@@ -160,9 +160,9 @@ static void place_conv(Tape *t, Block *b, bool kept)
 
 Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
 {
-    const TailConfig *tail = &c->tail;
-    if (tail->q != NULL && !grid_ready(t, tail->q)) return NULL;
-    Tensor *in[] = {x, w, c->bias, c->gamma, c->beta, tail->q == NULL ? NULL : step_leaf(t, tail->q)};
+    const EpilogueConfig *epilogue = &c->epilogue;
+    if (epilogue->q != NULL && !grid_ready(t, epilogue->q)) return NULL;
+    Tensor *in[] = {x, w, c->bias, c->gamma, c->beta, epilogue->q == NULL ? NULL : step_leaf(t, epilogue->q)};
     const OpType *type = &types[c->kind];
     if (!tape_contract(t, type, 6, in)) return NULL;
     ASSERT(c->norm == NULL || c->bias == NULL);
@@ -170,18 +170,18 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     Shape shape;
     if (!conv_geom_make(t, c->kind, x, w, c->geom, &g, &shape)) return NULL;
     Block *b = arena_zalloc(t->arena, sizeof *b);
-    b->tail = tail_make(t, type->name, shape, tail);
+    b->epilogue = epilogue_make(t, type->name, shape, epilogue);
     b->run = conv_run_make(t, x, w, &g, c->kind == CONV_DEPTHWISE);
-    b->period = pass_period(g.o);
+    b->period = tile_period(g.o);
     const size_t image_bytes = sizeof(float) * out_image(&g);
     const bool two_passes = c->norm != NULL && c->batch_statistics;
-    const bool defer = c->defer && two_passes && tail->q == NULL && !tail->act.relu;
-    place_conv(t, b, !defer && (two_passes || (t->grad && (c->norm != NULL || tail->q != NULL))));
+    const bool defer = c->defer && two_passes && epilogue->q == NULL && !epilogue->act.relu;
+    place_conv(t, b, !defer && (two_passes || (t->grad && (c->norm != NULL || epilogue->q != NULL))));
     if (c->bias != NULL) {
         float *ones = arena_alloc(t->arena, sizeof(float) * (size_t)g.o);
         for (int o = 0; o < g.o; o++) ones[o] = 1.0f;
-        b->scale = pass_table(t->arena, g.o, ones);
-        b->shift = pass_table(t->arena, g.o, c->bias->x);
+        b->scale = tile_channels(t->arena, g.o, ones);
+        b->shift = tile_channels(t->arena, g.o, c->bias->x);
     }
     if (two_passes) {
         b->sums = channel_sums_make(t->arena, g.o, b->run->chunks);
@@ -192,9 +192,9 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
         b->scale = b->norm->pass.scale, b->shift = b->norm->pass.shift;
     }
     if (defer) {
-        Affine *affine = arena_alloc(t->arena, sizeof *affine);
-        *affine = (Affine){b->scale, b->shift, b->period};
-        b->tail->y->affine = affine;
+        DeferredNorm *deferred_norm = arena_alloc(t->arena, sizeof *deferred_norm);
+        *deferred_norm = (DeferredNorm){b->scale, b->shift, b->period};
+        b->epilogue->y->deferred_norm = deferred_norm;
     } else if (two_passes) {
         parallel_for(b->run->chunks, finish_chunk, b);
     } else {
@@ -202,8 +202,8 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     }
     conv_run_done(t, b->run, w);
     tape_release(t, b->group_conv);
-    Node *node = tail_done(t, b->tail) ? tape_record(t, type, 6, in, b->tail->y) : NULL;
-    if (b->conv != b->tail->y->x) node_keep(t, node, b->conv);
+    TapeNode *node = epilogue_done(t, b->epilogue) ? tape_record(t, type, 6, in, b->epilogue->y) : NULL;
+    if (b->conv != b->epilogue->y->x) node_keep(t, node, b->conv);
     if (node != NULL) node->saved = b;
-    return tape_failed(t) ? NULL : b->tail->y;
+    return tape_failed(t) ? NULL : b->epilogue->y;
 }

@@ -4,7 +4,7 @@
  *     g = dy * inside;  db = sum g;  dV = corr(x, g);  du = <w, dV>;  dw = u * dV;  dx = convT(g, u * w) */
 #include "autograd/norm.h"
 #include "quant/int_ops.h"
-#include "quant/tail.h"
+#include "quant/epilogue.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ typedef struct {
     const int8_t *x_codes;
     void *packed;
     int8_t *codes;
-    Dialect dialect;
+    Rounding rounding;
     int chunks;
     unsigned char *scratch;
     size_t scratch_bytes; /* per thread: an image of accumulators, then the kernel's own */
@@ -37,11 +37,11 @@ typedef struct {
 /* In training, from accumulators: where the gradient passes and what the learned step sees. */
 static void mark(const ConvIntNode *c, const int32_t *acc, size_t first, size_t count)
 {
-    float v[TAIL_BLOCK];
+    float v[EPILOGUE_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
-        n = tail_piece((size_t)c->g.o, at, count);
+        n = epilogue_piece((size_t)c->g.o, at, count);
         const size_t channel = at % (size_t)c->g.o;
-        kernels()->pass_real(n, c->period, c->bias + channel, c->factor + channel, acc + at, v);
+        kernels()->scale_acc(n, c->period, c->bias + channel, c->factor + channel, acc + at, v);
         grid_mark(&c->grid, (long)(first + at), (long)n, v);
     }
 }
@@ -97,7 +97,7 @@ static void fill_gated(void *context, int chunk, long first, long images, float 
     if (c->db.c > 0) channel_sums_add(&c->db, chunk, g, n / c->g.o);
 }
 
-static void conv_int_backward(Tape *t, Node *node)
+static void conv_int_backward(Tape *t, TapeNode *node)
 {
     ConvIntNode *c = node->saved;
     Tensor *x = node->in[0], *w = node->in[1], *u = node->in[2], *b = node->in[3];
@@ -132,10 +132,10 @@ static void conv_int_backward(Tape *t, Node *node)
 static void make_tables(Tape *t, ConvIntNode *c)
 {
     const int O = c->g.o;
-    c->period = pass_period(O);
+    c->period = tile_period(O);
     float *factor = arena_alloc(t->arena, sizeof(float) * (size_t)O);
     for (int o = 0; o < O; o++) factor[o] = c->x->scale[0] * c->fold.weight_scale[o] / c->y->scale[0];
-    c->factor = pass_table(t->arena, O, factor);
+    c->factor = tile_channels(t->arena, O, factor);
     int32_t *bias = arena_alloc(t->arena, sizeof(int32_t) * c->period);
     for (size_t i = 0; i < c->period; i++) bias[i] = c->fold.bias[i % (size_t)O];
     c->bias = bias;
@@ -158,28 +158,28 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     QuantParams *qp = grid_of_step(t, q);
     Tensor *y = tape_codes(t, q->name, shape, qp);
     c->depthwise = config->kind == CONV_DEPTHWISE;
-    c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->dialect = config->dialect;
+    c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->rounding = config->rounding;
     c->chunks = parallel_chunks(c->g.n);
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
-                                        qp, config->act, config->dialect, false, &c->fold);
+                                        qp, config->act, config->rounding, false, &c->fold);
     if (status != STATUS_OK) return tape_fail(t, status), NULL;
     c->s8 = conv_s8_of(c->depthwise);
     c->packed = tape_buffer(t, c->s8->packed_bytes(&c->g));
     c->s8->pack(&c->g, c->fold.weights, c->packed);
     const int O = c->g.o;
-    c->requant = requant_rows_make(c->dialect, O, c->fold.bias, c->fold.multiplier, qp->zero_point, c->fold.lo,
+    c->requant = requant_rows_make(c->rounding, O, c->fold.bias, c->fold.multiplier, qp->zero_point, c->fold.lo,
                                    c->fold.hi, arena_alloc(t->arena, requant_rows_bytes(O)));
     const long per_chunk = (c->g.n + c->chunks - 1) / c->chunks;
     const size_t acc_count = out_image(&c->g) * (size_t)(out_image(&c->g) == (size_t)O ? per_chunk : 1);
     c->acc_bytes = align_up(sizeof(int32_t) * acc_count);
     c->scratch_bytes = c->acc_bytes + align_up(c->s8->scratch_bytes(&c->g));
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
-    grid_make(t, &c->grid, q, y, grid_pass(qp, config->act));
+    grid_make(t, &c->grid, q, y, gate_of(qp, config->act));
     make_tables(t, c);
     parallel_for(c->chunks, forward_chunk, c);
     tape_release(t, c->scratch);
     tape_release(t, c->packed);
-    Node *node = tape_record(t, &conv_int_type, 5, in, y);
+    TapeNode *node = tape_record(t, &conv_int_type, 5, in, y);
     grid_keep(t, &c->grid, node);
     if (node != NULL) node->saved = c;
     return y;

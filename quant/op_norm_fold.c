@@ -13,7 +13,7 @@ static float inverse_deviation(const BatchNormState *s, int c)
 }
 
 /* dgamma = du / sqrt(var + epsilon), also where |u| was lifted: gamma must be able to leave 0. */
-static void scale_backward(Tape *t, Node *node)
+static void scale_backward(Tape *t, TapeNode *node)
 {
     const float *inv = node->saved;
     float *dgamma = tensor_grad(t, node->in[0]);
@@ -33,13 +33,13 @@ Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state)
         u->x[c] = gamma->x[c] * inv[c];
         if (fabsf(u->x[c]) < SMALLEST_FACTOR) u->x[c] = copysignf(SMALLEST_FACTOR, gamma->x[c]);
     }
-    Node *node = tape_record(t, &scale_type, 1, &gamma, u);
+    TapeNode *node = tape_record(t, &scale_type, 1, &gamma, u);
     if (node != NULL) node->saved = inv;
     return u;
 }
 
 /* b = beta - mean * u:  dbeta = db, du = - db * mean. */
-static void shift_backward(Tape *t, Node *node)
+static void shift_backward(Tape *t, TapeNode *node)
 {
     const float *mean = node->saved, *db = node->out->dx;
     float *du = tensor_grad(t, node->in[0]), *dbeta = tensor_grad(t, node->in[1]);
@@ -58,13 +58,13 @@ Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, const BatchNormState *st
     const int C = beta->shape.dim[0];
     Tensor *b = tape_tensor(t, "norm_shift", beta->shape);
     for (int c = 0; c < C; c++) b->x[c] = beta->x[c] - state->mean[c] * u->x[c];
-    Node *node = tape_record(t, &shift_type, 2, in, b);
+    TapeNode *node = tape_record(t, &shift_type, 2, in, b);
     if (node != NULL) node->saved = state->mean; /* constant while the running statistics are in use */
     return b;
 }
 
 /* y = w * u[channel]:  dw = dy * u, du = sum dy * w. */
-static void scale_weights_backward(Tape *t, Node *node)
+static void scale_weights_backward(Tape *t, TapeNode *node)
 {
     const Tensor *w = node->in[0], *u = node->in[1];
     const bool outermost = node->saved == NULL;
@@ -86,7 +86,7 @@ Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *u, bool outermost)
     Tensor *y = tape_tensor(t, "scale_weights", w->shape);
     const long n = tensor_elements(w), channels = u->shape.dim[0], per_channel = n / channels;
     for (long i = 0; i < n; i++) y->x[i] = w->x[i] * u->x[outermost ? i / per_channel : i % channels];
-    Node *node = tape_record(t, &scale_weights_type, 2, in, y);
+    TapeNode *node = tape_record(t, &scale_weights_type, 2, in, y);
     if (node != NULL) node->saved = outermost ? NULL : t; /* a mark, never followed */
     return y;
 }
@@ -114,7 +114,7 @@ static void unscale_chunk(void *context, int chunk, int thread)
 }
 
 /* y = x / u:  dx = dy / u, du = - sum dy * y / u. */
-static void unscale_backward(Tape *t, Node *node)
+static void unscale_backward(Tape *t, TapeNode *node)
 {
     const Tensor *y = node->out, *u = node->in[1];
     const int C = u->shape.dim[0];

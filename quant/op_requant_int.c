@@ -2,14 +2,14 @@
 #include "quant/int_ops.h"
 
 #include "base/parallel.h"
-#include "quant/qgraph.h"
+#include "base/rounding.h"
 
-bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Dialect dialect, int lo,
+bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Rounding rounding, int lo,
                    int hi, int8_t table[256])
 {
-    if (rescale_table(dialect, x->scale[0], x->zero_point, y->scale[0], y->zero_point, lo, hi, table)) return true;
+    if (rescale_table(rounding, x->scale[0], x->zero_point, y->scale[0], y->zero_point, lo, hi, table)) return true;
     tape_fail(t, status_fail(STATUS_NUMERIC, "%s: rescales %g to %g; %s needs %s", name, (double)x->scale[0],
-                             (double)y->scale[0], qgraph_dialect_names[dialect], qgraph_requant_needs(dialect)));
+                             (double)y->scale[0], rounding_names[rounding], rounding_requant_needs(rounding)));
     return false;
 }
 
@@ -39,7 +39,7 @@ static void forward_chunk(void *context, int chunk, int thread)
     }
 }
 
-static void requant_int_backward(Tape *t, Node *node)
+static void requant_int_backward(Tape *t, TapeNode *node)
 {
     RequantNode *d = node->saved;
     grid_gate_all(&d->grid, tensor_grad(t, node->out));
@@ -48,7 +48,7 @@ static void requant_int_backward(Tape *t, Node *node)
 
 static const OpType requant_int_type = {"requant_int", "x[...] step[A]? -> y[...]", requant_int_backward};
 
-Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Dialect dialect)
+Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Rounding rounding)
 {
     if (!grid_ready(t, q)) return NULL;
     Tensor *in[] = {x, step_leaf(t, q)};
@@ -60,10 +60,10 @@ Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Dialect
     const QuantParams *qy = d->y->qp;
     int lo, hi;
     activation_clamp(qy, act, &lo, &hi);
-    if (!rescale_codes(t, q->name, x->qp, qy, dialect, lo, hi, d->table)) return NULL;
-    grid_make(t, &d->grid, q, d->y, grid_pass(qy, act));
+    if (!rescale_codes(t, q->name, x->qp, qy, rounding, lo, hi, d->table)) return NULL;
+    grid_make(t, &d->grid, q, d->y, gate_of(qy, act));
     parallel_for(PARALLEL_CHUNKS, forward_chunk, d);
-    Node *node = tape_record(t, &requant_int_type, 2, in, d->y);
+    TapeNode *node = tape_record(t, &requant_int_type, 2, in, d->y);
     grid_keep(t, &d->grid, node);
     if (node != NULL) node->saved = d;
     return d->y;

@@ -3,7 +3,7 @@
 #include <fnmatch.h>
 
 #include "base/json.h"
-#include "quant/qgraph.h"
+#include "base/rounding.h"
 
 #define OBSERVER(name) #name,
 const char *const observer_choices[] = {"auto",
@@ -81,7 +81,7 @@ const Field quant_fields[] = {
      .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
-    {"dialect", FIELD_ENUM, offsetof(QuantConfig, dialect), .names = qgraph_dialect_names, .def = "\"xnnpack\"",
+    {"dialect", FIELD_ENUM, offsetof(QuantConfig, rounding), .names = rounding_names, .def = "\"xnnpack\"",
      .doc =
          "whose rounding the integers follow: xnnpack (LiteRT), tflite-single, tflite-double (TFLite Micro, CMSIS-NN), "
          "onnxruntime"},

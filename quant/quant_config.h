@@ -36,7 +36,7 @@ typedef struct {
     int first_last_bits;                      /* 0: as the others */
     int avgpool_input_bits;                   /* 0: as the others */
     ObjectList overrides;                     /* QuantOverride */
-    int dialect;                              /* Dialect */
+    int rounding;                             /* Rounding */
     double freeze_bn_at, freeze_observers_at; /* shares of the QAT steps */
 } QuantConfig;
 extern const Field quant_fields[], override_fields[]; /* of a QuantConfig; of a QuantOverride */

@@ -27,7 +27,7 @@ void grid_symmetric(float lo, float hi, QuantParams *qp, int channel)
     qp->zero_point = qp->is_signed ? 0 : qp->qmin;
 }
 
-void grid_affine(float lo, float hi, QuantParams *qp)
+void grid_asymmetric(float lo, float hi, QuantParams *qp)
 {
     const double a = (double)fminf(lo, 0.0f), b = (double)fmaxf(hi, 0.0f);
     if (a == b) {

@@ -31,10 +31,10 @@ static void lsq_refresh(Quantizer *q, const WeightView *w)
     for (int c = 0; c < q->qp.n; c++) q->qp.scale[c] = fmaxf(q->step->x[c], SMALLEST_STEP);
 }
 
-static double lsq_gradient(size_t n, const float *z, const float *dy, float step, GridPass p)
+static double lsq_gradient(size_t n, const float *z, const float *dy, float step, Gate p)
 {
-    const PassStep pass = {.step = step, .lo = p.lo, .hi = p.hi, .above = p.above};
-    return kernels()->pass_step_gradient(n, z, dy, &pass);
+    const StepGate pass = {.step = step, .lo = p.lo, .hi = p.hi, .above = p.above};
+    return kernels()->step_gradient(n, z, dy, &pass);
 }
 
 const QuantizerType quantizer_lsq = {

@@ -8,7 +8,7 @@ static void observed_start(Quantizer *q, float lo, float hi)
     if (q->symmetric)
         grid_symmetric(lo, hi, &q->qp, 0);
     else
-        grid_affine(lo, hi, &q->qp);
+        grid_asymmetric(lo, hi, &q->qp);
     q->ready = true;
 }
 

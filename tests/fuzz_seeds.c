@@ -57,26 +57,26 @@ static const char *place(const char *target, const char *name)
 }
 
 /* A graph as one format, or nothing where that cannot hold it. */
-static void put_graph(const QGraph *g, const char *name, const char *format, const char *target, const char *options)
+static void put_graph(const Graph *g, const char *name, const char *format, const char *target, const char *options)
 {
     const ExporterType *type = exporter_find(format);
     const char *path = place(target, arena_printf(arena, "%s%s", name, type->extension));
     cJSON *json = NULL;
     if (options != NULL) must(json_parse(options, strlen(options), "options", &json));
     (void)exporter_write(type, arena, g, path, json);
-    if (type->beside != NULL) unlink(exporter_beside(type, arena, path));
+    if (type->companion != NULL) unlink(exporter_companion(type, arena, path));
     cJSON_Delete(json);
 }
 
 static void put_graphs(void)
 {
-    for (int d = 0; qgraph_dialect_names[d] != NULL; d++) {
-        QGraph *g = zoo_graph(arena);
-        g->dialect = (Dialect)d;
-        put_graph(g, arena_printf(arena, "zoo_%s", qgraph_dialect_names[d]), "safetensors", "int8_model", NULL);
+    for (int d = 0; rounding_names[d] != NULL; d++) {
+        Graph *g = zoo_graph(arena);
+        g->rounding = (Rounding)d;
+        put_graph(g, arena_printf(arena, "zoo_%s", rounding_names[d]), "safetensors", "int8_model", NULL);
     }
     for (uint64_t seed = 1; seed <= 8; seed++) {
-        const QGraph *g = random_graph(arena, seed, 3, DIALECT_XNNPACK);
+        const Graph *g = random_graph(arena, seed, 3, ROUNDING_XNNPACK);
         const char *name = arena_printf(arena, "random_%d", (int)seed);
         put_graph(g, name, "safetensors", "int8_model", NULL);
         put_graph(g, name, "tflite", "tflite", NULL);
@@ -90,14 +90,14 @@ static void put_models(void)
         const char *name, *model;
     } models[] = {{"plain", plain}, {"residual", residual}, {"joined", joined}};
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
-        QGraph *g;
+        Graph *g;
         Model *m = small_model(arena, models[i].model, NULL, 1);
         const char *name = arena_printf(arena, "%s_float", models[i].name);
         must(exporter_write_float(exporter_find("onnx"), arena, m, place("onnx", arena_printf(arena, "%s.onnx", name)),
                                   NULL));
-        must(model_lower(arena, small_model(arena, models[i].model, four, 1), DIALECT_XNNPACK, &g));
+        must(model_lower(arena, small_model(arena, models[i].model, four, 1), ROUNDING_XNNPACK, &g));
         put_graph(g, models[i].name, "tflite", "tflite", NULL);
-        must(model_lower(arena, small_model(arena, models[i].model, eight, 1), DIALECT_TFLITE_SINGLE, &g));
+        must(model_lower(arena, small_model(arena, models[i].model, eight, 1), ROUNDING_TFLITE_SINGLE, &g));
         put_graph(g, arena_printf(arena, "%s_8", models[i].name), "tflite", "tflite", NULL);
         put_graph(g, models[i].name, "onnx", "onnx", NULL);
         put_graph(g, models[i].name, "safetensors", "int8_model", NULL);

@@ -4,7 +4,7 @@
 # Prints one line per breach, as file:line: rule or file: rule, and exits 1 if there is any.
 set -u
 objects=${1:?lint.sh: the folder of a release build is required}
-rooms="base kernels autograd quant layers optim datasets deploy train cli"
+rooms="base kernels autograd quant graph layers optim datasets deploy deploy/safetensors deploy/onnx deploy/tflite deploy/c train cli"
 breaches=$(mktemp)
 trap 'rm -f "$breaches"' EXIT
 
@@ -15,8 +15,8 @@ list() {
     fi
 }
 sources=$(list '*.c' '*.h' '*.def')
-in_rooms=$(for room in $rooms; do printf '%s\n' "$sources" | grep "^$room/"; done)
-object_files=$(for room in $rooms; do find "$objects/$room" -name '*.o' 2>/dev/null; done)
+in_rooms=$(for room in $rooms; do printf '%s\n' "$sources" | grep -E "^$room/[^/]*\$"; done)
+object_files=$(for room in $rooms; do find "$objects/$room" -maxdepth 1 -name '*.o' 2>/dev/null; done)
 if [ -z "$in_rooms" ] || [ -z "$object_files" ]; then
     echo "lint.sh: $objects: holds no objects of this tree; a release build is required" >&2
     exit 2
@@ -68,13 +68,14 @@ check_include_order() {
     for f in $in_rooms; do
         sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$f" | sed "s|^|$f |"
     done | awk -v rooms="$rooms" '
+        function is_format(room) { return room ~ /^deploy\/./ }
         BEGIN { n = split(rooms, name, " "); for (i = 1; i <= n; i++) rank[name[i]] = i }
         {
-            split($1, from, "/"); split($2, to, "/")
-            if (to[1] == "include") next
-            bad = !(to[1] in rank) || rank[to[1]] > rank[from[1]]
-            if (from[1] == "optim" && (to[1] == "quant" || to[1] == "layers")) bad = 1
-            if (from[1] == "datasets" && to[1] != "base" && to[1] != "datasets" && $2 != "autograd/tensor.h") bad = 1
+            from = to = $1; to = $2; sub("/[^/]*$", "", from); sub("/[^/]*$", "", to)
+            if (to == "include") next
+            bad = !(to in rank) || rank[to] > rank[from] || (is_format(from) && is_format(to) && from != to)
+            if (from == "optim" && (to == "quant" || to == "graph" || to == "layers")) bad = 1
+            if (from == "datasets" && to != "base" && to != "datasets" && $2 != "autograd/tensor.h") bad = 1
             if (bad) print $1 ": includes " $2 ";"
         }' | breach 'a room includes itself and those above it'
 }

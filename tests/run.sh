@@ -9,6 +9,12 @@ begin=$(date +%s)
 # One test: a line, and all of its output where it failed; the numbers "passed failed skipped" into the file $1.
 # Check's own summary tells how many tests a program held; a script, or a program that crashed before it, is one test.
 one() {
+    if [ -n "${BITFOLD_PROFILES:-}" ]; then # of a build that counts what it runs (tests/coverage.sh)
+        build=${BITFOLD_PROFILES%/*}/
+        export GCOV_PREFIX="$BITFOLD_PROFILES/$(basename "$2")" GCOV_ERROR_FILE=/dev/null
+        GCOV_PREFIX_STRIP=$(($(printf '%s' "$build" | tr -cd / | wc -c) - 1))
+        export GCOV_PREFIX_STRIP
+    fi
     case $2 in
     *.sh) sh "$2" >"$1.output" 2>&1 ;;
     *) ${BITFOLD_RUN:+"$BITFOLD_RUN"} "$2" >"$1.output" 2>&1 ;;

@@ -40,7 +40,7 @@ static Tensor *pool_graph(Tape *t, Tensor *const *in, void *context)
                         .pb = p->g.pb,
                         .pl = p->g.pl,
                         .pr = p->g.pr};
-    return p->max ? op_maxpool(t, in[0], &g) : op_avgpool(t, in[0], &g, DIALECT_XNNPACK);
+    return p->max ? op_maxpool(t, in[0], &g) : op_avgpool(t, in[0], &g, ROUNDING_XNNPACK);
 }
 
 START_TEST(pool_floats)

@@ -1,5 +1,5 @@
 /* Where exported C keeps its activations: what is fused, what works in place, and how little memory that takes. */
-#include "deploy/c_plan.h"
+#include "deploy/c/c_plan.h"
 
 #include "tests/support/c_graphs.h"
 #include "tests/support/suite.h"
@@ -7,7 +7,7 @@
 START_TEST(rows_go_into_the_add)
 {
     Arena *arena = arena_create();
-    const QGraph *g = c_graph(arena, C_RESIDUAL);
+    const Graph *g = c_graph(arena, C_RESIDUAL);
     const CPlan plan = c_plan_make(arena, g);
     int by_rows = 0;
     for (int i = 0; i < g->nodes; i++) {
@@ -26,7 +26,7 @@ END_TEST
 START_TEST(convolutions_overwrite_where_it_saves)
 {
     Arena *arena = arena_create();
-    const QGraph *g = c_graph(arena, C_SEPARABLE);
+    const Graph *g = c_graph(arena, C_SEPARABLE);
     const CPlan plan = c_plan_make(arena, g);
     int in_place = 0;
     for (int i = 0; i < g->nodes; i++) in_place += plan.node[i].in_place;
@@ -41,7 +41,7 @@ START_TEST(never_more_than_without)
 {
     Arena *arena = arena_create();
     for (int i = 0; i < C_RANDOM; i++) {
-        const QGraph *g = c_graph(arena, i);
+        const Graph *g = c_graph(arena, i);
         const CPlan plan = c_plan_make(arena, g);
         size_t most = 0, scratch = 0;
         for (int k = 0; k < g->nodes; k++) {
@@ -49,7 +49,7 @@ START_TEST(never_more_than_without)
             if (plan.node[k].scratch_bytes > scratch) scratch = plan.node[k].scratch_bytes;
         }
         ck_assert_uint_le(most, plan.arena_bytes);
-        ck_assert_uint_le(plan.arena_bytes, qgraph_arena_bytes(g) + scratch);
+        ck_assert_uint_le(plan.arena_bytes, graph_arena_bytes(g) + scratch);
     }
     arena_destroy(arena);
 }

@@ -72,7 +72,7 @@ START_TEST(defaults_and_names)
     ck_assert_int_eq(c->quant.first_last_bits, 8);
     ck_assert_double_eq(c->quant.freeze_bn_at, 0.4);
     ck_assert_double_eq(c->quant.freeze_observers_at, 0.5);
-    ck_assert_str_eq(qgraph_dialect_names[c->quant.dialect], "xnnpack");
+    ck_assert_str_eq(rounding_names[c->quant.rounding], "xnnpack");
     ck_assert_str_eq(config_bits_text(arena, &c->quant), "W8A8");
     const PixelScale p = config_pixels(c);
     ck_assert(p.n == 1 && p.mean[0] == 0.0 && p.std[0] == 1.0);

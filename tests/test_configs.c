@@ -40,9 +40,9 @@ static void trains(Arena *arena, const Config *config, const DataSplits *data, M
 
 static void verifies(Arena *arena, const Config *config, const DataSplits *data, Model *m)
 {
-    QGraph *graph;
+    Graph *graph;
     Engine *engine;
-    ck_assert_msg(model_lower(arena, m, (Dialect)config->quant.dialect, &graph) == STATUS_OK, "%s", status_message());
+    ck_assert_msg(model_lower(arena, m, (Rounding)config->quant.rounding, &graph) == STATUS_OK, "%s", status_message());
     ck_assert_int_eq(engine_create(arena, graph, IMAGES, &engine), STATUS_OK);
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);

@@ -42,8 +42,8 @@ static void drown(Model *m, int layer, bool norm, const DataSplits *data)
 {
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
-    ck_assert_ptr_nonnull(model_forward(m, t, &pass, data->train.images, data->train.n));
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
+    ck_assert_ptr_nonnull(model_forward(m, t, &mode, data->train.images, data->train.n));
     const Tensor *y = m->out[layer];
     const long channels = m->layer[layer].out.c;
     long n;
@@ -85,7 +85,7 @@ static void make_dead(int i)
 }
 
 /* Whether it was told that the grid of `layer` was raised. */
-static bool goes_the_whole_way(const char *made, const char *model, const char *layer, Dialect d)
+static bool goes_the_whole_way(const char *made, const char *model, const char *layer, Rounding d)
 {
     const Outcome o = program_run(arena, &(Where){.folder = folder}, made);
     ck_assert_msg(o.code == 0, "%s: %s", made, o.err);
@@ -93,8 +93,8 @@ static bool goes_the_whole_way(const char *made, const char *model, const char *
     ck_assert_msg(number(proof, "different") == 0.0 && number(proof, "values") > 10000.0, "%s", made);
     cJSON_Delete(proof);
     for (int f = 0; exporters[f] != NULL; f++) {
-        const bool near = exporters[f] == exporter_find("onnx") && d == DIALECT_XNNPACK; /* both compute with floats */
-        if (exporter_dialect(exporters[f], d) != d && !near) continue; /* another runtime than it was made for */
+        const bool near = exporters[f] == exporter_find("onnx") && d == ROUNDING_XNNPACK; /* both compute with floats */
+        if (exporter_rounding(exporters[f], d) != d && !near) continue; /* another runtime than it was made for */
         program_must(arena, folder, arena_printf(arena, "export %s --quiet -o out%s", model, exporters[f]->extension));
     }
     return strstr(o.err, arena_printf(arena, "note: layer \"%s\": nearly dead, its outputs span ", layer)) != NULL;
@@ -107,17 +107,17 @@ START_TEST(every_rounding)
     int told = 0;
     for (int i = 0; i < CASES; i++) {
         make_dead(i);
-        for (int d = 0; d < DIALECTS; d++) {
-            if (d != 0 && d != 1 + i % (DIALECTS - 1) && i > 1) continue; /* all of them on two, two on the others */
-            const char *set = arena_printf(arena, "--overwrite --set quant.dialect=%s", qgraph_dialect_names[d]);
+        for (int d = 0; d < ROUNDINGS; d++) {
+            if (d != 0 && d != 1 + i % (ROUNDINGS - 1) && i > 1) continue; /* all of them on two, two on the others */
+            const char *set = arena_printf(arena, "--overwrite --set quant.dialect=%s", rounding_names[d]);
             told += goes_the_whole_way(arena_printf(arena, "ptq dead/last.safetensors --out ptq %s", set),
-                                       "ptq/model.safetensors", cases[i].layer, (Dialect)d);
+                                       "ptq/model.safetensors", cases[i].layer, (Rounding)d);
             /* so slow that nothing comes alive again */
             const char *qat = arena_printf(arena,
                                            "qat dead/last.safetensors --out qat %s --set qat.lr=1e-9 --set "
                                            "quant.activations.quantizer=%s --set data.validation=0.2",
                                            set, i % 2 == 0 ? "observed" : "lsq");
-            told += goes_the_whole_way(qat, "qat/last.safetensors", cases[i].layer, (Dialect)d);
+            told += goes_the_whole_way(qat, "qat/last.safetensors", cases[i].layer, (Rounding)d);
         }
     }
     ck_assert_int_ge(told, 2 * CASES);
@@ -160,13 +160,13 @@ START_TEST(a_channel_all_but_zero)
     must(file_read(arena, inside("float/config.json"), 1 << 20, &text, &bytes));
     must(file_write(arena, inside("dead/config.json"), text, bytes));
     must(checkpoint_write(inside("dead/last.safetensors"), open.model, NULL, &open.state));
-    for (int d = 0; d < DIALECTS; d++) {
-        const char *set = arena_printf(arena, "--overwrite --set quant.dialect=%s", qgraph_dialect_names[d]);
+    for (int d = 0; d < ROUNDINGS; d++) {
+        const char *set = arena_printf(arena, "--overwrite --set quant.dialect=%s", rounding_names[d]);
         ck_assert(!goes_the_whole_way(arena_printf(arena, "ptq dead/last.safetensors --out ptq %s", set),
-                                      "ptq/model.safetensors", "side", (Dialect)d));
+                                      "ptq/model.safetensors", "side", (Rounding)d));
         ck_assert(!goes_the_whole_way(
             arena_printf(arena, "qat dead/last.safetensors --out qat %s --set qat.lr=1e-9 --set qat.epochs=1", set),
-            "qat/last.safetensors", "side", (Dialect)d));
+            "qat/last.safetensors", "side", (Rounding)d));
     }
     end();
 }
@@ -214,8 +214,8 @@ START_TEST(the_healthy_stay_as_they_are)
 {
     begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out float");
-    for (int d = 0; d < DIALECTS; d++) {
-        const char *const sets[] = {arena_printf(arena, "quant.dialect=%s", qgraph_dialect_names[d]), NULL};
+    for (int d = 0; d < ROUNDINGS; d++) {
+        const char *const sets[] = {arena_printf(arena, "quant.dialect=%s", rounding_names[d]), NULL};
         program_must(arena, folder,
                      arena_printf(arena, "ptq float/last.safetensors --quiet --overwrite --out p --set %s", sets[0]));
         OpenModel open;
@@ -223,7 +223,7 @@ START_TEST(the_healthy_stay_as_they_are)
         Model *m = open.model;
         float before[64];
         for (int i = 0; i < m->quantizers; i++) before[i] = m->quantizer[i]->qp.scale[0];
-        must(model_floor_grids(m, (Dialect)d));
+        must(model_floor_grids(m, (Rounding)d));
         ck_assert_ptr_null(model_floor_notes(arena, m)[0]);
         for (int i = 0; i < m->quantizers; i++) ck_assert(before[i] == m->quantizer[i]->qp.scale[0]);
     }
@@ -246,8 +246,8 @@ START_TEST(ratios_of_scales)
         {"{\"type\":\"add\",\"name\":\"y\",\"inputs\":[\"a\",\"b\"]}", NULL, "b"},
     };
     for (int i = 0; i < 4; i++)
-        for (int d = 0; d < DIALECTS; d++) {
-            if (!dialect_is_float((Dialect)d)) continue;
+        for (int d = 0; d < ROUNDINGS; d++) {
+            if (!rounding_is_float((Rounding)d)) continue;
             arena = arena_create();
             Model *m = small_model(
                 arena,
@@ -268,12 +268,12 @@ START_TEST(ratios_of_scales)
                 y->qp.scale[0] = 1e-3f;
             }
             const float before = y->qp.scale[0];
-            QGraph *g;
-            must(model_lower_unchecked(arena, m, (Dialect)d, &g));
-            ck_assert_int_ne(qgraph_check_runtime(g), STATUS_OK);
-            must(model_floor_grids(m, (Dialect)d));
-            must(model_lower(arena, m, (Dialect)d, &g));
-            must(qgraph_check_runtime(g));
+            Graph *g;
+            must(model_lower_unchecked(arena, m, (Rounding)d, &g));
+            ck_assert_int_ne(graph_check_runtime(g), STATUS_OK);
+            must(model_floor_grids(m, (Rounding)d));
+            must(model_lower(arena, m, (Rounding)d, &g));
+            must(graph_check_runtime(g));
             ck_assert_msg((y->qp.scale[0] > before) == (nets[i].silent == NULL), "net %d: %g", i,
                           (double)y->qp.scale[0]);
             ck_assert_int_eq(model_floor_notes(arena, m)[0] != NULL, nets[i].silent == NULL);

@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 #include "tests/support/data_files.h"
 #include "tests/support/program.h"
 #include "tests/support/scratch.h"
@@ -54,21 +54,21 @@ START_TEST(codes_are_the_engines)
     begin();
     program_must(arena, folder, "export ptq/model.safetensors -o int8.safetensors");
     program_must(arena, folder, "eval ptq/model.safetensors --images 70 --dump out/all --layers");
-    QGraph *g;
-    ck_assert_int_eq(qgraph_read(arena, file_join(arena, folder, "int8.safetensors"), &g), STATUS_OK);
+    Graph *g;
+    ck_assert_int_eq(graph_read(arena, file_join(arena, folder, "int8.safetensors"), &g), STATUS_OK);
     Engine *engine;
     ck_assert_int_eq(engine_create(arena, g, IMAGES, &engine), STATUS_OK);
     int8_t *logits = arena_alloc(arena, (size_t)(IMAGES * g->classes)), *again;
-    const size_t image = (size_t)qtensor_elements(&g->tensor[0]);
+    const size_t image = (size_t)graph_tensor_elements(&g->tensor[0]);
     again = arena_alloc(arena, IMAGES * image);
-    qgraph_quantize_pixels(g, content("out/all/pixels.u8", IMAGES * image), IMAGES, again);
+    graph_quantize_pixels(g, content("out/all/pixels.u8", IMAGES * image), IMAGES, again);
     ck_assert_mem_eq(again, content("out/all/input.i8", IMAGES * image), IMAGES * image);
     engine_run(engine, again, IMAGES, logits);
     const cJSON *tensors = json_get(manifest("out/all/tensors.json"), "tensors");
     ck_assert_int_eq(cJSON_GetArraySize(tensors), g->tensors);
     for (int i = 0; i < g->tensors; i++) {
         const cJSON *entry = cJSON_GetArrayItem(tensors, i);
-        const size_t bytes = IMAGES * (size_t)qtensor_elements(&g->tensor[i]);
+        const size_t bytes = IMAGES * (size_t)graph_tensor_elements(&g->tensor[i]);
         const char *file = json_get(entry, "file")->valuestring;
         const unsigned char *codes = content(arena_printf(arena, "out/all/%s", file), bytes);
         ck_assert_msg(memcmp(codes, engine_tensor(engine, i), bytes) == 0, "%s differs", file);

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "datasets/dataset.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 #include "train/experiment.h"
 #include "tests/support/data_files.h"
 #include "tests/support/fixture.h"
@@ -39,9 +39,9 @@ static void third_engine_agrees(const char *path)
     enum { IMAGES = 9 };
     NaiveModel *naive = naive_open(inside(path));
     ck_assert_ptr_nonnull(naive);
-    QGraph *graph;
+    Graph *graph;
     Engine *engine;
-    ck_assert_msg(qgraph_read(arena, inside(path), &graph) == STATUS_OK, "%s", status_message());
+    ck_assert_msg(graph_read(arena, inside(path), &graph) == STATUS_OK, "%s", status_message());
     ck_assert_int_eq(engine_create(arena, graph, 1, &engine), STATUS_OK);
     ck_assert_int_eq(naive_tensors(naive), graph->tensors);
     Config *config;
@@ -50,7 +50,7 @@ static void third_engine_agrees(const char *path)
     ck_assert_int_eq(experiment_data(arena, config, &data), STATUS_OK);
     for (int i = 0; i < IMAGES; i++) {
         int8_t codes[PIXELS], logits[16];
-        qgraph_quantize_pixels(graph, data.test.images + (size_t)i * PIXELS, 1, codes);
+        graph_quantize_pixels(graph, data.test.images + (size_t)i * PIXELS, 1, codes);
         engine_run(engine, codes, 1, logits);
         naive_run(naive, codes);
         for (int t = 0; t < graph->tensors; t++) {
@@ -64,15 +64,15 @@ static void third_engine_agrees(const char *path)
     naive_close(naive);
 }
 
-/* One quantized model: verified, exported twice and evaluated in each dialect. */
+/* One quantized model: verified, exported twice and evaluated in each rounding. */
 static void check_model(const char *model)
 {
-    for (int d = 0; d < DIALECTS; d++) {
-        const char *set = arena_printf(arena, "%s --set quant.dialect=%s", model, qgraph_dialect_names[d]);
+    for (int d = 0; d < ROUNDINGS; d++) {
+        const char *set = arena_printf(arena, "%s --set quant.dialect=%s", model, rounding_names[d]);
         cJSON *verified = program_json(arena, folder, arena_printf(arena, "verify %s", set));
         ck_assert_msg(number(verified, "different") == 0.0, "%s: %g different", set, number(verified, "different"));
         ck_assert_double_gt(number(verified, "values"), 40.0 * PIXELS);
-        ck_assert_str_eq(text(verified, "dialect"), qgraph_dialect_names[d]);
+        ck_assert_str_eq(text(verified, "dialect"), rounding_names[d]);
         cJSON_Delete(verified);
         program_must(arena, folder, arena_printf(arena, "export %s --to safetensors -o a.safetensors --quiet", set));
         program_must(arena, folder, arena_printf(arena, "export %s -o b.safetensors --quiet", set));

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "deploy/safetensors/export_safetensors.h"
 #include "base/parallel.h"
-#include "deploy/plan.h"
+#include "graph/plan.h"
 #include "kernels/kernels.h"
 #include "kernels/requant.h"
 #include "tests/support/fixture.h"
@@ -14,31 +15,31 @@
 
 enum { GRAPHS = 60, IMAGES = 7 };
 
-static void compare_tensors(const QGraph *g, const Engine *engine, NaiveModel *naive, const int8_t *images, int n)
+static void compare_tensors(const Graph *g, const Engine *engine, NaiveModel *naive, const int8_t *images, int n)
 {
-    const long pixels = qtensor_elements(&g->tensor[0]);
+    const long pixels = graph_tensor_elements(&g->tensor[0]);
     ck_assert_int_eq(naive_tensors(naive), g->tensors);
     for (int i = 0; i < n; i++) {
         naive_run(naive, images + i * pixels);
         for (int t = 0; t < g->tensors; t++) {
-            const long count = qtensor_elements(&g->tensor[t]);
+            const long count = graph_tensor_elements(&g->tensor[t]);
             const int8_t *got = engine_tensor(engine, t) + i * count;
             const int64_t *want = naive_codes(naive, t);
             ck_assert_int_eq(naive_elements(naive, t), count);
             for (long k = 0; k < count; k++)
                 if (got[k] != want[k])
-                    ck_abort_msg("%s, image %d, \"%s\"[%ld]: engine %d, interpreter %lld",
-                                 qgraph_dialect_names[g->dialect], i, g->tensor[t].name, k, got[k], (long long)want[k]);
+                    ck_abort_msg("%s, image %d, \"%s\"[%ld]: engine %d, interpreter %lld", rounding_names[g->rounding],
+                                 i, g->tensor[t].name, k, got[k], (long long)want[k]);
         }
     }
 }
 
 /* Everything a file says, every engine: the same integers. */
-static void compare_engines(const QGraph *built, const int8_t *images)
+static void compare_engines(const Graph *built, const int8_t *images)
 {
-    must(qgraph_write(arena, built, model_path));
-    QGraph *g;
-    must(qgraph_read(arena, model_path, &g));
+    must(export_safetensors(arena, built, model_path));
+    Graph *g;
+    must(graph_read(arena, model_path, &g));
     NaiveModel *naive = naive_open(model_path);
     ck_assert_ptr_nonnull(naive);
     const size_t logit_bytes = (size_t)IMAGES * (size_t)g->classes;
@@ -60,40 +61,41 @@ static void compare_engines(const QGraph *built, const int8_t *images)
 START_TEST(engine_equals_the_naive_interpreter)
 {
     begin_model();
-    int nodes_of[QOPS] = {0};
+    int nodes_of[NODE_TYPES] = {0};
     for (int i = 0; i < GRAPHS; i++)
-        for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) {
-            const QGraph *g = random_graph(arena, (uint64_t)i, 10, (Dialect)d);
+        for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++) {
+            const Graph *g = random_graph(arena, (uint64_t)i, 10, (Rounding)d);
             compare_engines(g, random_images(arena, g, (uint64_t)i, IMAGES));
             for (int k = 0; k < g->nodes; k++) nodes_of[g->node[k].op]++;
         }
-    for (int op = 0; op < QOPS; op++) ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", qop_names[op], nodes_of[op]);
+    for (int op = 0; op < NODE_TYPES; op++)
+        ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", node_type_names[op], nodes_of[op]);
     end_model();
 }
 END_TEST
 
-/* The dialects are four arithmetics, so the graphs must be rich enough to tell them apart. */
-START_TEST(dialects_differ)
+/* The roundings are four arithmetics, so the graphs must be rich enough to tell them apart. */
+START_TEST(roundings_differ)
 {
     begin_model();
-    long different[DIALECTS] = {0};
+    long different[ROUNDINGS] = {0};
     for (int i = 0; i < GRAPHS; i++) {
-        const Engine *engine[DIALECTS];
-        const QGraph *g = NULL;
-        for (int d = 0; d < DIALECTS; d++) {
+        const Engine *engine[ROUNDINGS];
+        const Graph *g = NULL;
+        for (int d = 0; d < ROUNDINGS; d++) {
             Engine *e;
-            g = random_graph(arena, (uint64_t)i, 10, (Dialect)d);
+            g = random_graph(arena, (uint64_t)i, 10, (Rounding)d);
             must(engine_create(arena, g, IMAGES, &e));
             engine_run(e, random_images(arena, g, (uint64_t)i, IMAGES), IMAGES,
                        arena_alloc(arena, (size_t)IMAGES * (size_t)g->classes));
             engine[d] = e;
         }
         for (int t = 0; t < g->tensors; t++)
-            for (long k = 0; k < IMAGES * qtensor_elements(&g->tensor[t]); k++)
-                for (int d = 0; d < DIALECTS; d++)
-                    different[d] += engine_tensor(engine[d], t)[k] != engine_tensor(engine[(d + 1) % DIALECTS], t)[k];
+            for (long k = 0; k < IMAGES * graph_tensor_elements(&g->tensor[t]); k++)
+                for (int d = 0; d < ROUNDINGS; d++)
+                    different[d] += engine_tensor(engine[d], t)[k] != engine_tensor(engine[(d + 1) % ROUNDINGS], t)[k];
     }
-    for (int d = 0; d < DIALECTS; d++) ck_assert_int_gt(different[d], 0);
+    for (int d = 0; d < ROUNDINGS; d++) ck_assert_int_gt(different[d], 0);
     end_model();
 }
 END_TEST
@@ -104,17 +106,17 @@ START_TEST(worked_example)
     static const int8_t weights[4] = {-3, 4, 5, -2};
     static const int32_t bias[2] = {25, -7};
     static const float weight_scale[2] = {0.03125f, 0.03f}, mean[1] = {0.0f}, std[1] = {1.0f};
-    QTensor tensor[2] = {{"input", 1, 2, 1, 0.5f, -10, 8, -128, 127}, {"conv", 1, 2, 2, 0.0625f, 4, 8, -128, 127}};
-    QNode node = {.op = QOP_CONV2D,
-                  .name = "conv",
-                  .inputs = 1,
-                  .output = 1,
-                  .weight_bits = 8,
-                  .lo = 4,
-                  .hi = 127,
-                  .weights = weights,
-                  .bias = bias,
-                  .weight_scale = weight_scale};
+    GraphTensor tensor[2] = {{"input", 1, 2, 1, 0.5f, -10, 8, -128, 127}, {"conv", 1, 2, 2, 0.0625f, 4, 8, -128, 127}};
+    Node node = {.op = NODE_CONV2D,
+                 .name = "conv",
+                 .inputs = 1,
+                 .output = 1,
+                 .weight_bits = 8,
+                 .lo = 4,
+                 .hi = 127,
+                 .weights = weights,
+                 .bias = bias,
+                 .weight_scale = weight_scale};
     node.geom = (ConvGeom){.n = 1,
                            .h = 1,
                            .w = 2,
@@ -130,21 +132,21 @@ START_TEST(worked_example)
                            .dw = 1,
                            .pl = 1,
                            .groups = 1};
-    QGraph g = {.tensors = 2,
-                .nodes = 1,
-                .tensor = tensor,
-                .node = &node,
-                .output = 1,
-                .classes = 4,
-                .channels = 1,
-                .mean = mean,
-                .std = std,
-                .model_name = "example"};
-    static const int8_t want[DIALECTS][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}, {75, 4, 4, 60}};
+    Graph g = {.tensors = 2,
+               .nodes = 1,
+               .tensor = tensor,
+               .node = &node,
+               .output = 1,
+               .classes = 4,
+               .channels = 1,
+               .mean = mean,
+               .std = std,
+               .model_name = "example"};
+    static const int8_t want[ROUNDINGS][4] = {{75, 4, 4, 60}, {75, 4, 5, 60}, {76, 4, 5, 60}, {75, 4, 4, 60}};
     begin_model();
-    for (int d = 0; d < DIALECTS; d++) {
-        g.dialect = (Dialect)d;
-        must(qgraph_check(&g));
+    for (int d = 0; d < ROUNDINGS; d++) {
+        g.rounding = (Rounding)d;
+        must(graph_check(&g));
         Engine *engine;
         must(engine_create(arena, &g, 1, &engine));
         int8_t logits[4];
@@ -158,7 +160,7 @@ END_TEST
 START_TEST(engine_survives_more_threads_and_does_not_allocate)
 {
     begin_model();
-    const QGraph *g = random_graph(arena, 5, 8, DIALECT_XNNPACK);
+    const Graph *g = random_graph(arena, 5, 8, ROUNDING_XNNPACK);
     const int8_t *images = random_images(arena, g, 5, 40);
     int8_t *few = arena_alloc(arena, 40 * (size_t)g->classes), *many = arena_alloc(arena, 40 * (size_t)g->classes);
     parallel_set_threads(2);
@@ -182,23 +184,23 @@ START_TEST(plan_keeps_living_tensors_apart)
 {
     begin_model();
     for (int i = 0; i < GRAPHS; i++) {
-        const QGraph *g = random_graph(arena, (uint64_t)i, 14, DIALECT_XNNPACK);
+        const Graph *g = random_graph(arena, (uint64_t)i, 14, ROUNDING_XNNPACK);
         const Plan plan = plan_make(arena, g);
-        ck_assert_uint_eq(plan.bytes, qgraph_arena_bytes(g));
+        ck_assert_uint_eq(plan.bytes, graph_arena_bytes(g));
         int *root = ARENA_ARRAY(arena, int, g->tensors);
         size_t all = 0;
         for (int t = 0; t < g->tensors; t++) root[t] = t;
         for (int k = 0; k < g->nodes; k++) {
-            const QNode *n = &g->node[k];
-            if (n->op == QOP_RESHAPE) root[n->output] = root[n->input[0]];
+            const Node *n = &g->node[k];
+            if (n->op == NODE_RESHAPE) root[n->output] = root[n->input[0]];
         }
         for (int t = 0; t < g->tensors; t++) {
-            const size_t from = plan.offset[t], to = from + (size_t)qtensor_elements(&g->tensor[t]);
+            const size_t from = plan.offset[t], to = from + (size_t)graph_tensor_elements(&g->tensor[t]);
             ck_assert_uint_eq(from % PLAN_ALIGN_BYTES, 0);
             ck_assert_uint_le(to, plan.bytes);
             all += to - from + PLAN_ALIGN_BYTES;
             for (int s = 0; s < t; s++) {
-                const size_t other = plan.offset[s], other_to = other + (size_t)qtensor_elements(&g->tensor[s]);
+                const size_t other = plan.offset[s], other_to = other + (size_t)graph_tensor_elements(&g->tensor[s]);
                 const bool together = plan.first[s] <= plan.last[t] && plan.first[t] <= plan.last[s];
                 if (root[s] == root[t])
                     ck_assert_uint_eq(from, other);
@@ -215,19 +217,19 @@ END_TEST
 /* A chain needs the largest neighbouring pair, not the sum. */
 START_TEST(plan_of_a_chain_is_its_largest_pair)
 {
-    QTensor tensor[5];
-    QNode node[4];
+    GraphTensor tensor[5];
+    Node node[4];
     const int width[5] = {160, 320, 16, 480, 32};
-    for (int i = 0; i < 5; i++) tensor[i] = (QTensor){.h = 1, .w = 1, .c = width[i]};
-    for (int i = 0; i < 4; i++) node[i] = (QNode){.op = QOP_DENSE, .inputs = 1, .input = {i}, .output = i + 1};
-    const QGraph g = {.tensors = 5, .nodes = 4, .tensor = tensor, .node = node, .output = 4};
-    ck_assert_uint_eq(qgraph_arena_bytes(&g), 480 + 32);
+    for (int i = 0; i < 5; i++) tensor[i] = (GraphTensor){.h = 1, .w = 1, .c = width[i]};
+    for (int i = 0; i < 4; i++) node[i] = (Node){.op = NODE_DENSE, .inputs = 1, .input = {i}, .output = i + 1};
+    const Graph g = {.tensors = 5, .nodes = 4, .tensor = tensor, .node = node, .output = 4};
+    ck_assert_uint_eq(graph_arena_bytes(&g), 480 + 32);
 }
 END_TEST
 
-static QGraph *image_graph(Arena *a, float mean, float std, float scale, int zero_point)
+static Graph *image_graph(Arena *a, float mean, float std, float scale, int zero_point)
 {
-    QGraph *g = random_graph(a, 3, 0, DIALECT_XNNPACK);
+    Graph *g = random_graph(a, 3, 0, ROUNDING_XNNPACK);
     float *m = ARENA_ARRAY(a, float, g->channels), *s = ARENA_ARRAY(a, float, g->channels);
     for (int c = 0; c < g->channels; c++) m[c] = mean, s[c] = std;
     g->mean = m, g->std = s;
@@ -242,16 +244,16 @@ START_TEST(pixels_are_codes_where_the_grid_is_theirs)
     int8_t codes[4096];
     for (int i = 0; i < 4096; i++) pixels[i] = (uint8_t)(i * 7);
     const float mean = 33.0f / 255.0f, std = 0.3081f;
-    QGraph *g = image_graph(arena, mean, std, 1.0f / (255.0f * std), 33 - 128);
-    const long count = 3 * qtensor_elements(&g->tensor[0]);
+    Graph *g = image_graph(arena, mean, std, 1.0f / (255.0f * std), 33 - 128);
+    const long count = 3 * graph_tensor_elements(&g->tensor[0]);
     ck_assert_int_le(count, 4096);
-    qgraph_quantize_pixels(g, pixels, 3, codes);
+    graph_quantize_pixels(g, pixels, 3, codes);
     for (long i = 0; i < count; i++) ck_assert_int_eq(codes[i], pixels[i] - 128);
 
     /* Another grid, and a mean per channel: the value is quantized. */
     g = image_graph(arena, mean, std, 0.05f, 3);
     if (g->channels > 1) ((float *)g->mean)[1] = 0.25f;
-    qgraph_quantize_pixels(g, pixels, 3, codes);
+    graph_quantize_pixels(g, pixels, 3, codes);
     for (long i = 0; i < count; i++) {
         const float value = ((float)pixels[i] / 255.0f - g->mean[i % g->channels]) / std;
         const float q = nearbyintf(value / 0.05f) + 3.0f;
@@ -264,33 +266,33 @@ END_TEST
 START_TEST(sizes_and_macs)
 {
     begin_model();
-    QGraph *g = random_graph(arena, 1, 0, DIALECT_XNNPACK);
-    QNode *n = &g->node[0];
-    const long in = qtensor_elements(&g->tensor[0]), out = g->classes;
+    Graph *g = random_graph(arena, 1, 0, ROUNDING_XNNPACK);
+    Node *n = &g->node[0];
+    const long in = graph_tensor_elements(&g->tensor[0]), out = g->classes;
     n->weight_bits = 3;
-    ck_assert_int_eq(qnode_weights(n), in * out);
-    ck_assert_int_eq(qnode_macs(g, n), in * out);
-    ck_assert_uint_eq(qgraph_flash_bytes(g), (size_t)((in * out * 3 + 7) / 8 + 8 * out));
-    QNode conv = {.op = QOP_CONV2D, .output = 1, .geom = {.c = 6, .groups = 3, .o = 9, .kh = 2, .kw = 5}};
+    ck_assert_int_eq(node_weights(n), in * out);
+    ck_assert_int_eq(node_macs(g, n), in * out);
+    ck_assert_uint_eq(graph_flash_bytes(g), (size_t)((in * out * 3 + 7) / 8 + 8 * out));
+    Node conv = {.op = NODE_CONV2D, .output = 1, .geom = {.c = 6, .groups = 3, .o = 9, .kh = 2, .kw = 5}};
     g->tensor[1].h = 7, g->tensor[1].w = 2;
-    ck_assert_int_eq(qnode_weights(&conv), 2 * 5 * 2 * 9);
-    ck_assert_int_eq(qnode_macs(g, &conv), 2 * 5 * 2 * 9 * 14);
-    conv.op = QOP_DWCONV2D;
-    ck_assert_int_eq(qnode_weights(&conv), 2 * 5 * 9);
-    conv.op = QOP_MAXPOOL;
-    ck_assert_int_eq(qnode_macs(g, &conv), 0);
+    ck_assert_int_eq(node_weights(&conv), 2 * 5 * 2 * 9);
+    ck_assert_int_eq(node_macs(g, &conv), 2 * 5 * 2 * 9 * 14);
+    conv.op = NODE_DWCONV2D;
+    ck_assert_int_eq(node_weights(&conv), 2 * 5 * 9);
+    conv.op = NODE_MAXPOOL;
+    ck_assert_int_eq(node_macs(g, &conv), 0);
     end_model();
 }
 END_TEST
 
 START_TEST(operations_and_roundings_have_names)
 {
-    for (int op = 0; op < QOPS; op++) ck_assert_ptr_nonnull(qop_names[op]);
-    for (int d = 0; d < DIALECTS; d++) ck_assert_ptr_nonnull(qgraph_dialect_names[d]);
-    ck_assert(qop_names[QOPS] == NULL && qgraph_dialect_names[DIALECTS] == NULL);
+    for (int op = 0; op < NODE_TYPES; op++) ck_assert_ptr_nonnull(node_type_names[op]);
+    for (int d = 0; d < ROUNDINGS; d++) ck_assert_ptr_nonnull(rounding_names[d]);
+    ck_assert(node_type_names[NODE_TYPES] == NULL && rounding_names[ROUNDINGS] == NULL);
 }
 END_TEST
 
 TEST_MAIN("engine", operations_and_roundings_have_names, worked_example, engine_equals_the_naive_interpreter,
-          dialects_differ, engine_survives_more_threads_and_does_not_allocate, plan_keeps_living_tensors_apart,
+          roundings_differ, engine_survives_more_threads_and_does_not_allocate, plan_keeps_living_tensors_apart,
           plan_of_a_chain_is_its_largest_pair, pixels_are_codes_where_the_grid_is_theirs, sizes_and_macs)

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "deploy/safetensors/export_safetensors.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/safetensors.h"
@@ -16,9 +17,9 @@
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
 
-static void same_graph(const QGraph *a, const QGraph *b)
+static void same_graph(const Graph *a, const Graph *b)
 {
-    ck_assert_int_eq(a->dialect, b->dialect);
+    ck_assert_int_eq(a->rounding, b->rounding);
     ck_assert_int_eq(a->tensors, b->tensors);
     ck_assert_int_eq(a->nodes, b->nodes);
     ck_assert_int_eq(a->output, b->output);
@@ -29,26 +30,26 @@ static void same_graph(const QGraph *a, const QGraph *b)
     ck_assert_mem_eq(a->mean, b->mean, sizeof(float) * (size_t)a->channels);
     ck_assert_mem_eq(a->std, b->std, sizeof(float) * (size_t)a->channels);
     for (int i = 0; i < a->tensors; i++) {
-        QTensor s = a->tensor[i], t = b->tensor[i];
+        GraphTensor s = a->tensor[i], t = b->tensor[i];
         ck_assert_str_eq(s.name, t.name);
         ck_assert_mem_eq(&s.scale, &t.scale, sizeof s.scale);
         ck_assert(s.h == t.h && s.w == t.w && s.c == t.c && s.bits == t.bits && s.qmin == t.qmin && s.qmax == t.qmax &&
                   s.zero_point == t.zero_point);
     }
     for (int i = 0; i < a->nodes; i++) {
-        const QNode *m = &a->node[i], *n = &b->node[i];
+        const Node *m = &a->node[i], *n = &b->node[i];
         ck_assert_int_eq(m->op, n->op);
         ck_assert_str_eq(m->name, n->name);
         ck_assert_int_eq(m->inputs, n->inputs);
         ck_assert_mem_eq(m->input, n->input, sizeof(int) * (size_t)m->inputs);
         ck_assert_int_eq(m->output, n->output);
         ck_assert(m->lo == n->lo && m->hi == n->hi);
-        if (m->op == QOP_MAXPOOL || m->op == QOP_AVGPOOL || qop_has_weights(m->op))
+        if (m->op == NODE_MAXPOOL || m->op == NODE_AVGPOOL || node_type_has_weights(m->op))
             ck_assert_mem_eq(&m->geom, &n->geom, sizeof m->geom);
-        if (m->op == QOP_LUT) ck_assert_mem_eq(m->table, n->table, 256);
-        if (!qop_has_weights(m->op)) continue;
+        if (m->op == NODE_LUT) ck_assert_mem_eq(m->table, n->table, 256);
+        if (!node_type_has_weights(m->op)) continue;
         ck_assert(m->weight_bits == n->weight_bits && m->weight_shift == n->weight_shift);
-        ck_assert_mem_eq(m->weights, n->weights, (size_t)qnode_weights(m));
+        ck_assert_mem_eq(m->weights, n->weights, (size_t)node_weights(m));
         ck_assert_mem_eq(m->bias, n->bias, sizeof(int32_t) * (size_t)m->geom.o);
         ck_assert_mem_eq(m->weight_scale, n->weight_scale, sizeof(float) * (size_t)m->geom.o);
     }
@@ -59,17 +60,17 @@ static void read_back(const char *path, unsigned char **data, size_t *bytes)
     must(file_read(arena, path, 1 << 24, data, bytes));
 }
 
-static void same_bytes_again(const QGraph *g)
+static void same_bytes_again(const Graph *g)
 {
     unsigned char *first[2], *second[2];
     size_t bytes[2], again[2];
-    QGraph *read;
-    must(qgraph_write(arena, g, model_path));
+    Graph *read;
+    must(export_safetensors(arena, g, model_path));
     read_back(model_path, &first[0], &bytes[0]);
     read_back(manifest_path, &first[1], &bytes[1]);
-    must(qgraph_read(arena, model_path, &read));
+    must(graph_read(arena, model_path, &read));
     same_graph(g, read);
-    must(qgraph_write(arena, read, model_path));
+    must(export_safetensors(arena, read, model_path));
     read_back(model_path, &second[0], &again[0]);
     read_back(manifest_path, &second[1], &again[1]);
     for (int i = 0; i < 2; i++) {
@@ -82,7 +83,7 @@ START_TEST(written_is_read_and_written_the_same)
 {
     begin_model();
     same_bytes_again(zoo_graph(arena));
-    for (int i = 0; i < 20; i++) same_bytes_again(random_graph(arena, 100 + (uint64_t)i, 12, (Dialect)(i % 3)));
+    for (int i = 0; i < 20; i++) same_bytes_again(random_graph(arena, 100 + (uint64_t)i, 12, (Rounding)(i % 3)));
     end_model();
 }
 END_TEST
@@ -90,8 +91,8 @@ END_TEST
 START_TEST(manifest_tells_the_truth)
 {
     begin_model();
-    const QGraph *g = zoo_graph(arena);
-    must(qgraph_write(arena, g, model_path));
+    const Graph *g = zoo_graph(arena);
+    must(export_safetensors(arena, g, model_path));
     cJSON *json;
     must(json_read(arena, manifest_path, &json));
     SafeFile file;
@@ -105,7 +106,7 @@ START_TEST(manifest_tells_the_truth)
     ck_assert_double_eq(json_get(json, "weights")->valuedouble, 72 + 36 + 24 + 48);
     ck_assert_double_eq(json_get(json, "flash_bytes")->valuedouble,
                         (72 + 36 + 24 + 48) / 2 + 8 * (4 + 4 + 3 + 3) + 256);
-    ck_assert_double_eq(json_get(json, "arena_bytes")->valuedouble, (double)qgraph_arena_bytes(g));
+    ck_assert_double_eq(json_get(json, "arena_bytes")->valuedouble, (double)graph_arena_bytes(g));
     const cJSON *tensor = cJSON_GetArrayItem(json_get(json, "tensors"), DW);
     ck_assert_str_eq(json_get(tensor, "name")->valuestring, "dw");
     ck_assert((float)json_get(tensor, "scale")->valuedouble == 0.2f);
@@ -126,8 +127,8 @@ START_TEST(exporters_are_registered)
         ck_assert_ptr_eq(exporter_find(exporters[n]->name), exporters[n]);
         ck_assert_int_eq(exporters[n]->extension[0], '.');
         ck_assert_uint_gt(strlen(exporters[n]->doc), 10);
-        ck_assert_ptr_nonnull(exporters[n]->mark);
-        ck_assert((exporters[n]->beside == NULL) == (exporters[n]->beside_mark == NULL));
+        ck_assert_ptr_nonnull(exporters[n]->signature);
+        ck_assert((exporters[n]->companion == NULL) == (exporters[n]->companion_signature == NULL));
         const char *path = arena_printf(arena, "%s/x%s", folder, exporters[n]->extension);
         ck_assert_ptr_eq(exporter_of(path), exporters[n]);
         ck_assert_ptr_null(exporter_of(arena_printf(arena, "%s/%s", folder, exporters[n]->extension)));
@@ -136,7 +137,7 @@ START_TEST(exporters_are_registered)
         cJSON *options = cJSON_Parse("{\"no such option\": 1}");
         refused(exporter_write(exporters[n], arena, zoo_graph(arena), path, options), "no such option");
         cJSON_Delete(options);
-        QGraph *bad = zoo_graph(arena);
+        Graph *bad = zoo_graph(arena);
         bad->tensor[DW].scale = NAN;
         refused(exporter_write(exporters[n], arena, bad, path, NULL), "tensor \"dw\": scale nan");
         ck_assert(!file_exists(path));
@@ -152,64 +153,65 @@ START_TEST(a_failed_write_leaves_the_old_file)
     begin_model();
     unsigned char *before, *after;
     size_t bytes, bytes_after;
-    must(qgraph_write(arena, zoo_graph(arena), model_path));
+    must(export_safetensors(arena, zoo_graph(arena), model_path));
     read_back(model_path, &before, &bytes);
     signal(SIGXFSZ, SIG_IGN);
     struct rlimit old, small;
     getrlimit(RLIMIT_FSIZE, &old);
     small = (struct rlimit){.rlim_cur = 1024, .rlim_max = old.rlim_max};
     setrlimit(RLIMIT_FSIZE, &small);
-    QGraph *other = zoo_graph(arena);
+    Graph *other = zoo_graph(arena);
     other->model_name = "other";
-    const Status status = qgraph_write(arena, other, model_path);
+    const Status status = export_safetensors(arena, other, model_path);
     setrlimit(RLIMIT_FSIZE, &old);
     ck_assert_int_eq(status, STATUS_IO);
     read_back(model_path, &after, &bytes_after);
     ck_assert_uint_eq(bytes, bytes_after);
     ck_assert_mem_eq(before, after, bytes);
-    refused(qgraph_write(arena, zoo_graph(arena), "/nonexistent/m.safetensors"), "/nonexistent/m.safetensors: cannot");
+    refused(export_safetensors(arena, zoo_graph(arena), "/nonexistent/m.safetensors"),
+            "/nonexistent/m.safetensors: cannot");
     end_model();
 }
 END_TEST
 
 /* One max pool, which every format can hold. */
-static const QGraph *pool_graph(Dialect dialect)
+static const Graph *pool_graph(Rounding rounding)
 {
     static const float mean[3] = {0.5f, 0.5f, 0.5f}, std[3] = {0.25f, 0.25f, 0.25f};
-    QTensor *tensor = ARENA_ARRAY(arena, QTensor, 2);
+    GraphTensor *tensor = ARENA_ARRAY(arena, GraphTensor, 2);
     for (int t = 0; t < 2; t++)
-        tensor[t] = (QTensor){.name = t == 0 ? "input" : "pool",
-                              .h = t == 0 ? 4 : 2,
-                              .w = 4,
-                              .c = 3,
-                              .scale = 0.02f,
-                              .bits = 8,
-                              .qmin = -128,
-                              .qmax = 127};
-    QNode *node = ARENA_ARRAY(arena, QNode, 1);
-    *node = (QNode){.op = QOP_MAXPOOL, .name = "pool", .inputs = 1, .output = 1};
+        tensor[t] = (GraphTensor){.name = t == 0 ? "input" : "pool",
+                                  .h = t == 0 ? 4 : 2,
+                                  .w = 4,
+                                  .c = 3,
+                                  .scale = 0.02f,
+                                  .bits = 8,
+                                  .qmin = -128,
+                                  .qmax = 127};
+    Node *node = ARENA_ARRAY(arena, Node, 1);
+    *node = (Node){.op = NODE_MAXPOOL, .name = "pool", .inputs = 1, .output = 1};
     node->geom = (ConvGeom){1, 4, 4, 3, 3, 2, 4, 2, 1, 2, 1, 1, 1, 0, 0, 0, 0, .groups = 3};
-    QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
-    *g = (QGraph){.dialect = dialect,
-                  .tensors = 2,
-                  .nodes = 1,
-                  .tensor = tensor,
-                  .node = node,
-                  .output = 1,
-                  .classes = 24,
-                  .channels = 3,
-                  .mean = mean,
-                  .std = std,
-                  .model_name = "pool"};
+    Graph *g = ARENA_ARRAY(arena, Graph, 1);
+    *g = (Graph){.rounding = rounding,
+                 .tensors = 2,
+                 .nodes = 1,
+                 .tensor = tensor,
+                 .node = node,
+                 .output = 1,
+                 .classes = 24,
+                 .channels = 3,
+                 .mean = mean,
+                 .std = std,
+                 .model_name = "pool"};
     return g;
 }
 
-/* In the first dialect the exporter takes. */
+/* In the first rounding the exporter takes. */
 static Status write_any(const ExporterType *type, const char *path)
 {
     Status status = STATUS_UNSUPPORTED;
-    for (int d = 0; qgraph_dialect_names[d] != NULL && status != STATUS_OK && status != STATUS_STATE; d++)
-        status = exporter_write(type, arena, pool_graph((Dialect)d), path, NULL);
+    for (int d = 0; rounding_names[d] != NULL && status != STATUS_OK && status != STATUS_STATE; d++)
+        status = exporter_write(type, arena, pool_graph((Rounding)d), path, NULL);
     return status;
 }
 
@@ -220,7 +222,7 @@ START_TEST(only_an_export_is_replaced)
         begin();
         const ExporterType *type = exporters[n];
         const char *path = inside(arena_printf(arena, "x%s", type->extension));
-        const char *second = exporter_beside(type, arena, path);
+        const char *second = exporter_companion(type, arena, path);
         unsigned char *a[2], *b[2];
         size_t a_bytes[2], b_bytes[2];
         for (int time = 0; time < 2; time++) {
@@ -244,10 +246,10 @@ START_TEST(only_an_export_is_replaced)
 END_TEST
 
 /* A graph of one block and a dense layer that has the operation. */
-static const QGraph *graph_with(QOp op, Dialect dialect, uint64_t *seed, const QNode **node)
+static const Graph *graph_with(NodeType op, Rounding rounding, uint64_t *seed, const Node **node)
 {
     for (;; ++*seed) {
-        const QGraph *g = random_graph(arena, *seed, 1, dialect);
+        const Graph *g = random_graph(arena, *seed, 1, rounding);
         for (int i = 0; i < g->nodes; i++)
             if (g->node[i].op == op) {
                 ++*seed;
@@ -265,20 +267,20 @@ START_TEST(no_operation_is_left_out)
         const ExporterType *type = exporters[i];
         begin();
         const char *path = inside(arena_printf(arena, "m%s", type->extension));
-        for (int op = 0; op < QOPS; op++) {
+        for (int op = 0; op < NODE_TYPES; op++) {
             uint64_t seed = 0;
             bool told = false;
             for (int k = 0; k < TRIALS && !told; k++) {
-                const QNode *node;
-                const QGraph *g = graph_with((QOp)op, exporter_dialect(type, DIALECT_XNNPACK), &seed, &node);
+                const Node *node;
+                const Graph *g = graph_with((NodeType)op, exporter_rounding(type, ROUNDING_XNNPACK), &seed, &node);
                 const Status status = exporter_write(type, arena, g, path, NULL);
                 const char *words =
-                    arena_printf(arena, "layer \"%s\": a node of type %s, for which", node->name, qop_names[op]);
+                    arena_printf(arena, "layer \"%s\": a node of type %s, for which", node->name, node_type_names[op]);
                 told = status == STATUS_OK ||
                        (status == STATUS_UNSUPPORTED && strstr(status_message(), words) != NULL && !file_exists(path));
                 unlink(path);
             }
-            ck_assert_msg(told, "%s: %s: %s", type->name, qop_names[op], status_message());
+            ck_assert_msg(told, "%s: %s: %s", type->name, node_type_names[op], status_message());
         }
         end();
     }

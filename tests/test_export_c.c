@@ -1,4 +1,4 @@
-/* Exported C: compiled strictly, it answers as the engine does, on every op, width and dialect; it is the same text
+/* Exported C: compiled strictly, it answers as the engine does, on every op, width and rounding; it is the same text
  * every time; what it cannot express is refused. */
 #include <signal.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/rng.h"
-#include "deploy/c_cost.h"
+#include "deploy/c/c_cost.h"
 #include "deploy/exporter.h"
 #include "quant/quantizer.h"
 #include "tests/support/c_graphs.h"
@@ -52,7 +52,7 @@ static void refused(Status status, const char *words)
 
 static const char *path_of(const char *name) { return file_join(arena, folder, name); }
 
-static Status export_c(const QGraph *g, const char *name, const char *options)
+static Status export_c(const Graph *g, const char *name, const char *options)
 {
     cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
     const Status status = exporter_write(exporter_find("c"), arena, g, path_of(name), json);
@@ -99,7 +99,7 @@ static const char harness[] =
 
 static void put(const char *name, const char *text) { must(file_write(arena, path_of(name), text, strlen(text))); }
 
-static void put_program(int models, const QGraph *const *g)
+static void put_program(int models, const Graph *const *g)
 {
     char *includes = arena_strdup(arena, ""), *rows = includes;
     for (int i = 0; i < models; i++) {
@@ -155,10 +155,10 @@ static void append(Bytes *b, const void *data, size_t bytes)
 }
 
 /* What the harness reads and what it must write. */
-static void expect(const QGraph *g, int number, Bytes *in, Bytes *out)
+static void expect(const Graph *g, int number, Bytes *in, Bytes *out)
 {
-    const QTensor *x = &g->tensor[0], *y = &g->tensor[g->output];
-    const size_t n = (size_t)qtensor_elements(x), o = (size_t)g->classes;
+    const GraphTensor *x = &g->tensor[0], *y = &g->tensor[g->output];
+    const size_t n = (size_t)graph_tensor_elements(x), o = (size_t)g->classes;
     const int8_t *images = random_images(arena, g, (uint64_t)number, IMAGES);
     int8_t *logits = arena_alloc(arena, IMAGES * o), *codes = arena_alloc(arena, n);
     uint8_t *pixels = arena_alloc(arena, n);
@@ -187,7 +187,7 @@ static void expect(const QGraph *g, int number, Bytes *in, Bytes *out)
     }
     append(in, pixels, n);
     append(in, values, sizeof *values * n);
-    qgraph_quantize_pixels(g, pixels, 1, codes);
+    graph_quantize_pixels(g, pixels, 1, codes);
     append(out, codes, n);
     for (size_t i = 0; i < n; i++)
         codes[i] = (int8_t)quantize_value(values[i], x->scale, x->zero_point, x->qmin, x->qmax);
@@ -198,7 +198,7 @@ START_TEST(answers_as_the_engine_does)
 {
     static const char *const compilers[] = {"gcc -O1", "clang -O0 -fsanitize=undefined -fno-sanitize-recover=all"};
     begin();
-    const QGraph *g[C_GRAPHS];
+    const Graph *g[C_GRAPHS];
     Bytes in = {NULL, 0}, out = {NULL, 0};
     for (int i = 0; i < C_GRAPHS; i++) {
         g[i] = c_graph(arena, i);
@@ -268,7 +268,7 @@ END_TEST
 START_TEST(equal_models_give_equal_text)
 {
     begin();
-    const QGraph *g = c_graph(arena, 2);
+    const Graph *g = c_graph(arena, 2);
     must(export_c(g, "m.c", NULL));
     const char *source = text_of("m.c"), *header = text_of("m.h");
     must(export_c(g, "m.c", NULL));
@@ -291,8 +291,8 @@ END_TEST
 START_TEST(header_tells_what_a_pixel_is)
 {
     begin();
-    const QGraph *plain = c_graph(arena, 0), *own = c_graph(arena, C_ZOO);
-    QGraph *alike = c_graph(arena, C_ZOO);
+    const Graph *plain = c_graph(arena, 0), *own = c_graph(arena, C_ZOO);
+    Graph *alike = c_graph(arena, C_ZOO);
     alike->mean = (const float[]){0.5f, 0.5f}, alike->std = (const float[]){0.3f, 0.3f};
     ck_assert_int_eq(c_pixels(arena, plain).tables, 0);
     ck_assert_int_eq(c_pixels(arena, alike).tables, 1);
@@ -334,11 +334,11 @@ END_TEST
 START_TEST(what_c_cannot_say_is_refused)
 {
     begin();
-    QGraph *g = zoo_graph(arena);
-    g->dialect = DIALECT_XNNPACK;
+    Graph *g = zoo_graph(arena);
+    g->rounding = ROUNDING_XNNPACK;
     refused(export_c(g, "m.c", NULL),
             "dialect xnnpack; must be one that runtimes of c files round as, such as tflite-single");
-    g->dialect = DIALECT_TFLITE_DOUBLE;
+    g->rounding = ROUNDING_TFLITE_DOUBLE;
     refused(export_c(g, "m.c", "{\"prefix\": \"9a\"}"), "prefix: \"9a\"; must be a letter");
     refused(export_c(g, "m.c", "{\"prefix\": \"a-b\"}"), "prefix: \"a-b\"; must be a letter");
     refused(export_c(g, "m.c", "{\"prefix\": \"\"}"), "prefix");
@@ -347,8 +347,8 @@ START_TEST(what_c_cannot_say_is_refused)
     refused(export_c(g, "a\rb.c", NULL), "must hold none of");
     refused(export_c(g, ".c", NULL), "must end in .c");
     refused(export_c(g, "no/such/folder/m.c", NULL), "cannot");
-    QGraph *wide = zoo_graph(arena);
-    wide->tensor[0] = (QTensor){"input", 1024, 512, 4, 0.02f, 0, 8, -128, 127};
+    Graph *wide = zoo_graph(arena);
+    wide->tensor[0] = (GraphTensor){"input", 1024, 512, 4, 0.02f, 0, 8, -128, 127};
     wide->channels = 4, wide->mean = wide->std = (const float[]){1, 1, 1, 1};
     wide->node[0] = wide->node[FCB - 1];
     wide->node[0].input[0] = 0, wide->node[0].output = 1, wide->node[0].geom.c = 1024 * 512 * 4;
@@ -374,7 +374,7 @@ START_TEST(both_files_or_neither)
     must(export_c(c_graph(arena, 0), "m.c", "{\"golden\": 0}"));
     const char *source = text_of("m.c"), *header = text_of("m.h");
     ck_assert(strlen(header) < LIMIT_BYTES && strlen(source) > LIMIT_BYTES);
-    QGraph *other = c_graph(arena, 0);
+    Graph *other = c_graph(arena, 0);
     other->model_name = "other";
     signal(SIGXFSZ, SIG_IGN);
     struct rlimit old, small;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "deploy/lower.h"
-#include "deploy/onnx_build.h"
+#include "deploy/onnx/onnx_build.h"
 #include "deploy/runtime_limits.h"
 #include "tests/support/gradcheck.h"
 #include "tests/support/onnx_exported.h"
@@ -74,9 +74,9 @@ static void check_structure(const Onnx__ModelProto *m)
 /* ---- the same integers ------------------------------------------------------------------------------------------- */
 
 /* Codes [n,h,w,c] as the form's input wants them. */
-static const double *input_of(const QGraph *g, const int8_t *codes, int n, bool nhwc, bool values, bool uint8)
+static const double *input_of(const Graph *g, const int8_t *codes, int n, bool nhwc, bool values, bool uint8)
 {
-    const QTensor *x = &g->tensor[0];
+    const GraphTensor *x = &g->tensor[0];
     const long cells = (long)x->h * x->w, image = cells * x->c;
     double *in = ARENA_ARRAY(arena, double, n *image);
     for (long i = 0; i < n * image; i++) {
@@ -92,7 +92,7 @@ typedef struct {
     int largest;
 } Difference;
 
-static void compare(const QGraph *g, const char *text, Difference *d)
+static void compare(const Graph *g, const char *text, Difference *d)
 {
     enum { IMAGES = 3 };
     const bool nhwc = strstr(text, "nhwc") != NULL, values = strstr(text, "\"input\"") == NULL;
@@ -107,7 +107,7 @@ static void compare(const QGraph *g, const char *text, Difference *d)
     const OnnxArray y = onnx_run(arena, m, IMAGES, input_of(g, codes, IMAGES, nhwc, values, uint8), "logits");
     ck_assert_int_eq(y.rank, 2);
     ck_assert_int_eq(y.count, IMAGES * g->classes);
-    const QTensor *out = &g->tensor[g->output];
+    const GraphTensor *out = &g->tensor[g->output];
     for (int64_t i = 0; i < y.count; i++) {
         const int off = abs((int)rint(y.x[i] / (double)out->scale) + out->zero_point - logits[i]);
         d->values++, d->different += off != 0;
@@ -115,7 +115,7 @@ static void compare(const QGraph *g, const char *text, Difference *d)
     }
 }
 
-static bool has_op(const QGraph *g, QOp op)
+static bool has_op(const Graph *g, NodeType op)
 {
     for (int i = 0; i < g->nodes; i++)
         if (g->node[i].op == op) return true;
@@ -132,7 +132,7 @@ static const char *const forms[] = {"{}",
 enum { FORMS = sizeof forms / sizeof forms[0] };
 
 /* What the file says is what the engine computes, but for ties: those of averages and sums are rounded by the runtime
- * that the dialect is named for in its own way, and its multipliers are float32, which may decide one that is a tie in
+ * that the rounding is named for in its own way, and its multipliers are float32, which may decide one that is a tie in
  * the doubles of onnx_run. */
 START_TEST(same_integers)
 {
@@ -140,9 +140,9 @@ START_TEST(same_integers)
     Difference exact = {0}, tied = {0};
     for (uint64_t seed = 0; seed < 200; seed++) {
         onnx_exported_begin();
-        const QGraph *g = random_graph(arena, seed, 5, DIALECT_ONNXRUNTIME);
-        if (!has_op(g, QOP_LUT) && qgraph_check_runtime(g) == STATUS_OK)
-            compare(g, forms[graphs++ % FORMS], has_op(g, QOP_ADD) || has_op(g, QOP_AVGPOOL) ? &tied : &exact);
+        const Graph *g = random_graph(arena, seed, 5, ROUNDING_ONNXRUNTIME);
+        if (!has_op(g, NODE_LUT) && graph_check_runtime(g) == STATUS_OK)
+            compare(g, forms[graphs++ % FORMS], has_op(g, NODE_ADD) || has_op(g, NODE_AVGPOOL) ? &tied : &exact);
         onnx_exported_end();
     }
     ck_assert_int_ge(graphs, 80);
@@ -163,11 +163,12 @@ static void check_integers(const LayerType *type, const char *example, const cha
         "{}", "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}"};
     for (int i = 0; i < 2; i++) {
         onnx_exported_begin();
-        QGraph *g;
+        Graph *g;
         Model *m = small_model(arena, text, quants[i], 61);
-        ck_assert_msg(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g) == STATUS_OK, "%s: %s", example, status_message());
-        for (int f = 0; f < FORMS && !has_op(g, QOP_LUT); f++)
-            compare(g, forms[f], has_op(g, QOP_ADD) || has_op(g, QOP_AVGPOOL) ? &layers_tied : &layers_exact);
+        ck_assert_msg(model_lower(arena, m, ROUNDING_ONNXRUNTIME, &g) == STATUS_OK, "%s: %s", example,
+                      status_message());
+        for (int f = 0; f < FORMS && !has_op(g, NODE_LUT); f++)
+            compare(g, forms[f], has_op(g, NODE_ADD) || has_op(g, NODE_AVGPOOL) ? &layers_tied : &layers_exact);
         onnx_exported_end();
     }
 }
@@ -206,8 +207,8 @@ static void check_floats(const LayerType *type, const char *example, const char 
         Model *m = small_model(arena, text, NULL, 62);
         const uint8_t *pixels = small_pixels(arena, m, 63);
         tape_reset(b.tape, false);
-        const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
-        const Tensor *want = model_forward(m, b.tape, &pass, pixels, SMALL_IMAGES);
+        const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
+        const Tensor *want = model_forward(m, b.tape, &mode, pixels, SMALL_IMAGES);
         must(onnx_exported_export_float(m, float_forms[i]));
         const Onnx__ModelProto *model = onnx_exported_read();
         ck_assert_msg(i == 0 || strstr(example, "\"batch_norm\":true") == NULL ||
@@ -269,14 +270,14 @@ END_TEST
 
 /* A graph that can be written, its first node with weights, and another behind it that is in the file and not its
  * output. */
-static const QGraph *graph_of_two(const QNode **first, QNode **other)
+static const Graph *graph_of_two(const Node **first, Node **other)
 {
     for (uint64_t seed = 0;; seed++) {
-        QGraph *g = random_graph(arena, seed, 5, DIALECT_ONNXRUNTIME);
+        Graph *g = random_graph(arena, seed, 5, ROUNDING_ONNXRUNTIME);
         int i = 0;
-        while (!qop_has_weights(g->node[i].op)) i++;
-        if (has_op(g, QOP_LUT) || i + 2 >= g->nodes || g->node[i + 1].op == QOP_RESHAPE ||
-            qgraph_check_runtime(g) != STATUS_OK)
+        while (!node_type_has_weights(g->node[i].op)) i++;
+        if (has_op(g, NODE_LUT) || i + 2 >= g->nodes || g->node[i + 1].op == NODE_RESHAPE ||
+            graph_check_runtime(g) != STATUS_OK)
             continue;
         *first = &g->node[i];
         *other = &g->node[i + 1];
@@ -292,9 +293,9 @@ START_TEST(names_of_layers)
     } names[] = {{"quantize", "node"}, {"codes", "value"}};
     for (int i = 0; i < 2; i++) {
         onnx_exported_begin();
-        const QNode *first;
-        QNode *n;
-        const QGraph *g = graph_of_two(&first, &n);
+        const Node *first;
+        Node *n;
+        const Graph *g = graph_of_two(&first, &n);
         must(onnx_exported_export(g, "{}"));
         n->name = g->tensor[n->output].name = arena_printf(arena, "%s/%s", first->name, names[i].part);
         ck_assert_int_eq(onnx_exported_export(g, "{}"), STATUS_UNSUPPORTED);

@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "deploy/exporter.h"
-#include "deploy/tflite_model.h"
+#include "deploy/tflite/tflite_model.h"
 #include "tests/support/data_files.h"
 #include "tests/support/fixture.h"
 #include "tests/support/json_values.h"
@@ -22,22 +22,22 @@ static void quantized(void)
     program_must(arena, folder, "ptq float/last.safetensors --quiet --out q --set quant.dialect=xnnpack");
 }
 
-/* The codes of the logits in a dialect, by `eval --dump`. */
-static const int8_t *logits_in(const char *dialect)
+/* The codes of the logits in a rounding, by `eval --dump`. */
+static const int8_t *logits_in(const char *rounding)
 {
     unsigned char *data;
     size_t bytes;
     program_must(arena, folder,
-                 arena_printf(arena, "eval q/model.safetensors --set quant.dialect=%s --dump %s", dialect, dialect));
-    must(file_read(arena, inside(arena_printf(arena, "%s/logits.i8", dialect)), 1 << 20, &data, &bytes));
+                 arena_printf(arena, "eval q/model.safetensors --set quant.dialect=%s --dump %s", rounding, rounding));
+    must(file_read(arena, inside(arena_printf(arena, "%s/logits.i8", rounding)), 1 << 20, &data, &bytes));
     ck_assert_uint_eq(bytes, IMAGES * CLASSES);
     return (const int8_t *)data;
 }
 
-static double accuracy_in(const char *dialect)
+static double accuracy_in(const char *rounding)
 {
     cJSON *json =
-        program_json(arena, folder, arena_printf(arena, "eval q/model.safetensors --set quant.dialect=%s", dialect));
+        program_json(arena, folder, arena_printf(arena, "eval q/model.safetensors --set quant.dialect=%s", rounding));
     const double accuracy = number(json, "accuracy");
     cJSON_Delete(json);
     return accuracy;
@@ -51,9 +51,9 @@ static int answer(const int8_t *logits)
     return best;
 }
 
-static void check_change(const cJSON *change, const char *dialect)
+static void check_change(const cJSON *change, const char *rounding)
 {
-    const int8_t *from = logits_in("xnnpack"), *to = logits_in(dialect);
+    const int8_t *from = logits_in("xnnpack"), *to = logits_in(rounding);
     int different = 0, largest = 0, answers = 0;
     for (int i = 0; i < IMAGES * CLASSES; i++) {
         const int off = abs(from[i] - to[i]);
@@ -62,43 +62,42 @@ static void check_change(const cJSON *change, const char *dialect)
     }
     for (int i = 0; i < IMAGES; i++) answers += answer(from + i * CLASSES) != answer(to + i * CLASSES);
     ck_assert_str_eq(text(change, "from"), "xnnpack");
-    ck_assert_str_eq(text(change, "to"), dialect);
+    ck_assert_str_eq(text(change, "to"), rounding);
     ck_assert_double_eq(number(change, "images"), IMAGES);
     ck_assert_double_eq(number(change, "logits"), IMAGES * CLASSES);
     ck_assert_double_eq(number(change, "different"), different);
     ck_assert_double_eq(number(change, "largest"), largest);
     ck_assert_double_eq(number(change, "answers_changed"), answers);
     ck_assert_double_eq_tol(number(change, "accuracy_before"), accuracy_in("xnnpack"), 1e-12);
-    ck_assert_double_eq_tol(number(change, "accuracy_after"), accuracy_in(dialect), 1e-12);
+    ck_assert_double_eq_tol(number(change, "accuracy_after"), accuracy_in(rounding), 1e-12);
 }
 
-/* The file's own dialect, and whether and how the change to it is told. */
-static void check_export(const char *arguments, const char *wanted, const char *dialect)
+/* The file's own rounding, and whether and how the change to it is told. */
+static void check_export(const char *arguments, const char *wanted, const char *rounding)
 {
-    const bool told = strcmp(dialect, "xnnpack") != 0;
+    const bool told = strcmp(rounding, "xnnpack") != 0;
     cJSON *json = program_json(arena, folder, arena_printf(arena, "export %s", arguments));
-    ck_assert_msg(strcmp(text(json, "dialect"), dialect) == 0, "%s: %s", arguments, text(json, "dialect"));
+    ck_assert_msg(strcmp(text(json, "dialect"), rounding) == 0, "%s: %s", arguments, text(json, "dialect"));
     const cJSON *change = cJSON_GetObjectItem(json, "rounding"), *notes = cJSON_GetObjectItem(json, "notes");
     ck_assert_msg((change != NULL) == told, "%s", arguments);
-    ck_assert_msg((notes != NULL) == (told || strcmp(dialect, wanted) != 0), "%s", arguments);
-    if (told) check_change(change, dialect);
+    ck_assert_msg((notes != NULL) == (told || strcmp(rounding, wanted) != 0), "%s", arguments);
+    if (told) check_change(change, rounding);
     cJSON_Delete(json);
 }
 
 START_TEST(every_format_gets_a_rounding_its_runtimes_have)
 {
     quantized();
-    ck_assert_int_eq(exporter_dialect(exporter_find("safetensors"), DIALECT_XNNPACK), DIALECT_XNNPACK);
-    ck_assert_int_eq(exporter_dialect(exporter_find("onnx"), DIALECT_XNNPACK), DIALECT_ONNXRUNTIME);
-    ck_assert_int_eq(exporter_dialect(exporter_find("tflite"), DIALECT_XNNPACK), DIALECT_XNNPACK);
-    ck_assert_int_eq(exporter_dialect(exporter_find("c"), DIALECT_XNNPACK), DIALECT_TFLITE_SINGLE);
+    ck_assert_int_eq(exporter_rounding(exporter_find("safetensors"), ROUNDING_XNNPACK), ROUNDING_XNNPACK);
+    ck_assert_int_eq(exporter_rounding(exporter_find("onnx"), ROUNDING_XNNPACK), ROUNDING_ONNXRUNTIME);
+    ck_assert_int_eq(exporter_rounding(exporter_find("tflite"), ROUNDING_XNNPACK), ROUNDING_XNNPACK);
+    ck_assert_int_eq(exporter_rounding(exporter_find("c"), ROUNDING_XNNPACK), ROUNDING_TFLITE_SINGLE);
     for (int i = 0; exporters[i] != NULL; i++) {
         const char *name = exporters[i]->name, *file = arena_printf(arena, "m%s", exporters[i]->extension);
         check_export(arena_printf(arena, "q/model.safetensors -o %s", file), "xnnpack",
-                     qgraph_dialect_names[exporter_dialect(exporters[i], DIALECT_XNNPACK)]);
-        for (int d = 0; d < DIALECTS; d++) {
-            const char *wanted = qgraph_dialect_names[d],
-                       *got = qgraph_dialect_names[exporter_dialect(exporters[i], (Dialect)d)];
+                     rounding_names[exporter_rounding(exporters[i], ROUNDING_XNNPACK)]);
+        for (int d = 0; d < ROUNDINGS; d++) {
+            const char *wanted = rounding_names[d], *got = rounding_names[exporter_rounding(exporters[i], (Rounding)d)];
             check_export(
                 arena_printf(arena, "q/model.safetensors --set quant.dialect=%s --to %s -o %s", wanted, name, file),
                 wanted, got);

@@ -192,7 +192,7 @@ START_TEST(c_files_of_two_exports_do_not_compile)
     unsigned char *text[2][2];
     size_t bytes[2][2];
     begin();
-    QGraph *g = c_graph(arena, 0);
+    Graph *g = c_graph(arena, 0);
     for (int k = 0; k < 2; k++, g->tensor[0].scale *= 1.5f) {
         must(exporter_write(exporter_find("c"), arena, g, inside("m.c"), NULL));
         for (int i = 0; i < 2; i++) must(file_read(arena, inside(names[i]), 1 << 24, &text[k][i], &bytes[k][i]));

@@ -28,10 +28,10 @@ static void other_gradients_stay(const LayerType *type, const char *example, con
     const bool has_params = frozen->layer[small_layer(frozen, "tested")].weight != NULL;
     ck_assert_msg((status == STATUS_OK) == has_params, "%s: %s", example, status_message());
     const uint8_t *pixels = small_pixels(own, frozen, 6);
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
     Tape *t = tape_create(own, step);
-    small_step(free_one, t, &pass, pixels);
-    small_step(frozen, t, &pass, pixels);
+    small_step(free_one, t, &mode, pixels);
+    small_step(frozen, t, &mode, pixels);
     for (int i = 0; i < frozen->params.n; i++) {
         const Param *p = frozen->params.param[i], *q = free_one->params.param[i];
         const bool ours = strncmp(p->name, "a.", 2) == 0 || strncmp(p->name, "tested.", 7) == 0;

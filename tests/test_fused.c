@@ -142,7 +142,7 @@ static Outcome run(Arena *keep, const Case *c, bool fused)
                                  .beta = beta,
                                  .norm = c->norm == NORM_NONE ? NULL : &state,
                                  .batch_statistics = c->norm == NORM_BATCH,
-                                 .tail = {.act = c->act, .q = q, .learn = true}};
+                                 .epilogue = {.act = c->act, .q = q, .learn = true}};
         y = op_conv_block(t, x, w, &block);
     } else {
         y = dense                       ? op_dense(t, x, w, bias)
@@ -270,7 +270,7 @@ static void check_add(Activation act, End end, bool codes_a, bool codes_b)
         }
         Tensor *out;
         if (fused) {
-            out = op_add_block(t, in[0], in[1], &(TailConfig){.act = act, .q = q, .learn = true});
+            out = op_add_block(t, in[0], in[1], &(EpilogueConfig){.act = act, .q = q, .learn = true});
         } else {
             out = op_add(t, in[0], in[1]);
             if (q != NULL)
@@ -322,13 +322,13 @@ static void run_deferred(Arena *keep, bool defer, float *y, float *grads[4])
             .beta = tape_leaf(t, "beta", shape_1(C), random_values(b.owner, C, seed + 2), NULL),
             .norm = state,
             .batch_statistics = true,
-            .tail = {.act = NONE},
+            .epilogue = {.act = NONE},
             .defer = defer};
         in[i] = op_conv_block(t, tape_leaf(t, "x", s, random_values(b.owner, n, seed), grads[2 * i]),
                               tape_leaf(t, "w", ws, random_values(b.owner, C * C, seed + 3), NULL), &block);
-        ck_assert((in[i]->affine != NULL) == defer);
+        ck_assert((in[i]->deferred_norm != NULL) == defer);
     }
-    Tensor *out = op_add_block(t, in[0], in[1], &(TailConfig){.act = RELU});
+    Tensor *out = op_add_block(t, in[0], in[1], &(EpilogueConfig){.act = RELU});
     memcpy(y, out->x, sizeof *y * (size_t)n);
     ck_assert_int_eq(tape_backward(t, weighted_sum(t, out, random_values(b.owner, n, 12))), STATUS_OK);
     bench_end(&b);
@@ -366,13 +366,13 @@ START_TEST(gate_bounds)
             const Case c = {.act = relu ? RELU : NONE, .end = END_OBSERVED};
             Quantizer *q = output_quantizer(b.owner, &params, &c);
             q->qp.scale[0] = scales[i];
-            const TailConfig config = {.act = c.act, .q = q};
-            const Tail *tail = tail_make(b.tape, "y", shape_1(1), &config);
-            const float s = tail->grid.scale, around[] = {tail->lo, tail->hi};
+            const EpilogueConfig config = {.act = c.act, .q = q};
+            const Epilogue *epilogue = epilogue_make(b.tape, "y", shape_1(1), &config);
+            const float s = epilogue->grid.scale, around[] = {epilogue->lo, epilogue->hi};
             for (int k = 0; k < 2; k++) {
                 const float outside = nextafterf(around[k], k == 0 ? -INFINITY : INFINITY);
-                ck_assert(around[k] / s >= tail->pass.lo && around[k] / s <= tail->pass.hi);
-                ck_assert(!(outside / s >= tail->pass.lo && outside / s <= tail->pass.hi));
+                ck_assert(around[k] / s >= epilogue->pass.lo && around[k] / s <= epilogue->pass.hi);
+                ck_assert(!(outside / s >= epilogue->pass.lo && outside / s <= epilogue->pass.hi));
             }
             bench_end(&b);
         }

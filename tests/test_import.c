@@ -3,11 +3,12 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "deploy/safetensors/export_safetensors.h"
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "base/safetensors.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 #include "tests/support/fixture.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
@@ -30,14 +31,14 @@ START_TEST(damage_is_noticed)
     begin_model();
     unsigned char *data;
     size_t bytes;
-    QGraph *g;
-    must(qgraph_write(arena, zoo_graph(arena), model_path));
+    Graph *g;
+    must(export_safetensors(arena, zoo_graph(arena), model_path));
     read_back(model_path, &data, &bytes);
     Arena *model_arena = arena;
     for (size_t n = 0; n < bytes; n += 13) {
         put(data, n);
         arena = arena_create();
-        refused(qgraph_read(arena, model_path, &g), model_path);
+        refused(graph_read(arena, model_path, &g), model_path);
         arena_destroy(arena);
     }
     for (size_t n = 0; n < bytes; n += 3) {
@@ -45,7 +46,7 @@ START_TEST(damage_is_noticed)
         put(data, bytes);
         data[n] ^= (unsigned char)(1u << n % 8);
         arena = arena_create();
-        refused(qgraph_read(arena, model_path, &g), model_path);
+        refused(graph_read(arena, model_path, &g), model_path);
         arena_destroy(arena);
     }
     arena = model_arena;
@@ -163,13 +164,13 @@ START_TEST(lies_are_refused_by_name)
         {"lut.table", "", NULL, "lut.table"},
     };
     begin_model();
-    must(qgraph_write(arena, zoo_graph(arena), model_path));
+    must(export_safetensors(arena, zoo_graph(arena), model_path));
     SafeFile file;
     must(safe_read(arena, model_path, true, &file));
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
-        QGraph *g;
+        Graph *g;
         write_lie(&file, &lies[i]);
-        refused(qgraph_read(arena, model_path, &g), lies[i].words);
+        refused(graph_read(arena, model_path, &g), lies[i].words);
         refused(STATUS_FORMAT, model_path);
     }
     end_model();
@@ -182,7 +183,7 @@ START_TEST(accepted_means_runnable)
     begin_model();
     unsigned char *data;
     size_t bytes;
-    must(qgraph_write(arena, zoo_graph(arena), model_path));
+    must(export_safetensors(arena, zoo_graph(arena), model_path));
     read_back(model_path, &data, &bytes);
     char *digits = strstr((char *)data + 8, "\"crc32\":\"");
     ck_assert_ptr_nonnull(digits);
@@ -205,13 +206,13 @@ START_TEST(accepted_means_runnable)
         memcpy(crc, hex, 8);
         put(copy, bytes);
         arena = arena_create();
-        QGraph *g;
+        Graph *g;
         Engine *engine;
-        if (qgraph_read(arena, model_path, &g) != STATUS_OK) {
+        if (graph_read(arena, model_path, &g) != STATUS_OK) {
             refusals++;
         } else if (engine_create_planned(arena, g, &engine) == STATUS_OK) {
-            int8_t *image = arena_alloc(arena, (size_t)qtensor_elements(&g->tensor[0]));
-            memset(image, g->tensor[0].zero_point, (size_t)qtensor_elements(&g->tensor[0]));
+            int8_t *image = arena_alloc(arena, (size_t)graph_tensor_elements(&g->tensor[0]));
+            memset(image, g->tensor[0].zero_point, (size_t)graph_tensor_elements(&g->tensor[0]));
             engine_run(engine, image, 1, arena_alloc(arena, (size_t)g->classes));
             accepted++;
         }

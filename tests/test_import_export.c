@@ -16,14 +16,14 @@
 
 static const char *folder;
 
-static bool holds(const QGraph *g, QOp op)
+static bool holds(const Graph *g, NodeType op)
 {
     for (int i = 0; i < g->nodes; i++)
         if (g->node[i].op == op) return true;
     return false;
 }
 
-static int8_t *run(Arena *arena, const QGraph *g, const int8_t *images, int n)
+static int8_t *run(Arena *arena, const Graph *g, const int8_t *images, int n)
 {
     Engine *engine;
     ck_assert_int_eq(engine_create(arena, g, n, &engine), STATUS_OK);
@@ -38,7 +38,7 @@ static void must(Status status, const char *what)
 }
 
 /* Exports g with these options, imports it, and compares n images.  False: it cannot be exported. */
-static bool round_trip(Arena *arena, const QGraph *g, const char *options, const char *what)
+static bool round_trip(Arena *arena, const Graph *g, const char *options, const char *what)
 {
     enum { IMAGES = 3 };
     const char *path = file_join(arena, folder, "m.onnx"), *again = file_join(arena, folder, "n.onnx");
@@ -50,9 +50,9 @@ static bool round_trip(Arena *arena, const QGraph *g, const char *options, const
     ImportedModel m;
     must(import_onnx(arena, path, &m), what);
     ck_assert_ptr_nonnull(m.graph);
-    ck_assert_str_eq(m.dialect, qgraph_dialect_names[g->dialect]);
-    m.graph->dialect = g->dialect;
-    must(qgraph_check(m.graph), what);
+    ck_assert_str_eq(m.rounding, rounding_names[g->rounding]);
+    m.graph->rounding = g->rounding;
+    must(graph_check(m.graph), what);
     ck_assert_mem_eq(m.graph->mean, g->mean, sizeof *g->mean * (size_t)g->channels);
     ck_assert_mem_eq(m.graph->std, g->std, sizeof *g->std * (size_t)g->channels);
     const int8_t *images = random_images(arena, g, 7, IMAGES);
@@ -82,8 +82,8 @@ START_TEST(integers_stay_the_same)
     for (int seed = 0; seed < SEEDS; seed++) {
         Arena *arena = arena_create();
         folder = scratch_folder(arena);
-        const QGraph *g = random_graph(arena, (uint64_t)seed, 1 + seed % 6, DIALECT_ONNXRUNTIME);
-        for (int i = 0; forms[i] != NULL && !holds(g, QOP_LUT); i++)
+        const Graph *g = random_graph(arena, (uint64_t)seed, 1 + seed % 6, ROUNDING_ONNXRUNTIME);
+        for (int i = 0; forms[i] != NULL && !holds(g, NODE_LUT); i++)
             done += round_trip(arena, g, forms[i], arena_printf(arena, "seed %d, %s", seed, forms[i]));
         folder_remove(folder);
         arena_destroy(arena);
@@ -100,13 +100,13 @@ START_TEST(one_code_stays_one_code)
     for (int seed = 0; seed < SEEDS; seed++) {
         Arena *arena = arena_create();
         folder = scratch_folder(arena);
-        QGraph *g = random_graph(arena, (uint64_t)seed, 1 + seed % 3, DIALECT_ONNXRUNTIME);
+        Graph *g = random_graph(arena, (uint64_t)seed, 1 + seed % 3, ROUNDING_ONNXRUNTIME);
         for (int i = 0; i < g->nodes; i++) {
-            QNode *n = &g->node[i];
-            if ((i + seed) % 2 == 0 && (qop_has_weights(n->op) || n->op == QOP_ADD || n->op == QOP_REQUANT))
+            Node *n = &g->node[i];
+            if ((i + seed) % 2 == 0 && (node_type_has_weights(n->op) || n->op == NODE_ADD || n->op == NODE_REQUANT))
                 n->lo = n->hi = g->tensor[n->output].zero_point;
         }
-        for (int i = 0; forms[i] != NULL && !holds(g, QOP_LUT); i++)
+        for (int i = 0; forms[i] != NULL && !holds(g, NODE_LUT); i++)
             done += round_trip(arena, g, forms[i], arena_printf(arena, "seed %d, %s", seed, forms[i]));
         folder_remove(folder);
         arena_destroy(arena);

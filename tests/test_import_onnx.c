@@ -78,21 +78,21 @@ START_TEST(integer_networks_compute_the_same)
         ImportedModel imported;
         import_case(integer_cases[i], &imported);
         ck_assert_ptr_null(imported.model);
-        QGraph *g = imported.graph;
-        g->dialect = DIALECT_ONNXRUNTIME;
-        const Status status = qgraph_check(g);
+        Graph *g = imported.graph;
+        g->rounding = ROUNDING_ONNXRUNTIME;
+        const Status status = graph_check(g);
         ck_assert_msg(status == STATUS_OK, "%s: %s", integer_cases[i], status_message());
-        ck_assert_msg(qgraph_check_runtime(g) == STATUS_OK, "%s: %s", integer_cases[i], status_message());
+        ck_assert_msg(graph_check_runtime(g) == STATUS_OK, "%s: %s", integer_cases[i], status_message());
         long count;
         const float *want = onnx_case_outputs(arena, integer_cases[i], &count);
         ck_assert_int_eq(count, (long)ONNX_CASE_IMAGES * imported.classes);
         Engine *engine;
         ck_assert_int_eq(engine_create(arena, g, ONNX_CASE_IMAGES, &engine), STATUS_OK);
-        int8_t *codes = arena_alloc(arena, (size_t)(ONNX_CASE_IMAGES * qtensor_elements(&g->tensor[0])));
+        int8_t *codes = arena_alloc(arena, (size_t)(ONNX_CASE_IMAGES * graph_tensor_elements(&g->tensor[0])));
         int8_t *logits = arena_alloc(arena, (size_t)count);
-        qgraph_quantize_pixels(g, onnx_case_pixels(arena, imported.input), ONNX_CASE_IMAGES, codes);
+        graph_quantize_pixels(g, onnx_case_pixels(arena, imported.input), ONNX_CASE_IMAGES, codes);
         engine_run(engine, codes, ONNX_CASE_IMAGES, logits);
-        const QTensor *y = &g->tensor[g->output];
+        const GraphTensor *y = &g->tensor[g->output];
         long different = 0;
         for (long k = 0; k < count; k++)
             different += fabsf(want[k] - y->scale * (float)(logits[k] - y->zero_point)) > 1e-4f * y->scale;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "deploy/import_onnx.h"
-#include "deploy/onnx_file.h"
+#include "deploy/onnx/import_onnx.h"
+#include "deploy/onnx/onnx_file.h"
 #include "tests/support/suite.h"
 
 static Arena *arena;

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "deploy/import_onnx.h"
-#include "deploy/onnx_file.h"
+#include "deploy/onnx/import_onnx.h"
+#include "deploy/onnx/onnx_file.h"
 #include "tests/support/data_files.h"
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"

@@ -95,24 +95,24 @@ static void check_step(const Problem *p, double sum, long per_image)
                   "the step's gradient is %g; must be %g", (double)p->out->step->dx[0], want);
 }
 
-static void check_add(const Setting *s, Dialect dialect, uint64_t seed)
+static void check_add(const Setting *s, Rounding rounding, uint64_t seed)
 {
     Bench b = bench_make();
     Problem *p = make(b.owner, s, COUNT, seed);
     const Shape shape = shape_4(N, 7, 5, CHANNELS);
     Tensor *in[2];
     for (int i = 0; i < 2; i++) in[i] = leaf_codes(b.tape, shape, p->codes[i], &p->grid[i], true);
-    Tensor *y = op_add_int(b.tape, in[0], in[1], p->out, s->act, dialect);
+    Tensor *y = op_add_int(b.tape, in[0], in[1], p->out, s->act, rounding);
     ck_assert_msg(y != NULL, "%s", b.tape->message);
     AddParams add;
     int lo, hi;
     const QuantParams *q = y->qp;
     activation_clamp(q, s->act, &lo, &hi);
-    ck_assert(add_params_make(dialect, s->scale[0], s->zero_point[0], s->scale[1], s->zero_point[1], q->scale[0],
+    ck_assert(add_params_make(rounding, s->scale[0], s->zero_point[0], s->scale[1], s->zero_point[1], q->scale[0],
                               q->zero_point, lo, hi, &add));
     double want[COUNT], step = 0;
     for (long i = 0; i < COUNT; i++) {
-        /* The dialect's own rounding, and that it is one of the real sum. */
+        /* The rounding's own rounding, and that it is one of the real sum. */
         const double real = code_value(p, 0, i) + code_value(p, 1, i);
         ck_assert_int_eq(y->codes[i], requant_add(&add, p->codes[0][i], p->codes[1][i]));
         const double v = fmin(fmax(real / (double)q->scale[0], lo - q->zero_point), hi - q->zero_point);
@@ -134,11 +134,11 @@ static void check_add(const Setting *s, Dialect dialect, uint64_t seed)
 START_TEST(add_int)
 {
     for (int s = 0; s < SETTINGS; s++)
-        for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) check_add(&settings[s], (Dialect)d, 10 * (uint64_t)s);
+        for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++) check_add(&settings[s], (Rounding)d, 10 * (uint64_t)s);
 }
 END_TEST
 
-/* Scales that a dialect cannot add are refused with the numbers. */
+/* Scales that a rounding cannot add are refused with the numbers. */
 START_TEST(add_refused)
 {
     Bench b = bench_make();
@@ -147,7 +147,7 @@ START_TEST(add_refused)
     Problem *p = make(b.owner, &s, COUNT, 1);
     Tensor *in[2];
     for (int i = 0; i < 2; i++) in[i] = leaf_codes(b.tape, shape_4(N, 7, 5, CHANNELS), p->codes[i], &p->grid[i], true);
-    ck_assert_ptr_null(op_add_int(b.tape, in[0], in[1], p->out, s.act, DIALECT_XNNPACK));
+    ck_assert_ptr_null(op_add_int(b.tape, in[0], in[1], p->out, s.act, ROUNDING_XNNPACK));
     ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
     ck_assert_msg(strstr(b.tape->message, "sum.out: adds scales 1e-06 and 0.034 to ") != NULL &&
                       strstr(b.tape->message, "; xnnpack needs ratios in [2^-10, 2^8)") != NULL,
@@ -157,12 +157,12 @@ START_TEST(add_refused)
 END_TEST
 
 /* Two roundings of a multiplier near 1, and a multiplier of 8 fractional bits, may move a value by one. */
-static double half_width(Dialect dialect)
+static double half_width(Rounding rounding)
 {
-    return dialect == DIALECT_TFLITE_DOUBLE || dialect == DIALECT_XNNPACK ? 1.01 : 0.501;
+    return rounding == ROUNDING_TFLITE_DOUBLE || rounding == ROUNDING_XNNPACK ? 1.01 : 0.501;
 }
 
-static void check_concat(const Setting *s, Dialect dialect, uint64_t seed, bool same_grid)
+static void check_concat(const Setting *s, Rounding rounding, uint64_t seed, bool same_grid)
 {
     Bench b = bench_make();
     Problem *p = make(b.owner, s, 2 * COUNT, seed);
@@ -176,7 +176,7 @@ static void check_concat(const Setting *s, Dialect dialect, uint64_t seed, bool 
     }
     Tensor *in[2];
     for (int i = 0; i < 2; i++) in[i] = leaf_codes(b.tape, shape_4(N, 7, 5, CHANNELS), p->codes[i], &p->grid[i], true);
-    Tensor *y = op_concat_int(b.tape, 2, in, p->out, dialect);
+    Tensor *y = op_concat_int(b.tape, 2, in, p->out, rounding);
     ck_assert_msg(y != NULL, "%s", b.tape->message);
     ck_assert(shape_equal(y->shape, shape_4(N, 7, 5, 2 * CHANNELS)));
     double want[2][COUNT], step = 0;
@@ -186,7 +186,7 @@ static void check_concat(const Setting *s, Dialect dialect, uint64_t seed, bool 
             const double real = code_value(p, k, i);
             const double v = fmin(fmax(real / (double)q->scale[0], q->qmin - q->zero_point), q->qmax - q->zero_point);
             if (same_grid && k == 1 && s->bits == 8) ck_assert_int_eq(y->codes[j], p->codes[1][i]);
-            ck_assert_msg(fabs(y->codes[j] - q->zero_point - v) < half_width(dialect), "%d bits: %g is %d", s->bits, v,
+            ck_assert_msg(fabs(y->codes[j] - q->zero_point - v) < half_width(rounding), "%d bits: %g is %d", s->bits, v,
                           y->codes[j] - q->zero_point);
             const Slope d = slope(p, &plain, real, y->codes[j]);
             if (d.near_kink) p->r[j] = 0;
@@ -204,17 +204,17 @@ static void check_concat(const Setting *s, Dialect dialect, uint64_t seed, bool 
 START_TEST(concat_int)
 {
     for (int s = 0; s < SETTINGS; s++)
-        for (int d = DIALECT_XNNPACK; d < DIALECTS; d++)
-            for (int same = 0; same < 2; same++) check_concat(&settings[s], (Dialect)d, 100 * (uint64_t)s, same == 1);
+        for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++)
+            for (int same = 0; same < 2; same++) check_concat(&settings[s], (Rounding)d, 100 * (uint64_t)s, same == 1);
 }
 END_TEST
 
-static void check_requant(const Setting *s, Dialect dialect, int input, uint64_t seed)
+static void check_requant(const Setting *s, Rounding rounding, int input, uint64_t seed)
 {
     Bench b = bench_make();
     Problem *p = make(b.owner, s, COUNT, seed);
     Tensor *x = leaf_codes(b.tape, shape_4(N, 7, 5, CHANNELS), p->codes[input], &p->grid[input], true);
-    Tensor *y = op_requant_int(b.tape, x, p->out, s->act, dialect);
+    Tensor *y = op_requant_int(b.tape, x, p->out, s->act, rounding);
     ck_assert_msg(y != NULL, "%s", b.tape->message);
     const QuantParams *q = &p->out->qp;
     int lo, hi;
@@ -225,7 +225,7 @@ static void check_requant(const Setting *s, Dialect dialect, int input, uint64_t
         const double v = fmin(fmax(real / (double)q->scale[0], lo - q->zero_point), hi - q->zero_point);
         ck_assert_int_ge(y->codes[i], lo);
         ck_assert_int_le(y->codes[i], hi);
-        ck_assert_msg(fabs(y->codes[i] - q->zero_point - v) < half_width(dialect), "%d bits: %g is %d", s->bits, v,
+        ck_assert_msg(fabs(y->codes[i] - q->zero_point - v) < half_width(rounding), "%d bits: %g is %d", s->bits, v,
                       y->codes[i] - q->zero_point);
         const Slope d = slope(p, s, real, y->codes[i]);
         if (d.near_kink) p->r[i] = 0;
@@ -242,9 +242,9 @@ static void check_requant(const Setting *s, Dialect dialect, int input, uint64_t
 START_TEST(requant_int)
 {
     for (int s = 0; s < SETTINGS; s++)
-        for (int d = DIALECT_XNNPACK; d < DIALECTS; d++)
+        for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++)
             for (int input = 0; input < 2; input++)
-                check_requant(&settings[s], (Dialect)d, input, 1000 + 10 * (uint64_t)s);
+                check_requant(&settings[s], (Rounding)d, input, 1000 + 10 * (uint64_t)s);
 }
 END_TEST
 
@@ -258,8 +258,8 @@ START_TEST(rescaling_refused)
         Tensor *in[2];
         for (int i = 0; i < 2; i++)
             in[i] = leaf_codes(b.tape, shape_4(N, 7, 5, CHANNELS), p->codes[i], &p->grid[i], true);
-        ck_assert_ptr_null(concat ? op_concat_int(b.tape, 2, in, p->out, DIALECT_XNNPACK)
-                                  : op_requant_int(b.tape, in[0], p->out, s.act, DIALECT_XNNPACK));
+        ck_assert_ptr_null(concat ? op_concat_int(b.tape, 2, in, p->out, ROUNDING_XNNPACK)
+                                  : op_requant_int(b.tape, in[0], p->out, s.act, ROUNDING_XNNPACK));
         ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
         ck_assert_msg(strstr(b.tape->message, "sum.out: rescales 1e-06 to ") != NULL &&
                           strstr(b.tape->message, "; xnnpack needs a ratio in [2^-8, 2^7]") != NULL,

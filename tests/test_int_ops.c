@@ -17,17 +17,17 @@ typedef struct {
     int weight_bits, out_bits;
     bool per_channel, with_u, with_b;
     Activation act;
-    Dialect dialect;
+    Rounding rounding;
 } Setting;
 
 static const Setting settings[] = {
-    {"observed", 8, 8, true, true, true, {true, INFINITY}, DIALECT_XNNPACK},
-    {"lsq", 8, 8, true, true, true, {false, INFINITY}, DIALECT_XNNPACK},
-    {"lsq", 4, 4, true, true, true, {true, 6.0f}, DIALECT_XNNPACK},
-    {"observed", 8, 8, true, false, true, {false, INFINITY}, DIALECT_TFLITE_SINGLE},
-    {"lsq", 2, 2, true, true, true, {true, INFINITY}, DIALECT_TFLITE_DOUBLE},
-    {"observed", 4, 8, false, false, false, {true, 6.0f}, DIALECT_TFLITE_SINGLE},
-    {"observed", 3, 3, false, false, true, {true, INFINITY}, DIALECT_TFLITE_DOUBLE},
+    {"observed", 8, 8, true, true, true, {true, INFINITY}, ROUNDING_XNNPACK},
+    {"lsq", 8, 8, true, true, true, {false, INFINITY}, ROUNDING_XNNPACK},
+    {"lsq", 4, 4, true, true, true, {true, 6.0f}, ROUNDING_XNNPACK},
+    {"observed", 8, 8, true, false, true, {false, INFINITY}, ROUNDING_TFLITE_SINGLE},
+    {"lsq", 2, 2, true, true, true, {true, INFINITY}, ROUNDING_TFLITE_DOUBLE},
+    {"observed", 4, 8, false, false, false, {true, 6.0f}, ROUNDING_TFLITE_SINGLE},
+    {"observed", 3, 3, false, false, true, {true, INFINITY}, ROUNDING_TFLITE_DOUBLE},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -43,7 +43,7 @@ typedef struct {
     Quantizer *out;
     ParamSet params;
     /* The surrogate: conv(x, w) where it was evaluated last, its frozen residuals, and how much the step's gradient may
-     * be off because a dialect does not round every value to the nearest. */
+     * be off because a rounding does not round every value to the nearest. */
     double *conv, *residual, flips;
 } Problem;
 
@@ -145,16 +145,16 @@ static Tensor *forward(Problem *p, Tape *t, Tensor *in[4])
                                   .geom = p->dense ? NULL : &g,
                                   .out = p->out,
                                   .act = p->s->act,
-                                  .dialect = p->s->dialect};
+                                  .rounding = p->s->rounding};
     return op_conv_int(t, in[0], in[1], in[2], in[3], &config);
 }
 
 /* ---- the integers ------------------------------------------------------------------------------------------------ */
 
 /* M = s_x s_w / s_y applied to an accumulator, as the targets do it, from their documents. */
-static int64_t rescale(Dialect dialect, int64_t acc, float s_x, float s_w, float s_y)
+static int64_t rescale(Rounding rounding, int64_t acc, float s_x, float s_w, float s_y)
 {
-    if (dialect == DIALECT_XNNPACK) {
+    if (rounding == ROUNDING_XNNPACK) {
         const float product = (float)acc * ((s_x * s_w) / s_y);
         return (int64_t)rint(fmax(fmin((double)product, 1e6), -1e6));
     }
@@ -163,7 +163,7 @@ static int64_t rescale(Dialect dialect, int64_t acc, float s_x, float s_w, float
     int64_t m = (int64_t)round(f * 2147483648.0);
     if (m == INT64_C(2147483648)) m /= 2, e++;
     if (e < -31) return 0;
-    if (dialect == DIALECT_TFLITE_SINGLE) return (int64_t)floor(ldexp((double)acc * (double)m, e - 31) + 0.5);
+    if (rounding == ROUNDING_TFLITE_SINGLE) return (int64_t)floor(ldexp((double)acc * (double)m, e - 31) + 0.5);
     /* A rounding doubling high multiply, half up; then a rounding shift, half away from zero. */
     const double high = floor(ldexp((double)acc * ldexp(1, e > 0 ? e : 0) * (double)m, -31) + 0.5);
     return (int64_t)round(ldexp(high, e > 0 ? 0 : e));
@@ -187,7 +187,7 @@ static void check_codes(const Problem *p, const Tensor *y, const char *name)
         const float s_w =
             p->gw.scale[p->gw.n == 1 ? 0 : o] * (p->u == NULL ? 1.0f : fabsf(p->u[o])) / (float)(1 << shift);
         const double bias = p->s->with_b ? rint((double)p->b[o] / ((double)s_x * (double)s_w)) : 0;
-        const int64_t v = z + rescale(p->s->dialect, acc[i] * (1 << shift) + (int64_t)bias, s_x, s_w, s_y);
+        const int64_t v = z + rescale(p->s->rounding, acc[i] * (1 << shift) + (int64_t)bias, s_x, s_w, s_y);
         differ += y->codes[i] != (v < lo ? lo : v > hi ? hi : v);
     }
     ck_assert_msg(differ == 0, "%s, %s: %ld of %ld codes differ", name, p->s->quantizer, differ, p->ny);

@@ -164,18 +164,18 @@ static void check_codes(const KernelCase *k, const Case *c, int zx, const int64_
     void *packed = arena_alloc(c->arena, s8->packed_bytes(g)), *scratch = arena_alloc(c->arena, s8->scratch_bytes(g));
     int8_t *y = arena_alloc(c->arena, c->ny);
     s8->pack(g, c->qw, packed);
-    for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) {
-        const Dialect dialect = (Dialect)d;
+    for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++) {
+        const Rounding rounding = (Rounding)d;
         for (int o = 0; o < g->o; o++)
             bias[o] = 777 * (o % 5) - 1000,
-            M[o] = multiplier_make(dialect, 0.01f, 0.05f + 0.01f * (float)(o % 7), 1.0f);
+            M[o] = multiplier_make(rounding, 0.01f, 0.05f + 0.01f * (float)(o % 7), 1.0f);
         const RequantRows r =
-            requant_rows_make(dialect, g->o, bias, M, -7, -100, 127, arena_alloc(c->arena, requant_rows_bytes(g->o)));
+            requant_rows_make(rounding, g->o, bias, M, -7, -100, 127, arena_alloc(c->arena, requant_rows_bytes(g->o)));
         memset(y, 0x55, c->ny);
         s8->codes(g, c->images, c->q, zx, packed, &r, y, scratch);
         for (size_t i = 0; i < c->ny; i++) {
             const int o = (int)(i % (size_t)g->o),
-                      want = requant(dialect, (int32_t)sums[i] + bias[o], M[o], -7, -100, 127);
+                      want = requant(rounding, (int32_t)sums[i] + bias[o], M[o], -7, -100, 127);
             ck_assert_msg(y[i] == want, "%s, %s, dialect %d: code %zu is %d; must be %d", kernels()->isa, k->name, d, i,
                           y[i], want);
         }

@@ -113,7 +113,7 @@ START_TEST(avgpool_divides_by_the_cells_inside)
 
         const int lo = -100, hi = 90;
         avgpool_f32_forward(&g, images, x, y);
-        const AverageRule rule = average_rule(DIALECT_XNNPACK, &g, 1.0f, 0, lo, hi);
+        const AverageRule rule = average_rule(ROUNDING_XNNPACK, &g, 1.0f, 0, lo, hi);
         kernels()->avgpool_s8_forward(&g, images, q, &rule, yq);
         for (size_t j = 0; j < ny; j++) {
             ck_assert_msg(fabs((double)y[j] - want[j]) <= 1e-5, "%s: %g; must be %g", cases[i].name, (double)y[j],
@@ -189,7 +189,7 @@ START_TEST(averages_follow_their_rule)
         const size_t nx = oracle_input_count(&g, images), ny = oracle_output_count(&g, images);
         int8_t *q = ARENA_ARRAY(arena, int8_t, nx), *y = ARENA_ARRAY(arena, int8_t, ny);
         inputs(nx, ARENA_ARRAY(arena, float, nx), q);
-        AverageRule rule = average_rule(DIALECT_ONNXRUNTIME, &g, 0x1.3b13b2p-5f, 20, -100, 90);
+        AverageRule rule = average_rule(ROUNDING_ONNXRUNTIME, &g, 0x1.3b13b2p-5f, 20, -100, 90);
         rule.kind = (AverageKind)kind;
         kernels()->avgpool_s8_forward(&g, images, q, &rule, y);
         size_t at = 0, wrong = 0;

@@ -18,7 +18,7 @@ static int32_t any_sum(Rng *r)
     return rng_below(r, 4) == 0 ? ends[u % 8] : (int32_t)u - (1 << 19);
 }
 
-static void check_rows(Arena *arena, Dialect dialect, int channels, int zero_point, int lo, int hi)
+static void check_rows(Arena *arena, Rounding rounding, int channels, int zero_point, int lo, int hi)
 {
     arena_reset(arena);
     Rng r = rng_make((uint64_t)channels, RNG_TEST, 1);
@@ -26,10 +26,10 @@ static void check_rows(Arena *arena, Dialect dialect, int channels, int zero_poi
     Multiplier *M = ARENA_ARRAY(arena, Multiplier, channels);
     for (int o = 0; o < channels; o++) {
         bias[o] = (int32_t)rng_below(&r, 2001) - 1000;
-        M[o] = multiplier_make(dialect, 1.0f, ldexpf(1.0f + (float)rng_below(&r, 1000) / 1000.0f, -1 - o % 24), 1.0f);
+        M[o] = multiplier_make(rounding, 1.0f, ldexpf(1.0f + (float)rng_below(&r, 1000) / 1000.0f, -1 - o % 24), 1.0f);
     }
     for (int i = 0; i < ROWS * channels; i++) acc[i] = any_sum(&r);
-    const RequantRows rows = requant_rows_make(dialect, channels, bias, M, zero_point, lo, hi,
+    const RequantRows rows = requant_rows_make(rounding, channels, bias, M, zero_point, lo, hi,
                                                arena_alloc(arena, requant_rows_bytes(channels)));
     int8_t *y = ARENA_ARRAY(arena, int8_t, ROWS * channels);
     FOR_EACH_ISA(isa)
@@ -38,9 +38,9 @@ static void check_rows(Arena *arena, Dialect dialect, int channels, int zero_poi
         kernels()->requantize_rows(&rows, (size_t)(n * channels), acc, y);
         for (int i = 0; i < ROWS * channels; i++) {
             const int o = i % channels;
-            const int want = i < n * channels ? requant(dialect, acc[i] + bias[o], M[o], zero_point, lo, hi) : 0x55;
+            const int want = i < n * channels ? requant(rounding, acc[i] + bias[o], M[o], zero_point, lo, hi) : 0x55;
             ck_assert_msg(y[i] == want, "%s, dialect %d, %d channels: code %d of %d + %d is %d; must be %d",
-                          kernels()->isa, (int)dialect, channels, i, acc[i], bias[o], y[i], want);
+                          kernels()->isa, (int)rounding, channels, i, acc[i], bias[o], y[i], want);
         }
     }
 }
@@ -49,11 +49,11 @@ START_TEST(rows_agree_with_the_rule)
 {
     static const int channels[] = {1, 3, 6, 8, 10, 16, 31, 32, 64, 65, 100, 128, 600};
     Arena *arena = arena_create();
-    for (int d = DIALECT_XNNPACK; d < DIALECTS; d++)
+    for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++)
         for (size_t c = 0; c < sizeof channels / sizeof channels[0]; c++) {
-            check_rows(arena, (Dialect)d, channels[c], -128, -128, 127);
-            check_rows(arena, (Dialect)d, channels[c], 127, -128, 127);
-            check_rows(arena, (Dialect)d, channels[c], -3, -3, 60);
+            check_rows(arena, (Rounding)d, channels[c], -128, -128, 127);
+            check_rows(arena, (Rounding)d, channels[c], 127, -128, 127);
+            check_rows(arena, (Rounding)d, channels[c], -3, -3, 60);
         }
     arena_destroy(arena);
 }
@@ -66,9 +66,9 @@ START_TEST(added_codes_agree_with_the_rule)
     int8_t *a = ARENA_ARRAY(arena, int8_t, ALL), *b = ARENA_ARRAY(arena, int8_t, ALL),
            *y = ARENA_ARRAY(arena, int8_t, ALL);
     for (int i = 0; i < ALL; i++) a[i] = (int8_t)(i % 256 - 128), b[i] = (int8_t)(i / 256 - 128);
-    for (int d = DIALECT_XNNPACK; d < DIALECTS; d++)
+    for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++)
         for (int z = -128, k = 0; z <= 127; z += 51, k++) {
-            /* Ordinary ratios; ties, met or missed by a rounding; the ends of what every dialect takes. */
+            /* Ordinary ratios; ties, met or missed by a rounding; the ends of what every rounding takes. */
             static const float scale[][3] = {{0.021f, 0.0173f, 0.03f},
                                              {0.75f, 0.125f, 0.5f},
                                              {0x1.8p-4f, 0.3f, 0.9f},
@@ -76,7 +76,7 @@ START_TEST(added_codes_agree_with_the_rule)
                                              {100.0f, 0.1f, 1.0f}};
             const float *s = scale[k % 5];
             AddParams p;
-            ck_assert(add_params_make((Dialect)d, s[0], z, s[1], -z - 1, s[2], -z - 1, -100, 127, &p));
+            ck_assert(add_params_make((Rounding)d, s[0], z, s[1], -z - 1, s[2], -z - 1, -100, 127, &p));
             FOR_EACH_ISA(isa)
             {
                 y[ODD] = 0x55;

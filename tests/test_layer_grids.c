@@ -25,7 +25,7 @@ typedef struct {
     Tape *tape;
     Layer *l; /* on grids */
     Layer *f; /* the same in float */
-    const Pass *pass;
+    const ForwardMode *mode;
     Tensor in[LAYER_MAX_INPUTS]; /* codes, and the gradient that the layer's backward gave */
     float *x[LAYER_MAX_INPUTS];  /* their values, which the float layer reads */
     float *weight;               /* before their quantizer; the float layer's are the surrogate's */
@@ -78,10 +78,10 @@ static void set_weights(const Grids *g, bool freeze)
 static const float *float_values(const Grids *g)
 {
     Tensor *x[LAYER_MAX_INPUTS];
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = g->pass->batch_statistics};
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = g->mode->batch_statistics};
     tape_reset(g->tape, false);
     for (int i = 0; i < g->f->inputs; i++) x[i] = tape_leaf(g->tape, "x", g->in[i].shape, g->x[i], NULL);
-    const Tensor *y = g->f->type->forward(g->f, &pass, g->tape, x);
+    const Tensor *y = g->f->type->forward(g->f, &mode, g->tape, x);
     ck_assert_msg(y != NULL, "%s: %s", g->what, g->tape->message);
     return y->x;
 }
@@ -178,7 +178,7 @@ static void compare_all(Grids *g)
         const double scale = 1.0 / sqrt((double)g->outputs / SMALL_IMAGES * (qp->qmax - qp->zero_point));
         const double parts = length_of_product(g->r, g->by_step, g->outputs);
         /* In integers the bias and the multiplier are rounded, too, which moves what is rounded in the end. */
-        const double size = scale * parts * (g->pass->arithmetic == ARITHMETIC_INT ? 10 : 1);
+        const double size = scale * parts * (g->mode->arithmetic == ARITHMETIC_INT ? 10 : 1);
         compare(g, "output step", &g->step, l->out_q->step->dx, 1, scale, size);
     }
 }
@@ -210,7 +210,7 @@ static void tighten(Quantizer *q)
 /* The codes that the layer reads in a pass of the whole model. */
 static void take_inputs(Grids *g, Model *m, const uint8_t *pixels)
 {
-    Pass whole = *g->pass;
+    ForwardMode whole = *g->mode;
     whole.keep_outputs = true;
     tape_reset(g->tape, false);
     ck_assert_msg(model_forward(m, g->tape, &whole, pixels, SMALL_IMAGES) != NULL, "%s: %s", g->what, g->tape->message);
@@ -233,7 +233,7 @@ static Tensor *run(Grids *g, bool grad)
     Tensor *x[LAYER_MAX_INPUTS];
     tape_reset(g->tape, grad);
     for (int i = 0; i < g->l->inputs; i++) g->in[i].needs_grad = grad, x[i] = &g->in[i];
-    Tensor *y = g->l->type->forward(g->l, g->pass, g->tape, x);
+    Tensor *y = g->l->type->forward(g->l, g->mode, g->tape, x);
     ck_assert_msg(y != NULL, "%s: %s", g->what, g->tape->message);
     return y;
 }
@@ -253,18 +253,18 @@ static void backward(Grids *g, Model *m)
         for (long k = 0; k < tensor_elements(&g->in[i]); k++) g->in[i].dx[k] -= there;
 }
 
-static void check_layer(const char *model, const char *quant, const Pass *pass)
+static void check_layer(const char *model, const char *quant, const ForwardMode *mode)
 {
     Arena *arena = arena_create();
     Bench b = bench_make();
     Model *m = small_model(arena, model, quant, 3), *in_float = small_model(arena, model, NULL, 3);
     const int index = small_layer(m, "tested");
-    Grids g = {.what = arena_printf(arena, "%s, arithmetic %d", quant, (int)pass->arithmetic),
+    Grids g = {.what = arena_printf(arena, "%s, arithmetic %d", quant, (int)mode->arithmetic),
                .arena = arena,
                .tape = b.tape,
                .l = &m->layer[index],
                .f = &in_float->layer[index],
-               .pass = pass};
+               .mode = mode};
     tighten(g.l->out_q);
     take_inputs(&g, m, small_pixels(arena, m, 4));
     Param *const to[] = {g.f->weight, g.f->bias, g.f->gamma, g.f->beta};
@@ -301,9 +301,9 @@ static void check_example(const LayerType *type, const char *example, const char
 {
     (void)type;
     (void)example;
-    static const Pass passes[] = {{.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true},
-                                  {.arithmetic = ARITHMETIC_FAKE},
-                                  {.arithmetic = ARITHMETIC_INT}};
+    static const ForwardMode passes[] = {{.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true},
+                                         {.arithmetic = ARITHMETIC_FAKE},
+                                         {.arithmetic = ARITHMETIC_INT}};
     static const int widths[] = {8, 4, 3};
     Arena *arena = arena_create();
     for (int q = 0; quantizer_types[q] != NULL; q++)

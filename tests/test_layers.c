@@ -48,11 +48,11 @@ static void check_round_trip(const LayerType *type, const char *example, const c
 START_TEST(json_round_trip) { for_each_layer_example(check_round_trip); }
 END_TEST
 
-static const Pass passes[] = {{.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true},
-                              {.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true, .observe = true},
-                              {.arithmetic = ARITHMETIC_FAKE, .dialect = DIALECT_TFLITE_SINGLE},
-                              {.arithmetic = ARITHMETIC_INT, .dialect = DIALECT_XNNPACK},
-                              {.arithmetic = ARITHMETIC_INT, .dialect = DIALECT_TFLITE_DOUBLE}};
+static const ForwardMode passes[] = {{.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true},
+                                     {.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true, .observe = true},
+                                     {.arithmetic = ARITHMETIC_FAKE, .rounding = ROUNDING_TFLITE_SINGLE},
+                                     {.arithmetic = ARITHMETIC_INT, .rounding = ROUNDING_XNNPACK},
+                                     {.arithmetic = ARITHMETIC_INT, .rounding = ROUNDING_TFLITE_DOUBLE}};
 enum { PASSES = sizeof passes / sizeof passes[0] };
 
 /* For what is tested with one config for each pass: the quantizers in turn. */

@@ -79,7 +79,7 @@ START_TEST(every_byte_is_the_same_with_decimal_commas)
     ck_assert_mem_eq(logits[0], logits[1], sizeof logits[0]);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) same(files[i]);
     for (int i = 0; exporters[i] != NULL; i++) {
-        const char *file = exported(exporters[i]), *second = exporter_beside(exporters[i], arena, file);
+        const char *file = exported(exporters[i]), *second = exporter_companion(exporters[i], arena, file);
         same(file);
         if (second != NULL) same(second);
     }

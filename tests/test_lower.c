@@ -10,11 +10,11 @@
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
-static void verify_in(Model *m, Tape *t, Dialect dialect, const uint8_t *pixels, const char *what)
+static void verify_in(Model *m, Tape *t, Rounding rounding, const uint8_t *pixels, const char *what)
 {
-    QGraph *graph;
+    Graph *graph;
     Engine *engine;
-    ck_assert_msg(model_lower(m->arena, m, dialect, &graph) == STATUS_OK, "%s: %s", what, status_message());
+    ck_assert_msg(model_lower(m->arena, m, rounding, &graph) == STATUS_OK, "%s: %s", what, status_message());
     ck_assert_int_eq(graph->classes, m->classes);
     ck_assert_int_eq(engine_create(m->arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
     VerifyResult result = {0};
@@ -23,8 +23,8 @@ static void verify_in(Model *m, Tape *t, Dialect dialect, const uint8_t *pixels,
     for (int i = 0; i < m->layers; i++)
         values += (long)SMALL_IMAGES * m->layer[i].out.h * m->layer[i].out.w * m->layer[i].out.c;
     ck_assert_int_eq(result.values, values);
-    ck_assert_msg(result.different == 0, "%s, %s: %ld of %ld codes differ, first %s", what,
-                  qgraph_dialect_names[dialect], result.different, result.values, result.first);
+    ck_assert_msg(result.different == 0, "%s, %s: %ld of %ld codes differ, first %s", what, rounding_names[rounding],
+                  result.different, result.values, result.first);
 }
 
 /* One model in every rounding. */
@@ -35,11 +35,11 @@ static void check(const char *model, const char *quant, bool trained)
     Model *m = small_model(arena, model, quant, 51);
     const uint8_t *pixels = small_pixels(arena, m, 52);
     if (trained) { /* one step of gradient descent: batch norm, ranges and steps have moved since they were calibrated */
-        small_step(m, b.tape, &(Pass){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true, .observe = true},
+        small_step(m, b.tape, &(ForwardMode){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true, .observe = true},
                    pixels);
         for (size_t i = 0; i < m->params.count; i++) m->params.x[i] -= 1e-3f * m->params.dx[i];
     }
-    for (int dialect = 0; dialect < DIALECTS; dialect++) verify_in(m, b.tape, (Dialect)dialect, pixels, quant);
+    for (int rounding = 0; rounding < ROUNDINGS; rounding++) verify_in(m, b.tape, (Rounding)rounding, pixels, quant);
     bench_end(&b);
     arena_destroy(arena);
 }
@@ -131,9 +131,9 @@ START_TEST(dead_channels)
             quants[q], 53);
         static const float gammas[] = {0.0f, -0.0f, 1e-12f, -1e-6f, 1e-3f, -2.0f};
         for (int c = 0; c < 6; c++) m->layer[0].gamma->x[c] = gammas[c], m->layer[0].beta->x[c] = 0.3f;
-        QGraph *graph;
+        Graph *graph;
         Engine *engine;
-        ck_assert_msg(model_lower(arena, m, DIALECT_XNNPACK, &graph) == STATUS_OK, "%s", status_message());
+        ck_assert_msg(model_lower(arena, m, ROUNDING_XNNPACK, &graph) == STATUS_OK, "%s", status_message());
         ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
         VerifyResult result = {0};
         ck_assert_int_eq(verify_batch(m, b.tape, engine, graph, small_pixels(arena, m, 54), SMALL_IMAGES, &result),
@@ -166,10 +166,10 @@ START_TEST(limit_inside_the_grid)
         "{}", 56);
     for (long i = 0; i < m->layer[0].weight->count; i++) m->layer[0].weight->x[i] *= 8.0f;
     for (int i = 0; i < m->layers; i++) m->layer[i].out_q->qp.scale[0] = 0.1f;
-    for (int dialect = DIALECT_XNNPACK; dialect < DIALECTS; dialect++) {
-        QGraph *graph;
+    for (int rounding = ROUNDING_XNNPACK; rounding < ROUNDINGS; rounding++) {
+        Graph *graph;
         Engine *engine;
-        ck_assert_msg(model_lower(arena, m, (Dialect)dialect, &graph) == STATUS_OK, "%s", status_message());
+        ck_assert_msg(model_lower(arena, m, (Rounding)rounding, &graph) == STATUS_OK, "%s", status_message());
         ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
         VerifyResult result = {0};
         ck_assert_int_eq(verify_batch(m, b.tape, engine, graph, small_pixels(arena, m, 57), SMALL_IMAGES, &result),
@@ -196,7 +196,7 @@ static Status lower_to_many(Layer *l, Lowering *w)
     int from = w->tensor_of[l->input[0] + 1];
     for (int i = 0; i < MANY; i++) {
         const int to = lower_tensor(w, l, -1);
-        QNode *n = lower_node(w, l, QOP_REQUANT, to);
+        Node *n = lower_node(w, l, NODE_REQUANT, to);
         n->lo = w->graph->tensor[to].zero_point;
         n->input[0] = from;
         if (i < MANY - 1) n->name = w->graph->tensor[to].name = arena_printf(w->arena, "%s.%d", l->name, i);
@@ -216,10 +216,10 @@ START_TEST(a_layer_of_many_nodes)
     LayerType many = *m->layer[0].type;
     many.lower = lower_to_many;
     m->layer[0].type = &many;
-    QGraph *graph;
+    Graph *graph;
     Engine *engine;
     VerifyResult result = {0};
-    ck_assert_msg(model_lower(arena, m, DIALECT_XNNPACK, &graph) == STATUS_OK, "%s", status_message());
+    ck_assert_msg(model_lower(arena, m, ROUNDING_XNNPACK, &graph) == STATUS_OK, "%s", status_message());
     ck_assert_int_eq(graph->nodes, MANY + 1);
     ck_assert_int_eq(graph->tensors, MANY + 2);
     ck_assert_int_eq(engine_create(arena, graph, SMALL_IMAGES, &engine), STATUS_OK);
@@ -236,16 +236,16 @@ START_TEST(refusals)
     Arena *arena = arena_create();
     const char *text = "{\"input\":[8,8,4],\"layers\":[{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}";
     Model *m = small_model(arena, text, NULL, 1);
-    QGraph *graph;
-    ck_assert_int_eq(model_lower(arena, m, DIALECT_XNNPACK, &graph), STATUS_STATE);
+    Graph *graph;
+    ck_assert_int_eq(model_lower(arena, m, ROUNDING_XNNPACK, &graph), STATUS_STATE);
     ck_assert_msg(strstr(status_message(), "a float model; quantize it first") != NULL, "%s", status_message());
     ck_assert_int_eq(small_model_build(arena, text, "{}", &m), STATUS_OK);
     model_init(m, 1);
-    ck_assert_int_eq(model_lower(arena, m, DIALECT_XNNPACK, &graph), STATUS_STATE);
+    ck_assert_int_eq(model_lower(arena, m, ROUNDING_XNNPACK, &graph), STATUS_STATE);
     ck_assert_str_eq(status_message(), "d.out: its range was never observed; calibrate or train first");
     m = small_model(arena, text, "{}", 1);
     m->layer[0].weight->x[5] = NAN;
-    ck_assert_int_eq(model_lower(arena, m, DIALECT_XNNPACK, &graph), STATUS_NUMERIC);
+    ck_assert_int_eq(model_lower(arena, m, ROUNDING_XNNPACK, &graph), STATUS_NUMERIC);
     ck_assert_str_eq(status_message(), "d.weight[5]: nan; must be finite");
     arena_destroy(arena);
 }

@@ -150,26 +150,26 @@ static const char *const network = NETWORK("\"batch_norm\":true,");
  * little. */
 static const char *const calm_network = NETWORK("");
 
-static void forward(Model *m, Tape *t, Pass pass, const uint8_t *pixels)
+static void forward(Model *m, Tape *t, ForwardMode mode, const uint8_t *pixels)
 {
     tape_reset(t, false);
-    pass.keep_outputs = true;
-    ck_assert_msg(model_forward(m, t, &pass, pixels, SMALL_IMAGES) != NULL, "%s", t->message);
+    mode.keep_outputs = true;
+    ck_assert_msg(model_forward(m, t, &mode, pixels, SMALL_IMAGES) != NULL, "%s", t->message);
 }
 
 /* Layer by layer on the same input codes: real numbers rounded at the end (FAKE, running statistics) and integers (INT)
- * give codes at most 1 apart, and rarely that: one in fifty, or one in twenty where the dialect rounds twice. */
-static void check_consistent(const char *quant, Dialect dialect)
+ * give codes at most 1 apart, and rarely that: one in fifty, or one in twenty where the rounding rounds twice. */
+static void check_consistent(const char *quant, Rounding rounding)
 {
     Arena *arena = arena_create();
     Bench fake = bench_make(), exact = bench_make();
     Model *m = small_model(arena, network, quant, 21);
     const uint8_t *pixels = small_pixels(arena, m, 22);
-    forward(m, fake.tape, (Pass){.arithmetic = ARITHMETIC_FAKE}, pixels);
+    forward(m, fake.tape, (ForwardMode){.arithmetic = ARITHMETIC_FAKE}, pixels);
     Tensor *codes[16];
     memcpy(codes, m->out, sizeof *codes * (size_t)m->layers);
     tape_reset(exact.tape, false);
-    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = dialect};
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_INT, .rounding = rounding};
     long differ = 0, all = 0;
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
@@ -178,7 +178,7 @@ static void check_consistent(const char *quant, Dialect dialect)
             const Tensor *from = l->input[k] < 0 ? m->image : codes[l->input[k]];
             x[k] = leaf_codes(exact.tape, from->shape, from->codes, from->qp, false);
         }
-        const Tensor *y = l->type->forward(l, &pass, exact.tape, x);
+        const Tensor *y = l->type->forward(l, &mode, exact.tape, x);
         ck_assert_msg(y != NULL, "%s", exact.tape->message);
         for (long k = 0; k < tensor_elements(y); k++, all++) {
             const int d = abs(y->codes[k] - codes[i]->codes[k]);
@@ -186,7 +186,7 @@ static void check_consistent(const char *quant, Dialect dialect)
             differ += d;
         }
     }
-    ck_assert_msg((double)differ < (dialect == DIALECT_TFLITE_DOUBLE ? 0.05 : 0.02) * (double)all,
+    ck_assert_msg((double)differ < (rounding == ROUNDING_TFLITE_DOUBLE ? 0.05 : 0.02) * (double)all,
                   "%s: %ld of %ld codes differ", quant, differ, all);
     bench_end(&fake);
     bench_end(&exact);
@@ -202,22 +202,22 @@ enum { QUANTS = sizeof quants / sizeof quants[0] };
 START_TEST(fake_equals_int)
 {
     for (int q = 0; q < QUANTS; q++)
-        for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) check_consistent(quants[q], (Dialect)d);
+        for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++) check_consistent(quants[q], (Rounding)d);
 }
 END_TEST
 
 /* With 8 bits the logits stay near the float model's, and so do the gradients' directions; with the batch's
  * statistics, for which the ranges were not calibrated, a few values are clipped and give no gradient. */
-static void check_near_float(const char *quant, Pass pass, double logit_error, double least_cosine)
+static void check_near_float(const char *quant, ForwardMode mode, double logit_error, double least_cosine)
 {
     Arena *arena = arena_create();
     Bench b = bench_make();
     Model *m = small_model(arena, calm_network, quant, 21), *f = small_model(arena, calm_network, NULL, 21);
     const uint8_t *pixels = small_pixels(arena, m, SMALL_CALIBRATION); /* within the calibrated ranges */
-    const Pass as_float = {.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = pass.batch_statistics};
+    const ForwardMode as_float = {.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = mode.batch_statistics};
     float want[SMALL_IMAGES * 4];
     memcpy(want, small_step(f, b.tape, &as_float, pixels)->x, sizeof want);
-    const Tensor *logits = small_step(m, b.tape, &pass, pixels);
+    const Tensor *logits = small_step(m, b.tape, &mode, pixels);
     double error = 0, size = 0;
     for (int i = 0; i < SMALL_IMAGES * 4; i++) {
         const double got = (double)logits->qp->scale[0] * (logits->codes[i] - logits->qp->zero_point);
@@ -244,9 +244,9 @@ static void check_near_float(const char *quant, Pass pass, double logit_error, d
 START_TEST(eight_bits_near_float)
 {
     for (int q = 0; q < 2; q++) {
-        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true}, 0.05, 0.85);
-        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_FAKE}, 0.05, 0.98);
-        check_near_float(quants[q], (Pass){.arithmetic = ARITHMETIC_INT}, 0.05, 0.98);
+        check_near_float(quants[q], (ForwardMode){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true}, 0.05, 0.85);
+        check_near_float(quants[q], (ForwardMode){.arithmetic = ARITHMETIC_FAKE}, 0.05, 0.98);
+        check_near_float(quants[q], (ForwardMode){.arithmetic = ARITHMETIC_INT}, 0.05, 0.98);
     }
 }
 END_TEST

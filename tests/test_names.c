@@ -3,11 +3,12 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "deploy/safetensors/export_safetensors.h"
 #include "base/file.h"
 #include "base/names.h"
 #include "base/text.h"
 #include "base/rng.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 #include "tests/support/data_files.h"
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
@@ -200,8 +201,8 @@ static void put_evil_model(void)
     must(file_make_dir(inside("here")));
     program_must(arena, folder, "qat zoo.json --quiet --out qat --set qat.epochs=1");
     program_must(arena, folder, "export qat/last.safetensors -o here/good.safetensors");
-    QGraph *g;
-    must(qgraph_read(arena, inside("here/good.safetensors"), &g));
+    Graph *g;
+    must(graph_read(arena, inside("here/good.safetensors"), &g));
     for (int i = 1; i < g->tensors; i++) {
         const char *name = i <= NAMES ? names[i - 1] : arena_printf(arena, "%s/evil/%d", folder, i);
         for (int k = 0; k < g->nodes; k++)
@@ -210,7 +211,7 @@ static void put_evil_model(void)
     }
     g->class_names[0] = evil_class;
     g->class_names[1] = g->class_names[2] = g->class_names[3] = evil_class;
-    must(qgraph_write(arena, g, inside("here/evil.safetensors")));
+    must(export_safetensors(arena, g, inside("here/evil.safetensors")));
     static uint8_t pixels[12 * 12];
     put_png(folder, "here/x.png", &(Picture){.w = 12, .h = 12, .bits = 8, .type = PNG_COLOR_TYPE_GRAY, .rows = pixels});
 }
@@ -226,8 +227,8 @@ START_TEST(names_of_a_model_stay_in_its_dump)
     said_without_controls(
         "eval evil.safetensors --images 8 --dump dump --layers --set data.dataset=synthetic --set data.classes=4", 0);
     ck_assert_str_eq(folder_listing(arena, folder, "here/dump"), before);
-    QGraph *g;
-    must(qgraph_read(arena, inside("here/evil.safetensors"), &g));
+    Graph *g;
+    must(graph_read(arena, inside("here/evil.safetensors"), &g));
     ck_assert_int_eq(shell(arena_printf(arena, "test $(ls %s/*.i8 | wc -l) -eq %d -a $(ls %s/*.npy | wc -l) -eq %d",
                                         inside("here/dump"), g->tensors, inside("here/dump"), g->tensors)),
                      0);

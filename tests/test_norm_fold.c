@@ -164,7 +164,7 @@ START_TEST(fold_by_hand)
     fold_case(&f);
     ConvInt out;
     const Activation relu = {true, INFINITY};
-    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, relu, DIALECT_XNNPACK, true, &out),
+    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, relu, ROUNDING_XNNPACK, true, &out),
                      STATUS_OK);
     ck_assert_int_eq(out.shift, 3);
     for (int o = 0; o < 2; o++) {
@@ -174,10 +174,10 @@ START_TEST(fold_by_hand)
         for (int i = 0; i < 4; i++) ck_assert_int_eq(out.weights[4 * o + i], 8 * f.codes[4 * o + i]);
     }
     for (int i = 8; i < 12; i++) ck_assert_int_eq(out.weights[i], 0);
-    for (int d = DIALECT_XNNPACK; d < DIALECTS; d++) {
-        ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, relu, (Dialect)d, true, &out),
+    for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++) {
+        ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, relu, (Rounding)d, true, &out),
                          STATUS_OK);
-        ck_assert_int_eq(requant((Dialect)d, out.bias[2], out.multiplier[2], -128, out.lo, out.hi),
+        ck_assert_int_eq(requant((Rounding)d, out.bias[2], out.multiplier[2], -128, out.lo, out.hi),
                          -128 + 40); /* 2 / 0.05 */
     }
     arena_destroy(arena);
@@ -203,18 +203,18 @@ START_TEST(fold_refusals)
     const Activation none = {false, INFINITY};
     fold_case(&f);
     f.b[0] = 1e9f;
-    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, none, DIALECT_XNNPACK, true, &out),
+    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, none, ROUNDING_XNNPACK, true, &out),
                      STATUS_NUMERIC);
     ck_assert_msg(strstr(status_message(), "fc: channel 0: bias 1e+09 on a grid of") != NULL, "%s", status_message());
     /* In training the bias saturates instead: the step must go on. */
-    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, none, DIALECT_XNNPACK, false, &out),
+    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, none, ROUNDING_XNNPACK, false, &out),
                      STATUS_OK);
     /* As far as the sums stay in int32: nothing but the products limits it. */
     ck_assert_int_eq(out.bias[0],
                      INT32_MAX - channel_products(stored_sums(&out, 4), f.x.zero_point, f.x.qmin, f.x.qmax));
     fold_case(&f);
     f.u[1] = NAN;
-    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, none, DIALECT_XNNPACK, false, &out),
+    ck_assert_int_eq(conv_int_fold(arena, "fc", &f.x, &f.weights, f.u, f.b, &f.y, none, ROUNDING_XNNPACK, false, &out),
                      STATUS_NUMERIC);
     ck_assert_msg(strstr(status_message(), "fc: channel 1: ") != NULL &&
                       strstr(status_message(), "must be finite") != NULL,

@@ -24,7 +24,7 @@ enum { MOST_CHANNELS = 8, MOST_OUTPUTS = SMALL_IMAGES * 64 * MOST_CHANNELS, MOST
 
 typedef struct {
     Layer *l;
-    Pass pass;
+    ForwardMode mode;
     bool depthwise, per_tensor;
     ConvGeom g;
     long ny, nw, rows;
@@ -70,7 +70,7 @@ typedef struct {
 
 static Moments moments_of(const Problem *p, int c)
 {
-    if (!p->pass.batch_statistics) return (Moments){p->mean[c], p->sd[c]};
+    if (!p->mode.batch_statistics) return (Moments){p->mean[c], p->sd[c]};
     const double u = p->per_tensor ? p->u[c] : 1;
     double mean = 0, var = 0;
     for (long i = c; i < p->ny; i += p->o) mean += p->z[i] / u / (double)p->rows;
@@ -95,7 +95,7 @@ static void channel(Problem *p, int c, const QuantParams *grid)
     double through_u = 0; /* sum dk z / u^2 */
     for (long i = c; i < p->ny; i += p->o) {
         const double hat = (p->z[i] / u - m.mean) / m.sd;
-        const double centred = p->pass.batch_statistics ? (sum + hat * sum_hat) / (double)p->rows : 0;
+        const double centred = p->mode.batch_statistics ? (sum + hat * sum_hat) / (double)p->rows : 0;
         const double dk = gamma / m.sd * (p->dz[i] - centred);
         through_u += dk * p->z[i] / (u * u);
         p->dz[i] = dk / u;
@@ -103,7 +103,7 @@ static void channel(Problem *p, int c, const QuantParams *grid)
     p->beta[c] = sum;
     p->gamma[c] = sum_hat;
     if (p->per_tensor)
-        p->gamma[c] = p->pass.batch_statistics ? sum_hat - through_u / p->sd[c] : -p->mean[c] * sum / p->sd[c];
+        p->gamma[c] = p->mode.batch_statistics ? sum_hat - through_u / p->sd[c] : -p->mean[c] * sum / p->sd[c];
 }
 
 static void check_close(const char *what, long n, const float *got, const double *want)
@@ -115,7 +115,7 @@ static void check_close(const char *what, long n, const float *got, const double
                       (double)got[i], want[i]);
 }
 
-static void check(const char *layer, bool depthwise, bool per_tensor, Pass pass)
+static void check(const char *layer, bool depthwise, bool per_tensor, ForwardMode mode)
 {
     Bench b = bench_make();
     Arena *arena = arena_create();
@@ -124,7 +124,7 @@ static void check(const char *layer, bool depthwise, bool per_tensor, Pass pass)
         per_tensor ? "{\"weights\":{\"granularity\":\"per_tensor\"}}" : "{}", 41);
     Problem *p = ARENA_ARRAY(arena, Problem, 1);
     *p = (Problem){.l = &m->layer[0],
-                   .pass = pass,
+                   .mode = mode,
                    .depthwise = depthwise,
                    .per_tensor = per_tensor,
                    .o = m->layer[0].out.c,
@@ -150,7 +150,7 @@ static void check(const char *layer, bool depthwise, bool per_tensor, Pass pass)
     oracle_fill((size_t)p->ny, 43, p->r);
     running(p);
     /* The gradient of the layer's output is r: nothing else of the model reaches the loss. */
-    ck_assert(model_forward(m, b.tape, &pass, small_pixels(arena, m, 42), SMALL_IMAGES) != NULL);
+    ck_assert(model_forward(m, b.tape, &mode, small_pixels(arena, m, 42), SMALL_IMAGES) != NULL);
     Tensor *y = m->out[0];
     p->x = tensor_values(b.tape, m->image);
     quantized_weights(p, b.tape);
@@ -176,9 +176,9 @@ static void check(const char *layer, bool depthwise, bool per_tensor, Pass pass)
 
 START_TEST(gradients_by_the_formulas)
 {
-    static const Pass passes[] = {{.arithmetic = ARITHMETIC_INT},
-                                  {.arithmetic = ARITHMETIC_FAKE},
-                                  {.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true}};
+    static const ForwardMode passes[] = {{.arithmetic = ARITHMETIC_INT},
+                                         {.arithmetic = ARITHMETIC_FAKE},
+                                         {.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true}};
     for (int pass = 0; pass < 3; pass++)
         for (int per_tensor = 0; per_tensor < 2; per_tensor++) {
             check("{\"type\":\"conv2d\",\"filters\":5,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"}", false,

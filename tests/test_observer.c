@@ -201,10 +201,11 @@ START_TEST(a_heavy_tail_tells_the_observers_apart)
             float lo, hi;
             ck_assert_int_eq(observer_range(&o, &goal, &lo, &hi), STATUS_OK);
             if (!(*t)->uses_histogram) { /* keeps all of it */
-                ck_assert(fmaxf(-lo, hi) == observer_reach(&o));
+                ck_assert(fmaxf(-lo, hi) == observer_max_magnitude(&o));
                 continue;
             }
-            ck_assert_msg(lo == -hi && hi > 1.0f && hi < 0.9f * observer_reach(&o), "%s: %g", (*t)->name, (double)hi);
+            ck_assert_msg(lo == -hi && hi > 1.0f && hi < 0.9f * observer_max_magnitude(&o), "%s: %g", (*t)->name,
+                          (double)hi);
             ck_assert_int_lt(n, MOST);
             for (int i = 0; i < n; i++) ck_assert(fabsf(hi - T[i]) > 0.01f * T[i]);
             T[n++] = hi;

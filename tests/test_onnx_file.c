@@ -7,8 +7,8 @@
 
 #include "base/file.h"
 #include "base/rng.h"
-#include "deploy/onnx_build.h"
-#include "deploy/onnx_tensor.h"
+#include "deploy/onnx/onnx_build.h"
+#include "deploy/onnx/onnx_tensor.h"
 #include "tests/support/data_files.h"
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"

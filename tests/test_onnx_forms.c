@@ -14,9 +14,9 @@ static const char *const forms[] = {"{}", "{\"activations\":\"int8\"}", "{\"weig
 enum { FORMS = sizeof forms / sizeof forms[0] };
 
 /* A convolution below 8 bits with this activation, and a dense layer. */
-static QGraph *narrow(const char *activation)
+static Graph *narrow(const char *activation)
 {
-    QGraph *g;
+    Graph *g;
     const char *text = arena_printf(arena,
                                     "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,"
                                     "\"kernel\":3,\"activation\":\"%s\"},{\"type\":\"dense\",\"name\":\"d\","
@@ -24,7 +24,7 @@ static QGraph *narrow(const char *activation)
                                     activation);
     Model *m =
         small_model(arena, text, "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}", 64);
-    must(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g));
+    must(model_lower(arena, m, ROUNDING_ONNXRUNTIME, &g));
     return g;
 }
 
@@ -42,7 +42,7 @@ static int scalar(const Onnx__ModelProto *m, const char *name)
 START_TEST(relu_below_8_bits)
 {
     onnx_exported_begin();
-    const QGraph *g = narrow("relu");
+    const Graph *g = narrow("relu");
     const Onnx__ModelProto *m = onnx_exported_read_back(g, "{\"activations\":\"int8\"}");
     ck_assert_int_eq(scalar(m, "a/zero_point"), 127 - 15); /* codes 112 to 127: saturation is the upper clip */
     ck_assert_str_eq(onnx_exported_node(m, "a/clip")->op_type, "Relu");
@@ -61,7 +61,7 @@ END_TEST
 START_TEST(signed_below_8_bits)
 {
     onnx_exported_begin();
-    const QGraph *g = narrow("none");
+    const Graph *g = narrow("none");
     for (int i = 0; i < 2; i++) {
         const Onnx__ModelProto *m = onnx_exported_read_back(g, i == 0 ? "{\"activations\":\"int8\"}" : "{}");
         const Onnx__NodeProto *clip = onnx_exported_node(m, "a/clip");
@@ -79,13 +79,13 @@ END_TEST
 START_TEST(relu_of_8_bits)
 {
     onnx_exported_begin();
-    QGraph *g;
+    Graph *g;
     Model *model =
         small_model(arena,
                     "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":1,"
                     "\"kernel\":3,\"activation\":\"relu\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
                     "{}", 65);
-    must(model_lower(arena, model, DIALECT_ONNXRUNTIME, &g));
+    must(model_lower(arena, model, ROUNDING_ONNXRUNTIME, &g));
     const Onnx__ModelProto *m = onnx_exported_read_back(g, "{\"activations\":\"int8\"}");
     ck_assert_str_eq(onnx_exported_maker(m, onnx_exported_node(m, "a/relu")->input[0])->op_type, "Conv");
     ck_assert_str_eq(onnx_exported_node(m, "a/quantize")->input[0], onnx_exported_node(m, "a/relu")->output[0]);
@@ -97,21 +97,21 @@ START_TEST(relu_of_8_bits)
 END_TEST
 
 /* Two layers with weights of these bits: what is multiplied in pairs, and a depthwise one. */
-static QGraph *with_weights(int bits)
+static Graph *with_weights(int bits)
 {
-    QGraph *g;
+    Graph *g;
     const char *quant = arena_printf(arena, "{\"weights\":{\"bits\":%d},\"first_last_bits\":0}", bits);
     Model *m = small_model(arena,
                            "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,"
                            "\"kernel\":3},{\"type\":\"depthwise_conv2d\",\"name\":\"w\",\"kernel\":3},"
                            "{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}",
                            quant, 67);
-    must(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g));
+    must(model_lower(arena, m, ROUNDING_ONNXRUNTIME, &g));
     return g;
 }
 
 /* uint8 weights are the same numbers with 128 added; 'u' or 'i' for "a", "w" and "d". */
-static void check_types(const QGraph *g, const char *options, const char *types)
+static void check_types(const Graph *g, const char *options, const char *types)
 {
     const Onnx__ModelProto *m = onnx_exported_read_back(g, options);
     static const char *const names[] = {"a", "w", "d"};
@@ -127,7 +127,7 @@ static void check_types(const QGraph *g, const char *options, const char *types)
         must(onnx_tensor_ints(arena, &zero, &zeros));
         ck_assert_int_eq(zero.count, g->node[i].geom.o);
         for (int64_t k = 0; k < zero.count; k++) ck_assert_int_eq(zeros[k], type == ONNX_UINT8 ? 128 : 0);
-        saturates |= type == ONNX_INT8 && qnode_products_saturate(g, &g->node[i]);
+        saturates |= type == ONNX_INT8 && node_products_saturate(g, &g->node[i]);
     }
     cJSON *json = cJSON_Parse(options);
     const char *note = exporter_note(exporter_find("onnx"), arena, g, json), *says = onnx_metadata(m, "onnxruntime");
@@ -142,7 +142,7 @@ static void check_types(const QGraph *g, const char *options, const char *types)
 START_TEST(weights_that_would_saturate_are_uint8)
 {
     onnx_exported_begin();
-    const QGraph *eight = with_weights(8), *seven = with_weights(7);
+    const Graph *eight = with_weights(8), *seven = with_weights(7);
     check_types(eight, "{}", "uiu");
     check_types(eight, "{\"weights\":\"int8\"}", "iii");
     check_types(eight, "{\"weights\":\"uint8\"}", "uuu");
@@ -156,7 +156,7 @@ END_TEST
 START_TEST(what_it_says_of_itself)
 {
     onnx_exported_begin();
-    const QGraph *g = narrow("relu");
+    const Graph *g = narrow("relu");
     const Onnx__ModelProto *m = onnx_exported_read_back(g, "{\"layout\":\"nhwc\",\"input\":\"codes\"}");
     ck_assert_str_eq(onnx_metadata(m, "dialect"), "onnxruntime");
     ck_assert_str_eq(onnx_metadata(m, "mean"),
@@ -199,7 +199,7 @@ END_TEST
 START_TEST(dead_channels)
 {
     onnx_exported_begin();
-    QGraph *g;
+    Graph *g;
     Model *m = small_model(arena,
                            "{\"input\":[8,8,4],\"layers\":[{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,"
                            "\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},{\"type\":\"dense\","
@@ -207,7 +207,7 @@ START_TEST(dead_channels)
                            "{}", 66);
     static const float gammas[] = {0.0f, -0.0f, 1e-12f, -1e-6f, 1e-3f, -2.0f};
     for (int c = 0; c < 6; c++) m->layer[0].gamma->x[c] = gammas[c];
-    must(model_lower(arena, m, DIALECT_ONNXRUNTIME, &g));
+    must(model_lower(arena, m, ROUNDING_ONNXRUNTIME, &g));
     onnx_exported_read_back(g, "{}");
     onnx_exported_end();
 }
@@ -222,11 +222,11 @@ static void refused_and_no_file(Status status, const char *words)
 START_TEST(refusals)
 {
     onnx_exported_begin();
-    QGraph *zoo = zoo_graph(arena), *g = narrow("relu");
-    zoo->dialect = DIALECT_XNNPACK;
+    Graph *zoo = zoo_graph(arena), *g = narrow("relu");
+    zoo->rounding = ROUNDING_XNNPACK;
     refused_and_no_file(onnx_exported_export(zoo, "{}"),
                         "dialect xnnpack; must be one that runtimes of onnx files round");
-    zoo->dialect = DIALECT_ONNXRUNTIME;
+    zoo->rounding = ROUNDING_ONNXRUNTIME;
     refused_and_no_file(onnx_exported_export(zoo, "{}"),
                         "layer \"lut\": a node of type lut, for which ONNX has no operator");
     refused_and_no_file(onnx_exported_export(g, "{\"layout\":\"chwn\"}"), "layout");
@@ -244,10 +244,10 @@ START_TEST(refusals)
 }
 END_TEST
 
-static RealOp a_table(const Layer *l)
+static FloatOp a_table(const Layer *l)
 {
     (void)l;
-    return (RealOp){.op = QOP_LUT};
+    return (FloatOp){.op = NODE_LUT};
 }
 
 /* A float network, too, is refused by the layer's name where ONNX has no operation for it: it does not go missing. */

@@ -24,8 +24,8 @@ START_TEST(shapes_count_compare_and_print)
     ck_assert(shape_equal(shape_2(3, 4), shape_2(3, 4)));
     ck_assert(!shape_equal(shape_2(3, 4), shape_2(4, 3)));
     ck_assert(!shape_equal(shape_1(3), (Shape){2, {3, 0}}));
-    const Shape tail = {1, {3, 9, 9, 9}}; /* what lies past the rank does not count */
-    ck_assert(shape_equal(shape_1(3), tail));
+    const Shape epilogue = {1, {3, 9, 9, 9}}; /* what lies past the rank does not count */
+    ck_assert(shape_equal(shape_1(3), epilogue));
 
     ck_assert_str_eq(shape_text(shape_4(128, 28, 28, 1)).text, "[128,28,28,1]");
     ck_assert_str_eq(shape_text(shape_1(7)).text, "[7]");

@@ -31,22 +31,22 @@ static int code(const Grid *g, float x)
 }
 static float real(const Grid *g, int q) { return g->scale * (float)(q - g->qp.zero_point); }
 
-/* Calls `law` on symmetric and affine grids of random ranges, 2 to 8 bits, signed full and narrow, unsigned. */
+/* Calls `law` on symmetric and asymmetric grids of random ranges, 2 to 8 bits, signed full and narrow, unsigned. */
 static void for_each_grid(void (*law)(const Grid *g, Rng *r))
 {
     Rng r = rng_make(1, RNG_TEST, 0);
     for (int bits = QUANT_MIN_BITS; bits <= QUANT_MAX_BITS; bits++)
         for (int kind = 0; kind < 3; kind++)
-            for (int affine = 0; affine < 2; affine++)
+            for (int asymmetric = 0; asymmetric < 2; asymmetric++)
                 for (int trial = 0; trial < 40; trial++) {
                     Grid g = grid_make(bits, kind < 2, kind == 1);
                     const float size = ldexpf(0.5f + rng_uniform(&r), (int)rng_below(&r, 20) - 10);
                     g.lo = -size * rng_uniform(&r) * (float)rng_below(&r, 3);
                     g.hi = size * rng_uniform(&r) * (float)rng_below(&r, 3);
-                    if (!affine && kind == 2) g.lo = 0.0f;
+                    if (!asymmetric && kind == 2) g.lo = 0.0f;
                     g.qp.scale = &g.scale;
-                    if (affine)
-                        grid_affine(g.lo, g.hi, &g.qp);
+                    if (asymmetric)
+                        grid_asymmetric(g.lo, g.hi, &g.qp);
                     else
                         grid_symmetric(g.lo, g.hi, &g.qp, 0);
                     law(&g, &r);
@@ -143,26 +143,26 @@ START_TEST(scales_are_the_formulas)
     g.qp.scale = &g.scale;
     grid_symmetric(-2.54f, 1.0f, &g.qp, 0);
     ck_assert(g.scale == (float)((double)2.54f / 127) && g.qp.zero_point == 0);
-    grid_affine(-1.0f, 3.0f, &g.qp); /* codes -127 .. 127 */
+    grid_asymmetric(-1.0f, 3.0f, &g.qp); /* codes -127 .. 127 */
     ck_assert(g.scale == (float)(4.0 / 254) && g.qp.zero_point == -127 + 64);
 
     g = grid_make(8, false, false);
     g.qp.scale = &g.scale;
     grid_symmetric(0.0f, 5.1f, &g.qp, 0);
     ck_assert(g.scale == (float)((double)5.1f / 255) && g.qp.zero_point == -128);
-    grid_affine(2.0f, 6.0f, &g.qp); /* widened to [0, 6] */
+    grid_asymmetric(2.0f, 6.0f, &g.qp); /* widened to [0, 6] */
     ck_assert(g.scale == (float)(6.0 / 255) && g.qp.zero_point == -128);
-    grid_affine(-6.0f, -2.0f, &g.qp); /* and to [-6, 0] */
+    grid_asymmetric(-6.0f, -2.0f, &g.qp); /* and to [-6, 0] */
     ck_assert(g.scale == (float)(6.0 / 255) && g.qp.zero_point == 127);
-    grid_affine(0.0f, 1e-20f, &g.qp);
+    grid_asymmetric(0.0f, 1e-20f, &g.qp);
     ck_assert(g.scale == 0x1p-23f && g.qp.zero_point == -128);
-    grid_affine(-FLT_MAX, FLT_MAX, &g.qp);
+    grid_asymmetric(-FLT_MAX, FLT_MAX, &g.qp);
     ck_assert(isfinite((double)g.scale));
 
     for (int is_signed = 0; is_signed < 2; is_signed++) { /* nothing but zeros */
         g = grid_make(4, is_signed, false);
         g.qp.scale = &g.scale;
-        grid_affine(0.0f, 0.0f, &g.qp);
+        grid_asymmetric(0.0f, 0.0f, &g.qp);
         ck_assert(g.scale == 1.0f && g.qp.zero_point == (is_signed ? 0 : 112));
         g.scale = -1.0f;
         grid_symmetric(0.0f, 0.0f, &g.qp, 0);

@@ -206,26 +206,26 @@ START_TEST(requant_is_monotone_and_stays_in_range)
         const int z = lo + (int)rng_below(&r, (uint32_t)(hi - lo + 1));
         const int32_t acc = random_acc(&r);
         const int32_t more = acc > INT32_MAX - 1000 ? INT32_MAX : acc + (int32_t)rng_below(&r, 1000);
-        for (size_t d = 0; d < DIALECTS; d++) {
-            const Multiplier M = multiplier_make((Dialect)d, s_x, s_w, s_y);
-            const int y = requant((Dialect)d, acc, M, z, lo, hi), y2 = requant((Dialect)d, more, M, z, lo, hi);
+        for (size_t d = 0; d < ROUNDINGS; d++) {
+            const Multiplier M = multiplier_make((Rounding)d, s_x, s_w, s_y);
+            const int y = requant((Rounding)d, acc, M, z, lo, hi), y2 = requant((Rounding)d, more, M, z, lo, hi);
             REQUIRE(lo <= y);
             REQUIRE(y <= y2);
             REQUIRE(y2 <= hi);
-            REQUIRE(requant((Dialect)d, 0, M, z, lo, hi) == z);
-            const int32_t plain = dialect_is_float((Dialect)d)          ? requant_float(acc, M.f)
-                                  : (Dialect)d == DIALECT_TFLITE_SINGLE ? requant_single(acc, M.m, M.e)
-                                                                        : requant_double(acc, M.m, M.e);
+            REQUIRE(requant((Rounding)d, 0, M, z, lo, hi) == z);
+            const int32_t plain = rounding_is_float((Rounding)d)          ? requant_float(acc, M.f)
+                                  : (Rounding)d == ROUNDING_TFLITE_SINGLE ? requant_single(acc, M.m, M.e)
+                                                                          : requant_double(acc, M.m, M.e);
             const int64_t want = (int64_t)plain + z;
             REQUIRE(y == (want < lo ? lo : want > hi ? hi : want));
         }
     }
-    for (size_t d = 0; d < DIALECTS; d++) {
-        const Multiplier one = multiplier_make((Dialect)d, 0.3f, 1.0f, 0.3f);
-        for (int acc = -128; acc < 128; acc++) REQUIRE(requant((Dialect)d, acc, one, 0, -128, 127) == acc);
-        const Multiplier huge = multiplier_make((Dialect)d, 1e30f, 1.0f, 1e-30f);
-        REQUIRE(requant((Dialect)d, INT32_MAX, huge, 0, -128, 127) == 127);
-        REQUIRE(requant((Dialect)d, INT32_MIN, huge, 0, -128, 127) == -128);
+    for (size_t d = 0; d < ROUNDINGS; d++) {
+        const Multiplier one = multiplier_make((Rounding)d, 0.3f, 1.0f, 0.3f);
+        for (int acc = -128; acc < 128; acc++) REQUIRE(requant((Rounding)d, acc, one, 0, -128, 127) == acc);
+        const Multiplier huge = multiplier_make((Rounding)d, 1e30f, 1.0f, 1e-30f);
+        REQUIRE(requant((Rounding)d, INT32_MAX, huge, 0, -128, 127) == 127);
+        REQUIRE(requant((Rounding)d, INT32_MIN, huge, 0, -128, 127) == -128);
     }
 }
 END_TEST
@@ -237,8 +237,8 @@ START_TEST(scales_multiply_in_the_precision_of_the_dialect)
     for (int i = 0; i < 1000; i++) {
         const float a = 0.01f + rng_uniform(&r), b = 0.01f + rng_uniform(&r), c = 0.01f + rng_uniform(&r);
         const volatile float product = a * b, f = product / c;
-        REQUIRE(multiplier_make(DIALECT_XNNPACK, a, b, c).f == f);
-        const Multiplier M = multiplier_make(DIALECT_TFLITE_SINGLE, a, b, c);
+        REQUIRE(multiplier_make(ROUNDING_XNNPACK, a, b, c).f == f);
+        const Multiplier M = multiplier_make(ROUNDING_TFLITE_SINGLE, a, b, c);
         const double exact = (double)a * (double)b / (double)c;
         REQUIRE(fabs(ldexp((double)M.m, M.e - 31) / exact - 1.0) <= 0x1p-31);
         differ += (double)f != exact;
@@ -260,11 +260,11 @@ static int add_reals_spelled_out(const float s[3], const int z[3], int lo, int h
     return (int)(y < lo ? lo : y > hi ? hi : y);
 }
 
-static int add_spelled_out(Dialect d, const float s[3], const int z[3], int lo, int hi, int q1, int q2)
+static int add_spelled_out(Rounding d, const float s[3], const int z[3], int lo, int hi, int q1, int q2)
 {
     int64_t y;
-    if (d == DIALECT_ONNXRUNTIME) return add_reals_spelled_out(s, z, lo, hi, q1, q2);
-    if (d == DIALECT_XNNPACK) {
+    if (d == ROUNDING_ONNXRUNTIME) return add_reals_spelled_out(s, z, lo, hi, q1, q2);
+    if (d == ROUNDING_XNNPACK) {
         const float r1 = s[0] / s[2], r2 = s[1] / s[2];
         const int sh = 20 - (int)floor(log2((double)fmaxf(r1, r2)));
         const int64_t A = (int64_t)half_even(ldexp((double)r1, sh)), B = (int64_t)half_even(ldexp((double)r2, sh));
@@ -278,10 +278,10 @@ static int add_spelled_out(Dialect d, const float s[3], const int z[3], int lo, 
         int64_t sum = 0;
         const int x[2] = {q1 - z[0], q2 - z[1]};
         for (int k = 0; k < 2; k++)
-            sum += d == DIALECT_TFLITE_SINGLE ? single_reference(x[k] * 1048576, m[k], e[k])
-                                              : double_reference(x[k] * 1048576, m[k], e[k]);
-        y = d == DIALECT_TFLITE_SINGLE ? single_reference((int32_t)sum, m[2], e[2])
-                                       : double_reference((int32_t)sum, m[2], e[2]);
+            sum += d == ROUNDING_TFLITE_SINGLE ? single_reference(x[k] * 1048576, m[k], e[k])
+                                               : double_reference(x[k] * 1048576, m[k], e[k]);
+        y = d == ROUNDING_TFLITE_SINGLE ? single_reference((int32_t)sum, m[2], e[2])
+                                        : double_reference((int32_t)sum, m[2], e[2]);
     }
     y += z[2];
     return (int)(y < lo ? lo : y > hi ? hi : y);
@@ -301,11 +301,11 @@ START_TEST(add_is_the_published_integer_formula_and_near_the_real_one)
         const int lo = rng_below(&r, 2) ? -128 : z[2], hi = 127;
         const double exact = (double)z[2] + ((double)s[0] * (q1 - z[0]) + (double)s[1] * (q2 - z[1])) / (double)s[2];
         const double clipped = fmin(fmax(exact, lo), hi);
-        for (size_t d = 0; d < DIALECTS; d++) {
+        for (size_t d = 0; d < ROUNDINGS; d++) {
             AddParams p;
-            REQUIRE(add_params_make((Dialect)d, s[0], z[0], s[1], z[1], s[2], z[2], lo, hi, &p));
+            REQUIRE(add_params_make((Rounding)d, s[0], z[0], s[1], z[1], s[2], z[2], lo, hi, &p));
             const int y = requant_add(&p, q1, q2);
-            REQUIRE(y == add_spelled_out((Dialect)d, s, z, lo, hi, q1, q2));
+            REQUIRE(y == add_spelled_out((Rounding)d, s, z, lo, hi, q1, q2));
             REQUIRE(fabs(y - clipped) <= 1.0);
         }
     }
@@ -317,19 +317,19 @@ START_TEST(add_refuses_scales_it_cannot_represent)
     AddParams p;
     for (int swap = 0; swap < 2; swap++) {
         const float one = 0.5f, low = 0x1p-12f, ok = 0x1p-11f, high = 0x1p7f;
-        const Dialect x = DIALECT_XNNPACK;
+        const Rounding x = ROUNDING_XNNPACK;
         REQUIRE(!add_params_make(x, swap ? one : low, 0, swap ? low : one, 0, 0.5f, 0, -128, 127, &p));
         REQUIRE(add_params_make(x, swap ? one : ok, 0, swap ? ok : one, 0, 0.5f, 0, -128, 127, &p));
         REQUIRE(!add_params_make(x, swap ? one : high, 0, swap ? high : one, 0, 0.5f, 0, -128, 127, &p));
     }
     for (size_t d = 1; d < 3; d++) {
-        REQUIRE(add_params_make((Dialect)d, 0x1p18f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
-        REQUIRE(!add_params_make((Dialect)d, 0x1p19f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
+        REQUIRE(add_params_make((Rounding)d, 0x1p18f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
+        REQUIRE(!add_params_make((Rounding)d, 0x1p19f, 0, 1.0f, 0, 1.0f, 0, -128, 127, &p));
     }
     /* The corners of what xnnpack accepts: extreme codes, the largest and the smallest ratio. */
     for (int k = -10; k < 8; k++) {
         const float s = nextafterf(ldexpf(1.0f, k + 1), 0.0f);
-        REQUIRE(add_params_make(DIALECT_XNNPACK, s, -128, s, -128, 1.0f, 0, -128, 127, &p));
+        REQUIRE(add_params_make(ROUNDING_XNNPACK, s, -128, s, -128, 1.0f, 0, -128, 127, &p));
         REQUIRE(p.shift >= 13 && p.shift <= 30);
         const double want = fmin(127.0, floor(510.0 * (double)s + 0.5));
         REQUIRE(fabs(requant_add(&p, 127, 127) - want) <= 1.0);

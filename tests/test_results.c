@@ -229,10 +229,10 @@ static unsigned long parameters_crc(const Model *m)
 
 /* The CRC of the file that an exporter writes into the folder `to` for a rounding; "refused" where the format cannot hold
  * the graph. */
-static const char *export_crc(Model *m, const char *exporter, Dialect dialect, const char *to)
+static const char *export_crc(Model *m, const char *exporter, Rounding rounding, const char *to)
 {
-    QGraph *graph;
-    ck_assert_msg(model_lower(arena, m, dialect, &graph) == STATUS_OK, "%s", status_message());
+    Graph *graph;
+    ck_assert_msg(model_lower(arena, m, rounding, &graph) == STATUS_OK, "%s", status_message());
     const ExporterType *type = exporter_find(exporter);
     const char *path = arena_printf(arena, "%s/model%s", to, type->extension);
     const Status status = exporter_write(type, arena, graph, path, NULL);
@@ -246,21 +246,21 @@ static const char *export_crc(Model *m, const char *exporter, Dialect dialect, c
 
 static void add_result(Training *t, const char *isa)
 {
-    QGraph *graph = NULL;
+    Graph *graph = NULL;
     EvalResult test;
     const char *c = "-", *tflite = "-", *onnx = "-", *cost = "-,-";
     const char *steps = t->whole ? "all" : arena_printf(arena, "%d", STEPS);
     if (t->model->quant != NULL) {
         const char *to = arena_printf(arena, "%s/%s,%s,%s,%s", folder, t->network->name, steps, isa, t->variant->name);
         ck_assert_msg(file_make_dir(to) == STATUS_OK, "%s", status_message());
-        c = export_crc(t->model, "c", DIALECT_TFLITE_SINGLE, to);
-        tflite = export_crc(t->model, "tflite", DIALECT_XNNPACK, to);
-        onnx = export_crc(t->model, "onnx", DIALECT_ONNXRUNTIME, to);
-        ck_assert_int_eq(model_lower(arena, t->model, DIALECT_TFLITE_SINGLE, &graph), STATUS_OK);
+        c = export_crc(t->model, "c", ROUNDING_TFLITE_SINGLE, to);
+        tflite = export_crc(t->model, "tflite", ROUNDING_XNNPACK, to);
+        onnx = export_crc(t->model, "onnx", ROUNDING_ONNXRUNTIME, to);
+        ck_assert_int_eq(model_lower(arena, t->model, ROUNDING_TFLITE_SINGLE, &graph), STATUS_OK);
         size_t flash, ram;
         exporter_find("c")->cost(arena, graph, &flash, &ram);
         cost = arena_printf(arena, "%zu,%zu", flash, ram);
-        ck_assert_int_eq(model_lower(arena, t->model, (Dialect)t->config->quant.dialect, &graph), STATUS_OK);
+        ck_assert_int_eq(model_lower(arena, t->model, (Rounding)t->config->quant.rounding, &graph), STATUS_OK);
     }
     const Status status =
         evaluate(arena, t->model, graph, &t->data.test, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &test);

@@ -104,7 +104,7 @@ static const size_t MAP_BYTES = sizeof(float) * SIDE * SIDE * CHANNELS;
 static Shape map_shape(void) { return shape_4(1, SIDE, SIDE, CHANNELS); }
 
 /* y = 2 x; backward reads nothing but dy. */
-static void twice_backward(Tape *t, Node *node)
+static void twice_backward(Tape *t, TapeNode *node)
 {
     bool fresh;
     float *dx = tensor_grad_fresh(t, node->in[0], &fresh);
@@ -221,7 +221,7 @@ START_TEST(writing_to_a_shared_gradient_copies_it)
 }
 END_TEST
 
-static void keep_backward(Tape *t, Node *node)
+static void keep_backward(Tape *t, TapeNode *node)
 {
     ck_assert(((const char *)node->saved)[5] == 5);
     twice_backward(t, node);
@@ -236,7 +236,7 @@ START_TEST(a_node_keeps_until_its_backward)
     memset(y->x, 0, MAP_BYTES);
     char *kept = tape_buffer(t, MAP_BYTES);
     kept[5] = 5;
-    Node *node = tape_record(t, &keep_type, 1, &s.leaf, y);
+    TapeNode *node = tape_record(t, &keep_type, 1, &s.leaf, y);
     node->saved = kept;
     node_keep(t, node, kept), node_keep(t, node, NULL);
     check_maps(arena_used_bytes(s.b.step), 2);
@@ -266,8 +266,8 @@ static void check_evaluation(bool keep, double maps)
     const uint8_t *pixels = small_pixels(arena, m, 2);
     for (int round = 0; round < 2; round++) {
         tape_reset(b.tape, false);
-        const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = keep};
-        ck_assert(model_forward(m, b.tape, &pass, pixels, 4) != NULL); /* 4 images: one map */
+        const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = keep};
+        ck_assert(model_forward(m, b.tape, &mode, pixels, 4) != NULL); /* 4 images: one map */
     }
     for (int i = 0; i < m->layers - 1; i++) ck_assert((m->out[i]->x != NULL) == keep);
     check_maps(arena_peak_bytes(b.step), maps);

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "deploy/export_tflite.h"
+#include "deploy/tflite/export_tflite.h"
 #include "deploy/exporter.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/scratch.h"
@@ -31,7 +31,7 @@ static void end(void)
 
 static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
 
-static Status export(const QGraph *g, const char *options)
+static Status export(const Graph *g, const char *options)
 {
     cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
     const Status status = exporter_write(&exporter_tflite, arena, g, path, json);
@@ -39,14 +39,14 @@ static Status export(const QGraph *g, const char *options)
     return status;
 }
 
-static void refused(const QGraph *g, const char *options, const char *words)
+static void refused(const Graph *g, const char *options, const char *words)
 {
     ck_assert_msg(export(g, options) != STATUS_OK, "accepted; should say: %s", words);
     ck_assert_msg(strstr(status_message(), words) != NULL, "says: %s\nshould say: %s", status_message(), words);
     ck_assert(!file_exists(path));
 }
 
-static TfliteModel *exported(const QGraph *g, const char *options)
+static TfliteModel *exported(const Graph *g, const char *options)
 {
     unsigned char *data;
     size_t bytes;
@@ -74,11 +74,11 @@ static long elements(const TfliteTensor *t)
     return n;
 }
 
-static void same_grid(const TfliteTensor *t, const QTensor *x)
+static void same_grid(const TfliteTensor *t, const GraphTensor *x)
 {
     ck_assert(t->type == TFLITE_INT8 && t->scales == 1 && t->zero_points == 1);
     ck_assert(t->scale[0] == x->scale && t->zero_point[0] == x->zero_point);
-    ck_assert_int_eq(elements(t), qtensor_elements(x));
+    ck_assert_int_eq(elements(t), graph_tensor_elements(x));
     ck_assert(t->signature_rank == t->rank && t->shape[0] == 1 && t->signature[0] == -1);
     if (t->rank == 4)
         ck_assert(t->shape[1] == x->h && t->shape[2] == x->w && t->shape[3] == x->c);
@@ -86,18 +86,18 @@ static void same_grid(const TfliteTensor *t, const QTensor *x)
         ck_assert(t->rank == 2 && x->h == 1 && x->w == 1);
 }
 
-static void same_weights(const TfliteModel *m, const TfliteOperator *o, const QGraph *g, const QNode *n)
+static void same_weights(const TfliteModel *m, const TfliteOperator *o, const Graph *g, const Node *n)
 {
     const TfliteTensor *w = &m->tensor[o->input[1]], *bias = &m->tensor[o->input[2]];
     int64_t shape[4];
-    ck_assert_int_eq(w->rank, qnode_weight_shape(n, shape));
+    ck_assert_int_eq(w->rank, node_weight_shape(n, shape));
     for (int i = 0; i < w->rank; i++) ck_assert_int_eq(w->shape[i], shape[i]);
     ck_assert(w->type == TFLITE_INT8 && bias->type == TFLITE_INT32 && bias->rank == 1);
-    ck_assert(w->data_bytes == (size_t)qnode_weights(n) && memcmp(w->data, n->weights, w->data_bytes) == 0);
+    ck_assert(w->data_bytes == (size_t)node_weights(n) && memcmp(w->data, n->weights, w->data_bytes) == 0);
     ck_assert(bias->data_bytes == 4 * (size_t)n->geom.o && memcmp(bias->data, n->bias, bias->data_bytes) == 0);
     ck_assert(w->scales == n->geom.o || w->scales == 1);
     ck_assert_int_eq(bias->scales, w->scales);
-    if (w->scales > 1) ck_assert_int_eq(w->axis, n->op == QOP_DWCONV2D ? 3 : 0);
+    if (w->scales > 1) ck_assert_int_eq(w->axis, n->op == NODE_DWCONV2D ? 3 : 0);
     for (int i = 0; i < n->geom.o; i++) {
         const int k = w->scales == 1 ? 0 : i;
         ck_assert(w->scale[k] == n->weight_scale[i] && w->zero_point[k] == 0 && bias->zero_point[k] == 0);
@@ -105,40 +105,41 @@ static void same_weights(const TfliteModel *m, const TfliteOperator *o, const QG
     }
 }
 
-static void same_window(const TfliteOperator *o, const QNode *n)
+static void same_window(const TfliteOperator *o, const Node *n)
 {
     const ConvGeom *g = &n->geom;
     const int32_t *k = o->option;
     ck_assert(k[CONV_STRIDE_W] == g->sw && k[CONV_STRIDE_H] == g->sh); /* the same places in all three kinds */
-    if (n->op == QOP_CONV2D) ck_assert(k[CONV_DILATION_W] == g->dw && k[CONV_DILATION_H] == g->dh);
-    if (n->op == QOP_DWCONV2D)
+    if (n->op == NODE_CONV2D) ck_assert(k[CONV_DILATION_W] == g->dw && k[CONV_DILATION_H] == g->dh);
+    if (n->op == NODE_DWCONV2D)
         ck_assert(k[DW_DILATION_W] == g->dw && k[DW_DILATION_H] == g->dh && k[DW_MULTIPLIER] == g->o / g->c);
-    if (!qop_has_weights(n->op)) ck_assert(k[POOL_WIDTH] == g->kw && k[POOL_HEIGHT] == g->kh);
+    if (!node_type_has_weights(n->op)) ck_assert(k[POOL_WIDTH] == g->kw && k[POOL_HEIGHT] == g->kh);
 }
 
-static void same_node(const TfliteModel *m, const QGraph *g, const QNode *n)
+static void same_node(const TfliteModel *m, const Graph *g, const Node *n)
 {
     static const int operators[] = {
-        [QOP_CONV2D] = TFLITE_CONV_2D,          [QOP_DWCONV2D] = TFLITE_DEPTHWISE_CONV_2D,
-        [QOP_DENSE] = TFLITE_FULLY_CONNECTED,   [QOP_ADD] = TFLITE_ADD,
-        [QOP_CONCAT] = TFLITE_CONCATENATION,    [QOP_MAXPOOL] = TFLITE_MAX_POOL_2D,
-        [QOP_AVGPOOL] = TFLITE_AVERAGE_POOL_2D, [QOP_RESHAPE] = TFLITE_RESHAPE,
+        [NODE_CONV2D] = TFLITE_CONV_2D,          [NODE_DWCONV2D] = TFLITE_DEPTHWISE_CONV_2D,
+        [NODE_DENSE] = TFLITE_FULLY_CONNECTED,   [NODE_ADD] = TFLITE_ADD,
+        [NODE_CONCAT] = TFLITE_CONCATENATION,    [NODE_MAXPOOL] = TFLITE_MAX_POOL_2D,
+        [NODE_AVGPOOL] = TFLITE_AVERAGE_POOL_2D, [NODE_RESHAPE] = TFLITE_RESHAPE,
     };
     const TfliteTensor *y;
     const TfliteOperator *o = writer_of(m, n->name, &y);
     same_grid(y, &g->tensor[n->output]);
     while (o->op == &tflite_ops[TFLITE_MAXIMUM] || o->op == &tflite_ops[TFLITE_MINIMUM])
         o = writer_of(m, m->tensor[o->input[0]].name, &y);
-    if (n->op == QOP_REQUANT) return; /* in several forms; that they compute the same is a test below */
+    if (n->op == NODE_REQUANT) return; /* in several forms; that they compute the same is a test below */
     ck_assert_ptr_eq(o->op, &tflite_ops[operators[n->op]]);
     for (int i = 0; i < n->inputs; i++)
         ck_assert(m->tensor[o->input[i]].scale[0] == g->tensor[n->input[i]].scale &&
                   m->tensor[o->input[i]].zero_point[0] == g->tensor[n->input[i]].zero_point);
-    if (qop_has_weights(n->op)) same_weights(m, o, g, n);
-    if (qop_has_weights(n->op) ? n->op != QOP_DENSE : n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL) same_window(o, n);
+    if (node_type_has_weights(n->op)) same_weights(m, o, g, n);
+    if (node_type_has_weights(n->op) ? n->op != NODE_DENSE : n->op == NODE_MAXPOOL || n->op == NODE_AVGPOOL)
+        same_window(o, n);
 }
 
-static void same_graph(const QGraph *g)
+static void same_graph(const Graph *g)
 {
     const TfliteModel *m = exported(g, NULL);
     ck_assert_str_eq(m->signature_key, "serving_default");
@@ -148,7 +149,7 @@ static void same_graph(const QGraph *g)
     ck_assert_str_eq(m->output_name[0].name, g->tensor[g->output].name);
     same_grid(&m->tensor[m->input[0]], &g->tensor[0]);
     same_grid(&m->tensor[m->output[0]], &g->tensor[g->output]);
-    ck_assert_ptr_nonnull(strstr(m->description, qgraph_dialect_names[g->dialect]));
+    ck_assert_ptr_nonnull(strstr(m->description, rounding_names[g->rounding]));
     for (int i = 0; i < g->nodes; i++) same_node(m, g, &g->node[i]);
 }
 
@@ -156,12 +157,12 @@ START_TEST(file_holds_the_graph)
 {
     begin();
     same_graph(tflite_zoo_graph(arena));
-    for (int i = 0; i < 40; i++) same_graph(tflite_random_graph(arena, (uint64_t)i, 14, (Dialect)(i % 3)));
+    for (int i = 0; i < 40; i++) same_graph(tflite_random_graph(arena, (uint64_t)i, 14, (Rounding)(i % 3)));
     end();
 }
 END_TEST
 
-static long different_codes(const QGraph *g, const char *options, uint64_t seed)
+static long different_codes(const Graph *g, const char *options, uint64_t seed)
 {
     enum { IMAGES = 3 };
     const TfliteModel *m = exported(g, options);
@@ -172,7 +173,7 @@ static long different_codes(const QGraph *g, const char *options, uint64_t seed)
     engine_run(engine, images, IMAGES, logits);
     long different = 0;
     for (int k = 0; k < IMAGES; k++) {
-        int8_t **value = tflite_run(arena, m, g->dialect, images + k * qtensor_elements(&g->tensor[0]));
+        int8_t **value = tflite_run(arena, m, g->rounding, images + k * graph_tensor_elements(&g->tensor[0]));
         for (int i = 0; i < g->nodes; i++) {
             const TfliteTensor *y;
             const TfliteOperator *o = writer_of(m, g->node[i].name, &y);
@@ -187,14 +188,14 @@ static long different_codes(const QGraph *g, const char *options, uint64_t seed)
 START_TEST(file_computes_the_codes)
 {
     begin();
-    QGraph *zoo = tflite_zoo_graph(arena);
-    for (int d = DIALECT_XNNPACK; d <= DIALECT_TFLITE_DOUBLE; d++) {
-        zoo->dialect = (Dialect)d;
+    Graph *zoo = tflite_zoo_graph(arena);
+    for (int d = ROUNDING_XNNPACK; d <= ROUNDING_TFLITE_DOUBLE; d++) {
+        zoo->rounding = (Rounding)d;
         ck_assert_int_eq(different_codes(zoo, NULL, 1), 0);
         ck_assert_int_eq(different_codes(zoo, "{\"io\": \"float\"}", 1), 0);
     }
     for (int i = 0; i < 90; i++) {
-        const QGraph *g = tflite_random_graph(arena, (uint64_t)i, 14, (Dialect)(i % 3));
+        const Graph *g = tflite_random_graph(arena, (uint64_t)i, 14, (Rounding)(i % 3));
         const long different = different_codes(g, NULL, (uint64_t)i);
         ck_assert_msg(different == 0, "random graph %d: %ld codes differ", i, different);
     }
@@ -205,7 +206,7 @@ END_TEST
 START_TEST(float_ends)
 {
     begin();
-    QGraph *g = tflite_zoo_graph(arena);
+    Graph *g = tflite_zoo_graph(arena);
     const TfliteModel *m = exported(g, "{\"io\": \"float\"}");
     const TfliteTensor *x = &m->tensor[m->input[0]], *y = &m->tensor[m->output[0]];
     ck_assert(x->type == TFLITE_FLOAT32 && y->type == TFLITE_FLOAT32 && x->scales == 0 && y->scales == 0);
@@ -233,7 +234,7 @@ START_TEST(equal_graphs_give_equal_bytes)
         must(file_read(arena, path, 1 << 20, &data[i], &bytes[i]));
     }
     ck_assert(bytes[0] == bytes[1] && memcmp(data[0], data[1], bytes[0]) == 0);
-    ck_assert_ptr_nonnull(memmem(data[0], 256, exporter_tflite.mark, strlen(exporter_tflite.mark)));
+    ck_assert_ptr_nonnull(memmem(data[0], 256, exporter_tflite.signature, strlen(exporter_tflite.signature)));
     end();
 }
 END_TEST
@@ -285,9 +286,9 @@ END_TEST
 
 START_TEST(clamps)
 {
-    QTensor y = {"y", 1, 1, 1, 0.05f, -128, 8, -128, 127};
-    const QNode conv = {.op = QOP_CONV2D, .name = "y", .lo = -128, .hi = 127};
-    const QGraph g = {.tensor = &y};
+    GraphTensor y = {"y", 1, 1, 1, 0.05f, -128, 8, -128, 127};
+    const Node conv = {.op = NODE_CONV2D, .name = "y", .lo = -128, .hi = 127};
+    const Graph g = {.tensor = &y};
     static const struct {
         int zero_point, lo, hi, expected, lowest, highest;
     } cases[] = {{-128, -128, 127, TFLITE_NO_ACTIVATION, -128, 127},
@@ -302,7 +303,7 @@ START_TEST(clamps)
                  {3, 4, 127, TFLITE_NO_ACTIVATION, 4, 127},
                  {0, -8, 7, TFLITE_NO_ACTIVATION, -8, 7}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        QNode n = conv;
+        Node n = conv;
         n.lo = cases[i].lo, n.hi = cases[i].hi, y.zero_point = cases[i].zero_point;
         const TfliteClamp clamp = tflite_clamp(&g, &n);
         ck_assert_msg(clamp.activation == cases[i].expected && clamp.lowest == cases[i].lowest &&
@@ -338,7 +339,7 @@ START_TEST(six_on_any_grid)
             .op = &tflite_ops[TFLITE_RELU6_OP], .inputs = 1, .outputs = 1, .input = &tensors[0], .output = &tensors[1]};
         const TfliteModel m = {
             .tensors = 2, .operators = 1, .tensor = tensor, .node = &relu6, .inputs = 1, .input = &tensors[0]};
-        const int8_t *y = tflite_run(arena, &m, DIALECT_XNNPACK, codes)[1];
+        const int8_t *y = tflite_run(arena, &m, ROUNDING_XNNPACK, codes)[1];
         ck_assert_msg(y[0] == 5 && y[1] == 5 && y[2] == 16 && y[3] == cases[i].highest, "scale %g: %d, %d, %d, %d",
                       (double)cases[i].scale, y[0], y[1], y[2], y[3]);
     }
@@ -360,19 +361,19 @@ START_TEST(refusals_name_the_layer)
 {
     begin();
     refused(zoo_graph(arena), NULL, "layer \"lut\": a node of type lut, for which TFLite has no operator");
-    QGraph *g = tflite_zoo_graph(arena);
+    Graph *g = tflite_zoo_graph(arena);
     ((int8_t *)g->node[FCA - 1].weights)[5] = -128, g->node[FCA - 1].weight_bits = 8, g->node[FCA - 1].weight_shift = 0;
     refused(g, NULL, "layer \"fca\": a weight of -128");
     g = tflite_zoo_graph(arena);
     g->node[AVG - 1].geom.pt = 1;
     refused(g, NULL, "layer \"avg\": an average pool");
     g = tflite_zoo_graph(arena);
-    g->dialect = DIALECT_ONNXRUNTIME;
+    g->rounding = ROUNDING_ONNXRUNTIME;
     refused(g, NULL, "dialect onnxruntime; must be one that runtimes of tflite files round as, such as xnnpack");
-    g->dialect = DIALECT_XNNPACK;
+    g->rounding = ROUNDING_XNNPACK;
     ((float *)g->node[CONV - 1].weight_scale)[2] = 2000.0f;
     refused(g, NULL, "layer \"conv\": output 2: multiplier");
-    g->dialect = DIALECT_TFLITE_DOUBLE;
+    g->rounding = ROUNDING_TFLITE_DOUBLE;
     must(export(g, NULL));
     end();
 }

@@ -2,9 +2,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "deploy/export_tflite.h"
-#include "deploy/flatbuffer.h"
-#include "deploy/tflite_schema.h"
+#include "deploy/tflite/export_tflite.h"
+#include "deploy/tflite/flatbuffer.h"
+#include "deploy/tflite/tflite_schema.h"
 #include "tests/support/suite.h"
 #include "tests/support/tflite_graph.h"
 

@@ -55,7 +55,7 @@ static bool same(const char *a, const char *b)
 
 START_TEST(phases_follow_the_freeze_points)
 {
-    QuantConfig q = {.freeze_bn_at = 0.4, .freeze_observers_at = 0.5, .dialect = DIALECT_TFLITE_SINGLE};
+    QuantConfig q = {.freeze_bn_at = 0.4, .freeze_observers_at = 0.5, .rounding = ROUNDING_TFLITE_SINGLE};
     static const struct {
         long step;
         Arithmetic arithmetic;
@@ -64,16 +64,16 @@ START_TEST(phases_follow_the_freeze_points)
                 {40, ARITHMETIC_FAKE, false, true}, {49, ARITHMETIC_FAKE, false, true},
                 {50, ARITHMETIC_INT, false, false}, {99, ARITHMETIC_INT, false, false}};
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
-        const Pass p = train_pass(&q, MODEL_QAT, want[i].step, 100);
+        const ForwardMode p = train_mode(&q, MODEL_QAT, want[i].step, 100);
         ck_assert_int_eq(p.arithmetic, want[i].arithmetic);
         ck_assert_int_eq(p.batch_statistics, want[i].statistics);
         ck_assert_int_eq(p.observe, want[i].observe);
-        ck_assert_int_eq(p.dialect, DIALECT_TFLITE_SINGLE);
-        const Pass f = train_pass(&q, MODEL_FLOAT, want[i].step, 100);
+        ck_assert_int_eq(p.rounding, ROUNDING_TFLITE_SINGLE);
+        const ForwardMode f = train_mode(&q, MODEL_FLOAT, want[i].step, 100);
         ck_assert(f.arithmetic == ARITHMETIC_FLOAT && f.batch_statistics && !f.observe);
     }
     q.freeze_bn_at = q.freeze_observers_at = 1.0; /* never frozen: never integers */
-    ck_assert_int_eq(train_pass(&q, MODEL_QAT, 99, 100).arithmetic, ARITHMETIC_FAKE);
+    ck_assert_int_eq(train_mode(&q, MODEL_QAT, 99, 100).arithmetic, ARITHMETIC_FAKE);
 }
 END_TEST
 

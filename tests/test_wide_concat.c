@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
@@ -31,19 +31,19 @@ static void put_config(void)
                           layers, inputs));
 }
 
-static QGraph *graph_of(const char *name)
+static Graph *graph_of(const char *name)
 {
-    QGraph *g;
-    must(qgraph_read(arena, inside(name), &g));
+    Graph *g;
+    must(graph_read(arena, inside(name), &g));
     return g;
 }
 
 /* The answers to some images. */
-static int8_t *answers(const QGraph *g)
+static int8_t *answers(const Graph *g)
 {
     enum { IMAGES = 4 };
     Engine *engine;
-    const long pixels = qtensor_elements(&g->tensor[0]);
+    const long pixels = graph_tensor_elements(&g->tensor[0]);
     int8_t *images = arena_alloc(arena, (size_t)(IMAGES * pixels));
     int8_t *logits = arena_alloc(arena, (size_t)(IMAGES * g->classes));
     for (long i = 0; i < IMAGES * pixels; i++) images[i] = (int8_t)(i * 37 % 251 - 125);
@@ -57,16 +57,16 @@ START_TEST(forty_inputs)
     begin();
     put_config();
     program_must(arena, folder, "qat wide.json --quiet --out run");
-    for (int i = 0; qgraph_dialect_names[i] != NULL; i++) {
+    for (int i = 0; rounding_names[i] != NULL; i++) {
         const char *verify =
-            arena_printf(arena, "verify run/last.safetensors --set quant.dialect=%s", qgraph_dialect_names[i]);
+            arena_printf(arena, "verify run/last.safetensors --set quant.dialect=%s", rounding_names[i]);
         ck_assert_ptr_nonnull(strstr(program_must(arena, folder, verify), " 0 different"));
     }
     program_must(arena, folder, "export run/last.safetensors -o wide.tflite");
     program_must(arena, folder, "export run/last.safetensors --set quant.dialect=onnxruntime -o integers.safetensors");
     program_must(arena, folder, "export run/last.safetensors --set quant.dialect=onnxruntime -o wide.onnx");
     program_must(arena, folder, "import wide.onnx -o back --set data.dataset=synthetic");
-    const QGraph *g = graph_of("integers.safetensors"), *back = graph_of("back/model.safetensors");
+    const Graph *g = graph_of("integers.safetensors"), *back = graph_of("back/model.safetensors");
     ck_assert_int_eq(memcmp(answers(g), answers(back), (size_t)(4 * g->classes)), 0);
     int widest = 0;
     for (int i = 0; i < back->nodes; i++) widest = back->node[i].inputs > widest ? back->node[i].inputs : widest;

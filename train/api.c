@@ -53,7 +53,7 @@ bitfold_status bitfold_evaluate(const char *model, const char *data, const char 
     const locale_t locale = plain_locale_enter();
     Arena *arena = arena_create();
     OpenModel open;
-    QGraph *graph;
+    Graph *graph;
     TestData test;
     EvalResult r = {0};
     Status status = any_open(arena, model, settings, &open, &graph);
@@ -83,7 +83,7 @@ bitfold_status bitfold_export(const char *model, const char *format, const char 
 struct bitfold_model {
     Arena *arena, *scratch;
     OpenModel open;
-    QGraph *graph;
+    Graph *graph;
     Engine *engine;
 };
 
@@ -113,7 +113,7 @@ void bitfold_close(bitfold_model *m)
 
 void bitfold_shape(const bitfold_model *m, int *rows, int *columns, int *channels, int *classes)
 {
-    const QTensor *image = &m->graph->tensor[0];
+    const GraphTensor *image = &m->graph->tensor[0];
     *rows = image->h, *columns = image->w, *channels = image->c, *classes = m->graph->classes;
 }
 
@@ -127,10 +127,10 @@ void bitfold_run(bitfold_model *m, const unsigned char *pixels, int images, floa
 {
     const size_t K = (size_t)m->graph->classes, n = (size_t)images;
     arena_reset(m->scratch);
-    int8_t *codes = arena_alloc(m->scratch, n * (size_t)qtensor_elements(&m->graph->tensor[0]));
+    int8_t *codes = arena_alloc(m->scratch, n * (size_t)graph_tensor_elements(&m->graph->tensor[0]));
     int8_t *out = arena_alloc(m->scratch, n * K);
-    qgraph_quantize_pixels(m->graph, pixels, images, codes);
+    graph_quantize_pixels(m->graph, pixels, images, codes);
     engine_run(m->engine, codes, images, out);
-    const QTensor *y = &m->graph->tensor[m->graph->output];
+    const GraphTensor *y = &m->graph->tensor[m->graph->output];
     dequantize_tensor(out, n * K, y->scale, y->zero_point, logits);
 }

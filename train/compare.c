@@ -273,21 +273,21 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
     for (int s = 0; s < seeds; s++) {
         Arena *own = arena_create();
         Model *m;
-        QGraph *graph = NULL;
+        Graph *graph = NULL;
         EvalResult r;
         Status status = make_model(own, job, plan, float_plan, compare_seed(job->config, s), &m);
         if (status == STATUS_OK)
             status = evaluate(own, m, NULL, &job->data->test, m->quant == NULL ? ENGINE_FLOAT : ENGINE_SIM, &r);
         if (status == STATUS_OK) accuracy[s] = r.accuracy;
         if (status == STATUS_OK && m->quant != NULL) {
-            status = model_lower(own, m, (Dialect)m->quant->dialect, &graph);
+            status = model_lower(own, m, (Rounding)m->quant->rounding, &graph);
             if (status == STATUS_OK) status = evaluate(own, m, graph, &job->data->test, ENGINE_INT8, &r);
             if (status == STATUS_OK) integer[s] = r.accuracy;
         }
         if (status == STATUS_OK) note_answers(result, i, s, &r, &job->data->test);
         if (status == STATUS_OK && s == 0) {
             row->size_bytes = model_size_bytes(m);
-            row->ram_bytes = graph == NULL ? 0 : (long)qgraph_arena_bytes(graph);
+            row->ram_bytes = graph == NULL ? 0 : (long)graph_arena_bytes(graph);
             for (int k = 0; k < m->layers; k++) row->macs += layer_macs(&m->layer[k]);
             status = latency_measure(own, m, graph, &job->data->test, &row->latency);
         }

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "deploy/lower.h"
-#include "deploy/plan.h"
+#include "graph/plan.h"
 #include "train/compare.h"
 #include "train/report_parts.h"
 
@@ -32,11 +32,11 @@ static int choose_columns(Arena *arena, const RowPlan *plan, int rows, int *colu
 }
 
 /* The activations alive while the layer's nodes run, the most of them. */
-static long layer_ram(Arena *arena, const QGraph *g, const Plan *plan, const Layer *l)
+static long layer_ram(Arena *arena, const Graph *g, const Plan *plan, const Layer *l)
 {
     size_t most = 0;
     for (int i = 0; i < g->nodes; i++) {
-        if (strcmp(g->node[i].name, l->name) != 0 || g->node[i].op == QOP_RESHAPE) continue;
+        if (strcmp(g->node[i].name, l->name) != 0 || g->node[i].op == NODE_RESHAPE) continue;
         const size_t bytes = plan_alive_bytes(arena, g, plan, i);
         most = bytes > most ? bytes : most;
     }
@@ -53,8 +53,8 @@ Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, 
     for (int k = 0; k < columns; k++) {
         TRY(row_model(arena, job, &plan[column[k]], compare_seed(job->config, 0), &m));
         if (cost == NULL) {
-            QGraph *g;
-            TRY(model_lower(arena, m, (Dialect)m->quant->dialect, &g));
+            Graph *g;
+            TRY(model_lower(arena, m, (Rounding)m->quant->rounding, &g));
             const Plan places = plan_make(arena, g);
             cost = ARENA_ARRAY(arena, LayerCost, m->layers);
             for (int i = 0; i < m->layers; i++) {

@@ -162,10 +162,11 @@ static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, Laye
     Arena *memory = arena_create();
     Tape *t = tape_create(g->arena, memory);
     const Dataset *test = &g->job->data->test;
-    const Pass pass = {.arithmetic = ARITHMETIC_INT, .dialect = (Dialect)m->quant->dialect, .keep_outputs = true};
+    const ForwardMode mode = {
+        .arithmetic = ARITHMETIC_INT, .rounding = (Rounding)m->quant->rounding, .keep_outputs = true};
     const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
     Status status = STATUS_OK;
-    if (model_forward(m, t, &pass, test->images, images) == NULL) status = status_fail(t->status, "%s", t->message);
+    if (model_forward(m, t, &mode, test->images, images) == NULL) status = status_fail(t->status, "%s", t->message);
     double *db = ARENA_ARRAY(g->arena, double, m->layers);
     const char **names = ARENA_ARRAY(g->arena, const char *, m->layers);
     int n = 0;
@@ -191,11 +192,11 @@ static Status gather_sqnrs(Gather *g)
     LayerSqnr *all = ARENA_ARRAY(g->arena, LayerSqnr, g->result->rows);
     Arena *memory = arena_create();
     Tape *t = tape_create(g->arena, memory);
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
     const Dataset *test = &g->job->data->test;
     const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
     Status status = STATUS_OK;
-    if (model_forward(g->float_model, t, &pass, test->images, images) == NULL)
+    if (model_forward(g->float_model, t, &mode, test->images, images) == NULL)
         status = status_fail(t->status, "%s", t->message);
     int n = 0;
     for (int i = 1; i < g->result->rows && status == STATUS_OK; i++) status = gather_sqnr(g, &g->plan[i], t, &all[n++]);

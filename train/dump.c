@@ -5,8 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/names.h"
-#include "deploy/manifest.h"
-#include "deploy/qgraph_text.h"
+#include "graph/graph_text.h"
 
 enum { DUMP_BATCH = 64, CODES = 256 };
 
@@ -62,7 +61,7 @@ static Status manifest_end(Arena *arena, cJSON *root, const char *folder)
 typedef bool Seen[CODES];
 
 /* A file for each tensor. */
-static char **codes_files(Arena *arena, const QGraph *g)
+static char **codes_files(Arena *arena, const Graph *g)
 {
     const char **names = ARENA_ARRAY(arena, const char *, g->tensors);
     for (int i = 0; i < g->tensors; i++) names[i] = g->tensor[i].name;
@@ -71,32 +70,32 @@ static char **codes_files(Arena *arena, const QGraph *g)
     return files;
 }
 
-static bool is_dumped(const QGraph *g, bool layers, int tensor) { return layers || tensor == 0 || tensor == g->output; }
+static bool is_dumped(const Graph *g, bool layers, int tensor) { return layers || tensor == 0 || tensor == g->output; }
 
-static Status codes_manifest(Arena *arena, const QGraph *g, int images, bool layers, const Seen *seen, char **files,
+static Status codes_manifest(Arena *arena, const Graph *g, int images, bool layers, const Seen *seen, char **files,
                              const char *folder)
 {
     cJSON *root = manifest_begin(g->model_name, images);
-    cJSON_AddStringToObject(root, "dialect", qgraph_dialect_names[g->dialect]);
+    cJSON_AddStringToObject(root, "dialect", rounding_names[g->rounding]);
     cJSON_AddStringToObject(root, "output", g->tensor[g->output].name);
     cJSON *list = cJSON_AddArrayToObject(root, "tensors");
     for (int i = 0; i < g->tensors; i++) {
-        const QTensor *t = &g->tensor[i];
+        const GraphTensor *t = &g->tensor[i];
         int different = 0;
         for (int k = 0; k < CODES; k++) different += seen[i][k];
-        cJSON *entry = qtensor_to_json(arena, t);
-        cJSON_AddNumberToObject(entry, "scale", manifest_decimal(t->scale));
+        cJSON *entry = graph_tensor_to_json(arena, t);
+        cJSON_AddNumberToObject(entry, "scale", json_decimal(t->scale));
         cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
         cJSON_AddNumberToObject(entry, "codes_seen", different);
         if (is_dumped(g, layers, i)) cJSON_AddStringToObject(entry, "file", files[i]);
         cJSON_AddItemToArray(list, entry);
     }
     cJSON *nodes = cJSON_AddArrayToObject(root, "nodes");
-    for (int i = 0; i < g->nodes; i++) cJSON_AddItemToArray(nodes, qnode_to_json(arena, g, &g->node[i]));
+    for (int i = 0; i < g->nodes; i++) cJSON_AddItemToArray(nodes, node_to_json(arena, g, &g->node[i]));
     return manifest_end(arena, root, folder);
 }
 
-Status dump_codes(Arena *arena, const QGraph *g, const Dataset *data, bool layers, const char *folder)
+Status dump_codes(Arena *arena, const Graph *g, const Dataset *data, bool layers, const char *folder)
 {
     Engine *engine;
     TRY(engine_create(arena, g, DUMP_BATCH, &engine));
@@ -105,17 +104,17 @@ Status dump_codes(Arena *arena, const QGraph *g, const Dataset *data, bool layer
     char **names = codes_files(arena, g);
     Seen *seen = ARENA_ARRAY(arena, Seen, g->tensors);
     int8_t *input = arena_alloc(arena, DUMP_BATCH * image_bytes(data));
-    int8_t *logits = arena_alloc(arena, DUMP_BATCH * (size_t)qtensor_elements(&g->tensor[g->output]));
+    int8_t *logits = arena_alloc(arena, DUMP_BATCH * (size_t)graph_tensor_elements(&g->tensor[g->output]));
     Status status = STATUS_OK;
     for (int i = 0; i < g->tensors && status == STATUS_OK; i++)
         if (is_dumped(g, layers, i)) status = file_begin(arena, file_join(arena, folder, names[i]), &files.at[i]);
     for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
         const int n = batch_at(data, first);
-        qgraph_quantize_pixels(g, data->images + (size_t)first * image_bytes(data), n, input);
+        graph_quantize_pixels(g, data->images + (size_t)first * image_bytes(data), n, input);
         engine_run(engine, input, n, logits);
         for (int i = 0; i < g->tensors; i++) {
             const int8_t *codes = engine_tensor(engine, i);
-            const size_t count = (size_t)n * (size_t)qtensor_elements(&g->tensor[i]);
+            const size_t count = (size_t)n * (size_t)graph_tensor_elements(&g->tensor[i]);
             for (size_t k = 0; k < count; k++) seen[i][codes[k] + 128] = true;
             if (files.at[i].stream != NULL) fwrite(codes, 1, count, files.at[i].stream);
         }
@@ -151,8 +150,8 @@ static Status floats_batch(Model *m, Tape *t, const uint8_t *pixels, int n, floa
     for (size_t i = 0; i < count; i++) input[i] = m->pixel_value[i % C * CODES + pixels[i]];
     fwrite(input, sizeof *input, count, files->at[0].stream);
     tape_reset(t, false);
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
-    const Tensor *z = model_forward(m, t, &pass, pixels, n);
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
+    const Tensor *z = model_forward(m, t, &mode, pixels, n);
     if (z == NULL) return status_fail(t->status, "%s", t->message);
     fwrite(tensor_values(t, z), sizeof(float), (size_t)n * (size_t)m->classes, files->at[1].stream);
     return STATUS_OK;

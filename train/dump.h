@@ -4,7 +4,7 @@
 
 #include "datasets/dataset.h"
 #include "layers/model.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 
 /* Writes into `folder` (made if it is not there), values of all images of `data` back to back, [n,H,W,C], little-endian:
  *     pixels.u8    the images as the data set has them
@@ -13,7 +13,7 @@
  *     tensors.json what the files hold: names, shapes, grids, wiring, and how many different codes each tensor took
  * by the integer engine.  The float form writes input.f32, the normalised image, and NAME.f32, the logits, instead.
  * Each file appears complete or not at all. */
-Status dump_codes(Arena *arena, const QGraph *g, const Dataset *data, bool layers, const char *folder);
+Status dump_codes(Arena *arena, const Graph *g, const Dataset *data, bool layers, const char *folder);
 Status dump_floats(Arena *arena, Model *m, const Dataset *data, const char *folder);
 
 #endif

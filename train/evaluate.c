@@ -31,31 +31,31 @@ static void score(EvalResult *r, const float *logits, const int32_t *labels, int
     r->n += n;
 }
 
-static Status logits_of(Model *m, Tape *t, Engine *engine, const QGraph *graph, EngineKind kind, const uint8_t *pixels,
+static Status logits_of(Model *m, Tape *t, Engine *engine, const Graph *graph, EngineKind kind, const uint8_t *pixels,
                         int n, const float **logits)
 {
     tape_reset(t, false);
     if (kind != ENGINE_INT8) {
-        const Pass pass = {.arithmetic = kind == ENGINE_FLOAT ? ARITHMETIC_FLOAT : ARITHMETIC_INT,
-                           .dialect = m->quant == NULL ? DIALECT_XNNPACK : (Dialect)m->quant->dialect};
-        const Tensor *z = model_forward(m, t, &pass, pixels, n);
+        const ForwardMode mode = {.arithmetic = kind == ENGINE_FLOAT ? ARITHMETIC_FLOAT : ARITHMETIC_INT,
+                                  .rounding = m->quant == NULL ? ROUNDING_XNNPACK : (Rounding)m->quant->rounding};
+        const Tensor *z = model_forward(m, t, &mode, pixels, n);
         if (z == NULL) return status_fail(t->status, "%s", t->message);
         if (kind == ENGINE_FLOAT) TRY(model_check_logits(m, t, pixels, n, z));
         *logits = tensor_values(t, z);
         return STATUS_OK;
     }
-    int8_t *codes = arena_alloc(t->arena, (size_t)n * (size_t)qtensor_elements(&graph->tensor[0]));
+    int8_t *codes = arena_alloc(t->arena, (size_t)n * (size_t)graph_tensor_elements(&graph->tensor[0]));
     int8_t *out = arena_alloc(t->arena, (size_t)n * (size_t)m->classes);
     float *z = arena_alloc(t->arena, sizeof(float) * (size_t)n * (size_t)m->classes);
-    qgraph_quantize_pixels(graph, pixels, n, codes);
+    graph_quantize_pixels(graph, pixels, n, codes);
     engine_run(engine, codes, n, out);
-    const QTensor *y = &graph->tensor[graph->output];
+    const GraphTensor *y = &graph->tensor[graph->output];
     dequantize_tensor(out, (size_t)n * (size_t)m->classes, y->scale, y->zero_point, z);
     *logits = z;
     return STATUS_OK;
 }
 
-Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data, EngineKind kind, EvalResult *r)
+Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data, EngineKind kind, EvalResult *r)
 {
     if (kind == ENGINE_FLOAT) TRY(model_check_finite(m));
     *r = (EvalResult){.classes = m->classes,
@@ -85,14 +85,14 @@ Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data
 static Status observe_images(Model *m, Tape *t, const Dataset *train, const uint32_t *order, int images)
 {
     const size_t image = (size_t)train->h * (size_t)train->w * (size_t)train->c;
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT, .observe = true};
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .observe = true};
     for (int i = 0; i < images; i += EVAL_BATCH) {
         const int n = images - i < EVAL_BATCH ? images - i : EVAL_BATCH;
         tape_reset(t, false);
         uint8_t *pixels = arena_alloc(t->arena, (size_t)n * image);
         for (int k = 0; k < n; k++)
             for (size_t p = 0; p < image; p++) pixels[(size_t)k * image + p] = train->images[order[i + k] * image + p];
-        if (model_forward(m, t, &pass, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
+        if (model_forward(m, t, &mode, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
     }
     for (int i = 0; i < m->quantizers; i++)
         if (!m->quantizer[i]->is_weight) TRY(quantizer_calibrated(m->quantizer[i]));

@@ -4,7 +4,7 @@
 
 #include "datasets/dataset.h"
 #include "layers/model.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 
 typedef enum {
     ENGINE_FLOAT, /* the float network, whatever quantizers it has */
@@ -25,8 +25,7 @@ typedef struct {
 
 /* graph: for ENGINE_INT8, otherwise NULL.  Results live in `arena`.  STATUS_NUMERIC, of the float engine: a value or an
  * output is not finite; names the layer. */
-Status evaluate(Arena *arena, Model *m, const QGraph *graph, const Dataset *data, EngineKind engine,
-                EvalResult *result);
+Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data, EngineKind engine, EvalResult *result);
 
 /* Observes n training images (drawn by the seed) with the float network, then sets every activation's first
  * range.  Weights find theirs when they are first quantized. */

@@ -176,14 +176,14 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
     TRY(config_read(arena, config_path, sets, &config));
     config->given = config_given(arena, sets); /* the file has every key */
     open->config = config;
-    open->trained = (Dialect)own->quant.dialect;
+    open->trained = (Rounding)own->quant.rounding;
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));
     const Status read = checkpoint_read(path, open->model, NULL, &open->state);
     if (read != STATUS_OK) return config_blame(config, check_read, &(Reading){path, open->kind}, read);
     return read_classes(arena, path, open->model);
 }
 
-Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph)
+Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph)
 {
     *open = (OpenModel){0};
     *graph = NULL;
@@ -191,10 +191,10 @@ Status any_open(Arena *arena, const char *path, const char *const *sets, OpenMod
     if (exporter_made(exporter_find("safetensors"), path)) return integers_open(arena, path, sets, open, graph);
     TRY(model_open(arena, path, sets, open));
     if (open->kind == MODEL_FLOAT) return STATUS_OK;
-    return model_lower(arena, open->model, (Dialect)open->config->quant.dialect, graph);
+    return model_lower(arena, open->model, (Rounding)open->config->quant.rounding, graph);
 }
 
-Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph)
+Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph)
 {
     TRY(any_open(arena, path, sets, open, graph));
     if (*graph != NULL) return STATUS_OK;
@@ -224,7 +224,7 @@ Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quan
     TRY(experiment_model(arena, config, quant, data, model));
     model_transfer(arena, *model, from, -1, NULL);
     TRY(calibrate(*model, &data->train, config->ptq.images, config->seed));
-    return model_floor_grids(*model, (Dialect)quant->dialect);
+    return model_floor_grids(*model, (Rounding)quant->rounding);
 }
 
 /* {"stem": "gemm_f32__avx512", ...} */

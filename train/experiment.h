@@ -12,7 +12,7 @@ typedef struct {
     Model *model; /* complete: parameters, statistics, ranges */
     ModelKind kind;
     TrainState state;
-    Dialect trained; /* the config's own dialect, or an int8 file's, whatever was assigned */
+    Rounding trained; /* the config's own rounding, or an int8 file's, whatever was assigned */
 } OpenModel;
 
 /* Loads the config's data, checked against the model's input. */
@@ -30,18 +30,18 @@ Status experiment_freeze(const Config *config, Model *m);
 Status checkpoint_classes(Arena *arena, const char *path, StringList *classes);
 
 /* Reads MODEL (a checkpoint of any kind, or the run directory it is in: model_file) and config.json beside it, with
- * assignments applied.  For a quantized model only quant.dialect, data.* and keys that do not change the network may be
+ * assignments applied.  For a quantized model only quant.rounding, data.* and keys that do not change the network may be
  * assigned; others fail when the file is read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
 
 /* Any MODEL or its run directory: a checkpoint as model_open reads it, and the integer graph of a quantized one (NULL:
  * float); or a bitfold-int8 file (docs/format.md).  Of that data.* (not data.normalize, which is in the file), seed and
- * quant.dialect can be assigned; its open->model has the image's size and the classes, no layers; its data are those of
+ * quant.rounding can be assigned; its open->model has the image's size and the classes, no layers; its data are those of
  * config.json beside it, if there is one. */
-Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
+Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph);
 
 /* The same; STATUS_STATE for a float model. */
-Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
+Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph);
 
 /* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers
  * become minmax. */

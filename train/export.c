@@ -7,28 +7,28 @@
 
 enum { MEASURE_BATCH = 128 };
 
-/* The model in a dialect: lowered, or its integers as they are. */
-static Status in_dialect(Arena *arena, const OpenModel *open, const QGraph *integers, Dialect dialect, QGraph **out)
+/* The model in a rounding: lowered, or its integers as they are. */
+static Status in_rounding(Arena *arena, const OpenModel *open, const Graph *integers, Rounding rounding, Graph **out)
 {
-    if (open->model->layers > 0) return model_lower(arena, open->model, dialect, out);
-    QGraph *g = ARENA_ARRAY(arena, QGraph, 1);
+    if (open->model->layers > 0) return model_lower(arena, open->model, rounding, out);
+    Graph *g = ARENA_ARRAY(arena, Graph, 1);
     *g = *integers;
-    g->dialect = dialect;
+    g->rounding = rounding;
     *out = g;
-    return qgraph_check(g);
+    return graph_check(g);
 }
 
 Status export_open(Arena *arena, const char *path, const char *const *sets, const ExporterType *type, ExportModel *m)
 {
     *m = (ExportModel){.path = path, .file_suffix = type->extension};
     TRY(graph_open(arena, path, sets, &m->open, &m->graph));
-    const QGraph *integers = m->graph;
-    m->wanted = m->graph->dialect;
-    const Dialect dialect = exporter_dialect(type, m->wanted);
-    if (dialect != m->wanted) TRY(in_dialect(arena, &m->open, integers, dialect, &m->graph));
-    if (dialect == m->open.trained) return STATUS_OK;
-    QGraph *trained;
-    TRY(in_dialect(arena, &m->open, integers, m->open.trained, &trained));
+    const Graph *integers = m->graph;
+    m->wanted = m->graph->rounding;
+    const Rounding rounding = exporter_rounding(type, m->wanted);
+    if (rounding != m->wanted) TRY(in_rounding(arena, &m->open, integers, rounding, &m->graph));
+    if (rounding == m->open.trained) return STATUS_OK;
+    Graph *trained;
+    TRY(in_rounding(arena, &m->open, integers, m->open.trained, &trained));
     m->trained = trained;
     return STATUS_OK;
 }
@@ -58,18 +58,18 @@ static void compare(const int8_t *a, const int8_t *b, const int32_t *labels, int
     r->images += n;
 }
 
-static Status measure(Arena *arena, const QGraph *before, const QGraph *after, const Dataset *test, RoundingChange *r)
+static Status measure(Arena *arena, const Graph *before, const Graph *after, const Dataset *test, RoundingChange *r)
 {
     Engine *engine[2];
     TRY(engine_create_planned(arena, before, &engine[0]));
     TRY(engine_create_planned(arena, after, &engine[1]));
-    const size_t image = (size_t)qtensor_elements(&before->tensor[0]);
+    const size_t image = (size_t)graph_tensor_elements(&before->tensor[0]);
     int8_t *codes = arena_alloc(arena, MEASURE_BATCH * image), *logits[2];
     for (int e = 0; e < 2; e++) logits[e] = arena_alloc(arena, MEASURE_BATCH * (size_t)before->classes);
     const int images = test->n < ROUNDING_MAX_IMAGES ? test->n : ROUNDING_MAX_IMAGES;
     for (int i = 0; i < images; i += MEASURE_BATCH) {
         const int n = images - i < MEASURE_BATCH ? images - i : MEASURE_BATCH;
-        qgraph_quantize_pixels(before, test->images + (size_t)i * image, n, codes);
+        graph_quantize_pixels(before, test->images + (size_t)i * image, n, codes);
         for (int e = 0; e < 2; e++) engine_run(engine[e], codes, n, logits[e]);
         compare(logits[0], logits[1], test->labels + i, n, before->classes, r);
     }
@@ -101,8 +101,8 @@ Status export_measure(Arena *arena, const ExportModel *m, RoundingChange *r)
 const char *export_change_text(Arena *arena, const ExportModel *m, const RoundingChange *r)
 {
     const char *head = arena_printf(arena, "quantized in dialect %s, written in %s",
-                                    qgraph_dialect_names[m->trained->dialect], qgraph_dialect_names[m->graph->dialect]);
-    if (m->graph->dialect != m->wanted)
+                                    rounding_names[m->trained->rounding], rounding_names[m->graph->rounding]);
+    if (m->graph->rounding != m->wanted)
         head = arena_printf(arena, "%s, as runtimes of %s files round", head, m->file_suffix);
     if (r->images == 0)
         return arena_printf(

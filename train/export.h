@@ -1,4 +1,4 @@
-/* A model for a format: in a dialect that the format's runtimes round as, and what that changes. */
+/* A model for a format: in a rounding that the format's runtimes round as, and what that changes. */
 #ifndef BITFOLD_TRAIN_EXPORT_H
 #define BITFOLD_TRAIN_EXPORT_H
 
@@ -8,9 +8,9 @@
 typedef struct {
     const char *path;
     OpenModel open;
-    QGraph *graph;           /* to be written */
-    Dialect wanted;          /* by the config or an assignment; the graph is in another if the format cannot have it */
-    const QGraph *trained;   /* the same model in the dialect it was quantized with; NULL: the graph is in that */
+    Graph *graph;            /* to be written */
+    Rounding wanted;         /* by the config or an assignment; the graph is in another if the format cannot have it */
+    const Graph *trained;    /* the same model in the rounding it was quantized with; NULL: the graph is in that */
     const char *file_suffix; /* the format's, for messages */
 } ExportModel;
 
@@ -30,7 +30,7 @@ typedef struct {
 } RoundingChange;
 enum { ROUNDING_MAX_IMAGES = 10000 };
 
-/* Runs model->trained and model->graph, which must differ in dialect, on the first test images of the model's data.
+/* Runs model->trained and model->graph, which must differ in rounding, on the first test images of the model's data.
  * Data that cannot be read are no failure: `unmeasured` says so. */
 Status export_measure(Arena *arena, const ExportModel *model, RoundingChange *change);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "deploy/safetensors/export_safetensors.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/timing.h"
@@ -37,7 +38,7 @@ static cJSON *config_json(ImportedModel *m)
         cJSON_AddItemToObject(m->model, "input", cJSON_CreateIntArray(m->input, 3));
         cJSON_AddArrayToObject(m->model, "layers");
         cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "quant"), "dialect",
-                                m->dialect != NULL ? m->dialect : qgraph_dialect_names[DIALECT_ONNXRUNTIME]);
+                                m->rounding != NULL ? m->rounding : rounding_names[ROUNDING_ONNXRUNTIME]);
     }
     cJSON_AddItemToObject(root, "model", m->model);
     m->model = NULL;
@@ -183,7 +184,7 @@ static Status write_float(Arena *arena, const ImportRequest *r, ImportOutcome *o
 
 static Status write_graph(Arena *arena, const ImportRequest *r, ImportOutcome *out)
 {
-    QGraph *g = out->imported.graph;
+    Graph *g = out->imported.graph;
     const PixelScale pixels = config_pixels(out->config);
     if (pixels.n != 1 && pixels.n != g->channels)
         return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means; must be 1, or %d like the image's channels",
@@ -195,12 +196,12 @@ static Status write_graph(Arena *arena, const ImportRequest *r, ImportOutcome *o
     }
     g->mean = mean;
     g->std = std;
-    g->dialect = (Dialect)out->config->quant.dialect;
+    g->rounding = (Rounding)out->config->quant.rounding;
     g->model_name = out->config->name;
-    if (qgraph_check(g) != STATUS_OK) return status_prefix(STATUS_UNSUPPORTED, "%s", r->path);
+    if (graph_check(g) != STATUS_OK) return status_prefix(STATUS_UNSUPPORTED, "%s", r->path);
     TRY(run_folder_begin(&out->run, out->config));
     out->model_path = file_join(arena, r->out, "model.safetensors");
-    return qgraph_write(arena, g, out->model_path);
+    return export_safetensors(arena, g, out->model_path);
 }
 
 static Status import(Arena *arena, const ImportRequest *r, ImportOutcome *out)

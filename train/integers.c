@@ -21,7 +21,7 @@ Status integers_settable(const char *path, const char *const *sets, bool import)
 
 /* config.json beside the file, its network replaced by the file's image; or what follows from the file alone, which
  * names no data. */
-static Status read_config(Arena *arena, const char *path, const char *const *sets, const QGraph *g, Config **config)
+static Status read_config(Arena *arena, const char *path, const char *const *sets, const Graph *g, Config **config)
 {
     const char *beside = file_join(arena, file_dirname(arena, path), "config.json");
     cJSON *root = NULL;
@@ -34,7 +34,7 @@ static Status read_config(Arena *arena, const char *path, const char *const *set
     cJSON_AddItemToObject(model, "input",
                           cJSON_CreateIntArray((int[]){g->tensor[0].h, g->tensor[0].w, g->tensor[0].c}, 3));
     cJSON_AddArrayToObject(model, "layers");
-    cJSON_AddStringToObject(quant, "dialect", qgraph_dialect_names[g->dialect]);
+    cJSON_AddStringToObject(quant, "dialect", rounding_names[g->rounding]);
     cJSON_DeleteItemFromObjectCaseSensitive(root, "model");
     cJSON_DeleteItemFromObjectCaseSensitive(root, "quant");
     cJSON_AddItemToObject(root, "model", model);
@@ -44,16 +44,16 @@ static Status read_config(Arena *arena, const char *path, const char *const *set
     return status;
 }
 
-Status integers_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph)
+Status integers_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph)
 {
     Config *config;
-    QGraph *g;
-    TRY(qgraph_read(arena, path, &g));
-    const Dialect trained = g->dialect;
+    Graph *g;
+    TRY(graph_read(arena, path, &g));
+    const Rounding trained = g->rounding;
     TRY(integers_settable(path, sets, false));
     TRY(read_config(arena, path, sets, g, &config));
-    g->dialect = (Dialect)config->quant.dialect;
-    TRY(qgraph_check(g));
+    g->rounding = (Rounding)config->quant.rounding;
+    TRY(graph_check(g));
     Model *m = ARENA_ARRAY(arena, Model, 1);
     const char **names = ARENA_ARRAY(arena, const char *, g->classes);
     for (int i = 0; i < g->classes; i++)

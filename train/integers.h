@@ -9,6 +9,6 @@
 Status integers_settable(const char *path, const char *const *sets, bool import);
 
 /* any_open of such a file.  Without a config.json beside it data.dataset is "" unless assigned. */
-Status integers_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, QGraph **graph);
+Status integers_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph);
 
 #endif

@@ -12,7 +12,7 @@ static const double RUN_SECONDS = 1.0 / 15, LOOK_SECONDS = 0.002;
 
 typedef struct {
     Model *m;
-    const QGraph *graph;
+    const Graph *graph;
     const uint8_t *pixels;
     Engine *engine;
     Tape *tape;
@@ -23,12 +23,12 @@ static Status run_image(Runner *r)
 {
     tape_reset(r->tape, false);
     if (r->graph != NULL) {
-        qgraph_quantize_pixels(r->graph, r->pixels, 1, r->codes);
+        graph_quantize_pixels(r->graph, r->pixels, 1, r->codes);
         engine_run(r->engine, r->codes, 1, r->logits);
         return STATUS_OK;
     }
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
-    if (model_forward(r->m, r->tape, &pass, r->pixels, 1) != NULL) return STATUS_OK;
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
+    if (model_forward(r->m, r->tape, &mode, r->pixels, 1) != NULL) return STATUS_OK;
     return status_fail(r->tape->status, "%s", r->tape->message);
 }
 
@@ -70,7 +70,7 @@ static Status repeat(Runner *r, double *times, Latency *latency)
     return status;
 }
 
-Status latency_measure(Arena *arena, Model *m, const QGraph *graph, const Dataset *test, Latency *latency)
+Status latency_measure(Arena *arena, Model *m, const Graph *graph, const Dataset *test, Latency *latency)
 {
     *latency = (Latency){0};
     const int threads = parallel_threads();

@@ -21,17 +21,17 @@ static const char *request_folder(Arena *arena, const RunRequest *r, const char 
 }
 
 /* Scales that no floor mends: for other runtimes the model is as good as any. */
-static void note_runtime(Arena *arena, const RunRequest *r, const QGraph *g)
+static void note_runtime(Arena *arena, const RunRequest *r, const Graph *g)
 {
-    const char *refusal = qgraph_runtime_refusal(arena, g);
+    const char *refusal = graph_runtime_refusal(arena, g);
     if (r->note != NULL && refusal != NULL) r->note(r->context, arena_printf(arena, "note: %s", refusal));
 }
 
 /* Tests the finished model and fills the outcome. */
 static Status finish(Arena *arena, const RunRequest *r, const DataSplits *data, const char *file, RunOutcome *out)
 {
-    QGraph *graph = NULL;
-    if (out->model->quant != NULL) TRY(model_lower(arena, out->model, (Dialect)out->config->quant.dialect, &graph));
+    Graph *graph = NULL;
+    if (out->model->quant != NULL) TRY(model_lower(arena, out->model, (Rounding)out->config->quant.rounding, &graph));
     if (graph != NULL) note_runtime(arena, r, graph);
     out->engine = graph == NULL ? ENGINE_FLOAT : ENGINE_INT8;
     out->model_path = file_join(arena, out->folder, file);
@@ -256,8 +256,8 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     note_pixels(arena, r, out->model);
     note_tflite(arena, r, out->model);
     out->config = config;
-    QGraph *graph; /* what cannot be deployed is refused before anything is written */
-    TRY(model_lower(arena, out->model, (Dialect)config->quant.dialect, &graph));
+    Graph *graph; /* what cannot be deployed is refused before anything is written */
+    TRY(model_lower(arena, out->model, (Rounding)config->quant.rounding, &graph));
     out->run.from_model = true;
     TRY(run_folder_begin(&out->run, config));
     show_data(arena, r, &data);

@@ -29,7 +29,7 @@ static bool is_ours(Arena *arena, const char *folder, const char *file)
     const char *path = file_join(arena, folder, file);
     if (!file_exists(path)) return false;
     const ExporterType *type = exporter_find("safetensors");
-    return strcmp(file, "model.json") != 0 || exporter_made_beside(type, path);
+    return strcmp(file, "model.json") != 0 || exporter_made_companion(type, path);
 }
 
 static bool is_run_file(Arena *arena, const char *folder, const char *name)

@@ -49,8 +49,8 @@ const char *tflite_note(Arena *arena, const Model *m)
 {
     int layers = 0;
     for (int i = 0; i < m->layers; i++) layers += is_signed_below_8_bits(&m->layer[i]);
-    const Dialect dialect = (Dialect)m->quant->dialect;
-    if (layers == 0 || exporter_dialect(exporter_find("tflite"), dialect) != dialect) return NULL;
+    const Rounding rounding = (Rounding)m->quant->rounding;
+    if (layers == 0 || exporter_rounding(exporter_find("tflite"), rounding) != rounding) return NULL;
     cJSON *list = overrides_with_8_bits(m);
     leave_out_defaults(list);
     const char *text = json_print_compact(arena, list);

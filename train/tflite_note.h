@@ -6,7 +6,7 @@
 
 /* TFLite clips codes at int8's ends and at real zero; signed outputs below 8 bits need two operators more, MAXIMUM and
  * MINIMUM.  A note with the assignment that gives these layers 8 bits and leaves all else as it is; NULL: there are no
- * such layers, or no TFLite runtime rounds as the model's dialect. */
+ * such layers, or no TFLite runtime rounds as the model's rounding. */
 const char *tflite_note(Arena *arena, const Model *m);
 
 #endif

@@ -43,15 +43,15 @@ double train_lr(const TrainJob *job)
     return c->train.optimizer.lr * (bits >= 8 ? 0.01 : 0.2);
 }
 
-Pass train_pass(const QuantConfig *quant, ModelKind kind, long step, long steps)
+ForwardMode train_mode(const QuantConfig *quant, ModelKind kind, long step, long steps)
 {
-    if (kind == MODEL_FLOAT) return (Pass){.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true};
+    if (kind == MODEL_FLOAT) return (ForwardMode){.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true};
     const bool norm_frozen = step >= schedule_share(quant->freeze_bn_at, steps);
     const bool ranges_frozen = step >= schedule_share(quant->freeze_observers_at, steps);
-    return (Pass){.arithmetic = norm_frozen && ranges_frozen ? ARITHMETIC_INT : ARITHMETIC_FAKE,
-                  .batch_statistics = !norm_frozen,
-                  .observe = !ranges_frozen,
-                  .dialect = (Dialect)quant->dialect};
+    return (ForwardMode){.arithmetic = norm_frozen && ranges_frozen ? ARITHMETIC_INT : ARITHMETIC_FAKE,
+                         .batch_statistics = !norm_frozen,
+                         .observe = !ranges_frozen,
+                         .rounding = (Rounding)quant->rounding};
 }
 
 static Status write_checkpoint(Trainer *r, const char *path)
@@ -65,11 +65,11 @@ static Status write_checkpoint(Trainer *r, const char *path)
 static void run_again(const Trainer *r, const Batch *batch)
 {
     const TrainJob *job = r->job;
-    Pass pass = train_pass(&job->config->quant, job->kind, r->state.step, r->state.steps);
-    pass.observe = false;
-    pass.keep_outputs = true;
+    ForwardMode mode = train_mode(&job->config->quant, job->kind, r->state.step, r->state.steps);
+    mode.observe = false;
+    mode.keep_outputs = true;
     tape_reset(r->tape, false);
-    model_forward(job->model, r->tape, &pass, batch->pixels, batch->n);
+    model_forward(job->model, r->tape, &mode, batch->pixels, batch->n);
 }
 
 /* Where a loss that is not finite began: the first layer whose output or parameter is not. */
@@ -108,11 +108,11 @@ static Status one_step(Trainer *r, const Batch *batch)
 {
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
-    const Pass pass = train_pass(&job->config->quant, job->kind, s->step, s->steps);
+    const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
     Tape *t = r->tape;
     tape_reset(t, true);
     param_set_zero_grad(&job->model->params);
-    Tensor *logits = model_forward(job->model, t, &pass, batch->pixels, batch->n);
+    Tensor *logits = model_forward(job->model, t, &mode, batch->pixels, batch->n);
     int correct = 0;
     Tensor *loss =
         op_softmax_cross_entropy(t, logits, batch->labels, (float)job->config->train.label_smoothing, &correct);
@@ -147,9 +147,9 @@ static Status validate(Trainer *r, double *accuracy, double *loss)
     *accuracy = -1.0, *loss = 0.0;
     if (job->data->validation.n == 0) return STATUS_OK;
     Arena *arena = arena_create();
-    QGraph *graph = NULL;
+    Graph *graph = NULL;
     Status status = STATUS_OK;
-    if (job->kind == MODEL_QAT) status = model_lower(arena, job->model, (Dialect)job->config->quant.dialect, &graph);
+    if (job->kind == MODEL_QAT) status = model_lower(arena, job->model, (Rounding)job->config->quant.rounding, &graph);
     EvalResult result;
     if (status == STATUS_OK)
         status = evaluate(arena, job->model, graph, &job->data->validation, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8,
@@ -180,14 +180,14 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation, do
 static bool becomes_integer(const TrainJob *job, long step, long steps)
 {
     const QuantConfig *quant = &job->config->quant;
-    return train_pass(quant, job->kind, step, steps).arithmetic == ARITHMETIC_INT &&
-           (step == 0 || train_pass(quant, job->kind, step - 1, steps).arithmetic != ARITHMETIC_INT);
+    return train_mode(quant, job->kind, step, steps).arithmetic == ARITHMETIC_INT &&
+           (step == 0 || train_mode(quant, job->kind, step - 1, steps).arithmetic != ARITHMETIC_INT);
 }
 
 static Status floor_grids(const TrainJob *job)
 {
     if (job->kind != MODEL_QAT) return STATUS_OK;
-    return model_floor_grids(job->model, (Dialect)job->config->quant.dialect);
+    return model_floor_grids(job->model, (Rounding)job->config->quant.rounding);
 }
 
 static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)

@@ -56,6 +56,6 @@ int train_epochs(const TrainJob *job);
 double train_lr(const TrainJob *job);
 
 /* How step `step` of `steps` computes: in float, or in the QAT phase it belongs to. */
-Pass train_pass(const QuantConfig *quant, ModelKind kind, long step, long steps);
+ForwardMode train_mode(const QuantConfig *quant, ModelKind kind, long step, long steps);
 
 #endif

@@ -8,12 +8,12 @@ enum { MOST_NODES = 4096 };
 
 typedef struct {
     cJSON *item, *parent; /* parent NULL: the root */
-} Node;
+} TapeNode;
 
-static int collect(cJSON *item, cJSON *parent, Node *list, int n)
+static int collect(cJSON *item, cJSON *parent, TapeNode *list, int n)
 {
     if (n == MOST_NODES) return n;
-    list[n++] = (Node){item, parent};
+    list[n++] = (TapeNode){item, parent};
     for (cJSON *c = item->child; c != NULL; c = c->next) n = collect(c, item, list, n);
     return n;
 }
@@ -65,7 +65,7 @@ static void put_string(cJSON *item, const char *text)
 }
 
 /* Takes the place of `node`, with its key. */
-static void put_item(const Node *node, cJSON *item)
+static void put_item(const TapeNode *node, cJSON *item)
 {
     if (cJSON_IsObject(node->parent)) {
         char *key = cJSON_malloc(strlen(node->item->string) + 1);
@@ -76,7 +76,7 @@ static void put_item(const Node *node, cJSON *item)
     cJSON_ReplaceItemViaPointer(node->parent, node->item, item);
 }
 
-static void add_copy(const Node *node, const Node *to, Rng *rng)
+static void add_copy(const TapeNode *node, const TapeNode *to, Rng *rng)
 {
     cJSON *copy = cJSON_Duplicate(node->item, 1);
     bool taken = false;
@@ -92,7 +92,7 @@ static void add_copy(const Node *node, const Node *to, Rng *rng)
     if (!taken) cJSON_Delete(copy);
 }
 
-static void edit(Node *node, const Node *other, Rng *rng)
+static void edit(TapeNode *node, const TapeNode *other, Rng *rng)
 {
     cJSON *item = node->item;
     const uint32_t choice = rng_below(rng, 10);
@@ -109,12 +109,12 @@ static void edit(Node *node, const Node *other, Rng *rng)
     else if (choice == 8)
         put_item(node, cJSON_Duplicate(other->item, 1));
     else
-        add_copy(other, &(Node){node->parent, NULL}, rng);
+        add_copy(other, &(TapeNode){node->parent, NULL}, rng);
 }
 
 void fuzz_edit_json(cJSON *root, Rng *rng)
 {
-    Node *list = malloc(MOST_NODES * sizeof *list);
+    TapeNode *list = malloc(MOST_NODES * sizeof *list);
     ASSERT(list != NULL);
     const uint32_t n = (uint32_t)collect(root, NULL, list, 0);
     /* Leaves are many: half of the time something not far below the root. */

@@ -4,8 +4,8 @@
  * `make fuzz` runs each under libFuzzer (tests/fuzz/main.c), tests/test_fuzz_corpus.c on its seeds, on what was found
  * (found/NAME/) and on some mutants.
  */
-#ifndef BITFOLD_TESTS_FUZZ_H
-#define BITFOLD_TESTS_FUZZ_H
+#ifndef BITFOLD_TESTS_FUZZ_FUZZ_H
+#define BITFOLD_TESTS_FUZZ_FUZZ_H
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 
 /* Changes bytes at random within `room`; returns how many there are now.  libFuzzer's own, or the test's. */
 typedef size_t FuzzBytes(uint8_t *data, size_t bytes, size_t room);
@@ -39,10 +39,10 @@ const char *fuzz_path(const void *data, size_t bytes);
 /* A folder for what a target writes: TMPDIR, or one in memory. */
 const char *fuzz_folder(void);
 
-/* What a reader accepted must be safe to use: it passes qgraph_check; if it is small, both engines agree on an image;
+/* What a reader accepted must be safe to use: it passes graph_check; if it is small, both engines agree on an image;
  * one of the exporters writes it or refuses; what is written as safetensors reads back and is written as the same
  * bytes. */
-void fuzz_use_graph(Arena *arena, const QGraph *g);
+void fuzz_use_graph(Arena *arena, const Graph *g);
 
 /* One random change somewhere in the tree: a number, a string, an item deleted, doubled, moved or of another type. */
 void fuzz_edit_json(cJSON *root, Rng *rng);

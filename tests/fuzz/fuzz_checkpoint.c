@@ -17,9 +17,9 @@ static const char text[] =
 /* Numbers of any kind are in it now: frozen, it gives the same integers or says why it cannot. */
 static void use_model(Arena *arena, Model *m)
 {
-    QGraph *g;
+    Graph *g;
     Engine *engine;
-    if (model_lower(arena, m, DIALECT_XNNPACK, &g) != STATUS_OK) return;
+    if (model_lower(arena, m, ROUNDING_XNNPACK, &g) != STATUS_OK) return;
     fuzz_use_graph(arena, g);
     ASSERT(engine_create(arena, g, 1, &engine) == STATUS_OK);
     Arena *step = arena_create();

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deploy/safetensors/export_safetensors.h"
 #include "base/file.h"
 #include "deploy/exporter.h"
 #include "tests/fuzz/fuzz.h"
@@ -13,8 +14,8 @@ static void run(const uint8_t *data, size_t bytes)
     uint8_t *file = arena_alloc(arena, bytes);
     memcpy(file, data, bytes);
     fuzz_right_crc(file, bytes);
-    QGraph *g;
-    if (qgraph_read(arena, fuzz_path(file, bytes), &g) == STATUS_OK) fuzz_use_graph(arena, g);
+    Graph *g;
+    if (graph_read(arena, fuzz_path(file, bytes), &g) == STATUS_OK) fuzz_use_graph(arena, g);
     arena_destroy(arena);
 }
 
@@ -22,16 +23,16 @@ static void run(const uint8_t *data, size_t bytes)
 static size_t generate(uint8_t *data, size_t room, Rng *rng)
 {
     Arena *arena = arena_create();
-    const QGraph *g = random_graph(arena, rng_u32(rng), 1 + (int)rng_below(rng, 6), (Dialect)rng_below(rng, 3));
+    const Graph *g = random_graph(arena, rng_u32(rng), 1 + (int)rng_below(rng, 6), (Rounding)rng_below(rng, 3));
     const char *path = arena_printf(arena, "%s/seed_%d.safetensors", fuzz_folder(), (int)getpid());
     uint8_t *file;
     size_t bytes = 0;
-    if (qgraph_write(arena, g, path) == STATUS_OK && file_read(arena, path, room, &file, &bytes) == STATUS_OK)
+    if (export_safetensors(arena, g, path) == STATUS_OK && file_read(arena, path, room, &file, &bytes) == STATUS_OK)
         memcpy(data, file, bytes);
     else
         bytes = 0;
     unlink(path);
-    unlink(exporter_beside(&exporter_safetensors, arena, path));
+    unlink(exporter_companion(&exporter_safetensors, arena, path));
     arena_destroy(arena);
     return bytes;
 }

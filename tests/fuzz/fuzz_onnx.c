@@ -22,8 +22,8 @@ static void run_model(Arena *arena, Model *m)
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
     tape_reset(t, false);
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
-    ASSERT(model_forward(m, t, &pass, pixels, 1) != NULL);
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
+    ASSERT(model_forward(m, t, &mode, pixels, 1) != NULL);
     arena_destroy(step);
 }
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "deploy/tflite_model.h"
+#include "deploy/tflite/tflite_model.h"
 #include "tests/fuzz/fuzz.h"
 
 static void run(const uint8_t *data, size_t bytes)

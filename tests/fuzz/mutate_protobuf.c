@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy/onnx_tensor.h"
+#include "deploy/onnx/onnx_tensor.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { MOST_MESSAGES = 2048 };

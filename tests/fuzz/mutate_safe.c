@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/safetensors.h"
-#include "deploy/qgraph_text.h"
+#include "graph/graph_text.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/random_graph.h"
 
@@ -46,19 +46,19 @@ static void set_shape(Arena *arena, cJSON *header, const char *prefix, const cha
 
 static void shape_by_graph(Arena *arena, cJSON *header, const cJSON *graph)
 {
-    QGraph g = {0};
-    if (qgraph_from_json(arena, graph, "graph", &g) != STATUS_OK) return;
+    Graph g = {0};
+    if (graph_from_json(arena, graph, "graph", &g) != STATUS_OK) return;
     const int64_t tensors = g.tensors, channels = g.tensor[0].c;
     set_shape(arena, header, "tensor", ".scale", 1, &tensors);
     set_shape(arena, header, "tensor", ".zero_point", 1, &tensors);
     set_shape(arena, header, "input", ".mean", 1, &channels);
     set_shape(arena, header, "input", ".std", 1, &channels);
     for (int i = 0; i < g.nodes; i++) {
-        const QNode *n = &g.node[i];
-        if (!qop_has_weights(n->op)) continue;
+        const Node *n = &g.node[i];
+        if (!node_type_has_weights(n->op)) continue;
         int64_t shape[4];
         const int64_t outputs = n->geom.o;
-        const int rank = qnode_weight_shape(n, shape);
+        const int rank = node_weight_shape(n, shape);
         set_shape(arena, header, n->name, ".weight", rank, shape);
         set_shape(arena, header, n->name, ".bias", 1, &outputs);
         set_shape(arena, header, n->name, ".weight_scale", 1, &outputs);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 #include "quant/quant_config.h"
 #include "tests/random/random.h"
 
@@ -201,7 +201,7 @@ static void quant(Build *b)
     static const int ends[] = {8, 8, 0, 4};
     const int w = bits(b), a = bits(b);
     const char *w_quantizer = quantizer(b, w), *a_quantizer = quantizer(b, a);
-    put(b, " \"quant\": {\"dialect\": \"%s\",\n", qgraph_dialect_names[pick(b, 0, DIALECTS - 1)]);
+    put(b, " \"quant\": {\"dialect\": \"%s\",\n", rounding_names[pick(b, 0, ROUNDINGS - 1)]);
     put(b, "  \"weights\": {\"bits\": %d, \"granularity\": \"%s\", \"quantizer\": \"%s\"},\n", w,
         chance(b, 2) ? "per_tensor" : "per_channel", w_quantizer);
     put(b, "  \"activations\": {\"bits\": %d, \"quantizer\": \"%s\", \"observer\": \"%s\", \"symmetric\": %s},\n", a,

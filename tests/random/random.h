@@ -3,11 +3,11 @@
 #define BITFOLD_TESTS_RANDOM_RANDOM_H
 
 #include "base/arena.h"
-#include "quant/qgraph.h"
+#include "graph/graph.h"
 
 /* A config of network number `number`: convolutions in groups, dilated, with uneven padding, depthwise ones, pools, adds,
  * concats, activations and both kinds of end, on a small synthetic data set, with its own bits, granularity, quantizers
- * and dialect.  The text is the same on every machine. */
+ * and rounding.  The text is the same on every machine. */
 char *random_net(Arena *arena, uint64_t seed, int number);
 
 /* What one way out of bitfold made of the networks. */

@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
-#include "deploy/import_onnx.h"
-#include "deploy/tflite_model.h"
+#include "deploy/onnx/import_onnx.h"
+#include "deploy/tflite/tflite_model.h"
 #include "tests/random/random.h"
 #include "tests/support/naive_interpreter.h"
 #include "tests/support/random_graph.h"
@@ -19,10 +19,10 @@ static bool broken(const Net *net, const char *target, const char *why)
 
 static const char *path_of(const Net *net, const char *name) { return file_join(net->arena, net->folder, name); }
 
-/* bitfold COMMAND of the model in a dialect.  1: done; 0: refused in one sentence, which is counted; -1: broken. */
-static int of_model(const Net *net, Tally *tally, Dialect d, const char *command, const char **last)
+/* bitfold COMMAND of the model in a rounding.  1: done; 0: refused in one sentence, which is counted; -1: broken. */
+static int of_model(const Net *net, Tally *tally, Rounding d, const char *command, const char **last)
 {
-    const char *text = arena_printf(net->arena, "%s --set quant.dialect=%s", command, qgraph_dialect_names[d]);
+    const char *text = arena_printf(net->arena, "%s --set quant.dialect=%s", command, rounding_names[d]);
     const int code = net_run(net, last, text);
     if (code == 0) return 1;
     const bool refused = code == 1 || code == 2;
@@ -43,9 +43,9 @@ static bool count(const Net *net, Tally *tally, const char *what, const int8_t *
     return true;
 }
 
-/* The model's integers in a dialect, what they answer to random images, and files for others. */
+/* The model's integers in a rounding, what they answer to random images, and files for others. */
 typedef struct {
-    QGraph *g;
+    Graph *g;
     Engine *engine;
     const int8_t *images;
     int8_t *logits;
@@ -53,35 +53,35 @@ typedef struct {
     const char *path;
 } Integers;
 
-static int integers(const Net *net, Tally *tally, Dialect d, Integers *out)
+static int integers(const Net *net, Tally *tally, Rounding d, Integers *out)
 {
-    const char *last, *name = arena_printf(net->arena, "%s.safetensors", qgraph_dialect_names[d]);
+    const char *last, *name = arena_printf(net->arena, "%s.safetensors", rounding_names[d]);
     const int done =
         of_model(net, tally, d, arena_printf(net->arena, "export run/last.safetensors -o %s", name), &last);
     if (done != 1) return done;
     *out = (Integers){.path = path_of(net, name)};
-    if (qgraph_read(net->arena, out->path, &out->g) != STATUS_OK ||
+    if (graph_read(net->arena, out->path, &out->g) != STATUS_OK ||
         engine_create(net->arena, out->g, RANDOM_IMAGES, &out->engine) != STATUS_OK) {
         broken(net, tally->name, status_message());
         return -1;
     }
     out->images = random_images(net->arena, out->g, (uint64_t)net->number, RANDOM_IMAGES);
-    out->input = qtensor_elements(&out->g->tensor[0]);
+    out->input = graph_tensor_elements(&out->g->tensor[0]);
     out->output = out->g->classes;
     out->logits = arena_alloc(net->arena, (size_t)(RANDOM_IMAGES * out->output));
     engine_run(out->engine, out->images, RANDOM_IMAGES, out->logits);
     return 1;
 }
 
-/* The layers as they were trained against the engine, in every dialect, on the test images. */
+/* The layers as they were trained against the engine, in every rounding, on the test images. */
 static bool run_verify(const Net *net, Tally *tally)
 {
     bool same = true;
-    for (int d = 0; d < DIALECTS; d++) {
+    for (int d = 0; d < ROUNDINGS; d++) {
         const char *last;
-        const int done = of_model(net, tally, (Dialect)d, "verify run/last.safetensors", &last);
+        const int done = of_model(net, tally, (Rounding)d, "verify run/last.safetensors", &last);
         long values = 0, different = -1;
-        const char *numbers = done == 1 ? strstr(last, qgraph_dialect_names[d]) : NULL;
+        const char *numbers = done == 1 ? strstr(last, rounding_names[d]) : NULL;
         if (numbers != NULL) numbers = strchr(numbers, ':');
         if (numbers == NULL || sscanf(numbers, ": %ld codes compared, %ld different", &values, &different) != 2)
             different = done == 0 ? 0 : -1;
@@ -97,9 +97,9 @@ static bool run_verify(const Net *net, Tally *tally)
 static bool run_interpreter(const Net *net, Tally *tally)
 {
     bool same = true;
-    for (int d = 0; d < DIALECTS; d++) {
+    for (int d = 0; d < ROUNDINGS; d++) {
         Integers n;
-        const int done = integers(net, tally, (Dialect)d, &n);
+        const int done = integers(net, tally, (Rounding)d, &n);
         if (done != 1) {
             same &= done == 0;
             continue;
@@ -125,12 +125,12 @@ static bool run_interpreter(const Net *net, Tally *tally)
 static bool run_c(const Net *net, Tally *tally)
 {
     bool same = true;
-    for (int d = DIALECT_TFLITE_SINGLE; d <= DIALECT_TFLITE_DOUBLE; d++) {
+    for (int d = ROUNDING_TFLITE_SINGLE; d <= ROUNDING_TFLITE_DOUBLE; d++) {
         Integers n;
         const char *last;
-        int done = integers(net, tally, (Dialect)d, &n);
+        int done = integers(net, tally, (Rounding)d, &n);
         if (done == 1)
-            done = of_model(net, tally, (Dialect)d,
+            done = of_model(net, tally, (Rounding)d,
                             "export run/last.safetensors --to c --option prefix=model -o model.c", &last);
         if (done != 1) {
             same &= done == 0;
@@ -150,7 +150,7 @@ static bool run_c(const Net *net, Tally *tally)
         if (system(build) != 0 || /* NOLINT: a command of this file */
             file_read(net->arena, path_of(net, "out.i8"), SIZE_MAX, &got, &bytes) != STATUS_OK || bytes != expected)
             return broken(net, tally->name, "does not compile or run");
-        same &= count(net, tally, qgraph_dialect_names[d], n.logits, (const int8_t *)got, (long)expected);
+        same &= count(net, tally, rounding_names[d], n.logits, (const int8_t *)got, (long)expected);
         tally->nets++;
     }
     return same;
@@ -163,7 +163,7 @@ static bool keep(const Net *net, const char *format, const char *file, const Int
     if (net->keep == NULL) return true;
     Arena *a = net->arena;
     const char *to = arena_printf(a, "%s/%d.%s", net->keep, net->number, format);
-    const QTensor *y = &n->g->tensor[n->g->output];
+    const GraphTensor *y = &n->g->tensor[n->g->output];
     const long count = RANDOM_IMAGES * n->output;
     enum { HEAD = 3 };
     float *answers = ARENA_ARRAY(a, float, HEAD + count);
@@ -181,7 +181,7 @@ static bool keep(const Net *net, const char *format, const char *file, const Int
 /* The file's operators by the interpreter that knows nothing of our graphs. */
 static bool run_tflite(const Net *net, Tally *tally)
 {
-    const Dialect d = DIALECT_XNNPACK;
+    const Rounding d = ROUNDING_XNNPACK;
     Integers n;
     const char *last, *path = path_of(net, "model.tflite");
     int done = integers(net, tally, d, &n);
@@ -206,7 +206,7 @@ static bool run_tflite(const Net *net, Tally *tally)
 static bool run_onnx(const Net *net, Tally *tally)
 {
     static const char *const forms[] = {"int8", "uint8"};
-    const Dialect d = DIALECT_ONNXRUNTIME;
+    const Rounding d = ROUNDING_ONNXRUNTIME;
     bool same = true;
     Integers n;
     int done = integers(net, tally, d, &n);
@@ -227,8 +227,8 @@ static bool run_onnx(const Net *net, Tally *tally)
         Engine *engine;
         if (import_onnx(net->arena, path, &imported) != STATUS_OK || imported.graph == NULL)
             return broken(net, tally->name, status_message());
-        imported.graph->dialect = d;
-        if (qgraph_check(imported.graph) != STATUS_OK ||
+        imported.graph->rounding = d;
+        if (graph_check(imported.graph) != STATUS_OK ||
             engine_create(net->arena, imported.graph, RANDOM_IMAGES, &engine) != STATUS_OK)
             return broken(net, tally->name, status_message());
         int8_t *logits = arena_alloc(net->arena, (size_t)(RANDOM_IMAGES * n.output));

@@ -1,7 +1,7 @@
 /* Bad input to the real program: a fixture to spoil, and a table's row: what is run, the exit code, the words that the
  * one line on stderr must hold.  Nothing may be written by it. */
-#ifndef BITFOLD_TESTS_BAD_CASE_H
-#define BITFOLD_TESTS_BAD_CASE_H
+#ifndef BITFOLD_TESTS_SUPPORT_BAD_CASE_H
+#define BITFOLD_TESTS_SUPPORT_BAD_CASE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,10 +7,10 @@
 #include "tests/support/small_model.h"
 #include "tests/support/zoo_graph.h"
 
-static QGraph *lowered(Arena *arena, const char *model, const char *quant, Dialect dialect)
+static Graph *lowered(Arena *arena, const char *model, const char *quant, Rounding rounding)
 {
-    QGraph *g;
-    const Status status = model_lower(arena, small_model(arena, model, quant, 51), dialect, &g);
+    Graph *g;
+    const Status status = model_lower(arena, small_model(arena, model, quant, 51), rounding, &g);
     ck_assert_msg(status == STATUS_OK, "%s", status_message());
     return g;
 }
@@ -51,10 +51,10 @@ static const char pointwise[] =
     "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"logits\",\"units\":2}]}";
 
 /* The answer is the image, reshaped, and a node that nothing needs. */
-static QGraph *bare_reshape(Arena *arena, Dialect dialect)
+static Graph *bare_reshape(Arena *arena, Rounding rounding)
 {
-    QGraph *g = zoo_graph(arena);
-    g->dialect = dialect;
+    Graph *g = zoo_graph(arena);
+    g->rounding = rounding;
     g->node[1] = g->node[FLAT - 1];
     g->node[1].input[0] = 0, g->node[1].output = 2, g->node[1].name = "flat\" */ \\ ?\?/";
     g->tensor[2] = g->tensor[0];
@@ -64,18 +64,18 @@ static QGraph *bare_reshape(Arena *arena, Dialect dialect)
     return g;
 }
 
-QGraph *c_graph(Arena *arena, int i)
+Graph *c_graph(Arena *arena, int i)
 {
     static const char *const quants[] = {
         "{}", "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}",
         "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":3},\"first_last_bits\":0}"};
-    const Dialect dialect = i % 2 == 0 ? DIALECT_TFLITE_SINGLE : DIALECT_TFLITE_DOUBLE;
-    if (i < C_SEPARABLE) return lowered(arena, residual, quants[i / 2], dialect);
-    if (i < C_BARE) return lowered(arena, separable, quants[(i - C_SEPARABLE) / 2], dialect);
-    if (i < C_ZOO) return bare_reshape(arena, dialect);
-    if (i >= C_POINTWISE && i < C_RANDOM) return lowered(arena, pointwise, quants[0], dialect);
-    if (i >= C_RANDOM) return random_graph(arena, 300 + (uint64_t)i, 12, dialect);
-    QGraph *zoo = zoo_graph(arena);
-    zoo->dialect = dialect;
+    const Rounding rounding = i % 2 == 0 ? ROUNDING_TFLITE_SINGLE : ROUNDING_TFLITE_DOUBLE;
+    if (i < C_SEPARABLE) return lowered(arena, residual, quants[i / 2], rounding);
+    if (i < C_BARE) return lowered(arena, separable, quants[(i - C_SEPARABLE) / 2], rounding);
+    if (i < C_ZOO) return bare_reshape(arena, rounding);
+    if (i >= C_POINTWISE && i < C_RANDOM) return lowered(arena, pointwise, quants[0], rounding);
+    if (i >= C_RANDOM) return random_graph(arena, 300 + (uint64_t)i, 12, rounding);
+    Graph *zoo = zoo_graph(arena);
+    zoo->rounding = rounding;
     return zoo;
 }

@@ -1,6 +1,6 @@
 /* What every table of fields must hold, whatever reads it. */
-#ifndef BITFOLD_TESTS_FIELDS_H
-#define BITFOLD_TESTS_FIELDS_H
+#ifndef BITFOLD_TESTS_SUPPORT_CHECK_FIELDS_H
+#define BITFOLD_TESTS_SUPPORT_CHECK_FIELDS_H
 
 #include <string.h>
 

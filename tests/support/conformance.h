@@ -9,8 +9,8 @@
  *
  * a, b and c are read again after the example, so their gradients are there already when its backward adds to them.
  */
-#ifndef BITFOLD_TESTS_CONFORMANCE_H
-#define BITFOLD_TESTS_CONFORMANCE_H
+#ifndef BITFOLD_TESTS_SUPPORT_CONFORMANCE_H
+#define BITFOLD_TESTS_SUPPORT_CONFORMANCE_H
 
 #include "tests/support/small_model.h"
 

@@ -1,6 +1,6 @@
 /* Small files of each data format in a temporary folder. */
-#ifndef BITFOLD_TESTS_DATA_FILES_H
-#define BITFOLD_TESTS_DATA_FILES_H
+#ifndef BITFOLD_TESTS_SUPPORT_DATA_FILES_H
+#define BITFOLD_TESTS_SUPPORT_DATA_FILES_H
 
 #include <stdbool.h>
 #include <stddef.h>

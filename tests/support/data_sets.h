@@ -1,6 +1,6 @@
 /* Small sets in each format, of 4x3 gray images (CIFAR-10: its own size): 7 to train on, 3 to test on. */
-#ifndef BITFOLD_TESTS_DATA_SETS_H
-#define BITFOLD_TESTS_DATA_SETS_H
+#ifndef BITFOLD_TESTS_SUPPORT_DATA_SETS_H
+#define BITFOLD_TESTS_SUPPORT_DATA_SETS_H
 
 #include "datasets/dataset.h"
 #include "tests/support/data_files.h"

@@ -1,6 +1,6 @@
 /* What a test with files works on, from begin to end: an arena, and a folder of its own. */
-#ifndef BITFOLD_TESTS_FIXTURE_H
-#define BITFOLD_TESTS_FIXTURE_H
+#ifndef BITFOLD_TESTS_SUPPORT_FIXTURE_H
+#define BITFOLD_TESTS_SUPPORT_FIXTURE_H
 
 #include "base/arena.h"
 #include "base/status.h"

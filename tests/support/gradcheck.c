@@ -20,7 +20,7 @@ void bench_end(Bench *b)
     arena_destroy(b->owner);
 }
 
-static void weighted_sum_backward(Tape *t, Node *node)
+static void weighted_sum_backward(Tape *t, TapeNode *node)
 {
     const float *r = node->saved, dloss = node->out->dx[0];
     float *dy = tensor_grad(t, node->in[0]);
@@ -42,7 +42,7 @@ Tensor *weighted_sum(Tape *t, Tensor *y, const float *r)
     if (!tape_contract(t, &weighted_sum_type, 1, &y)) return NULL;
     Tensor *loss = tape_tensor(t, "loss", shape_1(1));
     loss->x[0] = (float)weighted_sum_value(t, y, r);
-    Node *node = tape_record(t, &weighted_sum_type, 1, &y, loss);
+    TapeNode *node = tape_record(t, &weighted_sum_type, 1, &y, loss);
     if (node != NULL) node->saved = (void *)r;
     return loss;
 }

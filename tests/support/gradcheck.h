@@ -4,8 +4,8 @@
  *   f'(x) ~ (8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12h,
  * whose step can be large enough for a forward in float32.  Inputs must keep 2h away from kinks.
  */
-#ifndef BITFOLD_TESTS_GRADCHECK_H
-#define BITFOLD_TESTS_GRADCHECK_H
+#ifndef BITFOLD_TESTS_SUPPORT_GRADCHECK_H
+#define BITFOLD_TESTS_SUPPORT_GRADCHECK_H
 
 #include "autograd/ops.h"
 

@@ -1,6 +1,6 @@
 /* What an HTML page must be, asserted. */
-#ifndef BITFOLD_TESTS_HTML_H
-#define BITFOLD_TESTS_HTML_H
+#ifndef BITFOLD_TESTS_SUPPORT_HTML_H
+#define BITFOLD_TESTS_SUPPORT_HTML_H
 
 #include "base/arena.h"
 

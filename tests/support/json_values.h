@@ -1,6 +1,6 @@
 /* Members of a JSON object that must be there. */
-#ifndef BITFOLD_TESTS_JSON_VALUES_H
-#define BITFOLD_TESTS_JSON_VALUES_H
+#ifndef BITFOLD_TESTS_SUPPORT_JSON_VALUES_H
+#define BITFOLD_TESTS_SUPPORT_JSON_VALUES_H
 
 #include <check.h>
 

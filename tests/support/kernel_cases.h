@@ -1,6 +1,6 @@
 /* The geometries that convolutions and pools are tested over, and the walk over the variants this CPU has. */
-#ifndef BITFOLD_TESTS_KERNEL_CASES_H
-#define BITFOLD_TESTS_KERNEL_CASES_H
+#ifndef BITFOLD_TESTS_SUPPORT_KERNEL_CASES_H
+#define BITFOLD_TESTS_SUPPORT_KERNEL_CASES_H
 
 #include "kernels/kernels.h"
 

@@ -18,7 +18,7 @@ typedef struct {
 struct NaiveModel {
     unsigned char *file, *data; /* the whole file, and the first byte behind its header */
     cJSON *header, *graph;
-    char dialect; /* 'x' xnnpack, 's' tflite-single, 'd' tflite-double, 'o' onnxruntime */
+    char rounding; /* 'x' xnnpack, 's' tflite-single, 'd' tflite-double, 'o' onnxruntime */
     int tensors;
     Grid *tensor;
 };
@@ -84,8 +84,10 @@ NaiveModel *naive_open(const char *path)
     m->header = cJSON_ParseWithLength((const char *)m->file + 8, length);
     const cJSON *metadata = member(m->header, "__metadata__");
     if (strcmp(text(metadata, "format"), "bitfold-int8") != 0) abort();
-    const char *dialect = text(metadata, "dialect");
-    m->dialect = strcmp(dialect, "tflite-single") == 0 ? 's' : strcmp(dialect, "tflite-double") == 0 ? 'd' : dialect[0];
+    const char *rounding = text(metadata, "dialect");
+    m->rounding = strcmp(rounding, "tflite-single") == 0   ? 's'
+                  : strcmp(rounding, "tflite-double") == 0 ? 'd'
+                                                           : rounding[0];
     m->graph = cJSON_Parse(text(metadata, "graph"));
     const cJSON *tensors = member(m->graph, "tensors");
     m->tensors = cJSON_GetArraySize(tensors);
@@ -152,10 +154,10 @@ static Fixed fixed(double M)
     return f.e < -31 ? (Fixed){0, 0} : f;
 }
 
-/* R(x) for the tflite dialects. */
-static int64_t rescale(char dialect, int64_t x, Fixed f)
+/* R(x) for the tflite roundings. */
+static int64_t rescale(char rounding, int64_t x, Fixed f)
 {
-    if (dialect == 's') return floor_divide(x * f.m + power2(30 - f.e), power2(31 - f.e));
+    if (rounding == 's') return floor_divide(x * f.m + power2(30 - f.e), power2(31 - f.e));
     if (f.e > 0) x *= power2(f.e);
     const int64_t t = floor_divide(x * f.m + power2(30), power2(31));
     if (f.e >= 0) return t;
@@ -171,8 +173,8 @@ typedef struct {
 
 static int64_t output_code(const NaiveModel *m, int64_t acc, Multiplier M, const Grid *y, const cJSON *n)
 {
-    const bool real = m->dialect == 'x' || m->dialect == 'o';
-    const int64_t r = real ? half_to_even((double)((float)acc * M.f)) : rescale(m->dialect, acc, M.q);
+    const bool real = m->rounding == 'x' || m->rounding == 'o';
+    const int64_t r = real ? half_to_even((double)((float)acc * M.f)) : rescale(m->rounding, acc, M.q);
     return clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
 }
 
@@ -223,9 +225,9 @@ static void requantize(const NaiveModel *m, const cJSON *n, const Grid *x, Grid 
     for (long i = 0; i < count; i++) {
         const int64_t q = x->q[i] - x->zero;
         const float real = x->scale * (float)q, quotient = real / y->scale;
-        const int64_t r = m->dialect == 'x'   ? floor_divide(half_to_even(256.0 * (double)ratio) * q + 128, 256)
-                          : m->dialect == 'o' ? half_to_even((double)quotient)
-                                              : rescale(m->dialect, q, M);
+        const int64_t r = m->rounding == 'x'   ? floor_divide(half_to_even(256.0 * (double)ratio) * q + 128, 256)
+                          : m->rounding == 'o' ? half_to_even((double)quotient)
+                                               : rescale(m->rounding, q, M);
         y->q[i] = clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
     }
 }
@@ -238,7 +240,7 @@ typedef struct {
 static int64_t average(const NaiveModel *m, const Cells *w, const Grid *x, bool whole)
 {
     const int64_t rounded = ((w->sum < 0 ? -w->sum : w->sum) + w->count / 2) / w->count;
-    if (m->dialect != 'o') return w->sum < 0 ? -rounded : rounded;
+    if (m->rounding != 'o') return w->sum < 0 ? -rounded : rounded;
     const float n = (float)w->count;
     if (whole) {
         const float area = x->scale * n, factor = x->scale / area;
@@ -295,13 +297,13 @@ static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *
     for (long i = 0; i < count; i++) {
         const int64_t qa = a->q[i] - a->zero, qb = b->q[i] - b->zero;
         int64_t r;
-        if (m->dialect == 'x')
+        if (m->rounding == 'x')
             r = floor_divide(A * qa + B * qb + power2(shift - 1), power2(shift));
-        else if (m->dialect == 'o')
+        else if (m->rounding == 'o')
             r = add_reals(a, b, y, i);
         else
-            r = rescale(m->dialect, rescale(m->dialect, qa * power2(20), fa) + rescale(m->dialect, qb * power2(20), fb),
-                        fy);
+            r = rescale(m->rounding,
+                        rescale(m->rounding, qa * power2(20), fa) + rescale(m->rounding, qb * power2(20), fb), fy);
         y->q[i] = clamp(y->zero + r, number(n, "clamp", 0), number(n, "clamp", 1));
     }
 }

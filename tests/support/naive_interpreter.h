@@ -1,7 +1,7 @@
 /* A second, independent reading of docs/format.md: runs an exported int8 model with plain loops over 64-bit integers.
  * It includes no header of the project, on purpose: whatever the engine and this program agree on, the page says. */
-#ifndef BITFOLD_TESTS_NAIVE_INTERPRETER_H
-#define BITFOLD_TESTS_NAIVE_INTERPRETER_H
+#ifndef BITFOLD_TESTS_SUPPORT_NAIVE_INTERPRETER_H
+#define BITFOLD_TESTS_SUPPORT_NAIVE_INTERPRETER_H
 
 #include <stdint.h>
 

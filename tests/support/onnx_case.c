@@ -47,8 +47,8 @@ const float *onnx_case_logits(Arena *arena, Model *m, const uint8_t *pixels)
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
     tape_reset(t, false);
-    const Pass pass = {.arithmetic = ARITHMETIC_FLOAT};
-    const Tensor *y = model_forward(m, t, &pass, pixels, ONNX_CASE_IMAGES);
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
+    const Tensor *y = model_forward(m, t, &mode, pixels, ONNX_CASE_IMAGES);
     ck_assert_msg(y != NULL, "%s", t->message);
     float *logits = arena_alloc(arena, sizeof(float) * ONNX_CASE_IMAGES * (size_t)m->classes);
     memcpy(logits, y->x, sizeof(float) * ONNX_CASE_IMAGES * (size_t)m->classes);

@@ -1,8 +1,8 @@
 /* The ONNX files of tests/onnx and what they compute (tests/onnx/make_models.py). */
-#ifndef BITFOLD_TESTS_ONNX_CASE_H
-#define BITFOLD_TESTS_ONNX_CASE_H
+#ifndef BITFOLD_TESTS_SUPPORT_ONNX_CASE_H
+#define BITFOLD_TESTS_SUPPORT_ONNX_CASE_H
 
-#include "deploy/import_onnx.h"
+#include "deploy/onnx/import_onnx.h"
 #include "layers/model.h"
 
 enum { ONNX_CASE_IMAGES = 2 };

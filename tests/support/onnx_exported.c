@@ -30,7 +30,7 @@ static const cJSON *parse(const char *text)
     return kept;
 }
 
-Status onnx_exported_export(const QGraph *g, const char *options)
+Status onnx_exported_export(const Graph *g, const char *options)
 {
     return exporter_write(exporter_find("onnx"), arena, g, onnx_path, parse(options));
 }
@@ -47,7 +47,7 @@ const Onnx__ModelProto *onnx_exported_read(void)
     return model;
 }
 
-const Onnx__ModelProto *onnx_exported_read_back(const QGraph *g, const char *options)
+const Onnx__ModelProto *onnx_exported_read_back(const Graph *g, const char *options)
 {
     must(onnx_exported_export(g, options));
     return onnx_exported_read();

@@ -1,9 +1,9 @@
 /* A model exported to ONNX into the folder of the fixture, and read again. */
-#ifndef BITFOLD_TESTS_ONNX_EXPORTED_H
-#define BITFOLD_TESTS_ONNX_EXPORTED_H
+#ifndef BITFOLD_TESTS_SUPPORT_ONNX_EXPORTED_H
+#define BITFOLD_TESTS_SUPPORT_ONNX_EXPORTED_H
 
 #include "deploy/exporter.h"
-#include "deploy/onnx_tensor.h"
+#include "deploy/onnx/onnx_tensor.h"
 #include "tests/support/fixture.h"
 
 /* The fixture's begin; and its end, when the folder may hold nothing but the file. */
@@ -12,11 +12,11 @@ void onnx_exported_begin(void);
 void onnx_exported_end(void);
 
 /* options: JSON. */
-Status onnx_exported_export(const QGraph *g, const char *options);
+Status onnx_exported_export(const Graph *g, const char *options);
 Status onnx_exported_export_float(Model *m, const char *options);
 /* What is in the file; both must succeed. */
 const Onnx__ModelProto *onnx_exported_read(void);
-const Onnx__ModelProto *onnx_exported_read_back(const QGraph *g, const char *options);
+const Onnx__ModelProto *onnx_exported_read_back(const Graph *g, const char *options);
 
 /* NULL if there is none. */
 const Onnx__TensorProto *onnx_exported_constant(const Onnx__ModelProto *m, const char *name);

@@ -1,8 +1,8 @@
 /* Runs an ONNX graph, node by node, in double precision: what its text means, without anybody's runtime. */
-#ifndef BITFOLD_TESTS_ONNX_RUN_H
-#define BITFOLD_TESTS_ONNX_RUN_H
+#ifndef BITFOLD_TESTS_SUPPORT_ONNX_RUN_H
+#define BITFOLD_TESTS_SUPPORT_ONNX_RUN_H
 
-#include "deploy/onnx_tensor.h"
+#include "deploy/onnx/onnx_tensor.h"
 
 typedef struct {
     int rank;

@@ -3,8 +3,8 @@
  * Where a float kernel is compared, `magnitude` (NULL: not wanted) receives the sum of the absolute values of the
  * terms: a rounding error is a small multiple of FLT_EPSILON times that.
  */
-#ifndef BITFOLD_TESTS_ORACLE_H
-#define BITFOLD_TESTS_ORACLE_H
+#ifndef BITFOLD_TESTS_SUPPORT_ORACLE_H
+#define BITFOLD_TESTS_SUPPORT_ORACLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

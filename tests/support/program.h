@@ -1,7 +1,7 @@
 /* Runs the real program, for what only a process shows: exit codes, stdout, stderr, signals, files left behind.
  * The program is $BITFOLD, else build/release/bitfold. */
-#ifndef BITFOLD_TESTS_PROGRAM_H
-#define BITFOLD_TESTS_PROGRAM_H
+#ifndef BITFOLD_TESTS_SUPPORT_PROGRAM_H
+#define BITFOLD_TESTS_SUPPORT_PROGRAM_H
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>

@@ -9,12 +9,12 @@ enum { MAX_NODES = 80, MAX_ELEMENTS = 4000 };
 typedef struct {
     Arena *arena;
     Rng rng;
-    QGraph *g;
+    Graph *g;
 } Build;
 
 static int pick(Build *b, int lo, int hi) { return lo + (int)rng_below(&b->rng, (uint32_t)(hi - lo + 1)); }
 
-/* A power of two every third time: multipliers become exact and ties happen, where the dialects part. */
+/* A power of two every third time: multipliers become exact and ties happen, where the roundings part. */
 static float power_of_two(Build *b, float exponent) { return exp2f(pick(b, 0, 2) == 0 ? rintf(exponent) : exponent); }
 
 static float power_between(Build *b, float lo, float hi)
@@ -22,10 +22,10 @@ static float power_between(Build *b, float lo, float hi)
     return power_of_two(b, lo + (hi - lo) * rng_uniform(&b->rng));
 }
 
-/* Signed, signed narrow or unsigned at the top of int8, 2 to 8 bits, symmetric or affine. */
-static QTensor random_grid(Build *b, float scale)
+/* Signed, signed narrow or unsigned at the top of int8, 2 to 8 bits, symmetric or asymmetric. */
+static GraphTensor random_grid(Build *b, float scale)
 {
-    QTensor t = {.bits = pick(b, 0, 1) ? 8 : pick(b, 2, 7), .scale = scale};
+    GraphTensor t = {.bits = pick(b, 0, 1) ? 8 : pick(b, 2, 7), .scale = scale};
     const int half = 1 << (t.bits - 1), kind = pick(b, 0, 2);
     t.qmin = kind == 0 ? -half : kind == 1 ? 1 - half : 127 - (2 * half - 1);
     t.qmax = kind == 2 ? 127 : half - 1;
@@ -34,39 +34,39 @@ static QTensor random_grid(Build *b, float scale)
 }
 
 /* A node and its output of this shape and grid. */
-static QNode *append(Build *b, QOp op, QTensor grid, int h, int w, int c)
+static Node *append(Build *b, NodeType op, GraphTensor grid, int h, int w, int c)
 {
-    QGraph *g = b->g;
-    QNode *n = &g->node[g->nodes++];
-    *n = (QNode){.op = op,
-                 .name = arena_printf(b->arena, "%s_%d", qop_names[op], g->nodes),
-                 .output = g->tensors,
-                 .lo = grid.qmin,
-                 .hi = grid.qmax};
+    Graph *g = b->g;
+    Node *n = &g->node[g->nodes++];
+    *n = (Node){.op = op,
+                .name = arena_printf(b->arena, "%s_%d", node_type_names[op], g->nodes),
+                .output = g->tensors,
+                .lo = grid.qmin,
+                .hi = grid.qmax};
     grid.name = n->name, grid.h = h, grid.w = w, grid.c = c;
     g->tensor[g->tensors++] = grid;
-    if (op != QOP_MAXPOOL && op != QOP_CONCAT && op != QOP_LUT && op != QOP_RESHAPE && pick(b, 0, 1) == 0) {
+    if (op != NODE_MAXPOOL && op != NODE_CONCAT && op != NODE_LUT && op != NODE_RESHAPE && pick(b, 0, 1) == 0) {
         n->lo = pick(b, grid.qmin, grid.zero_point);
         n->hi = pick(b, grid.zero_point, grid.qmax);
     }
     return n;
 }
 
-static void connect(QNode *n, int tensor) { n->input[n->inputs++] = tensor; }
+static void connect(Node *n, int tensor) { n->input[n->inputs++] = tensor; }
 
 /* One channel of some layers is a constant, as converters leave it: no weights, and a bias of about 2^30 on a grid that
  * is fine enough for it. */
-static void kill_channel(Build *b, QNode *n)
+static void kill_channel(Build *b, Node *n)
 {
     Rng rng = rng_make(b->g->nodes, RNG_TEST, 79);
     const int outputs = n->geom.o, o = (int)rng_below(&rng, (uint32_t)outputs);
     if (outputs < 2 || rng_below(&rng, 3) != 0) return;
-    const QTensor *x = &b->g->tensor[n->input[0]], *y = &b->g->tensor[n->output];
-    const long per_output = qnode_weights(n) / outputs;
+    const GraphTensor *x = &b->g->tensor[n->input[0]], *y = &b->g->tensor[n->output];
+    const long per_output = node_weights(n) / outputs;
     int8_t *w = (int8_t *)(uintptr_t)n->weights;
     int32_t *bias = (int32_t *)(uintptr_t)n->bias;
     float *scale = (float *)(uintptr_t)n->weight_scale;
-    for (long i = 0; i < per_output; i++) w[n->op == QOP_DWCONV2D ? i * outputs + o : o * per_output + i] = 0;
+    for (long i = 0; i < per_output; i++) w[n->op == NODE_DWCONV2D ? i * outputs + o : o * per_output + i] = 0;
     const int32_t magnitude = (1 << 30) + 128 * (int)rng_below(&rng, 2);
     bias[o] = rng_below(&rng, 2) == 0 ? magnitude : -magnitude;
     const float codes = 0.5f + 100.0f * rng_uniform(&rng);
@@ -74,11 +74,11 @@ static void kill_channel(Build *b, QNode *n)
 }
 
 /* Random codes around the middle of their range, and a scale for the output that spreads the sums over its codes. */
-static void fill_weights(Build *b, QNode *n)
+static void fill_weights(Build *b, Node *n)
 {
-    QTensor *y = &b->g->tensor[n->output];
-    const QTensor *x = &b->g->tensor[n->input[0]];
-    const long count = qnode_weights(n);
+    GraphTensor *y = &b->g->tensor[n->output];
+    const GraphTensor *x = &b->g->tensor[n->input[0]];
+    const long count = node_weights(n);
     const int outputs = n->geom.o;
     n->weight_bits = pick(b, 0, 1) ? 8 : pick(b, 2, 7);
     n->weight_shift = pick(b, 0, 8 - n->weight_bits);
@@ -106,7 +106,7 @@ static int out_size(int in, int before, int after, int kernel, int stride, int d
     return room < 0 ? 0 : room / stride + 1;
 }
 
-static ConvGeom random_window(Build *b, const QTensor *x, bool pool)
+static ConvGeom random_window(Build *b, const GraphTensor *x, bool pool)
 {
     ConvGeom g = {.n = 1, .h = x->h, .w = x->w, .c = x->c, .groups = 1};
     do {
@@ -121,11 +121,11 @@ static ConvGeom random_window(Build *b, const QTensor *x, bool pool)
     return g;
 }
 
-static void add_conv(Build *b, int in, QOp op)
+static void add_conv(Build *b, int in, NodeType op)
 {
-    const QTensor x = b->g->tensor[in];
+    const GraphTensor x = b->g->tensor[in];
     ConvGeom g = random_window(b, &x, false);
-    if (op == QOP_DWCONV2D) {
+    if (op == NODE_DWCONV2D) {
         g.groups = g.c;
         g.o = g.c * pick(b, 1, 3);
     } else {
@@ -134,7 +134,7 @@ static void add_conv(Build *b, int in, QOp op)
         g.o = g.groups * pick(b, 1, g.groups > 3 ? 2 : 5);
     }
     if ((long)g.oh * g.ow * g.o > MAX_ELEMENTS) return;
-    QNode *n = append(b, op, random_grid(b, 1.0f), g.oh, g.ow, g.o);
+    Node *n = append(b, op, random_grid(b, 1.0f), g.oh, g.ow, g.o);
     connect(n, in);
     n->geom = g;
     fill_weights(b, n);
@@ -142,50 +142,50 @@ static void add_conv(Build *b, int in, QOp op)
 
 static void add_dense(Build *b, int in, int units)
 {
-    const int inputs = (int)qtensor_elements(&b->g->tensor[in]);
-    QNode *n = append(b, QOP_DENSE, random_grid(b, 1.0f), 1, 1, units);
+    const int inputs = (int)graph_tensor_elements(&b->g->tensor[in]);
+    Node *n = append(b, NODE_DENSE, random_grid(b, 1.0f), 1, 1, units);
     connect(n, in);
     n->geom = dense_geom(1, inputs, units);
     fill_weights(b, n);
 }
 
-static void add_pool(Build *b, int in, QOp op)
+static void add_pool(Build *b, int in, NodeType op)
 {
-    const QTensor x = b->g->tensor[in];
+    const GraphTensor x = b->g->tensor[in];
     ConvGeom g = random_window(b, &x, true);
     g.o = g.c;
     if ((long)g.oh * g.ow * g.o > MAX_ELEMENTS) return;
-    QNode *n = append(b, op, x, g.oh, g.ow, g.o);
+    Node *n = append(b, op, x, g.oh, g.ow, g.o);
     connect(n, in);
     n->geom = g;
 }
 
-static int add_requant(Build *b, int in, QTensor grid)
+static int add_requant(Build *b, int in, GraphTensor grid)
 {
-    const QTensor x = b->g->tensor[in];
-    QNode *n = append(b, QOP_REQUANT, grid, x.h, x.w, x.c);
+    const GraphTensor x = b->g->tensor[in];
+    Node *n = append(b, NODE_REQUANT, grid, x.h, x.w, x.c);
     connect(n, in);
     return n->output;
 }
 
 static void add_residual(Build *b, int in)
 {
-    const QTensor x = b->g->tensor[in];
+    const GraphTensor x = b->g->tensor[in];
     const int other = add_requant(b, in, random_grid(b, x.scale * power_between(b, -3.0f, 3.0f)));
     const float larger = fmaxf(x.scale, b->g->tensor[other].scale);
-    QNode *n = append(b, QOP_ADD, random_grid(b, larger * power_between(b, -1.0f, 2.0f)), x.h, x.w, x.c);
+    Node *n = append(b, NODE_ADD, random_grid(b, larger * power_between(b, -1.0f, 2.0f)), x.h, x.w, x.c);
     connect(n, pick(b, 0, 1) ? in : other);
     connect(n, n->input[0] == in ? other : in);
 }
 
 static void add_concat(Build *b, int in)
 {
-    const QTensor x = b->g->tensor[in];
-    const QTensor grid = random_grid(b, x.scale * power_between(b, -1.0f, 1.0f));
+    const GraphTensor x = b->g->tensor[in];
+    const GraphTensor grid = random_grid(b, x.scale * power_between(b, -1.0f, 1.0f));
     int part[4], parts = 0, channels = 0;
     for (int t = in; t >= 0 && parts < 4; t--) {
-        const QTensor *other = &b->g->tensor[t];
-        /* What every dialect can rescale. */
+        const GraphTensor *other = &b->g->tensor[t];
+        /* What every rounding can rescale. */
         if (other->h != x.h || other->w != x.w || other->scale > 128.0f * grid.scale ||
             256.0f * other->scale < grid.scale)
             continue;
@@ -194,14 +194,14 @@ static void add_concat(Build *b, int in)
     }
     if ((long)channels * x.h * x.w > MAX_ELEMENTS) return;
     for (int i = 0; i < parts; i++) part[i] = add_requant(b, part[i], grid);
-    QNode *n = append(b, QOP_CONCAT, grid, x.h, x.w, channels);
+    Node *n = append(b, NODE_CONCAT, grid, x.h, x.w, channels);
     for (int i = 0; i < parts; i++) connect(n, part[i]);
 }
 
 static void add_lut(Build *b, int in)
 {
-    const QTensor x = b->g->tensor[in];
-    QNode *n = append(b, QOP_LUT, random_grid(b, x.scale * power_between(b, -1.0f, 1.0f)), x.h, x.w, x.c);
+    const GraphTensor x = b->g->tensor[in];
+    Node *n = append(b, NODE_LUT, random_grid(b, x.scale * power_between(b, -1.0f, 1.0f)), x.h, x.w, x.c);
     connect(n, in);
     int8_t *table = ARENA_ARRAY(b->arena, int8_t, 256);
     for (int i = 0; i < 256; i++) table[i] = (int8_t)pick(b, n->lo, n->hi);
@@ -210,9 +210,9 @@ static void add_lut(Build *b, int in)
 
 static void add_reshape(Build *b, int in)
 {
-    const QTensor x = b->g->tensor[in];
+    const GraphTensor x = b->g->tensor[in];
     const bool turned = pick(b, 0, 1) == 0;
-    QNode *n = append(b, QOP_RESHAPE, x, turned ? x.c : x.h * x.w, turned ? x.h : x.c, turned ? x.w : 1);
+    Node *n = append(b, NODE_RESHAPE, x, turned ? x.c : x.h * x.w, turned ? x.h : x.c, turned ? x.w : 1);
     connect(n, in);
 }
 
@@ -222,16 +222,16 @@ static void add_block(Build *b)
     switch (pick(b, 0, 8)) {
     case 0:
     case 1:
-        add_conv(b, in, QOP_CONV2D);
+        add_conv(b, in, NODE_CONV2D);
         break;
     case 2:
-        add_conv(b, in, QOP_DWCONV2D);
+        add_conv(b, in, NODE_DWCONV2D);
         break;
     case 3:
-        add_pool(b, in, QOP_MAXPOOL);
+        add_pool(b, in, NODE_MAXPOOL);
         break;
     case 4:
-        add_pool(b, in, QOP_AVGPOOL);
+        add_pool(b, in, NODE_AVGPOOL);
         break;
     case 5:
         add_residual(b, in);
@@ -248,13 +248,13 @@ static void add_block(Build *b)
     }
 }
 
-QGraph *random_graph(Arena *arena, uint64_t seed, int blocks, Dialect dialect)
+Graph *random_graph(Arena *arena, uint64_t seed, int blocks, Rounding rounding)
 {
-    Build b = {.arena = arena, .rng = rng_make(seed, RNG_TEST, 77), .g = arena_zalloc(arena, sizeof(QGraph))};
-    QGraph *g = b.g;
-    *g = (QGraph){.dialect = dialect, .tensors = 1, .model_name = "random"};
-    g->tensor = ARENA_ARRAY(arena, QTensor, MAX_NODES + 1);
-    g->node = ARENA_ARRAY(arena, QNode, MAX_NODES);
+    Build b = {.arena = arena, .rng = rng_make(seed, RNG_TEST, 77), .g = arena_zalloc(arena, sizeof(Graph))};
+    Graph *g = b.g;
+    *g = (Graph){.rounding = rounding, .tensors = 1, .model_name = "random"};
+    g->tensor = ARENA_ARRAY(arena, GraphTensor, MAX_NODES + 1);
+    g->node = ARENA_ARRAY(arena, Node, MAX_NODES);
     g->tensor[0] = random_grid(&b, power_between(&b, -8.0f, 0.0f));
     g->tensor[0].name = "input", g->tensor[0].bits = 8, g->tensor[0].qmin = -128, g->tensor[0].qmax = 127;
     g->tensor[0].h = pick(&b, 1, 13), g->tensor[0].w = pick(&b, 1, 13), g->tensor[0].c = pick(&b, 1, 5);
@@ -271,11 +271,11 @@ QGraph *random_graph(Arena *arena, uint64_t seed, int blocks, Dialect dialect)
     return g;
 }
 
-int8_t *random_images(Arena *arena, const QGraph *g, uint64_t seed, int n)
+int8_t *random_images(Arena *arena, const Graph *g, uint64_t seed, int n)
 {
-    const QTensor *x = &g->tensor[0];
+    const GraphTensor *x = &g->tensor[0];
     Rng rng = rng_make(seed, RNG_TEST, 78);
-    const long count = n * qtensor_elements(x);
+    const long count = n * graph_tensor_elements(x);
     int8_t *codes = ARENA_ARRAY(arena, int8_t, count);
     for (long i = 0; i < count; i++)
         codes[i] = (int8_t)(x->qmin + (int)rng_below(&rng, (uint32_t)(x->qmax - x->qmin + 1)));

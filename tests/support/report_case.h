@@ -1,6 +1,6 @@
 /* A report with everything in it, and a folder for its page. */
-#ifndef BITFOLD_TESTS_REPORT_CASE_H
-#define BITFOLD_TESTS_REPORT_CASE_H
+#ifndef BITFOLD_TESTS_SUPPORT_REPORT_CASE_H
+#define BITFOLD_TESTS_SUPPORT_REPORT_CASE_H
 
 #include "train/report.h"
 

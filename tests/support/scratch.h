@@ -1,6 +1,6 @@
 /* A folder for one test's files, in memory where the system has such a place: atomic writes wait for the disk. */
-#ifndef BITFOLD_TESTS_SCRATCH_H
-#define BITFOLD_TESTS_SCRATCH_H
+#ifndef BITFOLD_TESTS_SUPPORT_SCRATCH_H
+#define BITFOLD_TESTS_SUPPORT_SCRATCH_H
 
 #include <check.h>
 #include <stdlib.h>

@@ -35,12 +35,12 @@ static void shake_norm(Layer *l, Rng *r)
     for (long c = 0; l->bias != NULL && c < l->bias->count; c++) l->bias->x[c] = rng_uniform(r) - 0.5f;
 }
 
-static void float_pass(Model *m, Pass pass)
+static void float_pass(Model *m, ForwardMode mode)
 {
     Arena *step = arena_create();
     Tape *t = tape_create(m->arena, step);
     tape_reset(t, false);
-    const Tensor *logits = model_forward(m, t, &pass, small_pixels(m->arena, m, SMALL_CALIBRATION), 4 * SMALL_IMAGES);
+    const Tensor *logits = model_forward(m, t, &mode, small_pixels(m->arena, m, SMALL_CALIBRATION), 4 * SMALL_IMAGES);
     ck_assert_msg(logits != NULL, "%s", t->message);
     arena_destroy(step);
 }
@@ -50,14 +50,14 @@ static void settle_norm(Model *m)
 {
     for (int i = 0; i < m->layers; i++)
         if (m->layer[i].norm != NULL) m->layer[i].norm->momentum = 1.0f;
-    float_pass(m, (Pass){.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true});
+    float_pass(m, (ForwardMode){.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true});
     for (int i = 0; i < m->layers; i++)
         if (m->layer[i].norm != NULL) m->layer[i].norm->momentum = 0.1f;
 }
 
 static void calibrate(Model *m)
 {
-    float_pass(m, (Pass){.arithmetic = ARITHMETIC_FLOAT, .observe = true});
+    float_pass(m, (ForwardMode){.arithmetic = ARITHMETIC_FLOAT, .observe = true});
     for (int i = 0; i < m->quantizers; i++)
         if (!m->quantizer[i]->is_weight)
             ck_assert_msg(quantizer_calibrated(m->quantizer[i]) == STATUS_OK, "%s", status_message());
@@ -84,12 +84,12 @@ uint8_t *small_pixels(Arena *arena, const Model *m, uint64_t seed)
     return pixels;
 }
 
-Tensor *small_step(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels)
+Tensor *small_step(Model *m, Tape *t, const ForwardMode *mode, const uint8_t *pixels)
 {
     static const int32_t labels[SMALL_IMAGES] = {0, 1, 0, 1, 1};
     tape_reset(t, true);
     param_set_zero_grad(&m->params);
-    Tensor *logits = model_forward(m, t, pass, pixels, SMALL_IMAGES);
+    Tensor *logits = model_forward(m, t, mode, pixels, SMALL_IMAGES);
     Tensor *kept = held(t, logits);
     const Status status = tape_backward(t, op_softmax_cross_entropy(t, logits, labels, 0.1f, NULL));
     ck_assert_msg(status == STATUS_OK, "%s", t->message);

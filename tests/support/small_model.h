@@ -1,6 +1,6 @@
 /* Small models from JSON, and single steps of them. */
-#ifndef BITFOLD_TESTS_SMALL_MODEL_H
-#define BITFOLD_TESTS_SMALL_MODEL_H
+#ifndef BITFOLD_TESTS_SUPPORT_SMALL_MODEL_H
+#define BITFOLD_TESTS_SUPPORT_SMALL_MODEL_H
 
 #include "layers/model.h"
 
@@ -17,7 +17,7 @@ enum { SMALL_IMAGES = 5, SMALL_CALIBRATION = 1000 /* the seed of the pixels that
 uint8_t *small_pixels(Arena *arena, const Model *m, uint64_t seed);
 
 /* One training step without the optimizer: forward, softmax cross-entropy, backward.  Gradients are in m->params. */
-Tensor *small_step(Model *m, Tape *t, const Pass *pass, const uint8_t *pixels);
+Tensor *small_step(Model *m, Tape *t, const ForwardMode *mode, const uint8_t *pixels);
 
 /* The layer of that name; it must exist. */
 int small_layer(const Model *m, const char *name);

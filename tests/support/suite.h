@@ -3,8 +3,8 @@
  * Check forks per test and a libgomp pool does not survive fork, so tests run in this process (CK_NOFORK): a test that
  * crashes ends its program, and the runner reports it.
  */
-#ifndef BITFOLD_TESTS_SUITE_H
-#define BITFOLD_TESTS_SUITE_H
+#ifndef BITFOLD_TESTS_SUPPORT_SUITE_H
+#define BITFOLD_TESTS_SUPPORT_SUITE_H
 
 #include <check.h>
 #include <stdlib.h>

@@ -2,33 +2,33 @@
 
 #include <math.h>
 
-#include "deploy/export_tflite.h"
+#include "deploy/tflite/export_tflite.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/zoo_graph.h"
 
-static bool keeps_grid(const QNode *n)
+static bool keeps_grid(const Node *n)
 {
-    return n->op == QOP_MAXPOOL || n->op == QOP_AVGPOOL || n->op == QOP_CONCAT || n->op == QOP_RESHAPE;
+    return n->op == NODE_MAXPOOL || n->op == NODE_AVGPOOL || n->op == NODE_CONCAT || n->op == NODE_RESHAPE;
 }
 
-static void keep_codes(QGraph *g, const QNode *n)
+static void keep_codes(Graph *g, const Node *n)
 {
-    QTensor *y = &g->tensor[n->output];
+    GraphTensor *y = &g->tensor[n->output];
     for (int i = 0; i < n->inputs; i++) {
-        const QTensor *x = &g->tensor[n->input[i]];
+        const GraphTensor *x = &g->tensor[n->input[i]];
         if (i == 0 || x->qmin < y->qmin) y->qmin = x->qmin, y->qmax = x->qmax, y->bits = x->bits;
     }
 }
 
-static void narrow_weights(QNode *n)
+static void narrow_weights(Node *n)
 {
     int8_t *w = (int8_t *)n->weights; /* the graph is the test's own, and mutable */
-    for (long i = 0; i < qnode_weights(n); i++)
+    for (long i = 0; i < node_weights(n); i++)
         if (w[i] == INT8_MIN) w[i] = INT8_MIN + 1, n->weight_bits = 8, n->weight_shift = 0;
 }
 
 /* No activation, ReLU or, where the grid goes beyond 6, ReLU6; or the bounds that the graph has. */
-static void clip(QNode *n, const QTensor *y, Rng *rng)
+static void clip(Node *n, const GraphTensor *y, Rng *rng)
 {
     if (!keeps_grid(n) && rng_below(rng, 3) == 0) return;
     n->lo = y->qmin, n->hi = y->qmax;
@@ -38,30 +38,30 @@ static void clip(QNode *n, const QTensor *y, Rng *rng)
     if (six < (float)(n->hi - n->lo) && rng_below(rng, 2) == 0) n->hi = n->lo + (int)rintf(six);
 }
 
-static QGraph *make_expressible(QGraph *g, Rng *rng)
+static Graph *make_expressible(Graph *g, Rng *rng)
 {
     for (int i = 0; i < g->nodes; i++) {
-        QNode *n = &g->node[i];
-        QTensor *y = &g->tensor[n->output];
-        if (n->op == QOP_LUT) n->op = QOP_REQUANT;
-        if (n->op == QOP_AVGPOOL) {
+        Node *n = &g->node[i];
+        GraphTensor *y = &g->tensor[n->output];
+        if (n->op == NODE_LUT) n->op = NODE_REQUANT;
+        if (n->op == NODE_AVGPOOL) {
             const TflitePadding p = tflite_padding(&n->geom);
-            if (p.top + p.bottom + p.left + p.right > 0) n->op = QOP_MAXPOOL;
+            if (p.top + p.bottom + p.left + p.right > 0) n->op = NODE_MAXPOOL;
         }
-        if (qop_has_weights(n->op)) narrow_weights(n);
+        if (node_type_has_weights(n->op)) narrow_weights(n);
         if (keeps_grid(n)) keep_codes(g, n);
         clip(n, y, rng);
     }
     return g;
 }
 
-QGraph *tflite_random_graph(Arena *arena, uint64_t seed, int blocks, Dialect dialect)
+Graph *tflite_random_graph(Arena *arena, uint64_t seed, int blocks, Rounding rounding)
 {
     Rng rng = rng_make(seed, RNG_TEST, 79);
-    return make_expressible(random_graph(arena, seed, blocks, dialect), &rng);
+    return make_expressible(random_graph(arena, seed, blocks, rounding), &rng);
 }
 
-QGraph *tflite_zoo_graph(Arena *arena)
+Graph *tflite_zoo_graph(Arena *arena)
 {
     Rng rng = rng_make(1, RNG_TEST, 79);
     return make_expressible(zoo_graph(arena), &rng);

@@ -7,7 +7,7 @@
 
 typedef struct {
     const TfliteModel *m;
-    Dialect dialect;
+    Rounding rounding;
     int8_t **value;
 } Run;
 
@@ -71,8 +71,8 @@ static void convolve(const Run *r, const TfliteOperator *o, Window k)
                             acc += (in[(row * x->shape[2] + column) * channels + from] - zero_point(x)) * weights[at];
                         }
                 const Multiplier M =
-                    multiplier_make(r->dialect, x->scale[0], w->scale[w->scales > 1 ? f : 0], y->scale[0]);
-                *out++ = requant(r->dialect, acc, M, zero_point(y), lowest(y, k.activation), highest(y, k.activation));
+                    multiplier_make(r->rounding, x->scale[0], w->scale[w->scales > 1 ? f : 0], y->scale[0]);
+                *out++ = requant(r->rounding, acc, M, zero_point(y), lowest(y, k.activation), highest(y, k.activation));
             }
 }
 
@@ -106,7 +106,7 @@ static void add(const Run *r, const TfliteOperator *o)
 {
     const TfliteTensor *a = tensor(r, o->input[0]), *b = tensor(r, o->input[1]), *y = tensor(r, o->output[0]);
     AddParams p;
-    add_params_make(r->dialect, a->scale[0], zero_point(a), b->scale[0], zero_point(b), y->scale[0], zero_point(y),
+    add_params_make(r->rounding, a->scale[0], zero_point(a), b->scale[0], zero_point(b), y->scale[0], zero_point(y),
                     lowest(y, o->option[ADD_ACTIVATION]), highest(y, o->option[ADD_ACTIVATION]), &p);
     for (long i = 0; i < elements(y); i++)
         r->value[o->output[0]][i] = requant_add(&p, r->value[o->input[0]][i], r->value[o->input[1]][i]);
@@ -139,22 +139,22 @@ static void pad(const Run *r, const TfliteOperator *o)
 }
 
 /* XNNPACK has 8 bits behind the point; TFLite's own kernel 31 bits of fixed point. */
-static int8_t quantize_code(Dialect dialect, float s_x, float s_y, int d, int z_y)
+static int8_t quantize_code(Rounding rounding, float s_x, float s_y, int d, int z_y)
 {
-    if (dialect == DIALECT_XNNPACK) {
+    if (rounding == ROUNDING_XNNPACK) {
         const int m = (int)lrintf(256.0f * (s_x / s_y));
         return (int8_t)clamp_int(z_y + ((d * m + 128) >> 8), INT8_MIN, INT8_MAX);
     }
     Multiplier M = {0};
     quantize_multiplier((double)s_x / (double)s_y, &M.m, &M.e);
-    return requant(dialect, d, M, z_y, INT8_MIN, INT8_MAX);
+    return requant(rounding, d, M, z_y, INT8_MIN, INT8_MAX);
 }
 
 static void quantize(const Run *r, const TfliteOperator *o)
 {
     const TfliteTensor *x = tensor(r, o->input[0]), *y = tensor(r, o->output[0]);
     for (long i = 0; i < elements(y); i++)
-        r->value[o->output[0]][i] = quantize_code(r->dialect, x->scale[0], y->scale[0],
+        r->value[o->output[0]][i] = quantize_code(r->rounding, x->scale[0], y->scale[0],
                                                   r->value[o->input[0]][i] - zero_point(x), zero_point(y));
 }
 
@@ -190,9 +190,9 @@ static void dense(const Run *r, const TfliteOperator *o)
         int32_t acc = bias[f];
         for (int c = 0; c < w->shape[1]; c++)
             acc += (r->value[o->input[0]][c] - zero_point(x)) * weights[(long)f * w->shape[1] + c];
-        const Multiplier M = multiplier_make(r->dialect, x->scale[0], w->scale[w->scales > 1 ? f : 0], y->scale[0]);
+        const Multiplier M = multiplier_make(r->rounding, x->scale[0], w->scale[w->scales > 1 ? f : 0], y->scale[0]);
         r->value[o->output[0]][f] =
-            requant(r->dialect, acc, M, zero_point(y), lowest(y, activation), highest(y, activation));
+            requant(r->rounding, acc, M, zero_point(y), lowest(y, activation), highest(y, activation));
     }
 }
 
@@ -251,9 +251,9 @@ static void run_operator(const Run *r, const TfliteOperator *o)
     }
 }
 
-int8_t **tflite_run(Arena *arena, const TfliteModel *m, Dialect dialect, const int8_t *image)
+int8_t **tflite_run(Arena *arena, const TfliteModel *m, Rounding rounding, const int8_t *image)
 {
-    const Run r = {m, dialect, ARENA_ARRAY(arena, int8_t *, m->tensors)};
+    const Run r = {m, rounding, ARENA_ARRAY(arena, int8_t *, m->tensors)};
     const long pixels = elements(&m->tensor[m->input[0]]);
     r.value[m->input[0]] = memcpy(ARENA_ARRAY(arena, int8_t, pixels), image, (size_t)pixels);
     for (int i = 0; i < m->operators; i++) {

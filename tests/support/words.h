@@ -1,6 +1,6 @@
 /* Texts that a campaign is told by its environment, or gets from a program. */
-#ifndef BITFOLD_TESTS_WORDS_H
-#define BITFOLD_TESTS_WORDS_H
+#ifndef BITFOLD_TESTS_SUPPORT_WORDS_H
+#define BITFOLD_TESTS_SUPPORT_WORDS_H
 
 #include <stdbool.h>
 

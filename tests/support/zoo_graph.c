@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const QTensor zoo_tensor[TENSORS] = {
+static const GraphTensor zoo_tensor[TENSORS] = {
     [INPUT] = {"input", 4, 4, 2, 0.02f, 0, 8, -128, 127}, [CONV] = {"conv", 4, 4, 4, 0.1f, -128, 8, -128, 127},
     [DW] = {"dw", 2, 2, 4, 0.2f, 112, 4, 112, 127},       [MAX] = {"max", 2, 2, 4, 0.1f, -128, 8, -128, 127},
     [RQA] = {"rqa", 2, 2, 4, 0.15f, -20, 8, -128, 127},   [RQB] = {"rqb", 2, 2, 4, 0.15f, -20, 8, -128, 127},
@@ -12,7 +12,7 @@ static const QTensor zoo_tensor[TENSORS] = {
     [FCB] = {"fcb", 1, 1, 3, 0.4f, 0, 8, -128, 127},      [SUM] = {"sum", 1, 1, 3, 0.6f, 5, 8, -128, 127},
 };
 
-static void give_weights(Arena *arena, QNode *n, int count, int outputs)
+static void give_weights(Arena *arena, Node *n, int count, int outputs)
 {
     int8_t *w = ARENA_ARRAY(arena, int8_t, count);
     int32_t *bias = ARENA_ARRAY(arena, int32_t, outputs);
@@ -22,32 +22,32 @@ static void give_weights(Arena *arena, QNode *n, int count, int outputs)
     n->weights = w, n->bias = bias, n->weight_scale = scale, n->weight_bits = 4, n->weight_shift = 2;
 }
 
-QGraph *zoo_graph(Arena *arena)
+Graph *zoo_graph(Arena *arena)
 {
-    QGraph *g = arena_zalloc(arena, sizeof *g);
-    *g = (QGraph){.dialect = DIALECT_TFLITE_SINGLE,
-                  .tensors = TENSORS,
-                  .nodes = TENSORS - 1,
-                  .output = SUM,
-                  .classes = 3,
-                  .channels = 2,
-                  .model_name = "zoo"};
+    Graph *g = arena_zalloc(arena, sizeof *g);
+    *g = (Graph){.rounding = ROUNDING_TFLITE_SINGLE,
+                 .tensors = TENSORS,
+                 .nodes = TENSORS - 1,
+                 .output = SUM,
+                 .classes = 3,
+                 .channels = 2,
+                 .model_name = "zoo"};
     g->tensor = memcpy(arena_alloc(arena, sizeof zoo_tensor), zoo_tensor, sizeof zoo_tensor);
-    g->node = ARENA_ARRAY(arena, QNode, TENSORS - 1);
+    g->node = ARENA_ARRAY(arena, Node, TENSORS - 1);
     static const struct {
-        QOp op;
+        NodeType op;
         int inputs, input[2];
     } wiring[TENSORS] = {
-        [CONV] = {QOP_CONV2D, 1, {INPUT}}, [DW] = {QOP_DWCONV2D, 1, {CONV}}, [MAX] = {QOP_MAXPOOL, 1, {CONV}},
-        [RQA] = {QOP_REQUANT, 1, {DW}},    [RQB] = {QOP_REQUANT, 1, {MAX}},  [CAT] = {QOP_CONCAT, 2, {RQA, RQB}},
-        [ADD] = {QOP_ADD, 2, {RQA, DW}},   [LUT] = {QOP_LUT, 1, {ADD}},      [AVG] = {QOP_AVGPOOL, 1, {CAT}},
-        [FLAT] = {QOP_RESHAPE, 1, {LUT}},  [FCA] = {QOP_DENSE, 1, {AVG}},    [FCB] = {QOP_DENSE, 1, {FLAT}},
-        [SUM] = {QOP_ADD, 2, {FCA, FCB}},
+        [CONV] = {NODE_CONV2D, 1, {INPUT}}, [DW] = {NODE_DWCONV2D, 1, {CONV}}, [MAX] = {NODE_MAXPOOL, 1, {CONV}},
+        [RQA] = {NODE_REQUANT, 1, {DW}},    [RQB] = {NODE_REQUANT, 1, {MAX}},  [CAT] = {NODE_CONCAT, 2, {RQA, RQB}},
+        [ADD] = {NODE_ADD, 2, {RQA, DW}},   [LUT] = {NODE_LUT, 1, {ADD}},      [AVG] = {NODE_AVGPOOL, 1, {CAT}},
+        [FLAT] = {NODE_RESHAPE, 1, {LUT}},  [FCA] = {NODE_DENSE, 1, {AVG}},    [FCB] = {NODE_DENSE, 1, {FLAT}},
+        [SUM] = {NODE_ADD, 2, {FCA, FCB}},
     };
     for (int t = 1; t < TENSORS; t++) {
-        QNode *n = &g->node[t - 1];
-        const QTensor *y = &g->tensor[t], *x = &g->tensor[wiring[t].input[0]];
-        *n = (QNode){
+        Node *n = &g->node[t - 1];
+        const GraphTensor *y = &g->tensor[t], *x = &g->tensor[wiring[t].input[0]];
+        *n = (Node){
             .op = wiring[t].op, .name = y->name, .inputs = wiring[t].inputs, .output = t, .lo = y->qmin, .hi = y->qmax};
         memcpy(n->input, wiring[t].input, sizeof wiring[t].input);
         n->geom = (ConvGeom){.n = 1,
@@ -64,11 +64,11 @@ QGraph *zoo_graph(Arena *arena)
                              .dh = 1,
                              .dw = 1,
                              .groups = 1};
-        if (n->op != QOP_DENSE) continue;
-        n->geom.c = (int)qtensor_elements(x);
+        if (n->op != NODE_DENSE) continue;
+        n->geom.c = (int)graph_tensor_elements(x);
         n->geom.h = n->geom.w = n->geom.kh = n->geom.kw = n->geom.sh = n->geom.sw = 1;
     }
-    QNode *conv = &g->node[CONV - 1], *dw = &g->node[DW - 1];
+    Node *conv = &g->node[CONV - 1], *dw = &g->node[DW - 1];
     conv->geom.kh = conv->geom.kw = 3, conv->geom.sh = conv->geom.sw = 1;
     conv->geom.pt = conv->geom.pb = conv->geom.pl = conv->geom.pr = 1;
     dw->geom.kh = dw->geom.kw = 3, dw->geom.pb = dw->geom.pr = 1, dw->geom.groups = 4;

@@ -1,0 +1,132 @@
+#include "deploy/c/c_cost.h"
+
+#include <string.h>
+
+long c_run(const Node *n)
+{
+    const ConvGeom *g = &n->geom;
+    if (n->op == NODE_DWCONV2D) return g->o;
+    if (n->op == NODE_DENSE) return g->c;
+    return (long)(c_direct(n) ? 1 : g->kh) * g->kw * (g->c / g->groups);
+}
+
+long c_runs(const Node *n) { return node_weights(n) / c_run(n); }
+
+size_t c_run_bytes(const Node *n) { return ((size_t)c_run(n) * (size_t)c_weight_width(n) + 7) / 8; }
+
+static int8_t (*pixel_codes(Arena *arena, const Graph *graph))[256]
+{
+    const int channels = graph->channels;
+    GraphTensor strip = graph->tensor[0];
+    Graph g = *graph;
+    strip.h = 256, strip.w = 1;
+    g.tensor = &strip;
+    uint8_t *pixels = arena_alloc(arena, 256 * (size_t)channels);
+    int8_t *codes = arena_alloc(arena, 256 * (size_t)channels);
+    int8_t(*table)[256] = arena_alloc(arena, 256 * (size_t)channels);
+    for (int i = 0; i < 256 * channels; i++) pixels[i] = (uint8_t)(i / channels);
+    graph_quantize_pixels(&g, pixels, 1, codes);
+    for (int c = 0; c < channels; c++)
+        for (int p = 0; p < 256; p++) table[c][p] = codes[p * channels + c];
+    return table;
+}
+
+CPixels c_pixels(Arena *arena, const Graph *g)
+{
+    int8_t(*code)[256] = pixel_codes(arena, g);
+    bool shifted = true, equal = true;
+    for (int c = 0; c < g->channels; c++) {
+        equal = equal && memcmp(code[c], code[0], sizeof code[0]) == 0;
+        for (int p = 0; p < 256; p++) shifted = shifted && code[c][p] == p - 128;
+    }
+    return (CPixels){shifted ? 0 : equal ? 1 : g->channels, code};
+}
+
+static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
+{
+    CLayerCost cost = {.node = n, .alive_bytes = alive_bytes};
+    if (n->op == NODE_LUT) cost.weight_bytes = 256;
+    if (!node_type_has_weights(n->op)) return cost;
+    cost.macs = node_macs(g, n);
+    cost.weight_width = c_weight_width(n);
+    cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);
+    cost.bias_bytes = 4 * (size_t)n->geom.o;
+    cost.multiplier_bytes = 5 * (size_t)n->geom.o;
+    return cost;
+}
+
+CCost c_cost(Arena *arena, const Graph *g, const CPlan *plan)
+{
+    CLayerCost *layer = ARENA_ARRAY(arena, CLayerCost, g->nodes);
+    CCost cost = {.layer = layer,
+                  .arena_bytes = plan->arena_bytes,
+                  .input_bytes = (size_t)graph_tensor_elements(&g->tensor[0]),
+                  .output_bytes = (size_t)g->classes,
+                  .pixel_table_bytes = 256 * (size_t)c_pixels(arena, g).tables};
+    cost.flash_bytes = cost.pixel_table_bytes;
+    for (int i = 0; i < g->nodes; i++) {
+        if (!plan->node[i].runs) continue;
+        const CLayerCost one = layer_cost(g, &g->node[i], plan->node[i].alive_bytes);
+        cost.macs += one.macs;
+        cost.flash_bytes += one.weight_bytes + one.bias_bytes + one.multiplier_bytes;
+        layer[cost.layers++] = one;
+    }
+    return cost;
+}
+
+char *c_comment(Arena *arena, const char *text)
+{
+    char *copy = arena_strdup(arena, text);
+    for (char *p = copy; *p != '\0'; p++)
+        if (*p < 0x20 || *p > 0x7e || strchr("*/\\?", *p) != NULL) *p = '_';
+    return copy;
+}
+
+void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *margin, FILE *out)
+{
+    fprintf(out, "%s%-20s %-16s %14s %11s %4s %9s %8s %12s %10s\n", margin, "layer", "op", "output", "MACs", "bits",
+            "weights", "biases", "multipliers", "arena");
+    for (int i = 0; i < cost->layers; i++) {
+        const CLayerCost *c = &cost->layer[i];
+        const GraphTensor *y = &g->tensor[c->node->output];
+        fprintf(out, "%s%-20s %-16s %14s %11ld %4s %9zu %8zu %12zu %10zu\n", margin, c_comment(arena, c->node->name),
+                node_type_names[c->node->op], arena_printf(arena, "%dx%dx%d", y->h, y->w, y->c), c->macs,
+                c->weight_width == 0 ? "" : arena_printf(arena, "%d", c->weight_width), c->weight_bytes, c->bias_bytes,
+                c->multiplier_bytes, c->alive_bytes);
+    }
+    const size_t pixels = cost->pixel_table_bytes;
+    fprintf(out,
+            "%sflash %zu bytes (weights, biases, multipliers, tables%s; code and class names come on top)\n"
+            "%sRAM %zu bytes (the arena; the caller's image of %zu and answer of %zu bytes come on top)\n"
+            "%s%ld MACs\n",
+            margin, cost->flash_bytes,
+            pixels == 0 ? "" : arena_printf(arena, "; %zu of it the codes of camera bytes", pixels), margin,
+            cost->arena_bytes, cost->input_bytes, cost->output_bytes, margin, cost->macs);
+}
+
+cJSON *c_cost_json(const Graph *g, const CCost *cost)
+{
+    cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "layers");
+    for (int i = 0; i < cost->layers; i++) {
+        const CLayerCost *c = &cost->layer[i];
+        const GraphTensor *y = &g->tensor[c->node->output];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "name", c->node->name);
+        cJSON_AddStringToObject(item, "op", node_type_names[c->node->op]);
+        cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){y->h, y->w, y->c}, 3));
+        cJSON_AddNumberToObject(item, "macs", (double)c->macs);
+        if (c->weight_width > 0) cJSON_AddNumberToObject(item, "weight_bits", c->weight_width);
+        cJSON_AddNumberToObject(item, "weight_bytes", (double)c->weight_bytes);
+        cJSON_AddNumberToObject(item, "bias_bytes", (double)c->bias_bytes);
+        cJSON_AddNumberToObject(item, "multiplier_bytes", (double)c->multiplier_bytes);
+        cJSON_AddNumberToObject(item, "arena_bytes", (double)c->alive_bytes);
+        cJSON_AddItemToArray(list, item);
+    }
+    cJSON_AddNumberToObject(json, "macs", (double)cost->macs);
+    cJSON_AddNumberToObject(json, "pixel_table_bytes", (double)cost->pixel_table_bytes);
+    cJSON_AddNumberToObject(json, "flash_bytes", (double)cost->flash_bytes);
+    cJSON_AddNumberToObject(json, "arena_bytes", (double)cost->arena_bytes);
+    cJSON_AddNumberToObject(json, "input_bytes", (double)cost->input_bytes);
+    cJSON_AddNumberToObject(json, "output_bytes", (double)cost->output_bytes);
+    return json;
+}

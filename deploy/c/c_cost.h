@@ -1,0 +1,53 @@
+/* What a model costs as C: flash by layer, RAM as it runs, multiplications. */
+#ifndef BITFOLD_DEPLOY_C_C_COST_H
+#define BITFOLD_DEPLOY_C_C_COST_H
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "deploy/c/c_plan.h"
+
+typedef struct {
+    const Node *node;
+    long macs;
+    int weight_width;        /* bits of a weight in flash: 2, 4, 8; 0: no weights */
+    size_t weight_bytes;     /* packed; 256 of a table */
+    size_t bias_bytes;       /* int32 each */
+    size_t multiplier_bytes; /* int32 and int8 each */
+    size_t alive_bytes;      /* of the arena while it runs */
+} CLayerCost;
+
+typedef struct {
+    int layers; /* nodes that run */
+    const CLayerCost *layer;
+    long macs;
+    size_t pixel_table_bytes;
+    size_t flash_bytes; /* weights, biases, multipliers, tables: the kernels' own code comes on top */
+    size_t arena_bytes, input_bytes, output_bytes;
+} CCost;
+
+CCost c_cost(Arena *arena, const Graph *g, const CPlan *plan);
+
+/* Weights lie in flash in runs, each beginning with a byte: a row of a convolution's kernel or, where it is not c_direct,
+ * a whole filter; all channels of a cell of a depthwise one; an output of a dense layer.  Weights of a run; runs; bytes
+ * from one to the next. */
+long c_run(const Node *n);
+long c_runs(const Node *n);
+size_t c_run_bytes(const Node *n);
+
+/* Camera bytes to codes: no table where a code is its byte - 128, one for all channels, or one for each. */
+typedef struct {
+    int tables;
+    int8_t (*code)[256]; /* [channels] */
+} CPixels;
+
+CPixels c_pixels(Arena *arena, const Graph *g);
+
+/* The text, fit for a C comment. */
+char *c_comment(Arena *arena, const char *text);
+
+/* The table, one layer a line, each line behind `margin`; then the totals. */
+void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *margin, FILE *out);
+cJSON *c_cost_json(const Graph *g, const CCost *cost); /* the caller frees it */
+
+#endif

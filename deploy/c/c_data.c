@@ -1,0 +1,71 @@
+#include <string.h>
+
+#include "deploy/c/c_writer.h"
+#include "kernels/requant.h"
+
+/* Lines of about 110 columns.  -2^31 has no literal in C: 2^31 is no int32_t. */
+void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes)
+{
+    enum { COLUMNS = 110 };
+    fprintf(w->out, "static const %s %s[%ld] = {", type, name, count);
+    int column = COLUMNS;
+    for (long i = 0; i < count; i++) {
+        const int32_t v = bytes == 1 ? ((const int8_t *)data)[i] : ((const int32_t *)data)[i];
+        if (column >= COLUMNS) column = fprintf(w->out, "\n    ");
+        column += v == INT32_MIN ? fprintf(w->out, "-2147483647 - 1,") : fprintf(w->out, "%d,", v);
+        if (column < COLUMNS && i + 1 < count) column += fprintf(w->out, " ");
+    }
+    fprintf(w->out, "\n};\n");
+}
+
+/* Of 8 bits: the stored weights; of fewer: the codes, from the lowest bits of a byte up, each run in bytes of its own. */
+static int8_t *pack(const CWriter *w, const Node *n, size_t *bytes)
+{
+    const int width = c_weight_width(n), mask = (1 << width) - 1;
+    const size_t run_bytes = c_run_bytes(n);
+    const long runs = c_runs(n), run = c_run(n);
+    *bytes = (size_t)runs * run_bytes;
+    uint8_t *packed = arena_zalloc(w->arena, *bytes);
+    for (long r = 0; r < runs; r++)
+        for (long k = 0; k < run; k++) {
+            const int stored = n->weights[r * run + k], code = width == 8 ? stored : stored / (1 << n->weight_shift);
+            packed[(size_t)r * run_bytes + (size_t)(k * width / 8)] |= (uint8_t)((code & mask) << (k * width % 8));
+        }
+    return (int8_t *)packed;
+}
+
+/* With the input's zero point taken out of the sum: sum (x - z) w + b = sum x w + (b - z sum w), modulo 2^32. */
+static int32_t *folded_bias(const CWriter *w, const Node *n)
+{
+    const long per_output = node_weights(n) / n->geom.o;
+    const int zero_point = w->g->tensor[n->input[0]].zero_point;
+    int32_t *bias = ARENA_ARRAY(w->arena, int32_t, n->geom.o);
+    for (int o = 0; o < n->geom.o; o++) {
+        int64_t sum = 0;
+        for (long k = 0; k < per_output; k++) sum += n->weights[o * per_output + k];
+        const uint32_t folded = (uint32_t)(n->bias[o] - zero_point * sum);
+        memcpy(&bias[o], &folded, sizeof folded);
+    }
+    return bias;
+}
+
+void c_write_weights(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const GraphTensor *x = &w->g->tensor[n->input[0]], *y = &w->g->tensor[n->output];
+    const char *name = c_layer_name(w, node);
+    const int outputs = n->geom.o;
+    size_t bytes;
+    const int8_t *packed = pack(w, n, &bytes);
+    int32_t *m = ARENA_ARRAY(w->arena, int32_t, outputs);
+    int8_t *e = ARENA_ARRAY(w->arena, int8_t, outputs);
+    for (int o = 0; o < outputs; o++) {
+        const Multiplier M = multiplier_make(w->g->rounding, x->scale, n->weight_scale[o], y->scale);
+        m[o] = M.m, e[o] = (int8_t)M.e;
+    }
+    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_weights", name), (long)bytes, packed, 1);
+    c_write_array(w, "int32_t", arena_printf(w->arena, "%s_bias", name), outputs,
+                  n->op == NODE_DWCONV2D ? n->bias : folded_bias(w, n), 4);
+    c_write_array(w, "int32_t", arena_printf(w->arena, "%s_multiplier", name), outputs, m, 4);
+    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_exponent", name), outputs, e, 1);
+}

@@ -1,0 +1,271 @@
+#include <ctype.h>
+
+#include "deploy/c/c_writer.h"
+#include "kernels/requant.h"
+
+/* Unique by its number, readable by the rest. */
+char *c_layer_name(const CWriter *w, int node)
+{
+    enum { LONGEST = 40 };
+    char *name = arena_printf(w->arena, "l%d_%.*s", node, LONGEST, w->g->node[node].name);
+    for (char *p = name; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) || (unsigned char)*p > 0x7e) *p = '_';
+    return name;
+}
+
+static const char *place(const CWriter *w, int tensor)
+{
+    const CTensor *t = &w->plan.tensor[tensor];
+    return t->place == C_INPUT ? "in" : t->place == C_OUTPUT ? "out" : arena_printf(w->arena, "arena + %zu", t->offset);
+}
+
+static const char *scratch(const CWriter *w, int node)
+{
+    const CNode *n = &w->plan.node[node];
+    return n->scratch_bytes == 0 ? "NULL" : arena_printf(w->arena, "arena + %zu", n->scratch);
+}
+
+static const char *dot_name(const Node *n) { return n->op == NODE_DENSE ? "dense_dot" : "conv2d_dot"; }
+
+/* ---- constants --------------------------------------------------------------------------------------------------- */
+
+static void begin_layer(const CWriter *w, const char *type, const char *name)
+{
+    fprintf(w->out, "static const %s %s = {\n", type, name);
+}
+
+static void weights_layer(const CWriter *w, int node, const char *type)
+{
+    const Node *n = &w->g->node[node];
+    const char *name = c_layer_name(w, node);
+    c_write_weights(w, node);
+    begin_layer(w, type, name);
+    fprintf(w->out,
+            "    .weights = %s_weights, .bias = %s_bias, .multiplier = %s_multiplier, .exponent = %s_exponent,\n", name,
+            name, name, name);
+    if (n->op != NODE_DWCONV2D) fprintf(w->out, "    .dot = %s%d,\n", dot_name(n), c_weight_width(n));
+    fprintf(w->out, "    .shift = %d, .zero_out = %d, .lo = %d, .hi = %d,\n",
+            c_weight_width(n) == 8 ? 0 : n->weight_shift, w->g->tensor[n->output].zero_point, n->lo, n->hi);
+}
+
+static void layer_conv2d(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const ConvGeom *c = &n->geom;
+    const bool flat = w->plan.node[node].flat;
+    weights_layer(w, node, "conv2d_layer");
+    fprintf(
+        w->out,
+        "    .h = %d, .w = %d, .c = %d, .o = %d, .ow = %d,\n"
+        "    .kh = %d, .kw = %d, .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d,\n"
+        "    .groups = %d, .group_channels = %d, .runs = %ld, .run = %ld, .run_bytes = %zu, .direct = %d, .zero_in = "
+        "%d,\n};\n\n",
+        flat ? 1 : c->h, flat ? c->h * c->w : c->w, c->c, c->o, flat ? c->oh * c->ow : c->ow, c->kh, c->kw, c->sh,
+        c->sw, c->dh, c->dw, c->pt, c->pl, c->groups, c->c / c->groups, c_runs(n) / c->o, c_run(n), c_run_bytes(n),
+        c_direct(n) && !w->plan.node[node].in_place, w->g->tensor[n->input[0]].zero_point);
+}
+
+static void layer_depthwise(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const ConvGeom *c = &n->geom;
+    const int width = c_weight_width(n);
+    weights_layer(w, node, "depthwise_layer");
+    if (width < 8) fprintf(w->out, "    .unpack = depthwise_unpack%d,\n", width);
+    fprintf(w->out,
+            "    .h = %d, .w = %d, .c = %d, .o = %d, .ow = %d,\n"
+            "    .kh = %d, .kw = %d, .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d,\n"
+            "    .multiple = %d, .cell_bytes = %zu, .in_place = %d, .zero_in = %d,\n};\n\n",
+            c->h, c->w, c->c, c->o, c->ow, c->kh, c->kw, c->sh, c->sw, c->dh, c->dw, c->pt, c->pl, c->o / c->c,
+            c_run_bytes(n), w->plan.node[node].in_place, w->g->tensor[n->input[0]].zero_point);
+}
+
+static void layer_dense(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    weights_layer(w, node, "dense_layer");
+    fprintf(w->out, "    .inputs = %d, .o = %d, .filter_bytes = %zu,\n};\n\n", n->geom.c, n->geom.o, c_run_bytes(n));
+}
+
+/* With one rounding, R(x 2^20, m 2^(e-31)) is R(x 2^23, m 2^(e-3-31)), whose shift leaves the lower word of the product
+ * alone. */
+static void add_input(const CWriter *w, char which, int zero_point, int32_t m, int e)
+{
+    const int more = w->g->rounding == ROUNDING_TFLITE_SINGLE && e >= -28 ? 3 : 0;
+    fprintf(w->out, "    .zero_%c = %d, .unit_%c = %d, .m_%c = %d, .e_%c = %d,\n", which, zero_point, which,
+            1 << (20 + more), which, m, which, e - more);
+}
+
+static void layer_add(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const GraphTensor *a = &w->g->tensor[n->input[0]], *b = &w->g->tensor[n->input[1]], *y = &w->g->tensor[n->output];
+    AddParams p;
+    const bool representable = add_params_make(w->g->rounding, a->scale, a->zero_point, b->scale, b->zero_point,
+                                               y->scale, y->zero_point, n->lo, n->hi, &p);
+    ASSERT(representable); /* graph_check */
+    begin_layer(w, "add_layer", c_layer_name(w, node));
+    add_input(w, 'a', p.z1, p.m1, p.e1);
+    add_input(w, 'b', p.z2, p.m2, p.e2);
+    fprintf(w->out, "    .m = %d, .e = %d, .zero = %d, .lo = %d, .hi = %d,\n};\n\n", p.mo, p.eo, p.zy, p.lo, p.hi);
+}
+
+static void layer_pool(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const ConvGeom *c = &n->geom;
+    begin_layer(w, "pool_layer", c_layer_name(w, node));
+    fprintf(w->out,
+            "    .h = %d, .w = %d, .c = %d, .oh = %d, .ow = %d,\n"
+            "    .kh = %d, .kw = %d, .sh = %d, .sw = %d, .pt = %d, .pl = %d, .lo = %d, .hi = %d,\n};\n\n",
+            c->h, c->w, c->c, c->oh, c->ow, c->kh, c->kw, c->sh, c->sw, c->pt, c->pl, n->lo, n->hi);
+}
+
+static void layer_requantize(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const GraphTensor *x = &w->g->tensor[n->input[0]], *y = &w->g->tensor[n->output];
+    const Multiplier M = multiplier_make(w->g->rounding, x->scale, 1.0f, y->scale);
+    begin_layer(w, "requantize_layer", c_layer_name(w, node));
+    fprintf(w->out, "    .zero_in = %d, .m = %d, .e = %d, .zero_out = %d, .lo = %d, .hi = %d,\n};\n\n", x->zero_point,
+            M.m, M.e, y->zero_point, n->lo, n->hi);
+}
+
+static void layer_table(const CWriter *w, int node)
+{
+    c_write_array(w, "int8_t", c_layer_name(w, node), 256, w->g->node[node].table, 1);
+    fputs("\n", w->out);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
+
+static void call_rows(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    %s(&%s, %s, 0, %d, %s, %s);\n", n->op == NODE_CONV2D ? "conv2d" : "depthwise",
+            c_layer_name(w, node), place(w, n->input[0]), w->plan.node[node].flat ? 1 : n->geom.oh, place(w, n->output),
+            scratch(w, node));
+}
+
+static void call_dense(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    dense(&%s, %s, %s);\n", c_layer_name(w, node), place(w, n->input[0]), place(w, n->output));
+}
+
+/* The convolution whose rows node takes, -1: none. */
+static int feeder(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    for (int i = 0; i < node; i++)
+        if (w->plan.node[i].by_rows && (w->g->node[i].output == n->input[0] || w->g->node[i].output == n->input[1]))
+            return i;
+    return -1;
+}
+
+static void call_add(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const int rows = feeder(w, node);
+    const char *name = c_layer_name(w, node);
+    if (rows < 0) {
+        fprintf(w->out, "    add(&%s, %ld, %s, %s, %s);\n", name, graph_tensor_elements(&w->g->tensor[n->output]),
+                place(w, n->input[0]), place(w, n->input[1]), place(w, n->output));
+        return;
+    }
+    const Node *conv = &w->g->node[rows];
+    const size_t bytes = w->plan.node[rows].row_bytes;
+    const char *row = arena_printf(w->arena, "arena + %zu", w->plan.node[rows].row), *operand[2];
+    for (int k = 0; k < 2; k++)
+        operand[k] =
+            n->input[k] == conv->output ? row : arena_printf(w->arena, "%s + %zu * row", place(w, n->input[k]), bytes);
+    fprintf(w->out,
+            "    for (int32_t row = 0; row < %d; row++) {\n"
+            "        %s(&%s, %s, row, 1, %s, %s);\n"
+            "        add(&%s, %zu, %s, %s, %s + %zu * row);\n"
+            "    }\n",
+            conv->geom.oh, conv->op == NODE_CONV2D ? "conv2d" : "depthwise", c_layer_name(w, rows),
+            place(w, conv->input[0]), row, scratch(w, rows), name, bytes, operand[0], operand[1], place(w, n->output),
+            bytes);
+}
+
+static void call_concat(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const GraphTensor *y = &w->g->tensor[n->output];
+    int first = 0;
+    for (int k = 0; k < n->inputs; k++) {
+        const int channels = w->g->tensor[n->input[k]].c;
+        fprintf(w->out, "    concat(%s, %d, %d, %d, %s + %d);\n", place(w, n->input[k]), y->h * y->w, channels, y->c,
+                place(w, n->output), first);
+        first += channels;
+    }
+}
+
+static void call_pool(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    %s_pool(&%s, %s, %s);\n", n->op == NODE_MAXPOOL ? "max" : "average", c_layer_name(w, node),
+            place(w, n->input[0]), place(w, n->output));
+}
+
+static void call_requantize(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    requantize(&%s, %ld, %s, %s);\n", c_layer_name(w, node),
+            graph_tensor_elements(&w->g->tensor[n->output]), place(w, n->input[0]), place(w, n->output));
+}
+
+static void call_table(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    look_up(%s, %ld, %s, %s);\n", c_layer_name(w, node),
+            graph_tensor_elements(&w->g->tensor[n->output]), place(w, n->input[0]), place(w, n->output));
+}
+
+static void call_reshape(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    if (w->plan.node[node].copies)
+        fprintf(w->out, "    copy(%ld, %s, %s);\n", graph_tensor_elements(&w->g->tensor[n->output]),
+                place(w, n->input[0]), place(w, n->output));
+}
+
+typedef struct {
+    void (*layer)(const CWriter *w, int node); /* NULL: no constants */
+    void (*call)(const CWriter *w, int node);
+} COp;
+static const COp conv2d_row = {layer_conv2d, call_rows}, depthwise_conv2d_row = {layer_depthwise, call_rows},
+                 dense_row = {layer_dense, call_dense}, add_row = {layer_add, call_add},
+                 concat_row = {NULL, call_concat}, max_pool_row = {layer_pool, call_pool},
+                 average_pool_row = {layer_pool, call_pool}, requant_row = {layer_requantize, call_requantize},
+                 lut_row = {layer_table, call_table}, reshape_row = {NULL, call_reshape};
+
+#define NODE(ID, name) [NODE_##ID] = &name##_row,
+static const COp *const ops[] = {
+#include "graph/nodes.def"
+};
+#undef NODE
+
+void c_write_layers(const CWriter *w)
+{
+    fputs("/* ---- layers ---- */\n\n", w->out);
+    for (int i = 0; i < w->g->nodes; i++)
+        if (w->plan.node[i].runs && ops[w->g->node[i].op]->layer != NULL) ops[w->g->node[i].op]->layer(w, i);
+}
+
+void c_write_run(const CWriter *w)
+{
+    if (w->plan.arena_bytes > 0)
+        fprintf(w->out, "/* Every activation while it is needed. */\nstatic int8_t arena[%zu];\n\n",
+                w->plan.arena_bytes);
+    fprintf(w->out, "void %s_run(const int8_t *in, int8_t *out)\n{\n", w->prefix);
+    for (int i = 0; i < w->g->nodes; i++) {
+        const Node *n = &w->g->node[i];
+        const GraphTensor *y = &w->g->tensor[n->output];
+        if (!w->plan.node[i].runs || (n->op == NODE_RESHAPE && !w->plan.node[i].copies)) continue;
+        fprintf(w->out, "    /* %s: %dx%dx%d */\n", c_comment(w->arena, n->name), y->h, y->w, y->c);
+        if (!w->plan.node[i].by_rows) ops[n->op]->call(w, i);
+    }
+    fputs("}\n\n", w->out);
+}

@@ -1,0 +1,38 @@
+/* Inside the C exporter: the file being written and its parts. */
+#ifndef BITFOLD_DEPLOY_C_C_WRITER_H
+#define BITFOLD_DEPLOY_C_C_WRITER_H
+
+#include <stdio.h>
+
+#include "deploy/c/c_cost.h"
+#include "deploy/c/c_plan.h"
+
+typedef struct {
+    Arena *arena;
+    const Graph *g;
+    CPlan plan;
+    CCost cost;
+    const char *prefix, *upper; /* of every public name; the same in capitals */
+    int golden;                 /* vectors of the self-test */
+    FILE *out;
+} CWriter;
+
+/* deploy/c/c_text.c: kernels of deploy/c_kernels that the graph needs, in an order in which they compile. */
+void c_write_kernels(const CWriter *w);
+
+/* deploy/c/c_data.c: one array; the weights of a node, packed, and what its outputs need. */
+void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
+void c_write_weights(const CWriter *w, int node);
+
+/* deploy/c/c_layers.c: constants and description of each layer; the function that runs them. */
+void c_write_layers(const CWriter *w);
+void c_write_run(const CWriter *w);
+char *c_layer_name(const CWriter *w, int node);
+
+/* deploy/c/c_helpers.c: what stands around the model. */
+void c_write_header(const CWriter *w); /* all but the end of its include guard */
+void c_write_header_end(const CWriter *w);
+void c_write_helpers(const CWriter *w);
+Status c_write_self_test(const CWriter *w);
+
+#endif

@@ -1,0 +1,250 @@
+#include "deploy/onnx/onnx_ops.h"
+
+#include <string.h>
+
+#include "deploy/exporter.h"
+#include "kernels/requant.h"
+
+const char *onnx_part(const OnnxNet *net, const char *name, const char *part)
+{
+    return arena_printf(onnx_arena(net->b), "%s/%s", name, part);
+}
+
+const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const char *input, const char *output)
+{
+    return onnx_node(net->b, op, name, 1, &input, output);
+}
+
+/* The axes of `input` in the order of `axes`, as in {0, 3, 1, 2}. */
+static const char *transpose(OnnxNet *net, const char *name, const char *input, const int axes[4], const char *output)
+{
+    onnx_unary(net, "Transpose", name, input, output);
+    onnx_ints(net->b, "perm", 4, axes);
+    return output;
+}
+
+/* ---- where a tensor is ------------------------------------------------------------------------------------------- */
+
+static const int to_nhwc[4] = {0, 2, 3, 1}, to_nchw[4] = {0, 3, 1, 2};
+
+static bool is_point(const OnnxValue *v) { return v->h == 1 && v->w == 1; }
+
+const char *onnx_own_name(const OnnxNet *net, const char *name)
+{
+    return strcmp(name, onnx_output_name) == 0 ? onnx_part(net, name, "layer") : name;
+}
+
+void onnx_value_set(OnnxNet *net, int value, const char *real, int rank)
+{
+    OnnxValue *v = &net->value[value];
+    v->from = value;
+    v->real = real;
+    v->rank = rank;
+    if (rank == ONNX_MAP) v->map = real;
+    if (rank == ONNX_ROW) v->row = real;
+}
+
+void onnx_value_reshape(OnnxNet *net, int value, int from) { net->value[value].from = net->value[from].from; }
+
+/* [N,...] to [N,h,w,c]. */
+static const char *reshape(OnnxNet *net, const char *name, const char *input, int h, int w, int c, const char *output)
+{
+    int64_t *shape = arena_alloc(onnx_arena(net->b), 4 * sizeof *shape);
+    shape[0] = 0, shape[1] = h, shape[2] = w, shape[3] = c; /* 0: as it is */
+    const char *dims = onnx_constant(net->b, onnx_part(net, name, "shape"), ONNX_INT64, 1, (const int64_t[]){4}, shape);
+    return onnx_node(net->b, "Reshape", name, 2, (const char *const[]){input, dims}, output);
+}
+
+static const char *moved(OnnxNet *net, int value, const char *place, const char *name)
+{
+    return net->moved == NULL ? name : net->moved(net, value, place, name);
+}
+
+/* The tensor as [N,C,H,W]. */
+static const char *value_map(OnnxNet *net, int value)
+{
+    OnnxValue *v = &net->value[value], *from = &net->value[v->from];
+    if (v->map != NULL) return v->map;
+    const char *place = onnx_part(net, v->name, "map"), *map;
+    const bool channels = from->rank == ONNX_ROW || is_point(from); /* alone: one order in both layouts */
+    if (channels && is_point(v)) {
+        map = reshape(net, place, from->real, v->c, 1, 1, place);
+    } else {
+        const char *nhwc = onnx_part(net, v->name, "nhwc"), *cells = onnx_part(net, v->name, "cells");
+        const char *real = channels ? from->real : transpose(net, nhwc, from->real, to_nhwc, nhwc);
+        map = transpose(net, place, reshape(net, cells, real, v->h, v->w, v->c, cells), to_nchw, place);
+    }
+    return v->map = moved(net, value, place, map);
+}
+
+/* Flatten gives [C,H,W] order. */
+static const char *flatten(OnnxNet *net, int value, const char *place, const char *map)
+{
+    onnx_unary(net, "Flatten", place, map, place);
+    onnx_int(net->b, "axis", 1);
+    return moved(net, value, place, place);
+}
+
+/* As a dense layer takes it: flattened as it lies, its weights are in that order. */
+static const char *dense_row(OnnxNet *net, int value)
+{
+    OnnxValue *v = &net->value[value], *from = &net->value[v->from];
+    if (from->rank == ONNX_ROW) return from->real;
+    const char *place = v->from == value ? onnx_part(net, v->name, "row") : onnx_own_name(net, v->name);
+    if (v->row == NULL) v->row = flatten(net, value, place, from->real);
+    return v->row;
+}
+
+/* The tensor as [N,elements] in [H,W,C] order. */
+static const char *value_row(OnnxNet *net, int value)
+{
+    OnnxValue *v = &net->value[value], *from = &net->value[v->from];
+    if (from->rank == ONNX_ROW || is_point(from)) return dense_row(net, value);
+    const char *nhwc = onnx_part(net, v->name, "row_nhwc");
+    return flatten(net, value, onnx_part(net, v->name, "row_flat"), transpose(net, nhwc, from->real, to_nhwc, nhwc));
+}
+
+/* ---- input and output -------------------------------------------------------------------------------------------- */
+
+const char onnx_input_name[] = "input", onnx_output_name[] = "logits";
+
+const char *onnx_image(OnnxNet *net, OnnxDataType type, bool nhwc)
+{
+    const OnnxValue *v = &net->value[0];
+    const int nchw_dim[4] = {0, v->c, v->h, v->w}, nhwc_dim[4] = {0, v->h, v->w, v->c};
+    onnx_input(net->b, onnx_input_name, type, 4, nhwc ? nhwc_dim : nchw_dim);
+    if (!nhwc) return onnx_input_name;
+    return transpose(net, onnx_part(net, onnx_input_name, "nchw"), onnx_input_name, to_nchw,
+                     onnx_part(net, onnx_input_name, "nchw"));
+}
+
+void onnx_logits(OnnxNet *net, int value, int classes)
+{
+    const int dim[2] = {0, classes};
+    const char *row = value_row(net, value);
+    if (strcmp(row, onnx_output_name) != 0)
+        onnx_unary(net, "Identity", onnx_part(net, onnx_output_name, "output"), row, onnx_output_name);
+    onnx_output(net->b, onnx_output_name, ONNX_FLOAT, 2, dim);
+}
+
+/* ---- operations -------------------------------------------------------------------------------------------------- */
+
+static void set_window(OnnxNet *net, const ConvGeom *g)
+{
+    onnx_ints(net->b, "kernel_shape", 2, (const int[]){g->kh, g->kw});
+    onnx_ints(net->b, "strides", 2, (const int[]){g->sh, g->sw});
+    onnx_ints(net->b, "pads", 4, (const int[]){g->pt, g->pl, g->pb, g->pr});
+}
+
+static OnnxResult conv(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    const char *const input[3] = {value_map(net, op->input[0]), weight, bias};
+    onnx_node(net->b, "Conv", op->name, bias == NULL ? 2 : 3, input, output);
+    set_window(net, op->geom);
+    onnx_ints(net->b, "dilations", 2, (const int[]){op->geom->dh, op->geom->dw});
+    onnx_int(net->b, "group", op->geom->groups);
+    return (OnnxResult){output, ONNX_MAP};
+}
+
+static OnnxResult dense(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    const char *const input[3] = {dense_row(net, op->input[0]), weight, bias};
+    onnx_node(net->b, "Gemm", op->name, bias == NULL ? 2 : 3, input, output);
+    onnx_int(net->b, "transB", 1);
+    return (OnnxResult){output, ONNX_ROW};
+}
+
+static OnnxResult pool(OnnxNet *net, const OnnxOp *op, const char *output)
+{
+    const ConvGeom *g = op->geom;
+    const char *input = value_map(net, op->input[0]);
+    if (op->op == NODE_AVGPOOL && pool_is_global(g)) {
+        onnx_unary(net, "GlobalAveragePool", op->name, input, output);
+    } else {
+        onnx_unary(net, op->op == NODE_AVGPOOL ? "AveragePool" : "MaxPool", op->name, input, output);
+        set_window(net, g);
+        if (op->op == NODE_AVGPOOL) onnx_int(net->b, "count_include_pad", 0);
+    }
+    return (OnnxResult){output, ONNX_MAP};
+}
+
+/* Element by element, or along the channels: rows if every input is one, else maps. */
+static OnnxResult pointwise(OnnxNet *net, const OnnxOp *op, const char *kind, const char *output)
+{
+    const char *input[NODE_MAX_INPUTS];
+    int rank = ONNX_ROW;
+    for (int i = 0; i < op->inputs; i++)
+        if (net->value[op->input[i]].rank != ONNX_ROW) rank = ONNX_MAP;
+    for (int i = 0; i < op->inputs; i++)
+        input[i] = rank == ONNX_ROW ? net->value[op->input[i]].real : value_map(net, op->input[i]);
+    if (kind == NULL) return (OnnxResult){input[0], rank};
+    onnx_node(net->b, kind, op->name, op->inputs, input, output);
+    return (OnnxResult){output, rank};
+}
+
+Status onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output,
+               OnnxResult *result)
+{
+    switch (op->op) {
+    case NODE_CONV2D:
+    case NODE_DWCONV2D:
+        *result = conv(net, op, weight, bias, output);
+        return STATUS_OK;
+    case NODE_DENSE:
+        *result = dense(net, op, weight, bias, output);
+        return STATUS_OK;
+    case NODE_ADD:
+        *result = pointwise(net, op, "Add", output);
+        return STATUS_OK;
+    case NODE_CONCAT:
+        *result = pointwise(net, op, "Concat", output);
+        onnx_int(net->b, "axis", 1);
+        return STATUS_OK;
+    case NODE_MAXPOOL:
+    case NODE_AVGPOOL:
+        *result = pool(net, op, output);
+        return STATUS_OK;
+    case NODE_REQUANT:
+        *result = pointwise(net, op, NULL, output);
+        return STATUS_OK;
+    case NODE_RESHAPE:
+    case NODE_LUT:
+        break;
+    }
+    return exporter_refuse(op->name, op->op, "ONNX");
+}
+
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
+
+/* out[a][b][c] = in[a][c][b], elements of any size. */
+static void swap_inner(long a, long b, long c, const unsigned char *in, size_t element_bytes, unsigned char *out)
+{
+    for (long i = 0; i < a; i++)
+        for (long j = 0; j < b; j++)
+            for (long k = 0; k < c; k++, out += element_bytes)
+                memcpy(out, in + (size_t)((i * c + k) * b + j) * element_bytes, element_bytes);
+}
+
+int onnx_weights(OnnxNet *net, const OnnxOp *op, const void *weights, size_t element_bytes, int64_t dim[4],
+                 const void **out)
+{
+    const ConvGeom *g = op->geom;
+    const OnnxValue *from = &net->value[net->value[op->input[0]].from];
+    const long cells = (long)g->kh * g->kw, each = g->c / g->groups;
+    const bool row = op->op == NODE_DENSE;
+    const long count = op->op == NODE_DWCONV2D ? cells * g->o : cells * each * g->o;
+    unsigned char *to = arena_alloc(onnx_arena(net->b), (size_t)count * element_bytes);
+    if (op->op == NODE_DWCONV2D)
+        swap_inner(1, g->o, cells, weights, element_bytes, to); /* [KH,KW,O] -> [O,KH,KW] */
+    else if (row)
+        swap_inner(g->o, from->rank == ONNX_ROW ? g->c : from->c, from->rank == ONNX_ROW ? 1 : g->c / from->c, weights,
+                   element_bytes, to); /* [O,H,W,C] -> [O,C,H,W] */
+    else
+        swap_inner(g->o, each, cells, weights, element_bytes, to); /* [O,KH,KW,C] -> [O,C,KH,KW] */
+    *out = to;
+    dim[0] = g->o;
+    dim[1] = row ? g->c : op->op == NODE_DWCONV2D ? 1 : each;
+    dim[2] = g->kh;
+    dim[3] = g->kw;
+    return row ? 2 : 4;
+}

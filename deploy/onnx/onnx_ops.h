@@ -1,0 +1,77 @@
+/* The operations of a network as ONNX nodes, whatever their values are: floats, or floats between DequantizeLinear and
+ * QuantizeLinear.  Both kinds of export share what differs from ONNX here: tensors are NHWC and ONNX has NCHW, a dense
+ * layer reads rows in [H,W,C] order and a Flatten gives [C,H,W].
+ */
+#ifndef BITFOLD_DEPLOY_ONNX_ONNX_OPS_H
+#define BITFOLD_DEPLOY_ONNX_ONNX_OPS_H
+
+#include "deploy/onnx/onnx_build.h"
+#include "graph/graph.h"
+
+enum { ONNX_ROW = 2, ONNX_MAP = 4 }; /* ranks: [N,C] and [N,C,H,W] */
+
+/* What a tensor of the network is in the file. */
+typedef struct {
+    const char *name;
+    int h, w, c;
+    int from;         /* the tensor whose elements these are: itself unless it was reshaped */
+    const char *real; /* of `rank`; NULL for a reshaped one */
+    int rank;
+    const char *map, *row; /* made when they are asked for; row in [C,H,W] order of `from` */
+} OnnxValue;
+
+typedef struct OnnxNet {
+    OnnxBuilder *b;
+    int values;
+    OnnxValue *value;
+    /* Called with what only moves a tensor's elements (Reshape, Transpose, Flatten): gives the name to read instead. */
+    const char *(*moved)(struct OnnxNet *net, int value, const char *place, const char *name);
+    void *context;
+} OnnxNet;
+
+/* The graph's own input and output. */
+extern const char onnx_input_name[], onnx_output_name[]; /* "input", "logits" */
+/* Declares the input, of value 0's shape, [N,H,W,C] if nhwc; gives it as [N,C,H,W]. */
+const char *onnx_image(OnnxNet *net, OnnxDataType type, bool nhwc);
+/* Declares the output [N,classes]: the tensor as a row, which is named so already or gets an Identity. */
+void onnx_logits(OnnxNet *net, int value, int classes);
+
+/* "conv1/codes". */
+const char *onnx_part(const OnnxNet *net, const char *name, const char *part);
+
+/* A layer's name for its own tensor, which is not the graph's output: another one if the two were the same. */
+const char *onnx_own_name(const OnnxNet *net, const char *name);
+
+/* A node with one input. */
+const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const char *input, const char *output);
+
+/* Tensor `value` is `real`, an [N,C,H,W] or an [N,C]. */
+void onnx_value_set(OnnxNet *net, int value, const char *real, int rank);
+/* Tensor `value` has the elements of `from`, in [H,W,C] order, under its own shape. */
+void onnx_value_reshape(OnnxNet *net, int value, int from);
+
+/* One operation of the network. */
+typedef struct {
+    NodeType op;
+    const char *name;
+    const ConvGeom *geom; /* convolutions, dense, pools */
+    int inputs;
+    const int *input; /* indices of values */
+} OnnxOp;
+
+/* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  A requant's result is its input: what
+ * it does is a matter of grids.  Not for a reshape, which is no node (onnx_value_reshape).  STATUS_UNSUPPORTED, naming
+ * the layer and the operation: ONNX has none for it. */
+typedef struct {
+    const char *result;
+    int rank;
+} OnnxResult;
+Status onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output,
+               OnnxResult *result);
+
+/* Weights (kernels.h) in ONNX's layout: [O,C/groups,KH,KW], or [O,I] with I in the order that onnx_op reads it.  In the
+ * arena; dim gets the shape, the result is its rank. */
+int onnx_weights(OnnxNet *net, const OnnxOp *op, const void *weights, size_t element_bytes, int64_t dim[4],
+                 const void **out);
+
+#endif

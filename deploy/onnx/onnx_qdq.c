@@ -1,0 +1,240 @@
+#include "deploy/onnx/onnx_qdq.h"
+
+#include <float.h>
+
+#include "deploy/onnx/onnx_tensor.h"
+#include "deploy/runtime_limits.h"
+
+typedef struct {
+    OnnxNet net;
+    const Graph *g;
+    const OnnxForm *form;
+    const char **scale, **zero_point; /* [tensors] names, NULL: not needed so far */
+} Qdq;
+
+static const char *part(const Qdq *q, const char *name, const char *suffix) { return onnx_part(&q->net, name, suffix); }
+
+static OnnxDataType code_type(const Qdq *q) { return q->form->uint8 ? ONNX_UINT8 : ONNX_INT8; }
+
+/* A code as the file stores it. */
+static const char *code_constant(Qdq *q, const char *name, int code)
+{
+    const int8_t s8 = (int8_t)code;
+    const uint8_t u8 = (uint8_t)(code + 128);
+    return q->form->uint8 ? onnx_scalar(q->net.b, name, ONNX_UINT8, &u8) : onnx_scalar(q->net.b, name, ONNX_INT8, &s8);
+}
+
+/* ---- a tensor on its grid ---------------------------------------------------------------------------------------- */
+
+static const char *linear(Qdq *q, const char *op, int tensor, const char *name, const char *input, const char *output)
+{
+    const GraphTensor *t = &q->g->tensor[tensor];
+    if (q->scale[tensor] == NULL) {
+        q->scale[tensor] = onnx_scalar(q->net.b, part(q, t->name, "scale"), ONNX_FLOAT, &t->scale);
+        q->zero_point[tensor] = code_constant(q, part(q, t->name, "zero_point"), t->zero_point);
+    }
+    return onnx_node(q->net.b, op, name, 3, (const char *const[]){input, q->scale[tensor], q->zero_point[tensor]},
+                     output);
+}
+
+static const char *quantize(Qdq *q, int tensor, const char *name, const char *input, const char *output)
+{
+    return linear(q, "QuantizeLinear", tensor, name, input, output);
+}
+
+static const char *dequantize(Qdq *q, int tensor, const char *name, const char *input, const char *output)
+{
+    return linear(q, "DequantizeLinear", tensor, name, input, output);
+}
+
+static const char *clip(Qdq *q, const char *name, const char *input, const char *lo, const char *hi, const char *output)
+{
+    return onnx_node(q->net.b, "Clip", name, 3, (const char *const[]){input, lo, hi}, output);
+}
+
+/* Relu or Clip, the node `name`, so that QuantizeLinear gives codes from lo to hi.  The bounds are what DequantizeLinear
+ * makes of these codes, but 127's is a quarter of a step lower, which rounds up: so the Clip is never one that int8's own
+ * ends make superfluous, and ONNX Runtime keeps it. */
+static const char *clip_values(Qdq *q, int tensor, const char *name, const char *real, int lo, int hi)
+{
+    const GraphTensor *t = &q->g->tensor[tensor];
+    const char *out = part(q, t->name, "clipped");
+    if (lo == t->zero_point && lo > INT8_MIN && hi == INT8_MAX) return onnx_unary(&q->net, "Relu", name, real, out);
+    const float top = (float)(hi - t->zero_point) - (hi == INT8_MAX ? 0.25f : 0.0f);
+    const float low = (float)(lo - t->zero_point) * t->scale, high = top * t->scale;
+    const char *min = onnx_scalar(q->net.b, part(q, t->name, "min"), ONNX_FLOAT, &low);
+    const char *max = onnx_scalar(q->net.b, part(q, t->name, "max"), ONNX_FLOAT, &high);
+    return clip(q, name, real, min, max, out);
+}
+
+static const char *clip_codes(Qdq *q, int tensor, const char *codes, int lo, int hi)
+{
+    const char *name = q->g->tensor[tensor].name;
+    const char *min = code_constant(q, part(q, name, "min"), lo), *max = code_constant(q, part(q, name, "max"), hi);
+    return clip(q, part(q, name, "clip"), codes, min, max, part(q, name, "codes"));
+}
+
+static bool clips_codes(const Qdq *q, int tensor, int lo)
+{
+    if (q->form->clip != CLIP_AUTO) return q->form->clip == CLIP_CODES;
+    return q->form->uint8 || lo != q->g->tensor[tensor].zero_point;
+}
+
+/* What an operation computed, as codes from lo to hi. */
+static const char *round_and_clip(Qdq *q, int tensor, const char *real, int lo, int hi)
+{
+    const char *name = q->g->tensor[tensor].name;
+    const char *step = part(q, name, "quantize"), *codes = part(q, name, "codes"), *whole = part(q, name, "saturated");
+    if (lo == INT8_MIN && hi == INT8_MAX) return quantize(q, tensor, step, real, codes);
+    if (clips_codes(q, tensor, lo)) return clip_codes(q, tensor, quantize(q, tensor, step, real, whole), lo, hi);
+    quantize(q, tensor, part(q, name, "round"), real, whole);
+    real = dequantize(q, tensor, part(q, name, "unround"), whole, part(q, name, "unclipped"));
+    return quantize(q, tensor, step, clip_values(q, tensor, part(q, name, "clip"), real, lo, hi), codes);
+}
+
+/* The tensor, from its codes, under its own name. */
+static void settle(Qdq *q, int tensor, const char *codes, int rank)
+{
+    const char *name = q->g->tensor[tensor].name;
+    const char *real = tensor == 0 ? part(q, name, "values") : onnx_own_name(&q->net, name);
+    if (tensor == q->g->output && rank == ONNX_ROW) real = onnx_output_name;
+    onnx_value_set(&q->net, tensor, dequantize(q, tensor, part(q, name, "dequantize"), codes, real), rank);
+}
+
+/* A pair behind what only moves elements: runtimes fuse what stands between two pairs. */
+static const char *moved(OnnxNet *net, int value, const char *place, const char *name)
+{
+    Qdq *q = net->context;
+    const char *codes = quantize(q, value, onnx_part(net, place, "quantize"), name, onnx_part(net, place, "codes"));
+    return dequantize(q, value, onnx_part(net, place, "dequantize"), codes, onnx_part(net, place, "values"));
+}
+
+/* ---- operations -------------------------------------------------------------------------------------------------- */
+
+bool onnx_weights_uint8(const OnnxForm *form, const Graph *g, const Node *n)
+{
+    if (form->weights != WEIGHTS_AUTO) return form->weights == WEIGHTS_UINT8;
+    return form->uint8 && node_products_saturate(g, n);
+}
+
+/* int8 codes as uint8, 128 added; zeros become zero points. */
+static const uint8_t *as_uint8(Arena *arena, const int8_t *codes, int64_t n)
+{
+    uint8_t *u = ARENA_ARRAY(arena, uint8_t, n);
+    for (int64_t i = 0; i < n; i++) u[i] = (uint8_t)(codes[i] + 128);
+    return u;
+}
+
+/* Dequantizes a constant: a scale for each of n channels, or a scalar for one.  Its zero point is what stands for 0. */
+static const char *channels(Qdq *q, const char *name, const char *values, OnnxDataType type, const float *scale, int n)
+{
+    const int64_t dim[1] = {n};
+    const int rank = n == 1 ? 0 : 1;
+    const void *zeros = arena_zalloc(onnx_arena(q->net.b), onnx_type_bytes(type) * (size_t)n);
+    if (type == ONNX_UINT8) zeros = as_uint8(onnx_arena(q->net.b), zeros, n);
+    const char *const input[3] = {values, onnx_constant(q->net.b, part(q, name, "scale"), ONNX_FLOAT, rank, dim, scale),
+                                  onnx_constant(q->net.b, part(q, name, "zero_point"), type, rank, dim, zeros)};
+    const char *out =
+        onnx_node(q->net.b, "DequantizeLinear", part(q, name, "dequantize"), 3, input, part(q, name, "values"));
+    if (rank == 1) onnx_int(q->net.b, "axis", 0);
+    return out;
+}
+
+static Status weights(Qdq *q, const Node *n, const OnnxOp *op, const char **weight, const char **bias)
+{
+    const char *w = part(q, n->name, "weight"), *b = part(q, n->name, "bias");
+    const int outputs = n->geom.o;
+    const float s_x = q->g->tensor[n->input[0]].scale;
+    float *product = ARENA_ARRAY(onnx_arena(q->net.b), float, outputs);
+    for (int o = 0; o < outputs; o++) {
+        product[o] = s_x * n->weight_scale[o];
+        if (!(product[o] >= FLT_MIN && product[o] <= FLT_MAX))
+            return status_fail(STATUS_UNSUPPORTED,
+                               "layer \"%s\": scale %g of the bias of output %d; must be a normal float32", n->name,
+                               (double)product[o], o);
+    }
+    int64_t dim[4];
+    const int64_t length[1] = {outputs};
+    const void *stored = NULL;
+    const int rank = onnx_weights(&q->net, op, n->weights, 1, dim, &stored);
+    const OnnxDataType type = onnx_weights_uint8(q->form, q->g, n) ? ONNX_UINT8 : ONNX_INT8;
+    if (type == ONNX_UINT8) stored = as_uint8(onnx_arena(q->net.b), stored, node_weights(n));
+    onnx_constant(q->net.b, w, type, rank, dim, stored);
+    onnx_constant(q->net.b, b, ONNX_INT32, 1, length, n->bias);
+    *weight = channels(q, w, w, type, n->weight_scale, outputs);
+    *bias = channels(q, b, b, ONNX_INT32, product, outputs);
+    return STATUS_OK;
+}
+
+/* A ReLU that int8's own lower end is: said, since runtimes and readers look for it; they take it away again. */
+static bool is_free_relu(const Qdq *q, const Node *n, int lo)
+{
+    return (node_type_has_weights(n->op) || n->op == NODE_ADD) && lo == INT8_MIN &&
+           lo == q->g->tensor[n->output].zero_point;
+}
+
+/* The codes of what the node's operation computed.  A requant is a clip alone: without one ONNX Runtime would join the
+ * pairs before and behind it into one with a grid between theirs, and round once instead of twice. */
+static const char *finish(Qdq *q, const Node *n, const char *real)
+{
+    int lo, hi;
+    node_clamp(q->g, n, &lo, &hi);
+    if (n->op == NODE_REQUANT)
+        return quantize(q, n->output, part(q, n->name, "quantize"), clip_values(q, n->output, n->name, real, lo, hi),
+                        part(q, n->name, "codes"));
+    if (is_free_relu(q, n, lo))
+        real = onnx_unary(&q->net, "Relu", part(q, n->name, "relu"), real, part(q, n->name, "positive"));
+    return round_and_clip(q, n->output, real, lo, hi);
+}
+
+static Status add_node(Qdq *q, const Node *n)
+{
+    const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
+    if (n->op == NODE_RESHAPE) {
+        onnx_value_reshape(&q->net, n->output, n->input[0]);
+        return STATUS_OK;
+    }
+    const char *weight = NULL, *bias = NULL;
+    if (node_type_has_weights(n->op)) TRY(weights(q, n, &op, &weight, &bias));
+    OnnxResult r;
+    TRY(onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"), &r));
+    settle(q, n->output, finish(q, n, r.result), r.rank);
+    return STATUS_OK;
+}
+
+/* ---- the graph --------------------------------------------------------------------------------------------------- */
+
+/* The image's tensor: "input" is the graph's own. */
+static void add_input(Qdq *q)
+{
+    const GraphTensor *t = &q->g->tensor[0];
+    if (q->form->input_codes) {
+        const char *codes = onnx_image(&q->net, code_type(q), q->form->nhwc);
+        settle(q, 0, codes, ONNX_MAP);
+        return;
+    }
+    const char *image = onnx_image(&q->net, ONNX_FLOAT, q->form->nhwc);
+    settle(q, 0, round_and_clip(q, 0, image, t->qmin, t->qmax), ONNX_MAP);
+}
+
+Status onnx_qdq(OnnxBuilder *b, const Graph *g, const OnnxForm *form)
+{
+    Arena *arena = onnx_arena(b);
+    Qdq q = {.g = g,
+             .form = form,
+             .scale = ARENA_ARRAY(arena, const char *, g->tensors),
+             .zero_point = ARENA_ARRAY(arena, const char *, g->tensors)};
+    q.net = (OnnxNet){.b = b,
+                      .values = g->tensors,
+                      .value = ARENA_ARRAY(arena, OnnxValue, g->tensors),
+                      .moved = moved,
+                      .context = &q};
+    for (int i = 0; i < g->tensors; i++) {
+        const GraphTensor *t = &g->tensor[i];
+        q.net.value[i] = (OnnxValue){.name = t->name, .h = t->h, .w = t->w, .c = t->c, .from = i};
+    }
+    add_input(&q);
+    for (int i = 0; i < g->nodes; i++) TRY(add_node(&q, &g->node[i]));
+    onnx_logits(&q.net, g->output, g->classes);
+    return STATUS_OK;
+}

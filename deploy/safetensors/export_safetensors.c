@@ -1,0 +1,78 @@
+/* The int8 model as one .safetensors file (docs/format.md), with a readable manifest beside it. */
+#include "deploy/safetensors/export_safetensors.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/safetensors.h"
+#include "deploy/exporter.h"
+#include "deploy/safetensors/manifest.h"
+#include "graph/graph_text.h"
+
+static void add_node(Arena *arena, SafeWriter *file, const Node *n)
+{
+    if (n->op == NODE_LUT)
+        safe_add(file, arena_printf(arena, "%s.table", n->name), ST_I8, 1, (const int64_t[]){256}, n->table);
+    if (!node_type_has_weights(n->op)) return;
+    int64_t shape[4];
+    const int rank = node_weight_shape(n, shape);
+    const int64_t outputs[1] = {n->geom.o};
+    safe_add(file, arena_printf(arena, "%s.weight", n->name), ST_I8, rank, shape, n->weights);
+    safe_add(file, arena_printf(arena, "%s.bias", n->name), ST_I32, 1, outputs, n->bias);
+    safe_add(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, n->weight_scale);
+}
+
+static void add_tensors(Arena *arena, SafeWriter *file, const Graph *g)
+{
+    float *scale = ARENA_ARRAY(arena, float, g->tensors);
+    int32_t *zero_point = ARENA_ARRAY(arena, int32_t, g->tensors);
+    for (int i = 0; i < g->tensors; i++) scale[i] = g->tensor[i].scale, zero_point[i] = g->tensor[i].zero_point;
+    const int64_t tensors[1] = {g->tensors}, channels[1] = {g->channels};
+    safe_add(file, "tensor.scale", ST_F32, 1, tensors, scale);
+    safe_add(file, "tensor.zero_point", ST_I32, 1, tensors, zero_point);
+    safe_add(file, "input.mean", ST_F32, 1, channels, g->mean);
+    safe_add(file, "input.std", ST_F32, 1, channels, g->std);
+    for (int i = 0; i < g->nodes; i++) add_node(arena, file, &g->node[i]);
+}
+
+static void add_metadata(Arena *arena, SafeWriter *file, const Graph *g)
+{
+    cJSON *graph = graph_to_json(arena, g), *classes = graph_classes_json(g);
+    safe_add_metadata(file, "format", "bitfold-int8");
+    safe_add_metadata(file, "version", "1");
+    safe_add_metadata(file, "dialect", rounding_names[g->rounding]);
+    safe_add_metadata(file, "model", g->model_name);
+    safe_add_metadata(file, "classes", json_print_compact(arena, classes));
+    safe_add_metadata(file, "graph", json_print_compact(arena, graph));
+    cJSON_Delete(classes);
+    cJSON_Delete(graph);
+}
+
+/* The manifest comes last: it holds the CRC of the model, so one left from an older model shows itself. */
+static Status write_file(Arena *arena, const Graph *g, const char *path, const void *options)
+{
+    (void)options;
+    SafeWriter *file = safe_writer(arena);
+    add_metadata(arena, file, g);
+    add_tensors(arena, file, g);
+    TRY(safe_write(file, path));
+    SafeFile written;
+    TRY(safe_read(arena, path, true, &written));
+    return manifest_write(arena, g, path, safe_metadata(&written, "crc32"));
+}
+
+const ExporterType exporter_safetensors = {
+    .name = "safetensors",
+    .doc = "folded int8 weights, int32 biases and the graph in one file, with a JSON manifest beside it",
+    .extension = ".safetensors",
+    .signature = "\"format\":\"bitfold-int8\"",
+    .companion = ".json",
+    .companion_signature = "bitfold-int8 manifest",
+    .write = write_file,
+};
+
+Status export_safetensors(Arena *arena, const Graph *g, const char *path)
+{
+    return exporter_write(&exporter_safetensors, arena, g, path, NULL);
+}

@@ -1,0 +1,60 @@
+/* Inside the TFLite exporter: the integer graph as a TfliteModel. */
+#ifndef BITFOLD_DEPLOY_TFLITE_EXPORT_TFLITE_H
+#define BITFOLD_DEPLOY_TFLITE_EXPORT_TFLITE_H
+
+#include "deploy/tflite/tflite_model.h"
+#include "graph/graph.h"
+
+/* The description begins with it and stands before all else. */
+#define TFLITE_MARK "bitfold int8 model"
+
+enum { TFLITE_IO_INT8, TFLITE_IO_FLOAT };
+typedef struct {
+    int io; /* TFLITE_IO_INT8: codes, TFLITE_IO_FLOAT */
+} TfliteOptions;
+
+/* A model under construction.  Tensors of one pixel exist in two forms of the same bytes: rank 4, [1,1,1,C], for what
+ * works on images and rank 2, [1,C], for dense layers; a RESHAPE makes the one from the other where it is needed. */
+typedef struct {
+    Arena *arena;
+    const Graph *g;
+    TfliteModel *m;
+    int (*form)[2]; /* [Graph tensor]: its tensor of rank 4 and of rank 2; -1: not there */
+    int most;       /* tensors and operators there is room for */
+} TfliteBuild;
+enum { FORM_IMAGE, FORM_FLAT };
+
+/* How TFLite clamps to lo..hi: by saturation and a fused activation; where these cannot, by a MAXIMUM with the lowest
+ * code and a MINIMUM with the highest (INT8_MIN, INT8_MAX: none). */
+typedef struct {
+    int activation, lowest, highest;
+} TfliteClamp;
+
+TfliteClamp tflite_clamp(const Graph *g, const Node *n);
+
+/* Where a window's padding comes from. */
+typedef struct {
+    int padding;                  /* TFLITE_SAME or TFLITE_VALID */
+    int top, bottom, left, right; /* by a PAD before it: all 0 with SAME */
+} TflitePadding;
+TflitePadding tflite_padding(const ConvGeom *g);
+
+/* A tensor on the grid of g->tensor[like]. */
+int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int32_t *shape, int like);
+/* A constant; its scales are added by the caller. */
+TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType type, int rank, const int32_t *shape,
+                                  const void *data);
+/* An operator with default options, to be connected. */
+TfliteOperator *tflite_add_operator(TfliteBuild *b, TfliteOpIndex op, int inputs, const int32_t *input, int output);
+/* y = x in y's shape. */
+void tflite_add_reshape(TfliteBuild *b, int x, int y);
+/* Graph tensor t in this form, reshaped if need be. */
+int tflite_form(TfliteBuild *b, int t, int form);
+
+/* Adds the operators of a node.  STATUS_UNSUPPORTED where TFLite has none that computes the same integers. */
+Status tflite_add_node(TfliteBuild *b, const Node *n);
+
+/* The whole graph with names, signature and metadata; g has passed graph_check. */
+Status tflite_build(Arena *arena, const Graph *g, const TfliteOptions *options, TfliteModel **model);
+
+#endif

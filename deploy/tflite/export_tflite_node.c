@@ -1,0 +1,302 @@
+/* A node of the integer graph as TFLite operators. */
+#include <math.h>
+#include <string.h>
+
+#include "deploy/tflite/export_tflite.h"
+#include "deploy/exporter.h"
+
+static Status fail_node(const Node *n, const char *said)
+{
+    return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": %s", n->name, said);
+}
+
+/* ---- clamps ------------------------------------------------------------------------------------------------------- */
+
+TfliteClamp tflite_clamp(const Graph *g, const Node *n)
+{
+    const GraphTensor *y = &g->tensor[n->output];
+    int lo, hi;
+    node_clamp(g, n, &lo, &hi);
+    const float six = 6.0f / y->scale;
+    const bool relu = lo == y->zero_point;
+    /* Runtimes round 6 / scale in two ways; both must give hi. */
+    const bool relu6 =
+        relu && six < 256.0f && hi == y->zero_point + (int)rintf(six) && hi == y->zero_point + (int)floorf(six + 0.5f);
+    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION, .lowest = INT8_MIN, .highest = INT8_MAX};
+    if (hi == INT8_MAX && lo == INT8_MIN) return clamp;
+    if (hi == INT8_MAX ? relu : relu6)
+        clamp.activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
+    else
+        clamp.lowest = lo, clamp.highest = hi;
+    return clamp;
+}
+
+/* ---- windows ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    int before, after; /* cells outside that some window reaches */
+    bool same;         /* as TensorFlow's SAME places them */
+} AxisPadding;
+
+static AxisPadding axis_padding(int in, int out, int window, int stride, int before)
+{
+    const int reach = (out - 1) * stride + window, total = reach > in ? reach - in : 0;
+    const int beyond = reach - in - before;
+    return (AxisPadding){.before = before,
+                         .after = beyond > 0 ? beyond : 0,
+                         .same = out == (in + stride - 1) / stride && before == total / 2};
+}
+
+TflitePadding tflite_padding(const ConvGeom *g)
+{
+    const AxisPadding rows = axis_padding(g->h, g->oh, (g->kh - 1) * g->dh + 1, g->sh, g->pt);
+    const AxisPadding columns = axis_padding(g->w, g->ow, (g->kw - 1) * g->dw + 1, g->sw, g->pl);
+    TflitePadding p = {.padding = TFLITE_VALID};
+    if (rows.before + rows.after + columns.before + columns.after == 0) return p;
+    if (rows.same && columns.same) {
+        p.padding = TFLITE_SAME;
+        return p;
+    }
+    p.top = rows.before, p.bottom = rows.after, p.left = columns.before, p.right = columns.after;
+    return p;
+}
+
+static bool needs_pad(const TflitePadding *p) { return p->top + p->bottom + p->left + p->right > 0; }
+
+/* A constant of one code on the grid of tensor `like`. */
+static void add_code(TfliteBuild *b, const char *name, int code, int like)
+{
+    int8_t *value = ARENA_ARRAY(b->arena, int8_t, 1);
+    *value = (int8_t)code;
+    const TfliteTensor *grid = &b->m->tensor[like];
+    TfliteTensor *t = tflite_add_constant(b, name, TFLITE_INT8, 1, (const int32_t[]){1}, value);
+    t->scales = t->zero_points = 1, t->scale = grid->scale, t->zero_point = grid->zero_point;
+}
+
+/* x with a border of `code`: PAD has real zero for it, PADV2 any. */
+static int add_pad(TfliteBuild *b, const Node *n, int x, const TflitePadding *p, int code)
+{
+    const GraphTensor *from = &b->g->tensor[n->input[0]];
+    const int32_t shape[4] = {1, from->h + p->top + p->bottom, from->w + p->left + p->right, from->c};
+    const int32_t border[8] = {0, 0, p->top, p->bottom, p->left, p->right, 0, 0};
+    int32_t *data = memcpy(ARENA_ARRAY(b->arena, int32_t, 8), border, sizeof border);
+    const int y = tflite_add_activation(b, arena_printf(b->arena, "%s/padded", n->name), 4, shape, n->input[0]);
+    int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    tflite_add_constant(b, arena_printf(b->arena, "%s/paddings", n->name), TFLITE_INT32, 2, (const int32_t[]){4, 2},
+                        data);
+    if (code == from->zero_point) {
+        tflite_add_operator(b, TFLITE_PAD, 2, input, y);
+        return y;
+    }
+    add_code(b, arena_printf(b->arena, "%s/border", n->name), code, y);
+    tflite_add_operator(b, TFLITE_PADV2, 3, input, y);
+    return y;
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------------ */
+
+static int64_t *zeros(TfliteBuild *b, int n) { return ARENA_ARRAY(b->arena, int64_t, n); }
+
+/* Weights and bias of a node, as tensors b->m->tensors and the next: one scale for each output, or one in all where
+ * `join` allows it and they are equal. */
+static void add_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *shape, int axis, bool join)
+{
+    const int outputs = n->geom.o;
+    const float s_x = b->g->tensor[n->input[0]].scale;
+    int scales = join ? 1 : outputs;
+    for (int o = 0; o < outputs; o++)
+        if (n->weight_scale[o] != n->weight_scale[0]) scales = outputs;
+    TfliteTensor *w =
+        tflite_add_constant(b, arena_printf(b->arena, "%s/weight", n->name), TFLITE_INT8, rank, shape, n->weights);
+    w->scales = w->zero_points = scales;
+    w->scale = n->weight_scale, w->zero_point = zeros(b, scales), w->axis = scales > 1 ? axis : 0;
+    TfliteTensor *bias = tflite_add_constant(b, arena_printf(b->arena, "%s/bias", n->name), TFLITE_INT32, 1,
+                                             (const int32_t[]){outputs}, n->bias);
+    float *product = ARENA_ARRAY(b->arena, float, scales);
+    for (int o = 0; o < scales; o++) product[o] = s_x * n->weight_scale[o];
+    bias->scales = bias->zero_points = scales;
+    bias->scale = product, bias->zero_point = w->zero_point;
+}
+
+static Status check_weights(const Node *n)
+{
+    const long count = node_weights(n);
+    for (long i = 0; i < count; i++)
+        if (n->weights[i] == INT8_MIN)
+            return fail_node(n,
+                             "a weight of -128, as only imported models have; must be -127 to 127: export --to onnx or "
+                             "--to c, or quantize the float model with bitfold");
+    return STATUS_OK;
+}
+
+/* ---- the kinds of nodes ------------------------------------------------------------------------------------------- */
+
+static int add_output(TfliteBuild *b, const Node *n, int form)
+{
+    const GraphTensor *y = &b->g->tensor[n->output];
+    const int32_t image[4] = {1, y->h, y->w, y->c}, flat[2] = {1, (int32_t)graph_tensor_elements(y)};
+    const int at = form == FORM_FLAT ? tflite_add_activation(b, n->name, 2, flat, n->output)
+                                     : tflite_add_activation(b, n->name, 4, image, n->output);
+    return b->form[n->output][form] = at;
+}
+
+static Status add_conv(TfliteBuild *b, const Node *n)
+{
+    const ConvGeom *g = &n->geom;
+    const bool depthwise = n->op == NODE_DWCONV2D;
+    const TflitePadding p = tflite_padding(g);
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
+    TRY(check_weights(n));
+    int x = tflite_form(b, n->input[0], FORM_IMAGE);
+    if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].zero_point);
+    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    const int32_t filters[4] = {depthwise ? 1 : g->o, g->kh, g->kw, depthwise ? g->o : g->c / g->groups};
+    add_weights(b, n, 4, filters, depthwise ? 3 : 0, false);
+    TfliteOperator *o = tflite_add_operator(b, depthwise ? TFLITE_DEPTHWISE_CONV_2D : TFLITE_CONV_2D, 3, input,
+                                            add_output(b, n, FORM_IMAGE));
+    o->option[CONV_PADDING] = p.padding;
+    o->option[CONV_STRIDE_W] = g->sw, o->option[CONV_STRIDE_H] = g->sh;
+    if (depthwise) {
+        o->option[DW_MULTIPLIER] = g->o / g->c, o->option[DW_ACTIVATION] = clamp.activation;
+        o->option[DW_DILATION_W] = g->dw, o->option[DW_DILATION_H] = g->dh;
+    } else {
+        if (g->groups > 1) o->version = TFLITE_CONV_GROUPED_VERSION;
+        o->option[CONV_ACTIVATION] = clamp.activation;
+        o->option[CONV_DILATION_W] = g->dw, o->option[CONV_DILATION_H] = g->dh;
+    }
+    return STATUS_OK;
+}
+
+static Status add_dense(TfliteBuild *b, const Node *n)
+{
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
+    TRY(check_weights(n));
+    const int x = tflite_form(b, n->input[0], FORM_FLAT);
+    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    add_weights(b, n, 2, (const int32_t[]){n->geom.o, n->geom.c}, 0, true);
+    TfliteOperator *o = tflite_add_operator(b, TFLITE_FULLY_CONNECTED, 3, input, add_output(b, n, FORM_FLAT));
+    o->option[FC_ACTIVATION] = clamp.activation;
+    return STATUS_OK;
+}
+
+static Status add_pool(TfliteBuild *b, const Node *n)
+{
+    const ConvGeom *g = &n->geom;
+    const TflitePadding p = tflite_padding(g);
+    const bool max = n->op == NODE_MAXPOOL;
+    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION};
+    if (!max) clamp = tflite_clamp(b->g, n);
+    if (!max && needs_pad(&p))
+        return fail_node(n, "an average pool whose padding is not TensorFlow's \"same\"; must be that or none, so that "
+                            "cells outside do not count");
+    int x = tflite_form(b, n->input[0], FORM_IMAGE);
+    if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].qmin);
+    const int32_t input = x;
+    TfliteOperator *o = tflite_add_operator(b, max ? TFLITE_MAX_POOL_2D : TFLITE_AVERAGE_POOL_2D, 1, &input,
+                                            add_output(b, n, FORM_IMAGE));
+    o->option[POOL_PADDING] = p.padding;
+    o->option[POOL_STRIDE_W] = g->sw, o->option[POOL_STRIDE_H] = g->sh;
+    o->option[POOL_WIDTH] = g->kw, o->option[POOL_HEIGHT] = g->kh;
+    o->option[POOL_ACTIVATION] = clamp.activation;
+    return STATUS_OK;
+}
+
+/* Flat if every input is there in that form. */
+static int common_form(const TfliteBuild *b, const Node *n)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (b->form[n->input[i]][FORM_FLAT] < 0) return FORM_IMAGE;
+    return FORM_FLAT;
+}
+
+static Status add_join(TfliteBuild *b, const Node *n)
+{
+    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION};
+    if (n->op == NODE_ADD) clamp = tflite_clamp(b->g, n);
+    const int form = common_form(b, n);
+    int32_t input[NODE_MAX_INPUTS];
+    for (int i = 0; i < n->inputs; i++) input[i] = tflite_form(b, n->input[i], form);
+    TfliteOperator *o = tflite_add_operator(b, n->op == NODE_ADD ? TFLITE_ADD : TFLITE_CONCATENATION, n->inputs, input,
+                                            add_output(b, n, form));
+    if (n->op == NODE_ADD)
+        o->option[ADD_ACTIVATION] = clamp.activation;
+    else
+        o->option[CONCAT_AXIS] = form == FORM_FLAT ? 1 : 3;
+    return STATUS_OK;
+}
+
+/* QUANTIZE takes no activation: a RELU on the output's own grid follows it. */
+static Status add_requant(TfliteBuild *b, const Node *n)
+{
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
+    const int form = common_form(b, n);
+    const int32_t x = tflite_form(b, n->input[0], form);
+    if (clamp.activation == TFLITE_NO_ACTIVATION) {
+        tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, add_output(b, n, form));
+        return STATUS_OK;
+    }
+    const TfliteTensor *from = &b->m->tensor[x];
+    const int32_t y =
+        tflite_add_activation(b, arena_printf(b->arena, "%s/codes", n->name), from->rank, from->shape, n->output);
+    tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, y);
+    tflite_add_operator(b, clamp.activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP, 1, &y,
+                        add_output(b, n, form));
+    return STATUS_OK;
+}
+
+static Status add_reshape(TfliteBuild *b, const Node *n)
+{
+    const GraphTensor *y = &b->g->tensor[n->output];
+    const int *from = b->form[n->input[0]], form = y->h == 1 && y->w == 1 ? FORM_FLAT : FORM_IMAGE;
+    const int x = from[FORM_IMAGE] >= 0 ? from[FORM_IMAGE] : from[FORM_FLAT];
+    tflite_add_reshape(b, x, add_output(b, n, form));
+    return STATUS_OK;
+}
+
+static Status add_kind(TfliteBuild *b, const Node *n)
+{
+    switch (n->op) {
+    case NODE_CONV2D:
+    case NODE_DWCONV2D:
+        return add_conv(b, n);
+    case NODE_DENSE:
+        return add_dense(b, n);
+    case NODE_MAXPOOL:
+    case NODE_AVGPOOL:
+        return add_pool(b, n);
+    case NODE_ADD:
+    case NODE_CONCAT:
+        return add_join(b, n);
+    case NODE_REQUANT:
+        return add_requant(b, n);
+    case NODE_RESHAPE:
+        return add_reshape(b, n);
+    case NODE_LUT:
+        break;
+    }
+    return exporter_refuse(n->name, n->op, "TFLite");
+}
+
+/* What the node's operators wrote so far, raised or lowered to a code. */
+static void add_bound(TfliteBuild *b, const Node *n, TfliteOpIndex op, const char *bound, int code)
+{
+    const int form = b->form[n->output][FORM_FLAT] >= 0 ? FORM_FLAT : FORM_IMAGE;
+    const int codes = b->form[n->output][form];
+    const char *before =
+        op == TFLITE_MINIMUM && b->m->node[b->m->operators - 1].op == &tflite_ops[TFLITE_MAXIMUM] ? "raised" : "codes";
+    b->m->tensor[codes].name = arena_printf(b->arena, "%s/%s", n->name, before);
+    const int y = add_output(b, n, form);
+    const int32_t input[2] = {codes, b->m->tensors};
+    add_code(b, arena_printf(b->arena, "%s/%s", n->name, bound), code, y);
+    tflite_add_operator(b, op, 2, input, y);
+}
+
+Status tflite_add_node(TfliteBuild *b, const Node *n)
+{
+    TRY(add_kind(b, n));
+    if (n->op == NODE_MAXPOOL || n->op == NODE_CONCAT || n->op == NODE_RESHAPE) return STATUS_OK;
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
+    if (clamp.lowest > INT8_MIN) add_bound(b, n, TFLITE_MAXIMUM, "lowest", clamp.lowest);
+    if (clamp.highest < INT8_MAX) add_bound(b, n, TFLITE_MINIMUM, "highest", clamp.highest);
+    return STATUS_OK;
+}

@@ -1,0 +1,131 @@
+#include "graph/engine_ops.h"
+
+#include <string.h>
+
+#include "base/parallel.h"
+#include "graph/plan.h"
+
+enum { MAX_BATCH = 1 << 20, RUN_CHUNKS = 64 };
+
+struct Engine {
+    const Graph *g;
+    int batch;           /* 0: tensors are not kept                                         */
+    int slots;           /* threads there is working memory for                             */
+    EngineNode *node;    /* [nodes]                                                         */
+    void **scratch;      /* [slots]                                                        */
+    size_t *step;        /* [tensors] bytes from an image's tensor to the next image's; 0 where planned */
+    int8_t **base;       /* [slots][tensors]; kept tensors: every slot sees the same block   */
+    const int8_t *input; /* of the run in progress                                          */
+    int8_t *logits;
+    int n, chunks;
+};
+
+static Status prepare_node(Arena *arena, const Graph *g, const Node *n, EngineNode *e)
+{
+    *e = (EngineNode){.node = n, .rounding = g->rounding, .x = &g->tensor[n->input[0]], .y = &g->tensor[n->output]};
+    if (n->inputs > 1) e->x2 = &g->tensor[n->input[1]];
+    for (int i = 0; i < n->inputs; i++) e->part[i] = g->tensor[n->input[i]].c;
+    return engine_ops[n->op]->prepare == NULL ? STATUS_OK : engine_ops[n->op]->prepare(arena, e);
+}
+
+static Status alloc_scratch(Arena *arena, Engine *e)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < e->g->nodes; i++)
+        if (e->node[i].scratch_bytes > bytes) bytes = e->node[i].scratch_bytes;
+    e->scratch = ARENA_ARRAY(arena, void *, e->slots);
+    for (int s = 0; s < e->slots; s++) {
+        e->scratch[s] = arena_try_alloc(arena, bytes);
+        if (e->scratch[s] == NULL) return STATUS_NOMEM;
+    }
+    return STATUS_OK;
+}
+
+/* Every tensor for the whole batch; a reshape shows its input's bytes. */
+static Status alloc_kept(Arena *arena, Engine *e)
+{
+    for (int i = -1; i < e->g->nodes; i++) {
+        const Node *n = i < 0 ? NULL : &e->g->node[i];
+        const int t = n == NULL ? 0 : n->output;
+        e->step[t] = (size_t)graph_tensor_elements(&e->g->tensor[t]);
+        e->base[t] = n != NULL && n->op == NODE_RESHAPE ? e->base[n->input[0]]
+                                                        : arena_try_alloc(arena, e->step[t] * (size_t)e->batch);
+        if (e->base[t] == NULL) return STATUS_NOMEM;
+    }
+    for (int s = 1; s < e->slots; s++)
+        memcpy(e->base + s * e->g->tensors, e->base, sizeof *e->base * (size_t)e->g->tensors);
+    return STATUS_OK;
+}
+
+static Status alloc_planned(Arena *arena, Engine *e)
+{
+    const Plan plan = plan_make(arena, e->g);
+    for (int s = 0; s < e->slots; s++) {
+        int8_t *bytes = arena_try_alloc(arena, plan.bytes);
+        if (bytes == NULL) return STATUS_NOMEM;
+        for (int t = 0; t < e->g->tensors; t++) e->base[s * e->g->tensors + t] = bytes + plan.offset[t];
+    }
+    return STATUS_OK;
+}
+
+static Status create(Arena *arena, const Graph *g, int batch, Engine **engine)
+{
+    Engine *e = arena_zalloc(arena, sizeof *e);
+    *e = (Engine){.g = g, .batch = batch, .slots = parallel_threads()};
+    e->node = ARENA_ARRAY(arena, EngineNode, g->nodes);
+    e->step = ARENA_ARRAY(arena, size_t, g->tensors);
+    e->base = ARENA_ARRAY(arena, int8_t *, e->slots * g->tensors);
+    for (int i = 0; i < g->nodes; i++) TRY(prepare_node(arena, g, &g->node[i], &e->node[i]));
+    TRY(alloc_scratch(arena, e));
+    TRY(batch > 0 ? alloc_kept(arena, e) : alloc_planned(arena, e));
+    *engine = e;
+    return STATUS_OK;
+}
+
+Status engine_create(Arena *arena, const Graph *g, int batch, Engine **engine)
+{
+    if (batch < 1 || batch > MAX_BATCH)
+        return status_fail(STATUS_INVALID, "engine: batch %d; must be 1 to %d", batch, MAX_BATCH);
+    return create(arena, g, batch, engine);
+}
+
+Status engine_create_planned(Arena *arena, const Graph *g, Engine **engine) { return create(arena, g, 0, engine); }
+
+static void run_image(const Engine *e, long image, int slot)
+{
+    const Graph *g = e->g;
+    int8_t *const *base = e->base + slot * g->tensors;
+    const size_t pixels = (size_t)graph_tensor_elements(&g->tensor[0]), classes = (size_t)g->classes;
+    memcpy(base[0] + (size_t)image * e->step[0], e->input + (size_t)image * pixels, pixels);
+    for (int i = 0; i < g->nodes; i++) {
+        const Node *n = &g->node[i];
+        const int8_t *in[NODE_MAX_INPUTS];
+        for (int k = 0; k < n->inputs; k++) in[k] = base[n->input[k]] + (size_t)image * e->step[n->input[k]];
+        engine_ops[n->op]->run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
+    }
+    memcpy(e->logits + (size_t)image * classes, base[g->output] + (size_t)image * e->step[g->output], classes);
+}
+
+static void run_chunk(void *context, int chunk, int thread)
+{
+    const Engine *e = context;
+    long first, last;
+    parallel_range(e->n, e->chunks, chunk, &first, &last);
+    for (long i = first; i < last; i++) run_image(e, i, thread);
+}
+
+void engine_run(Engine *e, const int8_t *input, int n, int8_t *logits)
+{
+    ASSERT(n >= 0 && (e->batch == 0 || n <= e->batch));
+    e->input = input, e->logits = logits, e->n = n;
+    e->chunks = n < RUN_CHUNKS ? n : RUN_CHUNKS;
+    /* No more workers than chunks: threads added since engine_create find no working memory and are not used. */
+    if (parallel_threads() > e->slots && e->chunks > e->slots) e->chunks = e->slots;
+    parallel_for(e->chunks, run_chunk, e);
+}
+
+const int8_t *engine_tensor(const Engine *e, int tensor)
+{
+    ASSERT(e->batch > 0 && tensor >= 0 && tensor < e->g->tensors);
+    return e->base[tensor];
+}

@@ -1,0 +1,147 @@
+/* Reads what export_safetensors.c writes.  The file is hostile until every word of it has been checked: the text by the
+ * field tables, the binary by type and shape, the whole by graph_check. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/safetensors.h"
+#include "graph/graph_text.h"
+
+static Status want_metadata(const SafeFile *file, const char *key, const char **value)
+{
+    *value = safe_metadata(file, key);
+    if (*value == NULL)
+        return status_fail(STATUS_FORMAT, "%s: no metadata \"%s\"; an int8 model must have it", file->path, key);
+    return STATUS_OK;
+}
+
+static Status read_identity(const SafeFile *file, Graph *g)
+{
+    const char *format, *version, *rounding;
+    TRY(want_metadata(file, "format", &format));
+    TRY(want_metadata(file, "version", &version));
+    TRY(want_metadata(file, "dialect", &rounding));
+    TRY(want_metadata(file, "model", &g->model_name));
+    if (strcmp(format, "bitfold-int8") != 0)
+        return status_fail(STATUS_FORMAT, "%s: format \"%.60s\"; must be \"bitfold-int8\"", file->path, format);
+    if (strcmp(version, "1") != 0)
+        return status_fail(STATUS_FORMAT, "%s: version \"%.60s\"; this program reads version 1", file->path, version);
+    int d = 0;
+    while (rounding_names[d] != NULL && strcmp(rounding_names[d], rounding) != 0) d++;
+    if (rounding_names[d] == NULL) {
+        char names[128] = "";
+        for (size_t i = 0, at = 0; i < ROUNDINGS; i++)
+            at += (size_t)snprintf(names + at, sizeof names - at, i == 0 ? "%s" : ", %s", rounding_names[i]);
+        return status_fail(STATUS_FORMAT, "%s: dialect \"%.60s\"; must be one of: %s", file->path, rounding, names);
+    }
+    g->rounding = (Rounding)d;
+    return STATUS_OK;
+}
+
+static Status classes_from_json(Arena *arena, const cJSON *list, const char *where, Graph *g)
+{
+    const int n = cJSON_GetArraySize(list);
+    if (!cJSON_IsArray(list) || (n != 0 && n != g->classes))
+        return status_fail(STATUS_FORMAT, "%s: classes; must be a list of %d names, or empty", where, g->classes);
+    if (n == 0) return STATUS_OK;
+    g->class_names = ARENA_ARRAY(arena, const char *, n);
+    int i = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsString(item)) return status_fail(STATUS_FORMAT, "%s: classes[%d]; must be a string", where, i);
+        g->class_names[i++] = arena_strdup(arena, item->valuestring);
+    }
+    return STATUS_OK;
+}
+
+static Status read_json(const SafeFile *file, const char *key, Arena *arena, cJSON **json)
+{
+    const char *text;
+    TRY(want_metadata(file, key, &text));
+    return json_parse(text, strlen(text), arena_printf(arena, "%s: metadata \"%s\"", file->path, key), json);
+}
+
+static Status read_text(Arena *arena, const SafeFile *file, Graph *g)
+{
+    cJSON *json;
+    TRY(read_json(file, "graph", arena, &json));
+    Status status = graph_from_json(arena, json, file->path, g);
+    cJSON_Delete(json);
+    TRY(status);
+    const GraphTensor *out = &g->tensor[g->output];
+    if (graph_tensor_elements(out) > GRAPH_TENSOR_MAX_ELEMENTS)
+        return status_fail(STATUS_FORMAT, "%s: output \"%s\" of %ld elements; at most %d", file->path, out->name,
+                           graph_tensor_elements(out), GRAPH_TENSOR_MAX_ELEMENTS);
+    g->classes = (int)graph_tensor_elements(out);
+    TRY(read_json(file, "classes", arena, &json));
+    status = classes_from_json(arena, json, file->path, g);
+    cJSON_Delete(json);
+    return status;
+}
+
+static Status want(const SafeFile *file, const char *name, SafeType type, int rank, const int64_t *dim,
+                   const void **data)
+{
+    const SafeTensor *tensor;
+    TRY(safe_expect(file, name, type, rank, dim, &tensor));
+    *data = tensor->data;
+    return STATUS_OK;
+}
+
+static Status read_node(Arena *arena, const SafeFile *file, Node *n, int *used)
+{
+    const void *data;
+    if (n->op == NODE_LUT) {
+        TRY(want(file, arena_printf(arena, "%s.table", n->name), ST_I8, 1, (const int64_t[]){256}, &data));
+        n->table = data;
+        (*used)++;
+    }
+    if (!node_type_has_weights(n->op)) return STATUS_OK;
+    int64_t shape[4];
+    const int rank = node_weight_shape(n, shape);
+    const int64_t outputs[1] = {n->geom.o};
+    TRY(want(file, arena_printf(arena, "%s.weight", n->name), ST_I8, rank, shape, &data));
+    n->weights = data;
+    TRY(want(file, arena_printf(arena, "%s.bias", n->name), ST_I32, 1, outputs, &data));
+    n->bias = data;
+    TRY(want(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, &data));
+    n->weight_scale = data;
+    *used += 3;
+    return STATUS_OK;
+}
+
+static Status read_binary(Arena *arena, const SafeFile *file, Graph *g)
+{
+    const int64_t tensors[1] = {g->tensors}, channels[1] = {g->tensor[0].c};
+    const void *scale, *zero_point, *mean, *std;
+    TRY(want(file, "tensor.scale", ST_F32, 1, tensors, &scale));
+    TRY(want(file, "tensor.zero_point", ST_I32, 1, tensors, &zero_point));
+    TRY(want(file, "input.mean", ST_F32, 1, channels, &mean));
+    TRY(want(file, "input.std", ST_F32, 1, channels, &std));
+    g->channels = g->tensor[0].c;
+    g->mean = mean;
+    g->std = std;
+    for (int i = 0; i < g->tensors; i++) {
+        g->tensor[i].scale = ((const float *)scale)[i];
+        g->tensor[i].zero_point = ((const int32_t *)zero_point)[i];
+    }
+    int used = 4;
+    for (int i = 0; i < g->nodes; i++) TRY(read_node(arena, file, &g->node[i], &used));
+    if (used != file->n)
+        return status_fail(STATUS_FORMAT, "%s: %d tensors; its graph needs %d", file->path, file->n, used);
+    return STATUS_OK;
+}
+
+Status graph_read(Arena *arena, const char *path, Graph **out)
+{
+    SafeFile file;
+    TRY(safe_read(arena, path, true, &file));
+    Graph *g = arena_zalloc(arena, sizeof *g);
+    TRY(read_identity(&file, g));
+    TRY(read_text(arena, &file, g));
+    TRY(read_binary(arena, &file, g));
+    if (graph_check(g) != STATUS_OK) return status_prefix(STATUS_FORMAT, "%s", path);
+    *out = g;
+    return STATUS_OK;
+}

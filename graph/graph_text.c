@@ -1,0 +1,242 @@
+#include "graph/graph_text.h"
+
+#include <string.h>
+
+#include "autograd/ops.h"
+#include "base/field.h"
+#include "base/json.h"
+
+typedef struct {
+    const char *name;
+    IntList shape;
+    int bits, qmin, qmax;
+} TensorText;
+
+typedef struct {
+    int op;
+    const char *name;
+    StringList inputs;
+    IntList kernel, stride, dilation, padding, clamp;
+    int groups, weight_bits, weight_shift;
+} NodeText;
+
+#define MEMBER(text, member, kind) .name = #member, .type = kind, .offset = offsetof(text, member), .required = true
+#define NODE_INT(member) MEMBER(NodeText, member, FIELD_INT)
+#define NODE_INTS(member, count) MEMBER(NodeText, member, FIELD_INTS), .min_count = count, .max_count = count
+
+#define OP MEMBER(NodeText, op, FIELD_ENUM), .names = node_type_names
+#define NAME MEMBER(NodeText, name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES
+#define INPUTS MEMBER(NodeText, inputs, FIELD_STRINGS), .min_count = 1, .max_count = NODE_MAX_INPUTS
+#define KERNEL NODE_INTS(kernel, 2), .min = 1, .max = NODE_MAX_EXTENT
+#define STRIDE NODE_INTS(stride, 2), .min = 1, .max = NODE_MAX_EXTENT
+#define DILATION NODE_INTS(dilation, 2), .min = 1, .max = NODE_MAX_EXTENT
+#define PADDING NODE_INTS(padding, 4), .min = 0, .max = NODE_MAX_EXTENT
+#define GROUPS NODE_INT(groups), .min = 1, .max = GRAPH_TENSOR_MAX_DIM
+#define WEIGHT_BITS NODE_INT(weight_bits), .min = 2, .max = 8
+#define WEIGHT_SHIFT NODE_INT(weight_shift), .min = 0, .max = 6
+#define CLAMP NODE_INTS(clamp, 2), .min = -128, .max = 127
+
+static const Field tensor_fields[] = {
+    {MEMBER(TensorText, name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
+    {MEMBER(TensorText, shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
+    {MEMBER(TensorText, bits, FIELD_INT), .min = 2, .max = 8},
+    {MEMBER(TensorText, qmin, FIELD_INT), .min = -128, .max = 127},
+    {MEMBER(TensorText, qmax, FIELD_INT), .min = -128, .max = 127},
+    FIELD_END,
+};
+static const Field conv_fields[] = {{OP},      {NAME},   {INPUTS},      {KERNEL},       {STRIDE}, {DILATION},
+                                    {PADDING}, {GROUPS}, {WEIGHT_BITS}, {WEIGHT_SHIFT}, {CLAMP},  FIELD_END};
+static const Field dense_fields[] = {{OP}, {NAME}, {INPUTS}, {WEIGHT_BITS}, {WEIGHT_SHIFT}, {CLAMP}, FIELD_END};
+static const Field maxpool_fields[] = {{OP}, {NAME}, {INPUTS}, {KERNEL}, {STRIDE}, {PADDING}, FIELD_END};
+static const Field avgpool_fields[] = {{OP}, {NAME}, {INPUTS}, {KERNEL}, {STRIDE}, {PADDING}, {CLAMP}, FIELD_END};
+static const Field clamp_fields[] = {{OP}, {NAME}, {INPUTS}, {CLAMP}, FIELD_END};
+static const Field plain_fields[] = {{OP}, {NAME}, {INPUTS}, FIELD_END};
+
+typedef struct {
+    const Field *fields;
+} NodeMembers;
+static const NodeMembers conv2d_row = {conv_fields}, depthwise_conv2d_row = {conv_fields}, dense_row = {dense_fields},
+                         add_row = {clamp_fields}, concat_row = {plain_fields}, max_pool_row = {maxpool_fields},
+                         average_pool_row = {avgpool_fields}, requant_row = {clamp_fields}, lut_row = {plain_fields},
+                         reshape_row = {plain_fields};
+
+#define NODE(ID, name) [NODE_##ID] = &name##_row,
+static const NodeMembers *const node_members[] = {
+#include "graph/nodes.def"
+};
+#undef NODE
+
+static IntList ints(Arena *arena, int n, const int *values)
+{
+    return (IntList){.n = n,
+                     .at = memcpy(arena_alloc(arena, sizeof(int) * (size_t)n), values, sizeof(int) * (size_t)n)};
+}
+#define INTS(...) ints(arena, sizeof((int[]){__VA_ARGS__}) / sizeof(int), (int[]){__VA_ARGS__})
+
+cJSON *graph_tensor_to_json(Arena *arena, const GraphTensor *t)
+{
+    const TensorText text = {t->name, INTS(t->h, t->w, t->c), t->bits, t->qmin, t->qmax};
+    return field_dump(tensor_fields, &text);
+}
+
+cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
+{
+    const ConvGeom *g = &n->geom;
+    const char *inputs[NODE_MAX_INPUTS];
+    for (int i = 0; i < n->inputs; i++) inputs[i] = graph->tensor[n->input[i]].name;
+    const NodeText text = {.op = n->op,
+                           .name = n->name,
+                           .inputs = {.n = n->inputs, .at = inputs},
+                           .kernel = INTS(g->kh, g->kw),
+                           .stride = INTS(g->sh, g->sw),
+                           .dilation = INTS(g->dh, g->dw),
+                           .padding = INTS(g->pt, g->pb, g->pl, g->pr),
+                           .clamp = INTS(n->lo, n->hi),
+                           .groups = g->groups,
+                           .weight_bits = n->weight_bits,
+                           .weight_shift = n->weight_shift};
+    return field_dump(node_members[n->op]->fields, &text);
+}
+
+cJSON *graph_to_json(Arena *arena, const Graph *g)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "output", g->tensor[g->output].name);
+    cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
+    for (int i = 0; i < g->tensors; i++) cJSON_AddItemToArray(tensors, graph_tensor_to_json(arena, &g->tensor[i]));
+    cJSON *nodes = cJSON_AddArrayToObject(root, "nodes");
+    for (int i = 0; i < g->nodes; i++) cJSON_AddItemToArray(nodes, node_to_json(arena, g, &g->node[i]));
+    return root;
+}
+
+cJSON *graph_classes_json(const Graph *g)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; g->class_names != NULL && i < g->classes; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(g->class_names[i]));
+    return list;
+}
+
+static int find_tensor(const Graph *g, const char *name)
+{
+    for (int i = 0; i < g->tensors; i++)
+        if (strcmp(g->tensor[i].name, name) == 0) return i;
+    return -1;
+}
+
+static Status tensor_from_json(Arena *arena, const cJSON *json, const char *where, GraphTensor *t)
+{
+    TensorText text;
+    TRY(field_parse(tensor_fields, json, where, &text, arena));
+    const int *shape = text.shape.at;
+    *t = (GraphTensor){.name = text.name,
+                       .h = shape[0],
+                       .w = shape[1],
+                       .c = shape[2],
+                       .bits = text.bits,
+                       .qmin = text.qmin,
+                       .qmax = text.qmax};
+    return STATUS_OK;
+}
+
+/* Sizes come from the tensors, so that a file cannot contradict itself. */
+static ConvGeom geometry(const NodeText *text, const GraphTensor *x, const GraphTensor *y)
+{
+    if (text->op == NODE_DENSE) return dense_geom(1, (int)graph_tensor_elements(x), y->c);
+    const bool conv = text->op == NODE_CONV2D || text->op == NODE_DWCONV2D;
+    const int *k = text->kernel.at, *s = text->stride.at, *p = text->padding.at;
+    return (ConvGeom){.n = 1,
+                      .h = x->h,
+                      .w = x->w,
+                      .c = x->c,
+                      .o = y->c,
+                      .oh = y->h,
+                      .ow = y->w,
+                      .kh = k[0],
+                      .kw = k[1],
+                      .sh = s[0],
+                      .sw = s[1],
+                      .dh = conv ? text->dilation.at[0] : 1,
+                      .dw = conv ? text->dilation.at[1] : 1,
+                      .pt = p[0],
+                      .pb = p[1],
+                      .pl = p[2],
+                      .pr = p[3],
+                      .groups = conv ? text->groups : 1};
+}
+
+static Status node_from_json(Arena *arena, const cJSON *json, const char *where, const Graph *g, Node *n)
+{
+    const cJSON *op = json_get(json, "op");
+    int kind = 0;
+    while (node_type_names[kind] != NULL &&
+           !(cJSON_IsString(op) && strcmp(node_type_names[kind], op->valuestring) == 0))
+        kind++;
+    NodeText text = {0}; /* a table fills its own fields only */
+    if (node_type_names[kind] == NULL)
+        return status_fail(STATUS_FORMAT,
+                           "%s: op %s; must be conv2d, depthwise_conv2d, dense, add, concat, max_pool, average_pool, "
+                           "requant, lut or reshape",
+                           where, op == NULL ? "missing" : json_brief(arena, op));
+    TRY(field_parse(node_members[kind]->fields, json, where, &text, arena));
+    *n = (Node){
+        .op = (NodeType)text.op, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
+    if (n->output < 0) return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
+    for (int i = 0; i < n->inputs; i++) {
+        n->input[i] = find_tensor(g, text.inputs.at[i]);
+        if (n->input[i] < 0)
+            return status_fail(STATUS_FORMAT, "%s: input %s; must be the name of a tensor", where,
+                               json_quote(arena, text.inputs.at[i]));
+    }
+    const GraphTensor *y = &g->tensor[n->output];
+    const bool clamped = text.clamp.n == 2;
+    n->lo = clamped ? text.clamp.at[0] : y->qmin;
+    n->hi = clamped ? text.clamp.at[1] : y->qmax;
+    n->weight_bits = text.weight_bits;
+    n->weight_shift = text.weight_shift;
+    if (text.kernel.n == 2 || n->op == NODE_DENSE) n->geom = geometry(&text, &g->tensor[n->input[0]], y);
+    return STATUS_OK;
+}
+
+static const char *item_place(Arena *arena, const cJSON *item, const char *where, const char *kind, int index)
+{
+    const cJSON *name = json_get(item, "name");
+    if (cJSON_IsString(name) && name->valuestring[0] != '\0')
+        return arena_printf(arena, "%s: %s %s", where, kind, json_quote(arena, name->valuestring));
+    return arena_printf(arena, "%s: %s %d", where, kind, index);
+}
+
+Status graph_from_json(Arena *arena, const cJSON *json, const char *where, Graph *g)
+{
+    const cJSON *tensors = json_get(json, "tensors"), *nodes = json_get(json, "nodes"),
+                *output = json_get(json, "output");
+    if (!cJSON_IsArray(tensors) || !cJSON_IsArray(nodes) || !cJSON_IsString(output) || cJSON_GetArraySize(json) != 3)
+        return status_fail(STATUS_FORMAT, "%s: graph; must be an object of \"output\", \"tensors\" and \"nodes\"",
+                           where);
+    g->tensors = cJSON_GetArraySize(tensors);
+    g->nodes = cJSON_GetArraySize(nodes);
+    if (g->nodes < 1 || g->nodes > GRAPH_MAX_NODES || g->tensors != g->nodes + 1)
+        return status_fail(STATUS_FORMAT,
+                           "%s: graph of %d nodes and %d tensors; must be 1 to %d nodes, one tensor more", where,
+                           g->nodes, g->tensors, GRAPH_MAX_NODES);
+    g->tensor = ARENA_ARRAY(arena, GraphTensor, g->tensors);
+    g->node = ARENA_ARRAY(arena, Node, g->nodes);
+    const cJSON *item;
+    int i = 0;
+    cJSON_ArrayForEach(item, tensors)
+    {
+        const char *place = item_place(arena, item, where, "tensor", i);
+        if (tensor_from_json(arena, item, place, &g->tensor[i++]) != STATUS_OK) return STATUS_FORMAT;
+    }
+    i = 0;
+    cJSON_ArrayForEach(item, nodes)
+    {
+        const char *place = item_place(arena, item, where, "node", i);
+        if (node_from_json(arena, item, place, g, &g->node[i++]) != STATUS_OK) return STATUS_FORMAT;
+    }
+    g->output = find_tensor(g, output->valuestring);
+    if (g->output < 0)
+        return status_fail(STATUS_FORMAT, "%s: output %s; must be the name of a tensor", where,
+                           json_quote(arena, output->valuestring));
+    return STATUS_OK;
+}

@@ -1,4 +1,0 @@
-#ifdef __AVX2__
-#define ISA_NAME avx2
-#include "kernels/passes.inc"
-#endif

@@ -1,4 +1,0 @@
-#ifdef __AVX512F__
-#define ISA_NAME avx512
-#include "kernels/passes.inc"
-#endif

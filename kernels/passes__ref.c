@@ -1,2 +1,0 @@
-#define ISA_NAME ref
-#include "kernels/passes.inc"

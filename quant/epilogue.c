@@ -1,0 +1,109 @@
+#include "quant/epilogue.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* Floats in their order as integers. */
+static int32_t ordered(float x)
+{
+    int32_t i;
+    memcpy(&i, &x, sizeof i);
+    return i < 0 ? INT32_MIN - i : i;
+}
+
+static float from_ordered(int32_t i)
+{
+    float x;
+    if (i < 0) i = INT32_MIN - i;
+    memcpy(&x, &i, sizeof x);
+    return x;
+}
+
+/* The largest finite z with z / scale <= bound, by bisection: the quotient is monotone in z. */
+static float largest_below(float bound, float scale)
+{
+    int64_t lo = ordered(-FLT_MAX), hi = (int64_t)ordered(FLT_MAX) + 1;
+    while (hi - lo > 1) {
+        const int64_t middle = lo + (hi - lo) / 2;
+        if (from_ordered((int32_t)middle) / scale <= bound)
+            lo = middle;
+        else
+            hi = middle;
+    }
+    return from_ordered((int32_t)lo);
+}
+
+/* The same interval as Gate's, on z instead of z / scale: no division in the backward pass. */
+static void gate_bounds(Epilogue *epilogue)
+{
+    if (epilogue->q != NULL) {
+        epilogue->lo = -largest_below(-epilogue->pass.lo, epilogue->grid.scale);
+        epilogue->hi = largest_below(epilogue->pass.hi, epilogue->grid.scale);
+    } else if (epilogue->act.relu) { /* 1 strictly inside */
+        epilogue->lo = nextafterf(0.0f, 1.0f);
+        epilogue->hi = epilogue->act.limit < INFINITY ? nextafterf(epilogue->act.limit, 0.0f) : INFINITY;
+    } else {
+        epilogue->lo = -INFINITY;
+        epilogue->hi = INFINITY;
+    }
+}
+
+Epilogue *epilogue_make(Tape *t, const char *name, Shape shape, const EpilogueConfig *config)
+{
+    Epilogue *epilogue = arena_zalloc(t->arena, sizeof *epilogue);
+    *epilogue = (Epilogue){.act = config->act, .q = config->q};
+    if (config->q == NULL) {
+        epilogue->y = tape_tensor(t, name, shape);
+    } else {
+        QuantParams *qp = grid_of_step(t, config->q);
+        epilogue->y = tape_codes(t, config->q->name, shape, qp);
+        epilogue->learn = config->learn && !config->q->type->learns;
+        epilogue->grid = (QuantizeGrid){.scale = qp->scale[0], .zero_point = qp->zero_point};
+        epilogue->pass = gate_of(qp, config->act);
+        activation_clamp(qp, config->act, &epilogue->grid.lo, &epilogue->grid.hi);
+    }
+    gate_bounds(epilogue);
+    for (int k = 0; k < PARALLEL_CHUNKS; k++) epilogue->seen[k] = (Extremes){.min = INFINITY, .max = -INFINITY};
+    return epilogue;
+}
+
+void epilogue_values(Epilogue *epilogue, int chunk, size_t at, size_t n, const float *z)
+{
+    if (epilogue->q != NULL)
+        kernels()->quantize(n, z, &epilogue->grid, epilogue->y->codes + at, &epilogue->seen[chunk]);
+    else if (epilogue->act.relu)
+        kernels()->relu_f32(n, epilogue->act.limit, z, epilogue->y->x + at);
+    else if (z != epilogue->y->x + at)
+        memcpy(epilogue->y->x + at, z, sizeof *z * n);
+}
+
+bool epilogue_done(Tape *t, Epilogue *epilogue)
+{
+    if (epilogue->q == NULL) return true;
+    Extremes all = epilogue->seen[0];
+    for (int k = 1; k < PARALLEL_CHUNKS; k++) {
+        all.min = fminf(all.min, epilogue->seen[k].min), all.max = fmaxf(all.max, epilogue->seen[k].max);
+        all.not_finite |= epilogue->seen[k].not_finite;
+    }
+    if (all.not_finite) {
+        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: a value is not finite; finite activations are required",
+                                 epilogue->q->name));
+        return false;
+    }
+    if (epilogue->learn) quantizer_learn_extremes(t, epilogue->q, all.min, all.max, epilogue->act);
+    return !tape_failed(t);
+}
+
+void epilogue_step_add(Epilogue *epilogue, int chunk, size_t n, const float *z, const float *dy)
+{
+    epilogue->step_sum[chunk] += epilogue->q->type->step_gradient(n, z, dy, epilogue->grid.scale, epilogue->pass);
+}
+
+void epilogue_step_end(Epilogue *epilogue)
+{
+    double sum = 0;
+    for (int k = 0; k < PARALLEL_CHUNKS; k++) sum += epilogue->step_sum[k];
+    const long n = tensor_elements(epilogue->y), per_image = n / epilogue->y->shape.dim[0];
+    quantizer_step_gradient(epilogue->q, sum, per_image);
+}
