@@ -150,6 +150,23 @@ Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char
     return status;
 }
 
+Status file_read_at(const char *path, uint64_t offset, void *to, size_t bytes)
+{
+    int fd;
+    size_t all, done = 0;
+    TRY(file_open_fd(path, &fd, &all));
+    Status status = STATUS_OK;
+    while (done < bytes && status == STATUS_OK) {
+        const ssize_t n = pread(fd, (char *)to + done, bytes - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) status = io_fail(path, "read");
+        if (n == 0) status = status_fail(STATUS_IO, "%s: became shorter while it was read", path);
+        if (n > 0) done += (size_t)n;
+    }
+    close(fd);
+    return status;
+}
+
 Status file_append(const char *path, FILE **stream)
 {
     return stream_on(path, file_descriptor(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666)),

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/arena.h"
@@ -28,6 +29,9 @@ Status file_next(Arena *arena, FILE *file, const char *path, size_t bytes, unsig
 
 /* Reads a regular file of at most max_bytes; *data gets a NUL behind the last byte. */
 Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char **data, size_t *bytes);
+
+/* Exactly `bytes` from byte `offset` of a regular file on. */
+Status file_read_at(const char *path, uint64_t offset, void *to, size_t bytes);
 
 /* A stream that appends to a file, and one on a file without a name, gone when it is closed; both are the caller's. */
 Status file_append(const char *path, FILE **stream);

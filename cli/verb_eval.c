@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/temporary.h"
 #include "cli/cli.h"
+#include "datasets/batch_reader.h"
 #include "deploy/lower.h"
 #include "train/dump.h"
 #include "train/model_data.h"
@@ -114,7 +115,7 @@ static Status take_images(Arena *arena, const Options *o, TestData *test)
         return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of %s", o->images, set->n,
                            test->whole ? o->data : arena_printf(arena, "the %s split", test->name));
     const bool *before = classes_seen(arena, set);
-    dataset_take(set, o->images);
+    dataset_take(arena, set, o->images);
     const bool *after = classes_seen(arena, set);
     const char **lost = ARENA_ARRAY(arena, const char *, set->classes);
     int n = 0;
@@ -176,11 +177,14 @@ static Status verify_file(Arena *arena, OpenModel *open, const Dataset *test, co
     TRY(engine_create(arena, graph, BATCH, &engine));
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
-    const size_t image = (size_t)test->h * (size_t)test->w * (size_t)test->c;
+    uint8_t *buffer = arena_alloc(arena, BATCH * dataset_image_bytes(test));
     Status status = STATUS_OK;
-    for (int i = 0; i < test->n && status == STATUS_OK; i += BATCH)
-        status = verify_batch(open->model, t, engine, graph, test->images + (size_t)i * image,
-                              test->n - i < BATCH ? test->n - i : BATCH, result);
+    for (int i = 0; i < test->n && status == STATUS_OK; i += BATCH) {
+        const int n = test->n - i < BATCH ? test->n - i : BATCH;
+        const uint8_t *pixels;
+        status = dataset_read(test, i, n, buffer, &pixels);
+        if (status == STATUS_OK) status = verify_batch(open->model, t, engine, graph, pixels, n, result);
+    }
     arena_destroy(step);
     return status;
 }

@@ -62,10 +62,11 @@ static int list_missing(Arena *arena, const ModelClasses *model, const int *outp
     return n;
 }
 
-static void relabel(Dataset *set, const int *output, int classes)
+static void relabel(Arena *arena, Dataset *set, const int *output, int classes)
 {
-    int32_t *labels = (int32_t *)set->labels; /* the reader made them for us alone */
-    for (int i = 0; i < set->n; i++) labels[i] = output[labels[i]];
+    int32_t *labels = ARENA_ARRAY(arena, int32_t, set->n);
+    for (int i = 0; i < set->n; i++) labels[i] = output[set->labels[i]];
+    set->labels = labels;
     set->classes = classes;
 }
 
@@ -80,9 +81,9 @@ static Status map_by_name(Arena *arena, const ModelClasses *model, bool all, con
                      classes_text(arena, model->name, model->n), classes_text(arena, data->class_names, classes));
     if (n > 0 && all) return status_fail(STATUS_FORMAT, "%s: %s; training needs them all", model->where, lacks);
     if (n > 0) *note = lacks;
-    relabel(&data->train, output, model->n);
-    relabel(&data->validation, output, model->n);
-    relabel(&data->test, output, model->n);
+    relabel(arena, &data->train, output, model->n);
+    relabel(arena, &data->validation, output, model->n);
+    relabel(arena, &data->test, output, model->n);
     data->class_names = (const char **)ARENA_ARRAY(arena, const char *, model->n);
     memcpy(data->class_names, model->name, sizeof *model->name * (size_t)model->n);
     data->named = true;

@@ -44,6 +44,9 @@ const Field data_fields[] = {
      .doc = "random changes of the training images, new ones in every epoch"},
     {"validation", FIELD_FLOAT, offsetof(DataConfig, validation), .min = 0, .max = 0.5, .def = "0",
      .doc = "share of the training images held out, drawn by the seed, to choose the best checkpoint by"},
+    {"memory", FIELD_U64, offsetof(DataConfig, memory), .def = "1073741824", .unit = "bytes",
+     .doc = "images are kept in memory as far as they fit, the training set before the test set, each whole or not at "
+            "all; what does not fit is read again whenever it is needed; 0 is no limit"},
     {"train_limit", FIELD_INT, offsetof(DataConfig, train_limit), .min = 0, .max = INT32_MAX, .def = "0",
      .unit = "images",
      .doc =
@@ -112,58 +115,78 @@ static Status config_check(const DataConfig *cfg, const int hwc[3])
 }
 
 /* Moves round(share * n) images drawn by the seed from train to validation; both keep the order of the file. */
+Dataset dataset_of(const SampleSource *source, int classes)
+{
+    const int *dim = source->input.dim;
+    return (Dataset){.n = source->count,
+                     .h = dim[0],
+                     .w = dim[1],
+                     .c = dim[2],
+                     .classes = classes,
+                     .source = source,
+                     .labels = source->labels};
+}
+
+/* A split of n samples, to be filled. */
+static Status part_create(Arena *arena, const Dataset *from, int n, Dataset *part, uint32_t **index, int32_t **labels)
+{
+    *part = *from;
+    part->n = n;
+    part->index = *index = arena_try_alloc(arena, (size_t)n * sizeof **index);
+    part->labels = *labels = arena_try_alloc(arena, (size_t)n * sizeof **labels);
+    return *index == NULL || *labels == NULL ? STATUS_NOMEM : STATUS_OK;
+}
+
 static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *splits)
 {
-    Dataset *train = &splits->train, *held = &splits->validation;
-    *held = *train;
-    held->n = (int)(share * train->n + 0.5);
-    if (held->n >= train->n) held->n = train->n - 1;
-    if (held->n < 1) {
-        held->n = 0;
-        return STATUS_OK;
-    }
-    const size_t image = (size_t)train->h * (size_t)train->w * (size_t)train->c;
-    uint32_t *order = arena_try_alloc(arena, (size_t)train->n * sizeof *order);
-    uint8_t *chosen = arena_try_alloc(arena, (size_t)train->n);
-    uint8_t *images = arena_try_alloc(arena, (size_t)held->n * image);
-    int32_t *labels = arena_try_alloc(arena, (size_t)held->n * sizeof *labels);
-    if (order == NULL || chosen == NULL || images == NULL || labels == NULL)
+    const Dataset all = splits->train;
+    int n = (int)(share * all.n + 0.5);
+    if (n >= all.n) n = all.n - 1;
+    splits->validation = all;
+    splits->validation.n = 0;
+    if (n < 1) return STATUS_OK;
+    uint32_t *order = arena_try_alloc(arena, (size_t)all.n * sizeof *order), *index[2];
+    uint8_t *chosen = arena_try_alloc(arena, (size_t)all.n);
+    int32_t *labels[2];
+    if (order == NULL || chosen == NULL ||
+        part_create(arena, &all, all.n - n, &splits->train, &index[0], &labels[0]) != STATUS_OK ||
+        part_create(arena, &all, n, &splits->validation, &index[1], &labels[1]) != STATUS_OK)
         return status_prefix(STATUS_NOMEM, "data.validation");
     Rng rng = rng_make(seed, RNG_SPLIT, 0);
-    rng_permutation(&rng, (uint32_t)train->n, order);
-    memset(chosen, 0, (size_t)train->n);
-    for (int i = 0; i < held->n; i++) chosen[order[i]] = 1;
-    /* The reader made these blocks for us alone: training images close ranks where they lie. */
-    uint8_t *kept_images = (uint8_t *)train->images;
-    int32_t *kept_labels = (int32_t *)train->labels;
-    int out = 0, kept = 0;
-    for (int i = 0; i < train->n; i++) {
-        const uint8_t *from = kept_images + (size_t)i * image;
-        if (chosen[i]) {
-            memcpy(images + (size_t)out * image, from, image);
-            labels[out++] = kept_labels[i];
-        } else {
-            memmove(kept_images + (size_t)kept * image, from, image);
-            kept_labels[kept++] = kept_labels[i];
-        }
+    rng_permutation(&rng, (uint32_t)all.n, order);
+    memset(chosen, 0, (size_t)all.n);
+    for (int i = 0; i < n; i++) chosen[order[i]] = 1;
+    int filled[2] = {0};
+    for (int i = 0; i < all.n; i++) {
+        const int to = filled[chosen[i]]++;
+        index[chosen[i]][to] = (uint32_t)dataset_index(&all, i);
+        labels[chosen[i]][to] = all.labels[i];
     }
-    held->images = images;
-    held->labels = labels;
-    train->n = kept;
     return STATUS_OK;
 }
 
-void dataset_take(Dataset *set, int n)
+void dataset_take(Arena *arena, Dataset *set, int n)
 {
-    const size_t image = (size_t)set->h * (size_t)set->w * (size_t)set->c;
-    uint8_t *images = (uint8_t *)set->images; /* the reader made these blocks for us alone */
-    int32_t *labels = (int32_t *)set->labels;
-    for (int i = 0; i < n && set->by_class; i++) {
-        const size_t from = (size_t)((int64_t)i * set->n / n);
-        memmove(images + (size_t)i * image, images + from * image, image);
-        labels[i] = labels[from];
-    }
+    const Dataset all = *set;
     set->n = n;
+    if (!all.by_class) return;
+    uint32_t *index = ARENA_ARRAY(arena, uint32_t, n);
+    int32_t *labels = ARENA_ARRAY(arena, int32_t, n);
+    for (int i = 0; i < n; i++) {
+        const int from = (int)((int64_t)i * all.n / n);
+        index[i] = (uint32_t)dataset_index(&all, from);
+        labels[i] = all.labels[from];
+    }
+    set->index = index;
+    set->labels = labels;
+}
+
+bool reader_keeps(DataSplits *out, uint64_t n, const int hwc[3])
+{
+    const uint64_t bytes = n * (uint64_t)hwc[0] * (uint64_t)hwc[1] * (uint64_t)hwc[2];
+    if (bytes > out->memory_left) return false;
+    out->memory_left -= bytes;
+    return true;
 }
 
 void data_note(Arena *arena, DataSplits *data, const char *format, ...)
@@ -186,11 +209,11 @@ Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed,
     TRY(config_check(cfg, want_hwc));
     DataConfig resolved = *cfg;
     if (resolved.path == NULL) resolved.path = cfg->dir == NULL ? "." : cfg->dir;
-    *out = (DataSplits){0};
+    *out = (DataSplits){.memory_left = cfg->memory == 0 ? UINT64_MAX : cfg->memory};
     TRY(type->load(&resolved, want_hwc, seed, arena, out));
     TRY(hold_out(cfg->validation, seed, arena, out));
-    if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) dataset_take(&out->train, cfg->train_limit);
-    if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) dataset_take(&out->test, cfg->test_limit);
+    if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) dataset_take(arena, &out->train, cfg->train_limit);
+    if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) dataset_take(arena, &out->test, cfg->test_limit);
     out->named = out->class_names != NULL;
     if (!out->named) {
         out->class_names = ARENA_ARRAY(arena, const char *, out->train.classes);

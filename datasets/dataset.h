@@ -1,6 +1,7 @@
-/* Data sets: images as bytes, NHWC, with a label each, already split.
+/* Data sets: images as bytes with a label each, already split.
  *
- * Images stay bytes until the model's input layer normalises them or takes them as codes, so augmentation works on what
+ * A split is a choice of the samples of a source (datasets/source.h).  Who trains gets its images from the loader
+ * (loader.h), everybody else by dataset_read (batch_reader.h).  Images stay bytes until the model's input layer normalises them or takes them as codes, so augmentation works on what
  * the camera gives and a quantized model can be fed the pixels themselves.
  */
 #ifndef BITFOLD_DATASETS_DATASET_H
@@ -12,6 +13,7 @@
 #include "base/arena.h"
 #include "base/field.h"
 #include "base/status.h"
+#include "datasets/source.h"
 
 typedef struct {
     FloatList mean, std; /* per channel or one for all; in units of a pixel range of 0 to 1 */
@@ -32,6 +34,7 @@ typedef struct {
     AugmentConfig augment;
     bool whole;        /* not a JSON key; folder: no split, all pictures are test images */
     double validation; /* share of the training images held out, 0 to 0.5 */
+    uint64_t memory;   /* bytes of images that may be kept in memory; 0: any number */
     int train_limit;   /* use only N training images (after the split), as dataset_take chooses them; 0: all */
     int test_limit;
     int classes; /* 0: what the data says */
@@ -44,15 +47,23 @@ extern const Field data_fields[];
 
 typedef struct {
     int n, h, w, c, classes;
-    const uint8_t *images; /* [N,H,W,C] */
-    const int32_t *labels; /* [N], 0 .. classes-1 */
-    bool by_class;         /* the images lie class after class: the first N would be of the first classes only */
+    const SampleSource *source;
+    const uint32_t *index; /* [n] which samples of the source, rising; NULL: the first n */
+    const int32_t *labels; /* [n], 0 .. classes-1 */
+    bool by_class;         /* the samples lie class after class: the first N would be of the first classes only */
 } Dataset;
+
+/* All of a source. */
+Dataset dataset_of(const SampleSource *source, int classes);
+
+/* Which sample of the source is the i-th of the split. */
+static inline int dataset_index(const Dataset *set, int i) { return set->index == NULL ? i : (int)set->index[i]; }
 
 typedef struct {
     Dataset train, validation, test; /* validation.n may be 0 */
     const char **class_names;        /* [classes]; "0", "1", ... when the data has none */
     bool named;                      /* the names are the data's own */
+    uint64_t memory_left;            /* of data.memory, while the readers fill the splits */
     int notes;                       /* what the user should know */
     const char **note;
 } DataSplits;
@@ -60,9 +71,10 @@ typedef struct {
 /* Adds a sentence to data->note. */
 void data_note(Arena *arena, DataSplits *data, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A kind of data set.  `load` reads cfg->path, checks everything it reads and fills train and test (train.h/w/c are the
- * model's [H,W,C] that the caller wants; a reader that cannot resize refuses another size).  dataset_load then applies
- * the validation split and the limits. */
+/* A kind of data set.  `load` looks at cfg->path, checks all that it reads and fills train and test (train.h/w/c are the
+ * model's [H,W,C] that the caller wants; a reader that cannot resize refuses another size).  A set whose images fit what
+ * is left of data.memory (reader_keeps) may be kept; one that does not is read image by image.  dataset_load then
+ * applies the validation split and the limits. */
 typedef struct {
     const char *name, *doc;
     Status (*load)(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
@@ -83,7 +95,7 @@ Status dataset_class_names(const DataConfig *cfg, Arena *arena, StringList *name
 Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out);
 
 /* Leaves n images of the set, 1 to set->n: the first n, or where the set is by_class every (set->n / n)th, so that each
- * class keeps its share.  Images and labels close ranks where they lie. */
-void dataset_take(Dataset *set, int n);
+ * class keeps its share. */
+void dataset_take(Arena *arena, Dataset *set, int n);
 
 #endif

@@ -1,6 +1,6 @@
 /* CIFAR-10 in its binary layout: records of one label byte and 32x32 pixels as three planes, red first.
  *
- * Source: Krizhevsky, "Learning multiple layers of features from tiny images" (2009). */
+ * DataFile: Krizhevsky, "Learning multiple layers of features from tiny images" (2009). */
 #include <limits.h>
 
 #include "base/file.h"
@@ -19,63 +19,98 @@ static Status class_names(const DataConfig *cfg, Arena *arena, StringList *list)
     return STATUS_OK;
 }
 
-static Status read_records(const DataConfig *cfg, Source *source, int n, Arena *scratch, uint8_t *images,
-                           int32_t *labels)
+/* Planes to pixels. */
+static void interleave(const uint8_t *record, uint8_t *image)
 {
-    uint8_t *records;
-    TRY(source_rest(scratch, source, (uint64_t)n * RECORD, &records));
+    for (int p = 0; p < PLANE; p++)
+        for (int c = 0; c < 3; c++) image[3 * p + c] = record[1 + c * PLANE + p];
+}
+
+/* Where the records of a split are. */
+typedef struct {
+    int files;
+    struct {
+        const char *path;
+        int n;
+    } file[BATCHES];
+} Records;
+
+static Status read_record(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
+{
+    const Records *r = source->context;
+    int f = 0;
+    for (; index >= r->file[f].n; f++) index -= r->file[f].n;
+    uint8_t *record = arena_alloc(scratch, RECORD);
+    TRY(file_read_at(r->file[f].path, (uint64_t)index * RECORD, record, RECORD));
+    interleave(record, input);
+    return STATUS_OK;
+}
+
+/* The labels of a file, and its images unless `images` is NULL. */
+static Status read_records(const DataConfig *cfg, DataFile *file, int n, int32_t *labels, uint8_t *images)
+{
+    uint8_t record[RECORD];
     for (int i = 0; i < n; i++) {
-        const uint8_t *record = records + (size_t)i * RECORD;
-        TRY(label_check(source->path, record[0], i, label_limit(cfg, CLASSES)));
+        TRY(data_file_read(file, record, RECORD));
+        TRY(label_check(file->path, record[0], i, label_limit(cfg, CLASSES)));
         labels[i] = record[0];
-        for (int p = 0; p < PLANE; p++)
-            for (int c = 0; c < 3; c++)
-                images[((size_t)i * PLANE + (size_t)p) * 3 + (size_t)c] = record[1 + c * PLANE + p];
+        if (images != NULL) interleave(record, images + (size_t)i * 3 * PLANE);
+    }
+    return data_file_end(file);
+}
+
+static Status count_records(const DataFile *files, int n, Records *records, uint64_t *total)
+{
+    *total = 0;
+    *records = (Records){.files = n};
+    for (int f = 0; f < n; f++) {
+        const uint64_t bytes = files[f].file_bytes;
+        if (bytes == 0 || bytes % RECORD != 0 || bytes / RECORD > INT_MAX / BATCHES)
+            return status_fail(STATUS_FORMAT,
+                               "%s: %llu bytes; must be a multiple of %d, a label and 32x32x3 pixels each",
+                               files[f].path, (unsigned long long)bytes, RECORD);
+        records->file[f].path = files[f].path;
+        records->file[f].n = (int)(bytes / RECORD);
+        *total += bytes / RECORD;
     }
     return STATUS_OK;
 }
 
-static Status read_batches(const DataConfig *cfg, Source *sources, int files, Arena *arena, Dataset *set)
+static Status read_batches(const DataConfig *cfg, DataFile *files, int n, Arena *arena, DataSplits *out,
+                           SampleSource **source)
 {
-    uint64_t total = 0;
-    for (int f = 0; f < files; f++) {
-        const uint64_t bytes = sources[f].file_bytes;
-        if (bytes == 0 || bytes % RECORD != 0 || bytes / RECORD > INT_MAX / BATCHES)
-            return status_fail(STATUS_FORMAT,
-                               "%s: %llu bytes; must be a multiple of %d, a label and 32x32x3 pixels each",
-                               sources[f].path, (unsigned long long)bytes, RECORD);
-        total += bytes / RECORD;
-    }
-    uint8_t *images = arena_try_alloc(arena, (size_t)total * 3 * PLANE);
+    static const int hwc[3] = {SIDE, SIDE, 3};
+    Records *records = ARENA_ARRAY(arena, Records, 1);
+    uint64_t total;
+    TRY(count_records(files, n, records, &total));
+    uint8_t *images = NULL;
+    const bool keep = reader_keeps(out, total, hwc);
+    if (keep) images = arena_try_alloc(arena, (size_t)total * 3 * PLANE);
     int32_t *labels = arena_try_alloc(arena, (size_t)total * sizeof *labels);
-    if (images == NULL || labels == NULL) return status_prefix(STATUS_NOMEM, "%s", sources[0].path);
-    *set = (Dataset){.h = SIDE, .w = SIDE, .c = 3, .classes = label_limit(cfg, CLASSES)};
-    Arena *scratch = arena_create();
-    Status status = STATUS_OK;
-    for (int f = 0; f < files && status == STATUS_OK; f++) {
-        const int n = (int)(sources[f].file_bytes / RECORD);
-        status = read_records(cfg, &sources[f], n, scratch, images + (size_t)set->n * 3 * PLANE, labels + set->n);
-        set->n += n;
-        arena_reset(scratch);
-    }
-    arena_destroy(scratch);
-    set->images = images;
-    set->labels = labels;
-    return status;
+    if ((keep && images == NULL) || labels == NULL) return status_prefix(STATUS_NOMEM, "%s", files[0].path);
+    for (int f = 0, first = 0; f < n; first += records->file[f++].n)
+        TRY(read_records(cfg, &files[f], records->file[f].n, labels + first,
+                         keep ? images + (size_t)first * 3 * PLANE : NULL));
+    if (!keep) return source_of_files(arena, (int)total, hwc, labels, read_record, records, false, source);
+    *source = source_of_bytes(arena, (int)total, hwc, images, labels);
+    return STATUS_OK;
 }
 
-static Status read_files(const DataConfig *cfg, const char *dir, const char *test_file, int files, Arena *arena,
+static Status read_files(const DataConfig *cfg, const char *dir, const char *test_file, Arena *arena, DataSplits *out,
                          Dataset *set)
 {
-    Source sources[BATCHES] = {{0}};
+    DataFile files[BATCHES] = {{0}};
     const char *hint = fetch_hint(arena, "cifar10", cfg->path);
+    const int n = test_file != NULL ? 1 : BATCHES;
     Status status = STATUS_OK;
-    for (int f = 0; f < files && status == STATUS_OK; f++)
+    for (int f = 0; f < n && status == STATUS_OK; f++)
         status =
-            source_open(arena, dir, test_file != NULL ? test_file : arena_printf(arena, "data_batch_%d.bin", f + 1),
-                        hint, &sources[f]);
-    if (status == STATUS_OK) status = read_batches(cfg, sources, files, arena, set);
-    for (int f = 0; f < files; f++) source_close(&sources[f]);
+            data_file_open(arena, dir, test_file != NULL ? test_file : arena_printf(arena, "data_batch_%d.bin", f + 1),
+                           hint, &files[f]);
+    SampleSource *source = NULL;
+    if (status == STATUS_OK) status = read_batches(cfg, files, n, arena, out, &source);
+    for (int f = 0; f < n; f++) data_file_close(&files[f]);
+    if (status == STATUS_OK) *set = dataset_of(source, label_limit(cfg, CLASSES));
     return status;
 }
 
@@ -86,8 +121,8 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     /* The folder itself, or the one above it as the official archive unpacks. */
     const char *unpacked = file_join(arena, cfg->path, "cifar-10-batches-bin");
     const char *dir = file_is_dir(unpacked) ? unpacked : cfg->path;
-    TRY(read_files(cfg, dir, NULL, BATCHES, arena, &out->train));
-    TRY(read_files(cfg, dir, "test_batch.bin", 1, arena, &out->test));
+    TRY(read_files(cfg, dir, NULL, arena, out, &out->train));
+    TRY(read_files(cfg, dir, "test_batch.bin", arena, out, &out->test));
     if (out->train.classes == CLASSES) {
         StringList list;
         class_names(cfg, arena, &list);

@@ -135,29 +135,37 @@ static void split_tree(Arena *arena, uint64_t seed, Tree *train, Tree *test)
     }
 }
 
-static Status read_tree(const Tree *tree, const int want_hwc[3], bool crop, Arena *arena, Dataset *set)
+/* The pictures of a split, class after class. */
+typedef struct {
+    bool crop;
+    const char **path; /* [count] */
+} Pictures;
+
+static Status read_one(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
 {
-    const size_t image = (size_t)want_hwc[0] * (size_t)want_hwc[1] * (size_t)want_hwc[2];
-    uint8_t *images = arena_try_alloc(arena, (size_t)tree->total * image);
+    const Pictures *p = source->context;
+    return picture_read_into(scratch, p->path[index], source->input.dim, p->crop, input);
+}
+
+/* Nothing is decoded before it is needed. */
+static Status tree_source(const Tree *tree, const int want_hwc[3], bool crop, Arena *arena, DataSplits *out,
+                          Dataset *set)
+{
+    Pictures *pictures = ARENA_ARRAY(arena, Pictures, 1);
+    pictures->crop = crop;
+    pictures->path = arena_try_alloc(arena, (size_t)tree->total * sizeof *pictures->path);
     int32_t *labels = arena_try_alloc(arena, (size_t)tree->total * sizeof *labels);
-    if (images == NULL || labels == NULL) return status_prefix(STATUS_NOMEM, "data.dir: %d pictures", tree->total);
-    *set = (Dataset){.h = want_hwc[0],
-                     .w = want_hwc[1],
-                     .c = want_hwc[2],
-                     .classes = tree->classes.n,
-                     .images = images,
-                     .labels = labels,
-                     .by_class = true};
-    Arena *scratch = arena_create();
-    Status status = STATUS_OK;
+    if (pictures->path == NULL || labels == NULL)
+        return status_prefix(STATUS_NOMEM, "data.dir: %d pictures", tree->total);
+    int n = 0;
     for (int k = 0; k < tree->classes.n; k++)
-        for (int i = 0; i < tree->files[k].n && status == STATUS_OK; i++, set->n++) {
-            status = picture_read_into(scratch, tree->files[k].at[i], want_hwc, crop, images + (size_t)set->n * image);
-            labels[set->n] = k;
-            arena_reset(scratch);
-        }
-    arena_destroy(scratch);
-    return status;
+        for (int i = 0; i < tree->files[k].n; i++, n++) pictures->path[n] = tree->files[k].at[i], labels[n] = k;
+    SampleSource *source;
+    TRY(source_of_files(arena, n, want_hwc, labels, read_one, pictures, reader_keeps(out, (uint64_t)n, want_hwc),
+                        &source));
+    *set = dataset_of(source, tree->classes.n);
+    set->by_class = true;
+    return STATUS_OK;
 }
 
 static Status same_classes(const char *root, const Tree *train, const Tree *test)
@@ -258,10 +266,12 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     if (test.total < 1)
         return status_fail(STATUS_FORMAT,
                            "%s: one picture in each class; at least 2 in some class are required to split", cfg->path);
-    TRY(read_tree(&test, want_hwc, crop, arena, &out->test));
-    out->train = out->test;
-    out->train.n = 0;
-    if (!cfg->whole) TRY(read_tree(&train, want_hwc, crop, arena, &out->train));
+    if (!cfg->whole) TRY(tree_source(&train, want_hwc, crop, arena, out, &out->train));
+    TRY(tree_source(&test, want_hwc, crop, arena, out, &out->test));
+    if (cfg->whole) {
+        out->train = out->test;
+        out->train.n = 0;
+    }
     out->class_names = (const char **)train.classes.at;
     return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include "datasets/reader.h"
 
 enum { HEADER_MOST = 65536 };
+static const char hint[] = "data.dir must hold train_images.npy, train_labels.npy, test_images.npy and test_labels.npy";
 
 typedef struct {
     char order, kind; /* '<', '>' or '|'; 'u' or 'i' */
@@ -97,41 +98,39 @@ static Status parse_header(const char *path, const char *text, Npy *npy)
     return STATUS_OK;
 }
 
-static Status read_header(Source *source, Arena *arena, Npy *npy)
+static Status read_header(DataFile *file, Arena *arena, Npy *npy)
 {
     uint8_t b[12];
-    TRY(source_read(source, b, 10));
+    TRY(data_file_read(file, b, 10));
     if (memcmp(b, "\x93NUMPY", 6) != 0 || b[6] < 1 || b[6] > 3)
-        return status_fail(STATUS_FORMAT, "%s: does not start as a .npy file of version 1 to 3 does", source->path);
-    if (b[6] > 1) TRY(source_read(source, b + 10, 2));
+        return status_fail(STATUS_FORMAT, "%s: does not start as a .npy file of version 1 to 3 does", file->path);
+    if (b[6] > 1) TRY(data_file_read(file, b + 10, 2));
     uint32_t bytes = (uint32_t)b[8] | (uint32_t)b[9] << 8;
     if (b[6] > 1) bytes |= (uint32_t)b[10] << 16 | (uint32_t)b[11] << 24;
     if (bytes > HEADER_MOST)
-        return status_fail(STATUS_FORMAT, "%s: a header of %u bytes; at most %d are accepted", source->path, bytes,
+        return status_fail(STATUS_FORMAT, "%s: a header of %u bytes; at most %d are accepted", file->path, bytes,
                            HEADER_MOST);
     char *text = arena_alloc(arena, bytes + 1);
-    TRY(source_read(source, text, bytes));
+    TRY(data_file_read(file, text, bytes));
     text[bytes] = '\0';
     for (uint32_t i = 0; i < bytes; i++) /* may be quoted in a message: one line, nothing a terminal obeys */
         if (text[i] < ' ' || text[i] > '~') text[i] = text[i] == '\n' || text[i] == '\t' ? ' ' : '?';
     *npy = (Npy){.dim = {1, 1, 1, 1}};
-    return parse_header(source->path, text, npy);
+    return parse_header(file->path, text, npy);
 }
 
-static Status read_images(Source *source, const int want_hwc[3], Arena *arena, Dataset *set)
+static Status read_images_header(DataFile *file, const int want_hwc[3], Arena *arena, int *n)
 {
     Npy npy;
-    TRY(read_header(source, arena, &npy));
+    TRY(read_header(file, arena, &npy));
     if (npy.kind != 'u' || npy.width != 1)
         return status_fail(STATUS_UNSUPPORTED, "%s: elements of another type; images must be uint8 ('|u1')",
-                           source->path);
+                           file->path);
     if (npy.rank != 3 && npy.rank != 4)
-        return status_fail(STATUS_SHAPE, "%s: %d dimensions; must be [N,H,W] or [N,H,W,C]", source->path, npy.rank);
-    TRY(images_check(source->path, npy.dim[0], npy.dim + 1, want_hwc));
-    uint8_t *images;
-    TRY(source_rest(arena, source, npy.dim[0] * npy.dim[1] * npy.dim[2] * npy.dim[3], &images));
-    *set = (Dataset){.n = (int)npy.dim[0], .h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2], .images = images};
-    return STATUS_OK;
+        return status_fail(STATUS_SHAPE, "%s: %d dimensions; must be [N,H,W] or [N,H,W,C]", file->path, npy.rank);
+    TRY(images_check(file->path, npy.dim[0], npy.dim + 1, want_hwc));
+    *n = (int)npy.dim[0];
+    return data_file_may_hold(file, npy.dim[0] * npy.dim[1] * npy.dim[2] * npy.dim[3]);
 }
 
 static int64_t element(const uint8_t *at, const Npy *npy)
@@ -143,52 +142,66 @@ static int64_t element(const uint8_t *at, const Npy *npy)
     return bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
 }
 
-static Status read_labels(Source *source, const char *images_path, int limit, Arena *arena, Dataset *set)
+static Status read_labels(DataFile *file, const char *images_path, int n, int limit, Arena *arena, int32_t **labels)
 {
     Npy npy;
-    TRY(read_header(source, arena, &npy));
+    TRY(read_header(file, arena, &npy));
     if ((npy.kind != 'u' && npy.kind != 'i') || npy.width == 0)
         return status_fail(STATUS_UNSUPPORTED, "%s: elements of another type; labels must be integers of 1 to 8 bytes",
-                           source->path);
-    if (npy.rank < 1 || npy.dim[1] != 1 || npy.dim[2] != 1 || npy.dim[3] != 1 || npy.dim[0] != (uint64_t)set->n)
+                           file->path);
+    if (npy.rank < 1 || npy.dim[1] != 1 || npy.dim[2] != 1 || npy.dim[3] != 1 || npy.dim[0] != (uint64_t)n)
         return status_fail(STATUS_SHAPE, "%s: shape [%llu,%llu,%llu,%llu]; must be [%d], a label for each image of %s",
-                           source->path, (unsigned long long)npy.dim[0], (unsigned long long)npy.dim[1],
-                           (unsigned long long)npy.dim[2], (unsigned long long)npy.dim[3], set->n, images_path);
+                           file->path, (unsigned long long)npy.dim[0], (unsigned long long)npy.dim[1],
+                           (unsigned long long)npy.dim[2], (unsigned long long)npy.dim[3], n, images_path);
     uint8_t *bytes;
-    TRY(source_rest(arena, source, npy.dim[0] * (uint64_t)npy.width, &bytes));
-    int32_t *labels = arena_try_alloc(arena, (size_t)set->n * sizeof *labels);
-    if (labels == NULL) return status_prefix(STATUS_NOMEM, "%s", source->path);
-    for (int i = 0; i < set->n; i++) {
+    TRY(data_file_rest(arena, file, npy.dim[0] * (uint64_t)npy.width, &bytes));
+    *labels = arena_try_alloc(arena, (size_t)n * sizeof **labels);
+    if (*labels == NULL) return status_prefix(STATUS_NOMEM, "%s", file->path);
+    for (int i = 0; i < n; i++) {
         const int64_t label = element(bytes + (size_t)i * (size_t)npy.width, &npy);
-        TRY(label_check(source->path, label, i, limit));
-        labels[i] = (int32_t)label;
+        TRY(label_check(file->path, label, i, limit));
+        (*labels)[i] = (int32_t)label;
     }
-    set->labels = labels;
     return STATUS_OK;
 }
 
-static Status read_pair(const DataConfig *cfg, const char *prefix, int limit, const int want_hwc[3], Arena *arena,
-                        Dataset *set)
+static Status read_label_file(const DataConfig *cfg, const char *name, const char *images_path, int n, int limit,
+                              Arena *arena, int32_t **labels)
 {
-    const char *hint = "data.dir must hold train_images.npy, train_labels.npy, test_images.npy and test_labels.npy";
-    Source images, labels;
-    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s_images.npy", prefix), hint, &images));
-    Status status = read_images(&images, want_hwc, arena, set);
-    source_close(&images);
-    if (status != STATUS_OK) return status;
-    TRY(source_open(arena, cfg->path, arena_printf(arena, "%s_labels.npy", prefix), hint, &labels));
-    status = read_labels(&labels, images.path, limit, arena, set);
-    source_close(&labels);
+    DataFile file;
+    TRY(data_file_open(arena, cfg->path, name, hint, &file));
+    const Status status = read_labels(&file, images_path, n, limit, arena, labels);
+    data_file_close(&file);
+    return status;
+}
+
+static Status read_pair(const DataConfig *cfg, const char *prefix, int limit, const int want_hwc[3], Arena *arena,
+                        DataSplits *out, SampleSource **source)
+{
+    DataFile images;
+    int n = 0;
+    int32_t *labels = NULL;
+    TRY(data_file_open(arena, cfg->path, arena_printf(arena, "%s_images.npy", prefix), hint, &images));
+    Status status = read_images_header(&images, want_hwc, arena, &n);
+    if (status == STATUS_OK)
+        status =
+            read_label_file(cfg, arena_printf(arena, "%s_labels.npy", prefix), images.path, n, limit, arena, &labels);
+    if (status == STATUS_OK)
+        status =
+            data_file_images(arena, &images, n, want_hwc, labels, reader_keeps(out, (uint64_t)n, want_hwc), source);
+    data_file_close(&images);
     return status;
 }
 
 static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
     (void)seed;
-    TRY(read_pair(cfg, "train", label_limit(cfg, 0), want_hwc, arena, &out->train));
-    const int classes = label_classes(cfg, 0, out->train.labels, out->train.n);
-    TRY(read_pair(cfg, "test", classes, want_hwc, arena, &out->test));
-    out->train.classes = out->test.classes = classes;
+    SampleSource *train, *test;
+    TRY(read_pair(cfg, "train", label_limit(cfg, 0), want_hwc, arena, out, &train));
+    const int classes = label_classes(cfg, 0, train->labels, train->count);
+    TRY(read_pair(cfg, "test", classes, want_hwc, arena, out, &test));
+    out->train = dataset_of(train, classes);
+    out->test = dataset_of(test, classes);
     return STATUS_OK;
 }
 

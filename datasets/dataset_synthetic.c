@@ -50,25 +50,44 @@ static void make_image(Rng *rng, const int hwc[3], const float *t, float noise, 
         }
 }
 
-/* Image i of the whole data set (training images first) has class i mod classes. */
-static Status make_set(const DataConfig *cfg, uint64_t seed, int first, int n, const float *templates, Arena *arena,
-                       Dataset *set)
+/* What the images of a split are made from.  Image i of the whole data set (training images first) has class i mod
+ * classes. */
+typedef struct {
+    uint64_t seed;
+    int first, classes; /* the split's first image */
+    float noise;
+    const float *templates; /* [classes,H,W,C] */
+} Recipe;
+
+static Status make_sample(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
 {
-    const int hwc[3] = {set->h, set->w, set->c};
-    const size_t image = (size_t)set->h * (size_t)set->w * (size_t)set->c;
-    uint8_t *images = arena_try_alloc(arena, (size_t)n * image);
+    (void)scratch;
+    const Recipe *r = source->context;
+    const uint64_t i = (uint64_t)r->first + (uint64_t)index;
+    Rng rng = rng_make(r->seed, RNG_SYNTHETIC, (uint64_t)MAX_CLASSES + i);
+    const size_t class = i % (uint64_t)r->classes;
+    make_image(&rng, source->input.dim, r->templates + class * sample_bytes(&source->input), r->noise, input);
+    return STATUS_OK;
+}
+
+/* Images that may be kept are made now. */
+static Status make_set(const Recipe *recipe, int n, const int hwc[3], Arena *arena, DataSplits *out, Dataset *set)
+{
+    SampleSource *source;
+    Recipe *own = ARENA_ARRAY(arena, Recipe, 1);
+    *own = *recipe;
     int32_t *labels = arena_try_alloc(arena, (size_t)n * sizeof *labels);
-    if (images == NULL || labels == NULL) return status_prefix(STATUS_NOMEM, "data: %d synthetic images", n);
-    for (int i = 0; i < n; i++) {
-        const int class = (first + i) % set->classes;
-        Rng rng = rng_make(seed, RNG_SYNTHETIC, (uint64_t)MAX_CLASSES + (uint64_t)first + (uint64_t)i);
-        make_image(&rng, hwc, templates + (size_t) class * image, (float)cfg->synthetic_noise,
-                   images + (size_t)i * image);
-        labels[i] = class;
+    if (labels == NULL) return status_prefix(STATUS_NOMEM, "data: %d synthetic images", n);
+    for (int i = 0; i < n; i++) labels[i] = (recipe->first + i) % recipe->classes;
+    TRY(source_of_files(arena, n, hwc, labels, make_sample, own, false, &source));
+    if (reader_keeps(out, (uint64_t)n, hwc)) {
+        const size_t image = sample_bytes(&source->input);
+        uint8_t *images = arena_try_alloc(arena, (size_t)n * image);
+        if (images == NULL) return status_prefix(STATUS_NOMEM, "data: %d synthetic images", n);
+        for (int i = 0; i < n; i++) TRY(make_sample(source, i, arena, images + (size_t)i * image));
+        source = source_of_bytes(arena, n, hwc, images, labels);
     }
-    set->n = n;
-    set->images = images;
-    set->labels = labels;
+    *set = dataset_of(source, recipe->classes);
     return STATUS_OK;
 }
 
@@ -80,19 +99,13 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
                            cfg->synthetic_train < 1 ? "train" : "test",
                            cfg->synthetic_train < 1 ? cfg->synthetic_train : cfg->synthetic_test);
     const size_t image = (size_t)want_hwc[0] * (size_t)want_hwc[1] * (size_t)want_hwc[2];
-    Arena *scratch = arena_create();
-    float *templates = arena_try_alloc(scratch, (size_t)classes * image * sizeof *templates);
-    Status status = templates == NULL ? status_prefix(STATUS_NOMEM, "data: %d classes", classes) : STATUS_OK;
-    if (status == STATUS_OK) {
-        for (int k = 0; k < classes; k++) make_template(seed, k, want_hwc, templates + (size_t)k * image);
-        out->train = (Dataset){.h = want_hwc[0], .w = want_hwc[1], .c = want_hwc[2], .classes = classes};
-        out->test = out->train;
-        status = make_set(cfg, seed, 0, cfg->synthetic_train, templates, arena, &out->train);
-    }
-    if (status == STATUS_OK)
-        status = make_set(cfg, seed, cfg->synthetic_train, cfg->synthetic_test, templates, arena, &out->test);
-    arena_destroy(scratch);
-    return status;
+    float *templates = arena_try_alloc(arena, (size_t)classes * image * sizeof *templates);
+    if (templates == NULL) return status_prefix(STATUS_NOMEM, "data: %d classes", classes);
+    for (int k = 0; k < classes; k++) make_template(seed, k, want_hwc, templates + (size_t)k * image);
+    Recipe recipe = {seed, 0, classes, (float)cfg->synthetic_noise, templates};
+    TRY(make_set(&recipe, cfg->synthetic_train, want_hwc, arena, out, &out->train));
+    recipe.first = cfg->synthetic_train;
+    return make_set(&recipe, cfg->synthetic_test, want_hwc, arena, out, &out->test);
 }
 
 const DatasetType dataset_synthetic = {"synthetic", "separable classes of any shape, made from the seed", load, false,

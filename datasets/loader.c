@@ -4,78 +4,122 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "base/plain_locale.h"
 #include "base/rng.h"
 #include "datasets/augment.h"
+#include "datasets/failure.h"
 
+enum { THREADS_MOST = 16 };
+
+/* A batch in the making: images next .. n - 1 are nobody's yet, `done` are complete. */
 typedef struct {
     int epoch, index; /* what it holds or is to hold; epoch -1: nothing yet */
-    bool ready;
+    int n, next, done;
+    Failure failure;
     Batch batch;
     uint8_t *pixels;
     int32_t *labels;
 } Slot;
 
-/* Two slots: the caller holds one while the thread fills the other.  `lock` guards `ready`, `wanted` and `stop`; a
- * slot's content belongs to the thread from wanted to ready, and `order` to whoever fills. */
+typedef struct {
+    Loader *loader;
+    pthread_t id;
+    Arena *scratch; /* of a thread that reads */
+} Worker;
+
+/* Two slots: the caller holds one while the threads fill the other.  `lock` guards `wanted`, `stop` and a slot's counters
+ * and failure; its images belong to who took them, and `order` changes while nothing is wanted only. */
 struct Loader {
     LoaderConfig config;
     int batches;
-    bool direct, threaded;
+    int take; /* images a thread takes at once */
     uint32_t *order;
     int order_epoch;
     Slot slot[2];
     int held; /* the caller's */
     Slot *wanted;
     bool stop;
-    pthread_t thread;
+    int workers; /* 0: the caller fills the slots */
+    Worker worker[THREADS_MOST];
+    Worker own; /* the caller as one */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    Batch view; /* direct: into the data set itself */
 };
 
-static void fill(Loader *loader, Slot *slot)
+static void begin_slot(Loader *loader, Slot *slot, int epoch, int index)
 {
     const LoaderConfig *cfg = &loader->config;
+    const int left = cfg->data->n - index * cfg->batch;
+    if (cfg->shuffle && loader->order_epoch != epoch) {
+        Rng rng = rng_make(cfg->seed, RNG_SHUFFLE, (uint64_t)epoch);
+        rng_permutation(&rng, (uint32_t)cfg->data->n, loader->order);
+        loader->order_epoch = epoch;
+    }
+    slot->epoch = epoch;
+    slot->index = index;
+    slot->n = left < cfg->batch ? left : cfg->batch;
+    slot->next = slot->done = 0;
+    slot->failure.status = STATUS_OK;
+    slot->batch = (Batch){.n = slot->n, .pixels = slot->pixels, .labels = slot->labels};
+}
+
+/* Image i of the batch. */
+static Status fill(const Worker *w, Slot *slot, int i)
+{
+    const LoaderConfig *cfg = &w->loader->config;
     const Dataset *data = cfg->data;
-    const int hwc[3] = {data->h, data->w, data->c}, first = slot->index * cfg->batch;
-    const size_t image = (size_t)data->h * (size_t)data->w * (size_t)data->c;
-    if (cfg->shuffle && loader->order_epoch != slot->epoch) {
-        Rng rng = rng_make(cfg->seed, RNG_SHUFFLE, (uint64_t)slot->epoch);
-        rng_permutation(&rng, (uint32_t)data->n, loader->order);
-        loader->order_epoch = slot->epoch;
+    const int at = slot->index * cfg->batch + i, place = cfg->shuffle ? (int)w->loader->order[at] : at;
+    const int index = dataset_index(data, place);
+    const size_t image = sample_bytes(&data->source->input);
+    uint8_t *to = slot->pixels + (size_t)i * image;
+    slot->labels[i] = data->labels[place];
+    if (cfg->augment == NULL) return source_read(data->source, index, w->scratch, to);
+    const uint8_t *from = source_kept(data->source, index);
+    if (from == NULL) {
+        uint8_t *read = arena_try_alloc(w->scratch, image);
+        if (read == NULL) return STATUS_NOMEM;
+        TRY(source_read(data->source, index, w->scratch, read));
+        from = read;
     }
-    const int n = data->n - first < cfg->batch ? data->n - first : cfg->batch;
-    for (int i = 0; i < n; i++) {
-        const uint32_t which = cfg->shuffle ? loader->order[first + i] : (uint32_t)(first + i);
-        const uint8_t *from = data->images + which * image;
-        uint8_t *to = slot->pixels + (size_t)i * image;
-        if (cfg->augment != NULL) {
-            Rng rng = rng_make(cfg->seed, RNG_AUGMENT, (uint64_t)slot->epoch * (uint64_t)data->n + which);
-            augment_image(cfg->augment, hwc, &rng, from, to);
-        } else {
-            memcpy(to, from, image);
-        }
-        slot->labels[i] = data->labels[which];
+    Rng rng = rng_make(cfg->seed, RNG_AUGMENT, (uint64_t)slot->epoch * (uint64_t)data->n + (uint64_t)place);
+    augment_image(cfg->augment, data->source->input.dim, &rng, from, to);
+    return STATUS_OK;
+}
+
+/* Takes some images of the slot and fills them; the lock is held before and after, and not meanwhile. */
+static void work_some(Worker *w, Slot *slot)
+{
+    Loader *loader = w->loader;
+    const int first = slot->next, end = first + loader->take < slot->n ? first + loader->take : slot->n;
+    slot->next = end;
+    pthread_mutex_unlock(&loader->lock);
+    int failed = -1;
+    Status status = STATUS_OK;
+    for (int i = first; i < end && status == STATUS_OK; i++) {
+        status = fill(w, slot, i);
+        if (status != STATUS_OK) failed = i;
+        if (w->scratch != NULL) arena_reset(w->scratch);
     }
-    slot->batch = (Batch){.n = n, .pixels = slot->pixels, .labels = slot->labels};
+    pthread_mutex_lock(&loader->lock);
+    if (status != STATUS_OK) failure_note(&slot->failure, failed, status);
+    slot->done += end - first;
 }
 
 static void *work(void *context)
 {
-    Loader *loader = context;
+    Worker *w = context;
+    Loader *loader = w->loader;
     (void)plain_locale_enter();
     pthread_mutex_lock(&loader->lock);
     while (!loader->stop) {
         Slot *slot = loader->wanted;
-        if (slot == NULL) {
+        if (slot == NULL || slot->next == slot->n) {
             pthread_cond_wait(&loader->changed, &loader->lock);
             continue;
         }
-        pthread_mutex_unlock(&loader->lock);
-        fill(loader, slot);
-        pthread_mutex_lock(&loader->lock);
-        slot->ready = true;
+        work_some(w, slot);
+        if (slot->done < slot->n) continue;
         loader->wanted = NULL;
         pthread_cond_broadcast(&loader->changed);
     }
@@ -83,21 +127,33 @@ static void *work(void *context)
     return NULL;
 }
 
-/* Signals are for the thread that called: the new one starts with all of them blocked. */
-static bool start_thread(Loader *loader)
+/* Signals are for the thread that called: new ones start with all of them blocked.  A system that has no thread left
+ * gets the same batches, only later. */
+static void start_threads(Loader *loader, int threads)
 {
     sigset_t all, before;
     sigfillset(&all);
-    pthread_mutex_init(&loader->lock, NULL);
-    pthread_cond_init(&loader->changed, NULL);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const bool started = pthread_create(&loader->thread, NULL, work, loader) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!started) {
-        pthread_cond_destroy(&loader->changed);
-        pthread_mutex_destroy(&loader->lock);
+    while (loader->workers < threads) {
+        Worker *w = &loader->worker[loader->workers];
+        *w = (Worker){.loader = loader, .scratch = arena_create()};
+        if (pthread_create(&w->id, NULL, work, w) != 0) {
+            arena_destroy(w->scratch);
+            break;
+        }
+        loader->workers++;
     }
-    return started;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static bool is_in_memory(const Dataset *data) { return data->source->bytes != NULL; }
+
+static int threads_for(const LoaderConfig *cfg)
+{
+    if (!cfg->prefetch) return 0;
+    if (is_in_memory(cfg->data)) return 1;
+    const int threads = parallel_threads() < THREADS_MOST ? parallel_threads() : THREADS_MOST;
+    return threads < cfg->batch ? threads : cfg->batch;
 }
 
 Status loader_create(Arena *arena, const LoaderConfig *config, Loader **out)
@@ -110,12 +166,10 @@ Status loader_create(Arena *arena, const LoaderConfig *config, Loader **out)
     if (config->batch > data->n) loader->config.batch = data->n;
     if (augment_is_off(config->augment)) loader->config.augment = NULL;
     loader->batches = (data->n - 1) / loader->config.batch + 1;
-    loader->direct = !config->shuffle && loader->config.augment == NULL;
     loader->order_epoch = -1;
-    *out = loader;
-    if (loader->direct) return STATUS_OK;
+    *out = NULL;
 
-    const size_t image = (size_t)data->h * (size_t)data->w * (size_t)data->c, batch = (size_t)loader->config.batch;
+    const size_t image = sample_bytes(&data->source->input), batch = (size_t)loader->config.batch;
     loader->order = arena_try_alloc(arena, config->shuffle ? (size_t)data->n * sizeof *loader->order : 0);
     bool complete = loader->order != NULL;
     for (int i = 0; i < 2; i++) {
@@ -126,31 +180,39 @@ Status loader_create(Arena *arena, const LoaderConfig *config, Loader **out)
         complete = complete && slot->pixels != NULL && slot->labels != NULL;
     }
     if (!complete) return status_prefix(STATUS_NOMEM, "loader: batch %d", config->batch);
-    /* A system that has no thread left gets the same batches, only later. */
-    loader->threaded = config->prefetch && start_thread(loader);
+    pthread_mutex_init(&loader->lock, NULL);
+    pthread_cond_init(&loader->changed, NULL);
+    loader->own = (Worker){.loader = loader, .scratch = is_in_memory(data) ? NULL : arena_create()};
+    const int threads = threads_for(&loader->config);
+    loader->take = threads > 1 ? loader->config.batch / (4 * threads) + 1 : loader->config.batch;
+    start_threads(loader, threads);
+    *out = loader;
     return STATUS_OK;
 }
 
 void loader_destroy(Loader *loader)
 {
-    if (loader == NULL || !loader->threaded) return;
+    if (loader == NULL) return;
     pthread_mutex_lock(&loader->lock);
     loader->stop = true;
     pthread_cond_broadcast(&loader->changed);
     pthread_mutex_unlock(&loader->lock);
-    pthread_join(loader->thread, NULL);
+    for (int i = 0; i < loader->workers; i++) {
+        pthread_join(loader->worker[i].id, NULL);
+        arena_destroy(loader->worker[i].scratch);
+    }
     pthread_cond_destroy(&loader->changed);
     pthread_mutex_destroy(&loader->lock);
-    loader->threaded = false;
+    arena_destroy(loader->own.scratch);
+    loader->own.scratch = NULL;
+    loader->workers = 0;
 }
 
 int loader_batches(const Loader *loader) { return loader->batches; }
 
 static void want(Loader *loader, Slot *slot, int epoch, int index)
 {
-    slot->epoch = epoch;
-    slot->index = index;
-    slot->ready = false;
+    begin_slot(loader, slot, epoch, index);
     loader->wanted = slot;
     pthread_cond_broadcast(&loader->changed);
 }
@@ -160,12 +222,11 @@ static void wait_idle(Loader *loader)
     while (loader->wanted != NULL) pthread_cond_wait(&loader->changed, &loader->lock);
 }
 
-static const Batch *get_prefetched(Loader *loader, int epoch, int index)
+static Slot *get_prefetched(Loader *loader, int epoch, int index)
 {
     Slot *next = &loader->slot[1 - loader->held];
-    pthread_mutex_lock(&loader->lock);
     wait_idle(loader);
-    if (!next->ready || next->epoch != epoch || next->index != index) {
+    if (next->epoch != epoch || next->index != index) {
         want(loader, next, epoch, index);
         wait_idle(loader);
     }
@@ -173,28 +234,23 @@ static const Batch *get_prefetched(Loader *loader, int epoch, int index)
     loader->held = 1 - loader->held;
     const bool last = index + 1 == loader->batches;
     want(loader, other, last ? epoch + 1 : epoch, last ? 0 : index + 1);
-    pthread_mutex_unlock(&loader->lock);
-    return &next->batch;
+    return next;
 }
 
-static const Batch *get_direct(Loader *loader, int index)
+static Slot *get_now(Loader *loader, int epoch, int index)
 {
-    const Dataset *data = loader->config.data;
-    const int batch = loader->config.batch, first = index * batch, left = data->n - first;
-    loader->view = (Batch){.n = left < batch ? left : batch,
-                           .pixels = data->images + (size_t)first * (size_t)data->h * (size_t)data->w * (size_t)data->c,
-                           .labels = data->labels + first};
-    return &loader->view;
+    Slot *slot = &loader->slot[0];
+    begin_slot(loader, slot, epoch, index);
+    while (slot->done < slot->n) work_some(&loader->own, slot);
+    return slot;
 }
 
-const Batch *loader_get(Loader *loader, int epoch, int index)
+Status loader_get(Loader *loader, int epoch, int index, const Batch **batch)
 {
     ASSERT(epoch >= 0 && index >= 0 && index < loader->batches);
-    if (loader->direct) return get_direct(loader, index);
-    if (loader->threaded) return get_prefetched(loader, epoch, index);
-    Slot *slot = &loader->slot[0];
-    slot->epoch = epoch;
-    slot->index = index;
-    fill(loader, slot);
-    return &slot->batch;
+    pthread_mutex_lock(&loader->lock);
+    Slot *slot = loader->workers > 0 ? get_prefetched(loader, epoch, index) : get_now(loader, epoch, index);
+    pthread_mutex_unlock(&loader->lock);
+    *batch = &slot->batch;
+    return failure_status(&slot->failure);
 }

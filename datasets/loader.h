@@ -1,5 +1,4 @@
-/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared in a
- * background thread. */
+/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared by threads of its own. */
 #ifndef BITFOLD_DATASETS_LOADER_H
 #define BITFOLD_DATASETS_LOADER_H
 
@@ -17,17 +16,19 @@ typedef struct {
     uint64_t seed;
     bool shuffle;
     const AugmentConfig *augment; /* NULL: none */
-    bool prefetch;                /* a background thread prepares the next batch */
+    bool prefetch;                /* other threads prepare the next batch */
 } LoaderConfig;
 
 typedef struct Loader Loader;
 Status loader_create(Arena *arena, const LoaderConfig *config, Loader **loader);
-void loader_destroy(Loader *loader); /* stops the thread; NULL is allowed */
+void loader_destroy(Loader *loader); /* stops the threads; NULL is allowed */
 
 int loader_batches(const Loader *loader); /* per epoch: ceil(n / batch) */
 
 /* The batch `index` of `epoch`; calls in order are what the prefetch expects, any other order is only slower.  Valid
- * until the next call. */
-const Batch *loader_get(Loader *loader, int epoch, int index);
+ * until the next call.  Images that are in memory are copied by one thread; others are read and decoded by as many as
+ * operations use (parallel_threads), 16 at most.  Fails as the source does, with the first image of the batch that cannot
+ * be read. */
+Status loader_get(Loader *loader, int epoch, int index, const Batch **batch);
 
 #endif

@@ -11,97 +11,142 @@
 /* A deflate stream grows by at most this when it is unpacked (258 bytes from 2 bits). */
 enum { DEFLATE_RATIO = 1032 };
 
-Status source_open(Arena *arena, const char *folder, const char *name, const char *hint, Source *source)
+Status data_file_open(Arena *arena, const char *folder, const char *name, const char *hint, DataFile *file)
 {
     const char *path = file_join(arena, folder, name);
     const char *zipped = arena_printf(arena, "%s.gz", path);
     struct stat st;
-    *source = (Source){.path = path};
+    *file = (DataFile){.path = path};
     if (stat(path, &st) != 0) {
         if (errno == ENOENT && stat(zipped, &st) == 0)
-            source->path = zipped;
+            file->path = zipped;
         else if (errno == ENOENT || errno == ENOTDIR)
             return status_fail(STATUS_IO, "%s: not found; %s", path, hint);
     }
     int fd;
     size_t bytes;
-    TRY(file_open_fd(source->path, &fd, &bytes));
-    source->stream = gzdopen(fd, "rb");
-    if (source->stream == NULL) {
+    TRY(file_open_fd(file->path, &fd, &bytes));
+    file->stream = gzdopen(fd, "rb");
+    if (file->stream == NULL) {
         close(fd);
-        return status_fail(STATUS_NOMEM, "%s: cannot open: no memory", source->path);
+        return status_fail(STATUS_NOMEM, "%s: cannot open: no memory", file->path);
     }
-    (void)gzbuffer(source->stream, 256 * 1024);
-    source->file_bytes = bytes;
-    source->most_bytes = source->file_bytes;
-    if (!gzdirect(source->stream)) source->most_bytes *= DEFLATE_RATIO;
+    (void)gzbuffer(file->stream, 256 * 1024);
+    file->file_bytes = bytes;
+    file->most_bytes = file->file_bytes;
+    if (!gzdirect(file->stream)) file->most_bytes *= DEFLATE_RATIO;
     return STATUS_OK;
 }
 
-void source_close(Source *source)
+void data_file_close(DataFile *file)
 {
-    if (source->stream != NULL) gzclose_r(source->stream);
-    source->stream = NULL;
+    if (file->stream != NULL) gzclose_r(file->stream);
+    file->stream = NULL;
 }
 
-static Status ends_early(const Source *source, uint64_t end)
+static Status ends_early(const DataFile *file, uint64_t end)
 {
-    return status_fail(STATUS_FORMAT, "%s: ends after %llu bytes; %llu are required (is it truncated?)", source->path,
-                       (unsigned long long)source->at, (unsigned long long)end);
+    return status_fail(STATUS_FORMAT, "%s: ends after %llu bytes; %llu are required (is it truncated?)", file->path,
+                       (unsigned long long)file->at, (unsigned long long)end);
 }
 
-static Status read_some(Source *source, void *to, size_t bytes, size_t *got)
+static Status read_some(DataFile *file, void *to, size_t bytes, size_t *got)
 {
     *got = 0;
     while (*got < bytes) {
         const size_t left = bytes - *got;
-        const int n = gzread(source->stream, (char *)to + *got, left < INT_MAX ? (unsigned)left : INT_MAX);
+        const int n = gzread(file->stream, (char *)to + *got, left < INT_MAX ? (unsigned)left : INT_MAX);
         if (n < 0) {
             int code;
-            const char *reason = gzerror(source->stream, &code);
+            const char *reason = gzerror(file->stream, &code);
             const Status kind = code == Z_ERRNO ? STATUS_IO : code == Z_MEM_ERROR ? STATUS_NOMEM : STATUS_FORMAT;
-            return status_fail(kind, "%s: cannot read: %s", source->path, code == Z_ERRNO ? strerror(errno) : reason);
+            return status_fail(kind, "%s: cannot read: %s", file->path, code == Z_ERRNO ? strerror(errno) : reason);
         }
         if (n == 0) break;
         *got += (size_t)n;
-        source->at += (uint64_t)n;
+        file->at += (uint64_t)n;
     }
     return STATUS_OK;
 }
 
-Status source_read(Source *source, void *to, size_t bytes)
+Status data_file_read(DataFile *file, void *to, size_t bytes)
 {
-    const uint64_t end = source->at + bytes;
+    const uint64_t end = file->at + bytes;
     size_t got;
-    TRY(read_some(source, to, bytes, &got));
-    return got == bytes ? STATUS_OK : ends_early(source, end);
+    TRY(read_some(file, to, bytes, &got));
+    return got == bytes ? STATUS_OK : ends_early(file, end);
 }
 
-Status source_may_hold(const Source *source, uint64_t bytes)
+Status data_file_may_hold(const DataFile *file, uint64_t bytes)
 {
-    const uint64_t room = source->most_bytes > source->at ? source->most_bytes - source->at : 0;
+    const uint64_t room = file->most_bytes > file->at ? file->most_bytes - file->at : 0;
     if (bytes > room || bytes > SIZE_MAX / 4)
         return status_fail(STATUS_FORMAT, "%s: %llu bytes; its header promises %llu more (is it truncated?)",
-                           source->path, (unsigned long long)source->file_bytes, (unsigned long long)bytes);
+                           file->path, (unsigned long long)file->file_bytes, (unsigned long long)bytes);
     return STATUS_OK;
 }
 
-Status source_rest(Arena *arena, Source *source, uint64_t bytes, uint8_t **data)
+Status data_file_end(DataFile *file)
 {
-    TRY(source_may_hold(source, bytes));
-    *data = arena_try_alloc(arena, (size_t)bytes);
-    if (*data == NULL) return status_prefix(STATUS_NOMEM, "%s", source->path);
-    TRY(source_read(source, *data, (size_t)bytes));
     size_t more = 0;
-    TRY(read_some(source, &(uint8_t){0}, 1, &more)); /* also makes zlib compare its checksum */
+    TRY(read_some(file, &(uint8_t){0}, 1, &more));
     if (more != 0)
-        return status_fail(STATUS_FORMAT, "%s: goes on after byte %llu; its header says it ends there", source->path,
-                           (unsigned long long)(source->at - 1));
+        return status_fail(STATUS_FORMAT, "%s: goes on after byte %llu; its header says it ends there", file->path,
+                           (unsigned long long)(file->at - 1));
     int code;
-    (void)gzerror(source->stream, &code);
+    (void)gzerror(file->stream, &code);
     if (code != Z_OK && code != Z_STREAM_END)
-        return status_fail(STATUS_FORMAT, "%s: its last bytes are missing (is it truncated?)", source->path);
+        return status_fail(STATUS_FORMAT, "%s: its last bytes are missing (is it truncated?)", file->path);
     return STATUS_OK;
+}
+
+Status data_file_rest(Arena *arena, DataFile *file, uint64_t bytes, uint8_t **data)
+{
+    TRY(data_file_may_hold(file, bytes));
+    *data = arena_try_alloc(arena, (size_t)bytes);
+    if (*data == NULL) return status_prefix(STATUS_NOMEM, "%s", file->path);
+    TRY(data_file_read(file, *data, (size_t)bytes));
+    return data_file_end(file);
+}
+
+bool data_file_is_plain(const DataFile *file) { return gzdirect(file->stream) != 0; }
+
+/* Where the images lie in a plain file. */
+typedef struct {
+    const char *path;
+    uint64_t start;
+} FileImages;
+
+static Status read_image(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
+{
+    (void)scratch;
+    const FileImages *f = source->context;
+    const size_t image = sample_bytes(&source->input);
+    return file_read_at(f->path, f->start + (uint64_t)index * image, input, image);
+}
+
+Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], const int32_t *labels, bool keep,
+                        SampleSource **source)
+{
+    const uint64_t bytes = (uint64_t)n * (uint64_t)hwc[0] * (uint64_t)hwc[1] * (uint64_t)hwc[2];
+    if (keep) {
+        uint8_t *images;
+        TRY(data_file_rest(arena, file, bytes, &images));
+        *source = source_of_bytes(arena, n, hwc, images, labels);
+        return STATUS_OK;
+    }
+    TRY(data_file_may_hold(file, bytes));
+    if (!data_file_is_plain(file))
+        return status_fail(STATUS_UNSUPPORTED,
+                           "%s: %llu bytes of images when unpacked, more than data.memory has left; must be unpacked "
+                           "(gunzip), or data.memory be larger",
+                           file->path, (unsigned long long)bytes);
+    if (file->file_bytes > file->at + bytes)
+        return status_fail(STATUS_FORMAT, "%s: goes on after byte %llu; its header says it ends there", file->path,
+                           (unsigned long long)(file->at + bytes));
+    FileImages *images = ARENA_ARRAY(arena, FileImages, 1);
+    *images = (FileImages){file->path, file->at};
+    return source_of_files(arena, n, hwc, labels, read_image, images, false, source);
 }
 
 Status label_check(const char *path, int64_t label, int64_t index, int classes)

@@ -22,20 +22,34 @@ typedef struct {
     uint64_t file_bytes;
     uint64_t most_bytes; /* no more than this can come out of the file */
     uint64_t at;         /* bytes read so far */
-} Source;
+} DataFile;
 
 /* Opens folder/name, or else folder/name.gz.  `hint` ends the message when there is neither. */
-Status source_open(Arena *arena, const char *folder, const char *name, const char *hint, Source *source);
-void source_close(Source *source);
+Status data_file_open(Arena *arena, const char *folder, const char *name, const char *hint, DataFile *file);
+void data_file_close(DataFile *file);
 
 /* Exactly `bytes`, or STATUS_FORMAT saying where the file ends. */
-Status source_read(Source *source, void *to, size_t bytes);
+Status data_file_read(DataFile *file, void *to, size_t bytes);
+
+/* That nothing follows; makes zlib compare its checksum, too. */
+Status data_file_end(DataFile *file);
 
 /* Whether `bytes` more can come out of the file, by its own size: nothing is read. */
-Status source_may_hold(const Source *source, uint64_t bytes);
+Status data_file_may_hold(const DataFile *file, uint64_t bytes);
+
+/* Whether the file is plain, so that its bytes can be read from where they are. */
+bool data_file_is_plain(const DataFile *file);
+
+/* Whether a set of n images is to be kept in memory; its bytes are then taken from what data.memory has left. */
+bool reader_keeps(DataSplits *out, uint64_t n, const int hwc[3]);
+
+/* n images [H,W,C], all that follows in the file, as a source: in memory, or read from there one by one.  A file that is
+ * packed must be kept: STATUS_UNSUPPORTED otherwise. */
+Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], const int32_t *labels, bool keep,
+                        SampleSource **source);
 
 /* All that follows, which must be exactly `bytes`, in the arena. */
-Status source_rest(Arena *arena, Source *source, uint64_t bytes, uint8_t **data);
+Status data_file_rest(Arena *arena, DataFile *file, uint64_t bytes, uint8_t **data);
 
 /* "path: label L of image I; must be 0 to classes-1" unless it is. */
 Status label_check(const char *path, int64_t label, int64_t index, int classes);

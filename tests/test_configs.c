@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "deploy/lower.h"
+#include "tests/support/data_sets.h"
 #include "tests/support/suite.h"
 #include "train/experiment.h"
 #include "train/trainer.h"
@@ -47,7 +48,8 @@ static void verifies(Arena *arena, const Config *config, const DataSplits *data,
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
     VerifyResult result = {0};
-    ck_assert_int_eq(verify_batch(m, t, engine, graph, data->test.images, IMAGES, &result), STATUS_OK);
+    const uint8_t *pixels = all_images(arena, &data->test);
+    ck_assert_int_eq(verify_batch(m, t, engine, graph, pixels, IMAGES, &result), STATUS_OK);
     ck_assert_msg(result.different == 0, "%s: %s", config->name, result.first);
     ck_assert_int_gt(result.values, 1000);
     arena_destroy(step);

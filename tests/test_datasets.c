@@ -8,14 +8,14 @@
 #include "tests/support/data_sets.h"
 #include "tests/support/suite.h"
 
-static void check_small_set(const DataSplits *s)
+static void check_small_set(Arena *a, const DataSplits *s)
 {
     ck_assert_int_eq(s->train.n, 7);
     ck_assert_int_eq(s->test.n, 3);
     ck_assert_int_eq(s->validation.n, 0);
     ck_assert(s->train.h == 4 && s->train.w == 3 && s->train.c == 1);
-    ck_assert_int_eq(memcmp(s->train.images, data_pixels, 7 * 12), 0);
-    ck_assert_int_eq(memcmp(s->test.images, data_pixels, 3 * 12), 0);
+    ck_assert_int_eq(memcmp(all_images(a, &s->train), data_pixels, 7 * 12), 0);
+    ck_assert_int_eq(memcmp(all_images(a, &s->test), data_pixels, 3 * 12), 0);
     for (int i = 0; i < 7; i++) ck_assert_int_eq(s->train.labels[i], train_labels[i]);
     for (int i = 0; i < 3; i++) ck_assert_int_eq(s->test.labels[i], test_labels[i]);
 }
@@ -30,7 +30,7 @@ START_TEST(idx_reads_back)
         DataSplits s;
         const Status status = load_small(names[i / 2], folder, a, &s);
         ck_assert_msg(status == STATUS_OK, "%s: %s", names[i / 2], status_message());
-        check_small_set(&s);
+        check_small_set(a, &s);
         ck_assert_int_eq(s.train.classes, i < 2 ? 3 : 10);
         ck_assert_int_eq(s.test.classes, s.train.classes);
         ck_assert_str_eq(s.class_names[2], i < 4 ? "2" : "Pullover");
@@ -56,7 +56,7 @@ START_TEST(npy_reads_back)
         DataSplits s;
         const Status status = load_small("npy", folder, a, &s);
         ck_assert_msg(status == STATUS_OK, "case %zu: %s", i, status_message());
-        check_small_set(&s);
+        check_small_set(a, &s);
         ck_assert_int_eq(s.train.classes, 3);
         folder_remove(folder);
         arena_destroy(a);
@@ -75,11 +75,11 @@ START_TEST(cifar10_reads_back)
         ck_assert_int_eq(s.train.n, 10);
         ck_assert_int_eq(s.test.n, 3);
         ck_assert_str_eq(s.class_names[9], "truck");
+        const uint8_t *images = all_images(a, &s.train);
         for (int i = 0; i < 10; i++) {
             ck_assert_int_eq(s.train.labels[i], i);
             for (int p = 0; p < 1024; p++)
-                for (int k = 0; k < 3; k++)
-                    ck_assert_int_eq(s.train.images[(i * 1024 + p) * 3 + k], cifar_byte(i, k, p));
+                for (int k = 0; k < 3; k++) ck_assert_int_eq(images[(i * 1024 + p) * 3 + k], cifar_byte(i, k, p));
         }
         folder_remove(folder);
         arena_destroy(a);
@@ -104,7 +104,7 @@ START_TEST(folder_reads_train_and_test)
     ck_assert_str_eq(s.class_names[1], "dog");
     for (int i = 0; i < 6; i++) {
         ck_assert_int_eq(s.train.labels[i], i / 3);
-        for (int k = 0; k < 12; k++) ck_assert_int_eq(s.train.images[12 * i + k], 100 * (i / 3) + i % 3);
+        for (int k = 0; k < 12; k++) ck_assert_int_eq(all_images(a, &s.train)[12 * i + k], 100 * (i / 3) + i % 3);
     }
     folder_remove(folder);
     arena_destroy(a);
@@ -123,17 +123,17 @@ START_TEST(folder_splits_a_single_tree)
         ck_assert_int_eq(load_small("folder", folder, a, &again), STATUS_OK);
         ck_assert_int_eq(s.train.n, 32);
         ck_assert_int_eq(s.test.n, 8);
-        ck_assert_int_eq(memcmp(s.test.images, again.test.images, 8 * 12), 0);
+        ck_assert_int_eq(memcmp(all_images(a, &s.test), all_images(a, &again.test), 8 * 12), 0);
         int seen[256] = {0};
-        for (int i = 0; i < 32; i++) seen[s.train.images[12 * i]]++;
+        for (int i = 0; i < 32; i++) seen[all_images(a, &s.train)[12 * i]]++;
         for (int i = 0; i < 8; i++) {
-            seen[s.test.images[12 * i]]++;
+            seen[all_images(a, &s.test)[12 * i]]++;
             ck_assert_int_eq(s.test.labels[i], i / 4);
         }
         for (int i = 0; i < 20; i++) ck_assert(seen[i] == 1 && seen[100 + i] == 1);
         const DataConfig cfg = {.dataset = "folder", .path = folder};
         ck_assert_int_eq(dataset_load(&cfg, (const int[3]){4, 3, 1}, 2, a, &again), STATUS_OK);
-        ck_assert_int_ne(memcmp(s.test.images, again.test.images, 8 * 12), 0);
+        ck_assert_int_ne(memcmp(all_images(a, &s.test), all_images(a, &again.test), 8 * 12), 0);
         folder_remove(folder);
         arena_destroy(a);
     }
@@ -151,12 +151,13 @@ START_TEST(synthetic_is_learnable)
     ck_assert_int_eq(dataset_load(&cfg, (const int[3]){H, W, C}, 3, a, &s), STATUS_OK);
     ck_assert_int_eq(dataset_load(&cfg, (const int[3]){H, W, C}, 3, a, &again), STATUS_OK);
     ck_assert_int_eq(dataset_load(&cfg, (const int[3]){H, W, C}, 4, a, &other), STATUS_OK);
-    ck_assert_int_eq(memcmp(s.train.images, again.train.images, 500 * IMAGE), 0);
-    ck_assert_int_ne(memcmp(s.train.images, other.train.images, 500 * IMAGE), 0);
+    ck_assert_int_eq(memcmp(all_images(a, &s.train), all_images(a, &again.train), 500 * IMAGE), 0);
+    ck_assert_int_ne(memcmp(all_images(a, &s.train), all_images(a, &other.train), 500 * IMAGE), 0);
     ck_assert(s.train.n == 500 && s.test.n == 300 && s.train.classes == K);
+    const uint8_t *train = all_images(a, &s.train), *test = all_images(a, &s.test);
     static double mean[K][IMAGE];
     for (int i = 0; i < 500; i++)
-        for (int k = 0; k < IMAGE; k++) mean[s.train.labels[i]][k] += s.train.images[i * IMAGE + k] / 100.0;
+        for (int k = 0; k < IMAGE; k++) mean[s.train.labels[i]][k] += train[i * IMAGE + k] / 100.0;
     int right = 0;
     for (int i = 0; i < 300; i++) {
         int best = 0;
@@ -164,7 +165,7 @@ START_TEST(synthetic_is_learnable)
         for (int class = 0; class < K; class ++) {
             double distance = 0;
             for (int k = 0; k < IMAGE; k++) {
-                const double d = s.test.images[i * IMAGE + k] - mean[class][k];
+                const double d = test[i * IMAGE + k] - mean[class][k];
                 distance += d * d;
             }
             if (distance < least) least = distance, best = class;
@@ -190,10 +191,11 @@ START_TEST(validation_and_limits)
     ck_assert_int_eq(split.validation.n, 20);
     int t = 0, v = 0; /* each half in the file's order: a merge gives the whole back */
     for (int i = 0; i < 101; i++) {
-        if (t < 81 && memcmp(all.train.images + 25 * i, split.train.images + 25 * t, 25) == 0) {
+        if (t < 81 && memcmp(all_images(a, &all.train) + 25 * i, all_images(a, &split.train) + 25 * t, 25) == 0) {
             ck_assert_int_eq(all.train.labels[i], split.train.labels[t++]);
         } else {
-            ck_assert(v < 20 && memcmp(all.train.images + 25 * i, split.validation.images + 25 * v, 25) == 0);
+            ck_assert(v < 20 &&
+                      memcmp(all_images(a, &all.train) + 25 * i, all_images(a, &split.validation) + 25 * v, 25) == 0);
             ck_assert_int_eq(all.train.labels[i], split.validation.labels[v++]);
         }
     }
@@ -201,7 +203,7 @@ START_TEST(validation_and_limits)
     DataSplits few;
     ck_assert_int_eq(dataset_load(&cfg, hwc, 3, a, &few), STATUS_OK);
     ck_assert(few.train.n == 30 && few.validation.n == 20 && few.test.n == 7);
-    ck_assert_int_eq(memcmp(few.train.images, split.train.images, 30 * 25), 0);
+    ck_assert_int_eq(memcmp(all_images(a, &few.train), all_images(a, &split.train), 30 * 25), 0);
     arena_destroy(a);
 }
 END_TEST

@@ -10,6 +10,7 @@
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "deploy/runtime_limits.h"
+#include "tests/support/data_sets.h"
 #include "tests/support/fixture.h"
 #include "tests/support/json_values.h"
 #include "tests/support/program.h"
@@ -43,7 +44,7 @@ static void drown(Model *m, int layer, bool norm, const DataSplits *data)
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
     const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
-    ck_assert_ptr_nonnull(model_forward(m, t, &mode, data->train.images, data->train.n));
+    ck_assert_ptr_nonnull(model_forward(m, t, &mode, all_images(arena, &data->train), data->train.n));
     const Tensor *y = m->out[layer];
     const long channels = m->layer[layer].out.c;
     long n;

@@ -10,7 +10,7 @@
 #include "datasets/dataset.h"
 #include "datasets/decoder.h"
 #include "datasets/exif.h"
-#include "tests/support/data_files.h"
+#include "tests/support/data_sets.h"
 #include "tests/support/jpeg_files.h"
 #include "tests/support/suite.h"
 
@@ -280,8 +280,10 @@ START_TEST(folders_mix_kinds)
     ck_assert_int_eq(data.train.n, 6);
     ck_assert_int_eq(data.test.n, 2);
     ck_assert_int_eq(data.notes, 0);
-    for (int i = 0; i < 6; i++) ck_assert_mem_eq(data.train.images + i * s * s * 3, colour, (size_t)(s * s * 3));
-    for (int i = 0; i < 2; i++) ck_assert_mem_eq(data.test.images + i * s * s * 3, colour, (size_t)(s * s * 3));
+    for (int i = 0; i < 6; i++)
+        ck_assert_mem_eq(all_images(a, &data.train) + i * s * s * 3, colour, (size_t)(s * s * 3));
+    for (int i = 0; i < 2; i++)
+        ck_assert_mem_eq(all_images(a, &data.test) + i * s * s * 3, colour, (size_t)(s * s * 3));
     folder_remove(folder);
     arena_destroy(a);
 }

@@ -17,7 +17,9 @@ static Dataset make_data(void)
     Rng rng = rng_make(5, RNG_TEST, 0);
     for (int i = 0; i < N * IMAGE; i++) images[i] = (uint8_t)rng_u32(&rng);
     for (int i = 0; i < N; i++) labels[i] = i;
-    return (Dataset){.n = N, .h = H, .w = W, .c = C, .classes = N, .images = images, .labels = labels};
+    static SampleSource source;
+    source = (SampleSource){.count = N, .input = {SAMPLE_U8, {H, W, C}}, .labels = labels, .bytes = images};
+    return dataset_of(&source, N);
 }
 
 static const AugmentConfig some = {.crop_padding = 1, .flip = true, .shift = 1, .rotate = 10};
@@ -27,6 +29,13 @@ typedef struct {
     uint8_t pixels[8 * IMAGE];
     int32_t labels[8];
 } Copy;
+
+static const Batch *batch_of(Loader *loader, int epoch, int index)
+{
+    const Batch *b;
+    ck_assert_msg(loader_get(loader, epoch, index, &b) == STATUS_OK, "%s", status_message());
+    return b;
+}
 
 static Copy copy_of(const Batch *b)
 {
@@ -54,14 +63,14 @@ START_TEST(batches_do_not_depend_on_the_way)
         ck_assert_int_eq(loader_batches(plain), BATCHES);
         static Copy want[EPOCHS][BATCHES];
         for (int e = 0; e < EPOCHS; e++)
-            for (int i = 0; i < BATCHES; i++) want[e][i] = copy_of(loader_get(plain, e, i));
+            for (int i = 0; i < BATCHES; i++) want[e][i] = copy_of(batch_of(plain, e, i));
 
         const size_t calls = arena_system_calls(a), used = arena_used_bytes(a);
         const int orders[][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2},  /* in order, across the epochs  */
                                  {0, 1}, {0, 1}, {1, 2}, {0, 0}, {1, 0}, {0, 2}}; /* seeking                      */
         for (size_t k = 0; k < sizeof orders / sizeof orders[0]; k++) {
             const int e = orders[k][0], i = orders[k][1];
-            const Copy got = copy_of(loader_get(ahead, e, i)), again = copy_of(loader_get(plain, e, i));
+            const Copy got = copy_of(batch_of(ahead, e, i)), again = copy_of(batch_of(plain, e, i));
             ck_assert_int_eq(got.n, i == 2 ? N - 16 : BATCH);
             ck_assert_mem_eq(&got, &want[e][i], sizeof got);
             ck_assert_mem_eq(&again, &want[e][i], sizeof again);
@@ -90,7 +99,7 @@ START_TEST(an_epoch_holds_each_image_once)
             for (int epoch = 0; epoch < 3; epoch++) {
                 int seen[N] = {0}, in_order = 0, total = 0;
                 for (int i = 0; i < loader_batches(loader); i++) {
-                    const Batch *b = loader_get(loader, epoch, i);
+                    const Batch *b = batch_of(loader, epoch, i);
                     for (int k = 0; k < b->n; k++, total++) {
                         ck_assert_mem_eq(b->pixels + k * IMAGE, images + b->labels[k] * IMAGE, IMAGE);
                         seen[b->labels[k]]++;
@@ -121,7 +130,7 @@ START_TEST(augmentation_follows_the_image)
     static uint8_t by_image[N][IMAGE];
     int32_t order[N], at = 0, same = 0;
     for (int i = 0; i < loader_batches(four); i++) {
-        const Batch *b = loader_get(four, 3, i);
+        const Batch *b = batch_of(four, 3, i);
         for (int k = 0; k < b->n; k++) {
             memcpy(by_image[b->labels[k]], b->pixels + k * IMAGE, IMAGE);
             order[at++] = b->labels[k];
@@ -129,13 +138,13 @@ START_TEST(augmentation_follows_the_image)
     }
     at = 0;
     for (int i = 0; i < loader_batches(seven); i++) {
-        const Batch *b = loader_get(seven, 3, i);
+        const Batch *b = batch_of(seven, 3, i);
         for (int k = 0; k < b->n; k++) {
             ck_assert_int_eq(b->labels[k], order[at++]);
             ck_assert_mem_eq(b->pixels + k * IMAGE, by_image[b->labels[k]], IMAGE);
         }
     }
-    const Batch *b = loader_get(other, 3, 0);
+    const Batch *b = batch_of(other, 3, 0);
     for (int k = 0; k < b->n; k++) same += b->labels[k] == order[k];
     ck_assert_int_lt(same, b->n);
     arena_destroy(a);
@@ -144,7 +153,7 @@ END_TEST
 
 START_TEST(bad_loaders_are_refused)
 {
-    const Dataset data = make_data(), empty = {.h = H, .w = W, .c = C};
+    const Dataset data = make_data(), empty = {.source = data.source};
     Arena *a = arena_create();
     Loader *loader;
     ck_assert_int_eq(loader_create(a, &(LoaderConfig){.data = &empty, .batch = 4}, &loader), STATUS_INVALID);

@@ -337,7 +337,7 @@ Status compare_run(Arena *arena, const CompareJob *request, CompareResult *resul
     int rows = 0;
     CompareJob own = *request;
     const CompareJob *job = &own;
-    own.data_text = provenance_data(arena, job->data);
+    TRY(provenance_data(arena, job->data, &own.data_text));
     Model *m;
     TRY(experiment_model(arena, job->config, NULL, job->data, &m));
     const RowPlan *plans = make_plans(arena, job->config, m, &rows);

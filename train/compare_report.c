@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "base/parallel.h"
+#include "datasets/batch_reader.h"
 #include "include/bitfold.h"
 #include "train/compare.h"
 
@@ -165,8 +166,11 @@ static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, Laye
     const ForwardMode mode = {
         .arithmetic = ARITHMETIC_INT, .rounding = (Rounding)m->quant->rounding, .keep_outputs = true};
     const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
-    Status status = STATUS_OK;
-    if (model_forward(m, t, &mode, test->images, images) == NULL) status = status_fail(t->status, "%s", t->message);
+    const uint8_t *pixels;
+    Status status =
+        dataset_read(test, 0, images, arena_alloc(memory, (size_t)images * dataset_image_bytes(test)), &pixels);
+    if (status == STATUS_OK && model_forward(m, t, &mode, pixels, images) == NULL)
+        status = status_fail(t->status, "%s", t->message);
     double *db = ARENA_ARRAY(g->arena, double, m->layers);
     const char **names = ARENA_ARRAY(g->arena, const char *, m->layers);
     int n = 0;
@@ -195,8 +199,10 @@ static Status gather_sqnrs(Gather *g)
     const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
     const Dataset *test = &g->job->data->test;
     const int images = test->n < SQNR_IMAGES ? test->n : SQNR_IMAGES;
-    Status status = STATUS_OK;
-    if (model_forward(g->float_model, t, &mode, test->images, images) == NULL)
+    const uint8_t *pixels;
+    Status status =
+        dataset_read(test, 0, images, arena_alloc(memory, (size_t)images * dataset_image_bytes(test)), &pixels);
+    if (status == STATUS_OK && model_forward(g->float_model, t, &mode, pixels, images) == NULL)
         status = status_fail(t->status, "%s", t->message);
     int n = 0;
     for (int i = 1; i < g->result->rows && status == STATUS_OK; i++) status = gather_sqnr(g, &g->plan[i], t, &all[n++]);

@@ -5,11 +5,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/names.h"
+#include "datasets/batch_reader.h"
 #include "graph/graph_text.h"
 
 enum { DUMP_BATCH = 64, CODES = 256 };
 
-static size_t image_bytes(const Dataset *d) { return (size_t)d->h * (size_t)d->w * (size_t)d->c; }
 static int batch_at(const Dataset *d, int first) { return d->n - first < DUMP_BATCH ? d->n - first : DUMP_BATCH; }
 
 /* Files that grow together, one batch after the other. */
@@ -34,7 +34,20 @@ static Status files_finish(Files *f, Status status)
 static Status dump_images(Arena *arena, const Dataset *data, const char *folder)
 {
     TRY(file_make_dir(folder));
-    TRY(file_write(arena, file_join(arena, folder, "pixels.u8"), data->images, (size_t)data->n * image_bytes(data)));
+    FileWriter w;
+    TRY(file_begin(arena, file_join(arena, folder, "pixels.u8"), &w));
+    const size_t image = dataset_image_bytes(data);
+    uint8_t *buffer = arena_alloc(arena, DUMP_BATCH * image);
+    Status status = STATUS_OK;
+    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
+        const int n = batch_at(data, first);
+        const uint8_t *pixels;
+        status = dataset_read(data, first, n, buffer, &pixels);
+        if (status == STATUS_OK) fwrite(pixels, image, (size_t)n, w.stream);
+    }
+    if (status != STATUS_OK) file_abort(&w);
+    TRY(status);
+    TRY(file_commit(&w));
     return file_write(arena, file_join(arena, folder, "labels.i32"), data->labels,
                       (size_t)data->n * sizeof *data->labels);
 }
@@ -103,14 +116,18 @@ Status dump_codes(Arena *arena, const Graph *g, const Dataset *data, bool layers
     Files files = {g->tensors, ARENA_ARRAY(arena, FileWriter, g->tensors)};
     char **names = codes_files(arena, g);
     Seen *seen = ARENA_ARRAY(arena, Seen, g->tensors);
-    int8_t *input = arena_alloc(arena, DUMP_BATCH * image_bytes(data));
+    int8_t *input = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data));
+    uint8_t *buffer = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data));
     int8_t *logits = arena_alloc(arena, DUMP_BATCH * (size_t)graph_tensor_elements(&g->tensor[g->output]));
     Status status = STATUS_OK;
     for (int i = 0; i < g->tensors && status == STATUS_OK; i++)
         if (is_dumped(g, layers, i)) status = file_begin(arena, file_join(arena, folder, names[i]), &files.at[i]);
     for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
         const int n = batch_at(data, first);
-        graph_quantize_pixels(g, data->images + (size_t)first * image_bytes(data), n, input);
+        const uint8_t *pixels;
+        status = dataset_read(data, first, n, buffer, &pixels);
+        if (status != STATUS_OK) break;
+        graph_quantize_pixels(g, pixels, n, input);
         engine_run(engine, input, n, logits);
         for (int i = 0; i < g->tensors; i++) {
             const int8_t *codes = engine_tensor(engine, i);
@@ -166,12 +183,16 @@ Status dump_floats(Arena *arena, Model *m, const Dataset *data, const char *fold
     Files files = {2, pair};
     Status status = file_begin(arena, file_join(arena, folder, "input.f32"), &pair[0]);
     if (status == STATUS_OK) status = file_begin(arena, file_join(arena, folder, logits), &pair[1]);
-    float *input = arena_alloc(arena, DUMP_BATCH * image_bytes(data) * sizeof *input);
+    float *input = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data) * sizeof *input);
+    uint8_t *buffer = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data));
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
-    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH)
-        status =
-            floats_batch(m, t, data->images + (size_t)first * image_bytes(data), batch_at(data, first), input, &files);
+    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
+        const int n = batch_at(data, first);
+        const uint8_t *pixels;
+        status = dataset_read(data, first, n, buffer, &pixels);
+        if (status == STATUS_OK) status = floats_batch(m, t, pixels, n, input, &files);
+    }
     arena_destroy(step);
     TRY(files_finish(&files, status));
     return floats_manifest(arena, m, data->n, logits, folder);

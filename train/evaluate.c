@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/timing.h"
+#include "datasets/batch_reader.h"
 #include "layers/model_finite.h"
 #include "quant/quant_config.h"
 
@@ -66,12 +67,14 @@ Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data,
     Engine *engine = NULL;
     Status status = STATUS_OK;
     if (kind == ENGINE_INT8) status = engine_create(own, graph, EVAL_BATCH, &engine);
-    const size_t image = (size_t)data->h * (size_t)data->w * (size_t)data->c;
+    uint8_t *buffer = arena_alloc(own, EVAL_BATCH * dataset_image_bytes(data));
     const double start = timing_seconds();
     for (int i = 0; i < data->n && status == STATUS_OK; i += EVAL_BATCH) {
         const int n = data->n - i < EVAL_BATCH ? data->n - i : EVAL_BATCH;
         const float *logits = NULL;
-        status = logits_of(m, t, engine, graph, kind, data->images + (size_t)i * image, n, &logits);
+        const uint8_t *pixels;
+        status = dataset_read(data, i, n, buffer, &pixels);
+        if (status == STATUS_OK) status = logits_of(m, t, engine, graph, kind, pixels, n, &logits);
         if (status == STATUS_OK) score(r, logits, data->labels + i, n);
     }
     r->images_per_s = (double)r->n / fmax(timing_seconds() - start, 1e-9);
@@ -84,14 +87,12 @@ Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data,
 
 static Status observe_images(Model *m, Tape *t, const Dataset *train, const uint32_t *order, int images)
 {
-    const size_t image = (size_t)train->h * (size_t)train->w * (size_t)train->c;
     const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .observe = true};
     for (int i = 0; i < images; i += EVAL_BATCH) {
         const int n = images - i < EVAL_BATCH ? images - i : EVAL_BATCH;
         tape_reset(t, false);
-        uint8_t *pixels = arena_alloc(t->arena, (size_t)n * image);
-        for (int k = 0; k < n; k++)
-            for (size_t p = 0; p < image; p++) pixels[(size_t)k * image + p] = train->images[order[i + k] * image + p];
+        uint8_t *pixels = arena_alloc(t->arena, (size_t)n * dataset_image_bytes(train));
+        TRY(dataset_pick(train, order + i, n, pixels));
         if (model_forward(m, t, &mode, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
     }
     for (int i = 0; i < m->quantizers; i++)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "datasets/batch_reader.h"
 #include "deploy/lower.h"
 #include "train/model_data.h"
 
@@ -66,10 +67,13 @@ static Status measure(Arena *arena, const Graph *before, const Graph *after, con
     const size_t image = (size_t)graph_tensor_elements(&before->tensor[0]);
     int8_t *codes = arena_alloc(arena, MEASURE_BATCH * image), *logits[2];
     for (int e = 0; e < 2; e++) logits[e] = arena_alloc(arena, MEASURE_BATCH * (size_t)before->classes);
+    uint8_t *buffer = arena_alloc(arena, MEASURE_BATCH * image);
     const int images = test->n < ROUNDING_MAX_IMAGES ? test->n : ROUNDING_MAX_IMAGES;
     for (int i = 0; i < images; i += MEASURE_BATCH) {
         const int n = images - i < MEASURE_BATCH ? images - i : MEASURE_BATCH;
-        graph_quantize_pixels(before, test->images + (size_t)i * image, n, codes);
+        const uint8_t *pixels;
+        TRY(dataset_read(test, i, n, buffer, &pixels));
+        graph_quantize_pixels(before, pixels, n, codes);
         for (int e = 0; e < 2; e++) engine_run(engine[e], codes, n, logits[e]);
         compare(logits[0], logits[1], test->labels + i, n, before->classes, r);
     }

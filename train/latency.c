@@ -6,6 +6,7 @@
 #include "base/machine.h"
 #include "base/parallel.h"
 #include "base/timing.h"
+#include "datasets/batch_reader.h"
 
 enum { WARM_UP = 10, LEAST_RUNS = 101, MOST_RUNS = 10000 };
 static const double RUN_SECONDS = 1.0 / 15, LOOK_SECONDS = 0.002;
@@ -76,9 +77,11 @@ Status latency_measure(Arena *arena, Model *m, const Graph *graph, const Dataset
     const int threads = parallel_threads();
     parallel_set_threads(1);
     Arena *own = arena_create(), *memory = arena_create();
-    Runner r = {.m = m, .graph = graph, .pixels = test->images, .tape = tape_create(own, memory)};
+    Runner r = {.m = m, .graph = graph, .tape = tape_create(own, memory)};
     Status status = graph == NULL ? STATUS_OK : engine_create_planned(own, graph, &r.engine);
-    r.codes = arena_alloc(own, (size_t)test->h * (size_t)test->w * (size_t)test->c);
+    const size_t image = dataset_image_bytes(test);
+    if (status == STATUS_OK) status = dataset_read(test, 0, 1, arena_alloc(own, image), &r.pixels);
+    r.codes = arena_alloc(own, image);
     r.logits = arena_alloc(own, (size_t)m->classes);
     let_threads_rest();
     if (status == STATUS_OK) status = repeat(&r, ARENA_ARRAY(arena, double, MOST_RUNS), latency);

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "base/json.h"
+#include "datasets/batch_reader.h"
 #include "kernels/kernels.h"
 
 /* ---- now --------------------------------------------------------------------------------------------------------- */
@@ -27,7 +28,9 @@ static cJSON *relevant(const Config *config, RunStart start)
     for (int i = 0; never[i] != NULL; i++) cJSON_DeleteItemFromObjectCaseSensitive(root, never[i]);
     for (int i = 0; start.kind != MODEL_QAT && unused[start.kind][i] != NULL; i++)
         cJSON_DeleteItemFromObjectCaseSensitive(root, unused[start.kind][i]);
-    cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "data"), "dir");
+    cJSON *data = cJSON_GetObjectItemCaseSensitive(root, "data");
+    cJSON_DeleteItemFromObjectCaseSensitive(data, "dir");
+    cJSON_DeleteItemFromObjectCaseSensitive(data, "memory");
     cJSON *train = cJSON_GetObjectItemCaseSensitive(root, "train");
     if (train != NULL) {
         cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");
@@ -37,19 +40,39 @@ static cJSON *relevant(const Config *config, RunStart start)
     return root;
 }
 
-static const char *split_text(Arena *arena, const char *name, const Dataset *d)
+enum { CRC_IMAGES = 64 };
+
+static Status split_crc(const Dataset *d, uLong *crc)
 {
-    uLong crc = crc32_z(0, NULL, 0);
-    const size_t bytes = (size_t)d->n * (size_t)d->h * (size_t)d->w * (size_t)d->c;
-    if (d->n > 0)
-        crc = crc32_z(crc32_z(crc, d->images, bytes), (const Bytef *)d->labels, sizeof *d->labels * (size_t)d->n);
-    return arena_printf(arena, "%d %s images with CRC-32 %08lx", d->n, name, crc);
+    *crc = crc32_z(0, NULL, 0);
+    if (d->n == 0) return STATUS_OK;
+    Arena *own = arena_create();
+    const size_t image = dataset_image_bytes(d);
+    uint8_t *buffer = arena_alloc(own, CRC_IMAGES * image);
+    Status status = STATUS_OK;
+    for (int i = 0; i < d->n && status == STATUS_OK; i += CRC_IMAGES) {
+        const int n = d->n - i < CRC_IMAGES ? d->n - i : CRC_IMAGES;
+        const uint8_t *pixels;
+        status = dataset_read(d, i, n, buffer, &pixels);
+        if (status == STATUS_OK) *crc = crc32_z(*crc, pixels, (size_t)n * image);
+    }
+    *crc = crc32_z(*crc, (const Bytef *)d->labels, sizeof *d->labels * (size_t)d->n);
+    arena_destroy(own);
+    return status;
 }
 
-const char *provenance_data(Arena *arena, const DataSplits *data)
+Status provenance_data(Arena *arena, const DataSplits *data, const char **text)
 {
-    return arena_printf(arena, "%s; %s; %s", split_text(arena, "training", &data->train),
-                        split_text(arena, "validation", &data->validation), split_text(arena, "test", &data->test));
+    const Dataset *const sets[] = {&data->train, &data->validation, &data->test};
+    static const char *const names[] = {"training", "validation", "test"};
+    *text = "";
+    for (int i = 0; i < 3; i++) {
+        uLong crc;
+        TRY(split_crc(sets[i], &crc));
+        *text = arena_printf(arena, "%s%s%d %s images with CRC-32 %08lx", *text, i == 0 ? "" : "; ", sets[i]->n,
+                             names[i], crc);
+    }
+    return STATUS_OK;
 }
 
 Provenance provenance_now(Arena *arena, const Config *config, RunStart start, const char *data)

@@ -12,8 +12,8 @@ typedef struct {
 } RunStart;
 
 /* What data are: of each split the count, and a CRC-32 of images and labels (which model_data has matched to the classes
- * of the model by name). */
-const char *provenance_data(Arena *arena, const DataSplits *data);
+ * of the model by name).  Reads all images: one that is damaged is told before training begins. */
+Status provenance_data(Arena *arena, const DataSplits *data, const char **text);
 
 /* As it is now, with data as provenance_data tells them.  Of the config all that a result of this kind depends on,
  * defaults filled in: no paths, no names, not how often checkpoints are written. */

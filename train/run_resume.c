@@ -57,15 +57,16 @@ static Status epochs_before(Arena *arena, const Config *config, RunStart start, 
 
 Status run_trace(Arena *arena, const RunRequest *r, RunStart start, const DataSplits *data, RunOutcome *out)
 {
-    const char *note = NULL;
-    out->provenance = provenance_now(arena, out->config, start, provenance_data(arena, data));
+    const char *note = NULL, *data_text;
+    TRY(provenance_data(arena, data, &data_text));
+    out->provenance = provenance_now(arena, out->config, start, data_text);
     if (!out->goes_on) return STATUS_OK;
     const char *path = file_join(arena, out->folder, "last.safetensors");
     Status status = provenance_check(arena, path, r->allow_changed && !out->same_but_epochs, &out->provenance, &note);
     if (status != STATUS_OK && out->same_but_epochs) {
         Config before;
         TRY(epochs_before(arena, out->config, start, path, &before));
-        Provenance began = provenance_now(arena, &before, start, provenance_data(arena, data));
+        Provenance began = provenance_now(arena, &before, start, data_text);
         status = provenance_check(arena, path, r->allow_changed, &began, &note);
         out->provenance.changed = began.changed;
     }

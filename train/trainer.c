@@ -216,7 +216,8 @@ static Status train_loop(Trainer *r, TrainResult *result)
     while (s->step < s->steps) {
         const double start = timing_seconds();
         const int epoch = (int)(s->step / r->batches), index = (int)(s->step % r->batches);
-        const Batch *batch = loader_get(r->loader, epoch, index);
+        const Batch *batch;
+        TRY(loader_get(r->loader, epoch, index, &batch));
         const int images = batch->n;
         if (becomes_integer(job, s->step, s->steps)) TRY(floor_grids(job));
         TRY(one_step(r, batch));

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datasets/batch_reader.h"
+#include "tests/support/suite.h"
+
 #define IMAGE(v)                                                                                                       \
     {                                                                                                                  \
         v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7, v + 8, v + 9, v + 10, v + 11                               \
@@ -84,9 +87,22 @@ void put_classes(const char *folder, const char *prefix, int n)
     }
 }
 
+const uint8_t *all_images(Arena *a, const Dataset *set)
+{
+    uint8_t *buffer = arena_alloc(a, (size_t)set->n * dataset_image_bytes(set));
+    const uint8_t *pixels;
+    ck_assert_msg(dataset_read(set, 0, set->n, buffer, &pixels) == STATUS_OK, "%s", status_message());
+    return pixels;
+}
+
 Status load_small(const char *dataset, const char *folder, Arena *a, DataSplits *splits)
 {
-    const DataConfig cfg = {.dataset = dataset, .path = folder};
+    return load_small_in(dataset, folder, 0, a, splits);
+}
+
+Status load_small_in(const char *dataset, const char *folder, uint64_t memory, Arena *a, DataSplits *splits)
+{
+    const DataConfig cfg = {.dataset = dataset, .path = folder, .memory = memory};
     const bool cifar = strcmp(dataset, "cifar10") == 0;
     return dataset_load(&cfg, cifar ? (const int[3]){32, 32, 3} : (const int[3]){4, 3, 1}, 1, a, splits);
 }

@@ -21,7 +21,12 @@ uint8_t cifar_byte(int image, int channel, int pixel);
 void put_gray(const char *folder, const char *name, uint8_t level);
 void put_classes(const char *folder, const char *prefix, int n);
 
-/* dataset_load of `dataset` from `folder` with seed 1 and the input shape of these sets. */
+/* dataset_load of `dataset` from `folder` with seed 1 and the input shape of these sets; data.memory as given, or
+ * without a limit. */
+Status load_small_in(const char *dataset, const char *folder, uint64_t memory, Arena *a, DataSplits *splits);
 Status load_small(const char *dataset, const char *folder, Arena *a, DataSplits *splits);
+
+/* Every image of a split, read. */
+const uint8_t *all_images(Arena *a, const Dataset *set);
 
 #endif
