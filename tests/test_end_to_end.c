@@ -9,7 +9,7 @@
 #include "datasets/dataset.h"
 #include "graph/graph.h"
 #include "train/experiment.h"
-#include "tests/support/data_files.h"
+#include "tests/support/data_sets.h"
 #include "tests/support/fixture.h"
 #include "tests/support/json_values.h"
 #include "tests/support/naive_interpreter.h"
@@ -48,9 +48,10 @@ static void third_engine_agrees(const char *path)
     DataSplits data;
     ck_assert_int_eq(config_read(arena, inside("zoo.json"), NULL, &config), STATUS_OK);
     ck_assert_int_eq(experiment_data(arena, config, &data), STATUS_OK);
+    const uint8_t *pixels = all_images(arena, &data.test);
     for (int i = 0; i < IMAGES; i++) {
         int8_t codes[PIXELS], logits[16];
-        graph_quantize_pixels(graph, data.test.images + (size_t)i * PIXELS, 1, codes);
+        graph_quantize_pixels(graph, pixels + (size_t)i * PIXELS, 1, codes);
         engine_run(engine, codes, 1, logits);
         naive_run(naive, codes);
         for (int t = 0; t < graph->tensors; t++) {
