@@ -210,5 +210,41 @@ START_TEST(bits_that_tflite_clips_by_operators_are_told_before_training)
 }
 END_TEST
 
+/* What `inspect --target c` says a model costs, in text and as JSON, is what the exported C says of itself. */
+START_TEST(costs_on_a_microcontroller_are_those_of_the_export)
+{
+    quantized();
+    program_must(arena, folder, "export q/model.safetensors -o m.c");
+    unsigned char *header;
+    size_t bytes;
+    must(file_read(arena, inside("m.h"), 1 << 20, &header, &bytes));
+    cJSON *json = program_json(arena, folder, "inspect q/model.safetensors --target c");
+    double macs = 0.0, flash = number(json, "pixel_table_bytes");
+    const cJSON *layer;
+    cJSON_ArrayForEach(layer, cJSON_GetObjectItem(json, "layers"))
+    {
+        macs += number(layer, "macs");
+        flash += number(layer, "weight_bytes") + number(layer, "bias_bytes") + number(layer, "multiplier_bytes");
+        ck_assert_double_le(number(layer, "arena_bytes"), number(json, "arena_bytes"));
+    }
+    ck_assert_double_gt(macs, 0.0);
+    ck_assert_double_eq(number(json, "macs"), macs);
+    ck_assert_double_eq(number(json, "flash_bytes"), flash);
+    ck_assert_str_eq(text(json, "target"), "c");
+    const char *said = program_must(arena, folder, "inspect q/model.safetensors --target c");
+    ck_assert_ptr_nonnull(strstr(said, arena_printf(arena, "\nflash %.0f bytes", flash)));
+    ck_assert_ptr_nonnull(strstr(said, arena_printf(arena, "\nRAM %.0f bytes", number(json, "arena_bytes"))));
+    ck_assert_ptr_nonnull(strstr((char *)header, arena_printf(arena, "M_FLASH_BYTES %.0f\n", flash)));
+    ck_assert_ptr_nonnull(strstr(said, "note: dialect xnnpack; export --to c writes tflite-single"));
+    cJSON_Delete(json);
+    const Where where = {.folder = folder};
+    const Outcome o = program_run(arena, &where, "inspect q/model.safetensors --target avr");
+    ck_assert_int_eq(o.code, 2);
+    ck_assert_ptr_nonnull(strstr(o.err, "--target: \"avr\"; must be one of: c"));
+    end();
+}
+END_TEST
+
 TEST_MAIN("export program", every_format_gets_a_rounding_its_runtimes_have, what_was_not_measured_is_said,
-          a_dialect_no_runtime_has_is_said, bits_that_tflite_clips_by_operators_are_told_before_training)
+          a_dialect_no_runtime_has_is_said, bits_that_tflite_clips_by_operators_are_told_before_training,
+          costs_on_a_microcontroller_are_those_of_the_export)
