@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/timing.h"
 #include "cli/cli.h"
-#include "train/compare.h"
+#include "report/compare.h"
 #include "train/config_notes.h"
 #include "train/model_data.h"
 

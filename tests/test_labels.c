@@ -3,7 +3,7 @@
 
 #include "base/rng.h"
 #include "tests/support/suite.h"
-#include "train/labels.h"
+#include "report/labels.h"
 
 enum { MOST = 120 };
 static const double WIDTH = 1000, HEIGHT = 400;

@@ -7,7 +7,7 @@
 #include "tests/support/html.h"
 #include "tests/support/report_case.h"
 #include "tests/support/suite.h"
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 static bool has(const char *text, const char *word) { return strstr(text, word) != NULL; }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tests/support/suite.h"
-#include "train/compare.h"
+#include "report/compare.h"
 
 static void near(double got, double want, double tolerance)
 {

@@ -2,7 +2,7 @@
 #ifndef BITFOLD_TESTS_SUPPORT_REPORT_CASE_H
 #define BITFOLD_TESTS_SUPPORT_REPORT_CASE_H
 
-#include "train/report.h"
+#include "report/report.h"
 
 enum {
     REPORT_ROWS = 4,

@@ -1,9 +1,9 @@
 /* The table: float, every post-training variant and quantization-aware training of one config, side by side. */
-#ifndef BITFOLD_TRAIN_COMPARE_H
-#define BITFOLD_TRAIN_COMPARE_H
+#ifndef BITFOLD_REPORT_COMPARE_H
+#define BITFOLD_REPORT_COMPARE_H
 
 #include "train/experiment.h"
-#include "train/report.h"
+#include "report/report.h"
 #include "train/run_folder.h"
 
 typedef struct {

@@ -1,7 +1,7 @@
 /* What each layer costs. */
 #include <math.h>
 
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 static void put_cell(FILE *out, long value)
 {

@@ -1,11 +1,11 @@
 /* What the files of the report share. */
-#ifndef BITFOLD_TRAIN_REPORT_PARTS_H
-#define BITFOLD_TRAIN_REPORT_PARTS_H
+#ifndef BITFOLD_REPORT_REPORT_PARTS_H
+#define BITFOLD_REPORT_REPORT_PARTS_H
 
 #include <stdio.h>
 
-#include "train/gnuplot.h"
-#include "train/report.h"
+#include "report/gnuplot.h"
+#include "report/report.h"
 
 /* ---- text ---- */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 static void csv_text(FILE *out, const char *text)
 {

@@ -1,4 +1,4 @@
-#include "train/labels.h"
+#include "report/labels.h"
 
 #include <math.h>
 

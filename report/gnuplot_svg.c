@@ -1,5 +1,5 @@
 /* A figure of gnuplot's as part of an HTML page. */
-#include "train/gnuplot.h"
+#include "report/gnuplot.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Where the labels of a plot's points go, so that none lies on another or on a point. */
-#ifndef BITFOLD_TRAIN_LABELS_H
-#define BITFOLD_TRAIN_LABELS_H
+#ifndef BITFOLD_REPORT_LABELS_H
+#define BITFOLD_REPORT_LABELS_H
 
 #include <stdbool.h>
 

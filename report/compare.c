@@ -1,4 +1,4 @@
-#include "train/compare.h"
+#include "report/compare.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "train/gnuplot.h"
+#include "report/gnuplot.h"
 
 #include <errno.h>
 #include <spawn.h>

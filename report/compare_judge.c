@@ -1,8 +1,8 @@
 /* Which differences of a table are more than chance. */
 #include <math.h>
 
-#include "train/compare.h"
-#include "train/report_parts.h"
+#include "report/compare.h"
+#include "report/report_parts.h"
 
 static bool keeps_weights_alike(const CompareRow *a, const CompareRow *b)
 {

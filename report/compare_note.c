@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "train/compare.h"
+#include "report/compare.h"
 
 static cJSON *latency_json(const Latency *l)
 {

@@ -1,5 +1,5 @@
 /* The figures of the report: training curves; the others have files of their own. */
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Figures as tables, where gnuplot is not installed. */
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* The page. */
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 /* Between the strongest colour and none: from 7 bits of a layer's output to nothing left of it. */
 static const double QUIET_DB = 42, STRONGEST = 0.6;

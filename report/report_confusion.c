@@ -1,7 +1,7 @@
 /* Which class is taken for which. */
 #include <math.h>
 
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 enum { MATRIX_CLASSES = 20, MOST_CONFUSED = 20 };
 static const double STRONGEST = 0.6;

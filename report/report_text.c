@@ -1,5 +1,5 @@
 /* Text of the user: into HTML, into the columns of a terminal. */
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 #include <stdint.h>
 #include <string.h>

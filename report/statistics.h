@@ -1,6 +1,6 @@
 /* What a difference between accuracies is worth: exact tests and intervals in closed form. */
-#ifndef BITFOLD_TRAIN_STATISTICS_H
-#define BITFOLD_TRAIN_STATISTICS_H
+#ifndef BITFOLD_REPORT_STATISTICS_H
+#define BITFOLD_REPORT_STATISTICS_H
 
 #include <stdint.h>
 

@@ -1,13 +1,13 @@
 /* The page that `compare` leaves behind: report.html, self-contained, every figure from that run. */
-#ifndef BITFOLD_TRAIN_REPORT_H
-#define BITFOLD_TRAIN_REPORT_H
+#ifndef BITFOLD_REPORT_REPORT_H
+#define BITFOLD_REPORT_REPORT_H
 
 #include <stdbool.h>
 
 #include "base/arena.h"
 #include "base/status.h"
 #include "train/latency.h"
-#include "train/statistics.h"
+#include "report/statistics.h"
 
 typedef struct {
     const char *name;                     /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */

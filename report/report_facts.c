@@ -1,7 +1,7 @@
 /* The head of the page: what was compared, on which data, when and where. */
 #include <string.h>
 
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 static void begin(FILE *out, const char *what) { fprintf(out, "<div><dt>%s</dt><dd>", what); }
 static void end(FILE *out) { fputs("</dd></div>\n", out); }

@@ -1,7 +1,7 @@
 /* The table of `compare` in a terminal. */
 #include <math.h>
 
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 enum { NAME_COLUMNS = 38, CELLS = 7 };
 

@@ -1,5 +1,5 @@
 /* Histograms of weights and activations. */
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 #include <math.h>
 #include <stdlib.h>

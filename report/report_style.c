@@ -2,7 +2,7 @@
  *
  * Colours of the figures are var(--c-rrggbb) with the colour a figure was drawn in; here they get their values, in a
  * light and in a dark window. */
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 const char report_style[] =
     ":root{color-scheme:light dark;--fg:#1b1f24;--bg:#fff;--soft:#f4f6f8;--line:#d5dae0;--muted:#5c6670;--best:#eaf3ea;"

@@ -3,8 +3,8 @@
  * The script goes to an unnamed temporary file that is gnuplot's standard input, the figures come back the same way: no
  * shell, nothing with a name on disk.  Text of the user reaches the script through gnuplot_text only.
  */
-#ifndef BITFOLD_TRAIN_GNUPLOT_H
-#define BITFOLD_TRAIN_GNUPLOT_H
+#ifndef BITFOLD_REPORT_GNUPLOT_H
+#define BITFOLD_REPORT_GNUPLOT_H
 
 #include <stdbool.h>
 #include <stdio.h>

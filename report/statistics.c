@@ -1,4 +1,4 @@
-#include "train/statistics.h"
+#include "report/statistics.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/report_parts.h"
+#include "report/report_parts.h"
 
 bool row_is_float(const CompareRow *row) { return strcmp(row->kind, "float") == 0; }
 

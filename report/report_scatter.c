@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "train/labels.h"
-#include "train/report_parts.h"
+#include "report/labels.h"
+#include "report/report_parts.h"
 
 /* Pixels: the margins around the plot area, half a point, a number's digit and line. */
 enum { LEFT = 62, RIGHT = 16, TOP = 12, BOTTOM = 56, POINT = 5, DIGIT = 8, LINE = 13 };

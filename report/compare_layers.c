@@ -3,8 +3,8 @@
 
 #include "deploy/lower.h"
 #include "graph/plan.h"
-#include "train/compare.h"
-#include "train/report_parts.h"
+#include "report/compare.h"
+#include "report/report_parts.h"
 
 enum { FLASH_COLUMNS = 8 };
 

@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "datasets/batch_reader.h"
 #include "include/bitfold.h"
-#include "train/compare.h"
+#include "report/compare.h"
 
 enum { SQNR_IMAGES = 128, WEIGHT_BINS = 64 };
 

@@ -1,5 +1,5 @@
 /* What widths the layers of a row really have, for its name: overrides may leave little of what the row asks for. */
-#include "train/compare.h"
+#include "report/compare.h"
 
 typedef struct {
     int least, most; /* 0: of no layer yet */
