@@ -98,6 +98,28 @@ START_TEST(what_does_not_fit_is_not_held)
 }
 END_TEST
 
+/* JPEGs teach, are evaluated in another folder, and are classified. */
+START_TEST(jpegs_are_read_by_every_verb)
+{
+    begin();
+    for (int i = 0; i < 40; i++) {
+        uint8_t rows[64];
+        for (int k = 0; k < 64; k++) rows[k] = (uint8_t)((i % 2 == 0 ? 20 : 180) + (i * 5 + k * 7) % 40);
+        put_jpeg(folder, arena_printf(arena, "%s/%s/%d.jpg", i < 32 ? "p" : "more", i % 2 == 0 ? "dark" : "bright", i),
+                 &(JpegPicture){8, 8, 1, .rows = rows});
+    }
+    put_config(8);
+    program_must(arena, folder, "train c.json --quiet --out f --set train.epochs=60");
+    const char *said = program_must(arena, folder, "predict f more/dark/32.jpg more/bright/33.jpg");
+    ck_assert_msg(strstr(said, "32.jpg: dark") != NULL && strstr(said, "33.jpg: bright") != NULL, "says: %s", said);
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, "eval f --data more");
+    ck_assert_int_eq(o.code, 0);
+    ck_assert_msg(strstr(o.out, "100.00 % (8 of 8)") != NULL, "says: %s", o.out);
+    ck_assert_msg(strstr(o.err, "not read") == NULL, "says: %s", o.err);
+    end();
+}
+END_TEST
+
 /* A damaged training picture is told before training begins, and nothing is left. */
 START_TEST(damaged_pictures_stop_a_run_at_once)
 {
@@ -116,5 +138,5 @@ START_TEST(damaged_pictures_stop_a_run_at_once)
 }
 END_TEST
 
-TEST_MAIN("data_memory", runs_are_equal_in_any_memory, what_does_not_fit_is_not_held,
+TEST_MAIN("data_memory", runs_are_equal_in_any_memory, what_does_not_fit_is_not_held, jpegs_are_read_by_every_verb,
           damaged_pictures_stop_a_run_at_once)

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "tests/support/data_sets.h"
+#include "tests/support/jpeg_files.h"
 #include "tests/support/program.h"
 
 #define TRAIN " --threads 2 --quiet --overwrite --out out/run"
@@ -13,6 +14,7 @@
 const AllocCase alloc_cases[] = {
     {"train", "train tiny.json" TRAIN},
     {"train_folder", "train folder.json" TRAIN},
+    {"train_decoding", "train folder.json --set data.memory=1" TRAIN},
     {"train_idx", "train idx.json" TRAIN},
     {"ptq", "ptq float/last.safetensors" TRAIN},
     {"qat", "qat float/last.safetensors" TRAIN},
@@ -24,7 +26,7 @@ const AllocCase alloc_cases[] = {
     {"export_onnx", "export int8/model.safetensors -o out/m.onnx --set quant.dialect=onnxruntime"},
     {"export_onnx_float", "export float/last.safetensors --float -o out/m.onnx"},
     {"export_safetensors", "export int8/model.safetensors -o out/m.safetensors --json"},
-    {"predict", "predict int8/model.safetensors picture.png other.png --dump out/dump --json --threads 2"},
+    {"predict", "predict int8/model.safetensors picture.png other.png third.jpg --dump out/dump --json --threads 2"},
     {"eval", "eval int8/model.safetensors --dump out/dump --layers --threads 2"},
     {"eval_json", "eval float/last.safetensors --json --threads 2"},
     {"verify", "verify int8/model.safetensors --threads 2"},
@@ -76,6 +78,9 @@ void alloc_case_prepare(Arena *arena, const char *folder)
     put_png(folder, "other.png",
             &(Picture){5, 3, 2, PNG_COLOR_TYPE_PALETTE, .interlaced = true, .palette = palette, .entries = 4,
                        .rows = rows});
+    static const uint8_t colours[5 * 3 * 3] = {10, 200, 30, 90, 250};
+    put_jpeg(folder, "third.jpg",
+             &(JpegPicture){5, 3, 3, .rows = colours, .sub_sampled = true, .progressive = true, .orientation = 6});
     copy(arena, "tests/onnx/new_style.onnx", folder, "float.onnx");
     copy(arena, "tests/onnx/qdq_codes.onnx", folder, "int8.onnx");
     program_must(arena, folder, "train tiny.json --quiet --threads 1 --out float");
