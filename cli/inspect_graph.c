@@ -4,6 +4,8 @@
 
 #include "deploy/runtime_limits.h"
 #include "kernels/kernels.h"
+#include "graph/node.h"
+#include "graph/plan.h"
 
 /* Of a signed integer that holds -v .. v. */
 static int signed_bits(int64_t v)
@@ -38,7 +40,7 @@ void inspect_print_grid(const Graph *g, const Node *n)
 {
     const GraphTensor *y = &g->tensor[n->output];
     char width[8] = "-", sum[32] = "";
-    if (node_type_has_weights(n->op)) {
+    if (node_has_weights(n)) {
         const int64_t most = node_largest_sum(g, n);
         snprintf(width, sizeof width, "%d", n->weight_bits);
         snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, signed_bits(most));
@@ -50,7 +52,7 @@ void inspect_print_grid(const Graph *g, const Node *n)
 void inspect_add_grid(const Graph *g, const Node *n, cJSON *item)
 {
     const GraphTensor *y = &g->tensor[n->output];
-    if (node_type_has_weights(n->op)) {
+    if (node_has_weights(n)) {
         const int64_t most = node_largest_sum(g, n);
         cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
         cJSON_AddNumberToObject(item, "largest_sum", (double)most);
@@ -71,8 +73,7 @@ static void text(Arena *arena, const Graph *g)
         const GraphTensor *y = &g->tensor[n->output];
         char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", y->h, y->w, y->c);
-        cli_print("%-18s %-17s %14s %9ld %11ld ", n->name, node_type_names[n->op], shape, node_weights(n),
-                  node_macs(g, n));
+        cli_print("%-18s %-17s %14s %9ld %11ld ", n->name, node_type(n)->name, shape, node_weights(n), node_macs(g, n));
         inspect_print_grid(g, n);
         cli_print("\n");
         macs += node_macs(g, n);
@@ -93,7 +94,7 @@ static void json(Arena *arena, const Graph *g)
         const GraphTensor *y = &g->tensor[n->output];
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", n->name);
-        cJSON_AddStringToObject(item, "op", node_type_names[n->op]);
+        cJSON_AddStringToObject(item, "op", node_type(n)->name);
         cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){y->h, y->w, y->c}, 3));
         cJSON_AddNumberToObject(item, "weights", (double)node_weights(n));
         cJSON_AddNumberToObject(item, "macs", (double)node_macs(g, n));

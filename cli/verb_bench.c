@@ -12,6 +12,7 @@
 #include "base/timing.h"
 #include "cli/cli.h"
 #include "deploy/lower.h"
+#include "graph/engine.h"
 
 enum { WARM_UP = 3, STEPS = 20, MAX_RUNS = 100000 };
 

@@ -12,6 +12,8 @@
 #include "train/dump.h"
 #include "train/model_data.h"
 #include "train/test_data.h"
+#include "graph/engine.h"
+#include "graph/graph_read.h"
 
 static Status choose(const char *option, const char *given, const char *const *names, int otherwise, int *choice)
 {

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "train/export.h"
+#include "graph/plan.h"
 
 /* The network before quantization; of a quantized model, too. */
 static Status export_float(Arena *arena, const Options *o, const ExporterType *type, const cJSON *options)

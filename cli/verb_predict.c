@@ -9,6 +9,7 @@
 #include "datasets/decoder.h"
 #include "deploy/c/c_cost.h"
 #include "layers/model_finite.h"
+#include "graph/engine.h"
 
 /* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */
 static Status write_npy(Arena *arena, const char *path, const GraphTensor *t, const int8_t *codes)

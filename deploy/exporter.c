@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "graph/graph_check.h"
+#include "graph/node.h"
 #include "layers/model_finite.h"
 
 const ExporterType *const exporters[] = {
@@ -28,12 +30,12 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
     return status_fail(STATUS_INVALID, "%s: \"%s\"; must be one of: %s", where, name, known);
 }
 
-Status exporter_refuse(const char *layer, NodeType op, const char *runtime)
+Status exporter_refuse(const char *layer, NodeKind op, const char *runtime)
 {
     return status_fail(STATUS_UNSUPPORTED,
                        "layer \"%s\": a node of type %s, for which %s has no operator; must be one of another type: "
                        "export --to c or --to safetensors",
-                       layer, node_type_names[op], runtime);
+                       layer, node_types[op]->name, runtime);
 }
 
 /* A name, and the extension behind it. */

@@ -64,7 +64,7 @@ Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, co
 const char *exporter_note(const ExporterType *type, Arena *arena, const Graph *g, const cJSON *options);
 
 /* For an exporter: a node of this operation, for which the runtimes of its files have nothing. */
-Status exporter_refuse(const char *layer, NodeType op, const char *runtime);
+Status exporter_refuse(const char *layer, NodeKind op, const char *runtime);
 
 /* exporter_write for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options);

@@ -6,6 +6,7 @@
 #include "deploy/lower.h"
 #include "deploy/runtime_limits.h"
 #include "quant/channel_sums.h"
+#include "graph/node.h"
 
 /* A grid that is raised may ask for its neighbour's to be, and so through the whole model: as many more as it has
  * layers. */
@@ -150,7 +151,7 @@ static void floor_of_requant(Floor *f, const Node *n)
 
 static void floor_of(Floor *f, const Node *n)
 {
-    if (node_type_has_weights(n->op)) floor_of_sums(f, n);
+    if (node_has_weights(n)) floor_of_sums(f, n);
     if (n->op == NODE_ADD) floor_of_add(f, n);
     if (n->op == NODE_REQUANT) floor_of_requant(f, n);
 }

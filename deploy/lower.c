@@ -1,4 +1,6 @@
 #include "deploy/lower.h"
+#include "graph/engine.h"
+#include "graph/graph_check.h"
 
 #include <math.h>
 #include <string.h>

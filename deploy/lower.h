@@ -4,6 +4,7 @@
 
 #include "layers/model.h"
 #include "graph/graph.h"
+#include "graph/engine.h"
 
 /* Freezes the model as it is (its quantizers bring their scales up to date) into an integer graph of its own (memory in
  * `arena`).  STATUS_STATE when a range was never observed, STATUS_NUMERIC for scales that are not finite and biases

@@ -1,4 +1,5 @@
 #include "deploy/runtime_limits.h"
+#include "graph/node.h"
 
 #include <stdio.h>
 
@@ -57,7 +58,7 @@ static bool outside_requant(const Graph *g, const Node *n, char why[WHY_BYTES])
 
 static bool outside(const Graph *g, const Node *n, char why[WHY_BYTES])
 {
-    if (node_type_has_weights(n->op)) return outside_weights(g, n, why);
+    if (node_has_weights(n)) return outside_weights(g, n, why);
     if (n->op == NODE_ADD) return outside_add(g, n, why);
     return n->op == NODE_REQUANT && outside_requant(g, n, why);
 }
@@ -85,7 +86,7 @@ const char *graph_runtime_refusal(Arena *arena, const Graph *g)
 static int64_t largest_mixed_sum(const Graph *g, const Node *n)
 {
     int64_t most = 0;
-    for (int o = 0; node_type_has_weights(n->op) && o < n->geom.o; o++) {
+    for (int o = 0; node_has_weights(n) && o < n->geom.o; o++) {
         if (node_channel_weights(n, o).magnitude == 0) continue;
         const int64_t sum = node_output_sum(g, n, o);
         most = sum > most ? sum : most;
@@ -126,7 +127,7 @@ static int largest_pair(const int8_t *weights, long inner, int outputs)
 
 bool node_products_saturate(const Graph *g, const Node *n)
 {
-    if (!node_type_has_weights(n->op) || (n->op == NODE_DWCONV2D && n->geom.o == n->geom.c)) return false;
+    if (!node_has_weights(n) || (n->op == NODE_DWCONV2D && n->geom.o == n->geom.c)) return false;
     const int highest = g->tensor[n->input[0]].qmax + 128;
     /* Depthwise weights are [KH,KW,C M]: their pairs are looked for among all, which is never too few. */
     const bool depthwise = n->op == NODE_DWCONV2D;

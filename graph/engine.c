@@ -1,8 +1,9 @@
-#include "graph/engine_ops.h"
+#include "graph/engine.h"
 
 #include <string.h>
 
 #include "base/parallel.h"
+#include "graph/node.h"
 #include "graph/plan.h"
 
 enum { MAX_BATCH = 1 << 20, RUN_CHUNKS = 64 };
@@ -22,10 +23,9 @@ struct Engine {
 
 static Status prepare_node(Arena *arena, const Graph *g, const Node *n, EngineNode *e)
 {
-    *e = (EngineNode){.node = n, .rounding = g->rounding, .x = &g->tensor[n->input[0]], .y = &g->tensor[n->output]};
-    if (n->inputs > 1) e->x2 = &g->tensor[n->input[1]];
-    for (int i = 0; i < n->inputs; i++) e->part[i] = g->tensor[n->input[i]].c;
-    return engine_ops[n->op]->prepare == NULL ? STATUS_OK : engine_ops[n->op]->prepare(arena, e);
+    *e = (EngineNode){.g = g, .node = n};
+    const NodeType *type = node_type(n);
+    return type->prepare == NULL ? STATUS_OK : type->prepare(arena, e);
 }
 
 static Status alloc_scratch(Arena *arena, Engine *e)
@@ -41,15 +41,15 @@ static Status alloc_scratch(Arena *arena, Engine *e)
     return STATUS_OK;
 }
 
-/* Every tensor for the whole batch; a reshape shows its input's bytes. */
+/* Every tensor for the whole batch, but for one that shows its input's bytes. */
 static Status alloc_kept(Arena *arena, Engine *e)
 {
     for (int i = -1; i < e->g->nodes; i++) {
         const Node *n = i < 0 ? NULL : &e->g->node[i];
         const int t = n == NULL ? 0 : n->output;
         e->step[t] = (size_t)graph_tensor_elements(&e->g->tensor[t]);
-        e->base[t] = n != NULL && n->op == NODE_RESHAPE ? e->base[n->input[0]]
-                                                        : arena_try_alloc(arena, e->step[t] * (size_t)e->batch);
+        e->base[t] = n != NULL && node_type(n)->shows_input ? e->base[n->input[0]]
+                                                            : arena_try_alloc(arena, e->step[t] * (size_t)e->batch);
         if (e->base[t] == NULL) return STATUS_NOMEM;
     }
     for (int s = 1; s < e->slots; s++)
@@ -101,7 +101,7 @@ static void run_image(const Engine *e, long image, int slot)
         const Node *n = &g->node[i];
         const int8_t *in[NODE_MAX_INPUTS];
         for (int k = 0; k < n->inputs; k++) in[k] = base[n->input[k]] + (size_t)image * e->step[n->input[k]];
-        engine_ops[n->op]->run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
+        node_type(n)->run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
     }
     memcpy(e->logits + (size_t)image * classes, base[g->output] + (size_t)image * e->step[g->output], classes);
 }

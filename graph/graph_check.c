@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/arena.h"
+#include "graph/node_check.h"
+
 static bool good_name(const char *name)
 {
     if (name == NULL || name[0] == '\0' || strlen(name) > GRAPH_TENSOR_MAX_NAME_BYTES) return false;
@@ -80,7 +83,7 @@ Status graph_check(const Graph *g)
     bool *made = ARENA_ARRAY(arena, bool, g->tensors);
     made[0] = true;
     Status status = STATUS_OK;
-    for (int i = 0; i < g->nodes && status == STATUS_OK; i++) status = graph_check_node(g, i, made);
+    for (int i = 0; i < g->nodes && status == STATUS_OK; i++) status = node_check(g, i, made);
     arena_destroy(arena);
     return status;
 }

@@ -1,11 +1,15 @@
 /* Reads what export_safetensors.c writes.  The file is hostile until every word of it has been checked: the text by the
  * field tables, the binary by type and shape, the whole by graph_check. */
+#include "graph/graph_read.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/safetensors.h"
+#include "graph/graph_check.h"
 #include "graph/graph_text.h"
+#include "graph/node.h"
 
 static Status want_metadata(const SafeFile *file, const char *key, const char **value)
 {
@@ -91,23 +95,14 @@ static Status want(const SafeFile *file, const char *name, SafeType type, int ra
 
 static Status read_node(Arena *arena, const SafeFile *file, Node *n, int *used)
 {
-    const void *data;
-    if (n->op == NODE_LUT) {
-        TRY(want(file, arena_printf(arena, "%s.table", n->name), ST_I8, 1, (const int64_t[]){256}, &data));
-        n->table = data;
+    for (const NodeBinary *b = node_type(n)->binary; b != NULL && b->suffix != NULL; b++) {
+        int64_t dim[4];
+        const void *data;
+        const int rank = b->shape(n, dim);
+        TRY(want(file, arena_printf(arena, "%s.%s", n->name, b->suffix), b->type, rank, dim, &data));
+        memcpy((char *)n + b->member, &data, sizeof data);
         (*used)++;
     }
-    if (!node_type_has_weights(n->op)) return STATUS_OK;
-    int64_t shape[4];
-    const int rank = node_weight_shape(n, shape);
-    const int64_t outputs[1] = {n->geom.o};
-    TRY(want(file, arena_printf(arena, "%s.weight", n->name), ST_I8, rank, shape, &data));
-    n->weights = data;
-    TRY(want(file, arena_printf(arena, "%s.bias", n->name), ST_I32, 1, outputs, &data));
-    n->bias = data;
-    TRY(want(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, &data));
-    n->weight_scale = data;
-    *used += 3;
     return STATUS_OK;
 }
 

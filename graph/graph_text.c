@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "autograd/ops.h"
 #include "base/field.h"
 #include "base/json.h"
+#include "graph/node_text.h"
 
 typedef struct {
     const char *name;
@@ -12,60 +12,16 @@ typedef struct {
     int bits, qmin, qmax;
 } TensorText;
 
-typedef struct {
-    int op;
-    const char *name;
-    StringList inputs;
-    IntList kernel, stride, dilation, padding, clamp;
-    int groups, weight_bits, weight_shift;
-} NodeText;
-
-#define MEMBER(text, member, kind) .name = #member, .type = kind, .offset = offsetof(text, member), .required = true
-#define NODE_INT(member) MEMBER(NodeText, member, FIELD_INT)
-#define NODE_INTS(member, count) MEMBER(NodeText, member, FIELD_INTS), .min_count = count, .max_count = count
-
-#define OP MEMBER(NodeText, op, FIELD_ENUM), .names = node_type_names
-#define NAME MEMBER(NodeText, name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES
-#define INPUTS MEMBER(NodeText, inputs, FIELD_STRINGS), .min_count = 1, .max_count = NODE_MAX_INPUTS
-#define KERNEL NODE_INTS(kernel, 2), .min = 1, .max = NODE_MAX_EXTENT
-#define STRIDE NODE_INTS(stride, 2), .min = 1, .max = NODE_MAX_EXTENT
-#define DILATION NODE_INTS(dilation, 2), .min = 1, .max = NODE_MAX_EXTENT
-#define PADDING NODE_INTS(padding, 4), .min = 0, .max = NODE_MAX_EXTENT
-#define GROUPS NODE_INT(groups), .min = 1, .max = GRAPH_TENSOR_MAX_DIM
-#define WEIGHT_BITS NODE_INT(weight_bits), .min = 2, .max = 8
-#define WEIGHT_SHIFT NODE_INT(weight_shift), .min = 0, .max = 6
-#define CLAMP NODE_INTS(clamp, 2), .min = -128, .max = 127
+#define MEMBER(member, kind) .name = #member, .type = kind, .offset = offsetof(TensorText, member), .required = true
 
 static const Field tensor_fields[] = {
-    {MEMBER(TensorText, name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
-    {MEMBER(TensorText, shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
-    {MEMBER(TensorText, bits, FIELD_INT), .min = 2, .max = 8},
-    {MEMBER(TensorText, qmin, FIELD_INT), .min = -128, .max = 127},
-    {MEMBER(TensorText, qmax, FIELD_INT), .min = -128, .max = 127},
+    {MEMBER(name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
+    {MEMBER(shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
+    {MEMBER(bits, FIELD_INT), .min = 2, .max = 8},
+    {MEMBER(qmin, FIELD_INT), .min = -128, .max = 127},
+    {MEMBER(qmax, FIELD_INT), .min = -128, .max = 127},
     FIELD_END,
 };
-static const Field conv_fields[] = {{OP},      {NAME},   {INPUTS},      {KERNEL},       {STRIDE}, {DILATION},
-                                    {PADDING}, {GROUPS}, {WEIGHT_BITS}, {WEIGHT_SHIFT}, {CLAMP},  FIELD_END};
-static const Field dense_fields[] = {{OP}, {NAME}, {INPUTS}, {WEIGHT_BITS}, {WEIGHT_SHIFT}, {CLAMP}, FIELD_END};
-static const Field maxpool_fields[] = {{OP}, {NAME}, {INPUTS}, {KERNEL}, {STRIDE}, {PADDING}, FIELD_END};
-static const Field avgpool_fields[] = {{OP}, {NAME}, {INPUTS}, {KERNEL}, {STRIDE}, {PADDING}, {CLAMP}, FIELD_END};
-static const Field clamp_fields[] = {{OP}, {NAME}, {INPUTS}, {CLAMP}, FIELD_END};
-static const Field plain_fields[] = {{OP}, {NAME}, {INPUTS}, FIELD_END};
-
-typedef struct {
-    const Field *fields;
-} NodeMembers;
-static const NodeMembers conv2d_row = {conv_fields}, depthwise_conv2d_row = {conv_fields}, dense_row = {dense_fields},
-                         add_row = {clamp_fields}, concat_row = {plain_fields}, max_pool_row = {maxpool_fields},
-                         average_pool_row = {avgpool_fields}, requant_row = {clamp_fields}, lut_row = {plain_fields},
-                         reshape_row = {plain_fields};
-
-#define NODE(ID, name) [NODE_##ID] = &name##_row,
-static const NodeMembers *const node_members[] = {
-#include "graph/nodes.def"
-};
-#undef NODE
-
 static IntList ints(Arena *arena, int n, const int *values)
 {
     return (IntList){.n = n,
@@ -84,7 +40,7 @@ cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
     const ConvGeom *g = &n->geom;
     const char *inputs[NODE_MAX_INPUTS];
     for (int i = 0; i < n->inputs; i++) inputs[i] = graph->tensor[n->input[i]].name;
-    const NodeText text = {.op = n->op,
+    const NodeText text = {.op = node_type(n)->name,
                            .name = n->name,
                            .inputs = {.n = n->inputs, .at = inputs},
                            .kernel = INTS(g->kh, g->kw),
@@ -95,7 +51,7 @@ cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
                            .groups = g->groups,
                            .weight_bits = n->weight_bits,
                            .weight_shift = n->weight_shift};
-    return field_dump(node_members[n->op]->fields, &text);
+    return field_dump(node_type(n)->fields, &text);
 }
 
 cJSON *graph_to_json(Arena *arena, const Graph *g)
@@ -139,48 +95,26 @@ static Status tensor_from_json(Arena *arena, const cJSON *json, const char *wher
     return STATUS_OK;
 }
 
-/* Sizes come from the tensors, so that a file cannot contradict itself. */
-static ConvGeom geometry(const NodeText *text, const GraphTensor *x, const GraphTensor *y)
+static const char *known_types(Arena *arena)
 {
-    if (text->op == NODE_DENSE) return dense_geom(1, (int)graph_tensor_elements(x), y->c);
-    const bool conv = text->op == NODE_CONV2D || text->op == NODE_DWCONV2D;
-    const int *k = text->kernel.at, *s = text->stride.at, *p = text->padding.at;
-    return (ConvGeom){.n = 1,
-                      .h = x->h,
-                      .w = x->w,
-                      .c = x->c,
-                      .o = y->c,
-                      .oh = y->h,
-                      .ow = y->w,
-                      .kh = k[0],
-                      .kw = k[1],
-                      .sh = s[0],
-                      .sw = s[1],
-                      .dh = conv ? text->dilation.at[0] : 1,
-                      .dw = conv ? text->dilation.at[1] : 1,
-                      .pt = p[0],
-                      .pb = p[1],
-                      .pl = p[2],
-                      .pr = p[3],
-                      .groups = conv ? text->groups : 1};
+    const char *names = node_types[0]->name;
+    for (int i = 1; i < NODE_KINDS; i++)
+        names = arena_printf(arena, "%s%s%s", names, i + 1 < NODE_KINDS ? ", " : " or ", node_types[i]->name);
+    return names;
 }
 
 static Status node_from_json(Arena *arena, const cJSON *json, const char *where, const Graph *g, Node *n)
 {
     const cJSON *op = json_get(json, "op");
     int kind = 0;
-    while (node_type_names[kind] != NULL &&
-           !(cJSON_IsString(op) && strcmp(node_type_names[kind], op->valuestring) == 0))
-        kind++;
+    while (kind < NODE_KINDS && !(cJSON_IsString(op) && strcmp(node_types[kind]->name, op->valuestring) == 0)) kind++;
+    if (kind == NODE_KINDS)
+        return status_fail(STATUS_FORMAT, "%s: op %s; must be %s", where,
+                           op == NULL ? "missing" : json_brief(arena, op), known_types(arena));
+    const NodeType *type = node_types[kind];
     NodeText text = {0}; /* a table fills its own fields only */
-    if (node_type_names[kind] == NULL)
-        return status_fail(STATUS_FORMAT,
-                           "%s: op %s; must be conv2d, depthwise_conv2d, dense, add, concat, max_pool, average_pool, "
-                           "requant, lut or reshape",
-                           where, op == NULL ? "missing" : json_brief(arena, op));
-    TRY(field_parse(node_members[kind]->fields, json, where, &text, arena));
-    *n = (Node){
-        .op = (NodeType)text.op, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
+    TRY(field_parse(type->fields, json, where, &text, arena));
+    *n = (Node){.op = (NodeKind)kind, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
     if (n->output < 0) return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
     for (int i = 0; i < n->inputs; i++) {
         n->input[i] = find_tensor(g, text.inputs.at[i]);
@@ -194,7 +128,7 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     n->hi = clamped ? text.clamp.at[1] : y->qmax;
     n->weight_bits = text.weight_bits;
     n->weight_shift = text.weight_shift;
-    if (text.kernel.n == 2 || n->op == NODE_DENSE) n->geom = geometry(&text, &g->tensor[n->input[0]], y);
+    if (type->geometry != NULL) n->geom = type->geometry(&text, &g->tensor[n->input[0]], y);
     return STATUS_OK;
 }
 

@@ -1,10 +1,12 @@
-/* The part of a graph that is text: tensors, nodes and their wiring, as the JSON of docs/format.md.  One table per kind
- * of node drives both directions. */
+/* The part of a graph that is text: tensors, nodes and their wiring, as the JSON of docs/format.md.  The table of each node type
+ * (NodeType.fields) drives both directions. */
 #ifndef BITFOLD_GRAPH_GRAPH_TEXT_H
 #define BITFOLD_GRAPH_GRAPH_TEXT_H
 
 #include <cjson/cJSON.h>
 
+#include "base/arena.h"
+#include "base/status.h"
 #include "graph/graph.h"
 
 cJSON *graph_tensor_to_json(Arena *arena, const GraphTensor *t);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "graph/node.h"
+
 /* A run of bytes shared by a tensor and the reshapes of it. */
 typedef struct {
     int tensor, first, last;
@@ -51,7 +53,7 @@ Plan plan_make(Arena *arena, const Graph *g)
     first[0] = -1, last[0] = -1;
     for (int i = 0; i < g->nodes; i++) {
         const Node *node = &g->node[i];
-        if (node->op == NODE_RESHAPE) root[node->output] = root[node->input[0]];
+        if (node_type(node)->shows_input) root[node->output] = root[node->input[0]];
         first[node->output] = last[node->output] = i;
         for (int k = 0; k < node->inputs; k++) last[node->input[k]] = i;
     }

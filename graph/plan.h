@@ -25,4 +25,7 @@ Plan plan_make(Arena *arena, const Graph *g);
 /* Bytes of the activations that are alive while a node runs: at most plan->bytes. */
 size_t plan_alive_bytes(Arena *arena, const Graph *g, const Plan *plan, int node);
 
+/* Bytes of the smallest arena that holds every activation while it is alive, one image (int8 deployment). */
+size_t graph_arena_bytes(const Graph *g);
+
 #endif

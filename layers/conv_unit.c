@@ -131,7 +131,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
     return op_conv_block(t, x, f.w, &block);
 }
 
-static const NodeType ops[] = {[CONV_FULL] = NODE_CONV2D, [CONV_DEPTHWISE] = NODE_DWCONV2D, [CONV_DENSE] = NODE_DENSE};
+static const NodeKind ops[] = {[CONV_FULL] = NODE_CONV2D, [CONV_DEPTHWISE] = NODE_DWCONV2D, [CONV_DENSE] = NODE_DENSE};
 
 static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
 {

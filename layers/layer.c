@@ -105,7 +105,7 @@ int lower_tensor(Lowering *w, const Layer *l, int same_grid)
     return lowering_add_tensor(w, &y);
 }
 
-Node *lower_node(Lowering *w, const Layer *l, NodeType op, int output)
+Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output)
 {
     Node *n = lowering_add_node(w, &(Node){.op = op, .name = l->name, .inputs = l->inputs, .output = output});
     for (int i = 0; i < l->inputs; i++) n->input[i] = w->tensor_of[l->input[i] + 1];

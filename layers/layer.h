@@ -76,7 +76,7 @@ typedef struct {
 
 /* What a layer computes in real numbers: y = act(norm(op(x))), with the weights, bias and batch norm of the layer. */
 typedef struct {
-    NodeType op; /* NODE_REQUANT: nothing but the activation */
+    NodeKind op; /* NODE_REQUANT: nothing but the activation */
     ConvGeom geom;
     Activation act;
 } FloatOp;
@@ -154,7 +154,7 @@ Node *lowering_add_node(Lowering *w, const Node *node);
 /* The output tensor of a lowered layer, on out_q's grid or on that of tensor `same_grid` when it is >= 0; its index. */
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
 /* A node with the layer's inputs and output. */
-Node *lower_node(Lowering *w, const Layer *l, NodeType op, int output);
+Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output);
 /* The grid of a lowered tensor as QuantParams, in the arena. */
 QuantParams *lower_grid(Lowering *w, int tensor);
 

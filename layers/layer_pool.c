@@ -44,7 +44,7 @@ static Tensor *avg_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *c
     return op_avgpool(t, x[0], &((const PoolConfig *)l->config)->geom, mode->rounding);
 }
 
-static Status pool_lower(Layer *l, Lowering *w, NodeType op, const ConvGeom *g)
+static Status pool_lower(Layer *l, Lowering *w, NodeKind op, const ConvGeom *g)
 {
     const int y = lower_tensor(w, l, w->tensor_of[l->input[0] + 1]);
     Node *n = lower_node(w, l, op, y);

@@ -9,6 +9,7 @@
 #include "deploy/lower.h"
 #include "train/provenance.h"
 #include "train/transfer.h"
+#include "graph/plan.h"
 
 int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
 

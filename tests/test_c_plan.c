@@ -3,6 +3,7 @@
 
 #include "tests/support/c_graphs.h"
 #include "tests/support/suite.h"
+#include "graph/plan.h"
 
 START_TEST(rows_go_into_the_add)
 {

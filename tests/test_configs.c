@@ -6,6 +6,7 @@
 #include "tests/support/suite.h"
 #include "train/experiment.h"
 #include "train/trainer.h"
+#include "graph/engine.h"
 
 enum { IMAGES = 8 };
 

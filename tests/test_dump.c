@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "graph/graph.h"
+#include "graph/engine.h"
+#include "graph/graph_read.h"
 #include "tests/support/data_files.h"
 #include "tests/support/program.h"
 #include "tests/support/scratch.h"

@@ -8,6 +8,8 @@
 #include "base/file.h"
 #include "datasets/dataset.h"
 #include "graph/graph.h"
+#include "graph/engine.h"
+#include "graph/graph_read.h"
 #include "train/experiment.h"
 #include "tests/support/data_sets.h"
 #include "tests/support/fixture.h"

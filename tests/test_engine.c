@@ -6,6 +6,10 @@
 #include "deploy/safetensors/export_safetensors.h"
 #include "base/parallel.h"
 #include "graph/plan.h"
+#include "graph/engine.h"
+#include "graph/graph_check.h"
+#include "graph/graph_read.h"
+#include "graph/node.h"
 #include "kernels/kernels.h"
 #include "kernels/requant.h"
 #include "tests/support/fixture.h"
@@ -61,15 +65,15 @@ static void compare_engines(const Graph *built, const int8_t *images)
 START_TEST(engine_equals_the_naive_interpreter)
 {
     begin_model();
-    int nodes_of[NODE_TYPES] = {0};
+    int nodes_of[NODE_KINDS] = {0};
     for (int i = 0; i < GRAPHS; i++)
         for (int d = ROUNDING_XNNPACK; d < ROUNDINGS; d++) {
             const Graph *g = random_graph(arena, (uint64_t)i, 10, (Rounding)d);
             compare_engines(g, random_images(arena, g, (uint64_t)i, IMAGES));
             for (int k = 0; k < g->nodes; k++) nodes_of[g->node[k].op]++;
         }
-    for (int op = 0; op < NODE_TYPES; op++)
-        ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", node_type_names[op], nodes_of[op]);
+    for (int op = 0; op < NODE_KINDS; op++)
+        ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", node_types[op]->name, nodes_of[op]);
     end_model();
 }
 END_TEST
@@ -287,9 +291,9 @@ END_TEST
 
 START_TEST(operations_and_roundings_have_names)
 {
-    for (int op = 0; op < NODE_TYPES; op++) ck_assert_ptr_nonnull(node_type_names[op]);
+    for (int op = 0; op < NODE_KINDS; op++) ck_assert(node_types[op]->name != NULL && node_types[op]->doc != NULL);
     for (int d = 0; d < ROUNDINGS; d++) ck_assert_ptr_nonnull(rounding_names[d]);
-    ck_assert(node_type_names[NODE_TYPES] == NULL && rounding_names[ROUNDINGS] == NULL);
+    ck_assert(node_types[NODE_KINDS] == NULL && rounding_names[ROUNDINGS] == NULL);
 }
 END_TEST
 

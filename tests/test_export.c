@@ -16,6 +16,9 @@
 #include "tests/support/random_graph.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
+#include "graph/graph_read.h"
+#include "graph/node.h"
+#include "graph/plan.h"
 
 static void same_graph(const Graph *a, const Graph *b)
 {
@@ -44,10 +47,10 @@ static void same_graph(const Graph *a, const Graph *b)
         ck_assert_mem_eq(m->input, n->input, sizeof(int) * (size_t)m->inputs);
         ck_assert_int_eq(m->output, n->output);
         ck_assert(m->lo == n->lo && m->hi == n->hi);
-        if (m->op == NODE_MAXPOOL || m->op == NODE_AVGPOOL || node_type_has_weights(m->op))
+        if (m->op == NODE_MAXPOOL || m->op == NODE_AVGPOOL || node_has_weights(m))
             ck_assert_mem_eq(&m->geom, &n->geom, sizeof m->geom);
         if (m->op == NODE_LUT) ck_assert_mem_eq(m->table, n->table, 256);
-        if (!node_type_has_weights(m->op)) continue;
+        if (!node_has_weights(m)) continue;
         ck_assert(m->weight_bits == n->weight_bits && m->weight_shift == n->weight_shift);
         ck_assert_mem_eq(m->weights, n->weights, (size_t)node_weights(m));
         ck_assert_mem_eq(m->bias, n->bias, sizeof(int32_t) * (size_t)m->geom.o);
@@ -246,7 +249,7 @@ START_TEST(only_an_export_is_replaced)
 END_TEST
 
 /* A graph of one block and a dense layer that has the operation. */
-static const Graph *graph_with(NodeType op, Rounding rounding, uint64_t *seed, const Node **node)
+static const Graph *graph_with(NodeKind op, Rounding rounding, uint64_t *seed, const Node **node)
 {
     for (;; ++*seed) {
         const Graph *g = random_graph(arena, *seed, 1, rounding);
@@ -267,20 +270,20 @@ START_TEST(no_operation_is_left_out)
         const ExporterType *type = exporters[i];
         begin();
         const char *path = inside(arena_printf(arena, "m%s", type->extension));
-        for (int op = 0; op < NODE_TYPES; op++) {
+        for (int op = 0; op < NODE_KINDS; op++) {
             uint64_t seed = 0;
             bool told = false;
             for (int k = 0; k < TRIALS && !told; k++) {
                 const Node *node;
-                const Graph *g = graph_with((NodeType)op, exporter_rounding(type, ROUNDING_XNNPACK), &seed, &node);
+                const Graph *g = graph_with((NodeKind)op, exporter_rounding(type, ROUNDING_XNNPACK), &seed, &node);
                 const Status status = exporter_write(type, arena, g, path, NULL);
                 const char *words =
-                    arena_printf(arena, "layer \"%s\": a node of type %s, for which", node->name, node_type_names[op]);
+                    arena_printf(arena, "layer \"%s\": a node of type %s, for which", node->name, node_types[op]->name);
                 told = status == STATUS_OK ||
                        (status == STATUS_UNSUPPORTED && strstr(status_message(), words) != NULL && !file_exists(path));
                 unlink(path);
             }
-            ck_assert_msg(told, "%s: %s: %s", type->name, node_type_names[op], status_message());
+            ck_assert_msg(told, "%s: %s: %s", type->name, node_types[op]->name, status_message());
         }
         end();
     }

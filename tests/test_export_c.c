@@ -16,6 +16,7 @@
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
+#include "graph/engine.h"
 
 enum { IMAGES = 8, MAX_TEXT = 1 << 24 };
 #define STRICT "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror"

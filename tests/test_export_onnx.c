@@ -13,6 +13,8 @@
 #include "tests/support/conformance.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
+#include "graph/engine.h"
+#include "graph/node.h"
 
 /* ---- structure --------------------------------------------------------------------------------------------------- */
 
@@ -115,7 +117,7 @@ static void compare(const Graph *g, const char *text, Difference *d)
     }
 }
 
-static bool has_op(const Graph *g, NodeType op)
+static bool has_op(const Graph *g, NodeKind op)
 {
     for (int i = 0; i < g->nodes; i++)
         if (g->node[i].op == op) return true;
@@ -275,7 +277,7 @@ static const Graph *graph_of_two(const Node **first, Node **other)
     for (uint64_t seed = 0;; seed++) {
         Graph *g = random_graph(arena, seed, 5, ROUNDING_ONNXRUNTIME);
         int i = 0;
-        while (!node_type_has_weights(g->node[i].op)) i++;
+        while (!node_has_weights(&g->node[i])) i++;
         if (has_op(g, NODE_LUT) || i + 2 >= g->nodes || g->node[i + 1].op == NODE_RESHAPE ||
             graph_check_runtime(g) != STATUS_OK)
             continue;

@@ -6,6 +6,8 @@
 
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
+#include "graph/graph_check.h"
+#include "graph/node.h"
 
 static Arena *arena;
 
@@ -55,7 +57,7 @@ static const char *break_rule(Graph *g, int k)
     CASE(g->channels = 3, "graph: 3 image channels; must be the 2 of \"input\"")
     CASE(((float *)(uintptr_t)g->mean)[1] = NAN, "graph: channel 1: mean nan, std 0.3; must be finite")
     CASE(((float *)(uintptr_t)g->std)[0] = 0.0f, "graph: channel 0: mean 0.5, std 0; must be finite, std above 0")
-    CASE(N(DW).op = (NodeType)10, "node \"dw\": op 10; must be 0 to 9")
+    CASE(N(DW).op = (NodeKind)10, "node \"dw\": op 10; must be 0 to 9")
     CASE(N(DW).name = NULL, "node 1: no name; must be its output")
     CASE(N(DW).name = "dv", "node \"dv\": its output is named \"dw\"; must have the node's name")
     CASE(N(DW).output = TENSORS, "node \"dw\": output tensor 14; must be 1 to 13")

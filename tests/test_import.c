@@ -9,6 +9,8 @@
 #include "base/rng.h"
 #include "base/safetensors.h"
 #include "graph/graph.h"
+#include "graph/engine.h"
+#include "graph/graph_read.h"
 #include "tests/support/fixture.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"

@@ -13,10 +13,13 @@
 #include "tests/support/conformance.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
+#include "graph/engine.h"
+#include "graph/graph_check.h"
+#include "graph/node.h"
 
 static const char *folder;
 
-static bool holds(const Graph *g, NodeType op)
+static bool holds(const Graph *g, NodeKind op)
 {
     for (int i = 0; i < g->nodes; i++)
         if (g->node[i].op == op) return true;
@@ -103,7 +106,7 @@ START_TEST(one_code_stays_one_code)
         Graph *g = random_graph(arena, (uint64_t)seed, 1 + seed % 3, ROUNDING_ONNXRUNTIME);
         for (int i = 0; i < g->nodes; i++) {
             Node *n = &g->node[i];
-            if ((i + seed) % 2 == 0 && (node_type_has_weights(n->op) || n->op == NODE_ADD || n->op == NODE_REQUANT))
+            if ((i + seed) % 2 == 0 && (node_has_weights(n) || n->op == NODE_ADD || n->op == NODE_REQUANT))
                 n->lo = n->hi = g->tensor[n->output].zero_point;
         }
         for (int i = 0; forms[i] != NULL && !holds(g, NODE_LUT); i++)

@@ -7,6 +7,8 @@
 #include "deploy/runtime_limits.h"
 #include "tests/support/onnx_case.h"
 #include "tests/support/suite.h"
+#include "graph/engine.h"
+#include "graph/graph_check.h"
 
 static Arena *arena;
 

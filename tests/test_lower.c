@@ -9,6 +9,7 @@
 #include "tests/support/conformance.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
+#include "graph/engine.h"
 
 static void verify_in(Model *m, Tape *t, Rounding rounding, const uint8_t *pixels, const char *what)
 {

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/rng.h"
 #include "graph/graph.h"
+#include "graph/graph_read.h"
 #include "tests/support/data_files.h"
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"

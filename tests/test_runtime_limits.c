@@ -6,14 +6,15 @@
 #include "tests/support/random_graph.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
+#include "graph/node.h"
 
 static Arena *arena;
 
-static const Node *node_of(const Graph *g, NodeType op)
+static const Node *node_of(const Graph *g, NodeKind op)
 {
     for (int i = 0; i < g->nodes; i++)
         if (g->node[i].op == op) return &g->node[i];
-    ck_abort_msg("no %s", node_type_names[op]);
+    ck_abort_msg("no %s", node_types[op]->name);
 }
 
 static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
@@ -26,7 +27,7 @@ START_TEST(largest_sums_are_reached)
         const Graph *g = random_graph(arena, seed, 8, ROUNDING_XNNPACK);
         for (int i = 0; i < g->nodes; i++) {
             const Node *n = &g->node[i];
-            if (!node_type_has_weights(n->op)) {
+            if (!node_has_weights(n)) {
                 ck_assert_int_eq(node_largest_sum(g, n), 0);
                 continue;
             }
@@ -78,7 +79,7 @@ START_TEST(saturating_products_are_known)
         Graph *g = random_graph(arena, seed, 6, ROUNDING_ONNXRUNTIME);
         for (int i = 0; i < g->nodes; i++) {
             Node *n = &g->node[i];
-            if (!node_type_has_weights(n->op) || n->op == NODE_DWCONV2D) {
+            if (!node_has_weights(n) || n->op == NODE_DWCONV2D) {
                 ck_assert(n->op == NODE_DWCONV2D || !node_products_saturate(g, n));
                 continue;
             }
@@ -123,7 +124,7 @@ START_TEST(scales_beyond_the_runtimes_are_refused_by_name)
 {
     arena = arena_create();
     const struct {
-        NodeType op;
+        NodeKind op;
         int input; /* -1: the output */
         float factor;
         const char *message;

@@ -11,6 +11,8 @@
 #include "tests/support/tflite_graph.h"
 #include "tests/support/tflite_interpreter.h"
 #include "tests/support/zoo_graph.h"
+#include "graph/engine.h"
+#include "graph/node.h"
 
 static Arena *arena;
 static const char *folder, *path;
@@ -113,7 +115,7 @@ static void same_window(const TfliteOperator *o, const Node *n)
     if (n->op == NODE_CONV2D) ck_assert(k[CONV_DILATION_W] == g->dw && k[CONV_DILATION_H] == g->dh);
     if (n->op == NODE_DWCONV2D)
         ck_assert(k[DW_DILATION_W] == g->dw && k[DW_DILATION_H] == g->dh && k[DW_MULTIPLIER] == g->o / g->c);
-    if (!node_type_has_weights(n->op)) ck_assert(k[POOL_WIDTH] == g->kw && k[POOL_HEIGHT] == g->kh);
+    if (!node_has_weights(n)) ck_assert(k[POOL_WIDTH] == g->kw && k[POOL_HEIGHT] == g->kh);
 }
 
 static void same_node(const TfliteModel *m, const Graph *g, const Node *n)
@@ -134,9 +136,8 @@ static void same_node(const TfliteModel *m, const Graph *g, const Node *n)
     for (int i = 0; i < n->inputs; i++)
         ck_assert(m->tensor[o->input[i]].scale[0] == g->tensor[n->input[i]].scale &&
                   m->tensor[o->input[i]].zero_point[0] == g->tensor[n->input[i]].zero_point);
-    if (node_type_has_weights(n->op)) same_weights(m, o, g, n);
-    if (node_type_has_weights(n->op) ? n->op != NODE_DENSE : n->op == NODE_MAXPOOL || n->op == NODE_AVGPOOL)
-        same_window(o, n);
+    if (node_has_weights(n)) same_weights(m, o, g, n);
+    if (node_has_weights(n) ? n->op != NODE_DENSE : n->op == NODE_MAXPOOL || n->op == NODE_AVGPOOL) same_window(o, n);
 }
 
 static void same_graph(const Graph *g)

@@ -4,6 +4,8 @@
 
 #include "base/file.h"
 #include "graph/graph.h"
+#include "graph/engine.h"
+#include "graph/graph_read.h"
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"

@@ -6,6 +6,7 @@
 #include "train/export.h"
 #include "train/run.h"
 #include "train/test_data.h"
+#include "graph/engine.h"
 
 _Static_assert((int)BITFOLD_INTERRUPTED == (int)STATUS_INTERRUPTED, "bitfold_status repeats Status");
 

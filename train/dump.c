@@ -7,6 +7,7 @@
 #include "base/names.h"
 #include "datasets/batch_reader.h"
 #include "graph/graph_text.h"
+#include "graph/engine.h"
 
 enum { DUMP_BATCH = 64, CODES = 256 };
 

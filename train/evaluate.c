@@ -7,6 +7,7 @@
 #include "datasets/batch_reader.h"
 #include "layers/model_finite.h"
 #include "quant/quant_config.h"
+#include "graph/engine.h"
 
 const char *const engine_names[] = {"float", "sim", "int8", NULL};
 

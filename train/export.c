@@ -5,6 +5,8 @@
 #include "datasets/batch_reader.h"
 #include "deploy/lower.h"
 #include "train/model_data.h"
+#include "graph/engine.h"
+#include "graph/graph_check.h"
 
 enum { MEASURE_BATCH = 128 };
 

@@ -9,6 +9,7 @@
 #include "datasets/classes.h"
 #include "train/checkpoint.h"
 #include "train/integers.h"
+#include "graph/graph_check.h"
 
 /* One number where all are equal. */
 static void add_numbers(cJSON *json, const char *key, const float *x, int n)

@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "base/timing.h"
 #include "datasets/batch_reader.h"
+#include "graph/engine.h"
 
 enum { WARM_UP = 10, LEAST_RUNS = 101, MOST_RUNS = 10000 };
 static const double RUN_SECONDS = 1.0 / 15, LOOK_SECONDS = 0.002;

@@ -1,4 +1,5 @@
 #include "deploy/c/c_cost.h"
+#include "graph/node.h"
 
 #include <string.h>
 
@@ -46,7 +47,7 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
 {
     CLayerCost cost = {.node = n, .alive_bytes = alive_bytes};
     if (n->op == NODE_LUT) cost.weight_bytes = 256;
-    if (!node_type_has_weights(n->op)) return cost;
+    if (!node_has_weights(n)) return cost;
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
     cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);
@@ -90,7 +91,7 @@ void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *m
         const CLayerCost *c = &cost->layer[i];
         const GraphTensor *y = &g->tensor[c->node->output];
         fprintf(out, "%s%-20s %-16s %14s %11ld %4s %9zu %8zu %12zu %10zu\n", margin, c_comment(arena, c->node->name),
-                node_type_names[c->node->op], arena_printf(arena, "%dx%dx%d", y->h, y->w, y->c), c->macs,
+                node_type(c->node)->name, arena_printf(arena, "%dx%dx%d", y->h, y->w, y->c), c->macs,
                 c->weight_width == 0 ? "" : arena_printf(arena, "%d", c->weight_width), c->weight_bytes, c->bias_bytes,
                 c->multiplier_bytes, c->alive_bytes);
     }
@@ -112,7 +113,7 @@ cJSON *c_cost_json(const Graph *g, const CCost *cost)
         const GraphTensor *y = &g->tensor[c->node->output];
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", c->node->name);
-        cJSON_AddStringToObject(item, "op", node_type_names[c->node->op]);
+        cJSON_AddStringToObject(item, "op", node_type(c->node)->name);
         cJSON_AddItemToObject(item, "output", cJSON_CreateIntArray((int[]){y->h, y->w, y->c}, 3));
         cJSON_AddNumberToObject(item, "macs", (double)c->macs);
         if (c->weight_width > 0) cJSON_AddNumberToObject(item, "weight_bits", c->weight_width);

@@ -2,6 +2,7 @@
 
 #include "deploy/c/c_writer.h"
 #include "kernels/requant.h"
+#include "graph/node.h"
 
 /* Lines of about 110 columns.  -2^31 has no literal in C: 2^31 is no int32_t. */
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes)

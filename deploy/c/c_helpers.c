@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "deploy/c/c_writer.h"
+#include "graph/engine.h"
 
 /* A float32 constant, read back to the same bits; C++ takes it, too. */
 static char *literal(const CWriter *w, float x)

@@ -1,4 +1,5 @@
 #include "deploy/c/c_plan.h"
+#include "graph/node.h"
 
 #include <stdlib.h>
 
@@ -198,7 +199,7 @@ static void add_blocks(Build *b)
             b->tensor[t].place = C_ARENA;
             b->home[t] = over < 0 ? b->blocks : b->home[over];
             add_member(b, b->home[t], (size_t)graph_tensor_elements(&g->tensor[t]), time, b->last[t]);
-            node->in_place = over >= 0 && node_type_has_weights(n->op);
+            node->in_place = over >= 0 && node_has_weights(n);
         }
         rows = node->by_rows ? n : NULL;
         node->scratch_bytes = scratch_bytes(n, node->in_place);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "deploy/c/c_writer.h"
+#include "graph/node.h"
 
 /* deploy/c_kernels/NAME.c as TEXT(NAME, "..."). */
 static const struct {
@@ -74,7 +75,7 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     for (const char *const *name = kernels_of_op[n->op]; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
-    if (!node_type_has_weights(n->op)) return;
+    if (!node_has_weights(n)) return;
     const int width = c_weight_width(n);
     if (width < 8) need(needed, arena_printf(w->arena, "code%d", width));
     if (n->op != NODE_DWCONV2D)

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "deploy/c/c_writer.h"
 #include "deploy/exporter.h"
+#include "graph/node.h"
 
 #define MARK_SOURCE "bitfold C model: source"
 #define MARK_HEADER "bitfold C model: header"
@@ -57,7 +58,7 @@ static Status check_runs(const Graph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
-        if (node_type_has_weights(n->op) && c_run(n) > MAX_RUN)
+        if (node_has_weights(n) && c_run(n) > MAX_RUN)
             return status_fail(STATUS_UNSUPPORTED, "c: layer \"%s\": %ld weights in a row; at most %d", n->name,
                                c_run(n), MAX_RUN);
     }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "deploy/exporter.h"
 #include "graph/graph_text.h"
+#include "graph/node.h"
 #include "deploy/onnx/onnx_float.h"
 #include "deploy/onnx/onnx_qdq.h"
 #include "deploy/runtime_limits.h"
@@ -96,7 +97,7 @@ static int saturating_layers(const OnnxForm *form, const Graph *g, const char **
     int layers = 0;
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
-        if (!node_type_has_weights(n->op) || onnx_weights_uint8(form, g, n) || !node_products_saturate(g, n)) continue;
+        if (!node_has_weights(n) || onnx_weights_uint8(form, g, n) || !node_products_saturate(g, n)) continue;
         if (layers++ == 0) *first = n->name;
     }
     return layers;

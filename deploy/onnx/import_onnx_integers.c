@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "deploy/onnx/import_onnx_graph.h"
+#include "graph/node.h"
 
 typedef struct {
     Import *im;
@@ -12,7 +13,7 @@ typedef struct {
 } Builder;
 
 #define IMPORTED(ID, layer, op) [IMPORT_##ID] = NODE_##op,
-static const NodeType ops[] = {
+static const NodeKind ops[] = {
 #include "deploy/import_layers.def"
 };
 #undef IMPORTED
@@ -110,7 +111,7 @@ static void clear_constants(const ImportLayer *l, const GraphTensor *x, const Gr
     }
 }
 
-static Node *add_node(Builder *b, NodeType op, const GraphTensor *y)
+static Node *add_node(Builder *b, NodeKind op, const GraphTensor *y)
 {
     Graph *g = b->g;
     g->tensor[g->tensors] = *y;

@@ -52,7 +52,7 @@ void onnx_value_reshape(OnnxNet *net, int value, int from);
 
 /* One operation of the network. */
 typedef struct {
-    NodeType op;
+    NodeKind op;
     const char *name;
     const ConvGeom *geom; /* convolutions, dense, pools */
     int inputs;

@@ -4,6 +4,7 @@
 
 #include "deploy/onnx/onnx_tensor.h"
 #include "deploy/runtime_limits.h"
+#include "graph/node.h"
 
 typedef struct {
     OnnxNet net;
@@ -169,8 +170,7 @@ static Status weights(Qdq *q, const Node *n, const OnnxOp *op, const char **weig
 /* A ReLU that int8's own lower end is: said, since runtimes and readers look for it; they take it away again. */
 static bool is_free_relu(const Qdq *q, const Node *n, int lo)
 {
-    return (node_type_has_weights(n->op) || n->op == NODE_ADD) && lo == INT8_MIN &&
-           lo == q->g->tensor[n->output].zero_point;
+    return (node_has_weights(n) || n->op == NODE_ADD) && lo == INT8_MIN && lo == q->g->tensor[n->output].zero_point;
 }
 
 /* The codes of what the node's operation computed.  A requant is a clip alone: without one ONNX Runtime would join the
@@ -195,7 +195,7 @@ static Status add_node(Qdq *q, const Node *n)
         return STATUS_OK;
     }
     const char *weight = NULL, *bias = NULL;
-    if (node_type_has_weights(n->op)) TRY(weights(q, n, &op, &weight, &bias));
+    if (node_has_weights(n)) TRY(weights(q, n, &op, &weight, &bias));
     OnnxResult r;
     TRY(onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"), &r));
     settle(q, n->output, finish(q, n, r.result), r.rank);

@@ -9,12 +9,13 @@
 #include "deploy/exporter.h"
 #include "deploy/safetensors/manifest.h"
 #include "graph/graph_text.h"
+#include "graph/node.h"
 
 static void add_node(Arena *arena, SafeWriter *file, const Node *n)
 {
     if (n->op == NODE_LUT)
         safe_add(file, arena_printf(arena, "%s.table", n->name), ST_I8, 1, (const int64_t[]){256}, n->table);
-    if (!node_type_has_weights(n->op)) return;
+    if (!node_has_weights(n)) return;
     int64_t shape[4];
     const int rank = node_weight_shape(n, shape);
     const int64_t outputs[1] = {n->geom.o};

@@ -7,6 +7,7 @@
 #include "deploy/exporter.h"
 #include "graph/plan.h"
 #include "graph/graph_text.h"
+#include "graph/node.h"
 
 static cJSON *decimals(const float *x, int n)
 {
@@ -27,7 +28,7 @@ static cJSON *tensor_entry(Arena *arena, const GraphTensor *t, size_t offset)
 static cJSON *node_entry(Arena *arena, const Graph *g, const Node *n)
 {
     cJSON *entry = node_to_json(arena, g, n);
-    if (!node_type_has_weights(n->op)) return entry;
+    if (!node_has_weights(n)) return entry;
     cJSON_AddNumberToObject(entry, "weights", (double)node_weights(n));
     cJSON_AddNumberToObject(entry, "macs", (double)node_macs(g, n));
     cJSON_AddItemToObject(entry, "weight_scale", decimals(n->weight_scale, n->geom.o));

@@ -5,6 +5,7 @@
 #include "deploy/tflite/export_tflite.h"
 #include "deploy/exporter.h"
 #include "deploy/runtime_limits.h"
+#include "graph/node.h"
 
 static const char *const io_names[] = {[TFLITE_IO_INT8] = "int8", [TFLITE_IO_FLOAT] = "float", NULL};
 
@@ -26,7 +27,7 @@ static Status check_size(const Graph *g)
     enum { OUTPUT_BYTES = 4 + 2 * 4 + 2 * 8 };
     int64_t bytes = 0;
     for (int i = 0; i < g->nodes; i++)
-        if (node_type_has_weights(g->node[i].op))
+        if (node_has_weights(&g->node[i]))
             bytes += node_weights(&g->node[i]) + OUTPUT_BYTES * (int64_t)g->node[i].geom.o;
     if (bytes > INT32_MAX / 4 * 3)
         return status_fail(STATUS_UNSUPPORTED,

@@ -4,6 +4,7 @@
 
 #include "deploy/tflite/export_tflite.h"
 #include "deploy/exporter.h"
+#include "graph/node.h"
 
 static Status fail_node(const Node *n, const char *said)
 {

@@ -6,6 +6,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "train/checkpoint.h"
 #include "train/experiment.h"
+#include "graph/engine.h"
 
 static const char text[] =
     "{\"seed\":1,\"data\":{\"dataset\":\"synthetic\",\"classes\":2},\"model\":{\"input\":[4,4,1],\"layers\":["

@@ -7,6 +7,7 @@
 #include "deploy/exporter.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/random_graph.h"
+#include "graph/graph_read.h"
 
 static void run(const uint8_t *data, size_t bytes)
 {

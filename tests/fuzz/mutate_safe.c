@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/safetensors.h"
 #include "graph/graph_text.h"
+#include "graph/node.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/random_graph.h"
 
@@ -55,7 +56,7 @@ static void shape_by_graph(Arena *arena, cJSON *header, const cJSON *graph)
     set_shape(arena, header, "input", ".std", 1, &channels);
     for (int i = 0; i < g.nodes; i++) {
         const Node *n = &g.node[i];
-        if (!node_type_has_weights(n->op)) continue;
+        if (!node_has_weights(n)) continue;
         int64_t shape[4];
         const int64_t outputs = n->geom.o;
         const int rank = node_weight_shape(n, shape);

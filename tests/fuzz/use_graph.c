@@ -5,6 +5,9 @@
 #include "base/file.h"
 #include "deploy/exporter.h"
 #include "graph/plan.h"
+#include "graph/engine.h"
+#include "graph/graph_check.h"
+#include "graph/graph_read.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/random_graph.h"
 

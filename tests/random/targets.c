@@ -10,6 +10,9 @@
 #include "tests/support/naive_interpreter.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/tflite_interpreter.h"
+#include "graph/engine.h"
+#include "graph/graph_check.h"
+#include "graph/graph_read.h"
 
 static bool broken(const Net *net, const char *target, const char *why)
 {

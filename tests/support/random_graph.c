@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "autograd/ops.h"
+#include "graph/node.h"
 
 enum { MAX_NODES = 80, MAX_ELEMENTS = 4000 };
 
@@ -34,12 +35,12 @@ static GraphTensor random_grid(Build *b, float scale)
 }
 
 /* A node and its output of this shape and grid. */
-static Node *append(Build *b, NodeType op, GraphTensor grid, int h, int w, int c)
+static Node *append(Build *b, NodeKind op, GraphTensor grid, int h, int w, int c)
 {
     Graph *g = b->g;
     Node *n = &g->node[g->nodes++];
     *n = (Node){.op = op,
-                .name = arena_printf(b->arena, "%s_%d", node_type_names[op], g->nodes),
+                .name = arena_printf(b->arena, "%s_%d", node_types[op]->name, g->nodes),
                 .output = g->tensors,
                 .lo = grid.qmin,
                 .hi = grid.qmax};
@@ -121,7 +122,7 @@ static ConvGeom random_window(Build *b, const GraphTensor *x, bool pool)
     return g;
 }
 
-static void add_conv(Build *b, int in, NodeType op)
+static void add_conv(Build *b, int in, NodeKind op)
 {
     const GraphTensor x = b->g->tensor[in];
     ConvGeom g = random_window(b, &x, false);
@@ -149,7 +150,7 @@ static void add_dense(Build *b, int in, int units)
     fill_weights(b, n);
 }
 
-static void add_pool(Build *b, int in, NodeType op)
+static void add_pool(Build *b, int in, NodeKind op)
 {
     const GraphTensor x = b->g->tensor[in];
     ConvGeom g = random_window(b, &x, true);

@@ -5,6 +5,7 @@
 #include "deploy/tflite/export_tflite.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/zoo_graph.h"
+#include "graph/node.h"
 
 static bool keeps_grid(const Node *n)
 {
@@ -48,7 +49,7 @@ static Graph *make_expressible(Graph *g, Rng *rng)
             const TflitePadding p = tflite_padding(&n->geom);
             if (p.top + p.bottom + p.left + p.right > 0) n->op = NODE_MAXPOOL;
         }
-        if (node_type_has_weights(n->op)) narrow_weights(n);
+        if (node_has_weights(n)) narrow_weights(n);
         if (keeps_grid(n)) keep_codes(g, n);
         clip(n, y, rng);
     }

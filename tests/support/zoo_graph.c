@@ -35,7 +35,7 @@ Graph *zoo_graph(Arena *arena)
     g->tensor = memcpy(arena_alloc(arena, sizeof zoo_tensor), zoo_tensor, sizeof zoo_tensor);
     g->node = ARENA_ARRAY(arena, Node, TENSORS - 1);
     static const struct {
-        NodeType op;
+        NodeKind op;
         int inputs, input[2];
     } wiring[TENSORS] = {
         [CONV] = {NODE_CONV2D, 1, {INPUT}}, [DW] = {NODE_DWCONV2D, 1, {CONV}}, [MAX] = {NODE_MAXPOOL, 1, {CONV}},

@@ -1,0 +1,117 @@
+/* A node type: all that check, engine, planners and model file know of one kind of node.  It is one file,
+ * graph/node_NAME.c, which defines node_NAME, and a line in graph/nodes.def.  Exporters have tables by NodeKind. */
+#ifndef BITFOLD_GRAPH_NODE_H
+#define BITFOLD_GRAPH_NODE_H
+
+#include "base/arena.h"
+#include "base/field.h"
+#include "base/safetensors.h"
+#include "base/status.h"
+#include "graph/graph.h"
+#include "quant/channel_sums.h"
+
+typedef struct NodeText NodeText; /* graph/node_text.h: the JSON of a node */
+
+/* A tensor of the model file that belongs to a node: "NODE.suffix". */
+typedef struct {
+    const char *suffix; /* NULL ends a list */
+    SafeType type;
+    int (*shape)(const Node *n, int64_t dim[4]); /* gives the rank, 1 to 4 */
+    size_t member;                               /* offset in Node of the pointer to its data */
+} NodeBinary;
+
+/* How weights lie in memory. */
+typedef struct {
+    int (*shape)(const Node *n, int64_t dim[4]); /* gives the rank: 4 or 2 */
+    bool outputs_last;                           /* outputs are the last axis; else they are the first */
+} NodeWeights;
+
+/* What the codes that a node computes are clamped to. */
+typedef enum {
+    CLAMP_NONE,  /* nothing: they are codes of its inputs or of its table, and the output has them all */
+    CLAMP_CODES, /* Node.lo to Node.hi */
+    CLAMP_MEAN, /* the same; but a bound at or beyond the input's codes needs no work, since a mean lies between them */
+} NodeClamp;
+
+/* Whether a node may write its output to the bytes of an input that nobody reads afterwards. */
+typedef enum {
+    OVERWRITES_NOT,
+    OVERWRITES_COPIED, /* if what it still has to read is copied before it is overwritten */
+    OVERWRITES,        /* element by element: what is overwritten has been read */
+} NodeOverwrites;
+
+/* A node made ready to run. */
+typedef struct {
+    const Graph *g;
+    const Node *node;
+    void *state;          /* what `prepare` made for `run` */
+    size_t scratch_bytes; /* working memory that `run` is to be given */
+} EngineNode;
+
+/* No callback changes the graph, keeps a pointer to what it is given, or is called for a node of another type.  All but
+ * `check` may rely on what graph_check proves; `geometry` and the shapes of tensors in the file, which come before it,
+ * on the fields' own ranges, on n->inputs and on tensors that exist.  Graph and node live as long as what is made of
+ * them.  A NULL callback stands for what its comment says. */
+typedef struct NodeType {
+    const char *name; /* "op" of the model file */
+    const char *doc;  /* one sentence, no final period */
+    int min_inputs, max_inputs;
+    /* The node in the model file (docs/format.md): its JSON, of a NodeText, beginning with NODE_FIELDS; what is binary
+     * (NULL: nothing).  Where `fields` has no clamp, lo and hi are the output's codes. */
+    const Field *fields;
+    const NodeBinary *binary;
+    /* Node.geom of what the file says, input [0] and output.  NULL: the node has none, all 0. */
+    ConvGeom (*geometry)(const NodeText *text, const GraphTensor *x, const GraphTensor *y);
+    const NodeWeights *weights; /* NULL: it has none; else n->weights, bias and weight_scale are there */
+    NodeClamp clamp;
+
+    /* Shapes and geometry first, then the arithmetic, which may rely on them: that every table, multiplier and sum exists
+     * in g->rounding and stays in its integers.  Tensors are sound, the inputs are written before, their number is right
+     * and the clamp lies in the output's codes.  Fails by NODE_RULE (graph/node_check.h), which names the node. */
+    Status (*check)(const Graph *g, const Node *n);
+    /* The most |acc + bias| can be over all outputs.  NULL: it sums no products; 0. */
+    int64_t (*largest_sum)(const Graph *g, const Node *n);
+    long (*macs)(const Graph *g, const Node *n); /* of one image; NULL: 0 */
+    size_t (*flash_bytes)(const Node *n);        /* of its constants, packed; NULL: 0 */
+
+    /* Once for each node of an engine: what a run would otherwise compute again.  e->g and e->node are set; fills
+     * e->state, in the arena (big buffers by arena_try_alloc: STATUS_NOMEM, naming the node), and e->scratch_bytes.
+     * NULL: nothing to prepare, state NULL, no scratch. */
+    Status (*prepare)(Arena *arena, EngineNode *e);
+    /* One image: in[k], the codes of input k, and out, the output's, both [H,W,C] with their tensor's elements; scratch,
+     * e->scratch_bytes that nothing else uses meanwhile, aligned for any type, its content undefined.  out overlaps no
+     * input, but for a type that shows its input, where out may be in[0]; inputs may be the same.  Called from several
+     * threads at a time with the same e: writes to out and scratch alone.  Allocates nothing and cannot fail. */
+    void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
+
+    /* For the memory planners. */
+    bool shows_input; /* the output has the bytes of input 0: nothing needs to be done if they share them */
+    bool gives_rows;  /* row y of the output can be computed alone */
+    bool takes_rows;  /* row y of the output needs row y of the inputs alone, both of the output's shape */
+    NodeOverwrites (*overwrites)(const Node *n); /* any of its inputs; NULL: OVERWRITES_NOT */
+} NodeType;
+
+#define NODE(ID, name) extern const NodeType node_##name;
+#include "graph/nodes.def"
+#undef NODE
+extern const NodeType *const node_types[]; /* by NodeKind, NULL-ended */
+static inline const NodeType *node_type(const Node *n) { return node_types[n->op]; }
+
+/* ---- of any node ------------------------------------------------------------------------------------------------- */
+static inline bool node_has_weights(const Node *n) { return node_type(n)->weights != NULL; }
+long node_macs(const Graph *g, const Node *n);
+int64_t node_largest_sum(const Graph *g, const Node *n);
+/* What the codes that the node's operation gives must be clamped to beyond int8's own ends (NodeClamp). */
+void node_clamp(const Graph *g, const Node *n, int *lo, int *hi);
+
+/* ---- of a node that has weights (graph/node_weights.c) ------------------------------------------------------------ */
+/* How many; 0 of a node that has none. */
+long node_weights(const Node *n);
+/* Shape of the weights as they are stored: [O,KH,KW,C/groups], [1,KH,KW,C*M] or [O,I].  Returns the rank, 4 or 2. */
+int node_weight_shape(const Node *n, int64_t dim[4]);
+/* The sums of the stored weights of one output. */
+ChannelWeights node_channel_weights(const Node *n, int output);
+/* The most |acc + bias| can be of one output: sum of |w| * max |x - z| + |bias|. */
+int64_t node_output_sum(const Graph *g, const Node *n, int output);
+
+#endif

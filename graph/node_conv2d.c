@@ -1,0 +1,49 @@
+/* conv2d: over the channels of its group; weights [O,KH,KW,C/groups], bias [O]. */
+#include "graph/node_weights.h"
+#include "graph/node_window.h"
+
+static const Field conv2d_fields[] = {NODE_FIELDS,    {NODE_KERNEL}, {NODE_STRIDE},      {NODE_DILATION},
+                                      {NODE_PADDING}, {NODE_GROUPS}, {NODE_WEIGHT_BITS}, {NODE_WEIGHT_SHIFT},
+                                      {NODE_CLAMP},   FIELD_END};
+
+static int conv2d_weight_shape(const Node *n, int64_t dim[4])
+{
+    const ConvGeom *g = &n->geom;
+    dim[0] = g->o, dim[1] = g->kh, dim[2] = g->kw, dim[3] = g->c / g->groups;
+    return 4;
+}
+
+static Status conv2d_check(const Graph *g, const Node *n)
+{
+    TRY(node_check_window(g, n, WINDOW_OF_MAP));
+    return node_check_weights(g, n);
+}
+
+static Status conv2d_prepare(Arena *arena, EngineNode *e) { return node_weights_prepare(arena, e, conv_s8_of(false)); }
+
+/* One of single cells computes a cell of its output from the same cell of its input. */
+static NodeOverwrites conv2d_overwrites(const Node *n)
+{
+    return window_is_cell(&n->geom) && n->geom.groups == 1 && n->geom.o <= n->geom.c ? OVERWRITES_COPIED
+                                                                                     : OVERWRITES_NOT;
+}
+
+static const NodeWeights conv2d_weights = {.shape = conv2d_weight_shape};
+
+const NodeType node_conv2d = {.name = "conv2d",
+                              .doc = "a convolution, also in groups, with bias and clamp",
+                              .min_inputs = 1,
+                              .max_inputs = 1,
+                              .fields = conv2d_fields,
+                              .binary = node_weights_binary,
+                              .geometry = node_window_geometry,
+                              .weights = &conv2d_weights,
+                              .clamp = CLAMP_CODES,
+                              .check = conv2d_check,
+                              .largest_sum = node_weights_largest_sum,
+                              .macs = node_weights_macs,
+                              .flash_bytes = node_weights_flash_bytes,
+                              .prepare = conv2d_prepare,
+                              .run = node_weights_run,
+                              .gives_rows = true,
+                              .overwrites = conv2d_overwrites};

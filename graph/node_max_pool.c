@@ -1,0 +1,28 @@
+/* max_pool: the largest code of a window, on the grid of the input; cells outside do not count. */
+#include "graph/node_check.h"
+#include "graph/node_window.h"
+
+static const Field max_pool_fields[] = {NODE_FIELDS, {NODE_KERNEL}, {NODE_STRIDE}, {NODE_PADDING}, FIELD_END};
+
+static Status max_pool_check(const Graph *g, const Node *n)
+{
+    TRY(node_check_window(g, n, WINDOW_OF_POOL));
+    return node_check_keeps_codes(g, n, node_x(g, n));
+}
+
+static void max_pool_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    kernels()->maxpool_s8_forward(&e->node->geom, 1, in[0], out);
+}
+
+const NodeType node_max_pool = {.name = "max_pool",
+                                .doc = "the largest code of each window, on the grid of the input",
+                                .min_inputs = 1,
+                                .max_inputs = 1,
+                                .fields = max_pool_fields,
+                                .geometry = node_window_geometry,
+                                .clamp = CLAMP_NONE,
+                                .check = max_pool_check,
+                                .run = max_pool_run,
+                                .overwrites = node_window_overwrites};

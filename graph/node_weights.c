@@ -1,0 +1,163 @@
+#include "graph/node_weights.h"
+
+#include <stddef.h>
+
+#include "graph/graph_check.h"
+#include "graph/node_check.h"
+#include "kernels/requant.h"
+
+enum { MAX_WEIGHTS = 1 << 28 };
+
+int node_weight_shape(const Node *n, int64_t dim[4]) { return node_type(n)->weights->shape(n, dim); }
+
+long node_weights(const Node *n)
+{
+    if (!node_has_weights(n)) return 0;
+    int64_t dim[4], count = 1;
+    const int rank = node_weight_shape(n, dim);
+    for (int i = 0; i < rank; i++) count *= dim[i];
+    return (long)count;
+}
+
+/* The weights of one output: count of them, step apart. */
+typedef struct {
+    const int8_t *w;
+    long count, step;
+} OutputWeights;
+
+static OutputWeights weights_of_output(const Node *n, int output)
+{
+    const bool last = node_type(n)->weights->outputs_last;
+    const long count = node_weights(n) / n->geom.o;
+    return (OutputWeights){n->weights + (last ? output : output * count), count, last ? n->geom.o : 1};
+}
+
+ChannelWeights node_channel_weights(const Node *n, int output)
+{
+    const OutputWeights of = weights_of_output(n, output);
+    ChannelWeights sums = {0, 0};
+    for (long i = 0; i < of.count; i++) {
+        const int w = of.w[i * of.step];
+        sums.magnitude += w < 0 ? -w : w;
+        sums.total += w;
+    }
+    return sums;
+}
+
+int64_t node_output_sum(const Graph *g, const Node *n, int output)
+{
+    const int64_t bias = n->bias[output];
+    return node_channel_weights(n, output).magnitude * graph_tensor_max_magnitude(node_x(g, n)) +
+           (bias < 0 ? -bias : bias);
+}
+
+int64_t node_weights_largest_sum(const Graph *g, const Node *n)
+{
+    int64_t most = 0;
+    for (int o = 0; o < n->geom.o; o++) {
+        const int64_t sum = node_output_sum(g, n, o);
+        most = sum > most ? sum : most;
+    }
+    return most;
+}
+
+long node_weights_macs(const Graph *g, const Node *n)
+{
+    const GraphTensor *y = node_y(g, n);
+    return node_weights(n) * y->h * y->w;
+}
+
+size_t node_weights_flash_bytes(const Node *n)
+{
+    return ((size_t)node_weights(n) * (size_t)n->weight_bits + 7) / 8 + 8 * (size_t)n->geom.o;
+}
+
+/* ---- in the model file ------------------------------------------------------------------------------------------- */
+
+static int outputs(const Node *n, int64_t dim[4])
+{
+    dim[0] = n->geom.o;
+    return 1;
+}
+
+const NodeBinary node_weights_binary[] = {{"weight", ST_I8, node_weight_shape, offsetof(Node, weights)},
+                                          {"bias", ST_I32, outputs, offsetof(Node, bias)},
+                                          {"weight_scale", ST_F32, outputs, offsetof(Node, weight_scale)},
+                                          {.suffix = NULL}};
+
+/* ---- check ------------------------------------------------------------------------------------------------------- */
+
+static Status check_output(const Graph *g, const Node *n, int o)
+{
+    const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
+    const int step = 1 << n->weight_shift, limit = 1 << (n->weight_bits - 1);
+    const OutputWeights of = weights_of_output(n, o);
+    for (long i = 0; i < of.count; i++) {
+        const int w = of.w[i * of.step];
+        NODE_RULE(n, w % step == 0 && w / step >= -limit && w / step < limit,
+                  "channel %d: weight %d; must be a %d-bit code shifted by %d", o, w, n->weight_bits, n->weight_shift);
+    }
+    const float s = n->weight_scale[o];
+    NODE_RULE(n, graph_scale_ok(s), "channel %d: weight scale %g; must be finite and above 0", o, (double)s);
+    const Multiplier M = multiplier_make(g->rounding, x->scale, s, y->scale);
+    NODE_RULE(n, !rounding_is_float(g->rounding) || isfinite(M.f),
+              "channel %d: multiplier %g; must be finite in float32", o, (double)M.f);
+    const int64_t products = channel_products(node_channel_weights(n, o), x->zero_point, x->qmin, x->qmax);
+    const double exact = (double)x->scale * (double)s / (double)y->scale;
+    if (channel_sums_check(o, products, n->bias[o], exact) != STATUS_OK)
+        return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);
+    return STATUS_OK;
+}
+
+Status node_check_weights(const Graph *g, const Node *n)
+{
+    const long per_output = node_weights(n) / n->geom.o;
+    NODE_RULE(n, per_output <= MAX_WEIGHTS && per_output * n->geom.o <= MAX_WEIGHTS,
+              "%ld weights for each of %d outputs; at most %d", per_output, n->geom.o, MAX_WEIGHTS);
+    NODE_RULE(n, n->weights != NULL && n->bias != NULL && n->weight_scale != NULL,
+              "no weights, bias or weight scales; must have all three");
+    NODE_RULE(
+        n, n->weight_bits >= 2 && n->weight_bits <= 8 && n->weight_shift >= 0 && n->weight_shift <= 8 - n->weight_bits,
+        "%d-bit weights shifted by %d; must be 2 to 8 bits, shifted by 0 to 8 - bits", n->weight_bits, n->weight_shift);
+    for (int o = 0; o < n->geom.o; o++) TRY(check_output(g, n, o));
+    return STATUS_OK;
+}
+
+/* ---- engine ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const ConvS8 *conv;
+    void *packed;
+    RequantRows requant;
+    int zero_point;
+} WeightsState;
+
+static Status no_room(const EngineNode *e) { return status_prefix(STATUS_NOMEM, "node \"%s\"", e->node->name); }
+
+/* y = requant(acc + bias) with M[o] = s_x s_w[o] / s_y in the rounding's form; |acc + bias| < 2^31 by graph_check. */
+Status node_weights_prepare(Arena *arena, EngineNode *e, const ConvS8 *conv)
+{
+    const Node *n = e->node;
+    const ConvGeom *geom = &n->geom;
+    const Rounding rounding = e->g->rounding;
+    const GraphTensor *x = node_x(e->g, n), *y = node_y(e->g, n);
+    Multiplier *M = arena_try_alloc(arena, sizeof *M * (size_t)geom->o);
+    void *tables = arena_try_alloc(arena, requant_rows_bytes(geom->o));
+    if (M == NULL || tables == NULL) return no_room(e);
+    for (int o = 0; o < geom->o; o++) M[o] = multiplier_make(rounding, x->scale, n->weight_scale[o], y->scale);
+    WeightsState *s = e->state = arena_zalloc(arena, sizeof *s);
+    s->requant = requant_rows_make(rounding, geom->o, n->bias, M, y->zero_point, n->lo, n->hi, tables);
+    s->zero_point = x->zero_point;
+    s->conv = conv;
+    s->packed = arena_try_alloc(arena, conv->packed_bytes(geom));
+    if (s->packed == NULL) return no_room(e);
+    conv->pack(geom, n->weights, s->packed);
+    e->scratch_bytes = conv->scratch_bytes(geom);
+    return STATUS_OK;
+}
+
+void node_weights_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    const WeightsState *s = e->state;
+    s->conv->codes(&e->node->geom, 1, in[0], s->zero_point, s->packed, &s->requant, out, scratch);
+}
