@@ -72,7 +72,8 @@ static Status leads_out(const char *folder, const char *name)
     return status_fail(STATUS_FORMAT, "\"%.200s\"; must be a file below the folder %s", name, folder);
 }
 
-/* For systems without openat2: the path that opening went, from the kernel's own view of the descriptor. */
+/* For systems without openat2: the path that opening went, from the kernel's own view of the descriptor.  The folder
+ * itself counts as below, as there. */
 static bool is_below(int folder_fd, int fd)
 {
     char link[64], folder[4096], path[4096];
@@ -81,8 +82,8 @@ static bool is_below(int folder_fd, int fd)
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     const ssize_t m = readlink(link, path, sizeof path);
     const ssize_t root = n == 1 ? 0 : n; /* "/" */
-    return n > 0 && m > root + 1 && m < (ssize_t)sizeof path && memcmp(path, folder, (size_t)root) == 0 &&
-           path[root] == '/';
+    return n > 0 && m >= n && m < (ssize_t)sizeof path && memcmp(path, folder, (size_t)root) == 0 &&
+           (m == n || path[root] == '/');
 }
 
 Status file_open_below(const char *folder, const char *name, int *fd, size_t *bytes)
