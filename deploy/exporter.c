@@ -30,12 +30,21 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
     return status_fail(STATUS_INVALID, "%s: \"%s\"; must be one of: %s", where, name, known);
 }
 
-Status exporter_refuse(const char *layer, NodeKind op, const char *runtime)
+bool exporter_carries(const ExporterType *type, NodeKind kind) { return type->carries == NULL || type->carries(kind); }
+
+Status exporter_refuse(const ExporterType *type, const char *layer, NodeKind kind)
 {
-    return status_fail(STATUS_UNSUPPORTED,
-                       "layer \"%s\": a node of type %s, for which %s has no operator; must be one of another type: "
-                       "export --to c or --to safetensors",
-                       layer, node_types[op]->name, runtime);
+    Arena *arena = arena_create();
+    const char *others = "";
+    for (int i = 0; exporters[i] != NULL; i++)
+        if (exporter_carries(exporters[i], kind))
+            others = arena_printf(arena, "%s%s--to %s", others, others[0] == '\0' ? "" : " or ", exporters[i]->name);
+    const Status status = status_fail(
+        STATUS_UNSUPPORTED,
+        "layer \"%s\": a node of type %s, for which %s has no operator; must be one of another type: export %s", layer,
+        node_types[kind]->name, type->runtime, others);
+    arena_destroy(arena);
+    return status;
 }
 
 /* A name, and the extension behind it. */
@@ -117,6 +126,8 @@ Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, co
     if (usual != g->rounding)
         return status_fail(STATUS_UNSUPPORTED, "dialect %s; must be one that runtimes of %s files round as, such as %s",
                            rounding_names[g->rounding], type->name, rounding_names[usual]);
+    for (int i = 0; i < g->nodes; i++)
+        if (!exporter_carries(type, g->node[i].op)) return exporter_refuse(type, g->node[i].name, g->node[i].op);
     return type->write(arena, g, path, parsed);
 }
 

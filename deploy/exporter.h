@@ -22,6 +22,9 @@ typedef struct {
     size_t options_bytes; /* of the struct the fields fill */
     /* What runtimes of this format round as, the usual one first, ended by ROUNDINGS; NULL: any. */
     const Rounding *roundings;
+    /* Whether its files have something for nodes of a kind; NULL: for every kind.  exporter_write refuses others. */
+    bool (*carries)(NodeKind kind);
+    const char *runtime; /* what has no operator for such a node, as a reader knows it; NULL where carries is NULL */
     Status (*write)(Arena *arena, const Graph *g, const char *path, const void *options);
     Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */
     /* Flash and RAM of what it writes; NULL: graph_flash_bytes and graph_arena_bytes. */
@@ -57,14 +60,17 @@ Rounding exporter_rounding(const ExporterType *type, Rounding wanted);
 /* Parses the options (NULL: defaults), checks the graph and the path, writes.  A file that exists is replaced only if
  * it bears the exporter's signature.  STATUS_CONFIG for an option the exporter does not know, STATUS_INVALID for a path that
  * does not end in its extension, STATUS_STATE for a file that is not an earlier export, STATUS_UNSUPPORTED for a graph
- * in a rounding that is none of the format's. */
+ * in a rounding that is none of the format's, or with a node of a kind that it does not carry. */
 Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, const char *path, const cJSON *options);
 
 /* The type's note on a graph that it wrote with these options; NULL if there is none. */
 const char *exporter_note(const ExporterType *type, Arena *arena, const Graph *g, const cJSON *options);
 
-/* For an exporter: a node of this operation, for which the runtimes of its files have nothing. */
-Status exporter_refuse(const char *layer, NodeKind op, const char *runtime);
+/* Whether the type's files have something for nodes of a kind. */
+bool exporter_carries(const ExporterType *type, NodeKind kind);
+/* STATUS_UNSUPPORTED: a layer that is a node of a kind which the type does not carry; the sentence names layer, kind,
+ * what runs such files, and the exporters that carry it. */
+Status exporter_refuse(const ExporterType *type, const char *layer, NodeKind kind);
 
 /* exporter_write for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options);

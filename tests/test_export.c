@@ -262,7 +262,27 @@ static const Graph *graph_with(NodeKind op, Rounding rounding, uint64_t *seed, c
     }
 }
 
-/* Every exporter writes every operation, or refuses it by the layer's name and its own. */
+/* What an exporter is known to have no operator for; it carries every other kind. */
+static bool known_to_lack(const ExporterType *type, NodeKind kind)
+{
+    static const struct {
+        const ExporterType *type;
+        NodeKind kind;
+    } lacks[] = {{&exporter_onnx, NODE_LUT}, {&exporter_tflite, NODE_LUT}};
+    for (size_t i = 0; i < sizeof lacks / sizeof lacks[0]; i++)
+        if (lacks[i].type == type && lacks[i].kind == kind) return true;
+    return false;
+}
+
+static bool refuses_by_name(const ExporterType *type, NodeKind kind, const char *layer, const char *path)
+{
+    const char *words = arena_printf(arena, "layer \"%s\": a node of type %s, for which %s has no operator", layer,
+                                     node_types[kind]->name, type->runtime);
+    return strstr(status_message(), words) != NULL && !file_exists(path);
+}
+
+/* Every exporter writes every kind of node, or is known to lack it and refuses it by layer, kind and target.  A row that
+ * goes missing from an exporter's table shows here. */
 START_TEST(no_operation_is_left_out)
 {
     enum { TRIALS = 100 }; /* other reasons to refuse a graph, as scales that a runtime cannot hold, do not count */
@@ -270,20 +290,21 @@ START_TEST(no_operation_is_left_out)
         const ExporterType *type = exporters[i];
         begin();
         const char *path = inside(arena_printf(arena, "m%s", type->extension));
-        for (int op = 0; op < NODE_KINDS; op++) {
+        for (int k = 0; node_types[k] != NULL; k++) {
+            const NodeKind kind = (NodeKind)k;
+            const bool lacks = known_to_lack(type, kind);
+            ck_assert_msg(exporter_carries(type, kind) == !lacks, "%s: %s", type->name, node_types[k]->name);
             uint64_t seed = 0;
             bool told = false;
-            for (int k = 0; k < TRIALS && !told; k++) {
+            for (int trial = 0; trial < TRIALS && !told; trial++) {
                 const Node *node;
-                const Graph *g = graph_with((NodeKind)op, exporter_rounding(type, ROUNDING_XNNPACK), &seed, &node);
+                const Graph *g = graph_with(kind, exporter_rounding(type, ROUNDING_XNNPACK), &seed, &node);
                 const Status status = exporter_write(type, arena, g, path, NULL);
-                const char *words =
-                    arena_printf(arena, "layer \"%s\": a node of type %s, for which", node->name, node_types[op]->name);
-                told = status == STATUS_OK ||
-                       (status == STATUS_UNSUPPORTED && strstr(status_message(), words) != NULL && !file_exists(path));
+                told = lacks ? status == STATUS_UNSUPPORTED && refuses_by_name(type, kind, node->name, path)
+                             : status == STATUS_OK;
                 unlink(path);
             }
-            ck_assert_msg(told, "%s: %s: %s", type->name, node_types[op]->name, status_message());
+            ck_assert_msg(told, "%s: %s: %s", type->name, node_types[k]->name, status_message());
         }
         end();
     }

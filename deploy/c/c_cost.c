@@ -6,8 +6,9 @@
 long c_run(const Node *n)
 {
     const ConvGeom *g = &n->geom;
-    if (n->op == NODE_DWCONV2D) return g->o;
-    if (n->op == NODE_DENSE) return g->c;
+    int64_t dim[4];
+    if (node_type(n)->weights->outputs_last) return g->o;
+    if (node_weight_shape(n, dim) == 2) return g->c;
     return (long)(c_direct(n) ? 1 : g->kh) * g->kw * (g->c / g->groups);
 }
 
@@ -46,8 +47,10 @@ CPixels c_pixels(Arena *arena, const Graph *g)
 static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
 {
     CLayerCost cost = {.node = n, .alive_bytes = alive_bytes};
-    if (n->op == NODE_LUT) cost.weight_bytes = 256;
-    if (!node_has_weights(n)) return cost;
+    if (!node_has_weights(n)) {
+        if (node_type(n)->flash_bytes != NULL) cost.weight_bytes = node_type(n)->flash_bytes(n);
+        return cost;
+    }
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
     cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);

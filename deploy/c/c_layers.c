@@ -1,6 +1,7 @@
 #include <ctype.h>
 
 #include "deploy/c/c_writer.h"
+#include "graph/node_window.h"
 #include "kernels/requant.h"
 
 /* Unique by its number, readable by the rest. */
@@ -25,8 +26,6 @@ static const char *scratch(const CWriter *w, int node)
     return n->scratch_bytes == 0 ? "NULL" : arena_printf(w->arena, "arena + %zu", n->scratch);
 }
 
-static const char *dot_name(const Node *n) { return n->op == NODE_DENSE ? "dense_dot" : "conv2d_dot"; }
-
 /* ---- constants --------------------------------------------------------------------------------------------------- */
 
 static void begin_layer(const CWriter *w, const char *type, const char *name)
@@ -43,7 +42,8 @@ static void weights_layer(const CWriter *w, int node, const char *type)
     fprintf(w->out,
             "    .weights = %s_weights, .bias = %s_bias, .multiplier = %s_multiplier, .exponent = %s_exponent,\n", name,
             name, name, name);
-    if (n->op != NODE_DWCONV2D) fprintf(w->out, "    .dot = %s%d,\n", dot_name(n), c_weight_width(n));
+    const char *dot = c_ops[n->op]->dot;
+    if (dot != NULL) fprintf(w->out, "    .dot = %s%d,\n", dot, c_weight_width(n));
     fprintf(w->out, "    .shift = %d, .zero_out = %d, .lo = %d, .hi = %d,\n",
             c_weight_width(n) == 8 ? 0 : n->weight_shift, w->g->tensor[n->output].zero_point, n->lo, n->hi);
 }
@@ -142,9 +142,8 @@ static void layer_table(const CWriter *w, int node)
 static void call_rows(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
-    fprintf(w->out, "    %s(&%s, %s, 0, %d, %s, %s);\n", n->op == NODE_CONV2D ? "conv2d" : "depthwise",
-            c_layer_name(w, node), place(w, n->input[0]), w->plan.node[node].flat ? 1 : n->geom.oh, place(w, n->output),
-            scratch(w, node));
+    fprintf(w->out, "    %s(&%s, %s, 0, %d, %s, %s);\n", c_ops[n->op]->rows, c_layer_name(w, node),
+            place(w, n->input[0]), w->plan.node[node].flat ? 1 : n->geom.oh, place(w, n->output), scratch(w, node));
 }
 
 static void call_dense(const CWriter *w, int node)
@@ -184,9 +183,8 @@ static void call_add(const CWriter *w, int node)
             "        %s(&%s, %s, row, 1, %s, %s);\n"
             "        add(&%s, %zu, %s, %s, %s + %zu * row);\n"
             "    }\n",
-            conv->geom.oh, conv->op == NODE_CONV2D ? "conv2d" : "depthwise", c_layer_name(w, rows),
-            place(w, conv->input[0]), row, scratch(w, rows), name, bytes, operand[0], operand[1], place(w, n->output),
-            bytes);
+            conv->geom.oh, c_ops[conv->op]->rows, c_layer_name(w, rows), place(w, conv->input[0]), row,
+            scratch(w, rows), name, bytes, operand[0], operand[1], place(w, n->output), bytes);
 }
 
 static void call_concat(const CWriter *w, int node)
@@ -231,27 +229,64 @@ static void call_reshape(const CWriter *w, int node)
                 place(w, n->input[0]), place(w, n->output));
 }
 
-typedef struct {
-    void (*layer)(const CWriter *w, int node); /* NULL: no constants */
-    void (*call)(const CWriter *w, int node);
-} COp;
-static const COp conv2d_row = {layer_conv2d, call_rows}, depthwise_conv2d_row = {layer_depthwise, call_rows},
-                 dense_row = {layer_dense, call_dense}, add_row = {layer_add, call_add},
-                 concat_row = {NULL, call_concat}, max_pool_row = {layer_pool, call_pool},
-                 average_pool_row = {layer_pool, call_pool}, requant_row = {layer_requantize, call_requantize},
-                 lut_row = {layer_table, call_table}, reshape_row = {NULL, call_reshape};
+/* ---- the kinds of nodes ------------------------------------------------------------------------------------------- */
 
-#define NODE(ID, name) [NODE_##ID] = &name##_row,
-static const COp *const ops[] = {
-#include "graph/nodes.def"
+/* Two windows that are copied, where they are not read as they lie. */
+static size_t conv2d_scratch(const Node *n, bool in_place)
+{
+    const ConvGeom *g = &n->geom;
+    if (c_direct(n) && !window_leaves_input(g) && !in_place) return 0;
+    return 2 * (size_t)g->kh * (size_t)g->kw * (size_t)(g->c / g->groups);
+}
+
+/* Unpacked weights of four channels, and the channels themselves if they are overwritten. */
+static size_t depthwise_scratch(const Node *n, bool in_place)
+{
+    const ConvGeom *g = &n->geom;
+    return (c_weight_width(n) == 8 ? 0 : 4 * (size_t)g->kh * (size_t)g->kw) +
+           (in_place ? 4 * (size_t)g->h * (size_t)g->w : 0);
+}
+
+#define KERNELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+static const COp conv2d = {.kernels = KERNELS("rescale", "clamp", "conv2d"),
+                           .dot = "conv2d_dot",
+                           .layer = layer_conv2d,
+                           .call = call_rows,
+                           .rows = "conv2d",
+                           .flattens = true,
+                           .scratch_bytes = conv2d_scratch};
+static const COp depthwise = {.kernels = KERNELS("rescale", "clamp", "clip", "depthwise"),
+                              .unpack = "depthwise_unpack",
+                              .layer = layer_depthwise,
+                              .call = call_rows,
+                              .rows = "depthwise",
+                              .scratch_bytes = depthwise_scratch};
+static const COp dense = {
+    .kernels = KERNELS("rescale", "clamp", "dense"), .dot = "dense_dot", .layer = layer_dense, .call = call_dense};
+static const COp add = {
+    .kernels = KERNELS("rescale", "clamp", "add"), .layer = layer_add, .call = call_add, .takes_rows = true};
+static const COp concat = {.kernels = KERNELS("concat"), .call = call_concat};
+static const COp max_pool = {.kernels = KERNELS("clip", "pool", "max_pool"), .layer = layer_pool, .call = call_pool};
+static const COp average_pool = {
+    .kernels = KERNELS("clamp", "clip", "pool", "average_pool"), .layer = layer_pool, .call = call_pool};
+static const COp requantize = {
+    .kernels = KERNELS("rescale", "clamp", "requantize"), .layer = layer_requantize, .call = call_requantize};
+static const COp table = {.kernels = KERNELS("look_up"), .layer = layer_table, .call = call_table};
+static const COp reshape = {.kernels = KERNELS(NULL), .call = call_reshape}; /* a copy, where one is needed */
+
+const COp *const c_ops[NODE_KINDS] = {
+    [NODE_CONV2D] = &conv2d, [NODE_DWCONV2D] = &depthwise, [NODE_DENSE] = &dense,          [NODE_ADD] = &add,
+    [NODE_CONCAT] = &concat, [NODE_MAXPOOL] = &max_pool,   [NODE_AVGPOOL] = &average_pool, [NODE_REQUANT] = &requantize,
+    [NODE_LUT] = &table,     [NODE_RESHAPE] = &reshape,
 };
-#undef NODE
+
+bool c_carries(NodeKind kind) { return c_ops[kind] != NULL; }
 
 void c_write_layers(const CWriter *w)
 {
     fputs("/* ---- layers ---- */\n\n", w->out);
     for (int i = 0; i < w->g->nodes; i++)
-        if (w->plan.node[i].runs && ops[w->g->node[i].op]->layer != NULL) ops[w->g->node[i].op]->layer(w, i);
+        if (w->plan.node[i].runs && c_ops[w->g->node[i].op]->layer != NULL) c_ops[w->g->node[i].op]->layer(w, i);
 }
 
 void c_write_run(const CWriter *w)
@@ -263,9 +298,9 @@ void c_write_run(const CWriter *w)
     for (int i = 0; i < w->g->nodes; i++) {
         const Node *n = &w->g->node[i];
         const GraphTensor *y = &w->g->tensor[n->output];
-        if (!w->plan.node[i].runs || (n->op == NODE_RESHAPE && !w->plan.node[i].copies)) continue;
+        if (!w->plan.node[i].runs || (node_type(n)->shows_input && !w->plan.node[i].copies)) continue;
         fprintf(w->out, "    /* %s: %dx%dx%d */\n", c_comment(w->arena, n->name), y->h, y->w, y->c);
-        if (!w->plan.node[i].by_rows) ops[n->op]->call(w, i);
+        if (!w->plan.node[i].by_rows) c_ops[n->op]->call(w, i);
     }
     fputs("}\n\n", w->out);
 }

@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include "deploy/c/c_writer.h"
+#include "graph/node_window.h"
+
 /* What lies at a block's offset, and when.  Members of one block may be alive at the same time: a node that works in
  * place reads one and writes the other. */
 typedef struct {
@@ -53,7 +56,7 @@ static void find_roots(Build *b)
     for (int t = 0; t < g->tensors; t++) b->root[t] = t, b->last[t] = -1;
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
-        if (n->op != NODE_RESHAPE) continue;
+        if (!node_type(n)->shows_input) continue;
         const int root = b->root[n->input[0]];
         b->node[i].copies = b->node[i].runs && root == 0 && n->output == g->output;
         if (!b->node[i].copies) b->root[n->output] = root;
@@ -66,20 +69,13 @@ static const Node *row_reader(const Build *b, int i)
 {
     const Graph *g = b->g;
     const Node *n = &g->node[i];
-    if ((n->op != NODE_CONV2D && n->op != NODE_DWCONV2D) || n->geom.oh < 2) return NULL;
+    if (!node_type(n)->gives_rows || c_ops[n->op]->rows == NULL || n->geom.oh < 2) return NULL;
     if (n->output == g->output || b->readers[n->output] != 1) return NULL;
     int next = i + 1;
     while (next < g->nodes && !b->node[next].runs) next++;
     const Node *add = next < g->nodes ? &g->node[next] : NULL;
-    if (add == NULL || add->op != NODE_ADD) return NULL;
+    if (add == NULL || !node_type(add)->takes_rows || !c_ops[add->op]->takes_rows) return NULL;
     return add->input[0] == n->output || add->input[1] == n->output ? add : NULL;
-}
-
-static bool leaves_image(const ConvGeom *g)
-{
-    const int bottom = (g->oh - 1) * g->sh - g->pt + (g->kh - 1) * g->dh;
-    const int right = (g->ow - 1) * g->sw - g->pl + (g->kw - 1) * g->dw;
-    return g->pt > 0 || g->pl > 0 || bottom >= g->h || right >= g->w;
 }
 
 bool c_direct(const Node *n)
@@ -87,18 +83,6 @@ bool c_direct(const Node *n)
     enum { LEAST_RUN = 16 };
     const ConvGeom *g = &n->geom;
     return g->groups == 1 && g->dw == 1 && (g->kh == 1 || g->kw * g->c >= LEAST_RUN);
-}
-
-/* Two windows that are copied; unpacked weights of four channels, and the channels themselves if they are overwritten.
- */
-static size_t scratch_bytes(const Node *n, bool in_place)
-{
-    const ConvGeom *g = &n->geom;
-    const size_t window = (size_t)g->kh * (size_t)g->kw;
-    if (n->op == NODE_DWCONV2D)
-        return (c_weight_width(n) == 8 ? 0 : 4 * window) + (in_place ? 4 * (size_t)g->h * (size_t)g->w : 0);
-    if (n->op != NODE_CONV2D || (c_direct(n) && !leaves_image(g) && !in_place)) return 0;
-    return 2 * window * (size_t)(g->c / g->groups);
 }
 
 static void describe_nodes(Build *b)
@@ -116,8 +100,7 @@ static void describe_nodes(Build *b)
             to->row_bytes = (size_t)c->ow * (size_t)c->o;
             b->time[i] = (int)(add - g->node);
         }
-        to->flat = n->op == NODE_CONV2D && add == NULL && c->kh * c->kw == 1 && c->sh == 1 && c->sw == 1 &&
-                   c->groups == 1 && !leaves_image(c);
+        to->flat = c_ops[n->op]->flattens && add == NULL && window_is_cell(c) && c->groups == 1;
         for (int k = 0; k < n->inputs; k++) {
             int *last = &b->last[b->root[n->input[k]]];
             if (b->time[i] > *last) *last = b->time[i];
@@ -126,45 +109,17 @@ static void describe_nodes(Build *b)
     b->last[b->root[g->output]] = g->nodes;
 }
 
-/* The cell that is written never lies behind the first cell of its own or a later window. */
-static bool pool_overwrites(const ConvGeom *g)
+static bool can_overwrite(const Build *b, const Node *n)
 {
-    if (g->pt > 0 || g->pl > 0) return false;
-    for (int y = 0; y < g->oh; y++) /* the difference is least at one end of a row */
-        if (y * g->sh * g->w < y * g->ow || y * g->sh * g->w + (g->ow - 1) * g->sw < y * g->ow + g->ow - 1)
-            return false;
-    return true;
-}
-
-static bool can_overwrite(const Build *b, int i)
-{
-    const Node *n = &b->g->node[i];
-    const ConvGeom *c = &n->geom;
-    switch (n->op) {
-    case NODE_ADD:
-    case NODE_REQUANT:
-    case NODE_LUT:
-        return true;
-    case NODE_MAXPOOL:
-    case NODE_AVGPOOL:
-        return pool_overwrites(c);
-    case NODE_CONV2D:
-        return b->thrifty && b->node[i].flat && c->o <= c->c;
-    case NODE_DWCONV2D:
-        return b->thrifty && c->o == c->c && c->oh * c->ow <= c->h * c->w;
-    case NODE_DENSE:
-    case NODE_CONCAT:
-    case NODE_RESHAPE:
-        break;
-    }
-    return false;
+    const NodeOverwrites can = node_type(n)->overwrites == NULL ? OVERWRITES_NOT : node_type(n)->overwrites(n);
+    return can == OVERWRITES || (can == OVERWRITES_COPIED && b->thrifty && c_ops[n->op]->scratch_bytes != NULL);
 }
 
 /* The input whose bytes node i may overwrite, -1: none.  rows: the convolution that feeds it by rows, or NULL. */
 static int overwritten_input(const Build *b, int i, const Node *rows)
 {
     const Node *n = &b->g->node[i];
-    if (!can_overwrite(b, i)) return -1;
+    if (!can_overwrite(b, n)) return -1;
     for (int k = 0; k < n->inputs; k++) {
         const int root = b->root[n->input[k]];
         const bool read_elsewhere = rows != NULL && b->root[rows->input[0]] == root;
@@ -202,7 +157,7 @@ static void add_blocks(Build *b)
             node->in_place = over >= 0 && node_has_weights(n);
         }
         rows = node->by_rows ? n : NULL;
-        node->scratch_bytes = scratch_bytes(n, node->in_place);
+        if (c_ops[n->op]->scratch_bytes != NULL) node->scratch_bytes = c_ops[n->op]->scratch_bytes(n, node->in_place);
         if (node->scratch_bytes == 0) continue;
         node->scratch = (size_t)b->blocks;
         add_member(b, b->blocks, node->scratch_bytes, time, time);

@@ -50,38 +50,19 @@ static void need(bool *needed, const char *name)
     needed[i] = true;
 }
 
-/* The kernels that a node of each operation calls. */
-static const char *const conv2d_row[] = {"rescale", "clamp", "conv2d", NULL};
-static const char *const depthwise_conv2d_row[] = {"rescale", "clamp", "clip", "depthwise", NULL};
-static const char *const dense_row[] = {"rescale", "clamp", "dense", NULL};
-static const char *const add_row[] = {"rescale", "clamp", "add", NULL};
-static const char *const concat_row[] = {"concat", NULL};
-static const char *const max_pool_row[] = {"clip", "pool", "max_pool", NULL};
-static const char *const average_pool_row[] = {"clamp", "clip", "pool", "average_pool", NULL};
-static const char *const requant_row[] = {"rescale", "clamp", "requantize", NULL};
-static const char *const lut_row[] = {"look_up", NULL};
-static const char *const reshape_row[] = {NULL}; /* a copy, where one is needed */
-
-#define NODE(ID, name) [NODE_##ID] = name##_row,
-static const char *const *const kernels_of_op[] = {
-#include "graph/nodes.def"
-};
-#undef NODE
-
 static void need_of_node(const CWriter *w, int node, bool *needed)
 {
     const Node *n = &w->g->node[node];
+    const COp *op = c_ops[n->op];
     const char *rescale = w->g->rounding == ROUNDING_TFLITE_SINGLE ? "rescale_single" : "rescale_double";
-    for (const char *const *name = kernels_of_op[n->op]; *name != NULL; name++)
+    for (const char *const *name = op->kernels; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
     if (!node_has_weights(n)) return;
     const int width = c_weight_width(n);
     if (width < 8) need(needed, arena_printf(w->arena, "code%d", width));
-    if (n->op != NODE_DWCONV2D)
-        need(needed, arena_printf(w->arena, "%s_dot%d", n->op == NODE_DENSE ? "dense" : "conv2d", width));
-    else if (width < 8)
-        need(needed, arena_printf(w->arena, "depthwise_unpack%d", width));
+    if (op->dot != NULL) need(needed, arena_printf(w->arena, "%s%d", op->dot, width));
+    if (op->unpack != NULL && width < 8) need(needed, arena_printf(w->arena, "%s%d", op->unpack, width));
 }
 
 static const char *text_of(const char *name)

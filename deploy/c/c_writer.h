@@ -17,6 +17,23 @@ typedef struct {
     FILE *out;
 } CWriter;
 
+/* deploy/c/c_layers.c: what a kind of node is in C. */
+typedef struct {
+    const char *const
+        *kernels; /* texts of deploy/c/c_kernels that it calls; "rescale" stands for the rounding's; NULL-ended */
+    const char *dot, *unpack; /* of more, by the width of its weights: "conv2d_dot" and "8"; NULL: none */
+    void (*layer)(const CWriter *w, int node); /* writes its constants; NULL: it has none */
+    void (*call)(const CWriter *w, int node);  /* writes the call of its kernel on the whole output */
+    const char *rows;                          /* the kernel that can also compute some rows; NULL: none */
+    bool takes_rows;                           /* its call can have an input come row by row */
+    bool flattens;                             /* cells that are windows of their own can be one row */
+    /* Working memory; in_place: when it overwrites its input although it has to copy for that.  NULL: none, and it does
+     * not do so. */
+    size_t (*scratch_bytes)(const Node *n, bool in_place);
+} COp;
+extern const COp *const c_ops[NODE_KINDS]; /* NULL: C has no kernel for the kind */
+bool c_carries(NodeKind kind);
+
 /* deploy/c/c_text.c: kernels of deploy/c_kernels that the graph needs, in an order in which they compile. */
 void c_write_kernels(const CWriter *w);
 

@@ -196,6 +196,8 @@ const ExporterType exporter_c = {
     .fields = fields,
     .options_bytes = sizeof(COptions),
     .roundings = roundings,
+    .carries = c_carries,
+    .runtime = "C",
     .write = write_c,
     .cost = cost,
 };

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "deploy/exporter.h"
 #include "deploy/onnx/onnx_ops.h"
+#include "graph/node.h"
 
 typedef struct {
     OnnxNet net;
@@ -106,7 +108,8 @@ static Status add_layer(FloatNet *f, int index, bool last)
     const FloatOp r = l->type->real(l);
     int input[LAYER_MAX_INPUTS];
     for (int i = 0; i < l->inputs; i++) input[i] = l->input[i] + 1;
-    if (r.op == NODE_RESHAPE) {
+    if (!onnx_carries(r.op)) return exporter_refuse(&exporter_onnx, l->name, r.op);
+    if (node_types[r.op]->shows_input) {
         onnx_value_reshape(&f->net, index + 1, input[0]);
         return STATUS_OK;
     }
@@ -116,8 +119,7 @@ static Status add_layer(FloatNet *f, int index, bool last)
                                                                                    : onnx_own_name(&f->net, l->name);
     const char *weight = NULL, *bias = NULL;
     if (l->weight != NULL) weights(f, l, &r, &op, &weight, &bias);
-    OnnxResult y;
-    TRY(onnx_op(&f->net, &op, weight, bias, norm || r.act.relu ? part(f, l->name, "sum") : end, &y));
+    OnnxResult y = onnx_op(&f->net, &op, weight, bias, norm || r.act.relu ? part(f, l->name, "sum") : end);
     if (norm) y.result = normalize(f, l, y.result, r.act.relu ? part(f, l->name, "normal") : end);
     if (r.act.relu) y.result = activate(f, l, &r.act, y.result, end);
     onnx_value_set(&f->net, index + 1, y.result, y.rank);

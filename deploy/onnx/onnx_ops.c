@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "deploy/exporter.h"
+#include "graph/node.h"
 #include "kernels/requant.h"
 
 const char *onnx_part(const OnnxNet *net, const char *name, const char *part)
@@ -154,21 +154,31 @@ static OnnxResult dense(OnnxNet *net, const OnnxOp *op, const char *weight, cons
     return (OnnxResult){output, ONNX_ROW};
 }
 
-static OnnxResult pool(OnnxNet *net, const OnnxOp *op, const char *output)
+static OnnxResult pool(OnnxNet *net, const OnnxOp *op, const char *kind, const char *output)
 {
-    const ConvGeom *g = op->geom;
-    const char *input = value_map(net, op->input[0]);
-    if (op->op == NODE_AVGPOOL && pool_is_global(g)) {
-        onnx_unary(net, "GlobalAveragePool", op->name, input, output);
-    } else {
-        onnx_unary(net, op->op == NODE_AVGPOOL ? "AveragePool" : "MaxPool", op->name, input, output);
-        set_window(net, g);
-        if (op->op == NODE_AVGPOOL) onnx_int(net->b, "count_include_pad", 0);
-    }
+    onnx_unary(net, kind, op->name, value_map(net, op->input[0]), output);
     return (OnnxResult){output, ONNX_MAP};
 }
 
-/* Element by element, or along the channels: rows if every input is one, else maps. */
+static OnnxResult max_pool(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    (void)weight, (void)bias;
+    const OnnxResult result = pool(net, op, "MaxPool", output);
+    set_window(net, op->geom);
+    return result;
+}
+
+static OnnxResult average_pool(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    (void)weight, (void)bias;
+    if (pool_is_global(op->geom)) return pool(net, op, "GlobalAveragePool", output);
+    const OnnxResult result = pool(net, op, "AveragePool", output);
+    set_window(net, op->geom);
+    onnx_int(net->b, "count_include_pad", 0);
+    return result;
+}
+
+/* Element by element, or along the channels: rows if every input is one, else maps.  kind NULL: the input itself. */
 static OnnxResult pointwise(OnnxNet *net, const OnnxOp *op, const char *kind, const char *output)
 {
     const char *input[NODE_MAX_INPUTS];
@@ -182,36 +192,39 @@ static OnnxResult pointwise(OnnxNet *net, const OnnxOp *op, const char *kind, co
     return (OnnxResult){output, rank};
 }
 
-Status onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output,
-               OnnxResult *result)
+static OnnxResult add(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
 {
-    switch (op->op) {
-    case NODE_CONV2D:
-    case NODE_DWCONV2D:
-        *result = conv(net, op, weight, bias, output);
-        return STATUS_OK;
-    case NODE_DENSE:
-        *result = dense(net, op, weight, bias, output);
-        return STATUS_OK;
-    case NODE_ADD:
-        *result = pointwise(net, op, "Add", output);
-        return STATUS_OK;
-    case NODE_CONCAT:
-        *result = pointwise(net, op, "Concat", output);
-        onnx_int(net->b, "axis", 1);
-        return STATUS_OK;
-    case NODE_MAXPOOL:
-    case NODE_AVGPOOL:
-        *result = pool(net, op, output);
-        return STATUS_OK;
-    case NODE_REQUANT:
-        *result = pointwise(net, op, NULL, output);
-        return STATUS_OK;
-    case NODE_RESHAPE:
-    case NODE_LUT:
-        break;
-    }
-    return exporter_refuse(op->name, op->op, "ONNX");
+    (void)weight, (void)bias;
+    return pointwise(net, op, "Add", output);
+}
+
+static OnnxResult concat(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    (void)weight, (void)bias;
+    const OnnxResult result = pointwise(net, op, "Concat", output);
+    onnx_int(net->b, "axis", 1);
+    return result;
+}
+
+static OnnxResult on_grid(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    (void)weight, (void)bias;
+    return pointwise(net, op, NULL, output);
+}
+
+/* By kind; NULL: ONNX has no operator, or needs none. */
+static OnnxResult (*const kinds[NODE_KINDS])(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias,
+                                             const char *output) = {
+    [NODE_CONV2D] = conv,          [NODE_DWCONV2D] = conv, [NODE_DENSE] = dense,   [NODE_MAXPOOL] = max_pool,
+    [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,       [NODE_CONCAT] = concat, [NODE_REQUANT] = on_grid,
+};
+
+bool onnx_carries(NodeKind kind) { return kinds[kind] != NULL || node_types[kind]->shows_input; }
+
+OnnxResult onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    ASSERT(kinds[op->op] != NULL);
+    return kinds[op->op](net, op, weight, bias, output);
 }
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */

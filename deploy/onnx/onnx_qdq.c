@@ -190,14 +190,13 @@ static const char *finish(Qdq *q, const Node *n, const char *real)
 static Status add_node(Qdq *q, const Node *n)
 {
     const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
-    if (n->op == NODE_RESHAPE) {
+    if (node_type(n)->shows_input) {
         onnx_value_reshape(&q->net, n->output, n->input[0]);
         return STATUS_OK;
     }
     const char *weight = NULL, *bias = NULL;
     if (node_has_weights(n)) TRY(weights(q, n, &op, &weight, &bias));
-    OnnxResult r;
-    TRY(onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"), &r));
+    const OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
     settle(q, n->output, finish(q, n, r.result), r.rank);
     return STATUS_OK;
 }

@@ -73,5 +73,7 @@ const ExporterType exporter_tflite = {
     .fields = tflite_fields,
     .options_bytes = sizeof(TfliteOptions),
     .roundings = roundings,
+    .carries = tflite_carries,
+    .runtime = "TFLite",
     .write = write_file,
 };

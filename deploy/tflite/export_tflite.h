@@ -51,7 +51,10 @@ void tflite_add_reshape(TfliteBuild *b, int x, int y);
 /* Graph tensor t in this form, reshaped if need be. */
 int tflite_form(TfliteBuild *b, int t, int form);
 
-/* Adds the operators of a node.  STATUS_UNSUPPORTED where TFLite has none that computes the same integers. */
+/* TFLite has operators for a node of this kind. */
+bool tflite_carries(NodeKind kind);
+
+/* Adds the operators of a node of a kind that it carries.  STATUS_UNSUPPORTED where they would compute other integers. */
 Status tflite_add_node(TfliteBuild *b, const Node *n);
 
 /* The whole graph with names, signature and metadata; g has passed graph_check. */

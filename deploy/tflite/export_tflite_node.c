@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "deploy/tflite/export_tflite.h"
-#include "deploy/exporter.h"
 #include "graph/node.h"
 
 static Status fail_node(const Node *n, const char *said)
@@ -254,29 +253,14 @@ static Status add_reshape(TfliteBuild *b, const Node *n)
     return STATUS_OK;
 }
 
-static Status add_kind(TfliteBuild *b, const Node *n)
-{
-    switch (n->op) {
-    case NODE_CONV2D:
-    case NODE_DWCONV2D:
-        return add_conv(b, n);
-    case NODE_DENSE:
-        return add_dense(b, n);
-    case NODE_MAXPOOL:
-    case NODE_AVGPOOL:
-        return add_pool(b, n);
-    case NODE_ADD:
-    case NODE_CONCAT:
-        return add_join(b, n);
-    case NODE_REQUANT:
-        return add_requant(b, n);
-    case NODE_RESHAPE:
-        return add_reshape(b, n);
-    case NODE_LUT:
-        break;
-    }
-    return exporter_refuse(n->name, n->op, "TFLite");
-}
+/* By kind; NULL: TFLite has no operator. */
+static Status (*const kinds[NODE_KINDS])(TfliteBuild *b, const Node *n) = {
+    [NODE_CONV2D] = add_conv,  [NODE_DWCONV2D] = add_conv,   [NODE_DENSE] = add_dense,
+    [NODE_MAXPOOL] = add_pool, [NODE_AVGPOOL] = add_pool,    [NODE_ADD] = add_join,
+    [NODE_CONCAT] = add_join,  [NODE_REQUANT] = add_requant, [NODE_RESHAPE] = add_reshape,
+};
+
+bool tflite_carries(NodeKind kind) { return kinds[kind] != NULL; }
 
 /* What the node's operators wrote so far, raised or lowered to a code. */
 static void add_bound(TfliteBuild *b, const Node *n, TfliteOpIndex op, const char *bound, int code)
@@ -294,8 +278,7 @@ static void add_bound(TfliteBuild *b, const Node *n, TfliteOpIndex op, const cha
 
 Status tflite_add_node(TfliteBuild *b, const Node *n)
 {
-    TRY(add_kind(b, n));
-    if (n->op == NODE_MAXPOOL || n->op == NODE_CONCAT || n->op == NODE_RESHAPE) return STATUS_OK;
+    TRY(kinds[n->op](b, n));
     const TfliteClamp clamp = tflite_clamp(b->g, n);
     if (clamp.lowest > INT8_MIN) add_bound(b, n, TFLITE_MAXIMUM, "lowest", clamp.lowest);
     if (clamp.highest < INT8_MAX) add_bound(b, n, TFLITE_MINIMUM, "highest", clamp.highest);
