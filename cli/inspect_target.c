@@ -9,7 +9,7 @@ Status inspect_target(Arena *arena, const Options *o, const Graph *g)
 {
     if (strcmp(o->target, "c") != 0)
         return status_fail(STATUS_INVALID, "--target: \"%s\"; must be one of: c", o->target);
-    const CPlan plan = c_plan_make(arena, g);
+    const Plan plan = c_plan_make(arena, g);
     const CCost cost = c_cost(arena, g, &plan);
     const char *rounding = rounding_names[g->rounding];
     if (o->json) {

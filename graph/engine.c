@@ -59,11 +59,11 @@ static Status alloc_kept(Arena *arena, Engine *e)
 
 static Status alloc_planned(Arena *arena, Engine *e)
 {
-    const Plan plan = plan_make(arena, e->g);
+    const Plan plan = plan_make(arena, e->g, &plan_of_engine);
     for (int s = 0; s < e->slots; s++) {
         int8_t *bytes = arena_try_alloc(arena, plan.bytes);
         if (bytes == NULL) return STATUS_NOMEM;
-        for (int t = 0; t < e->g->tensors; t++) e->base[s * e->g->tensors + t] = bytes + plan.offset[t];
+        for (int t = 0; t < e->g->tensors; t++) e->base[s * e->g->tensors + t] = bytes + plan.tensor[t].offset;
     }
     return STATUS_OK;
 }

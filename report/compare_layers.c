@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "deploy/lower.h"
+#include "graph/node.h"
 #include "graph/plan.h"
 #include "report/compare.h"
 #include "report/report_parts.h"
@@ -32,12 +33,12 @@ static int choose_columns(Arena *arena, const RowPlan *plan, int rows, int *colu
 }
 
 /* The activations alive while the layer's nodes run, the most of them. */
-static long layer_ram(Arena *arena, const Graph *g, const Plan *plan, const Layer *l)
+static long layer_ram(const Graph *g, const Plan *plan, const Layer *l)
 {
     size_t most = 0;
     for (int i = 0; i < g->nodes; i++) {
-        if (strcmp(g->node[i].name, l->name) != 0 || g->node[i].op == NODE_RESHAPE) continue;
-        const size_t bytes = plan_alive_bytes(arena, g, plan, i);
+        if (strcmp(g->node[i].name, l->name) != 0 || node_type(&g->node[i])->shows_input) continue;
+        const size_t bytes = plan->node[i].alive_bytes;
         most = bytes > most ? bytes : most;
     }
     return (long)most;
@@ -55,7 +56,7 @@ Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, 
         if (cost == NULL) {
             Graph *g;
             TRY(model_lower(arena, m, (Rounding)m->quant->rounding, &g));
-            const Plan places = plan_make(arena, g);
+            const Plan places = plan_make(arena, g, &plan_of_engine);
             cost = ARENA_ARRAY(arena, LayerCost, m->layers);
             for (int i = 0; i < m->layers; i++) {
                 const Layer *l = &m->layer[i];
@@ -66,7 +67,7 @@ Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, 
                                       l->out.c,
                                       l->weight == NULL ? 0 : l->weight->count,
                                       layer_macs(l),
-                                      layer_ram(arena, g, &places, l),
+                                      layer_ram(g, &places, l),
                                       ARENA_ARRAY(arena, long, columns)};
             }
         }

@@ -189,7 +189,7 @@ START_TEST(plan_keeps_living_tensors_apart)
     begin_model();
     for (int i = 0; i < GRAPHS; i++) {
         const Graph *g = random_graph(arena, (uint64_t)i, 14, ROUNDING_XNNPACK);
-        const Plan plan = plan_make(arena, g);
+        const Plan plan = plan_make(arena, g, &plan_of_engine);
         ck_assert_uint_eq(plan.bytes, graph_arena_bytes(g));
         int *root = ARENA_ARRAY(arena, int, g->tensors);
         size_t all = 0;
@@ -199,13 +199,15 @@ START_TEST(plan_keeps_living_tensors_apart)
             if (n->op == NODE_RESHAPE) root[n->output] = root[n->input[0]];
         }
         for (int t = 0; t < g->tensors; t++) {
-            const size_t from = plan.offset[t], to = from + (size_t)graph_tensor_elements(&g->tensor[t]);
+            const size_t from = plan.tensor[t].offset, to = from + (size_t)graph_tensor_elements(&g->tensor[t]);
             ck_assert_uint_eq(from % PLAN_ALIGN_BYTES, 0);
             ck_assert_uint_le(to, plan.bytes);
             all += to - from + PLAN_ALIGN_BYTES;
             for (int s = 0; s < t; s++) {
-                const size_t other = plan.offset[s], other_to = other + (size_t)graph_tensor_elements(&g->tensor[s]);
-                const bool together = plan.first[s] <= plan.last[t] && plan.first[t] <= plan.last[s];
+                const size_t other = plan.tensor[s].offset,
+                             other_to = other + (size_t)graph_tensor_elements(&g->tensor[s]);
+                const bool together =
+                    plan.tensor[s].first <= plan.tensor[t].last && plan.tensor[t].first <= plan.tensor[s].last;
                 if (root[s] == root[t])
                     ck_assert_uint_eq(from, other);
                 else if (together && from < other_to && other < to)

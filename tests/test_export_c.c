@@ -301,7 +301,7 @@ START_TEST(header_tells_what_a_pixel_is)
     must(export_c(plain, "p.c", NULL));
     ck_assert_ptr_null(strstr(text_of("p.c"), "pixel_code"));
     ck_assert_ptr_null(strstr(text_of("p.h"), "camera bytes;"));
-    const CPlan plan = c_plan_make(arena, own);
+    const Plan plan = c_plan_make(arena, own);
     const CCost cost = c_cost(arena, own, &plan);
     size_t flash = 512;
     for (int i = 0; i < cost.layers; i++)

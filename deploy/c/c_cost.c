@@ -59,11 +59,11 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
     return cost;
 }
 
-CCost c_cost(Arena *arena, const Graph *g, const CPlan *plan)
+CCost c_cost(Arena *arena, const Graph *g, const Plan *plan)
 {
     CLayerCost *layer = ARENA_ARRAY(arena, CLayerCost, g->nodes);
     CCost cost = {.layer = layer,
-                  .arena_bytes = plan->arena_bytes,
+                  .arena_bytes = plan->bytes,
                   .input_bytes = (size_t)graph_tensor_elements(&g->tensor[0]),
                   .output_bytes = (size_t)g->classes,
                   .pixel_table_bytes = 256 * (size_t)c_pixels(arena, g).tables};

@@ -26,7 +26,7 @@ typedef struct {
     size_t arena_bytes, input_bytes, output_bytes;
 } CCost;
 
-CCost c_cost(Arena *arena, const Graph *g, const CPlan *plan);
+CCost c_cost(Arena *arena, const Graph *g, const Plan *plan);
 
 /* Weights lie in flash in runs, each beginning with a byte: a row of a convolution's kernel or, where it is not c_direct,
  * a whole filter; all channels of a cell of a depthwise one; an output of a dense layer.  Weights of a run; runs; bytes

@@ -16,14 +16,23 @@ char *c_layer_name(const CWriter *w, int node)
 
 static const char *place(const CWriter *w, int tensor)
 {
-    const CTensor *t = &w->plan.tensor[tensor];
-    return t->place == C_INPUT ? "in" : t->place == C_OUTPUT ? "out" : arena_printf(w->arena, "arena + %zu", t->offset);
+    const PlanTensor *t = &w->plan.tensor[tensor];
+    return t->place == PLAN_INPUT    ? "in"
+           : t->place == PLAN_OUTPUT ? "out"
+                                     : arena_printf(w->arena, "arena + %zu", t->offset);
 }
 
 static const char *scratch(const CWriter *w, int node)
 {
-    const CNode *n = &w->plan.node[node];
+    const PlanNode *n = &w->plan.node[node];
     return n->scratch_bytes == 0 ? "NULL" : arena_printf(w->arena, "arena + %zu", n->scratch);
+}
+
+/* A convolution of single cells, not by rows: all of them are one row. */
+static bool is_flat(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    return c_ops[n->op]->flattens && !w->plan.node[node].by_rows && window_is_cell(&n->geom) && n->geom.groups == 1;
 }
 
 /* ---- constants --------------------------------------------------------------------------------------------------- */
@@ -52,7 +61,7 @@ static void layer_conv2d(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     const ConvGeom *c = &n->geom;
-    const bool flat = w->plan.node[node].flat;
+    const bool flat = is_flat(w, node);
     weights_layer(w, node, "conv2d_layer");
     fprintf(
         w->out,
@@ -143,7 +152,7 @@ static void call_rows(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     fprintf(w->out, "    %s(&%s, %s, 0, %d, %s, %s);\n", c_ops[n->op]->rows, c_layer_name(w, node),
-            place(w, n->input[0]), w->plan.node[node].flat ? 1 : n->geom.oh, place(w, n->output), scratch(w, node));
+            place(w, n->input[0]), is_flat(w, node) ? 1 : n->geom.oh, place(w, n->output), scratch(w, node));
 }
 
 static void call_dense(const CWriter *w, int node)
@@ -291,9 +300,8 @@ void c_write_layers(const CWriter *w)
 
 void c_write_run(const CWriter *w)
 {
-    if (w->plan.arena_bytes > 0)
-        fprintf(w->out, "/* Every activation while it is needed. */\nstatic int8_t arena[%zu];\n\n",
-                w->plan.arena_bytes);
+    if (w->plan.bytes > 0)
+        fprintf(w->out, "/* Every activation while it is needed. */\nstatic int8_t arena[%zu];\n\n", w->plan.bytes);
     fprintf(w->out, "void %s_run(const int8_t *in, int8_t *out)\n{\n", w->prefix);
     for (int i = 0; i < w->g->nodes; i++) {
         const Node *n = &w->g->node[i];

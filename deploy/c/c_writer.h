@@ -10,7 +10,7 @@
 typedef struct {
     Arena *arena;
     const Graph *g;
-    CPlan plan;
+    Plan plan;
     CCost cost;
     const char *prefix, *upper; /* of every public name; the same in capitals */
     int golden;                 /* vectors of the self-test */

@@ -181,7 +181,7 @@ static Status write_c(Arena *arena, const Graph *g, const char *path, const void
 
 static void cost(Arena *arena, const Graph *g, size_t *flash_bytes, size_t *ram_bytes)
 {
-    const CPlan plan = c_plan_make(arena, g);
+    const Plan plan = c_plan_make(arena, g);
     const CCost c = c_cost(arena, g, &plan);
     *flash_bytes = c.flash_bytes, *ram_bytes = c.arena_bytes;
 }

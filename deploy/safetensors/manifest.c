@@ -37,7 +37,7 @@ static cJSON *node_entry(Arena *arena, const Graph *g, const Node *n)
 
 static cJSON *manifest(Arena *arena, const Graph *g, const char *file, const char *crc32)
 {
-    const Plan plan = plan_make(arena, g);
+    const Plan plan = plan_make(arena, g, &plan_of_engine);
     double macs = 0, weights = 0;
     for (int i = 0; i < g->nodes; i++) {
         macs += (double)node_macs(g, &g->node[i]);
@@ -60,7 +60,7 @@ static cJSON *manifest(Arena *arena, const Graph *g, const char *file, const cha
     cJSON_AddStringToObject(root, "output", g->tensor[g->output].name);
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
     for (int i = 0; i < g->tensors; i++)
-        cJSON_AddItemToArray(tensors, tensor_entry(arena, &g->tensor[i], plan.offset[i]));
+        cJSON_AddItemToArray(tensors, tensor_entry(arena, &g->tensor[i], plan.tensor[i].offset));
     cJSON *nodes = cJSON_AddArrayToObject(root, "nodes");
     for (int i = 0; i < g->nodes; i++) cJSON_AddItemToArray(nodes, node_entry(arena, g, &g->node[i]));
     return root;
