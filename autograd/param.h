@@ -9,11 +9,18 @@
 #include "base/status.h"
 
 typedef enum {
-    PARAM_WEIGHT, /* convolution and dense weights */
-    PARAM_BIAS,   /* biases */
-    PARAM_NORM,   /* batch norm gamma and beta */
-    PARAM_STEP,   /* learned step sizes: kept positive, never decayed */
+    PARAM_WEIGHT,    /* convolution and dense weights */
+    PARAM_BIAS,      /* biases */
+    PARAM_NORM,      /* batch norm gamma and beta */
+    PARAM_QUANTIZER, /* what a quantizer learns, such as a step size: moved as its rule says */
 } ParamKind;
+
+/* How the optimizer moves a PARAM_QUANTIZER, whose scale has nothing to do with the weights'. */
+typedef struct {
+    double decay;     /* weight decay, in place of the optimizer's */
+    double lr_factor; /* on the learning rate */
+    float least;      /* the smallest value: what a step would bring below it is this; -INFINITY: any */
+} ParamRule;
 
 typedef struct {
     const char *name; /* "conv1.weight" */
@@ -21,8 +28,9 @@ typedef struct {
     Shape shape;
     size_t offset; /* of the first element in the set's blocks */
     long count;
-    bool frozen;   /* it gets no gradient and no step */
-    float *x, *dx; /* set by param_set_place */
+    bool frozen;    /* it gets no gradient and no step */
+    ParamRule rule; /* of PARAM_QUANTIZER */
+    float *x, *dx;  /* set by param_set_place */
 } Param;
 
 enum { PARAM_SET_MAX = 4096 };

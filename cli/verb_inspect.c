@@ -44,7 +44,7 @@ static Status size_graph(Arena *arena, const Config *config, const Model *from, 
     for (int i = 0; i < m->quantizers; i++) {
         Quantizer *q = m->quantizer[i];
         const float most = 4.0f + 0.25f * (float)(i % 16);
-        if (!q->is_weight) q->type->start(q, q->goal.is_signed ? -most : 0.0f, most);
+        if (!q->is_weight) quantizer_start(q, q->goal.is_signed ? -most : 0.0f, most);
     }
     return model_lower(arena, m, (Rounding)quant->rounding, graph);
 }

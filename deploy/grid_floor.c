@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     bool ready;
     int32_t zero_point;
-    float *scale, *step;
+    float *scale, *param[QUANTIZER_PARAMS];
 } Saved;
 
 static Saved *save(Arena *arena, const Model *m)
@@ -34,9 +34,12 @@ static Saved *save(Arena *arena, const Model *m)
     for (int i = 0; i < m->quantizers; i++) {
         const Quantizer *q = m->quantizer[i];
         const size_t n = (size_t)q->qp.n;
-        all[i] = (Saved){q->ready, q->qp.zero_point, ARENA_ARRAY(arena, float, n), ARENA_ARRAY(arena, float, n)};
+        all[i] = (Saved){.ready = q->ready, .zero_point = q->qp.zero_point, .scale = ARENA_ARRAY(arena, float, n)};
         memcpy(all[i].scale, q->qp.scale, sizeof(float) * n);
-        if (q->step != NULL) memcpy(all[i].step, q->step->x, sizeof(float) * n);
+        for (int k = 0; k < q->params; k++) {
+            all[i].param[k] = ARENA_ARRAY(arena, float, q->param[k]->count);
+            memcpy(all[i].param[k], q->param[k]->x, sizeof(float) * (size_t)q->param[k]->count);
+        }
     }
     return all;
 }
@@ -50,7 +53,8 @@ static void restore(const Model *m, const Saved *all, const bool *moved)
         if (moved[i]) continue;
         q->ready = all[i].ready, q->qp.zero_point = all[i].zero_point;
         memcpy(q->qp.scale, all[i].scale, sizeof(float) * n);
-        if (q->step != NULL) memcpy(q->step->x, all[i].step, sizeof(float) * n);
+        for (int k = 0; k < q->params; k++)
+            memcpy(q->param[k]->x, all[i].param[k], sizeof(float) * (size_t)q->param[k]->count);
     }
 }
 
@@ -81,8 +85,7 @@ static bool follow(Floor *f, int tensor, float scale)
     Quantizer *q = quantizer_of(f, tensor);
     if (q == NULL || q->observer.batches == 0 || q->observer.min != 0.0f || q->observer.max != 0.0f) return false;
     if (q->qp.scale[0] != 1.0f || scale == 1.0f) return false;
-    q->qp.scale[0] = scale;
-    if (q->step != NULL) q->step->x[0] = scale;
+    quantizer_set_scale(q, scale);
     note_moved(f, q);
     return true;
 }
@@ -95,10 +98,9 @@ static void raise_to(Floor *f, int tensor, double least)
     if (!(before < scale)) return;
     const double lo = (double)before * (q->qp.qmin - q->qp.zero_point);
     if (q->dead_range <= 0.0f) q->dead_range = before * (float)(q->qp.qmax - q->qp.qmin);
-    q->qp.scale[0] = scale;
+    quantizer_set_scale(q, scale);
     if (!q->symmetric && q->qp.is_signed)
         q->qp.zero_point = (int32_t)fmin(fmax(rint(q->qp.qmin - lo / (double)scale), q->qp.qmin), q->qp.qmax);
-    if (q->step != NULL) q->step->x[0] = scale;
     note_moved(f, q);
 }
 

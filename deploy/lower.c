@@ -32,7 +32,7 @@ static Status lower_layers(Model *m, Lowering *w, int *tensor_of)
         Layer *l = &m->layer[i];
         if (l->type->lower == NULL)
             return status_fail(STATUS_UNSUPPORTED, "%s: layers of type %s cannot be exported", l->name, l->type->name);
-        if (l->out_q != NULL) l->out_q->type->refresh(l->out_q, NULL);
+        if (l->out_q != NULL) l->out_q->type->prepare(l->out_q, NULL);
         TRY(l->type->lower(l, w));
         tensor_of[i + 1] = w->graph->node[w->graph->nodes - 1].output;
     }

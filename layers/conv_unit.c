@@ -34,8 +34,8 @@ Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape wei
     if (!complete) return STATUS_CONFIG;
     if (b->quant != NULL) {
         const QuantizerSpec spec = quant_weight_spec(b->quant, b->place);
-        l->weight_q = quantizer_create_weights(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &spec,
-                                               outputs, axis);
+        l->weight_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &spec,
+                                       (QuantizedTensor){.is_weight = true, .channels = outputs, .axis = axis});
         if (l->weight_q == NULL) return STATUS_CONFIG;
     }
     return layer_output_quantizer(l, b, config->activation == 0);

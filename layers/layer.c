@@ -37,7 +37,8 @@ Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
 {
     if (b->quant == NULL) return STATUS_OK;
     const QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
-    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec, is_signed);
+    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec,
+                                (QuantizedTensor){.is_signed = is_signed});
     return l->out_q != NULL ? STATUS_OK : STATUS_CONFIG;
 }
 

@@ -15,7 +15,7 @@ long model_parameters(const Model *m)
 {
     long count = 0;
     for (int i = 0; i < m->params.n; i++)
-        if (m->params.param[i]->kind != PARAM_STEP) count += m->params.param[i]->count;
+        if (m->params.param[i]->kind != PARAM_QUANTIZER) count += m->params.param[i]->count;
     return count;
 }
 

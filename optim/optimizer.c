@@ -35,7 +35,7 @@ const Field optimizer_fields[] = {
      .doc = "adamw: added to the root of the squared gradient's mean before the division by it"},
     {"weight_decay", FIELD_FLOAT, AT(weight_decay), .min = 0, .max = 1, .def = "5e-4",
      .doc = "pull of the weights towards 0: sgd adds weight_decay * weight to the gradient, adamw applies it beside "
-            "the gradient. Learned quantization steps never decay"},
+            "the gradient. What a quantizer learns decays as the quantizer says, learned steps never"},
     {"decay_norm", FIELD_BOOL, AT(decay_norm), .def = "false", .doc = "decay batch norm's gamma and beta too"},
     {"decay_bias", FIELD_BOOL, AT(decay_bias), .def = "false", .doc = "decay biases too"},
     {"clip_norm", FIELD_FLOAT, AT(clip_norm), .min = 0, .max = 1e9, .def = "0",
@@ -45,7 +45,6 @@ const Field optimizer_fields[] = {
 
 /* Elements one task works on: three to five streams of 64 KiB, and a whole number of cache lines. */
 enum { TASK_FLOATS = 16384, NORM_MAX_CHUNKS = 64, NORM_LANES = 16 };
-static const float STEP_MIN = 1e-8f; /* a step size of 0 or less is no grid */
 
 Status optimizer_make(Arena *arena, const OptimizerConfig *config, ParamSet *params, Optimizer *out)
 {
@@ -101,8 +100,10 @@ static float gradient_norm(const ParamSet *params)
     return (float)sqrt(sum);
 }
 
-static float decay_of(const OptimizerConfig *config, ParamKind kind)
+static float decay_of(const OptimizerConfig *config, const Param *p)
 {
+    const ParamKind kind = p->kind;
+    if (kind == PARAM_QUANTIZER) return (float)p->rule.decay;
     const bool decays = kind == PARAM_WEIGHT || (kind == PARAM_NORM && config->decay_norm) ||
                         (kind == PARAM_BIAS && config->decay_bias);
     return decays ? (float)config->weight_decay : 0.0f;
@@ -121,11 +122,10 @@ static void step_param(const Step *s, const Param *p, size_t first, size_t last)
     const long n = (long)(last - first);
     float *x = o->params->x + first, *slot[OPTIMIZER_MAX_SLOTS] = {NULL};
     for (int i = 0; i < o->type->slots; i++) slot[i] = o->slot[i] + first;
-    o->type->update(&o->config, s->lr, decay_of(&o->config, p->kind), s->scale, s->t, n, x, o->params->dx + first,
-                    slot);
-    if (p->kind == PARAM_STEP) {
-        for (long i = 0; i < n; i++) x[i] = x[i] < STEP_MIN ? STEP_MIN : x[i]; /* keeps a NaN visible */
-    }
+    const bool ruled = p->kind == PARAM_QUANTIZER;
+    const float lr = ruled ? (float)((double)s->lr * p->rule.lr_factor) : s->lr;
+    o->type->update(&o->config, lr, decay_of(&o->config, p), s->scale, s->t, n, x, o->params->dx + first, slot);
+    for (long i = 0; ruled && i < n; i++) x[i] = x[i] < p->rule.least ? p->rule.least : x[i]; /* keeps a NaN visible */
 }
 
 static void step_task(void *context, int task, int thread)

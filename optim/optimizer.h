@@ -45,8 +45,8 @@ typedef struct {
 Status optimizer_make(Arena *arena, const OptimizerConfig *config, ParamSet *params, Optimizer *out);
 
 /* One step with learning rate `lr`: config.lr times the schedule's factor.  t counts from 1.  Gradients are clipped to
- * config.clip_norm (global L2 norm, computed in fixed chunks) as they are read.  PARAM_STEP values are kept >= 1e-8
- * and get no decay; frozen parameters and their slots stay as they are.  Returns the gradient norm before clipping, or
+ * config.clip_norm (global L2 norm, computed in fixed chunks) as they are read.  PARAM_QUANTIZER values
+ * have the decay, the learning rate and the least value of their rule; frozen parameters and their slots stay as they are.  Returns the gradient norm before clipping, or
  * 0 when it was not needed (clip_norm 0).  A norm that is not finite is returned without a step: parameters and slots
  * are as they were.  Same bits with any number of threads. */
 float optimizer_step(Optimizer *o, float lr, long t);

@@ -61,6 +61,8 @@ Epilogue *epilogue_make(Tape *t, const char *name, Shape shape, const EpilogueCo
         epilogue->learn = config->learn && !config->q->type->learns;
         epilogue->grid = (QuantizeGrid){.scale = qp->scale[0], .zero_point = qp->zero_point};
         epilogue->pass = gate_of(qp, config->act);
+        epilogue->run = (QuantizerRun){
+            .scale = qp->scale[0], .gate = epilogue->pass, .count = shape_elements(shape) / shape.dim[0]};
         activation_clamp(qp, config->act, &epilogue->grid.lo, &epilogue->grid.hi);
     }
     gate_bounds(epilogue);
@@ -95,15 +97,22 @@ bool epilogue_done(Tape *t, Epilogue *epilogue)
     return !tape_failed(t);
 }
 
-void epilogue_step_add(Epilogue *epilogue, int chunk, size_t n, const float *z, const float *dy)
+void epilogue_backward(const Epilogue *epilogue, size_t n, const float *z, const float *dy, float *dz)
 {
-    epilogue->step_sum[chunk] += epilogue->q->type->step_gradient(n, z, dy, epilogue->grid.scale, epilogue->pass);
+    const Quantizer *q = epilogue->q;
+    if (q->type->backward != NULL)
+        q->type->backward(q, &epilogue->run, n, z, dy, dz);
+    else
+        epilogue_gate(epilogue, n, z, dy, dz);
 }
 
-void epilogue_step_end(Epilogue *epilogue)
+void epilogue_params_add(Epilogue *epilogue, int chunk, size_t n, const float *z, const float *dy)
 {
-    double sum = 0;
-    for (int k = 0; k < PARALLEL_CHUNKS; k++) sum += epilogue->step_sum[k];
-    const long n = tensor_elements(epilogue->y), per_image = n / epilogue->y->shape.dim[0];
-    quantizer_step_gradient(epilogue->q, sum, per_image);
+    const Quantizer *q = epilogue->q;
+    q->type->backward_params(q, &epilogue->run, n, z, dy, epilogue->sums[chunk]);
+}
+
+void epilogue_params_end(Epilogue *epilogue)
+{
+    quantizer_finish(epilogue->q, &epilogue->run, (const double(*)[QUANTIZER_SUMS])epilogue->sums);
 }

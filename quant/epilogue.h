@@ -22,14 +22,15 @@ typedef struct {
     Gate pass;
     float lo, hi; /* the gradient passes where lo <= z <= hi */
     Extremes seen[PARALLEL_CHUNKS];
-    double step_sum[PARALLEL_CHUNKS]; /* of the learned step's gradient */
+    QuantizerRun run;
+    QuantizerSums sums; /* of the gradients of the quantizer's parameters */
 } Epilogue;
 
 /* What is asked of it; q must have a range (grid_ready). */
 typedef struct {
     Activation act;
     Quantizer *q; /* NULL: floats */
-    bool learn;   /* means nothing for a learned step */
+    bool learn;   /* means nothing where the range is a parameter */
 } EpilogueConfig;
 
 /* Makes y, of this shape; `name` is for floats, with a quantizer y has its name.
@@ -45,13 +46,18 @@ static inline void epilogue_gate(const Epilogue *epilogue, size_t n, const float
 {
     kernels()->gate(n, epilogue->lo, epilogue->hi, z, dy, g);
 }
-/* The learned step's gradient: every value once, then the end, which adds it to the parameter's. */
-static inline bool epilogue_learns(const Epilogue *epilogue)
+/* The same by the quantizer's own `backward` where it has one: for op_fake_quant, the only op that such a quantizer is
+ * part of. */
+void epilogue_backward(const Epilogue *epilogue, size_t n, const float *z, const float *dy, float *dz);
+/* Whether op_conv_block and op_add_block compute the quantizer themselves. */
+static inline bool epilogue_is_fused(const EpilogueConfig *config)
 {
-    return epilogue->q != NULL && epilogue->q->type->learns;
+    return config->q == NULL || quantizer_is_fused(config->q);
 }
-void epilogue_step_add(Epilogue *epilogue, int chunk, size_t n, const float *z, const float *dy);
-void epilogue_step_end(Epilogue *epilogue);
+/* The gradients of the quantizer's parameters: every value once, then the end, which adds to theirs. */
+static inline bool epilogue_learns(const Epilogue *epilogue) { return epilogue->q != NULL && epilogue->q->params > 0; }
+void epilogue_params_add(Epilogue *epilogue, int chunk, size_t n, const float *z, const float *dy);
+void epilogue_params_end(Epilogue *epilogue);
 
 /* Values a caller hands over at once: they stay in the first-level cache.  The piece of the values [at, end) that
  * begins at `at`, where rows have `channels` of them: whole rows, or part of one that is longer than a piece. */

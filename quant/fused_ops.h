@@ -1,6 +1,7 @@
 /* Fused ops: what a layer is, in as few passes over memory as its reductions allow.  Each equals the composition of the
  * separate ops that its contract names: bit for bit in outputs, codes and the gradients of tensors, but for the order
- * of the sums in those of a bias and of a learned step.  The composition stays the specification.
+ * of the sums in those of a bias and of a quantizer's parameters.  The composition stays the specification, and is what
+ * runs for a quantizer with a `backward` of its own.
  */
 #ifndef BITFOLD_QUANT_FUSED_OPS_H
 #define BITFOLD_QUANT_FUSED_OPS_H

@@ -1,6 +1,8 @@
 /* Residual add with its activation and quantizer; see fused_ops.h. */
 #include "quant/fused_ops.h"
 
+#include <math.h>
+
 typedef struct {
     const Tensor *a, *b;
     Epilogue *epilogue;
@@ -63,7 +65,7 @@ static void backward_piece(const Add *d, int chunk, size_t at, size_t n)
         sum(d, at, n, block), z = block;
     else
         z += at;
-    if (epilogue_learns(d->epilogue)) epilogue_step_add(d->epilogue, chunk, n, z, d->dy + at);
+    if (epilogue_learns(d->epilogue)) epilogue_params_add(d->epilogue, chunk, n, z, d->dy + at);
     epilogue_gate(d->epilogue, n, z, d->dy + at, d->dy + at);
 }
 
@@ -80,18 +82,22 @@ static void add_backward(Tape *t, TapeNode *node)
     if (d->epilogue->q != NULL || d->epilogue->act.relu) {
         d->dy = tensor_grad(t, node->out);
         parallel_for(PARALLEL_CHUNKS, backward_chunk, d);
-        if (epilogue_learns(d->epilogue)) epilogue_step_end(d->epilogue);
+        if (epilogue_learns(d->epilogue)) epilogue_params_end(d->epilogue);
     }
     tensor_grad_pass(t, node->in[0], node->out);
     tensor_grad_pass(t, node->in[1], node->out);
 }
 
-static const OpType add_type = {"add", "a[N,H,W,C] b[N,H,W,C] step[A]? -> y[N,H,W,C]", add_backward};
+static const OpType add_type = {"add", "a[N,H,W,C] b[N,H,W,C] learned[A]? -> y[N,H,W,C]", add_backward};
 
 Tensor *op_add_block(Tape *t, Tensor *a, Tensor *b, const EpilogueConfig *config)
 {
+    if (!epilogue_is_fused(config)) {
+        Tensor *z = op_add_block(t, a, b, &(EpilogueConfig){.act = {.limit = INFINITY}});
+        return z == NULL ? NULL : op_fake_quant(t, z, config->q, config->act, config->learn);
+    }
     if (config->q != NULL && !grid_ready(t, config->q)) return NULL;
-    Tensor *in[] = {a, b, config->q == NULL ? NULL : step_leaf(t, config->q)};
+    Tensor *in[] = {a, b, config->q == NULL ? NULL : learned_leaf(t, config->q)};
     if (!tape_contract(t, &add_type, 3, in)) return NULL;
     Add *d = arena_zalloc(t->arena, sizeof *d);
     *d = (Add){.a = a, .b = b, .epilogue = epilogue_make(t, "add", a->shape, config), .n = (size_t)tensor_elements(a)};

@@ -41,12 +41,12 @@ static void add_int_backward(Tape *t, TapeNode *node)
     tensor_grad_pass(t, node->in[1], node->out);
 }
 
-static const OpType add_int_type = {"add_int", "a[N,H,W,C] b[N,H,W,C] step[A]? -> y[N,H,W,C]", add_int_backward};
+static const OpType add_int_type = {"add_int", "a[N,H,W,C] b[N,H,W,C] learned[A]? -> y[N,H,W,C]", add_int_backward};
 
 Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, Rounding rounding)
 {
     if (!grid_ready(t, q)) return NULL;
-    Tensor *step = step_leaf(t, q);
+    Tensor *step = learned_leaf(t, q);
     Tensor *in[] = {a, b, step};
     if (!tape_contract(t, &add_int_type, 3, in)) return NULL;
     ASSERT(a->codes != NULL && b->codes != NULL);
@@ -80,7 +80,7 @@ static void concat_int_backward(Tape *t, TapeNode *node)
     concat_gradients(t, node->inputs - 1, node->in, node->out);
 }
 
-static const OpType concat_int_type = {"concat_int", "x*[N,H,W,...] step[A]? -> y[N,H,W,C]", concat_int_backward};
+static const OpType concat_int_type = {"concat_int", "x*[N,H,W,...] learned[A]? -> y[N,H,W,C]", concat_int_backward};
 
 Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Rounding rounding)
 {
@@ -116,7 +116,7 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Round
     }
     Tensor *in[TAPE_NODE_MAX_INPUTS];
     for (int i = 0; i < inputs; i++) in[i] = x[i];
-    in[inputs] = step_leaf(t, q);
+    in[inputs] = learned_leaf(t, q);
     TapeNode *node = tape_record(t, &concat_int_type, inputs + 1, in, y);
     grid_keep(t, grid, node);
     if (node != NULL) node->saved = grid;

@@ -1,4 +1,5 @@
 /* Convolution, batch norm, activation and quantizer in one op; see fused_ops.h. */
+#include <math.h>
 #include <string.h>
 
 #include "autograd/images.h"
@@ -72,7 +73,7 @@ static void add_step(const Block *b, int chunk, size_t first, size_t count)
     float block[EPILOGUE_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
         n = epilogue_piece((size_t)b->run->g.o, at, count);
-        epilogue_step_add(b->epilogue, chunk, n, piece_z(b, at, n, b->conv + first + at, block), b->dy + first + at);
+        epilogue_params_add(b->epilogue, chunk, n, piece_z(b, at, n, b->conv + first + at, block), b->dy + first + at);
     }
 }
 
@@ -107,7 +108,7 @@ static void fill_gated(void *context, int chunk, long first, long images, float 
     for (size_t at = 0, n; at < count; at += n) {
         n = epilogue_piece((size_t)b->run->g.o, at, count);
         const float *z = y != NULL ? y + start + at : piece_z(b, at, n, b->conv + start + at, block);
-        if (epilogue_learns(b->epilogue)) epilogue_step_add(b->epilogue, chunk, n, z, b->dy + start + at);
+        if (epilogue_learns(b->epilogue)) epilogue_params_add(b->epilogue, chunk, n, z, b->dy + start + at);
         epilogue_gate(b->epilogue, n, z, b->dy + start + at, dy + at);
     }
     if (b->sums.c > 0) channel_sums_add(&b->sums, chunk, dy, images * g->oh * g->ow);
@@ -130,16 +131,17 @@ static void block_backward(Tape *t, TapeNode *node)
     const ConvGradient dy = {.fill = b->norm != NULL ? fill_normalized : fill_gated, .context = b};
     conv_backward(t, &r->g, r->depthwise, node->in[0], node->in[1], &dy);
     if (dbias != NULL) channel_sums_join(&b->sums, dbias);
-    if (epilogue_learns(b->epilogue)) epilogue_step_end(b->epilogue);
+    if (epilogue_learns(b->epilogue)) epilogue_params_end(b->epilogue);
 }
 
 /* ---- the op ------------------------------------------------------------------------------------------------------ */
 
 static const OpType types[] = {
-    [CONV_FULL] = {"conv2d", "x[N,H,W,C] w[O,K,L,D] b[O]? gamma[O]? beta[O]? step[A]? -> y[N,P,Q,O]", block_backward},
-    [CONV_DEPTHWISE] = {"depthwise_conv2d", "x[N,H,W,C] w[A,K,L,O] b[O]? gamma[O]? beta[O]? step[B]? -> y[N,P,Q,O]",
+    [CONV_FULL] = {"conv2d", "x[N,H,W,C] w[O,K,L,D] b[O]? gamma[O]? beta[O]? learned[A]? -> y[N,P,Q,O]",
+                   block_backward},
+    [CONV_DEPTHWISE] = {"depthwise_conv2d", "x[N,H,W,C] w[A,K,L,O] b[O]? gamma[O]? beta[O]? learned[B]? -> y[N,P,Q,O]",
                         block_backward},
-    [CONV_DENSE] = {"dense", "x[N,I] w[O,I] b[O]? gamma[O]? beta[O]? step[A]? -> y[N,O]", block_backward},
+    [CONV_DENSE] = {"dense", "x[N,I] w[O,I] b[O]? gamma[O]? beta[O]? learned[A]? -> y[N,O]", block_backward},
 };
 
 /* Where conv(x, w) goes.  It is kept when the backward pass, or the second forward pass, reads it. */
@@ -158,11 +160,23 @@ static void place_conv(Tape *t, Block *b, bool kept)
     }
 }
 
+/* Where the quantizer has a backward pass of its own: the block in float, and then it. */
+static Tensor *composed(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
+{
+    const EpilogueConfig *epilogue = &c->epilogue;
+    ConvBlock plain = *c;
+    plain.epilogue = (EpilogueConfig){.act = {.limit = INFINITY}};
+    plain.defer = false;
+    Tensor *z = op_conv_block(t, x, w, &plain);
+    return z == NULL ? NULL : op_fake_quant(t, z, epilogue->q, epilogue->act, epilogue->learn);
+}
+
 Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
 {
     const EpilogueConfig *epilogue = &c->epilogue;
+    if (!epilogue_is_fused(epilogue)) return composed(t, x, w, c);
     if (epilogue->q != NULL && !grid_ready(t, epilogue->q)) return NULL;
-    Tensor *in[] = {x, w, c->bias, c->gamma, c->beta, epilogue->q == NULL ? NULL : step_leaf(t, epilogue->q)};
+    Tensor *in[] = {x, w, c->bias, c->gamma, c->beta, epilogue->q == NULL ? NULL : learned_leaf(t, epilogue->q)};
     const OpType *type = &types[c->kind];
     if (!tape_contract(t, type, 6, in)) return NULL;
     ASSERT(c->norm == NULL || c->bias == NULL);

@@ -141,13 +141,13 @@ static void make_tables(Tape *t, ConvIntNode *c)
     c->bias = bias;
 }
 
-static const OpType conv_int_type = {"conv_int", "x[...] w[...] u[O]? b[O]? step[A]? -> y[...]", conv_int_backward};
+static const OpType conv_int_type = {"conv_int", "x[...] w[...] u[O]? b[O]? learned[A]? -> y[...]", conv_int_backward};
 
 Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const ConvIntConfig *config)
 {
     Quantizer *q = config->out;
     if (tape_failed(t)) return NULL;
-    Tensor *step = step_leaf(t, q);
+    Tensor *step = learned_leaf(t, q);
     Tensor *in[] = {x, w, u, b, step};
     if (!tape_contract(t, &conv_int_type, 5, in)) return NULL;
     ASSERT(x->codes != NULL && w->codes != NULL);

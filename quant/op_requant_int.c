@@ -46,12 +46,12 @@ static void requant_int_backward(Tape *t, TapeNode *node)
     tensor_grad_pass(t, node->in[0], node->out);
 }
 
-static const OpType requant_int_type = {"requant_int", "x[...] step[A]? -> y[...]", requant_int_backward};
+static const OpType requant_int_type = {"requant_int", "x[...] learned[A]? -> y[...]", requant_int_backward};
 
 Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Rounding rounding)
 {
     if (!grid_ready(t, q)) return NULL;
-    Tensor *in[] = {x, step_leaf(t, q)};
+    Tensor *in[] = {x, learned_leaf(t, q)};
     if (!tape_contract(t, &requant_int_type, 2, in)) return NULL;
     ASSERT(x->codes != NULL);
     RequantNode *d = arena_zalloc(t->arena, sizeof *d);

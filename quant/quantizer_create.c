@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "quant/fake_quant.h"
+#include "quant/quantizer_type.h"
 
 #define QUANTIZER(name) extern const QuantizerType quantizer_##name;
 #include "quant/quantizers.def"
@@ -19,46 +19,92 @@ const QuantizerType *quantizer_type(const char *name)
     return NULL;
 }
 
-static Quantizer *create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec, int scales)
+static const char *use_words(unsigned uses)
 {
+    static const char *const words[] = {"nothing",
+                                        "weights",
+                                        "the outputs of a ReLU",
+                                        "weights and the outputs of a ReLU",
+                                        "outputs without a ReLU",
+                                        "weights and outputs without a ReLU",
+                                        "outputs",
+                                        "weights and outputs"};
+    return words[uses & QUANTIZES_ALL];
+}
+
+static Status check_use(const QuantizerType *type, QuantizedTensor tensor)
+{
+    const unsigned use = tensor.is_weight   ? QUANTIZES_WEIGHTS
+                         : tensor.is_signed ? QUANTIZES_SIGNED
+                                            : QUANTIZES_UNSIGNED;
+    ASSERT(type->quantize == NULL || type->uses == QUANTIZES_WEIGHTS);
+    if ((type->uses & use) != 0) return STATUS_OK;
+    return status_fail(STATUS_CONFIG,
+                       "quantizer \"%s\" for its %s; it is for %s only: an override of this layer with "
+                       "\"%s\" must name another",
+                       type->name,
+                       tensor.is_weight   ? "weights"
+                       : tensor.is_signed ? "output, which may be below 0"
+                                          : "output",
+                       use_words(type->uses), tensor.is_weight ? "weight_quantizer" : "activation_quantizer");
+}
+
+static const void *copy_keys(Arena *arena, const QuantizerSpec *spec)
+{
+    const QuantizerType *type = spec->type;
+    if (type->fields == NULL) return NULL;
+    void *keys = arena_zalloc(arena, type->config_bytes);
+    if (spec->keys != NULL)
+        memcpy(keys, spec->keys, type->config_bytes);
+    else if (field_parse(type->fields, NULL, type->name, keys, arena) != STATUS_OK)
+        ASSERT(false); /* a default that its own rule refuses */
+    return keys;
+}
+
+Param *quantizer_param(Quantizer *q, ParamSet *params, Arena *arena, const char *suffix, int values, ParamRule rule)
+{
+    ASSERT(q->params < QUANTIZER_PARAMS);
+    const char *name = arena_printf(arena, "%s.%s", q->name, suffix);
+    Param *p = param_add(params, arena, name, PARAM_QUANTIZER, shape_1(values));
+    if (p == NULL) return NULL;
+    p->rule = rule;
+    return q->param[q->params++] = p;
+}
+
+Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
+                            QuantizedTensor tensor)
+{
+    if (check_use(spec->type, tensor) != STATUS_OK) return NULL;
+    const bool is_signed = tensor.is_weight || tensor.is_signed;
+    const bool symmetric = tensor.is_weight || spec->symmetric || spec->type->centred;
+    const int scales = tensor.is_weight && spec->per_channel ? tensor.channels : 1;
     Quantizer *q = ARENA_ARRAY(arena, Quantizer, 1);
-    q->name = arena_strdup(arena, name);
-    q->type = spec->type;
-    q->qp.bits = spec->bits;
-    q->qp.n = scales;
-    q->qp.scale = ARENA_ARRAY(arena, float, scales);
+    *q = (Quantizer){
+        .name = arena_strdup(arena, name),
+        .type = spec->type,
+        .keys = copy_keys(arena, spec),
+        .is_weight = tensor.is_weight,
+        .symmetric = symmetric,
+        .qp = {.bits = spec->bits,
+               .is_signed = is_signed,
+               .n = scales,
+               .axis = tensor.is_weight ? tensor.axis : -1,
+               .scale = ARENA_ARRAY(arena, float, scales)},
+        .observer = observer_make(spec->observer, arena, spec->momentum),
+        .goal = {.bits = spec->bits, .is_signed = is_signed, .symmetric = symmetric, .percentile = spec->percentile}};
     for (int i = 0; i < scales; i++) q->qp.scale[i] = 1.0f;
-    q->observer = observer_make(spec->observer, arena, spec->momentum);
-    if (!spec->type->learns) return q;
-    q->step = param_add(params, arena, arena_printf(arena, "%s.step", name), PARAM_STEP, shape_1(scales));
-    return q->step != NULL ? q : NULL;
-}
-
-Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec, bool is_signed)
-{
-    Quantizer *q = create(arena, params, name, spec, 1);
-    if (q == NULL) return NULL;
-    q->qp.is_signed = is_signed;
-    q->qp.axis = -1;
-    /* A learned step has no offset of its own: its grid is symmetric. */
-    q->symmetric = spec->symmetric || spec->type->learns;
-    grid_range(spec->bits, is_signed, is_signed && q->symmetric && spec->narrow, &q->qp.qmin, &q->qp.qmax);
+    grid_range(spec->bits, is_signed, is_signed && symmetric && spec->narrow, &q->qp.qmin, &q->qp.qmax);
     q->qp.zero_point = is_signed ? 0 : q->qp.qmin;
-    q->goal = (ObserverGoal){
-        .bits = spec->bits, .is_signed = is_signed, .symmetric = q->symmetric, .percentile = spec->percentile};
+    if (spec->type->create != NULL && !spec->type->create(q, params, arena)) return NULL;
     return q;
 }
 
-Quantizer *quantizer_create_weights(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
-                                    int channels, int axis)
+void quantizer_start(Quantizer *q, float lo, float hi) { q->type->start(q, &(QuantizerStart){.lo = lo, .hi = hi}); }
+
+void quantizer_set_scale(Quantizer *q, float scale)
 {
-    Quantizer *q = create(arena, params, name, spec, spec->per_channel ? channels : 1);
-    if (q == NULL) return NULL;
-    q->is_weight = q->symmetric = q->qp.is_signed = true;
-    q->qp.axis = axis;
-    grid_range(spec->bits, true, spec->narrow, &q->qp.qmin, &q->qp.qmax);
-    q->goal = (ObserverGoal){.bits = spec->bits, .is_signed = true, .symmetric = true, .percentile = spec->percentile};
-    return q;
+    q->qp.scale[0] = scale;
+    if (q->type->adopt != NULL) q->type->adopt(q);
 }
 
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values)
@@ -67,13 +113,4 @@ size_t weight_gather(const WeightView *v, int scales, long scale, float *values)
     for (long i = 0; i < v->n; i++)
         if (scales == 1 || weight_channel(v, i) == scale) values[count++] = v->w[i];
     return count;
-}
-
-Status quantizer_calibrated(Quantizer *q)
-{
-    float lo, hi;
-    const Status status = observer_range(&q->observer, &q->goal, &lo, &hi);
-    if (status != STATUS_OK) return status_prefix(status, "%s", q->name);
-    q->type->start(q, lo, hi);
-    return STATUS_OK;
 }

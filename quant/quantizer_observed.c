@@ -1,16 +1,7 @@
 /* The scale follows an observer: activations' from what passed by, weights' from the weights themselves. */
 #include <math.h>
 
-#include "quant/fake_quant.h"
-
-static void observed_start(Quantizer *q, float lo, float hi)
-{
-    if (q->symmetric)
-        grid_symmetric(lo, hi, &q->qp, 0);
-    else
-        grid_asymmetric(lo, hi, &q->qp);
-    q->ready = true;
-}
+#include "quant/quantizer_type.h"
 
 static void follow_largest(Quantizer *q, const WeightView *w)
 {
@@ -49,27 +40,40 @@ static void search_thresholds(Quantizer *q, const WeightView *w)
     }
 }
 
-static void observed_start_weights(Quantizer *q, const WeightView *w)
+static void observed_start(Quantizer *q, const QuantizerStart *from)
 {
-    if (q->observer.type->uses_histogram)
-        search_thresholds(q, w);
+    if (from->weights != NULL && q->observer.type->uses_histogram)
+        search_thresholds(q, from->weights);
+    else if (from->weights != NULL)
+        follow_largest(q, from->weights);
+    else if (q->symmetric)
+        grid_symmetric(from->lo, from->hi, &q->qp, 0);
     else
-        follow_largest(q, w);
+        grid_asymmetric(from->lo, from->hi, &q->qp);
     q->ready = true;
 }
 
 /* Weights move every step, so their range is taken anew from the weights of the step: known before the step's data
  * is. */
-static void observed_refresh(Quantizer *q, const WeightView *w)
+static void observed_prepare(Quantizer *q, const WeightView *w)
 {
     if (w != NULL && !q->observer.type->uses_histogram) follow_largest(q, w);
+}
+
+static double observed_surrogate(const Quantizer *q, const QuantizerRun *run, const double *param, double residual,
+                                 double x)
+{
+    (void)param;
+    const double lo = q->qp.qmin - q->qp.zero_point, hi = q->qp.qmax - q->qp.zero_point, s = (double)run->scale;
+    return s * (fmin(fmax(x / s, lo), hi) + residual);
 }
 
 const QuantizerType quantizer_observed = {
     .name = "observed",
     .doc =
         "the scale follows an observer: running extremes or a calibrated threshold; weights: their largest magnitude",
+    .uses = QUANTIZES_ALL,
     .start = observed_start,
-    .start_weights = observed_start_weights,
-    .refresh = observed_refresh,
+    .prepare = observed_prepare,
+    .surrogate = observed_surrogate,
 };

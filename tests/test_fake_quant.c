@@ -28,9 +28,9 @@ static Quantizer *quantizer(Arena *arena, ParamSet *params, const char *type, in
                                 .observer = observer_type("ema_minmax"),
                                 .momentum = 0.5,
                                 .percentile = 99.9};
-    Quantizer *q = quantizer_create(arena, params, "q.out", &spec, is_signed);
+    Quantizer *q = quantizer_create(arena, params, "q.out", &spec, (QuantizedTensor){.is_signed = is_signed});
     ck_assert_int_eq(param_set_place(params, arena), STATUS_OK);
-    q->type->start(q, lo, hi);
+    quantizer_start(q, lo, hi);
     return q;
 }
 
@@ -105,12 +105,13 @@ static void check(const char *type, int bits, bool is_signed, Activation act, fl
         ck_assert_msg(fabs(slope - (double)dx[i]) < 1e-5, "%s, %d bits: dx at %g is %g; must be %g", type, bits,
                       (double)x[i], (double)dx[i], slope);
     }
-    if (q->step != NULL) {
+    if (q->params > 0) {
         const double hs = 1e-5 * s;
         const double slope = (surrogate_loss(&want, x, s + hs, r) - surrogate_loss(&want, x, s - hs, r)) / (2 * hs);
         const double scaled = slope / sqrt((double)PER_IMAGE * (q->qp.qmax - q->qp.zero_point));
-        ck_assert_msg(fabs(scaled - (double)q->step->dx[0]) < 1e-4 * (1 + fabs(scaled)),
-                      "%s, %d bits: the step's gradient is %g; must be %g", type, bits, (double)q->step->dx[0], scaled);
+        ck_assert_msg(fabs(scaled - (double)q->param[0]->dx[0]) < 1e-4 * (1 + fabs(scaled)),
+                      "%s, %d bits: the step's gradient is %g; must be %g", type, bits, (double)q->param[0]->dx[0],
+                      scaled);
     }
     bench_end(&b);
 }
@@ -139,12 +140,12 @@ START_TEST(lsq_by_hand)
     Tape *t = b.tape;
     ParamSet params = {0};
     QuantizerSpec spec = {.bits = 3, .type = quantizer_type("lsq"), .observer = observer_type("max"), .momentum = 1};
-    Quantizer *q = quantizer_create(b.owner, &params, "q", &spec, true);
+    Quantizer *q = quantizer_create(b.owner, &params, "q", &spec, (QuantizedTensor){.is_signed = true});
     ck_assert_int_eq(q->qp.qmin, -4);
     ck_assert_int_eq(q->qp.qmax, 3);
     ck_assert_int_eq(param_set_place(&params, b.owner), STATUS_OK);
-    q->type->start(q, -2.1f, 2.1f);
-    q->step->x[0] = 0.7f;
+    quantizer_start(q, -2.1f, 2.1f);
+    q->param[0]->x[0] = 0.7f;
     float x[] = {-3, -2.2f, -0.4f, 0.3f, 1.7f, 5}, dx[6] = {0}, one[] = {1, 1, 1, 1, 1, 1};
     Tensor *y = op_fake_quant(t, tape_leaf(t, "x", shape_2(1, 6), x, dx), q, NONE, false);
     static const int8_t codes[] = {-4, -3, -1, 0, 2, 3};
@@ -152,7 +153,7 @@ START_TEST(lsq_by_hand)
     ck_assert_mem_eq(y->codes, codes, 6);
     ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, one)), STATUS_OK);
     ck_assert_mem_eq(dx, mask, sizeof dx);
-    ck_assert_double_eq_tol((double)q->step->dx[0], -2.142857 / sqrt(6.0 * 3), 1e-5);
+    ck_assert_double_eq_tol((double)q->param[0]->dx[0], -2.142857 / sqrt(6.0 * 3), 1e-5);
     bench_end(&b);
 }
 END_TEST
@@ -165,7 +166,7 @@ START_TEST(activations_learn)
     ParamSet params = {0};
     const QuantizerSpec spec = {
         .bits = 8, .type = quantizer_type("observed"), .observer = observer_type("ema_minmax"), .momentum = 0.5};
-    Quantizer *q = quantizer_create(b.owner, &params, "conv1.out", &spec, false);
+    Quantizer *q = quantizer_create(b.owner, &params, "conv1.out", &spec, (QuantizedTensor){.is_signed = false});
     float x[] = {-4, 0, 1, 5.1f};
     ck_assert_ptr_null(op_fake_quant(t, tape_leaf(t, "x", shape_2(1, 4), x, NULL), q, RELU, true));
     ck_assert_int_eq(t->status, STATUS_STATE);
@@ -222,7 +223,9 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
                                 .type = quantizer_type(type),
                                 .observer = observer_type("max"),
                                 .momentum = 1};
-    Quantizer *q = quantizer_create_weights(b.owner, &params, "w", &spec, CHANNELS, layout == INNERMOST ? 3 : 0);
+    Quantizer *q = quantizer_create(
+        b.owner, &params, "w", &spec,
+        (QuantizedTensor){.is_weight = true, .channels = CHANNELS, .axis = layout == INNERMOST ? 3 : 0});
     ck_assert_int_eq(param_set_place(&params, b.owner), STATUS_OK);
     float *w = random_values(b.owner, n, 31), *r = random_values(b.owner, n, 32), *dw = ARENA_ARRAY(b.owner, float, n);
     static const float signs[] = {1, -1, -1, 1, -1};
@@ -246,22 +249,22 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
     for (long i = 0; i < n; i++) {
         const long channel = layout == INNERMOST ? i % CHANNELS : i / (n / CHANNELS), c = per_channel ? channel : 0;
         const double sigma = sign == NULL ? 1 : (double)sign[channel], s = (double)q->qp.scale[c];
-        const double start = q->step == NULL ? largest[c] / hi : 2 * sum[c] / (double)count[c] / sqrt((double)hi);
+        const double start = q->params == 0 ? largest[c] / hi : 2 * sum[c] / (double)count[c] / sqrt((double)hi);
         ck_assert_double_eq_tol(s, start, 1e-6 * start);
         /* real = sign * s * code, code = rne(clip(sign * w / s)) */
         const double v = sigma * (double)w[i] / s, clipped = fmin(fmax(v, lo), hi);
         ck_assert_msg(fabs((double)y->codes[i] - clipped) <= 0.5 + 1e-4, "%s: code %d of %g", type, y->codes[i], v);
         ck_assert_double_eq_tol((double)y->x[i], sigma * s * y->codes[i], 1e-6 * fabs(s * hi));
         const bool inside = v >= lo - 1e-5 && v <= hi + 1e-5; /* the largest weight lies on the bound itself */
-        if (q->step == NULL || (v > lo + 1e-4 && v < hi - 1e-4) || v < lo - 1e-4 || v > hi + 1e-4)
+        if (q->params == 0 || (v > lo + 1e-4 && v < hi - 1e-4) || v < lo - 1e-4 || v > hi + 1e-4)
             ck_assert_double_eq((double)dw[i], (double)(inside ? r[i] : 0));
         /* surrogate sign * s * (clip(v) + c), c = code - clip(v): d/ds = sign * (c inside, the bound outside) */
         ds[c] += (double)r[i] * sigma * (inside ? y->codes[i] - v : clipped);
     }
-    for (int c = 0; q->step != NULL && c < q->qp.n; c++) {
+    for (int c = 0; q->params > 0 && c < q->qp.n; c++) {
         const double want = ds[c] / sqrt((double)count[c] * hi);
-        ck_assert_msg(fabs(want - (double)q->step->dx[c]) < 1e-4 * (1 + fabs(want)), "%s: step %d: %g; must be %g",
-                      type, c, (double)q->step->dx[c], want);
+        ck_assert_msg(fabs(want - (double)q->param[0]->dx[c]) < 1e-4 * (1 + fabs(want)), "%s: step %d: %g; must be %g",
+                      type, c, (double)q->param[0]->dx[c], want);
     }
     bench_end(&b);
 }
@@ -288,7 +291,8 @@ START_TEST(weights_follow)
                                 .type = quantizer_type("observed"),
                                 .observer = observer_type("max"),
                                 .momentum = 1};
-    Quantizer *q = quantizer_create_weights(b.owner, &params, "w", &spec, 2, 0);
+    Quantizer *q =
+        quantizer_create(b.owner, &params, "w", &spec, (QuantizedTensor){.is_weight = true, .channels = 2, .axis = 0});
     float w[] = {1.27f, -0.5f, 0.1f, 0.0f};
     for (int step = 0; step < 3; step++) {
         Tensor *y = op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL);
@@ -319,7 +323,8 @@ START_TEST(weights_not_finite)
                                     .type = quantizer_type("observed"),
                                     .observer = observer_type("max"),
                                     .momentum = 1};
-        Quantizer *q = quantizer_create_weights(b.owner, &params, "conv1.weight", &spec, 2, 0);
+        Quantizer *q = quantizer_create(b.owner, &params, "conv1.weight", &spec,
+                                        (QuantizedTensor){.is_weight = true, .channels = 2, .axis = 0});
         float w[] = {1, 2, 3, bad[k]};
         ck_assert_ptr_null(op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL));
         ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
@@ -342,7 +347,8 @@ START_TEST(weights_searched_once)
                                 .type = quantizer_type("observed"),
                                 .observer = observer_type("mse"),
                                 .momentum = 1};
-    Quantizer *q = quantizer_create_weights(b.owner, &params, "w", &spec, 2, 0);
+    Quantizer *q =
+        quantizer_create(b.owner, &params, "w", &spec, (QuantizedTensor){.is_weight = true, .channels = 2, .axis = 0});
     float *w = random_values(b.owner, 2000, 4);
     w[0] = 3.0f, w[1500] = -2.0f; /* one outlier in each channel, worth clipping */
     op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 1000), w, NULL), q, NULL);
@@ -371,7 +377,7 @@ START_TEST(fake_quant_threads)
             float *dx = ARENA_ARRAY(b.owner, float, COUNT);
             Tensor *y = op_fake_quant(b.tape, tape_leaf(b.tape, "x", shape_2(N, PER_IMAGE), x, dx), q, NONE, true);
             ck_assert_int_eq(tape_backward(b.tape, weighted_sum(b.tape, y, r)), STATUS_OK);
-            const float learned = q->step == NULL ? 0.0f : q->step->dx[0];
+            const float learned = q->params == 0 ? 0.0f : q->param[0]->dx[0];
             if (k == 0) step = learned, scale = q->qp.scale[0], memcpy(dx0, dx, sizeof dx0);
             ck_assert(learned == step && q->qp.scale[0] == scale && memcmp(dx, dx0, sizeof dx0) == 0);
             bench_end(&b);

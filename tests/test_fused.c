@@ -41,9 +41,9 @@ static Quantizer *output_quantizer(Arena *arena, ParamSet *params, const Case *c
                                 .observer = observer_type("ema_minmax"),
                                 .momentum = 0.5,
                                 .percentile = 99.9};
-    Quantizer *q = quantizer_create(arena, params, "q.out", &spec, !c->act.relu);
+    Quantizer *q = quantizer_create(arena, params, "q.out", &spec, (QuantizedTensor){.is_signed = !c->act.relu});
     ck_assert_int_eq(param_set_place(params, arena), STATUS_OK);
-    q->type->start(q, c->act.relu ? 0.0f : -1.1f, 1.3f);
+    quantizer_start(q, c->act.relu ? 0.0f : -1.1f, 1.3f);
     return q;
 }
 
@@ -57,7 +57,9 @@ static Quantizer *weight_quantizer(Arena *arena, ParamSet *params, const Case *c
                                 .observer = observer_type("max"),
                                 .momentum = 0.5,
                                 .percentile = 99.9};
-    return quantizer_create_weights(arena, params, "q.weight", &spec, c->o, c->kind == CONV_DEPTHWISE ? 3 : 0);
+    return quantizer_create(
+        arena, params, "q.weight", &spec,
+        (QuantizedTensor){.is_weight = true, .channels = c->o, .axis = c->kind == CONV_DEPTHWISE ? 3 : 0});
 }
 
 static QuantParams *input_grid(Arena *arena)
@@ -166,7 +168,7 @@ static Outcome run(Arena *keep, const Case *c, bool fused)
         out.y = copy(keep, y->x, out.ny);
     ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, random_values(b.owner, out.ny, 7))), STATUS_OK);
     if (q != NULL) out.scale = q->qp.scale[0];
-    if (c->end == END_LEARNED) out.step = q->step->dx[0];
+    if (c->end == END_LEARNED) out.step = q->param[0]->dx[0];
     bench_end(&b);
     return out;
 }
@@ -284,7 +286,7 @@ static void check_add(Activation act, End end, bool codes_a, bool codes_b)
         else
             y[fused] = copy(keep, out->x, ADD_COUNT);
         ck_assert_int_eq(tape_backward(t, weighted_sum(t, out, random_values(b.owner, ADD_COUNT, 12))), STATUS_OK);
-        step[fused] = end == END_LEARNED ? q->step->dx[0] : 0.0f;
+        step[fused] = end == END_LEARNED ? q->param[0]->dx[0] : 0.0f;
         scale[fused] = q == NULL ? 0.0f : q->qp.scale[0];
         bench_end(&b);
     }

@@ -106,13 +106,13 @@ static Problem make(Arena *arena, const KernelCase *kase, const Setting *s, uint
 
     const QuantizerSpec spec = {
         .bits = s->out_bits, .type = quantizer_type(s->quantizer), .observer = observer_type("max"), .momentum = 1};
-    p.out = quantizer_create(arena, &p.params, "conv.out", &spec, !s->act.relu);
+    p.out = quantizer_create(arena, &p.params, "conv.out", &spec, (QuantizedTensor){.is_signed = !s->act.relu});
     ck_assert_int_eq(param_set_place(&p.params, arena), STATUS_OK);
     /* A range that the largest outputs overshoot. */
     oracle_conv_forward(&p.g, p.depthwise, p.g.n, p.x, p.w, p.conv, NULL);
     double most = 0.1;
     for (long i = 0; i < p.ny; i++) most = fmax(most, fabs(p.conv[i] * (p.u == NULL ? 1 : (double)p.u[i % p.g.o])));
-    p.out->type->start(p.out, -0.6f * (float)most, 0.7f * (float)most);
+    quantizer_start(p.out, -0.6f * (float)most, 0.7f * (float)most);
     return p;
 }
 
@@ -270,14 +270,14 @@ static void check_gradients(const KernelCase *kase, const Setting *setting, uint
     check_operand(&p, kase->name, "w", p.w, in[1], 0.001f * (float)s);
     check_operand(&p, kase->name, "u", p.u, in[2], 0.0005f * (float)s);
     check_operand(&p, kase->name, "b", p.b, in[3], 0.01f * (float)s);
-    if (p.out->step != NULL) {
+    if (p.out->params > 0) {
         const double h = 1e-6 * s, per_image = (double)p.ny / p.g.n;
         const double scale = sqrt(per_image * (p.out->qp.qmax - p.out->qp.zero_point));
         const double slope = (surrogate_loss(&p, s + h) - surrogate_loss(&p, s - h)) / (2 * h);
         const double want = slope / scale;
-        ck_assert_msg(fabs(want - (double)p.out->step->dx[0]) <= 1e-3 * (1 + fabs(want)) + p.flips / scale,
+        ck_assert_msg(fabs(want - (double)p.out->param[0]->dx[0]) <= 1e-3 * (1 + fabs(want)) + p.flips / scale,
                       "%s, %d bits: the step's gradient is %g; must be %g", kase->name, setting->weight_bits,
-                      (double)p.out->step->dx[0], want);
+                      (double)p.out->param[0]->dx[0], want);
     }
     bench_end(&b);
 }

@@ -1,10 +1,11 @@
 /* Gradients of every layer on grids, by the frozen residual.
  *
  * A straight-through estimator claims to be the gradient of a surrogate: with the rounding residual c frozen at the base
- * point, a quantizer is s * (clip(z / s) + c), which has an ordinary derivative.  So a layer on grids must have the
- * gradient of the layer in float, whose weights are the surrogate of its quantized weights and whose output goes through
- * the surrogate of its output's quantizer.  That is differentiated here, in each input, parameter and learned step, for
- * every quantizer and each way to compute on grids, and compared.
+ * point, a quantizer is a function with an ordinary derivative (QuantizerType.surrogate).  So a layer on grids must have
+ * the gradient of the layer in float, whose weights are the surrogate of its quantized weights and whose output goes
+ * through the surrogate of its output's quantizer.  That is differentiated here, in each input, parameter of the layer and
+ * parameter of a quantizer, for every quantizer and each way to compute on grids, and compared; also for quantizers that
+ * are not fused (tests/support/plain_quantizers.h).
  */
 #include <math.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "tests/support/conformance.h"
 #include "tests/support/gradcheck.h"
 #include "tests/support/oracle.h"
+#include "tests/support/plain_quantizers.h"
 #include "tests/support/suite.h"
 
 static const double TOLERANCE = 0.01; /* of the largest gradient of the tensor */
@@ -30,11 +32,10 @@ typedef struct {
     float *x[LAYER_MAX_INPUTS];  /* their values, which the float layer reads */
     float *weight;               /* before their quantizer; the float layer's are the surrogate's */
     double *weight_residual, *residual;
-    double *by_step; /* of each output, its derivative in its quantizer's step */
     long outputs;
-    float *r;           /* loss = sum r * y */
-    float *weight_step; /* scales of the quantizers, NULL: none */
-    float step;
+    float *r;                                                            /* loss = sum r * y */
+    float *weight_scale, out_scale;                                      /* of the grids at the base point */
+    float *weight_param[QUANTIZER_PARAMS], *out_param[QUANTIZER_PARAMS]; /* the quantizers' own */
     int smooth, asked;
 } Grids;
 
@@ -60,17 +61,38 @@ static double factor(const Grids *g, long channel)
     return gamma / sqrt((double)f->norm->var[channel] + (double)f->norm->epsilon);
 }
 
-/* freeze: takes the residuals. */
-static void set_weights(const Grids *g, bool freeze)
+static QuantizerRun run_of(const Quantizer *q, int channel, float scale, long count)
 {
-    if (g->l->weight == NULL) return;
-    const QuantParams *qp = &g->l->weight_q->qp;
-    for (long i = 0; i < g->l->weight->count; i++) {
+    const float lo = (float)(q->qp.qmin - q->qp.zero_point), hi = (float)(q->qp.qmax - q->qp.zero_point);
+    return (QuantizerRun){.scale = scale, .channel = channel, .gate = {lo, hi, hi}, .count = count};
+}
+
+static QuantizerRun weight_run(const Grids *g, int scale)
+{
+    const Quantizer *q = g->l->weight_q;
+    return run_of(q, scale, g->weight_scale[scale], g->l->weight->count / q->qp.n);
+}
+
+static QuantizerRun out_run(const Grids *g) { return run_of(g->l->out_q, 0, g->out_scale, g->outputs / SMALL_IMAGES); }
+
+/* The surrogate with the parameters as they stand in `param`. */
+static double surrogate(const Quantizer *q, const QuantizerRun *run, float *const *param, double residual, double x)
+{
+    double of_run[QUANTIZER_PARAMS];
+    for (int k = 0; k < q->params; k++) of_run[k] = (double)param[k][q->param[k]->count > 1 ? run->channel : 0];
+    return q->type->surrogate(q, run, of_run, residual, x);
+}
+
+/* The weights that the float layer has: the surrogate of each.  freeze: takes the residuals from the codes. */
+static void set_weights(const Grids *g, const int8_t *freeze)
+{
+    const Quantizer *q = g->l->weight_q;
+    for (long i = 0; q != NULL && i < g->l->weight->count; i++) {
         const long c = channel_of(g->l, i);
-        const double s = (double)g->weight_step[qp->n == 1 ? 0 : c], u = factor(g, c);
-        const double v = clip(u * (double)g->weight[i] / s, qp->qmin, qp->qmax);
-        if (freeze) g->weight_residual[i] = rint(v) - v;
-        g->f->weight->x[i] = (float)(s * (v + g->weight_residual[i]) / u);
+        const QuantizerRun run = weight_run(g, q->qp.n == 1 ? 0 : (int)c);
+        const double u = factor(g, c), x = u * (double)g->weight[i], s = (double)run.scale;
+        if (freeze != NULL) g->weight_residual[i] = freeze[i] - surrogate(q, &run, g->weight_param, 0, x) / s;
+        g->f->weight->x[i] = (float)(surrogate(q, &run, g->weight_param, g->weight_residual[i], x) / u);
     }
 }
 
@@ -86,37 +108,55 @@ static const float *float_values(const Grids *g)
     return y->x;
 }
 
-static double surrogate(const Grids *g, double z, double c, double s)
-{
-    if (g->l->out_q == NULL) return z;
-    const QuantParams *qp = &g->l->out_q->qp;
-    return s * (clip(z / s, qp->qmin - qp->zero_point, qp->qmax - qp->zero_point) + c);
-}
-
 static double loss(const Grids *g)
 {
-    set_weights(g, false);
+    set_weights(g, NULL);
     const float *z = float_values(g);
+    const Quantizer *q = g->l->out_q;
+    const QuantizerRun run = q == NULL ? (QuantizerRun){0} : out_run(g);
     double sum = 0;
-    for (long i = 0; i < g->outputs; i++)
-        sum += (double)g->r[i] * surrogate(g, (double)z[i], g->residual[i], (double)g->step);
+    for (long i = 0; i < g->outputs; i++) {
+        const double x = (double)z[i];
+        sum += (double)g->r[i] * (q == NULL ? x : surrogate(q, &run, g->out_param, g->residual[i], x));
+    }
     return sum;
 }
 
-/* Codes of the layer become residuals, each of which a rounding explains. */
-static void freeze(Grids *g, const Tensor *y)
+/* Codes become residuals, each of which a rounding explains. */
+static void freeze(Grids *g, const Tensor *y, const int8_t *weight_codes)
 {
-    set_weights(g, true);
+    set_weights(g, weight_codes);
     const float *z = float_values(g);
     const QuantParams *qp = y->qp;
     for (long i = 0; i < g->outputs; i++) {
         const double s = (double)qp->scale[0], code = y->codes[i] - qp->zero_point, v = (double)z[i] / s;
         const double lo = qp->qmin - qp->zero_point, hi = qp->qmax - qp->zero_point, near = KINK / s;
-        g->residual[i] = code - clip(v, lo, hi);
-        ck_assert_msg(fabs(g->residual[i]) < 0.75, "%s: code %g for %g", g->what, code, v);
-        g->by_step[i] = v < lo || v > hi ? clip(v, lo, hi) : g->residual[i];
-        if (g->l->out_q != NULL && (fabs(v - lo) < near || fabs(v - hi) < near)) g->r[i] = 0;
+        ck_assert_msg(fabs(code - clip(v, lo, hi)) < 0.75, "%s: code %g for %g", g->what, code, v);
+        if (g->l->out_q == NULL) continue;
+        const QuantizerRun run = out_run(g);
+        g->residual[i] = code - surrogate(g->l->out_q, &run, g->out_param, 0, (double)z[i]) / s;
+        if (fabs(v - lo) < near || fabs(v - hi) < near) g->r[i] = 0;
     }
+}
+
+/* The codes of the layer's weights, as its forward makes them. */
+static const int8_t *weight_codes(const Grids *g)
+{
+    const Layer *l = g->l;
+    if (l->weight == NULL) return NULL;
+    const Shape shape = l->weight->shape;
+    const long channels = shape.dim[l->weight_q->qp.axis == 0 ? 0 : shape.rank - 1];
+    float *x = ARENA_ARRAY(g->arena, float, l->weight->count), *sign = ARENA_ARRAY(g->arena, float, channels);
+    const bool by_sign = l->norm != NULL && l->weight_q->qp.n > 1;
+    for (long i = 0; i < l->weight->count; i++) {
+        const long c = channel_of(l, i);
+        sign[c] = by_sign && factor(g, c) < 0 ? -1.0f : 1.0f;
+        x[i] = (float)(by_sign ? 1.0 : factor(g, c)) * l->weight->x[i];
+    }
+    tape_reset(g->tape, false);
+    Tensor *y = op_fake_quant_weights(g->tape, tape_leaf(g->tape, "w", shape, x, NULL), l->weight_q, sign);
+    ck_assert_msg(y != NULL, "%s: %s", g->what, g->tape->message);
+    return memcpy(ARENA_ARRAY(g->arena, int8_t, l->weight->count), y->codes, (size_t)l->weight->count);
 }
 
 /* ---- the comparison ---------------------------------------------------------------------------------------------- */
@@ -128,7 +168,7 @@ static void compare(Grids *g, const char *name, float *at, const float *dx, long
     for (long i = 0; i < n; i++) largest = fmax(largest, fabs((double)dx[i]));
     ck_assert_msg(largest > 0, "%s: no gradient for %s", g->what, name);
     for (long i = 0; i < n; i += 1 + n / SAMPLES) {
-        const float x = at[i], h = strstr(name, "step") != NULL ? H * x : H;
+        const float x = at[i], h = strstr(name, "quantizer") != NULL ? H * x : H;
         at[i] = x + h;
         const double up = loss(g), right = (double)(at[i] - x);
         at[i] = x - h;
@@ -145,12 +185,63 @@ static void compare(Grids *g, const char *name, float *at, const float *dx, long
     }
 }
 
-/* What a step's gradient is the sum of, which may nearly vanish: the root of the sum of its parts' squares. */
-static double length_of_product(const float *a, const double *b, long n)
+/* What a quantizer's gradient is the sum of, which may nearly vanish: the root of the sum of its parts' squares. */
+typedef struct {
+    const Quantizer *q;
+    float *const *param;
+    double squares;
+} Parts;
+
+static void add_part(Parts *parts, const QuantizerRun *run, int k, double residual, double x, double dy)
 {
-    double squares = 0;
-    for (long i = 0; i < n; i++) squares += pow((double)a[i] * b[i], 2);
-    return sqrt(squares);
+    float *at = &parts->param[k][parts->q->param[k]->count > 1 ? run->channel : 0];
+    const float here = *at, h = H * here;
+    *at = here + h;
+    const double up = surrogate(parts->q, run, parts->param, residual, x), right = (double)*at;
+    *at = here - h;
+    const double down = surrogate(parts->q, run, parts->param, residual, x), left = (double)*at;
+    *at = here;
+    parts->squares += pow(dy * (up - down) / (right - left), 2);
+}
+
+static double scale_of(const Quantizer *q, const QuantizerRun *run, int k)
+{
+    return q->type->gradient_scale == NULL ? 1.0 : q->type->gradient_scale(q, run, k);
+}
+
+static void compare_weight_quantizer(Grids *g)
+{
+    const Layer *l = g->l;
+    const Quantizer *q = l->weight_q;
+    for (int k = 0; q != NULL && k < q->params; k++) {
+        Parts parts = {q, g->weight_param, 0};
+        for (long i = 0; i < l->weight->count; i++) {
+            const long c = channel_of(l, i);
+            const QuantizerRun run = weight_run(g, q->qp.n == 1 ? 0 : (int)c);
+            add_part(&parts, &run, k, g->weight_residual[i], factor(g, c) * (double)g->weight[i],
+                     (double)l->weight->dx[i]);
+        }
+        const QuantizerRun run = weight_run(g, 0);
+        const double scale = scale_of(q, &run, k);
+        compare(g, "weight quantizer", g->weight_param[k], q->param[k]->dx, q->param[k]->count, scale,
+                scale * sqrt(parts.squares));
+    }
+}
+
+static void compare_out_quantizer(Grids *g)
+{
+    const Quantizer *q = g->l->out_q;
+    for (int k = 0; q != NULL && k < q->params; k++) {
+        const QuantizerRun run = out_run(g);
+        set_weights(g, NULL);
+        const float *z = float_values(g);
+        Parts parts = {q, g->out_param, 0};
+        for (long i = 0; i < g->outputs; i++) add_part(&parts, &run, k, g->residual[i], (double)z[i], (double)g->r[i]);
+        /* In integers the bias and the multiplier are rounded, too, which moves what is rounded in the end. */
+        const double scale = scale_of(q, &run, k);
+        const double size = scale * sqrt(parts.squares) * (g->mode->arithmetic == ARITHMETIC_INT ? 10 : 1);
+        compare(g, "output quantizer", g->out_param[k], q->param[k]->dx, q->param[k]->count, scale, size);
+    }
 }
 
 static void compare_param(Grids *g, const char *name, float *at, const Param *p)
@@ -167,20 +258,8 @@ static void compare_all(Grids *g)
     compare_param(g, "the bias", f->bias == NULL ? NULL : f->bias->x, l->bias);
     compare_param(g, "gamma", f->gamma == NULL ? NULL : f->gamma->x, l->gamma);
     compare_param(g, "beta", f->beta == NULL ? NULL : f->beta->x, l->beta);
-    if (l->weight_q != NULL && l->weight_q->step != NULL) {
-        const QuantParams *qp = &l->weight_q->qp;
-        const double scale = 1.0 / sqrt((double)l->weight->count / qp->n * qp->qmax);
-        const double parts = length_of_product(l->weight->dx, g->weight_residual, l->weight->count);
-        compare(g, "weight step", g->weight_step, l->weight_q->step->dx, qp->n, scale, scale * parts);
-    }
-    if (l->out_q != NULL && l->out_q->step != NULL) {
-        const QuantParams *qp = &l->out_q->qp;
-        const double scale = 1.0 / sqrt((double)g->outputs / SMALL_IMAGES * (qp->qmax - qp->zero_point));
-        const double parts = length_of_product(g->r, g->by_step, g->outputs);
-        /* In integers the bias and the multiplier are rounded, too, which moves what is rounded in the end. */
-        const double size = scale * parts * (g->mode->arithmetic == ARITHMETIC_INT ? 10 : 1);
-        compare(g, "output step", &g->step, l->out_q->step->dx, 1, scale, size);
-    }
+    compare_weight_quantizer(g);
+    compare_out_quantizer(g);
 }
 
 /* ---- one layer --------------------------------------------------------------------------------------------------- */
@@ -200,11 +279,7 @@ static void copy_values(Param *to, const Param *from)
 /* A grid that some outputs lie beyond. */
 static void tighten(Quantizer *q)
 {
-    if (q == NULL) return;
-    for (int i = 0; i < q->qp.n; i++) {
-        q->qp.scale[i] *= 0.6f;
-        if (q->step != NULL) q->step->x[i] = q->qp.scale[i];
-    }
+    if (q != NULL) quantizer_set_scale(q, 0.6f * q->qp.scale[0]);
 }
 
 /* The codes that the layer reads in a pass of the whole model. */
@@ -253,18 +328,33 @@ static void backward(Grids *g, Model *m)
         for (long k = 0; k < tensor_elements(&g->in[i]); k++) g->in[i].dx[k] -= there;
 }
 
-static void check_layer(const char *model, const char *quant, const ForwardMode *mode)
+/* The tested layer's quantizers become another type's, where it is for them. */
+static void replace_types(const Layer *l, const QuantizerType *type)
+{
+    if (type == NULL) return;
+    if (l->weight_q != NULL) l->weight_q->type = type;
+    if (l->out_q != NULL && type->uses != QUANTIZES_WEIGHTS) l->out_q->type = type;
+}
+
+static void take_params(const Grids *g, const Quantizer *q, float *param[QUANTIZER_PARAMS])
+{
+    for (int k = 0; q != NULL && k < q->params; k++) param[k] = copy(g->arena, q->param[k]->x, q->param[k]->count);
+}
+
+static void check_layer(const char *model, const char *quant, const ForwardMode *mode, const QuantizerType *type)
 {
     Arena *arena = arena_create();
     Bench b = bench_make();
     Model *m = small_model(arena, model, quant, 3), *in_float = small_model(arena, model, NULL, 3);
     const int index = small_layer(m, "tested");
-    Grids g = {.what = arena_printf(arena, "%s, arithmetic %d", quant, (int)mode->arithmetic),
+    Grids g = {.what = arena_printf(arena, "%s, %s, arithmetic %d", quant, type == NULL ? "as it is" : type->name,
+                                    (int)mode->arithmetic),
                .arena = arena,
                .tape = b.tape,
                .l = &m->layer[index],
                .f = &in_float->layer[index],
                .mode = mode};
+    replace_types(g.l, type);
     tighten(g.l->out_q);
     take_inputs(&g, m, small_pixels(arena, m, 4));
     Param *const to[] = {g.f->weight, g.f->bias, g.f->gamma, g.f->beta};
@@ -278,18 +368,19 @@ static void check_layer(const char *model, const char *quant, const ForwardMode 
     const Tensor *y = run(&g, false);
     g.outputs = tensor_elements(y);
     g.residual = ARENA_ARRAY(arena, double, g.outputs);
-    g.by_step = ARENA_ARRAY(arena, double, g.outputs);
     g.r = random_values(arena, g.outputs, 77);
-    if (g.l->out_q != NULL) g.step = g.l->out_q->qp.scale[0];
+    if (g.l->out_q != NULL) g.out_scale = g.l->out_q->qp.scale[0];
+    take_params(&g, g.l->out_q, g.out_param);
+    take_params(&g, g.l->weight_q, g.weight_param);
     if (g.l->weight != NULL) {
         g.weight = copy(arena, g.l->weight->x, g.l->weight->count);
         g.weight_residual = ARENA_ARRAY(arena, double, g.l->weight->count);
-        g.weight_step = copy(arena, g.l->weight_q->qp.scale, g.l->weight_q->qp.n);
+        g.weight_scale = copy(arena, g.l->weight_q->qp.scale, g.l->weight_q->qp.n);
     }
     const int8_t *codes = memcpy(ARENA_ARRAY(arena, int8_t, g.outputs), y->codes, (size_t)g.outputs);
     QuantParams qp = *y->qp;
     qp.scale = copy(arena, y->qp->scale, 1);
-    freeze(&g, &(Tensor){.codes = (int8_t *)(uintptr_t)codes, .qp = &qp});
+    freeze(&g, &(Tensor){.codes = (int8_t *)(uintptr_t)codes, .qp = &qp}, weight_codes(&g));
     backward(&g, m);
     compare_all(&g);
     ck_assert_msg(2 * g.smooth >= g.asked, "%s: %d of %d differences", g.what, g.smooth, g.asked);
@@ -310,8 +401,15 @@ static void check_example(const LayerType *type, const char *example, const char
         for (int w = 0; w < 3; w++)
             for (int p = 0; p < 3; p++) {
                 const char *quant = conformance_quant(arena, quantizer_types[q], widths[w], (q + w + p) % 2 == 1);
-                check_layer(model, quant, &passes[p]);
+                check_layer(model, quant, &passes[p], NULL);
             }
+    PlainQuantizer plain[PLAIN_QUANTIZERS];
+    plain_quantizers(plain);
+    for (int q = 0; q < PLAIN_QUANTIZERS; q++)
+        for (int p = 0; p < 3; p++) {
+            const char *quant = conformance_quant(arena, quantizer_type(plain[q].of), widths[(q + p) % 3], q == p);
+            check_layer(model, quant, &passes[p], &plain[q].type);
+        }
     arena_destroy(arena);
 }
 

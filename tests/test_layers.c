@@ -73,8 +73,8 @@ static void check_shapes_quantized(const char *example, const char *model, const
         Bench b = bench_make();
         Model *m = small_model(arena, model, quant, 3);
         const Quantizer *out = m->layer[small_layer(m, "tested")].out_q;
-        if (out != NULL && out->step != NULL)
-            out->step->x[0] *= 0.7f; /* else it may be its input's, and round nothing */
+        if (out != NULL && out->params > 0)
+            out->param[0]->x[0] *= 0.7f; /* else it may be its input's, and round nothing */
         const Tensor *logits = small_step(m, b.tape, &passes[p], small_pixels(arena, m, 4));
         ck_assert(shape_equal(logits->shape, shape_2(SMALL_IMAGES, 5)));
         for (int i = 0; i < m->layers; i++) {
@@ -88,7 +88,7 @@ static void check_shapes_quantized(const char *example, const char *model, const
             double size = 0;
             for (long k = 0; k < param->count; k++) size += fabs((double)param->dx[k]);
             ck_assert_msg(isfinite(size), "%s: %s: %s", example, quant, param->name);
-            const bool step = param->kind == PARAM_STEP && passes[p].arithmetic == ARITHMETIC_FLOAT;
+            const bool step = param->kind == PARAM_QUANTIZER && passes[p].arithmetic == ARITHMETIC_FLOAT;
             ck_assert_msg((size > 0) != step, "%s: %s, pass %d: %s gradient for %s", example, quant, p,
                           step ? "a" : "no", param->name);
         }

@@ -112,8 +112,10 @@ START_TEST(folding_commutes)
                                         .observer = observer_type("max"),
                                         .momentum = 1};
             ParamSet params = {0};
-            Quantizer *q = quantizer_create_weights(b.owner, &params, "w", &spec, C, 0);
-            Quantizer *p = quantizer_create_weights(b.owner, &params, "uw", &spec, C, 0);
+            Quantizer *q = quantizer_create(b.owner, &params, "w", &spec,
+                                            (QuantizedTensor){.is_weight = true, .channels = C, .axis = 0});
+            Quantizer *p = quantizer_create(b.owner, &params, "uw", &spec,
+                                            (QuantizedTensor){.is_weight = true, .channels = C, .axis = 0});
             const Tensor *before =
                 op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_4(C, 3, 3, 5), w, NULL), q, sign);
             const Tensor *after =

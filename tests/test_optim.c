@@ -168,10 +168,11 @@ static size_t train_with_threads(Arena *arena, int type, int threads, const floa
     enum { STEPS = 6 };
     ParamSet set = {0};
     static const int counts[] = {5, 40001, 1, 16384, 77777, 100, 16367};
-    static const ParamKind kinds[] = {PARAM_BIAS,   PARAM_WEIGHT, PARAM_STEP, PARAM_NORM,
+    static const ParamKind kinds[] = {PARAM_BIAS,   PARAM_WEIGHT, PARAM_QUANTIZER, PARAM_NORM,
                                       PARAM_WEIGHT, PARAM_BIAS,   PARAM_NORM};
     char name[] = "p0";
-    for (int i = 0; i < 7; i++, name[1]++) add(&set, arena, name, kinds[i], shape_1(counts[i]));
+    for (int i = 0; i < 7; i++, name[1]++)
+        add(&set, arena, name, kinds[i], shape_1(counts[i]))->rule = (ParamRule){0.1, 0.5, 1e-8f};
     ck_assert_int_eq(param_set_place(&set, arena), STATUS_OK);
     OptimizerConfig c = config_of(optimizer_names[type]);
     c.momentum = 0.9, c.nesterov = true, c.weight_decay = 0.01, c.decay_norm = true, c.clip_norm = 150.0;
@@ -271,19 +272,20 @@ END_TEST
 
 START_TEST(decay_reaches_what_it_should)
 {
-    static const ParamKind kinds[] = {PARAM_WEIGHT, PARAM_BIAS, PARAM_NORM, PARAM_STEP};
+    static const ParamKind kinds[] = {PARAM_WEIGHT, PARAM_BIAS, PARAM_NORM, PARAM_QUANTIZER};
     static const char *const names[] = {"w", "b", "n", "s"};
     for (int type = 0; optimizer_types[type] != NULL; type++) {
         for (int flags = 0; flags < 4; flags++) {
             Arena *arena = arena_create();
             ParamSet set = {0};
-            for (int i = 0; i < 4; i++) add(&set, arena, names[i], kinds[i], shape_1(3));
+            for (int i = 0; i < 4; i++) add(&set, arena, names[i], kinds[i], shape_1(3))->rule = (ParamRule){0, 1, 0};
+            add(&set, arena, "c", PARAM_QUANTIZER, shape_1(3))->rule = (ParamRule){.decay = 1, .lr_factor = 0.25};
             OptimizerConfig c = config_of(optimizer_names[type]);
             c.weight_decay = 0.5, c.decay_bias = flags & 1, c.decay_norm = flags & 2;
             Optimizer o;
             ck_assert_int_eq(param_set_place(&set, arena), STATUS_OK);
             ck_assert_int_eq(optimizer_make(arena, &c, &set, &o), STATUS_OK);
-            for (int i = 0; i < 4; i++) param_fill(set.param[i], 2.0f);
+            for (int i = 0; i < 5; i++) param_fill(set.param[i], 2.0f);
             optimizer_step(&o, 0.1f, 1); /* zero gradients: 2 * (1 - 0.1 * 0.5) where it decays */
             const bool decays[] = {true, c.decay_bias, c.decay_norm, false};
             for (int i = 0; i < 4; i++) {
@@ -292,6 +294,7 @@ START_TEST(decay_reaches_what_it_should)
                 else
                     ck_assert(set.param[i]->x[2] == 2.0f);
             }
+            check_near(set.param[4]->x[2], 2.0f * (1.0f - 0.25f * 0.1f), 1e-6f); /* by a rule of its own */
             arena_destroy(arena);
         }
     }
@@ -304,7 +307,8 @@ START_TEST(step_sizes_stay_positive)
         Arena *arena = arena_create();
         ParamSet set = {0};
         Param *w = add(&set, arena, "w", PARAM_WEIGHT, shape_1(2));
-        Param *s = add(&set, arena, "s", PARAM_STEP, shape_1(2));
+        Param *s = add(&set, arena, "s", PARAM_QUANTIZER, shape_1(2));
+        s->rule = (ParamRule){.lr_factor = 1, .least = 1e-8f};
         const OptimizerConfig c = config_of(optimizer_names[type]);
         Optimizer o;
         ck_assert_int_eq(param_set_place(&set, arena), STATUS_OK);

@@ -8,7 +8,8 @@ static const Param *find_param(const ParamSet *set, const Param *like)
 {
     for (int i = 0; i < set->n; i++) {
         const Param *p = set->param[i];
-        if (strcmp(p->name, like->name) == 0 && p->kind != PARAM_STEP && shape_equal(p->shape, like->shape)) return p;
+        if (strcmp(p->name, like->name) == 0 && p->kind != PARAM_QUANTIZER && shape_equal(p->shape, like->shape))
+            return p;
     }
     return NULL;
 }
@@ -46,7 +47,7 @@ void model_transfer(Arena *arena, Model *to, const Model *from, int renewed, Tra
                            .unused = {0, ARENA_ARRAY(arena, const char *, from->params.n)}};
     for (int i = 0; i < to->params.n; i++) {
         Param *p = to->params.param[i];
-        if (p->kind == PARAM_STEP) continue;
+        if (p->kind == PARAM_QUANTIZER) continue;
         const bool kept = renewed >= 0 && is_of(&to->layer[renewed], p);
         const Param *source = kept ? NULL : find_param(&from->params, p);
         if (source == NULL) {
@@ -57,9 +58,10 @@ void model_transfer(Arena *arena, Model *to, const Model *from, int renewed, Tra
         transfer->taken++;
     }
     for (int i = 0; i < from->params.n; i++) {
-        const Param *p = from->params.param[i], *target = p->kind == PARAM_STEP ? NULL : find_param(&to->params, p);
+        const Param *p = from->params.param[i],
+                    *target = p->kind == PARAM_QUANTIZER ? NULL : find_param(&to->params, p);
         const bool kept = target != NULL && renewed >= 0 && is_of(&to->layer[renewed], target);
-        if (p->kind != PARAM_STEP && (target == NULL || kept)) add(&transfer->unused, p->name);
+        if (p->kind != PARAM_QUANTIZER && (target == NULL || kept)) add(&transfer->unused, p->name);
     }
     copy_statistics(to, from, renewed);
 }

@@ -1,0 +1,180 @@
+/* Weights onto their grid; see fake_quant.h. */
+#include "quant/fake_quant.h"
+
+#include <float.h>
+#include <string.h>
+
+typedef struct {
+    Quantizer *q;
+    QuantParams qp; /* of this step */
+    WeightView view;
+    const float *sign; /* NULL: all positive */
+    float *scale;      /* [channels] with the channel's sign */
+} WeightQuant;
+
+/* NaN would become a code like any other and hide. */
+static bool all_finite(const float *w, long n)
+{
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (long i = 0; i < n; i++) sum += 0.0f * w[i];
+    return sum == 0.0f;
+}
+
+static void dequantize_weights(const WeightQuant *f, const int8_t *codes, float *x)
+{
+    const WeightView *v = &f->view;
+    if (v->outermost) {
+        for (long c = 0; c < v->channels; c++, codes += v->per_channel, x += v->per_channel) {
+            const float scale = f->scale[c];
+#pragma omp simd
+            for (long i = 0; i < v->per_channel; i++) x[i] = scale * (float)codes[i];
+        }
+        return;
+    }
+    for (long r = 0; r < v->per_channel; r++, codes += v->channels, x += v->channels)
+#pragma omp simd
+        for (long c = 0; c < v->channels; c++) x[c] = f->scale[c] * (float)codes[c];
+}
+
+/* The largest weight of an observed range is its bound, and its quotient may round past it. */
+static const float PAST_BOUND = 1.0f + 4.0f * FLT_EPSILON;
+
+/* dw += dy inside the grid, for n weights of scales[i * step]. */
+static void inside(const WeightQuant *f, long n, const float *w, const float *scales, long step, const float *dy,
+                   float *dw)
+{
+    const float lo = (float)f->qp.qmin * PAST_BOUND, hi = (float)f->qp.qmax * PAST_BOUND;
+#pragma omp simd
+    for (long i = 0; i < n; i++) {
+        const float v = w[i] / scales[i * step], d = dy[i];
+        dw[i] += ((v >= lo) & (v <= hi)) ? d : 0.0f;
+    }
+}
+
+/* ---- run by run -------------------------------------------------------------------------------------------------- */
+
+/* The elements that share a scale: `count` from `first` on, `stride` apart. */
+typedef struct {
+    long first, stride, count;
+} Places;
+
+static Places places_of(const WeightQuant *f, int scale)
+{
+    const WeightView *v = &f->view;
+    if (f->qp.n == 1) return (Places){0, 1, v->n};
+    return v->outermost ? (Places){scale * v->per_channel, 1, v->per_channel}
+                        : (Places){scale, v->channels, v->per_channel};
+}
+
+static QuantizerRun run_of(const WeightQuant *f, int scale, long count)
+{
+    const float hi = (float)f->qp.qmax;
+    return (QuantizerRun){.scale = f->qp.scale[scale],
+                          .channel = scale,
+                          .gate = {.lo = (float)f->qp.qmin, .hi = hi, .above = hi},
+                          .count = count};
+}
+
+static float sign_at(const WeightQuant *f, long i)
+{
+    return f->sign == NULL || f->sign[weight_channel(&f->view, i)] >= 0.0f ? 1.0f : -1.0f;
+}
+
+/* from[] times the channel's sign, one after the other: `from` itself where it lies so. */
+static const float *gather(const WeightQuant *f, Places p, const float *from, float *to)
+{
+    if (p.stride == 1 && f->sign == NULL) return from + p.first;
+    for (long i = 0, at = p.first; i < p.count; i++, at += p.stride) to[i] = sign_at(f, at) * from[at];
+    return to;
+}
+
+static void quantize_runs(Tape *t, const WeightQuant *f, int8_t *codes)
+{
+    float *room = tape_buffer(t, sizeof(float) * (size_t)f->view.n);
+    int8_t *run_codes = tape_buffer(t, (size_t)f->view.n);
+    for (int s = 0; s < f->qp.n; s++) {
+        const Places p = places_of(f, s);
+        const QuantizerRun run = run_of(f, s, p.count);
+        f->q->type->quantize(f->q, &run, (size_t)p.count, gather(f, p, f->view.w, room), run_codes);
+        for (long i = 0, at = p.first; i < p.count; i++, at += p.stride) codes[at] = run_codes[i];
+    }
+    tape_release(t, run_codes);
+    tape_release(t, room);
+}
+
+/* dw NULL: not wanted, or done. */
+static void backward_runs(Tape *t, const WeightQuant *f, const float *dy, float *dw)
+{
+    const QuantizerType *type = f->q->type;
+    const size_t bytes = sizeof(float) * (size_t)f->view.n;
+    float *x_room = tape_buffer(t, bytes), *dy_room = tape_buffer(t, bytes);
+    float *dx = dw == NULL ? NULL : tape_buffer(t, bytes);
+    for (int s = 0; s < f->qp.n; s++) {
+        const Places p = places_of(f, s);
+        const QuantizerRun run = run_of(f, s, p.count);
+        const float *x = gather(f, p, f->view.w, x_room), *g = gather(f, p, dy, dy_room);
+        if (f->q->params > 0) {
+            double sum[QUANTIZER_SUMS] = {0};
+            type->backward_params(f->q, &run, (size_t)p.count, x, g, sum);
+            type->finish(f->q, &run, sum);
+        }
+        if (dw == NULL) continue;
+        type->backward(f->q, &run, (size_t)p.count, x, g, dx);
+        for (long i = 0, at = p.first; i < p.count; i++, at += p.stride) dw[at] += sign_at(f, at) * dx[i];
+    }
+    tape_release(t, dx);
+    tape_release(t, dy_room);
+    tape_release(t, x_room);
+}
+
+/* ---- the op ------------------------------------------------------------------------------------------------------ */
+
+static void weights_backward(Tape *t, TapeNode *node)
+{
+    const WeightQuant *f = node->saved;
+    const WeightView *v = &f->view;
+    const float *w = node->in[0]->x, *dy = node->out->dx;
+    float *dw = tensor_grad(t, node->in[0]);
+    const bool gated = quantizer_is_fused(f->q);
+    const long runs = v->outermost ? v->channels : v->per_channel, run = v->n / runs;
+    for (long r = 0; gated && dw != NULL && r < runs; r++)
+        inside(f, run, w + r * run, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + r * run,
+               dw + r * run);
+    if (f->q->params > 0 || !gated) backward_runs(t, f, dy, gated ? NULL : dw);
+}
+
+static const OpType weights_type = {"fake_quant_weights", "w[...] learned[A]? -> y[...]", weights_backward};
+
+Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sign)
+{
+    Tensor *in[] = {w, learned_leaf(t, q)};
+    if (!tape_contract(t, &weights_type, 2, in)) return NULL;
+    const long n = tensor_elements(w);
+    if (!all_finite(w->x, n)) {
+        tape_fail(t, status_fail(STATUS_NUMERIC, "%s: a weight is not finite; finite weights are required", q->name));
+        return NULL;
+    }
+    WeightQuant *f = arena_zalloc(t->arena, sizeof *f);
+    const bool outermost = q->qp.axis == 0;
+    const int channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
+    *f = (WeightQuant){.q = q, .view = {w->x, n, n / channels, channels, outermost}, .sign = sign};
+    if (!q->ready) q->type->start(q, &(QuantizerStart){.weights = &f->view});
+    q->type->prepare(q, &f->view);
+    QuantParams *qp = grid_copy(t, q);
+    f->qp = *qp;
+    Tensor *y = tape_codes(t, q->name, w->shape, qp);
+    y->x = tape_buffer(t, sizeof(float) * (size_t)n);
+    y->sign = sign;
+    if (q->type->quantize != NULL)
+        quantize_runs(t, f, y->codes);
+    else
+        quantize_weights(w->x, channels, (size_t)f->view.per_channel, qp, sign, y->codes);
+    f->scale = arena_alloc(t->arena, sizeof(float) * (size_t)channels);
+    for (int c = 0; c < channels; c++)
+        f->scale[c] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c]; /* -w / s == w / -s, exactly */
+    dequantize_weights(f, y->codes, y->x);
+    TapeNode *node = tape_record(t, &weights_type, 2, in, y);
+    if (node != NULL) node->saved = f;
+    return y;
+}

@@ -1,0 +1,179 @@
+/* Quantizers as objects: how a tensor is brought to its grid in training, and what of that is learned.
+ *
+ * One object serves weights and activations.  Its type is a file, quant/quantizer_<name>.c, and a line in
+ * quant/quantizers.def.  What leaves a quantizer are codes of its grid (`qp`): the deployed model knows nothing else.
+ *
+ * A type that rounds to the nearest code of the grid and whose gradient in the input is 0 or 1 leaves `quantize` and
+ * `backward` NULL: it is fused into the operations that end on a grid.  Any other takes the plain path, where the
+ * operation is composed of separate ones (op_fake_quant after it); what it computes is the same.
+ *
+ * Order of the calls: create, while the model is built; start, once the first values are known; then in each step
+ * prepare, quantize, backward, backward_params (in chunks of the values), finish.  The optimizer moves the parameters
+ * after that, and the next prepare reads them.  No callback keeps a pointer it was given.
+ */
+#ifndef BITFOLD_QUANT_QUANTIZER_TYPE_H
+#define BITFOLD_QUANT_QUANTIZER_TYPE_H
+
+#include "autograd/param.h"
+#include "base/field.h"
+#include "quant/observer.h"
+#include "quant/quantizer.h"
+
+struct QuantizerType;
+
+/* What a quantizer may be used for. */
+typedef enum {
+    QUANTIZES_WEIGHTS = 1,
+    QUANTIZES_UNSIGNED = 2, /* activations that are never below 0: what leaves a ReLU */
+    QUANTIZES_SIGNED = 4,   /* activations of both signs */
+    QUANTIZES_ALL = 7
+} QuantizerUse;
+
+/* What a configuration asks of one quantizer. */
+typedef struct {
+    int bits;
+    bool per_channel;       /* weights only */
+    bool narrow, symmetric; /* symmetric: activations; weights always are */
+    const struct QuantizerType *type;
+    const void *keys; /* the type's own (QuantizerType.fields), copied; NULL: their defaults */
+    const ObserverType *observer;
+    double momentum, percentile;
+} QuantizerSpec;
+
+/* Weights as channels: element i belongs to channel i / per_channel (outermost) or i % channels (depthwise). */
+typedef struct {
+    const float *w;
+    long n, per_channel;
+    int channels;
+    bool outermost;
+} WeightView;
+static inline long weight_channel(const WeightView *v, long i)
+{
+    return v->outermost ? i / v->per_channel : i % v->channels;
+}
+
+/* The weights that share a scale, in `values` (room for v->n); how many. */
+size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
+
+/* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
+enum { QUANTIZER_PARAMS = 4, QUANTIZER_SUMS = 16 };
+typedef struct Quantizer {
+    const char *name; /* "conv1.weight", "conv1.out" */
+    const struct QuantizerType *type;
+    const void *keys; /* the type's own config keys; NULL: it has none */
+    void *state;      /* the type's own memory between steps; not kept in a checkpoint */
+    bool is_weight, symmetric;
+    bool ready; /* a range is known */
+    QuantParams qp;
+    Observer observer;
+    ObserverGoal goal;
+    int params;
+    Param *param[QUANTIZER_PARAMS]; /* its own, in the order in which `create` added them */
+    /* Of activations, what the grid spanned before its step was raised to a least one; 0: it was not. */
+    float dead_range;
+} Quantizer;
+
+/* Where the gradient of quant(act(x)) passes, in v = x / scale: lo <= v <= hi, before any rounding, with hi the
+ * activation's limit itself where that lies on the grid.  Above hi the output is s * (hi + c), c the rounding
+ * residual: d(y)/d(s) is the largest code where the grid ends, c where the activation does. */
+typedef struct {
+    float lo, hi, above; /* above: d(y)/d(s) there */
+} Gate;
+
+/* Values that share a scale: an activation tensor, the weights of one channel, or all of a layer's.  A callback may
+ * get them in several calls, in pieces and by several threads at once; x is in units of `scale`, which for activations
+ * need not be the grid's own: of x, only v = x / scale means something there.  Activations come as they are before the
+ * activation function, whose clamp is in the gate. */
+typedef struct {
+    float scale; /* > 0 */
+    int channel; /* index of the scale in qp->scale and in a parameter of one value for each */
+    Gate gate;
+    long count; /* how many values share the scale; of activations, those of one image */
+} QuantizerRun;
+
+/* What the first scale is made from: the weights, or, of activations, the observer's range lo <= 0 <= hi. */
+typedef struct {
+    const WeightView *weights; /* NULL: activations */
+    float lo, hi;
+} QuantizerStart;
+
+typedef struct QuantizerType {
+    const char *name, *doc;
+    unsigned uses; /* QuantizerUse, or-ed; another use is refused with the layer's name when the model is built */
+    bool learns;   /* after its start the range is a parameter's, and observers have no say */
+    bool centred;  /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
+
+    /* Its own keys (QuantizerSpec.keys), NULL: none. */
+    const Field *fields;
+    size_t config_bytes; /* of the struct that they fill */
+
+    /* Adds its own parameters with quantizer_param, and its state from the arena, both of which live as long as the
+     * model; q->qp has bits, code range and number of scales, and q->keys is filled.  Values do not exist yet: `start`
+     * sets them.  False when a parameter was refused, with the sentence that quantizer_param left.  NULL: it has none. */
+    bool (*create)(Quantizer *q, ParamSet *params, Arena *arena);
+
+    /* Sets qp->scale, for activations qp->zero_point, the parameters, and `ready`.  Called before the first step; later
+     * again whenever an observer has a new range, when a type that `learns` leaves all as it is.  Never NULL. */
+    void (*start)(Quantizer *q, const QuantizerStart *from);
+
+    /* Before each use: brings qp up to date with the parameters.  w: the weights of this step, NULL for activations
+     * and where a model is only lowered.  Every scale it leaves is finite and above 0.  Never NULL. */
+    void (*prepare)(Quantizer *q, const WeightView *w);
+
+    /* Somebody else has set qp->scale[0] of activations that were ready: the parameters follow.  NULL: there are none. */
+    void (*adopt)(Quantizer *q);
+
+    /* x[n] -> codes[n], qmin to qmax of q->qp.  Weights only: activations are rounded by the deployed operation itself, to
+     * the nearest code (quantize_value).  NULL: nearest code. */
+    void (*quantize)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, int8_t *codes);
+
+    /* dx[n] = dy[n] * d(y)/d(x), which overwrites dx; dx may be dy, x overlaps neither.  NULL: dy where the gate passes,
+     * 0 elsewhere. */
+    void (*backward)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy, float *dx);
+
+    /* sum[0 .. QUANTIZER_SUMS) += this piece's part of the parameters' gradients, from which `finish` makes them.  NULL:
+     * no parameters. */
+    void (*backward_params)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy,
+                            double *sum);
+    /* After all pieces of a run: adds to dx of the parameters, with the type's own scaling.  One thread.  NULL: no
+     * parameters. */
+    void (*finish)(Quantizer *q, const QuantizerRun *run, const double *sum);
+
+    /* What `backward` and `backward_params` claim to differentiate: y of one x, smooth but for kinks at the gate's
+     * bounds, with the rounding residual frozen.  `param` are the values of this run's parameters, one for each of
+     * q->param; `residual` is in steps of run->scale, which stays what it was; with the residual that the test took the
+     * surrogate equals the code.  An activation function has been applied to x.  Only tests call it.  Never NULL. */
+    double (*surrogate)(const Quantizer *q, const QuantizerRun *run, const double *param, double residual, double x);
+    /* The factor on the surrogate's gradient in parameter k that `finish` has put in; NULL: 1.  Only tests call it. */
+    double (*gradient_scale)(const Quantizer *q, const QuantizerRun *run, int k);
+} QuantizerType;
+
+extern const QuantizerType *const quantizer_types[]; /* in the order of quantizers.def, NULL-ended */
+const QuantizerType *quantizer_type(const char *name);
+
+/* Whether the fused operations compute it: the nearest code, a gradient of 0 or 1. */
+static inline bool quantizer_is_fused(const Quantizer *q) { return q->type->backward == NULL; }
+
+/* The tensor that a quantizer is for. */
+typedef struct {
+    bool is_weight;
+    bool is_signed; /* activations: false for what leaves a ReLU */
+    int channels;   /* weights: along axis 0, or the last axis (depthwise) */
+    int axis;
+} QuantizedTensor;
+
+/* A quantizer of the kind that `spec` asks for, with its parameters in `params`.  NULL when params refuses one, or when
+ * the type is not for such a tensor (STATUS_CONFIG's sentence, without the layer's name). */
+Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
+                            QuantizedTensor tensor);
+
+/* For `create`: a parameter "<q's name>.<suffix>" of this many values, the next of q->param; NULL when it is refused. */
+Param *quantizer_param(Quantizer *q, ParamSet *params, Arena *arena, const char *suffix, int values, ParamRule rule);
+
+/* The first range of activations, lo <= 0 <= hi. */
+void quantizer_start(Quantizer *q, float lo, float hi);
+
+/* Sets the scale of activations from outside, and the parameters with it. */
+void quantizer_set_scale(Quantizer *q, float scale);
+
+#endif
