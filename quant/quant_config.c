@@ -19,6 +19,21 @@ static const char *const granularities[] = {"per_channel", "per_tensor", NULL};
 static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", NULL};
 static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 
+/* The own keys of each quantizer that has some, as an object in the sections that it names. */
+#define QUANTIZER(name)
+#define QUANTIZER_WITH_KEYS(name, sections) extern const Field quantizer_##name##_fields[];
+#include "quant/quantizers.def"
+#undef QUANTIZER
+#define KEYS(config, name)                                                                                             \
+    {#name, FIELD_OBJECT, offsetof(config, keys[QUANTIZER_INDEX_##name]), .fields = quantizer_##name##_fields,         \
+     .doc = "keys of the quantizer " #name},
+#define WEIGHT_KEYS_WEIGHTS(name) KEYS(WeightQuantConfig, name)
+#define WEIGHT_KEYS_ACTIVATIONS(name)
+#define WEIGHT_KEYS_BOTH(name) KEYS(WeightQuantConfig, name)
+#define ACTIVATION_KEYS_WEIGHTS(name)
+#define ACTIVATION_KEYS_ACTIVATIONS(name) KEYS(ActivationQuantConfig, name)
+#define ACTIVATION_KEYS_BOTH(name) KEYS(ActivationQuantConfig, name)
+
 #define QUANTIZER_DOC "how the scale is found; auto: observed at 8 bits, lsq (learned) below"
 
 static const Field weight_fields[] = {
@@ -36,6 +51,10 @@ static const Field weight_fields[] = {
             "narrow"},
     {"percentile", FIELD_FLOAT, offsetof(WeightQuantConfig, percentile), .min = 50, .max = 100, .def = "99.99",
      .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
+#define QUANTIZER(name)
+#define QUANTIZER_WITH_KEYS(name, sections) WEIGHT_KEYS_##sections(name)
+#include "quant/quantizers.def"
+#undef QUANTIZER
     FIELD_END};
 
 static const Field activation_fields[] = {
@@ -53,6 +72,10 @@ static const Field activation_fields[] = {
      .doc = "ema_minmax: weight of the newest batch"},
     {"percentile", FIELD_FLOAT, offsetof(ActivationQuantConfig, percentile), .min = 50, .max = 100, .def = "99.99",
      .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
+#define QUANTIZER(name)
+#define QUANTIZER_WITH_KEYS(name, sections) ACTIVATION_KEYS_##sections(name)
+#include "quant/quantizers.def"
+#undef QUANTIZER
     FIELD_END};
 
 const Field override_fields[] = {
@@ -66,6 +89,10 @@ const Field override_fields[] = {
      .doc = "of these layers' weights"},
     {"quantizer", FIELD_ENUM, offsetof(QuantOverride, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = "of these layers' weights and outputs; auto: unchanged"},
+    {"weight_quantizer", FIELD_ENUM, offsetof(QuantOverride, weight_quantizer), .names = quantizer_choices,
+     .def = "\"auto\"", .doc = "of these layers' weights; auto: as quantizer"},
+    {"activation_quantizer", FIELD_ENUM, offsetof(QuantOverride, activation_quantizer), .names = quantizer_choices,
+     .def = "\"auto\"", .doc = "of these layers' outputs; auto: as quantizer"},
     FIELD_END};
 
 const Field quant_fields[] = {
@@ -97,6 +124,13 @@ static const QuantizerType *choose_quantizer(int choice, int bits)
 {
     if (choice > 0) return quantizer_types[choice - 1];
     return quantizer_type(bits >= 8 ? "observed" : "lsq");
+}
+
+static const void *keys_of(const QuantizerType *type, const QuantizerKeys *keys)
+{
+    int i = 0;
+    while (quantizer_types[i] != type) i++;
+    return type->fields == NULL ? NULL : &keys[i];
 }
 
 static const ObserverType *choose_observer(int choice, const char *automatic)
@@ -134,9 +168,13 @@ static Status check_override(Arena *arena, const QuantConfig *c, int index, cons
             "%s, of which a later override matches every layer; the last that matches wins: it must stand "
             "behind that one",
             where);
-    if ((o->weight_bits > 0 || o->granularity > 0) && weighted == 0)
+    const char *of_weights = o->weight_bits > 0        ? "weight_bits"
+                             : o->granularity > 0      ? "granularity"
+                             : o->weight_quantizer > 0 ? "weight_quantizer"
+                                                       : NULL;
+    if (of_weights != NULL && weighted == 0)
         return status_fail(STATUS_CONFIG, "%s with %s, but without weights; layers with weights are required", where,
-                           o->weight_bits > 0 ? "weight_bits" : "granularity");
+                           of_weights);
     return STATUS_OK;
 }
 
@@ -155,6 +193,7 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
     if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
+    if (o != NULL && o->weight_quantizer > 0) quantizer = o->weight_quantizer;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
     const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
     return (QuantizerSpec){.bits = bits,
@@ -162,6 +201,7 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
                            .narrow = narrow,
                            .symmetric = true,
                            .type = type,
+                           .keys = keys_of(type, w->keys),
                            .observer = choose_observer(w->observer, "max"),
                            .momentum = 1.0,
                            .percentile = w->percentile};
@@ -176,12 +216,14 @@ QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
+    if (o != NULL && o->activation_quantizer > 0) quantizer = o->activation_quantizer;
     if (place.is_output) bits = 8;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
     return (QuantizerSpec){.bits = bits,
                            .narrow = !type->learns,
                            .symmetric = a->symmetric,
                            .type = type,
+                           .keys = keys_of(type, a->keys),
                            .observer = choose_observer(a->observer, type->learns ? "mse" : "ema_minmax"),
                            .momentum = a->momentum,
                            .percentile = a->percentile};

@@ -5,6 +5,18 @@
 #include "base/field.h"
 #include "quant/fake_quant.h"
 
+/* The keys that quantizers have of their own, by their place in quantizers.def. */
+enum {
+#define QUANTIZER(name) QUANTIZER_INDEX_##name,
+#include "quant/quantizers.def"
+#undef QUANTIZER
+    QUANTIZER_TYPES
+};
+typedef union {
+    double align;
+    unsigned char bytes[QUANTIZER_KEYS_BYTES];
+} QuantizerKeys;
+
 typedef enum { GRANULARITY_PER_CHANNEL, GRANULARITY_PER_TENSOR } Granularity;
 
 typedef struct {
@@ -14,6 +26,7 @@ typedef struct {
     int observer;     /* observer_choices: 0 auto */
     int narrow_range; /* 0 auto, 1 off, 2 on */
     double percentile;
+    QuantizerKeys keys[QUANTIZER_TYPES];
 } WeightQuantConfig;
 
 typedef struct {
@@ -21,13 +34,15 @@ typedef struct {
     int quantizer, observer;
     bool symmetric;
     double momentum, percentile;
+    QuantizerKeys keys[QUANTIZER_TYPES];
 } ActivationQuantConfig;
 
 typedef struct {
-    const char *layers;               /* a name or a pattern with * and ? */
-    int weight_bits, activation_bits; /* 0: as the defaults */
-    int granularity;                  /* 0: as the default; else 1 + Granularity */
-    int quantizer;                    /* 0: as the defaults */
+    const char *layers;                         /* a name or a pattern with * and ? */
+    int weight_bits, activation_bits;           /* 0: as the defaults */
+    int granularity;                            /* 0: as the default; else 1 + Granularity */
+    int quantizer;                              /* of both; 0: as the defaults */
+    int weight_quantizer, activation_quantizer; /* 0: as `quantizer` */
 } QuantOverride;
 
 typedef struct {

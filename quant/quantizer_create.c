@@ -53,6 +53,7 @@ static const void *copy_keys(Arena *arena, const QuantizerSpec *spec)
 {
     const QuantizerType *type = spec->type;
     if (type->fields == NULL) return NULL;
+    ASSERT(type->config_bytes <= QUANTIZER_KEYS_BYTES);
     void *keys = arena_zalloc(arena, type->config_bytes);
     if (spec->keys != NULL)
         memcpy(keys, spec->keys, type->config_bytes);

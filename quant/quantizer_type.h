@@ -56,7 +56,7 @@ static inline long weight_channel(const WeightView *v, long i)
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
 
 /* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
-enum { QUANTIZER_PARAMS = 4, QUANTIZER_SUMS = 16 };
+enum { QUANTIZER_PARAMS = 4, QUANTIZER_SUMS = 16, QUANTIZER_KEYS_BYTES = 64 };
 typedef struct Quantizer {
     const char *name; /* "conv1.weight", "conv1.out" */
     const struct QuantizerType *type;
@@ -103,9 +103,10 @@ typedef struct QuantizerType {
     bool learns;   /* after its start the range is a parameter's, and observers have no say */
     bool centred;  /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
 
-    /* Its own keys (QuantizerSpec.keys), NULL: none. */
+    /* Its own config keys, also as quantizer_<name>_fields: an object named after the type in quant.weights,
+     * quant.activations or both, as its line in quantizers.def says.  NULL: none. */
     const Field *fields;
-    size_t config_bytes; /* of the struct that they fill */
+    size_t config_bytes; /* of the struct that they fill; at most QUANTIZER_KEYS_BYTES */
 
     /* Adds its own parameters with quantizer_param, and its state from the arena, both of which live as long as the
      * model; q->qp has bits, code range and number of scales, and q->keys is filled.  Values do not exist yet: `start`

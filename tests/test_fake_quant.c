@@ -96,6 +96,7 @@ static void check(const char *type, int bits, bool is_signed, Activation act, fl
     }
     ck_assert_double_eq_tol(value, loss, 1e-5 * (1 + fabs(loss)));
 
+    const int8_t *y_codes = memcpy(ARENA_ARRAY(b.owner, int8_t, COUNT), y->codes, COUNT);
     ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, r)), STATUS_OK);
     want.frozen = true;
     const double h = 0.01 * s;
@@ -105,13 +106,22 @@ static void check(const char *type, int bits, bool is_signed, Activation act, fl
         ck_assert_msg(fabs(slope - (double)dx[i]) < 1e-5, "%s, %d bits: dx at %g is %g; must be %g", type, bits,
                       (double)x[i], (double)dx[i], slope);
     }
-    if (q->params > 0) {
-        const double hs = 1e-5 * s;
-        const double slope = (surrogate_loss(&want, x, s + hs, r) - surrogate_loss(&want, x, s - hs, r)) / (2 * hs);
-        const double scaled = slope / sqrt((double)PER_IMAGE * (q->qp.qmax - q->qp.zero_point));
-        ck_assert_msg(fabs(scaled - (double)q->param[0]->dx[0]) < 1e-4 * (1 + fabs(scaled)),
-                      "%s, %d bits: the step's gradient is %g; must be %g", type, bits, (double)q->param[0]->dx[0],
-                      scaled);
+    const QuantizerRun run = {.scale = (float)s, .gate = gate_of(&q->qp, act), .count = PER_IMAGE};
+    for (int k = 0; k < q->params; k++) {
+        const double p = (double)q->param[k]->x[0], h_p = 1e-5 * p;
+        double slope = 0;
+        for (long i = 0; i < COUNT; i++) {
+            const double a = act.relu ? fmax((double)x[i], 0) : (double)x[i], at = fmin(a, (double)act.limit);
+            const double c = y_codes[i] - q->qp.zero_point - q->type->surrogate(q, &run, &p, 0, at) / s;
+            const double above = p + h_p, below = p - h_p;
+            slope += (double)r[i] *
+                     (q->type->surrogate(q, &run, &above, c, at) - q->type->surrogate(q, &run, &below, c, at)) /
+                     (2 * h_p);
+        }
+        if (q->type->gradient_scale != NULL) slope *= q->type->gradient_scale(q, &run, k);
+        ck_assert_msg(fabs(slope - (double)q->param[k]->dx[0]) < 1e-4 * (1 + fabs(slope)),
+                      "%s, %d bits: the gradient of parameter %d is %g; must be %g", type, bits, k,
+                      (double)q->param[k]->dx[0], slope);
     }
     bench_end(&b);
 }
@@ -123,11 +133,15 @@ START_TEST(activations_frozen_residual)
         for (int w = 0; w < 4; w++) {
             const char *type = quantizer_types[k]->name;
             const uint64_t seed = (uint64_t)(100 * k + 10 * w);
-            check(type, widths[w], true, NONE, -1.7f, 2.3f, seed);
+            const unsigned uses = quantizer_types[k]->uses;
+            if ((uses & QUANTIZES_SIGNED) != 0) {
+                check(type, widths[w], true, NONE, -1.7f, 2.3f, seed);
+                check(type, widths[w], true, RELU6, -2.0f, 8.1f, seed + 8); /* both limits lie inside */
+            }
+            if ((uses & QUANTIZES_UNSIGNED) == 0) continue;
             check(type, widths[w], false, RELU, 0.0f, 3.1f, seed + 2);
             check(type, widths[w], false, RELU6, 0.0f, 5.0f, seed + 4); /* the grid ends before the 6 */
             check(type, widths[w], false, RELU6, 0.0f, 7.7f, seed + 6); /* the 6 lies inside           */
-            check(type, widths[w], true, RELU6, -2.0f, 8.1f, seed + 8); /* and so does the 0           */
         }
 }
 END_TEST
@@ -273,7 +287,7 @@ START_TEST(weights_frozen_residual)
 {
     static const int widths[] = {2, 3, 4, 8};
     for (int k = 0; quantizer_types[k] != NULL; k++)
-        for (int w = 0; w < 4; w++)
+        for (int w = 0; w < 4 && (quantizer_types[k]->uses & QUANTIZES_WEIGHTS) != 0; w++)
             for (int layout = 0; layout < LAYOUTS; layout++)
                 for (int bit = 0; bit < 8; bit++)
                     check_weights(quantizer_types[k]->name, widths[w], bit & 1, bit & 2, layout, bit & 4);
@@ -368,14 +382,17 @@ START_TEST(fake_quant_threads)
     static const int threads[] = {1, 2, 5};
     for (int type = 0; quantizer_types[type] != NULL; type++) {
         float step = 0, scale = 0, dx0[COUNT];
+        const bool is_signed = (quantizer_types[type]->uses & QUANTIZES_SIGNED) != 0;
+        if ((quantizer_types[type]->uses & (QUANTIZES_SIGNED | QUANTIZES_UNSIGNED)) == 0) continue;
         for (int k = 0; k < 3; k++) {
             parallel_set_threads(threads[k]);
             Bench b = bench_make();
             ParamSet params = {0};
-            Quantizer *q = quantizer(b.owner, &params, quantizer_types[type]->name, 4, true, -0.7f, 0.6f);
+            Quantizer *q = quantizer(b.owner, &params, quantizer_types[type]->name, 4, is_signed, -0.7f, 0.6f);
             float *x = random_values(b.owner, COUNT, 8), *r = random_values(b.owner, COUNT, 9);
             float *dx = ARENA_ARRAY(b.owner, float, COUNT);
-            Tensor *y = op_fake_quant(b.tape, tape_leaf(b.tape, "x", shape_2(N, PER_IMAGE), x, dx), q, NONE, true);
+            Tensor *y = op_fake_quant(b.tape, tape_leaf(b.tape, "x", shape_2(N, PER_IMAGE), x, dx), q,
+                                      is_signed ? NONE : RELU, true);
             ck_assert_int_eq(tape_backward(b.tape, weighted_sum(b.tape, y, r)), STATUS_OK);
             const float learned = q->params == 0 ? 0.0f : q->param[0]->dx[0];
             if (k == 0) step = learned, scale = q->qp.scale[0], memcpy(dx0, dx, sizeof dx0);

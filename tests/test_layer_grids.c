@@ -400,14 +400,16 @@ static void check_example(const LayerType *type, const char *example, const char
     for (int q = 0; quantizer_types[q] != NULL; q++)
         for (int w = 0; w < 3; w++)
             for (int p = 0; p < 3; p++) {
-                const char *quant = conformance_quant(arena, quantizer_types[q], widths[w], (q + w + p) % 2 == 1);
+                const char *quant =
+                    conformance_quant(arena, model, quantizer_types[q], widths[w], (q + w + p) % 2 == 1);
                 check_layer(model, quant, &passes[p], NULL);
             }
     PlainQuantizer plain[PLAIN_QUANTIZERS];
     plain_quantizers(plain);
     for (int q = 0; q < PLAIN_QUANTIZERS; q++)
         for (int p = 0; p < 3; p++) {
-            const char *quant = conformance_quant(arena, quantizer_type(plain[q].of), widths[(q + p) % 3], q == p);
+            const char *quant =
+                conformance_quant(arena, model, quantizer_type(plain[q].of), widths[(q + p) % 3], q == p);
             check_layer(model, quant, &passes[p], &plain[q].type);
         }
     arena_destroy(arena);

@@ -56,11 +56,11 @@ static const ForwardMode passes[] = {{.arithmetic = ARITHMETIC_FLOAT, .batch_sta
 enum { PASSES = sizeof passes / sizeof passes[0] };
 
 /* For what is tested with one config for each pass: the quantizers in turn. */
-static const char *quant_of_pass(Arena *arena, int pass)
+static const char *quant_of_pass(Arena *arena, const char *model, int pass)
 {
     int n = 0;
     while (quantizer_types[n] != NULL) n++;
-    return conformance_quant(arena, quantizer_types[pass % n], 4, pass < 3);
+    return conformance_quant(arena, model, quantizer_types[pass % n], 4, pass < 3);
 }
 
 /* Shapes as announced, gradients finite and, of every parameter, present. */
@@ -69,7 +69,7 @@ static void check_shapes_quantized(const char *example, const char *model, const
     static const int widths[] = {8, 4, 3}; /* 2 bits of the extremes leave little but zeros */
     for (int p = 0; p < PASSES; p++) {
         Arena *arena = arena_create();
-        const char *quant = conformance_quant(arena, type, widths[p % 3], p % 2 == 0);
+        const char *quant = conformance_quant(arena, model, type, widths[p % 3], p % 2 == 0);
         Bench b = bench_make();
         Model *m = small_model(arena, model, quant, 3);
         const Quantizer *out = m->layer[small_layer(m, "tested")].out_q;
@@ -181,7 +181,7 @@ static void check_threads(const LayerType *type, const char *example, const char
     static const int threads[] = {1, 2, 5};
     for (int p = 0; p < PASSES; p++) {
         Arena *arena = arena_create();
-        const char *quant = quant_of_pass(arena, p);
+        const char *quant = quant_of_pass(arena, model, p);
         Bench first = bench_make();
         Model *m0 = NULL;
         const Tensor *logits0 = NULL;
@@ -218,7 +218,7 @@ static void check_memory(const LayerType *type, const char *example, const char 
     (void)type;
     for (int p = 0; p < PASSES; p++) {
         Arena *arena = arena_create();
-        const char *quant = quant_of_pass(arena, p);
+        const char *quant = quant_of_pass(arena, model, p);
         Bench b = bench_make();
         Model *m = small_model(arena, model, quant, 3);
         const uint8_t *pixels = small_pixels(arena, m, 4);

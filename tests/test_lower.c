@@ -58,7 +58,7 @@ static void check_example(const LayerType *layer, const char *example, const cha
     for (int w = 0; w < 4; w++)
         for (int per_tensor = 0; per_tensor < 2; per_tensor++) {
             const QuantizerType *type = quantizer_types[(turn + w + per_tensor) % quantizers];
-            check(model, conformance_quant(arena, type, widths[w], per_tensor), (w + turn) % 2 == 1);
+            check(model, conformance_quant(arena, model, type, widths[w], per_tensor), (w + turn) % 2 == 1);
         }
     turn++;
     arena_destroy(arena);

@@ -129,7 +129,8 @@ static void of_ptq(Notes *n)
     static const char *const keys[] = {"quant.weights.quantizer", "quant.activations.quantizer", NULL};
     for (int i = 0; keys[i] != NULL; i++) {
         const char *quantizer = cJSON_GetStringValue(given(n, keys[i]));
-        if (quantizer != NULL && strcmp(quantizer, "lsq") == 0)
+        const QuantizerType *type = quantizer == NULL ? NULL : quantizer_type(quantizer);
+        if (type != NULL && type->learns)
             replaced(n, keys[i], "observed in post-training quantization, where nothing is learned");
     }
 }

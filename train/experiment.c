@@ -212,7 +212,7 @@ QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)
     QuantOverride *all = ARENA_ARRAY(arena, QuantOverride, q.overrides.n);
     for (int i = 0; i < q.overrides.n; i++) {
         all[i] = ((const QuantOverride *)quant->overrides.at)[i];
-        all[i].quantizer = 0;
+        all[i].quantizer = all[i].weight_quantizer = all[i].activation_quantizer = 0;
     }
     q.overrides.at = all;
     return q;

@@ -187,12 +187,13 @@ static const char *one_of(Build *b, const char *const *names)
     return names[pick(b, 0, n - 1)];
 }
 
-/* 2 bits need one that learns. */
-static const char *quantizer(Build *b, int bits)
+/* 2 bits need one that learns; `uses`: all that it must be for. */
+static const char *quantizer(Build *b, int bits, unsigned uses)
 {
     const char *name;
     do name = one_of(b, quantizer_choices);
-    while (bits == 2 && (quantizer_type(name) == NULL || !quantizer_type(name)->learns));
+    while ((bits == 2 && (quantizer_type(name) == NULL || !quantizer_type(name)->learns)) ||
+           (quantizer_type(name) != NULL && (quantizer_type(name)->uses & uses) != uses));
     return name;
 }
 
@@ -200,7 +201,8 @@ static void quant(Build *b)
 {
     static const int ends[] = {8, 8, 0, 4};
     const int w = bits(b), a = bits(b);
-    const char *w_quantizer = quantizer(b, w), *a_quantizer = quantizer(b, a);
+    const char *w_quantizer = quantizer(b, w, QUANTIZES_WEIGHTS);
+    const char *a_quantizer = quantizer(b, a, QUANTIZES_SIGNED | QUANTIZES_UNSIGNED);
     put(b, " \"quant\": {\"dialect\": \"%s\",\n", rounding_names[pick(b, 0, ROUNDINGS - 1)]);
     put(b, "  \"weights\": {\"bits\": %d, \"granularity\": \"%s\", \"quantizer\": \"%s\"},\n", w,
         chance(b, 2) ? "per_tensor" : "per_channel", w_quantizer);

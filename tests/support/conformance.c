@@ -44,14 +44,33 @@ static void watch(void)
     }
 }
 
-const char *conformance_quant(Arena *arena, const QuantizerType *type, int bits, bool per_tensor)
+/* An override for each layer whose output is never below 0. */
+static const char *unsigned_overrides(Arena *arena, const char *model, const char *quantizer)
 {
+    Model *m;
+    ck_assert_msg(small_model_build(arena, model, "{}", &m) == STATUS_OK, "%s", status_message());
+    const char *all = "";
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->out_q == NULL || l->out_q->qp.is_signed) continue;
+        all = arena_printf(arena, "%s%s{\"layers\":\"%s\",\"activation_quantizer\":\"%s\"}", all,
+                           all[0] == '\0' ? "" : ",", l->name, quantizer);
+    }
+    return all;
+}
+
+const char *conformance_quant(Arena *arena, const char *model, const QuantizerType *type, int bits, bool per_tensor)
+{
+    const unsigned outputs = QUANTIZES_SIGNED | QUANTIZES_UNSIGNED;
+    const bool everywhere = (type->uses & outputs) == outputs;
+    const bool some = !everywhere && (type->uses & QUANTIZES_UNSIGNED) != 0;
     return arena_printf(arena,
                         "{\"weights\":{\"bits\":%d,\"quantizer\":\"%s\",\"granularity\":\"%s\"},\"activations\":{"
                         "\"bits\":%d,\"quantizer\":\"%s\",\"observer\":\"minmax\",\"symmetric\":%s},"
-                        "\"first_last_bits\":0,\"avgpool_input_bits\":0}",
-                        bits, type->name, per_tensor ? "per_tensor" : "per_channel", bits, type->name,
-                        per_tensor ? "true" : "false");
+                        "\"first_last_bits\":0,\"avgpool_input_bits\":0,\"overrides\":[%s]}",
+                        bits, (type->uses & QUANTIZES_WEIGHTS) != 0 ? type->name : "observed",
+                        per_tensor ? "per_tensor" : "per_channel", bits, everywhere ? type->name : "observed",
+                        per_tensor ? "true" : "false", some ? unsigned_overrides(arena, model, type->name) : "");
 }
 
 /* ---- the graph --------------------------------------------------------------------------------------------------- */

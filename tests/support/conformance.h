@@ -18,7 +18,8 @@
 typedef void LayerVisitor(const LayerType *type, const char *example, const char *model);
 void for_each_layer_example(LayerVisitor *visit);
 
-/* A quant config in which weights and activations have this quantizer and these bits, in every layer. */
-const char *conformance_quant(Arena *arena, const QuantizerType *type, int bits, bool per_tensor);
+/* A quant config for this model in which weights and activations have these bits, and this quantizer wherever it is for
+ * them. */
+const char *conformance_quant(Arena *arena, const char *model, const QuantizerType *type, int bits, bool per_tensor);
 
 #endif
