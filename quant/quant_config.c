@@ -20,10 +20,9 @@ static const char *const granularity_choices[] = {"same", "per_channel", "per_te
 static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 
 /* The own keys of each quantizer that has some, as an object in the sections that it names. */
-#define QUANTIZER(name)
-#define QUANTIZER_WITH_KEYS(name, sections) extern const Field quantizer_##name##_fields[];
-#include "quant/quantizers.def"
-#undef QUANTIZER
+#define QUANTIZER_KEYS(name, sections) extern const Field quantizer_##name##_fields[];
+#include "quant/quantizer_keys.def"
+#undef QUANTIZER_KEYS
 #define KEYS(config, name)                                                                                             \
     {#name, FIELD_OBJECT, offsetof(config, keys[QUANTIZER_INDEX_##name]), .fields = quantizer_##name##_fields,         \
      .doc = "keys of the quantizer " #name},
@@ -51,10 +50,9 @@ static const Field weight_fields[] = {
             "narrow"},
     {"percentile", FIELD_FLOAT, offsetof(WeightQuantConfig, percentile), .min = 50, .max = 100, .def = "99.99",
      .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
-#define QUANTIZER(name)
-#define QUANTIZER_WITH_KEYS(name, sections) WEIGHT_KEYS_##sections(name)
-#include "quant/quantizers.def"
-#undef QUANTIZER
+#define QUANTIZER_KEYS(name, sections) WEIGHT_KEYS_##sections(name)
+#include "quant/quantizer_keys.def"
+#undef QUANTIZER_KEYS
     FIELD_END};
 
 static const Field activation_fields[] = {
@@ -72,10 +70,9 @@ static const Field activation_fields[] = {
      .doc = "ema_minmax: weight of the newest batch"},
     {"percentile", FIELD_FLOAT, offsetof(ActivationQuantConfig, percentile), .min = 50, .max = 100, .def = "99.99",
      .unit = "percent", .doc = "for the percentile observer: share of the magnitudes kept"},
-#define QUANTIZER(name)
-#define QUANTIZER_WITH_KEYS(name, sections) ACTIVATION_KEYS_##sections(name)
-#include "quant/quantizers.def"
-#undef QUANTIZER
+#define QUANTIZER_KEYS(name, sections) ACTIVATION_KEYS_##sections(name)
+#include "quant/quantizer_keys.def"
+#undef QUANTIZER_KEYS
     FIELD_END};
 
 const Field override_fields[] = {

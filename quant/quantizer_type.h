@@ -104,7 +104,7 @@ typedef struct QuantizerType {
     bool centred;  /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
 
     /* Its own config keys, also as quantizer_<name>_fields: an object named after the type in quant.weights,
-     * quant.activations or both, as its line in quantizers.def says.  NULL: none. */
+     * quant.activations or both, as a line in quantizer_keys.def says.  NULL: none. */
     const Field *fields;
     size_t config_bytes; /* of the struct that they fill; at most QUANTIZER_KEYS_BYTES */
 

@@ -13,6 +13,7 @@
 #include "quant/fake_quant.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
+#include "tests/support/surrogate.h"
 
 enum { N = 3, PER_IMAGE = 7 * 5 * 3, COUNT = N * PER_IMAGE };
 
@@ -51,13 +52,6 @@ static double surrogate(Surrogate *q, long i, double x, double s)
     return s * (v + q->residual[i]);
 }
 
-static double surrogate_loss(Surrogate *q, const float *x, double s, const float *r)
-{
-    double loss = 0;
-    for (long i = 0; i < COUNT; i++) loss += (double)r[i] * surrogate(q, i, (double)x[i], s);
-    return loss;
-}
-
 /* Is x near a place where the surrogate bends?  There differences say nothing. */
 static bool near_kink(const Surrogate *q, double x, double s)
 {
@@ -84,7 +78,7 @@ static void check(const char *type, int bits, bool is_signed, Activation act, fl
     float *dx = ARENA_ARRAY(b.owner, float, COUNT);
     Tensor *y = op_fake_quant(t, tape_leaf(t, "x", shape_4(N, 7, 5, 3), x, dx), q, act, false);
     ck_assert_msg(y != NULL, "%s", t->message);
-    const double loss = surrogate_loss(&want, x, s, r);
+    double loss = 0;
     double value = 0;
     for (long i = 0; i < COUNT; i++) {
         const double real = s * (y->codes[i] - q->qp.zero_point);
@@ -93,10 +87,11 @@ static void check(const char *type, int bits, bool is_signed, Activation act, fl
         ck_assert_msg(fabs(real - surrogate(&want, i, (double)x[i], s)) < 1e-6 * fabs(real) + 1e-9,
                       "%s, %d bits: %g gives %g", type, bits, (double)x[i], real);
         value += (double)r[i] * real;
+        loss += (double)r[i] * surrogate(&want, i, (double)x[i], s);
     }
     ck_assert_double_eq_tol(value, loss, 1e-5 * (1 + fabs(loss)));
 
-    const int8_t *y_codes = memcpy(ARENA_ARRAY(b.owner, int8_t, COUNT), y->codes, COUNT);
+    const int8_t *codes = memcpy(ARENA_ARRAY(b.owner, int8_t, COUNT), y->codes, COUNT);
     ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, r)), STATUS_OK);
     want.frozen = true;
     const double h = 0.01 * s;
@@ -106,21 +101,17 @@ static void check(const char *type, int bits, bool is_signed, Activation act, fl
         ck_assert_msg(fabs(slope - (double)dx[i]) < 1e-5, "%s, %d bits: dx at %g is %g; must be %g", type, bits,
                       (double)x[i], (double)dx[i], slope);
     }
-    const QuantizerRun run = {.scale = (float)s, .gate = gate_of(&q->qp, act), .count = PER_IMAGE};
+    const QuantizerRun run = surrogate_run(q, 0, (float)s, PER_IMAGE);
     for (int k = 0; k < q->params; k++) {
-        const double p = (double)q->param[k]->x[0], h_p = 1e-5 * p;
+        float p = q->param[k]->x[0], *const param[] = {&p};
         double slope = 0;
         for (long i = 0; i < COUNT; i++) {
-            const double a = act.relu ? fmax((double)x[i], 0) : (double)x[i], at = fmin(a, (double)act.limit);
-            const double c = y_codes[i] - q->qp.zero_point - q->type->surrogate(q, &run, &p, 0, at) / s;
-            const double above = p + h_p, below = p - h_p;
-            slope += (double)r[i] *
-                     (q->type->surrogate(q, &run, &above, c, at) - q->type->surrogate(q, &run, &below, c, at)) /
-                     (2 * h_p);
+            const double at = fmin(act.relu ? fmax((double)x[i], 0) : (double)x[i], (double)act.limit);
+            const double c = codes[i] - q->qp.zero_point - surrogate_value(q, &run, param, 0, at) / s;
+            slope += (double)r[i] * surrogate_slope(q, &run, param, k, 1e-5f, c, at) * surrogate_scale(q, &run, k);
         }
-        if (q->type->gradient_scale != NULL) slope *= q->type->gradient_scale(q, &run, k);
         ck_assert_msg(fabs(slope - (double)q->param[k]->dx[0]) < 1e-4 * (1 + fabs(slope)),
-                      "%s, %d bits: the gradient of parameter %d is %g; must be %g", type, bits, k,
+                      "%s, %d bits: parameter %d's gradient is %g; must be %g", type, bits, k,
                       (double)q->param[k]->dx[0], slope);
     }
     bench_end(&b);

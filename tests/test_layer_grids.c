@@ -15,6 +15,7 @@
 #include "tests/support/oracle.h"
 #include "tests/support/plain_quantizers.h"
 #include "tests/support/suite.h"
+#include "tests/support/surrogate.h"
 
 static const double TOLERANCE = 0.01; /* of the largest gradient of the tensor */
 static const float H = 0x1p-9f;       /* the difference's step */
@@ -61,26 +62,15 @@ static double factor(const Grids *g, long channel)
     return gamma / sqrt((double)f->norm->var[channel] + (double)f->norm->epsilon);
 }
 
-static QuantizerRun run_of(const Quantizer *q, int channel, float scale, long count)
-{
-    const float lo = (float)(q->qp.qmin - q->qp.zero_point), hi = (float)(q->qp.qmax - q->qp.zero_point);
-    return (QuantizerRun){.scale = scale, .channel = channel, .gate = {lo, hi, hi}, .count = count};
-}
-
 static QuantizerRun weight_run(const Grids *g, int scale)
 {
     const Quantizer *q = g->l->weight_q;
-    return run_of(q, scale, g->weight_scale[scale], g->l->weight->count / q->qp.n);
+    return surrogate_run(q, scale, g->weight_scale[scale], g->l->weight->count / q->qp.n);
 }
 
-static QuantizerRun out_run(const Grids *g) { return run_of(g->l->out_q, 0, g->out_scale, g->outputs / SMALL_IMAGES); }
-
-/* The surrogate with the parameters as they stand in `param`. */
-static double surrogate(const Quantizer *q, const QuantizerRun *run, float *const *param, double residual, double x)
+static QuantizerRun out_run(const Grids *g)
 {
-    double of_run[QUANTIZER_PARAMS];
-    for (int k = 0; k < q->params; k++) of_run[k] = (double)param[k][q->param[k]->count > 1 ? run->channel : 0];
-    return q->type->surrogate(q, run, of_run, residual, x);
+    return surrogate_run(g->l->out_q, 0, g->out_scale, g->outputs / SMALL_IMAGES);
 }
 
 /* The weights that the float layer has: the surrogate of each.  freeze: takes the residuals from the codes. */
@@ -91,8 +81,8 @@ static void set_weights(const Grids *g, const int8_t *freeze)
         const long c = channel_of(g->l, i);
         const QuantizerRun run = weight_run(g, q->qp.n == 1 ? 0 : (int)c);
         const double u = factor(g, c), x = u * (double)g->weight[i], s = (double)run.scale;
-        if (freeze != NULL) g->weight_residual[i] = freeze[i] - surrogate(q, &run, g->weight_param, 0, x) / s;
-        g->f->weight->x[i] = (float)(surrogate(q, &run, g->weight_param, g->weight_residual[i], x) / u);
+        if (freeze != NULL) g->weight_residual[i] = freeze[i] - surrogate_value(q, &run, g->weight_param, 0, x) / s;
+        g->f->weight->x[i] = (float)(surrogate_value(q, &run, g->weight_param, g->weight_residual[i], x) / u);
     }
 }
 
@@ -117,7 +107,7 @@ static double loss(const Grids *g)
     double sum = 0;
     for (long i = 0; i < g->outputs; i++) {
         const double x = (double)z[i];
-        sum += (double)g->r[i] * (q == NULL ? x : surrogate(q, &run, g->out_param, g->residual[i], x));
+        sum += (double)g->r[i] * (q == NULL ? x : surrogate_value(q, &run, g->out_param, g->residual[i], x));
     }
     return sum;
 }
@@ -134,7 +124,7 @@ static void freeze(Grids *g, const Tensor *y, const int8_t *weight_codes)
         ck_assert_msg(fabs(code - clip(v, lo, hi)) < 0.75, "%s: code %g for %g", g->what, code, v);
         if (g->l->out_q == NULL) continue;
         const QuantizerRun run = out_run(g);
-        g->residual[i] = code - surrogate(g->l->out_q, &run, g->out_param, 0, (double)z[i]) / s;
+        g->residual[i] = code - surrogate_value(g->l->out_q, &run, g->out_param, 0, (double)z[i]) / s;
         if (fabs(v - lo) < near || fabs(v - hi) < near) g->r[i] = 0;
     }
 }
@@ -185,46 +175,23 @@ static void compare(Grids *g, const char *name, float *at, const float *dx, long
     }
 }
 
-/* What a quantizer's gradient is the sum of, which may nearly vanish: the root of the sum of its parts' squares. */
-typedef struct {
-    const Quantizer *q;
-    float *const *param;
-    double squares;
-} Parts;
-
-static void add_part(Parts *parts, const QuantizerRun *run, int k, double residual, double x, double dy)
-{
-    float *at = &parts->param[k][parts->q->param[k]->count > 1 ? run->channel : 0];
-    const float here = *at, h = H * here;
-    *at = here + h;
-    const double up = surrogate(parts->q, run, parts->param, residual, x), right = (double)*at;
-    *at = here - h;
-    const double down = surrogate(parts->q, run, parts->param, residual, x), left = (double)*at;
-    *at = here;
-    parts->squares += pow(dy * (up - down) / (right - left), 2);
-}
-
-static double scale_of(const Quantizer *q, const QuantizerRun *run, int k)
-{
-    return q->type->gradient_scale == NULL ? 1.0 : q->type->gradient_scale(q, run, k);
-}
-
 static void compare_weight_quantizer(Grids *g)
 {
     const Layer *l = g->l;
     const Quantizer *q = l->weight_q;
     for (int k = 0; q != NULL && k < q->params; k++) {
-        Parts parts = {q, g->weight_param, 0};
+        double squares = 0; /* the sum may nearly vanish: it is held to the root of its parts' squares */
         for (long i = 0; i < l->weight->count; i++) {
             const long c = channel_of(l, i);
             const QuantizerRun run = weight_run(g, q->qp.n == 1 ? 0 : (int)c);
-            add_part(&parts, &run, k, g->weight_residual[i], factor(g, c) * (double)g->weight[i],
-                     (double)l->weight->dx[i]);
+            const double x = factor(g, c) * (double)g->weight[i];
+            const double part = surrogate_slope(q, &run, g->weight_param, k, H, g->weight_residual[i], x);
+            squares += pow((double)l->weight->dx[i] * part, 2);
         }
         const QuantizerRun run = weight_run(g, 0);
-        const double scale = scale_of(q, &run, k);
+        const double scale = surrogate_scale(q, &run, k);
         compare(g, "weight quantizer", g->weight_param[k], q->param[k]->dx, q->param[k]->count, scale,
-                scale * sqrt(parts.squares));
+                scale * sqrt(squares));
     }
 }
 
@@ -235,11 +202,13 @@ static void compare_out_quantizer(Grids *g)
         const QuantizerRun run = out_run(g);
         set_weights(g, NULL);
         const float *z = float_values(g);
-        Parts parts = {q, g->out_param, 0};
-        for (long i = 0; i < g->outputs; i++) add_part(&parts, &run, k, g->residual[i], (double)z[i], (double)g->r[i]);
+        double squares = 0;
+        for (long i = 0; i < g->outputs; i++)
+            squares +=
+                pow((double)g->r[i] * surrogate_slope(q, &run, g->out_param, k, H, g->residual[i], (double)z[i]), 2);
         /* In integers the bias and the multiplier are rounded, too, which moves what is rounded in the end. */
-        const double scale = scale_of(q, &run, k);
-        const double size = scale * sqrt(parts.squares) * (g->mode->arithmetic == ARITHMETIC_INT ? 10 : 1);
+        const double scale = surrogate_scale(q, &run, k);
+        const double size = scale * sqrt(squares) * (g->mode->arithmetic == ARITHMETIC_INT ? 10 : 1);
         compare(g, "output quantizer", g->out_param[k], q->param[k]->dx, q->param[k]->count, scale, size);
     }
 }

@@ -1,0 +1,20 @@
+/* What a quantizer claims to differentiate (QuantizerType.surrogate), with the values of its parameters in arrays beside
+ * theirs, so that they can be varied. */
+#ifndef BITFOLD_TESTS_SUPPORT_SURROGATE_H
+#define BITFOLD_TESTS_SUPPORT_SURROGATE_H
+
+#include "quant/quantizer_type.h"
+
+/* The values of one scale, without an activation function. */
+QuantizerRun surrogate_run(const Quantizer *q, int channel, float scale, long count);
+
+double surrogate_value(const Quantizer *q, const QuantizerRun *run, float *const *param, double residual, double x);
+
+/* Its derivative in parameter k, by a difference of this part of the parameter, which is put back. */
+double surrogate_slope(const Quantizer *q, const QuantizerRun *run, float *const *param, int k, float relative,
+                       double residual, double x);
+
+/* The factor that the quantizer puts on the gradient of parameter k. */
+double surrogate_scale(const Quantizer *q, const QuantizerRun *run, int k);
+
+#endif
