@@ -72,9 +72,12 @@ static void check_shapes_quantized(const char *example, const char *model, const
         const char *quant = conformance_quant(arena, model, type, widths[p % 3], p % 2 == 0);
         Bench b = bench_make();
         Model *m = small_model(arena, model, quant, 3);
+        /* Else an output's grid may be its input's, and round nothing, or no value lie beyond a learned bound. */
         const Quantizer *out = m->layer[small_layer(m, "tested")].out_q;
-        if (out != NULL && out->params > 0)
-            out->param[0]->x[0] *= 0.7f; /* else it may be its input's, and round nothing */
+        for (int i = 0; i < m->quantizers; i++) {
+            const Quantizer *q = m->quantizer[i];
+            if (!q->is_weight && q->params > 0) q->param[0]->x[0] *= q == out ? 0.7f : 0.9f;
+        }
         const Tensor *logits = small_step(m, b.tape, &passes[p], small_pixels(arena, m, 4));
         ck_assert(shape_equal(logits->shape, shape_2(SMALL_IMAGES, 5)));
         for (int i = 0; i < m->layers; i++) {
