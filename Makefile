@@ -206,8 +206,9 @@ tsan: ## run the tests with 4 threads under ThreadSanitizer (clang, LLVM's OpenM
 	@test -e $(ARCHER) || { echo "tsan: $(ARCHER) is missing; sh setup.sh --dev installs it" >&2; exit 1; }
 	@$(MAKE) --no-print-directory MODE=tsan CC=clang test
 
-# Left out: tests of numbers alone, whose every loop runs under the sanitizers, and those that measure or wait for time.
-MEMCHECK_LEAVES := kernels_% dispatch amx requant dialect_rules bench fetch
+# Left out: tests of numbers alone, whose every loop runs under the sanitizers, and those that measure or wait for time,
+# race, or close the descriptors that valgrind's script needs.
+MEMCHECK_LEAVES := kernels_% dispatch amx requant rounding_rules bench fetch files
 memcheck: all tests ## run the tests under valgrind, but for those of single kernels and of time (an hour)
 	@sh tests/memcheck.sh $(OUT) $(filter-out $(MEMCHECK_LEAVES:%=$(OUT)/tests/test_%),$(TESTS))
 
