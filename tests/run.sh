@@ -11,9 +11,10 @@ begin=$(date +%s)
 one() {
     if [ -n "${BITFOLD_PROFILES:-}" ]; then # of a build that counts what it runs (tests/coverage.sh)
         build=${BITFOLD_PROFILES%/*}/
-        export GCOV_PREFIX="$BITFOLD_PROFILES/$(basename "$2")" GCOV_ERROR_FILE=/dev/null
+        GCOV_PREFIX=$BITFOLD_PROFILES/$(basename "$2")
         GCOV_PREFIX_STRIP=$(($(printf '%s' "$build" | tr -cd / | wc -c) - 1))
-        export GCOV_PREFIX_STRIP
+        GCOV_ERROR_FILE=/dev/null
+        export GCOV_PREFIX GCOV_PREFIX_STRIP GCOV_ERROR_FILE
     fi
     case $2 in
     *.sh) sh "$2" >"$1.output" 2>&1 ;;
