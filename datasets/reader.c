@@ -143,7 +143,7 @@ Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], c
                            file->path, (unsigned long long)bytes);
     if (file->file_bytes > file->at + bytes)
         return status_fail(STATUS_FORMAT, "%s: goes on after byte %llu; its header says it ends there", file->path,
-                           (unsigned long long)(file->at + bytes));
+                           (unsigned long long)file->at + bytes);
     FileImages *images = ARENA_ARRAY(arena, FileImages, 1);
     *images = (FileImages){file->path, file->at};
     return source_of_files(arena, n, hwc, labels, read_image, images, false, source);
