@@ -1,6 +1,6 @@
 /* data.memory: a run on pictures that do not fit is the run on pictures that do, in less memory. */
-#include <stdlib.h>
 #include <png.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"

@@ -296,7 +296,7 @@ Status config_text(Arena *arena, const Config *config, const char *folder, char 
     Config copy = *config;
     copy.schema = NULL;
     if (copy.data.dir != NULL) {
-        char *dir;
+        char *dir = NULL;
         TRY(relative_path(arena, copy.data.path, folder, &dir));
         copy.data.dir = dir;
     }
