@@ -179,14 +179,9 @@ static Status verify_file(Arena *arena, OpenModel *open, const Dataset *test, co
     TRY(engine_create(arena, graph, BATCH, &engine));
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
-    uint8_t *buffer = arena_alloc(arena, BATCH * dataset_image_bytes(test));
+    DatasetBatches b = dataset_batches(arena, test, BATCH);
     Status status = STATUS_OK;
-    for (int i = 0; i < test->n && status == STATUS_OK; i += BATCH) {
-        const int n = test->n - i < BATCH ? test->n - i : BATCH;
-        const uint8_t *pixels;
-        status = dataset_read(test, i, n, buffer, &pixels);
-        if (status == STATUS_OK) status = verify_batch(open->model, t, engine, graph, pixels, n, result);
-    }
+    while (dataset_next(&b, &status)) status = verify_batch(open->model, t, engine, graph, b.pixels, b.n, result);
     arena_destroy(step);
     return status;
 }

@@ -68,6 +68,22 @@ Status dataset_read(const Dataset *data, int first, int n, uint8_t *buffer, cons
     return read_images(&(Reading){.data = data, .first = first, .pixels = buffer}, n);
 }
 
+DatasetBatches dataset_batches(Arena *arena, const Dataset *data, int batch)
+{
+    return (DatasetBatches){
+        .data = data, .batch = batch, .buffer = arena_alloc(arena, (size_t)batch * dataset_image_bytes(data))};
+}
+
+bool dataset_next(DatasetBatches *b, Status *status)
+{
+    b->first += b->n;
+    const int left = b->data->n - b->first;
+    if (*status != STATUS_OK || left <= 0) return false;
+    b->n = left < b->batch ? left : b->batch;
+    *status = dataset_read(b->data, b->first, b->n, b->buffer, &b->pixels);
+    return *status == STATUS_OK;
+}
+
 Status dataset_pick(const Dataset *data, const uint32_t *which, int n, uint8_t *pixels)
 {
     return read_images(&(Reading){.data = data, .which = which, .pixels = pixels}, n);

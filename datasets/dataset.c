@@ -114,7 +114,6 @@ static Status config_check(const DataConfig *cfg, const int hwc[3])
     return STATUS_OK;
 }
 
-/* Moves round(share * n) images drawn by the seed from train to validation; both keep the order of the file. */
 Dataset dataset_of(const SampleSource *source, int classes)
 {
     const int *dim = source->input.dim;
@@ -137,6 +136,7 @@ static Status part_create(Arena *arena, const Dataset *from, int n, Dataset *par
     return *index == NULL || *labels == NULL ? STATUS_NOMEM : STATUS_OK;
 }
 
+/* Moves round(share * n) images drawn by the seed from train to validation; both keep the order of the file. */
 static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *splits)
 {
     const Dataset all = splits->train;

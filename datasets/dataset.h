@@ -1,8 +1,9 @@
 /* Data sets: images as bytes with a label each, already split.
  *
  * A split is a choice of the samples of a source (datasets/source.h).  Who trains gets its images from the loader
- * (loader.h), everybody else by dataset_read (batch_reader.h).  Images stay bytes until the model's input layer normalises them or takes them as codes, so augmentation works on what
- * the camera gives and a quantized model can be fed the pixels themselves.
+ * (loader.h), everybody else by dataset_read (batch_reader.h).  Images stay bytes until the model's input layer
+ * normalises them or takes them as codes, so augmentation works on what the camera gives and a quantized model can be
+ * fed the pixels themselves.
  */
 #ifndef BITFOLD_DATASETS_DATASET_H
 #define BITFOLD_DATASETS_DATASET_H

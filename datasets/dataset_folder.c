@@ -9,23 +9,6 @@
 #include "base/utf8.h"
 #include "datasets/reader.h"
 
-typedef struct {
-    int n, room;
-    char **at;
-} Names;
-
-static void names_add(Names *names, Arena *arena, const char *name)
-{
-    if (names->n == names->room) {
-        const int room = names->room == 0 ? 64 : 2 * names->room;
-        char **larger = ARENA_ARRAY(arena, char *, room);
-        if (names->n > 0) memcpy(larger, names->at, (size_t)names->n * sizeof *larger);
-        names->at = larger;
-        names->room = room;
-    }
-    names->at[names->n++] = arena_strdup(arena, name);
-}
-
 /* What lies in the tree and is not read: how many, and the first by name. */
 typedef struct {
     int n;
@@ -42,17 +25,18 @@ typedef struct {
 } Leftover;
 
 /* The subfolders, or else the pictures, of `folder`, sorted by byte values; hidden ones do not count. */
-static Status list(Arena *arena, const char *folder, bool folders, Names *names, Leftover *left)
+static Status list(Arena *arena, const char *folder, bool folders, FolderNames *names, Leftover *left)
 {
-    *names = (Names){0};
-    FolderNames all;
-    TRY(folder_names(arena, folder, &all));
-    for (int i = 0; i < all.n; i++) {
-        const char *name = all.at[i], *path = file_join(arena, folder, name);
+    TRY(folder_names(arena, folder, names));
+    const int all = names->n;
+    names->n = 0;
+    for (int i = 0; i < all; i++) {
+        char *name = names->at[i];
+        const char *path = file_join(arena, folder, name);
         const bool picture = picture_is_named(name);
         if (name[0] == '.') continue;
         if (folders ? file_is_dir(path) : picture_is_read(name))
-            names_add(names, arena, name);
+            names->at[names->n++] = name;
         else if (picture || !folders)
             unread_add(folders ? &left->outside : picture ? &left->pictures : &left->rest, path);
     }
@@ -60,8 +44,8 @@ static Status list(Arena *arena, const char *folder, bool folders, Names *names,
 }
 
 typedef struct {
-    Names classes;
-    Names *files; /* [classes.n], paths */
+    FolderNames classes;
+    FolderNames *files; /* [classes.n], paths */
     int total;
 } Tree;
 
@@ -78,7 +62,7 @@ static Status no_picture(Arena *arena, const char *folder, int others)
 }
 
 /* The class folders.  Their names become the model's, which its file keeps as JSON. */
-static Status list_classes(Arena *arena, const char *root, Names *classes, Leftover *left)
+static Status list_classes(Arena *arena, const char *root, FolderNames *classes, Leftover *left)
 {
     TRY(list(arena, root, true, classes, left));
     for (int k = 0; k < classes->n; k++) {
@@ -100,13 +84,13 @@ static Status list_tree(Arena *arena, const char *root, Tree *tree, Leftover *le
     if (tree->classes.n < 1 || tree->classes.n > MAX_CLASSES)
         return status_fail(STATUS_FORMAT, "%s: %d subfolders; must be 1 to %d, one for each class", root,
                            tree->classes.n, MAX_CLASSES);
-    tree->files = ARENA_ARRAY(arena, Names, tree->classes.n);
+    tree->files = ARENA_ARRAY(arena, FolderNames, tree->classes.n);
     tree->total = 0;
     for (int k = 0; k < tree->classes.n; k++) {
         char *folder = file_join(arena, root, tree->classes.at[k]);
         const int others = left->pictures.n;
         TRY(list(arena, folder, false, &tree->files[k], left));
-        Names *files = &tree->files[k];
+        FolderNames *files = &tree->files[k];
         if (files->n == 0) return no_picture(arena, folder, left->pictures.n - others);
         if (files->n > INT32_MAX - tree->total)
             return status_fail(STATUS_FORMAT, "%s: too many pictures; at most %d are accepted", folder, INT32_MAX);
@@ -119,17 +103,20 @@ static Status list_tree(Arena *arena, const char *root, Tree *tree, Leftover *le
 /* Moves a fifth of each class's files (rounded; none of a single one) to `test`. */
 static void split_tree(Arena *arena, uint64_t seed, Tree *train, Tree *test)
 {
-    *test = (Tree){.classes = train->classes, .files = ARENA_ARRAY(arena, Names, train->classes.n)};
+    *test = (Tree){.classes = train->classes, .files = ARENA_ARRAY(arena, FolderNames, train->classes.n)};
     for (int k = 0; k < train->classes.n; k++) {
-        Names all = train->files[k];
+        FolderNames all = train->files[k];
         uint32_t *order = ARENA_ARRAY(arena, uint32_t, all.n);
         bool *chosen = ARENA_ARRAY(arena, bool, all.n);
         Rng rng = rng_make(seed, RNG_SPLIT, 1 + (uint64_t)k); /* index 0 is the validation split */
         rng_permutation(&rng, (uint32_t)all.n, order);
         const int held = all.n < 2 ? 0 : all.n < 5 ? 1 : (all.n + 2) / 5;
         for (int i = 0; i < held; i++) chosen[order[i]] = true;
-        train->files[k] = (Names){0};
-        for (int i = 0; i < all.n; i++) names_add(chosen[i] ? &test->files[k] : &train->files[k], arena, all.at[i]);
+        FolderNames *const part[] = {&train->files[k], &test->files[k]};
+        part[0]->at = ARENA_ARRAY(arena, char *, all.n - held);
+        part[1]->at = ARENA_ARRAY(arena, char *, held);
+        part[0]->n = part[1]->n = 0;
+        for (int i = 0; i < all.n; i++) part[chosen[i]]->at[part[chosen[i]]->n++] = all.at[i];
         test->total += held;
         train->total -= held;
     }
@@ -191,7 +178,7 @@ static Status list_split(Arena *arena, const char *root, uint64_t seed, Tree *tr
         split_tree(arena, seed, train, test);
         return STATUS_OK;
     }
-    Names all;
+    FolderNames all;
     TRY(list(arena, root, true, &all, left));
     for (int i = 0; i < all.n; i++)
         if (strcmp(all.at[i], "train") != 0 && strcmp(all.at[i], "test") != 0)
@@ -210,7 +197,7 @@ static Status test_alone(Arena *arena, const char *root)
 {
     const char *test = file_join(arena, root, "test");
     if (file_is_dir(file_join(arena, root, "train")) || !file_is_dir(test)) return STATUS_OK;
-    Names top, inner;
+    FolderNames top, inner;
     Leftover left = {0};
     TRY(list(arena, root, true, &top, &left));
     TRY(list(arena, test, true, &inner, &left));
@@ -232,7 +219,7 @@ static Status list_whole(Arena *arena, const char *root, Tree *test, Leftover *l
     static const char *const splits[] = {"test", "train"};
     for (int i = 0; i < 2; i++) {
         const char *folder = file_join(arena, root, splits[i]);
-        Names inner = {0};
+        FolderNames inner = {0};
         Leftover ignored = {0};
         if (file_is_dir(folder)) TRY(list(arena, folder, true, &inner, &ignored));
         if (inner.n > 0)
@@ -279,7 +266,7 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
 static Status class_names(const DataConfig *cfg, Arena *arena, StringList *names)
 {
     const char *train = file_join(arena, cfg->path, "train");
-    Names folders;
+    FolderNames folders;
     Leftover left = {0};
     TRY(list_classes(arena, file_is_dir(train) ? train : cfg->path, &folders, &left));
     *names = (StringList){folders.n, (const char **)folders.at};

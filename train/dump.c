@@ -11,8 +11,6 @@
 
 enum { DUMP_BATCH = 64, CODES = 256 };
 
-static int batch_at(const Dataset *d, int first) { return d->n - first < DUMP_BATCH ? d->n - first : DUMP_BATCH; }
-
 /* Files that grow together, one batch after the other. */
 typedef struct {
     int n;
@@ -37,15 +35,9 @@ static Status dump_images(Arena *arena, const Dataset *data, const char *folder)
     TRY(file_make_dir(folder));
     FileWriter w;
     TRY(file_begin(arena, file_join(arena, folder, "pixels.u8"), &w));
-    const size_t image = dataset_image_bytes(data);
-    uint8_t *buffer = arena_alloc(arena, DUMP_BATCH * image);
+    DatasetBatches b = dataset_batches(arena, data, DUMP_BATCH);
     Status status = STATUS_OK;
-    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
-        const int n = batch_at(data, first);
-        const uint8_t *pixels;
-        status = dataset_read(data, first, n, buffer, &pixels);
-        if (status == STATUS_OK) fwrite(pixels, image, (size_t)n, w.stream);
-    }
+    while (dataset_next(&b, &status)) fwrite(b.pixels, dataset_image_bytes(data), (size_t)b.n, w.stream);
     if (status != STATUS_OK) file_abort(&w);
     TRY(status);
     TRY(file_commit(&w));
@@ -118,21 +110,17 @@ Status dump_codes(Arena *arena, const Graph *g, const Dataset *data, bool layers
     char **names = codes_files(arena, g);
     Seen *seen = ARENA_ARRAY(arena, Seen, g->tensors);
     int8_t *input = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data));
-    uint8_t *buffer = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data));
+    DatasetBatches b = dataset_batches(arena, data, DUMP_BATCH);
     int8_t *logits = arena_alloc(arena, DUMP_BATCH * (size_t)graph_tensor_elements(&g->tensor[g->output]));
     Status status = STATUS_OK;
     for (int i = 0; i < g->tensors && status == STATUS_OK; i++)
         if (is_dumped(g, layers, i)) status = file_begin(arena, file_join(arena, folder, names[i]), &files.at[i]);
-    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
-        const int n = batch_at(data, first);
-        const uint8_t *pixels;
-        status = dataset_read(data, first, n, buffer, &pixels);
-        if (status != STATUS_OK) break;
-        graph_quantize_pixels(g, pixels, n, input);
-        engine_run(engine, input, n, logits);
+    while (dataset_next(&b, &status)) {
+        graph_quantize_pixels(g, b.pixels, b.n, input);
+        engine_run(engine, input, b.n, logits);
         for (int i = 0; i < g->tensors; i++) {
             const int8_t *codes = engine_tensor(engine, i);
-            const size_t count = (size_t)n * (size_t)graph_tensor_elements(&g->tensor[i]);
+            const size_t count = (size_t)b.n * (size_t)graph_tensor_elements(&g->tensor[i]);
             for (size_t k = 0; k < count; k++) seen[i][codes[k] + 128] = true;
             if (files.at[i].stream != NULL) fwrite(codes, 1, count, files.at[i].stream);
         }
@@ -185,15 +173,10 @@ Status dump_floats(Arena *arena, Model *m, const Dataset *data, const char *fold
     Status status = file_begin(arena, file_join(arena, folder, "input.f32"), &pair[0]);
     if (status == STATUS_OK) status = file_begin(arena, file_join(arena, folder, logits), &pair[1]);
     float *input = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data) * sizeof *input);
-    uint8_t *buffer = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data));
+    DatasetBatches b = dataset_batches(arena, data, DUMP_BATCH);
     Arena *step = arena_create();
     Tape *t = tape_create(arena, step);
-    for (int first = 0; first < data->n && status == STATUS_OK; first += DUMP_BATCH) {
-        const int n = batch_at(data, first);
-        const uint8_t *pixels;
-        status = dataset_read(data, first, n, buffer, &pixels);
-        if (status == STATUS_OK) status = floats_batch(m, t, pixels, n, input, &files);
-    }
+    while (dataset_next(&b, &status)) status = floats_batch(m, t, b.pixels, b.n, input, &files);
     arena_destroy(step);
     TRY(files_finish(&files, status));
     return floats_manifest(arena, m, data->n, logits, folder);

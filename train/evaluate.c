@@ -68,15 +68,12 @@ Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data,
     Engine *engine = NULL;
     Status status = STATUS_OK;
     if (kind == ENGINE_INT8) status = engine_create(own, graph, EVAL_BATCH, &engine);
-    uint8_t *buffer = arena_alloc(own, EVAL_BATCH * dataset_image_bytes(data));
+    DatasetBatches b = dataset_batches(own, data, EVAL_BATCH);
     const double start = timing_seconds();
-    for (int i = 0; i < data->n && status == STATUS_OK; i += EVAL_BATCH) {
-        const int n = data->n - i < EVAL_BATCH ? data->n - i : EVAL_BATCH;
+    while (dataset_next(&b, &status)) {
         const float *logits = NULL;
-        const uint8_t *pixels;
-        status = dataset_read(data, i, n, buffer, &pixels);
-        if (status == STATUS_OK) status = logits_of(m, t, engine, graph, kind, pixels, n, &logits);
-        if (status == STATUS_OK) score(r, logits, data->labels + i, n);
+        status = logits_of(m, t, engine, graph, kind, b.pixels, b.n, &logits);
+        if (status == STATUS_OK) score(r, logits, data->labels + b.first, b.n);
     }
     r->images_per_s = (double)r->n / fmax(timing_seconds() - start, 1e-9);
     r->accuracy = r->n > 0 ? (double)r->correct / r->n : 0.0;

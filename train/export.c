@@ -69,18 +69,17 @@ static Status measure(Arena *arena, const Graph *before, const Graph *after, con
     const size_t image = (size_t)graph_tensor_elements(&before->tensor[0]);
     int8_t *codes = arena_alloc(arena, MEASURE_BATCH * image), *logits[2];
     for (int e = 0; e < 2; e++) logits[e] = arena_alloc(arena, MEASURE_BATCH * (size_t)before->classes);
-    uint8_t *buffer = arena_alloc(arena, MEASURE_BATCH * image);
-    const int images = test->n < ROUNDING_MAX_IMAGES ? test->n : ROUNDING_MAX_IMAGES;
-    for (int i = 0; i < images; i += MEASURE_BATCH) {
-        const int n = images - i < MEASURE_BATCH ? images - i : MEASURE_BATCH;
-        const uint8_t *pixels;
-        TRY(dataset_read(test, i, n, buffer, &pixels));
-        graph_quantize_pixels(before, pixels, n, codes);
-        for (int e = 0; e < 2; e++) engine_run(engine[e], codes, n, logits[e]);
-        compare(logits[0], logits[1], test->labels + i, n, before->classes, r);
+    Dataset some = *test;
+    if (some.n > ROUNDING_MAX_IMAGES) some.n = ROUNDING_MAX_IMAGES;
+    DatasetBatches b = dataset_batches(arena, &some, MEASURE_BATCH);
+    Status status = STATUS_OK;
+    while (dataset_next(&b, &status)) {
+        graph_quantize_pixels(before, b.pixels, b.n, codes);
+        for (int e = 0; e < 2; e++) engine_run(engine[e], codes, b.n, logits[e]);
+        compare(logits[0], logits[1], test->labels + b.first, b.n, before->classes, r);
     }
     if (r->images > 0) r->before /= r->images, r->after /= r->images;
-    return STATUS_OK;
+    return status;
 }
 
 Status export_measure(Arena *arena, const ExportModel *m, RoundingChange *r)

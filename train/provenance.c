@@ -9,6 +9,8 @@
 
 /* ---- now --------------------------------------------------------------------------------------------------------- */
 
+bool run_from_config(RunStart start) { return strcmp(start.start, "config") == 0; }
+
 /* What of the train section quantization-aware training does not read. */
 static void drop_of_float(cJSON *train, bool from_scratch)
 {
@@ -34,7 +36,7 @@ static cJSON *relevant(const Config *config, RunStart start)
     cJSON *train = cJSON_GetObjectItemCaseSensitive(root, "train");
     if (train != NULL) {
         cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");
-        if (start.kind == MODEL_QAT) drop_of_float(train, strcmp(start.start, "config") == 0);
+        if (start.kind == MODEL_QAT) drop_of_float(train, run_from_config(start));
     }
     cJSON_AddStringToObject(root, "start", start.start);
     return root;
@@ -47,15 +49,9 @@ static Status split_crc(const Dataset *d, uLong *crc)
     *crc = crc32_z(0, NULL, 0);
     if (d->n == 0) return STATUS_OK;
     Arena *own = arena_create();
-    const size_t image = dataset_image_bytes(d);
-    uint8_t *buffer = arena_alloc(own, CRC_IMAGES * image);
+    DatasetBatches b = dataset_batches(own, d, CRC_IMAGES);
     Status status = STATUS_OK;
-    for (int i = 0; i < d->n && status == STATUS_OK; i += CRC_IMAGES) {
-        const int n = d->n - i < CRC_IMAGES ? d->n - i : CRC_IMAGES;
-        const uint8_t *pixels;
-        status = dataset_read(d, i, n, buffer, &pixels);
-        if (status == STATUS_OK) *crc = crc32_z(*crc, pixels, (size_t)n * image);
-    }
+    while (dataset_next(&b, &status)) *crc = crc32_z(*crc, b.pixels, (size_t)b.n * dataset_image_bytes(d));
     *crc = crc32_z(*crc, (const Bytef *)d->labels, sizeof *d->labels * (size_t)d->n);
     arena_destroy(own);
     return status;

@@ -11,6 +11,9 @@ typedef struct {
     const char *start; /* what the weights began with: "config" (drawn), "model", or a digest of them */
 } RunStart;
 
+/* Whether the run began with a config, not with a model. */
+bool run_from_config(RunStart start);
+
 /* What data are: of each split the count, and a CRC-32 of images and labels (which model_data has matched to the classes
  * of the model by name).  Reads all images: one that is damaged is told before training begins. */
 Status provenance_data(Arena *arena, const DataSplits *data, const char **text);

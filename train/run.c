@@ -24,7 +24,7 @@ static const char *request_folder(Arena *arena, const RunRequest *r, const char 
 static void note_runtime(Arena *arena, const RunRequest *r, const Graph *g)
 {
     const char *refusal = graph_runtime_refusal(arena, g);
-    if (r->note != NULL && refusal != NULL) r->note(r->context, arena_printf(arena, "note: %s", refusal));
+    if (refusal != NULL) run_note(r, arena_printf(arena, "note: %s", refusal));
 }
 
 /* Tests the finished model and fills the outcome. */
@@ -49,34 +49,25 @@ static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
 
 static void note_pixels(Arena *arena, const RunRequest *r, const Model *m)
 {
-    if (m->exact_pixels || r->note == NULL) return;
-    r->note(r->context,
-            arena_printf(arena,
-                         "note: with this data.normalize the image's codes are not the pixels: each pixel is "
-                         "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
-                         "all channels, 255 * mean an integer, avoids it",
-                         (double)m->input_grid.scale[0]));
+    if (m->exact_pixels) return;
+    run_note(r, arena_printf(arena,
+                             "note: with this data.normalize the image's codes are not the pixels: each pixel is "
+                             "rounded to a grid of %.4g, and firmware must do the same. One mean and std for "
+                             "all channels, 255 * mean an integer, avoids it",
+                             (double)m->input_grid.scale[0]));
 }
 
 static void note_floors(Arena *arena, const RunRequest *r, const Model *m)
 {
     const char **notes = model_floor_notes(arena, m);
-    for (int i = 0; notes[i] != NULL && r->note != NULL; i++)
-        r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
+    for (int i = 0; notes[i] != NULL; i++) run_note(r, arena_printf(arena, "note: %s", notes[i]));
 }
 
 /* A run that goes on was told when it began. */
 static void note_settings(Arena *arena, const RunRequest *r, const RunOutcome *out, ConfigUse use)
 {
     const char **notes = config_notes(arena, out->config, use);
-    for (int i = 0; notes[i] != NULL && r->note != NULL && !out->goes_on; i++)
-        r->note(r->context, arena_printf(arena, "note: %s", notes[i]));
-}
-
-static void note_tflite(Arena *arena, const RunRequest *r, const Model *m)
-{
-    const char *note = r->note == NULL ? NULL : tflite_note(arena, m);
-    if (note != NULL) r->note(r->context, note);
+    for (int i = 0; notes[i] != NULL && !out->goes_on; i++) run_note(r, arena_printf(arena, "note: %s", notes[i]));
 }
 
 /* Takes the run directory; what stands in the way of the run is told before data are read. */
@@ -89,7 +80,7 @@ static Status open_folder(Arena *arena, const RunRequest *r, const char *folder,
                             .argc = r->argc,
                             .argv = r->argv};
     TRY(run_folder_open(arena, out->folder, &terms, &out->run));
-    if (out->run.note != NULL && r->note != NULL) r->note(r->context, out->run.note);
+    run_note(r, out->run.note);
     return STATUS_OK;
 }
 
@@ -152,11 +143,6 @@ static Status begin_training(Arena *arena, const RunRequest *r, const QuantConfi
     return STATUS_OK;
 }
 
-static void note(const RunRequest *r, const char *text)
-{
-    if (r->note != NULL) r->note(r->context, text);
-}
-
 /* The same for a float model that starts from another model's parameters, where they fit. */
 static Status begin_tuning(Arena *arena, const RunRequest *r, Config *config, const Model *from, DataSplits *data,
                            RunOutcome *out)
@@ -174,7 +160,7 @@ static Status begin_tuning(Arena *arena, const RunRequest *r, Config *config, co
             "%s: none of its parameters has the name and shape of one of this network; some must, or the "
             "training is one from a config",
             r->path);
-    note(r, arena_printf(arena, "note: %s", transfer_text(arena, &transfer, r->path)));
+    run_note(r, arena_printf(arena, "note: %s", transfer_text(arena, &transfer, r->path)));
     data_check_training(arena, config, out->model->classes, data);
     return STATUS_OK;
 }
@@ -202,9 +188,10 @@ static Status train_from(Arena *arena, const RunRequest *r, const DataSplits *da
     show_data(arena, r, data);
     note_settings(arena, r, out, !qat ? USE_TRAIN : job.from_scratch ? USE_QAT_SCRATCH : USE_QAT);
     if (left == 0)
-        note(r, arena_printf(arena,
-                             "note: %s: finished at epoch %d, nothing to do; --set %s.epochs=N with a larger N goes on",
-                             out->folder, train_epochs(&job), qat && !job.from_scratch ? "qat" : "train"));
+        run_note(
+            r, arena_printf(arena,
+                            "note: %s: finished at epoch %d, nothing to do; --set %s.epochs=N with a larger N goes on",
+                            out->folder, train_epochs(&job), qat && !job.from_scratch ? "qat" : "train"));
     TRY(train(arena, r, &job));
     return finish(arena, r, data, "last.safetensors", out);
 }
@@ -228,8 +215,9 @@ static Status train_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out
         TRY(begin_training(arena, r, NULL, NULL, &data, out));
         model_init(out->model, config->seed);
         if (config->train.freeze.n > 0 && !resume)
-            note(r,
-                 "note: train.freeze without a model to start from: the frozen layers keep their random first values");
+            run_note(
+                r,
+                "note: train.freeze without a model to start from: the frozen layers keep their random first values");
     }
     TRY(experiment_freeze(config, out->model)); /* refused before anything is written */
     TRY(run_trace(arena, r, start, &data, out));
@@ -254,7 +242,7 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     const double start = timing_seconds();
     TRY(quantize_from(arena, config, &config->quant, from.model, &data, &out->model));
     note_pixels(arena, r, out->model);
-    note_tflite(arena, r, out->model);
+    run_note(r, tflite_note(arena, out->model));
     out->config = config;
     Graph *graph; /* what cannot be deployed is refused before anything is written */
     TRY(model_lower(arena, out->model, (Rounding)config->quant.rounding, &graph));
@@ -281,10 +269,10 @@ static Status take_all(Arena *arena, const RunRequest *r, Model *to, const OpenM
                            "train MODEL` gives a model new layers",
                            r->path, transfer_text(arena, &transfer, r->path));
     if (from->kind != MODEL_FLOAT)
-        note(r, arena_printf(arena,
-                             "note: %s: a %s model; its weights and batch norm are taken, quantizers are made and "
-                             "ranges calibrated anew",
-                             r->path, model_kind_names[from->kind]));
+        run_note(r, arena_printf(arena,
+                                 "note: %s: a %s model; its weights and batch norm are taken, quantizers are made and "
+                                 "ranges calibrated anew",
+                                 r->path, model_kind_names[from->kind]));
     return STATUS_OK;
 }
 
@@ -304,13 +292,13 @@ static Status qat_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     out->config = config;
     TRY(begin_training(arena, r, &config->quant, starts ? from->model : NULL, &data, out));
     note_pixels(arena, r, out->model);
-    note_tflite(arena, r, out->model);
+    run_note(r, tflite_note(arena, out->model));
     if (starts)
         TRY(take_all(arena, r, out->model, from));
     else
         model_init(out->model, config->seed);
     if (config->train.freeze.n > 0 && !resume)
-        note(r, "note: train.freeze is of float training; quantization-aware training trains all layers");
+        run_note(r, "note: train.freeze is of float training; quantization-aware training trains all layers");
     TRY(run_trace(arena, r, start, &data, out));
     if (!out->goes_on) TRY(calibrate(out->model, &data.train, config->ptq.images, config->seed));
     return train_from(arena, r, &data, start, out);

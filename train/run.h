@@ -35,6 +35,12 @@ typedef struct {
     EvalResult test;   /* by that engine, on the test split */
 } RunOutcome;
 
+/* Tells the user `text`; NULL: there is nothing to tell. */
+static inline void run_note(const RunRequest *request, const char *text)
+{
+    if (request->note != NULL && text != NULL) request->note(request->context, text);
+}
+
 /* Float, from a config or from a model's parameters (train/transfer.h).  A resumed run needs neither when the folder is
  * given: `path` may be the run directory itself. */
 Status run_train(Arena *arena, const RunRequest *request, RunOutcome *outcome);

@@ -5,8 +5,6 @@
 #include "base/file.h"
 #include "base/json.h"
 
-bool run_from_config(RunStart start) { return strcmp(start.start, "config") == 0; }
-
 static int *epochs_of(Config *config, bool qat) { return qat ? &config->qat.epochs : &config->train.epochs; }
 
 Status run_compare_config(Arena *arena, const RunRequest *r, const Config *config, bool qat, RunOutcome *out)
@@ -22,12 +20,11 @@ Status run_compare_config(Arena *arena, const RunRequest *r, const Config *confi
     TRY(config_text(arena, was, folder, &text_was));
     if (strcmp(text, text_was) != 0) return STATUS_OK;
     out->same_but_epochs = true;
-    if (now != before && r->note != NULL)
-        r->note(r->context,
-                arena_printf(arena,
-                             "note: %d epoch%s instead of %d; learning rate and phases are from now on those "
-                             "of a training of %d",
-                             now, now == 1 ? "" : "s", before, now));
+    if (now != before)
+        run_note(r, arena_printf(arena,
+                                 "note: %d epoch%s instead of %d; learning rate and phases are from now on those "
+                                 "of a training of %d",
+                                 now, now == 1 ? "" : "s", before, now));
     return STATUS_OK;
 }
 
@@ -73,7 +70,7 @@ Status run_trace(Arena *arena, const RunRequest *r, RunStart start, const DataSp
     TRY(status);
     const bool changed = note != NULL && out->provenance.changed[0] != '\0';
     if (changed) out->change = note;
-    if (note != NULL && !changed && r->note != NULL) r->note(r->context, note);
+    if (!changed) run_note(r, note);
     return STATUS_OK;
 }
 
@@ -88,7 +85,6 @@ Status run_tell_changes(Arena *arena, const RunRequest *r, long left, const RunO
             "%s: is finished, no step is left to train: %s would have no effect; must be what it was, or "
             "epochs more",
             out->folder, last);
-    if (r->note == NULL) return STATUS_OK;
-    r->note(r->context, left > 0 ? out->change : provenance_without_effect(arena, out->change));
+    run_note(r, left > 0 ? out->change : provenance_without_effect(arena, out->change));
     return STATUS_OK;
 }

@@ -4,9 +4,6 @@
 
 #include "train/run.h"
 
-/* Whether the run began with a config, not with a model. */
-bool run_from_config(RunStart start);
-
 /* Whether the config of a resumed run is the one it began with but for the epochs of this training (qat.epochs or
  * train.epochs): out->same_but_epochs; says that they are others. */
 Status run_compare_config(Arena *arena, const RunRequest *r, const Config *config, bool qat, RunOutcome *out);

@@ -59,9 +59,7 @@ Status run_source_unread(Arena *arena, const RunRequest *r, const RunSource *sou
                            "%s: does not exist; must be a model, or the run directory %s itself, which goes on without "
                            "one",
                            r->path, folder);
-    if (r->note != NULL)
-        r->note(r->context,
-                arena_printf(arena, "note: %s goes on from its own checkpoint; %s is not read", folder, r->path));
+    run_note(r, arena_printf(arena, "note: %s goes on from its own checkpoint; %s is not read", folder, r->path));
     return STATUS_OK;
 }
 
