@@ -98,6 +98,9 @@ extern const NodeType *const node_types[]; /* by NodeKind, NULL-ended */
 static inline const NodeType *node_type(const Node *n) { return node_types[n->op]; }
 
 /* ---- of any node ------------------------------------------------------------------------------------------------- */
+/* Its first input, and its output. */
+static inline const GraphTensor *node_x(const Graph *g, const Node *n) { return &g->tensor[n->input[0]]; }
+static inline const GraphTensor *node_y(const Graph *g, const Node *n) { return &g->tensor[n->output]; }
 static inline bool node_has_weights(const Node *n) { return node_type(n)->weights != NULL; }
 long node_macs(const Graph *g, const Node *n);
 int64_t node_largest_sum(const Graph *g, const Node *n);

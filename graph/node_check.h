@@ -13,9 +13,6 @@
         }                                                                                                              \
     } while (0)
 
-static inline const GraphTensor *node_x(const Graph *g, const Node *n) { return &g->tensor[n->input[0]]; }
-static inline const GraphTensor *node_y(const Graph *g, const Node *n) { return &g->tensor[n->output]; }
-
 /* A part of graph_check: the rules of node `index`.  made[t]: tensor t is the image or has been written by an earlier
  * node; the node adds its output.  The tensors have been checked before. */
 Status node_check(const Graph *g, int index, bool *made);

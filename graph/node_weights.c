@@ -111,9 +111,9 @@ static Status check_output(const Graph *g, const Node *n, int o)
 
 Status node_check_weights(const Graph *g, const Node *n)
 {
-    const long per_output = node_weights(n) / n->geom.o;
-    NODE_RULE(n, per_output <= MAX_WEIGHTS && per_output * n->geom.o <= MAX_WEIGHTS,
-              "%ld weights for each of %d outputs; at most %d", per_output, n->geom.o, MAX_WEIGHTS);
+    const long count = node_weights(n); /* at most 2^20 cells of 2^16 channels for 2^16 outputs */
+    NODE_RULE(n, count <= MAX_WEIGHTS, "%ld weights for each of %d outputs; at most %d", count / n->geom.o, n->geom.o,
+              MAX_WEIGHTS);
     NODE_RULE(n, n->weights != NULL && n->bias != NULL && n->weight_scale != NULL,
               "no weights, bias or weight scales; must have all three");
     NODE_RULE(

@@ -110,7 +110,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
                        .geom = g,
                        .batch_statistics = batch_statistics,
                        .defer = l->norm_deferred && t->grad && !mode->observe && !mode->keep_outputs,
-                       .epilogue = layer_tail(l, mode, act)};
+                       .epilogue = layer_epilogue(l, mode, act)};
     if (mode->arithmetic == ARITHMETIC_FLOAT) {
         block.bias = leaf(t, l->bias);
         block.gamma = leaf(t, l->gamma), block.beta = leaf(t, l->beta), block.norm = l->norm;

@@ -49,7 +49,7 @@ Tensor *layer_finish(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y, Acti
     return layer_observe(l, mode, t, y);
 }
 
-EpilogueConfig layer_tail(const Layer *l, const ForwardMode *mode, Activation a)
+EpilogueConfig layer_epilogue(const Layer *l, const ForwardMode *mode, Activation a)
 {
     return (EpilogueConfig){
         .act = a, .q = mode->arithmetic == ARITHMETIC_FLOAT ? NULL : l->out_q, .learn = mode->observe};

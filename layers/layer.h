@@ -146,7 +146,7 @@ Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
 /* Observation in a float pass, and the output quantizer in a fake one. */
 Tensor *layer_finish(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y, Activation a);
 /* The same for a fused op: how it ends in a float or fake pass, and the observation in a float pass. */
-EpilogueConfig layer_tail(const Layer *l, const ForwardMode *mode, Activation a);
+EpilogueConfig layer_epilogue(const Layer *l, const ForwardMode *mode, Activation a);
 Tensor *layer_observe(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y);
 /* Appends to the graph; the index of the tensor.  A pointer to a node or tensor is good until the next one is added. */
 int lowering_add_tensor(Lowering *w, const GraphTensor *tensor);

@@ -34,7 +34,7 @@ static Tensor *add_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *c
 {
     const Activation act = activation_from(((const AddConfig *)l->config)->activation);
     if (mode->arithmetic == ARITHMETIC_INT) return op_add_int(t, x[0], x[1], l->out_q, act, mode->rounding);
-    const EpilogueConfig epilogue = layer_tail(l, mode, act);
+    const EpilogueConfig epilogue = layer_epilogue(l, mode, act);
     return layer_observe(l, mode, t, op_add_block(t, x[0], x[1], &epilogue));
 }
 

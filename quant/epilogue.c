@@ -38,8 +38,8 @@ static float largest_below(float bound, float scale)
 static void gate_bounds(Epilogue *epilogue)
 {
     if (epilogue->q != NULL) {
-        epilogue->lo = -largest_below(-epilogue->pass.lo, epilogue->grid.scale);
-        epilogue->hi = largest_below(epilogue->pass.hi, epilogue->grid.scale);
+        epilogue->lo = -largest_below(-epilogue->run.gate.lo, epilogue->grid.scale);
+        epilogue->hi = largest_below(epilogue->run.gate.hi, epilogue->grid.scale);
     } else if (epilogue->act.relu) { /* 1 strictly inside */
         epilogue->lo = nextafterf(0.0f, 1.0f);
         epilogue->hi = epilogue->act.limit < INFINITY ? nextafterf(epilogue->act.limit, 0.0f) : INFINITY;
@@ -60,9 +60,8 @@ Epilogue *epilogue_make(Tape *t, const char *name, Shape shape, const EpilogueCo
         epilogue->y = tape_codes(t, config->q->name, shape, qp);
         epilogue->learn = config->learn && !config->q->type->learns;
         epilogue->grid = (QuantizeGrid){.scale = qp->scale[0], .zero_point = qp->zero_point};
-        epilogue->pass = gate_of(qp, config->act);
         epilogue->run = (QuantizerRun){
-            .scale = qp->scale[0], .gate = epilogue->pass, .count = shape_elements(shape) / shape.dim[0]};
+            .scale = qp->scale[0], .gate = gate_of(qp, config->act), .count = shape_elements(shape) / shape.dim[0]};
         activation_clamp(qp, config->act, &epilogue->grid.lo, &epilogue->grid.hi);
     }
     gate_bounds(epilogue);

@@ -19,10 +19,9 @@ typedef struct {
     bool learn;   /* the observer sees act(z) */
     Tensor *y;
     QuantizeGrid grid;
-    Gate pass;
     float lo, hi; /* the gradient passes where lo <= z <= hi */
     Extremes seen[PARALLEL_CHUNKS];
-    QuantizerRun run;
+    QuantizerRun run;   /* with a quantizer: its gate is where the gradient passes, in units of the scale */
     QuantizerSums sums; /* of the gradients of the quantizer's parameters */
 } Epilogue;
 

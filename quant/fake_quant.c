@@ -154,10 +154,10 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
 
 /* ---- the gate of the integer ops --------------------------------------------------------------------------------- */
 
-void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, Gate pass)
+void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, Gate gate)
 {
     const long n = tensor_elements(y);
-    *g = (GridBackward){.q = q, .n = n, .run = {.scale = 1.0f, .gate = pass, .count = n / y->shape.dim[0]}};
+    *g = (GridBackward){.q = q, .n = n, .run = {.scale = 1.0f, .gate = gate, .count = n / y->shape.dim[0]}};
     if (!t->grad) return;
     if (q->params > 0 || !quantizer_is_fused(q))
         g->v = tape_buffer(t, sizeof(float) * (size_t)g->n);

@@ -60,7 +60,7 @@ typedef struct {
     QuantizerSums sums;
 } GridBackward;
 /* For y, which ends on q's grid; inside and v are NULL unless the tape records. */
-void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, Gate pass);
+void grid_make(Tape *t, GridBackward *g, Quantizer *q, const Tensor *y, Gate gate);
 void grid_keep(Tape *t, const GridBackward *g, TapeNode *node);
 static inline bool grid_kept(const GridBackward *g) { return g->inside != NULL || g->v != NULL; }
 /* Forward: the elements [at, at + n) from v = y / scale before rounding. */

@@ -373,8 +373,8 @@ START_TEST(gate_bounds)
             const float s = epilogue->grid.scale, around[] = {epilogue->lo, epilogue->hi};
             for (int k = 0; k < 2; k++) {
                 const float outside = nextafterf(around[k], k == 0 ? -INFINITY : INFINITY);
-                ck_assert(around[k] / s >= epilogue->pass.lo && around[k] / s <= epilogue->pass.hi);
-                ck_assert(!(outside / s >= epilogue->pass.lo && outside / s <= epilogue->pass.hi));
+                ck_assert(around[k] / s >= epilogue->run.gate.lo && around[k] / s <= epilogue->run.gate.hi);
+                ck_assert(!(outside / s >= epilogue->run.gate.lo && outside / s <= epilogue->run.gate.hi));
             }
             bench_end(&b);
         }
