@@ -1,14 +1,14 @@
 #include "train/trainer.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "base/file.h"
 #include "base/timing.h"
 #include "datasets/loader.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
-#include "layers/model_finite.h"
+#include "train/batch_gradient.h"
 #include "train/metrics.h"
 
 static const double CHECKPOINT_SECONDS = 5.0;
@@ -61,30 +61,14 @@ static Status write_checkpoint(Trainer *r, const char *path)
     return checkpoint_write(path, r->job->model, &r->optimizer, &r->state);
 }
 
-/* Backward has released the outputs of the layers: the same pass once more, to look at them. */
-static void run_again(const Trainer *r, const Batch *batch)
+/* A failure of the next step: which one it is, and what helps if numbers ran away. */
+static Status step_failed(const Trainer *r, Status status, bool ran_away)
 {
-    const TrainJob *job = r->job;
-    ForwardMode mode = train_mode(&job->config->quant, job->kind, r->state.step, r->state.steps);
-    mode.observe = false;
-    mode.keep_outputs = true;
-    tape_reset(r->tape, false);
-    model_forward(job->model, r->tape, &mode, batch->pixels, batch->n);
-}
-
-/* Where a loss that is not finite began: the first layer whose output or parameter is not. */
-static Status not_finite(const Trainer *r, long step, double loss)
-{
-    const char *layer = "the loss itself", *what = "";
-    if (!model_first_not_finite(r->job->model, true, &layer, &what)) what = "";
-    return status_fail(STATUS_NUMERIC,
-                       "training: step %ld: the %s; it began in layer \"%s\"%s%s; a smaller "
-                       "train.optimizer.lr, or train.optimizer.clip_norm, is required",
-                       step + 1,
-                       isnan(loss)   ? "loss is NaN"
-                       : isinf(loss) ? "loss is infinite"
-                                     : "update is not finite",
-                       layer, what[0] == '\0' ? "" : ": ", what);
+    if (status != STATUS_NUMERIC) return status;
+    char reason[512];
+    snprintf(reason, sizeof reason, "%s", status_message());
+    const char *advice = ran_away ? "; a smaller train.optimizer.lr, or train.optimizer.clip_norm, is required" : "";
+    return status_fail(status, "training: step %ld: %s%s", r->state.step + 1, reason, advice);
 }
 
 static bool params_finite(const ParamSet *p)
@@ -109,32 +93,19 @@ static Status one_step(Trainer *r, const Batch *batch)
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
     const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
-    Tape *t = r->tape;
-    tape_reset(t, true);
-    param_set_zero_grad(&job->model->params);
-    Tensor *logits = model_forward(job->model, t, &mode, batch->pixels, batch->n);
-    int correct = 0;
-    Tensor *loss =
-        op_softmax_cross_entropy(t, logits, batch->labels, (float)job->config->train.label_smoothing, &correct);
-    if (tape_failed(t)) {
-        if (t->status == STATUS_NUMERIC)
-            return status_fail(t->status, "training: step %ld: %s", s->step + 1, t->message);
-        return status_fail(t->status, "%s", t->message);
-    }
-    const double value = (double)loss->x[0];
-    if (!isfinite(value)) return not_finite(r, s->step, value);
-    TRY(tape_backward(t, loss));
+    BatchLoss loss;
+    const Status status =
+        batch_gradient(r->tape, job->model, &mode, batch, (float)job->config->train.label_smoothing, &loss);
+    if (status != STATUS_OK) return step_failed(r, status, !tape_failed(r->tape));
     const double lr = learning_rate(r, s->step);
     const float norm = optimizer_step(&r->optimizer, (float)lr, s->step + 1);
-    if (!isfinite(norm) || !params_finite(&job->model->params)) {
-        run_again(r, batch);
-        return not_finite(r, s->step, value);
-    }
+    if (!isfinite(norm) || !params_finite(&job->model->params))
+        return step_failed(r, batch_not_finite(r->tape, job->model, &mode, batch, "update is not finite"), true);
     s->step++;
     Tally *tallies[] = {&s->epoch, &s->window};
     for (int i = 0; i < 2; i++) {
-        tallies[i]->loss += value * batch->n;
-        tallies[i]->correct += correct;
+        tallies[i]->loss += loss.loss * batch->n;
+        tallies[i]->correct += loss.correct;
         tallies[i]->seen += batch->n;
     }
     return STATUS_OK;
