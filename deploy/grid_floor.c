@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "deploy/lower.h"
-#include "deploy/runtime_limits.h"
-#include "quant/channel_sums.h"
 #include "graph/node.h"
 
 /* A grid that is raised may ask for its neighbour's to be, and so through the whole model: as many more as it has
@@ -15,7 +13,7 @@ enum { ROUNDS = 8 };
 typedef struct {
     Model *m;
     const Graph *g;
-    /* XNNPACK's limits hold (deploy/runtime_limits.h): of what its own rounding and ONNX Runtime's go to. */
+    /* XNNPACK's limits hold (NodeType.ratio_limits): of what its own rounding and ONNX Runtime's go to. */
     bool runtime;
     bool *moved;      /* by quantizer */
     const char *last; /* of the quantizers that this round moved; NULL: none */
@@ -104,58 +102,14 @@ static void raise_to(Floor *f, int tensor, double least)
     note_moved(f, q);
 }
 
-/* Sums that leave int32 when they are rescaled, or a multiplier that XNNPACK does not hold. */
-static void floor_of_sums(Floor *f, const Node *n)
-{
-    const double s_x = (double)f->g->tensor[n->input[0]].scale, s_y = (double)f->g->tensor[n->output].scale;
-    double least = 0.0;
-    for (int o = 0; o < n->geom.o; o++) {
-        const double step = s_x * (double)n->weight_scale[o];
-        const int64_t sum = node_output_sum(f->g, n, o);
-        const double of_sum = step * (double)(sum > 1 ? sum : 1) * 0x1p-30;
-        if (of_sum >= s_y) least = fmax(least, of_sum);
-        if (f->runtime && (float)(step / s_y) >= RUNTIME_WEIGHTS_END)
-            least = fmax(least, step / (double)RUNTIME_WEIGHTS_END);
-    }
-    if (least > 0.0) raise_to(f, n->output, least);
-}
-
-static void floor_of_add(Floor *f, const Node *n)
-{
-    const GraphTensor *a = &f->g->tensor[n->input[0]], *b = &f->g->tensor[n->input[1]], *y = &f->g->tensor[n->output];
-    const double larger = fmax((double)a->scale, (double)b->scale), s_y = (double)y->scale;
-    AddParams unused;
-    const bool beyond =
-        f->runtime && !(runtime_holds_add(a->scale / y->scale) && runtime_holds_add(b->scale / y->scale));
-    if (!beyond && 2.0 * larger < 0x1p20 * s_y &&
-        add_params_make(f->g->rounding, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point,
-                        n->lo, n->hi, &unused))
-        return;
-    if (follow(f, n->input[0], y->scale) || follow(f, n->input[1], y->scale)) return;
-    raise_to(f, n->output, larger / (double)RUNTIME_ADD_END);
-    for (int i = 0; i < 2; i++) raise_to(f, n->input[i], s_y * (double)RUNTIME_ADD_LEAST);
-}
-
-static void floor_of_requant(Floor *f, const Node *n)
-{
-    const GraphTensor *x = &f->g->tensor[n->input[0]], *y = &f->g->tensor[n->output];
-    const double ratio = (double)x->scale / (double)y->scale;
-    const bool beyond = f->runtime && !runtime_holds_requant(x->scale / y->scale);
-    int8_t unused[256];
-    if (!beyond &&
-        rescale_table(f->g->rounding, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, unused) &&
-        ratio * graph_tensor_max_magnitude(x) < 0x1p30)
-        return;
-    if (follow(f, n->input[0], y->scale)) return;
-    raise_to(f, n->output, (double)x->scale / (double)RUNTIME_REQUANT_MOST);
-    raise_to(f, n->input[0], (double)y->scale * (double)RUNTIME_REQUANT_LEAST);
-}
-
 static void floor_of(Floor *f, const Node *n)
 {
-    if (node_has_weights(n)) floor_of_sums(f, n);
-    if (n->op == NODE_ADD) floor_of_add(f, n);
-    if (n->op == NODE_REQUANT) floor_of_requant(f, n);
+    const NodeType *type = node_type(n);
+    ScaleFloor floor[NODE_MAX_FLOORS];
+    const int floors = type->floors == NULL ? 0 : type->floors(f->g, n, f->runtime, floor);
+    for (int i = 0; i < floors; i++)
+        if (floor[i].instead > 0.0 && follow(f, floor[i].tensor, (float)floor[i].instead)) return;
+    for (int i = 0; i < floors; i++) raise_to(f, floor[i].tensor, floor[i].least);
 }
 
 /* Which quantizer had to be moved; NULL: none. */

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { WHY_BYTES = 200 };
+enum { WHY_BYTES = NODE_GIVEN_BYTES + 80 };
 
 /* Whose kernels run the graph, as the reader of a message knows them. */
 static const char *runtime_of(const Graph *g)
@@ -11,56 +11,13 @@ static const char *runtime_of(const Graph *g)
     return g->rounding == ROUNDING_ONNXRUNTIME ? "ONNX Runtime" : "XNNPACK";
 }
 
-bool runtime_holds_weights(float multiplier)
-{
-    return multiplier >= RUNTIME_WEIGHTS_LEAST && multiplier < RUNTIME_WEIGHTS_END;
-}
-
-bool runtime_holds_add(float ratio) { return ratio >= RUNTIME_ADD_LEAST && ratio < RUNTIME_ADD_END; }
-
-bool runtime_holds_requant(float ratio) { return ratio >= RUNTIME_REQUANT_LEAST && ratio <= RUNTIME_REQUANT_MOST; }
-
-static bool outside_weights(const Graph *g, const Node *n, char why[WHY_BYTES])
-{
-    const float s_x = g->tensor[n->input[0]].scale, s_y = g->tensor[n->output].scale;
-    for (int o = 0; o < n->geom.o; o++) {
-        const float M = s_x * n->weight_scale[o] / s_y;
-        if (runtime_holds_weights(M)) continue;
-        snprintf(why, WHY_BYTES, "output %d: multiplier %g; %s needs 2^-32 or more and less than 2^8", o, (double)M,
-                 runtime_of(g));
-        return true;
-    }
-    return false;
-}
-
-static bool outside_add(const Graph *g, const Node *n, char why[WHY_BYTES])
-{
-    const float s_y = g->tensor[n->output].scale;
-    for (int i = 0; i < 2; i++) {
-        const float ratio = g->tensor[n->input[i]].scale / s_y;
-        if (runtime_holds_add(ratio)) continue;
-        snprintf(why, WHY_BYTES,
-                 "input \"%.80s\" has %g times the output's scale; %s needs 2^-10 or more and less than 2^8",
-                 g->tensor[n->input[i]].name, (double)ratio, runtime_of(g));
-        return true;
-    }
-    return false;
-}
-
-static bool outside_requant(const Graph *g, const Node *n, char why[WHY_BYTES])
-{
-    const float ratio = g->tensor[n->input[0]].scale / g->tensor[n->output].scale;
-    if (runtime_holds_requant(ratio)) return false;
-    snprintf(why, WHY_BYTES, "input has %g times the output's scale; %s needs 2^-8 to 2^7", (double)ratio,
-             runtime_of(g));
-    return true;
-}
-
 static bool outside(const Graph *g, const Node *n, char why[WHY_BYTES])
 {
-    if (node_has_weights(n)) return outside_weights(g, n, why);
-    if (n->op == NODE_ADD) return outside_add(g, n, why);
-    return n->op == NODE_REQUANT && outside_requant(g, n, why);
+    const NodeType *type = node_type(n);
+    char given[NODE_GIVEN_BYTES];
+    if (type->exceeds == NULL || !type->exceeds(g, n, given)) return false;
+    snprintf(why, WHY_BYTES, "%s; %s needs %s", given, runtime_of(g), type->ratio_limits->needs);
+    return true;
 }
 
 Status graph_check_runtime(const Graph *g)

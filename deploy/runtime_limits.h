@@ -5,19 +5,6 @@
 #include "base/arena.h"
 #include "graph/graph.h"
 
-/* Of which ratios of scales, in float32, XNNPACK has numbers: s_x s_w / s_y of a convolution or dense layer in [LEAST,
- * END), s_i / s_y of an add in [LEAST, END), s_x / s_y of a requant in [LEAST, MOST]. */
-#define RUNTIME_WEIGHTS_LEAST 0x1p-32f
-#define RUNTIME_WEIGHTS_END 0x1p8f
-#define RUNTIME_ADD_LEAST 0x1p-10f
-#define RUNTIME_ADD_END 0x1p8f
-#define RUNTIME_REQUANT_LEAST 0x1p-8f
-#define RUNTIME_REQUANT_MOST 0x1p7f
-
-bool runtime_holds_weights(float multiplier);
-bool runtime_holds_add(float ratio);
-bool runtime_holds_requant(float ratio);
-
 /* STATUS_UNSUPPORTED, naming the layer, for scales XNNPACK has no numbers for, whatever the graph's rounding.  g has
  * passed graph_check. */
 Status graph_check_runtime(const Graph *g);

@@ -8,6 +8,7 @@
 #include "base/safetensors.h"
 #include "base/status.h"
 #include "graph/graph.h"
+#include "kernels/requant.h"
 #include "quant/channel_sums.h"
 
 typedef struct NodeText NodeText; /* graph/node_text.h: the JSON of a node */
@@ -40,6 +41,14 @@ typedef enum {
     OVERWRITES,        /* element by element: what is overwritten has been read */
 } NodeOverwrites;
 
+/* A scale that a node's arithmetic needs to be larger. */
+typedef struct {
+    int tensor;
+    double least;   /* 0: it may be any */
+    double instead; /* what it may as well be if all the tensor's values are zero; 0: nothing else */
+} ScaleFloor;
+enum { NODE_MAX_FLOORS = 3, NODE_GIVEN_BYTES = 160 };
+
 /* A node made ready to run. */
 typedef struct {
     const Graph *g;
@@ -64,6 +73,7 @@ typedef struct NodeType {
     ConvGeom (*geometry)(const NodeText *text, const GraphTensor *x, const GraphTensor *y);
     const NodeWeights *weights; /* NULL: it has none; else n->weights, bias and weight_scale are there */
     NodeClamp clamp;
+    bool keeps_grid; /* the output lies on the grid of the inputs, all of them */
 
     /* Shapes and geometry first, then the arithmetic, which may rely on them: that every table, multiplier and sum exists
      * in g->rounding and stays in its integers.  Tensors are sound, the inputs are written before, their number is right
@@ -71,6 +81,14 @@ typedef struct NodeType {
     Status (*check)(const Graph *g, const Node *n);
     /* The most |acc + bias| can be over all outputs.  NULL: it sums no products; 0. */
     int64_t (*largest_sum)(const Graph *g, const Node *n);
+    /* The ratios of scales by which it computes, where XNNPACK has numbers for some alone.  `exceeds`: one of them has
+     * none; says which, "output 3: multiplier 1e-12".  NULL, both: it computes by none. */
+    const RatioLimits *ratio_limits;
+    bool (*exceeds)(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES]);
+    /* Of a graph whose grids are being found, before any check: the scales with which this node's arithmetic would exist,
+     * in the order in which they are to be raised, and how many; 0: it does.  runtime: within ratio_limits, too.  NULL:
+     * it always does. */
+    int (*floors)(const Graph *g, const Node *n, bool runtime, ScaleFloor floor[NODE_MAX_FLOORS]);
     long (*macs)(const Graph *g, const Node *n); /* of one image; NULL: 0 */
     size_t (*flash_bytes)(const Node *n);        /* of its constants, packed; NULL: 0 */
 
@@ -101,6 +119,11 @@ static inline const NodeType *node_type(const Node *n) { return node_types[n->op
 /* Its first input, and its output. */
 static inline const GraphTensor *node_x(const Graph *g, const Node *n) { return &g->tensor[n->input[0]]; }
 static inline const GraphTensor *node_y(const Graph *g, const Node *n) { return &g->tensor[n->output]; }
+/* Its input k's scale over its output's, in float32. */
+static inline float node_scale_ratio(const Graph *g, const Node *n, int k)
+{
+    return g->tensor[n->input[k]].scale / node_y(g, n)->scale;
+}
 static inline bool node_has_weights(const Node *n) { return node_type(n)->weights != NULL; }
 long node_macs(const Graph *g, const Node *n);
 int64_t node_largest_sum(const Graph *g, const Node *n);

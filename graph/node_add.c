@@ -1,7 +1,8 @@
 /* add: of two inputs of one shape, each on a grid of its own. */
+#include <stdio.h>
+
 #include "graph/node_check.h"
 #include "graph/node_text.h"
-#include "kernels/requant.h"
 
 static const Field add_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
 
@@ -32,6 +33,30 @@ static Status add_check(const Graph *g, const Node *n)
     return STATUS_OK;
 }
 
+static bool add_exceeds(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES])
+{
+    for (int k = 0; k < 2; k++) {
+        const float ratio = node_scale_ratio(g, n, k);
+        if (ratio_fits(&xnnpack_add, ratio)) continue;
+        snprintf(given, NODE_GIVEN_BYTES, "input \"%.80s\" has %g times the output's scale",
+                 g->tensor[n->input[k]].name, (double)ratio);
+        return true;
+    }
+    return false;
+}
+
+static int add_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor floor[NODE_MAX_FLOORS])
+{
+    const double s_a = (double)node_x(g, n)->scale, s_b = (double)g->tensor[n->input[1]].scale;
+    const double larger = s_a > s_b ? s_a : s_b, s_y = (double)node_y(g, n)->scale;
+    char unused[NODE_GIVEN_BYTES];
+    AddParams params;
+    if (!(runtime && add_exceeds(g, n, unused)) && 2.0 * larger < 0x1p20 * s_y && add_params(g, n, &params)) return 0;
+    floor[0] = (ScaleFloor){.tensor = n->output, .least = larger / (double)xnnpack_add.end};
+    for (int k = 0; k < 2; k++) floor[1 + k] = (ScaleFloor){n->input[k], s_y * (double)xnnpack_add.least, s_y};
+    return 3;
+}
+
 static Status add_prepare(Arena *arena, EngineNode *e)
 {
     e->state = arena_alloc(arena, sizeof(AddParams));
@@ -59,6 +84,9 @@ const NodeType node_add = {.name = "add",
                            .fields = add_fields,
                            .clamp = CLAMP_CODES,
                            .check = add_check,
+                           .ratio_limits = &xnnpack_add,
+                           .exceeds = add_exceeds,
+                           .floors = add_floors,
                            .prepare = add_prepare,
                            .run = add_run,
                            .takes_rows = true,

@@ -40,5 +40,6 @@ const NodeType node_concat = {.name = "concat",
                               .max_inputs = NODE_MAX_INPUTS,
                               .fields = concat_fields,
                               .clamp = CLAMP_NONE,
+                              .keeps_grid = true,
                               .check = concat_check,
                               .run = concat_run};

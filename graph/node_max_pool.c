@@ -23,6 +23,7 @@ const NodeType node_max_pool = {.name = "max_pool",
                                 .fields = max_pool_fields,
                                 .geometry = node_window_geometry,
                                 .clamp = CLAMP_NONE,
+                                .keeps_grid = true,
                                 .check = max_pool_check,
                                 .run = max_pool_run,
                                 .overwrites = node_window_overwrites};

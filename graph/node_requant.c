@@ -1,8 +1,9 @@
 /* requant: the input on another grid (rescale_table), with clamp. */
+#include <stdio.h>
+
 #include "graph/node_check.h"
 #include "graph/node_table.h"
 #include "graph/node_text.h"
-#include "kernels/requant.h"
 
 static const Field requant_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
 
@@ -12,6 +13,13 @@ static bool requant_table(const Graph *g, const Node *n, int8_t table[256])
     return rescale_table(g->rounding, x->scale, x->zero_point, y->scale, y->zero_point, n->lo, n->hi, table);
 }
 
+/* No rounding rule leaves int32, as of sums (channel_sums_check). */
+static bool requant_is_small(const Graph *g, const Node *n)
+{
+    const double M = (double)node_x(g, n)->scale / (double)node_y(g, n)->scale;
+    return M * graph_tensor_max_magnitude(node_x(g, n)) < 0x1p30;
+}
+
 static Status requant_check(const Graph *g, const Node *n)
 {
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
@@ -19,12 +27,28 @@ static Status requant_check(const Graph *g, const Node *n)
     TRY(node_check_same_shape(g, n));
     NODE_RULE(n, requant_table(g, n, unused), "rescales %.9g to %.9g; %s needs %s", (double)x->scale, (double)y->scale,
               rounding_names[g->rounding], rounding_requant_needs(g->rounding));
-    /* As of sums (channel_sums_check): no rounding rule leaves int32. */
-    const double M = (double)x->scale / (double)y->scale;
-    NODE_RULE(n, M * graph_tensor_max_magnitude(x) < 0x1p30,
-              "codes up to %d from zero times the multiplier %g; must stay below 2^30", graph_tensor_max_magnitude(x),
-              M);
+    NODE_RULE(n, requant_is_small(g, n), "codes up to %d from zero times the multiplier %g; must stay below 2^30",
+              graph_tensor_max_magnitude(x), (double)x->scale / (double)y->scale);
     return STATUS_OK;
+}
+
+static bool requant_exceeds(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES])
+{
+    const float ratio = node_scale_ratio(g, n, 0);
+    if (ratio_fits(&xnnpack_requant, ratio)) return false;
+    snprintf(given, NODE_GIVEN_BYTES, "input has %g times the output's scale", (double)ratio);
+    return true;
+}
+
+static int requant_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor floor[NODE_MAX_FLOORS])
+{
+    const double s_x = (double)node_x(g, n)->scale, s_y = (double)node_y(g, n)->scale;
+    char given[NODE_GIVEN_BYTES];
+    int8_t unused[256];
+    if (!(runtime && requant_exceeds(g, n, given)) && requant_table(g, n, unused) && requant_is_small(g, n)) return 0;
+    floor[0] = (ScaleFloor){.tensor = n->output, .least = s_x / (double)xnnpack_requant.end};
+    floor[1] = (ScaleFloor){n->input[0], s_y * (double)xnnpack_requant.least, s_y};
+    return 2;
 }
 
 static Status requant_prepare(Arena *arena, EngineNode *e)
@@ -42,6 +66,9 @@ const NodeType node_requant = {.name = "requant",
                                .fields = requant_fields,
                                .clamp = CLAMP_CODES,
                                .check = requant_check,
+                               .ratio_limits = &xnnpack_requant,
+                               .exceeds = requant_exceeds,
+                               .floors = requant_floors,
                                .prepare = requant_prepare,
                                .run = node_table_run,
                                .overwrites = node_table_overwrites};

@@ -26,6 +26,7 @@ const NodeType node_reshape = {.name = "reshape",
                                .max_inputs = 1,
                                .fields = reshape_fields,
                                .clamp = CLAMP_NONE,
+                               .keeps_grid = true,
                                .check = reshape_check,
                                .run = reshape_run,
                                .shows_input = true};

@@ -1,10 +1,11 @@
 #include "graph/node_weights.h"
 
+#include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "graph/graph_check.h"
 #include "graph/node_check.h"
-#include "kernels/requant.h"
 
 enum { MAX_WEIGHTS = 1 << 28 };
 
@@ -121,6 +122,36 @@ Status node_check_weights(const Graph *g, const Node *n)
         "%d-bit weights shifted by %d; must be 2 to 8 bits, shifted by 0 to 8 - bits", n->weight_bits, n->weight_shift);
     for (int o = 0; o < n->geom.o; o++) TRY(check_output(g, n, o));
     return STATUS_OK;
+}
+
+/* ---- scales ------------------------------------------------------------------------------------------------------ */
+
+bool node_weights_exceed(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES])
+{
+    const float s_x = node_x(g, n)->scale, s_y = node_y(g, n)->scale;
+    for (int o = 0; o < n->geom.o; o++) {
+        const float M = s_x * n->weight_scale[o] / s_y;
+        if (ratio_fits(&xnnpack_weights, M)) continue;
+        snprintf(given, NODE_GIVEN_BYTES, "output %d: multiplier %g", o, (double)M);
+        return true;
+    }
+    return false;
+}
+
+/* Sums that leave int32 when they are rescaled, or a multiplier that XNNPACK does not hold. */
+int node_weights_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor floor[NODE_MAX_FLOORS])
+{
+    const double s_x = (double)node_x(g, n)->scale, s_y = (double)node_y(g, n)->scale;
+    double least = 0.0;
+    for (int o = 0; o < n->geom.o; o++) {
+        const double step = s_x * (double)n->weight_scale[o], end = (double)xnnpack_weights.end;
+        const int64_t sum = node_output_sum(g, n, o);
+        const double of_sum = step * (double)(sum > 1 ? sum : 1) * 0x1p-30;
+        if (of_sum >= s_y) least = fmax(least, of_sum);
+        if (runtime && (float)(step / s_y) >= xnnpack_weights.end) least = fmax(least, step / end);
+    }
+    floor[0] = (ScaleFloor){.tensor = n->output, .least = least};
+    return least > 0.0;
 }
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */

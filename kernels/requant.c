@@ -1,5 +1,9 @@
 #include "kernels/requant.h"
 
+const RatioLimits xnnpack_weights = {0x1p-32f, 0x1p8f, false, "2^-32 or more and less than 2^8"};
+const RatioLimits xnnpack_add = {0x1p-10f, 0x1p8f, false, "2^-10 or more and less than 2^8"};
+const RatioLimits xnnpack_requant = {0x1p-8f, 0x1p7f, true, "2^-8 to 2^7"};
+
 void quantize_multiplier(double M, int32_t *m, int *e)
 {
     int exponent;
@@ -34,7 +38,7 @@ Multiplier multiplier_make(Rounding rounding, float s_x, float s_w, float s_y)
 bool rescale_table(Rounding rounding, float s_x, int z_x, float s_y, int z_y, int lo, int hi, int8_t table[256])
 {
     const float ratio = s_x / s_y;
-    if (rounding == ROUNDING_XNNPACK && !(ratio >= 0x1p-8f && ratio <= 0x1p7f)) return false;
+    if (rounding == ROUNDING_XNNPACK && !ratio_fits(&xnnpack_requant, ratio)) return false;
     const int32_t a = rounding == ROUNDING_XNNPACK ? (int32_t)lrintf(256.0f * ratio) : 0;
     const Multiplier M = multiplier_fixed((double)s_x / (double)s_y);
     for (int q = -128; q < 128; q++) {
@@ -84,7 +88,7 @@ bool add_params_make(Rounding rounding, float s1, int z1, float s2, int z2, floa
     AddParams p = {.rounding = rounding, .z1 = z1, .z2 = z2, .zy = zy, .lo = lo, .hi = hi};
     if (rounding_is_float(rounding)) {
         const float r1 = s1 / sy, r2 = s2 / sy;
-        if (!(r1 >= 0x1p-10f && r1 < 0x1p8f && r2 >= 0x1p-10f && r2 < 0x1p8f)) return false;
+        if (!(ratio_fits(&xnnpack_add, r1) && ratio_fits(&xnnpack_add, r2))) return false;
         p.r1 = r1, p.r2 = r2;
         p.offset = (float)(zy + 128) - multiply_add(r1, (float)(z1 + 128), r2 * (float)(z2 + 128));
         p.shift = 20 - ilogbf(r1 > r2 ? r1 : r2);

@@ -101,6 +101,19 @@ static inline int32_t requant_rndnu(int32_t acc, float M)
     return saturate_int32((acc * mantissa + ((int64_t)1 << (sh - 1))) >> sh);
 }
 
+/* Of which ratios of scales, in float32, XNNPACK has numbers: of M of a convolution or dense layer, of s_i / s_y of an
+ * add, of s_x / s_y of a requant. */
+typedef struct {
+    float least, end;
+    bool end_fits;
+    const char *needs; /* in words */
+} RatioLimits;
+extern const RatioLimits xnnpack_weights, xnnpack_add, xnnpack_requant;
+static inline bool ratio_fits(const RatioLimits *limits, float ratio)
+{
+    return ratio >= limits->least && (limits->end_fits ? ratio <= limits->end : ratio < limits->end);
+}
+
 /* Conv, depthwise and dense: M = s_x * s_w / s_y.  xnnpack, onnxruntime: products in float32, from the left; tflite-*:
  * in double from the float32 scales. */
 Multiplier multiplier_make(Rounding rounding, float s_x, float s_w, float s_y);

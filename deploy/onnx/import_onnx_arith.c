@@ -27,7 +27,7 @@ static Status activate(Import *im, const ImportNode *n, Bounds b)
     int layer;
     TRY(import_activation(im, n, 0, &a));
     ImportLayer *open = import_open_layer(im, &a);
-    if (open != NULL && (import_has_weights(open) || open->kind == IMPORT_ADD || open->kind == IMPORT_ACTIVATION)) {
+    if (open != NULL && import_node_type(open->kind)->clamp == CLAMP_CODES) {
         bound(im, open, b);
         import_set_activation(im, n, &a);
         return STATUS_OK;
@@ -52,8 +52,7 @@ static Status limit(Import *im, const ImportNode *n, const char *attribute, int 
 /* A layer whose node ends with a clamp of its codes. */
 static bool has_clamp(const Import *im, int source)
 {
-    const ImportKind kind = source == THE_IMAGE ? IMPORT_CONV : im->layer[source].kind;
-    return kind != IMPORT_MAXPOOL && kind != IMPORT_CONCAT && kind != IMPORT_FLATTEN;
+    return source == THE_IMAGE || import_node_type(im->layer[source].kind)->clamp != CLAMP_NONE;
 }
 
 /* Of codes: fewer of them are in use. */

@@ -6,6 +6,7 @@
 
 #include "deploy/onnx/import_onnx.h"
 #include "deploy/onnx/onnx_tensor.h"
+#include "graph/node.h"
 #include "layers/layer.h"
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
@@ -268,6 +269,8 @@ const ImportGrid *import_grid_of(const Import *im, int source);
 /* No number the source gives is below zero. */
 bool import_not_negative(const Import *im, int source);
 bool import_has_weights(const ImportLayer *l);
+/* What it is in an integer graph (import_onnx_integers.c). */
+const NodeType *import_node_type(ImportKind kind);
 /* Weights of an output. */
 long import_inner(const ImportLayer *l);
 /* The constant in this input, times factor, as the bias of a layer with weights that has none. */

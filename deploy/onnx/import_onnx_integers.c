@@ -18,6 +18,8 @@ static const NodeKind ops[] = {
 };
 #undef IMPORTED
 
+const NodeType *import_node_type(ImportKind kind) { return node_types[ops[kind]]; }
+
 /* The width that holds so many codes. */
 static int width(int codes)
 {
@@ -120,7 +122,7 @@ static Node *add_node(Builder *b, NodeKind op, const GraphTensor *y)
     return n;
 }
 
-/* Input i of a concat, on its grid. */
+/* Input i of a node that keeps the grid of all its inputs, on that grid. */
 static int on_grid_of(Builder *b, const ImportLayer *l, int i, int from)
 {
     const GraphTensor *x = &b->g->tensor[from];
@@ -139,7 +141,7 @@ static bool joins_clamp(Builder *b, int index)
     const ImportLayer *l = &b->im->layer[index];
     if (l->kind != IMPORT_ACTIVATION || l->input[0] < 0 || b->readers[l->input[0] + 1] != 1) return false;
     const ImportLayer *before = &b->im->layer[l->input[0]];
-    if (!import_has_weights(before) && before->kind != IMPORT_ADD && before->kind != IMPORT_ACTIVATION) return false;
+    if (import_node_type(before->kind)->clamp != CLAMP_CODES) return false;
     const int from = b->tensor_of[l->input[0] + 1];
     GraphTensor *y = &b->g->tensor[from];
     Node *n = &b->g->node[from - 1];
@@ -154,20 +156,25 @@ static bool joins_clamp(Builder *b, int index)
     return true;
 }
 
+/* A node that has one grid with several inputs. */
+static bool joins(ImportKind kind)
+{
+    return import_node_type(kind)->keeps_grid && import_node_type(kind)->max_inputs > 1;
+}
+
 static Status add_layer(Builder *b, int index)
 {
     const ImportLayer *l = &b->im->layer[index];
+    const NodeType *type = import_node_type(l->kind);
     int from[LAYER_MAX_INPUTS];
     if (joins_clamp(b, index)) return STATUS_OK;
     for (int i = 0; i < l->inputs; i++) {
         from[i] = b->tensor_of[l->input[i] + 1];
-        if (l->kind == IMPORT_CONCAT) from[i] = on_grid_of(b, l, i, from[i]);
+        if (joins(l->kind)) from[i] = on_grid_of(b, l, i, from[i]);
     }
     const GraphTensor *x = &b->g->tensor[from[0]];
     GraphTensor y = tensor(l->name, l->out, &l->grid);
-    const bool keeps = l->kind == IMPORT_MAXPOOL || l->kind == IMPORT_AVGPOOL || l->kind == IMPORT_GLOBAL_AVGPOOL ||
-                       l->kind == IMPORT_FLATTEN;
-    if (keeps) { /* codes of the input, of a mean perhaps fewer */
+    if (type->keeps_grid && !joins(l->kind)) { /* codes of the input, of a mean perhaps fewer */
         y.qmin = x->qmin > y.qmin ? x->qmin : y.qmin;
         y.qmax = x->qmax < y.qmax ? x->qmax : y.qmax;
         y.bits = width(y.qmax - y.qmin + 1);
@@ -177,7 +184,7 @@ static Status add_layer(Builder *b, int index)
     for (int i = 0; i < l->inputs; i++) n->input[i] = from[i];
     if (l->grid.qmin == l->grid.qmax) {
         n->lo = n->hi = l->grid.qmin;
-    } else if (!keeps && l->kind != IMPORT_CONCAT) {
+    } else if (!type->keeps_grid) {
         clamp(&y, l, &n->lo, &n->hi);
         narrow(&b->g->tensor[n->output], n);
     }
@@ -210,7 +217,7 @@ static Status image_values(Import *im, Graph *g)
 Status import_to_qgraph(Import *im, ImportedModel *out)
 {
     int most = 1;
-    for (int i = 0; i < im->layers; i++) most += 1 + (im->layer[i].kind == IMPORT_CONCAT ? im->layer[i].inputs : 0);
+    for (int i = 0; i < im->layers; i++) most += 1 + (joins(im->layer[i].kind) ? im->layer[i].inputs : 0);
     if (most > GRAPH_MAX_NODES)
         return status_fail(STATUS_UNSUPPORTED, "%s: %d nodes; at most %d are accepted", im->path, most,
                            GRAPH_MAX_NODES);

@@ -143,7 +143,7 @@ static OnnxResult conv(OnnxNet *net, const OnnxOp *op, const char *weight, const
     set_window(net, op->geom);
     onnx_ints(net->b, "dilations", 2, (const int[]){op->geom->dh, op->geom->dw});
     onnx_int(net->b, "group", op->geom->groups);
-    return (OnnxResult){output, ONNX_MAP};
+    return (OnnxResult){.result = output, .rank = ONNX_MAP};
 }
 
 static OnnxResult dense(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
@@ -151,13 +151,13 @@ static OnnxResult dense(OnnxNet *net, const OnnxOp *op, const char *weight, cons
     const char *const input[3] = {dense_row(net, op->input[0]), weight, bias};
     onnx_node(net->b, "Gemm", op->name, bias == NULL ? 2 : 3, input, output);
     onnx_int(net->b, "transB", 1);
-    return (OnnxResult){output, ONNX_ROW};
+    return (OnnxResult){.result = output, .rank = ONNX_ROW};
 }
 
 static OnnxResult pool(OnnxNet *net, const OnnxOp *op, const char *kind, const char *output)
 {
     onnx_unary(net, kind, op->name, value_map(net, op->input[0]), output);
-    return (OnnxResult){output, ONNX_MAP};
+    return (OnnxResult){.result = output, .rank = ONNX_MAP};
 }
 
 static OnnxResult max_pool(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
@@ -187,9 +187,9 @@ static OnnxResult pointwise(OnnxNet *net, const OnnxOp *op, const char *kind, co
         if (net->value[op->input[i]].rank != ONNX_ROW) rank = ONNX_MAP;
     for (int i = 0; i < op->inputs; i++)
         input[i] = rank == ONNX_ROW ? net->value[op->input[i]].real : value_map(net, op->input[i]);
-    if (kind == NULL) return (OnnxResult){input[0], rank};
+    if (kind == NULL) return (OnnxResult){.result = input[0], .rank = rank, .is_input = true};
     onnx_node(net->b, kind, op->name, op->inputs, input, output);
-    return (OnnxResult){output, rank};
+    return (OnnxResult){.result = output, .rank = rank};
 }
 
 static OnnxResult add(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)

@@ -62,14 +62,14 @@ typedef struct {
 typedef struct {
     const char *result;
     int rank;
+    bool is_input; /* nothing was computed: the rest is a matter of grids and activation */
 } OnnxResult;
 
 /* ONNX has something for an operation of this kind. */
 bool onnx_carries(NodeKind kind);
 
-/* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  A requant's result is its input: what
- * it does is a matter of grids.  Of a kind that ONNX carries, but not one that shows its input, which is no node
- * (onnx_value_reshape). */
+/* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  Of a kind that ONNX carries, but not
+ * one that shows its input, which is no node (onnx_value_reshape). */
 OnnxResult onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output);
 
 /* Weights (kernels.h) in ONNX's layout: [O,C/groups,KH,KW], or [O,I] with I in the order that onnx_op reads it.  In the

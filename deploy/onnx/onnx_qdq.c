@@ -170,16 +170,18 @@ static Status weights(Qdq *q, const Node *n, const OnnxOp *op, const char **weig
 /* A ReLU that int8's own lower end is: said, since runtimes and readers look for it; they take it away again. */
 static bool is_free_relu(const Qdq *q, const Node *n, int lo)
 {
-    return (node_has_weights(n) || n->op == NODE_ADD) && lo == INT8_MIN && lo == q->g->tensor[n->output].zero_point;
+    return node_type(n)->clamp == CLAMP_CODES && lo == INT8_MIN && lo == q->g->tensor[n->output].zero_point;
 }
 
-/* The codes of what the node's operation computed.  A requant is a clip alone: without one ONNX Runtime would join the
- * pairs before and behind it into one with a grid between theirs, and round once instead of twice. */
-static const char *finish(Qdq *q, const Node *n, const char *real)
+/* The codes of what the node's operation computed.  One that is a change of the grid alone is a clip: without it ONNX
+ * Runtime would join the pairs before and behind it into one with a grid between theirs, and round once instead of
+ * twice. */
+static const char *finish(Qdq *q, const Node *n, OnnxResult r)
 {
+    const char *real = r.result;
     int lo, hi;
     node_clamp(q->g, n, &lo, &hi);
-    if (n->op == NODE_REQUANT)
+    if (r.is_input)
         return quantize(q, n->output, part(q, n->name, "quantize"), clip_values(q, n->output, n->name, real, lo, hi),
                         part(q, n->name, "codes"));
     if (is_free_relu(q, n, lo))
@@ -197,7 +199,7 @@ static Status add_node(Qdq *q, const Node *n)
     const char *weight = NULL, *bias = NULL;
     if (node_has_weights(n)) TRY(weights(q, n, &op, &weight, &bias));
     const OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
-    settle(q, n->output, finish(q, n, r.result), r.rank);
+    settle(q, n->output, finish(q, n, r), r.rank);
     return STATUS_OK;
 }
 

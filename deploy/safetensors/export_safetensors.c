@@ -13,15 +13,12 @@
 
 static void add_node(Arena *arena, SafeWriter *file, const Node *n)
 {
-    if (n->op == NODE_LUT)
-        safe_add(file, arena_printf(arena, "%s.table", n->name), ST_I8, 1, (const int64_t[]){256}, n->table);
-    if (!node_has_weights(n)) return;
     int64_t shape[4];
-    const int rank = node_weight_shape(n, shape);
-    const int64_t outputs[1] = {n->geom.o};
-    safe_add(file, arena_printf(arena, "%s.weight", n->name), ST_I8, rank, shape, n->weights);
-    safe_add(file, arena_printf(arena, "%s.bias", n->name), ST_I32, 1, outputs, n->bias);
-    safe_add(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, n->weight_scale);
+    for (const NodeBinary *b = node_type(n)->binary; b != NULL && b->suffix != NULL; b++) {
+        const void *data;
+        memcpy(&data, (const char *)n + b->member, sizeof data);
+        safe_add(file, arena_printf(arena, "%s.%s", n->name, b->suffix), b->type, b->shape(n, shape), shape, data);
+    }
 }
 
 static void add_tensors(Arena *arena, SafeWriter *file, const Graph *g)

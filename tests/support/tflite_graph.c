@@ -7,10 +7,7 @@
 #include "tests/support/zoo_graph.h"
 #include "graph/node.h"
 
-static bool keeps_grid(const Node *n)
-{
-    return n->op == NODE_MAXPOOL || n->op == NODE_AVGPOOL || n->op == NODE_CONCAT || n->op == NODE_RESHAPE;
-}
+static bool keeps_grid(const Node *n) { return node_type(n)->keeps_grid; }
 
 static void keep_codes(Graph *g, const Node *n)
 {
