@@ -120,7 +120,8 @@ static Status prepare(Case *c)
     for (size_t i = 0; i < pixels; i++) c->pixels[i] = (uint8_t)rng_u32(&rng);
     for (int i = 0; i < c->batch; i++) c->labels[i] = (int32_t)rng_below(&rng, (uint32_t)m->classes);
     const int hwc[3] = {m->input.h, m->input.w, m->input.c};
-    const Dataset random = dataset_of(source_of_bytes(c->arena, c->batch, hwc, c->pixels, c->labels), m->classes);
+    const Dataset random =
+        dataset_of(source_of_bytes(c->arena, c->batch, hwc, c->pixels, targets_classes(c->labels)), m->classes);
     if (c->mode != MODE_FLOAT) TRY(calibrate(c->m, &random, c->batch, config->seed));
     return c->mode == MODE_INT8 ? prepare_engine(c, config) : prepare_training(c, config);
 }

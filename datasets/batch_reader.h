@@ -14,7 +14,7 @@ Status dataset_read(const Dataset *data, int first, int n, uint8_t *buffer, cons
 
 /* A split in batches, in order:
  *     DatasetBatches b = dataset_batches(arena, data, 64);
- *     while (dataset_next(&b, &status)) status = use(b.pixels, b.n, data->labels + b.first);
+ *     while (dataset_next(&b, &status)) status = use(b.pixels, b.n, data->targets.label + b.first);
  * The buffer is the arena's. */
 typedef struct {
     const Dataset *data;

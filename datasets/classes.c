@@ -18,7 +18,7 @@ char *classes_text(Arena *arena, const char *const *name, int n)
 bool *classes_seen(Arena *arena, const Dataset *set)
 {
     bool *seen = ARENA_ARRAY(arena, bool, set->classes);
-    for (int i = 0; i < set->n; i++) seen[set->labels[i]] = true;
+    for (int i = 0; i < set->n; i++) seen[set->targets.label[i]] = true;
     return seen;
 }
 
@@ -65,8 +65,8 @@ static int list_missing(Arena *arena, const ModelClasses *model, const int *outp
 static void relabel(Arena *arena, Dataset *set, const int *output, int classes)
 {
     int32_t *labels = ARENA_ARRAY(arena, int32_t, set->n);
-    for (int i = 0; i < set->n; i++) labels[i] = output[set->labels[i]];
-    set->labels = labels;
+    for (int i = 0; i < set->n; i++) labels[i] = output[set->targets.label[i]];
+    set->targets.label = labels;
     set->classes = classes;
 }
 

@@ -123,17 +123,18 @@ Dataset dataset_of(const SampleSource *source, int classes)
                      .c = dim[2],
                      .classes = classes,
                      .source = source,
-                     .labels = source->labels};
+                     .targets = source->targets};
 }
 
 /* A split of n samples, to be filled. */
-static Status part_create(Arena *arena, const Dataset *from, int n, Dataset *part, uint32_t **index, int32_t **labels)
+static Status part_create(Arena *arena, const Dataset *from, int n, Dataset *part, uint32_t **index)
 {
     *part = *from;
     part->n = n;
     part->index = *index = arena_try_alloc(arena, (size_t)n * sizeof **index);
-    part->labels = *labels = arena_try_alloc(arena, (size_t)n * sizeof **labels);
-    return *index == NULL || *labels == NULL ? STATUS_NOMEM : STATUS_OK;
+    void *room = arena_try_alloc(arena, (size_t)n * target_bytes(from->targets));
+    part->targets = targets_in(from->targets, room);
+    return *index == NULL || room == NULL ? STATUS_NOMEM : STATUS_OK;
 }
 
 /* Moves round(share * n) images drawn by the seed from train to validation; both keep the order of the file. */
@@ -147,10 +148,9 @@ static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *sp
     if (n < 1) return STATUS_OK;
     uint32_t *order = arena_try_alloc(arena, (size_t)all.n * sizeof *order), *index[2];
     uint8_t *chosen = arena_try_alloc(arena, (size_t)all.n);
-    int32_t *labels[2];
     if (order == NULL || chosen == NULL ||
-        part_create(arena, &all, all.n - n, &splits->train, &index[0], &labels[0]) != STATUS_OK ||
-        part_create(arena, &all, n, &splits->validation, &index[1], &labels[1]) != STATUS_OK)
+        part_create(arena, &all, all.n - n, &splits->train, &index[0]) != STATUS_OK ||
+        part_create(arena, &all, n, &splits->validation, &index[1]) != STATUS_OK)
         return status_prefix(STATUS_NOMEM, "data.validation");
     Rng rng = rng_make(seed, RNG_SPLIT, 0);
     rng_permutation(&rng, (uint32_t)all.n, order);
@@ -160,7 +160,7 @@ static Status hold_out(double share, uint64_t seed, Arena *arena, DataSplits *sp
     for (int i = 0; i < all.n; i++) {
         const int to = filled[chosen[i]]++;
         index[chosen[i]][to] = (uint32_t)dataset_index(&all, i);
-        labels[chosen[i]][to] = all.labels[i];
+        target_copy(all.targets, i, (chosen[i] ? &splits->validation : &splits->train)->targets, to);
     }
     return STATUS_OK;
 }
@@ -171,14 +171,13 @@ void dataset_take(Arena *arena, Dataset *set, int n)
     set->n = n;
     if (!all.by_class) return;
     uint32_t *index = ARENA_ARRAY(arena, uint32_t, n);
-    int32_t *labels = ARENA_ARRAY(arena, int32_t, n);
+    set->targets = targets_in(all.targets, arena_alloc(arena, (size_t)n * target_bytes(all.targets)));
     for (int i = 0; i < n; i++) {
         const int from = (int)((int64_t)i * all.n / n);
         index[i] = (uint32_t)dataset_index(&all, from);
-        labels[i] = all.labels[from];
+        target_copy(all.targets, from, set->targets, i);
     }
     set->index = index;
-    set->labels = labels;
 }
 
 bool reader_keeps(DataSplits *out, uint64_t n, const int hwc[3])

@@ -50,7 +50,7 @@ typedef struct {
     int n, h, w, c, classes;
     const SampleSource *source;
     const uint32_t *index; /* [n] which samples of the source, rising; NULL: the first n */
-    const int32_t *labels; /* [n], 0 .. classes-1 */
+    Targets targets;       /* [n] */
     bool by_class;         /* the samples lie class after class: the first N would be of the first classes only */
 } Dataset;
 

@@ -91,8 +91,9 @@ static Status read_batches(const DataConfig *cfg, DataFile *files, int n, Arena 
     for (int f = 0, first = 0; f < n; first += records->file[f++].n)
         TRY(read_records(cfg, &files[f], records->file[f].n, labels + first,
                          keep ? images + (size_t)first * 3 * PLANE : NULL));
-    if (!keep) return source_of_files(arena, (int)total, hwc, labels, read_record, records, false, source);
-    *source = source_of_bytes(arena, (int)total, hwc, images, labels);
+    if (!keep)
+        return source_of_files(arena, (int)total, hwc, targets_classes(labels), read_record, records, false, source);
+    *source = source_of_bytes(arena, (int)total, hwc, images, targets_classes(labels));
     return STATUS_OK;
 }
 

@@ -148,8 +148,8 @@ static Status tree_source(const Tree *tree, const int want_hwc[3], bool crop, Ar
     for (int k = 0; k < tree->classes.n; k++)
         for (int i = 0; i < tree->files[k].n; i++, n++) pictures->path[n] = tree->files[k].at[i], labels[n] = k;
     SampleSource *source;
-    TRY(source_of_files(arena, n, want_hwc, labels, read_one, pictures, reader_keeps(out, (uint64_t)n, want_hwc),
-                        &source));
+    TRY(source_of_files(arena, n, want_hwc, targets_classes(labels), read_one, pictures,
+                        reader_keeps(out, (uint64_t)n, want_hwc), &source));
     *set = dataset_of(source, tree->classes.n);
     set->by_class = true;
     return STATUS_OK;

@@ -79,8 +79,8 @@ static Status read_pair(const DataConfig *cfg, const Pair *pair, const int want_
     if (status == STATUS_OK) status = read_headers(&images, &labels, want_hwc, &n);
     if (status == STATUS_OK) status = read_labels(&labels, n, pair->limit, arena, &targets);
     if (status == STATUS_OK)
-        status =
-            data_file_images(arena, &images, n, want_hwc, targets, reader_keeps(out, (uint64_t)n, want_hwc), source);
+        status = data_file_images(arena, &images, n, want_hwc, targets_classes(targets),
+                                  reader_keeps(out, (uint64_t)n, want_hwc), source);
     data_file_close(&images);
     data_file_close(&labels);
     return status;
@@ -91,7 +91,7 @@ static Status load(const DataConfig *cfg, int of_format, const char *hint, const
 {
     SampleSource *train, *test;
     TRY(read_pair(cfg, &(Pair){"train", hint, label_limit(cfg, of_format)}, want_hwc, arena, out, &train));
-    const int classes = label_classes(cfg, of_format, train->labels, train->count);
+    const int classes = label_classes(cfg, of_format, train->targets.label, train->count);
     TRY(read_pair(cfg, &(Pair){"t10k", hint, classes}, want_hwc, arena, out, &test));
     out->train = dataset_of(train, classes);
     out->test = dataset_of(test, classes);

@@ -187,8 +187,8 @@ static Status read_pair(const DataConfig *cfg, const char *prefix, int limit, co
         status =
             read_label_file(cfg, arena_printf(arena, "%s_labels.npy", prefix), images.path, n, limit, arena, &labels);
     if (status == STATUS_OK)
-        status =
-            data_file_images(arena, &images, n, want_hwc, labels, reader_keeps(out, (uint64_t)n, want_hwc), source);
+        status = data_file_images(arena, &images, n, want_hwc, targets_classes(labels),
+                                  reader_keeps(out, (uint64_t)n, want_hwc), source);
     data_file_close(&images);
     return status;
 }
@@ -198,7 +198,7 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     (void)seed;
     SampleSource *train, *test;
     TRY(read_pair(cfg, "train", label_limit(cfg, 0), want_hwc, arena, out, &train));
-    const int classes = label_classes(cfg, 0, train->labels, train->count);
+    const int classes = label_classes(cfg, 0, train->targets.label, train->count);
     TRY(read_pair(cfg, "test", classes, want_hwc, arena, out, &test));
     out->train = dataset_of(train, classes);
     out->test = dataset_of(test, classes);

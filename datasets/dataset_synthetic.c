@@ -79,13 +79,13 @@ static Status make_set(const Recipe *recipe, int n, const int hwc[3], Arena *are
     int32_t *labels = arena_try_alloc(arena, (size_t)n * sizeof *labels);
     if (labels == NULL) return status_prefix(STATUS_NOMEM, "data: %d synthetic images", n);
     for (int i = 0; i < n; i++) labels[i] = (recipe->first + i) % recipe->classes;
-    TRY(source_of_files(arena, n, hwc, labels, make_sample, own, false, &source));
+    TRY(source_of_files(arena, n, hwc, targets_classes(labels), make_sample, own, false, &source));
     if (reader_keeps(out, (uint64_t)n, hwc)) {
         const size_t image = sample_bytes(&source->input);
         uint8_t *images = arena_try_alloc(arena, (size_t)n * image);
         if (images == NULL) return status_prefix(STATUS_NOMEM, "data: %d synthetic images", n);
         for (int i = 0; i < n; i++) TRY(make_sample(source, i, arena, images + (size_t)i * image));
-        source = source_of_bytes(arena, n, hwc, images, labels);
+        source = source_of_bytes(arena, n, hwc, images, targets_classes(labels));
     }
     *set = dataset_of(source, recipe->classes);
     return STATUS_OK;

@@ -19,7 +19,7 @@ typedef struct {
     Failure failure;
     Batch batch;
     uint8_t *pixels;
-    int32_t *labels;
+    Targets targets;
 } Slot;
 
 typedef struct {
@@ -61,7 +61,7 @@ static void begin_slot(Loader *loader, Slot *slot, int epoch, int index)
     slot->n = left < cfg->batch ? left : cfg->batch;
     slot->next = slot->done = 0;
     slot->failure.status = STATUS_OK;
-    slot->batch = (Batch){.n = slot->n, .pixels = slot->pixels, .labels = slot->labels};
+    slot->batch = (Batch){.n = slot->n, .pixels = slot->pixels, .targets = slot->targets};
 }
 
 /* Image i of the batch. */
@@ -73,7 +73,7 @@ static Status fill(const Worker *w, Slot *slot, int i)
     const int index = dataset_index(data, place);
     const size_t image = sample_bytes(&data->source->input);
     uint8_t *to = slot->pixels + (size_t)i * image;
-    slot->labels[i] = data->labels[place];
+    target_copy(data->targets, place, slot->targets, i);
     if (cfg->augment == NULL) return source_read(data->source, index, w->scratch, to);
     const uint8_t *from = source_kept(data->source, index);
     if (from == NULL) {
@@ -176,8 +176,9 @@ Status loader_create(Arena *arena, const LoaderConfig *config, Loader **out)
         Slot *slot = &loader->slot[i];
         slot->epoch = -1;
         slot->pixels = arena_try_alloc(arena, batch * image);
-        slot->labels = arena_try_alloc(arena, batch * sizeof *slot->labels);
-        complete = complete && slot->pixels != NULL && slot->labels != NULL;
+        void *targets = arena_try_alloc(arena, batch * target_bytes(data->targets));
+        slot->targets = targets_in(data->targets, targets);
+        complete = complete && slot->pixels != NULL && targets != NULL;
     }
     if (!complete) return status_prefix(STATUS_NOMEM, "loader: batch %d", config->batch);
     pthread_mutex_init(&loader->lock, NULL);

@@ -7,7 +7,7 @@
 typedef struct {
     int n;                 /* images in this batch: the last one of an epoch may be short */
     const uint8_t *pixels; /* [n,H,W,C] */
-    const int32_t *labels; /* [n] */
+    Targets targets;       /* [n] */
 } Batch;
 
 typedef struct {

@@ -125,14 +125,14 @@ static Status read_image(const SampleSource *source, int index, Arena *scratch, 
     return file_read_at(f->path, f->start + (uint64_t)index * image, input, image);
 }
 
-Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], const int32_t *labels, bool keep,
+Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], Targets targets, bool keep,
                         SampleSource **source)
 {
     const uint64_t bytes = (uint64_t)n * (uint64_t)hwc[0] * (uint64_t)hwc[1] * (uint64_t)hwc[2];
     if (keep) {
         uint8_t *images;
         TRY(data_file_rest(arena, file, bytes, &images));
-        *source = source_of_bytes(arena, n, hwc, images, labels);
+        *source = source_of_bytes(arena, n, hwc, images, targets);
         return STATUS_OK;
     }
     TRY(data_file_may_hold(file, bytes));
@@ -146,7 +146,7 @@ Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], c
                            (unsigned long long)file->at + bytes);
     FileImages *images = ARENA_ARRAY(arena, FileImages, 1);
     *images = (FileImages){file->path, file->at};
-    return source_of_files(arena, n, hwc, labels, read_image, images, false, source);
+    return source_of_files(arena, n, hwc, targets, read_image, images, false, source);
 }
 
 Status label_check(const char *path, int64_t label, int64_t index, int classes)

@@ -45,7 +45,7 @@ bool reader_keeps(DataSplits *out, uint64_t n, const int hwc[3]);
 
 /* n images [H,W,C], all that follows in the file, as a source: in memory, or read from there one by one.  A file that is
  * packed must be kept: STATUS_UNSUPPORTED otherwise. */
-Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], const int32_t *labels, bool keep,
+Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], Targets targets, bool keep,
                         SampleSource **source);
 
 /* All that follows, which must be exactly `bytes`, in the arena. */

@@ -13,31 +13,33 @@ struct SourceCache {
 
 size_t sample_bytes(const SampleShape *shape)
 {
-    static const size_t element_bytes[] = {[SAMPLE_U8] = sizeof(uint8_t), [SAMPLE_I32] = sizeof(int32_t)};
+    static const size_t element_bytes[] = {
+        [SAMPLE_U8] = sizeof(uint8_t), [SAMPLE_I32] = sizeof(int32_t), [SAMPLE_F32] = sizeof(float)};
     return element_bytes[shape->type] * (size_t)shape->dim[0] * (size_t)shape->dim[1] * (size_t)shape->dim[2];
 }
 
-static SampleSource *source_new(Arena *arena, int n, const int hwc[3], const int32_t *labels)
+static SampleSource *source_new(Arena *arena, int n, const int hwc[3], Targets targets)
 {
+    const bool classes = targets.width == 0;
     SampleSource *source = ARENA_ARRAY(arena, SampleSource, 1);
     *source = (SampleSource){.count = n,
                              .input = {SAMPLE_U8, {hwc[0], hwc[1], hwc[2]}},
-                             .target = {SAMPLE_I32, {1, 1, 1}},
-                             .labels = labels};
+                             .target = {classes ? SAMPLE_I32 : SAMPLE_F32, {1, 1, classes ? 1 : targets.width}},
+                             .targets = targets};
     return source;
 }
 
-SampleSource *source_of_bytes(Arena *arena, int n, const int hwc[3], const uint8_t *images, const int32_t *labels)
+SampleSource *source_of_bytes(Arena *arena, int n, const int hwc[3], const uint8_t *images, Targets targets)
 {
-    SampleSource *source = source_new(arena, n, hwc, labels);
+    SampleSource *source = source_new(arena, n, hwc, targets);
     source->bytes = images;
     return source;
 }
 
-Status source_of_files(Arena *arena, int n, const int hwc[3], const int32_t *labels, SourceRead *read,
-                       const void *context, bool keep, SampleSource **out)
+Status source_of_files(Arena *arena, int n, const int hwc[3], Targets targets, SourceRead *read, const void *context,
+                       bool keep, SampleSource **out)
 {
-    SampleSource *source = source_new(arena, n, hwc, labels);
+    SampleSource *source = source_new(arena, n, hwc, targets);
     source->read = read;
     source->context = context;
     *out = source;

@@ -1,7 +1,7 @@
 /* Sample sources: where the samples of a data set come from, one at a time and in any order.
  *
  * A reader (dataset_<name>.c) makes one.  Its images are in memory, or each is read from its file when it is asked for;
- * whoever asks cannot tell.  Labels are always in memory.
+ * whoever asks cannot tell.  Targets are always in memory.
  */
 #ifndef BITFOLD_DATASETS_SOURCE_H
 #define BITFOLD_DATASETS_SOURCE_H
@@ -12,10 +12,12 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "tasks/target.h"
 
-typedef enum { SAMPLE_U8, SAMPLE_I32 } SampleType;
+typedef enum { SAMPLE_U8, SAMPLE_I32, SAMPLE_F32 } SampleType;
 
-/* Elements in the order [rows, columns, channels].  An image is bytes; a class is one int32. */
+/* Elements in the order [rows, columns, channels].  An image is bytes, a class one int32, a vector
+ * of real numbers floats. */
 typedef struct {
     SampleType type;
     int dim[3];
@@ -32,19 +34,19 @@ typedef Status SourceRead(const SampleSource *source, int index, Arena *scratch,
 struct SampleSource {
     int count;
     SampleShape input, target;
-    const int32_t *labels; /* [count], the targets */
-    const uint8_t *bytes;  /* [count,H,W,C]: the images are in memory; NULL: `read` reads them */
+    Targets targets;      /* [count] */
+    const uint8_t *bytes; /* [count,H,W,C]: the images are in memory; NULL: `read` reads them */
     SourceRead *read;
     const void *context; /* for `read` */
     SourceCache *cache;  /* what has been read stays in memory; NULL: it does not */
 };
 
 /* Images that are in memory, [n,H,W,C], and stay as they are. */
-SampleSource *source_of_bytes(Arena *arena, int n, const int hwc[3], const uint8_t *images, const int32_t *labels);
+SampleSource *source_of_bytes(Arena *arena, int n, const int hwc[3], const uint8_t *images, Targets targets);
 
 /* Images that `read` reads.  `keep`: each one once, STATUS_NOMEM where the system has no memory for them. */
-Status source_of_files(Arena *arena, int n, const int hwc[3], const int32_t *labels, SourceRead *read,
-                       const void *context, bool keep, SampleSource **source);
+Status source_of_files(Arena *arena, int n, const int hwc[3], Targets targets, SourceRead *read, const void *context,
+                       bool keep, SampleSource **source);
 
 /* Where sample `index` lies in memory and stays, or NULL: it must be read.  For any number of threads. */
 const uint8_t *source_kept(const SampleSource *source, int index);

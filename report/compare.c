@@ -260,7 +260,7 @@ static void mean_and_spread(const double *x, int n, double *mean, double *spread
 static void note_answers(CompareResult *result, int row, int seed, const EvalResult *r, const Dataset *test)
 {
     uint8_t *right = (uint8_t *)result->answers[row].right;
-    for (int i = 0; i < test->n; i++) right[i] = (uint8_t)(right[i] + (r->answer[i] == test->labels[i]));
+    for (int i = 0; i < test->n; i++) right[i] = (uint8_t)(right[i] + (r->answer[i] == test->targets.label[i]));
     ((double *)result->answers[row].accuracy)[seed] = r->accuracy;
     if (seed == 0) memcpy((int32_t *)result->answer[row], r->answer, sizeof(int32_t) * (size_t)test->n);
 }

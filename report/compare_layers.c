@@ -91,7 +91,7 @@ void compare_confusions(Arena *arena, const CompareJob *job, const CompareResult
     Confusion *all = ARENA_ARRAY(arena, Confusion, rows);
     for (int k = 0; k < rows; k++) {
         long *count = ARENA_ARRAY(arena, long, report->classes * report->classes);
-        for (int i = 0; i < test->n; i++) count[test->labels[i] * report->classes + result->answer[row[k]][i]]++;
+        for (int i = 0; i < test->n; i++) count[test->targets.label[i] * report->classes + result->answer[row[k]][i]]++;
         all[k] = (Confusion){result->row[row[k]].name, count};
     }
     report->confusions = rows;

@@ -26,7 +26,7 @@ find "$build" -name '*.gcda' -not -path '*/profiles*' -delete
 cp -r "$sum"/. "$build"
 rm -rf "$sum"
 
-rooms='(base|kernels|autograd|quant|graph|layers|optim|datasets|deploy|train|report|cli)/'
+rooms='(base|kernels|autograd|quant|graph|layers|tasks|optim|datasets|deploy|train|report|cli)/'
 gcovr --root . --filter "$rooms" --json "$build/coverage.json" --exclude-directories '.*/profiles' "$build"
 gcovr --root . --add-tracefile "$build/coverage.json" --exclude '.*__[a-z0-9]+\.c' --sort-percentage --txt -
 echo "all files:"

@@ -26,7 +26,7 @@ static Case begin_case(const char *grids)
     Case c = {.arena = arena_create(), .step = arena_create()};
     c.model = small_model(c.arena, network, grids, 3);
     c.tape = tape_create(c.arena, c.step);
-    c.batch = (Batch){SMALL_IMAGES, small_pixels(c.arena, c.model, 4), labels};
+    c.batch = (Batch){SMALL_IMAGES, small_pixels(c.arena, c.model, 4), targets_classes(labels)};
     return c;
 }
 

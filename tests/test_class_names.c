@@ -238,7 +238,7 @@ END_TEST
 
 static DataSplits data_of(int classes, const char *const *names, int32_t *labels, int n)
 {
-    const Dataset set = {.n = n, .classes = classes, .labels = labels};
+    const Dataset set = {.n = n, .classes = classes, .targets = {.label = labels}};
     DataSplits data = {.train = set, .test = set, .named = names != NULL};
     data.test.n = data.validation.n = 0;
     data.class_names = ARENA_ARRAY(arena, const char *, classes);
@@ -257,7 +257,7 @@ START_TEST(names_and_numbers)
 #define DATA(classes, names) data_of(classes, names, memcpy(labels, (int32_t[]){0, 1, 1}, sizeof labels), 3)
     DataSplits data = DATA(2, ca);
     must(classes_map(arena, &named, false, &data, &note));
-    ck_assert(data.train.labels[0] == 2 && data.train.labels[1] == 0 && data.train.labels[2] == 0);
+    ck_assert(data.train.targets.label[0] == 2 && data.train.targets.label[1] == 0 && data.train.targets.label[2] == 0);
     ck_assert_int_eq(data.train.classes, 3);
     ck_assert_str_eq(data.class_names[1], "b");
     ck_assert_ptr_nonnull(strstr(note, "no class \"b\""));
@@ -265,7 +265,7 @@ START_TEST(names_and_numbers)
     refused(classes_map(arena, &named, true, &data, &note), "m: the data has no class \"b\"; the model has");
     data = DATA(2, two); /* folders of digits against a model of numbers */
     must(classes_map(arena, &numbered, true, &data, &note));
-    ck_assert(data.train.labels[0] == 2 && data.train.labels[1] == 1);
+    ck_assert(data.train.targets.label[0] == 2 && data.train.targets.label[1] == 1);
     data = DATA(2, mixed);
     refused(classes_map(arena, &numbered, false, &data, &note), "class \"x\" is none of the model's");
     data = DATA(2, other);
@@ -273,7 +273,7 @@ START_TEST(names_and_numbers)
     data = DATA(2, other); /* a model without names takes those of the data */
     must(classes_map(arena, &numbered, true, &data, &note));
     ck_assert_str_eq(data.class_names[0], "x");
-    ck_assert_int_eq(data.train.labels[0], 0);
+    ck_assert_int_eq(data.train.targets.label[0], 0);
     ck_assert_ptr_nonnull(strstr(note, "no class names: its outputs 0 to 1 are taken as \"x\", \"y\""));
     data = DATA(3, NULL);
     must(classes_map(arena, &named, true, &data, &note));

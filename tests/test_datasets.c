@@ -16,8 +16,8 @@ static void check_small_set(Arena *a, const DataSplits *s)
     ck_assert(s->train.h == 4 && s->train.w == 3 && s->train.c == 1);
     ck_assert_int_eq(memcmp(all_images(a, &s->train), data_pixels, 7 * 12), 0);
     ck_assert_int_eq(memcmp(all_images(a, &s->test), data_pixels, 3 * 12), 0);
-    for (int i = 0; i < 7; i++) ck_assert_int_eq(s->train.labels[i], train_labels[i]);
-    for (int i = 0; i < 3; i++) ck_assert_int_eq(s->test.labels[i], test_labels[i]);
+    for (int i = 0; i < 7; i++) ck_assert_int_eq(s->train.targets.label[i], train_labels[i]);
+    for (int i = 0; i < 3; i++) ck_assert_int_eq(s->test.targets.label[i], test_labels[i]);
 }
 
 START_TEST(idx_reads_back)
@@ -77,7 +77,7 @@ START_TEST(cifar10_reads_back)
         ck_assert_str_eq(s.class_names[9], "truck");
         const uint8_t *images = all_images(a, &s.train);
         for (int i = 0; i < 10; i++) {
-            ck_assert_int_eq(s.train.labels[i], i);
+            ck_assert_int_eq(s.train.targets.label[i], i);
             for (int p = 0; p < 1024; p++)
                 for (int k = 0; k < 3; k++) ck_assert_int_eq(images[(i * 1024 + p) * 3 + k], cifar_byte(i, k, p));
         }
@@ -103,7 +103,7 @@ START_TEST(folder_reads_train_and_test)
     ck_assert_str_eq(s.class_names[0], "cat");
     ck_assert_str_eq(s.class_names[1], "dog");
     for (int i = 0; i < 6; i++) {
-        ck_assert_int_eq(s.train.labels[i], i / 3);
+        ck_assert_int_eq(s.train.targets.label[i], i / 3);
         for (int k = 0; k < 12; k++) ck_assert_int_eq(all_images(a, &s.train)[12 * i + k], 100 * (i / 3) + i % 3);
     }
     folder_remove(folder);
@@ -128,7 +128,7 @@ START_TEST(folder_splits_a_single_tree)
         for (int i = 0; i < 32; i++) seen[all_images(a, &s.train)[12 * i]]++;
         for (int i = 0; i < 8; i++) {
             seen[all_images(a, &s.test)[12 * i]]++;
-            ck_assert_int_eq(s.test.labels[i], i / 4);
+            ck_assert_int_eq(s.test.targets.label[i], i / 4);
         }
         for (int i = 0; i < 20; i++) ck_assert(seen[i] == 1 && seen[100 + i] == 1);
         const DataConfig cfg = {.dataset = "folder", .path = folder};
@@ -157,7 +157,7 @@ START_TEST(synthetic_is_learnable)
     const uint8_t *train = all_images(a, &s.train), *test = all_images(a, &s.test);
     static double mean[K][IMAGE];
     for (int i = 0; i < 500; i++)
-        for (int k = 0; k < IMAGE; k++) mean[s.train.labels[i]][k] += train[i * IMAGE + k] / 100.0;
+        for (int k = 0; k < IMAGE; k++) mean[s.train.targets.label[i]][k] += train[i * IMAGE + k] / 100.0;
     int right = 0;
     for (int i = 0; i < 300; i++) {
         int best = 0;
@@ -170,7 +170,7 @@ START_TEST(synthetic_is_learnable)
             }
             if (distance < least) least = distance, best = class;
         }
-        right += best == s.test.labels[i];
+        right += best == s.test.targets.label[i];
     }
     ck_assert_int_gt(right, 150); /* chance: 60 */
     ck_assert_int_lt(right, 300);
@@ -192,11 +192,11 @@ START_TEST(validation_and_limits)
     int t = 0, v = 0; /* each half in the file's order: a merge gives the whole back */
     for (int i = 0; i < 101; i++) {
         if (t < 81 && memcmp(all_images(a, &all.train) + 25 * i, all_images(a, &split.train) + 25 * t, 25) == 0) {
-            ck_assert_int_eq(all.train.labels[i], split.train.labels[t++]);
+            ck_assert_int_eq(all.train.targets.label[i], split.train.targets.label[t++]);
         } else {
             ck_assert(v < 20 &&
                       memcmp(all_images(a, &all.train) + 25 * i, all_images(a, &split.validation) + 25 * v, 25) == 0);
-            ck_assert_int_eq(all.train.labels[i], split.validation.labels[v++]);
+            ck_assert_int_eq(all.train.targets.label[i], split.validation.targets.label[v++]);
         }
     }
     cfg.train_limit = 30, cfg.test_limit = 7;
@@ -216,7 +216,7 @@ START_TEST(the_sample_is_whole)
     ck_assert_msg(dataset_load(&cfg, (const int[3]){28, 28, 1}, 1, a, &s) == STATUS_OK, "%s", status_message());
     ck_assert(s.train.n == 9000 && s.validation.n == 1000 && s.test.n == 2000 && s.train.classes == 10);
     /* MNIST's test labels start 7 2 1 0 4 1 4 9 5 9 0: numbers 0, 5 and 10 are 7, 1 and 0. */
-    ck_assert(s.test.labels[0] == 7 && s.test.labels[1] == 1 && s.test.labels[2] == 0);
+    ck_assert(s.test.targets.label[0] == 7 && s.test.targets.label[1] == 1 && s.test.targets.label[2] == 0);
     arena_destroy(a);
 }
 END_TEST

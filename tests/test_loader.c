@@ -18,7 +18,7 @@ static Dataset make_data(void)
     for (int i = 0; i < N * IMAGE; i++) images[i] = (uint8_t)rng_u32(&rng);
     for (int i = 0; i < N; i++) labels[i] = i;
     static SampleSource source;
-    source = (SampleSource){.count = N, .input = {SAMPLE_U8, {H, W, C}}, .labels = labels, .bytes = images};
+    source = (SampleSource){.count = N, .input = {SAMPLE_U8, {H, W, C}}, .targets = {.label = labels}, .bytes = images};
     return dataset_of(&source, N);
 }
 
@@ -42,7 +42,7 @@ static Copy copy_of(const Batch *b)
     Copy copy = {.n = b->n};
     ck_assert_int_le(b->n, 8);
     memcpy(copy.pixels, b->pixels, (size_t)b->n * IMAGE);
-    memcpy(copy.labels, b->labels, (size_t)b->n * sizeof *b->labels);
+    memcpy(copy.labels, b->targets.label, (size_t)b->n * sizeof *b->targets.label);
     return copy;
 }
 
@@ -101,9 +101,9 @@ START_TEST(an_epoch_holds_each_image_once)
                 for (int i = 0; i < loader_batches(loader); i++) {
                     const Batch *b = batch_of(loader, epoch, i);
                     for (int k = 0; k < b->n; k++, total++) {
-                        ck_assert_mem_eq(b->pixels + k * IMAGE, images + b->labels[k] * IMAGE, IMAGE);
-                        seen[b->labels[k]]++;
-                        in_order += b->labels[k] == total;
+                        ck_assert_mem_eq(b->pixels + k * IMAGE, images + b->targets.label[k] * IMAGE, IMAGE);
+                        seen[b->targets.label[k]]++;
+                        in_order += b->targets.label[k] == total;
                     }
                 }
                 for (int i = 0; i < N; i++) ck_assert_int_eq(seen[i], 1);
@@ -132,20 +132,20 @@ START_TEST(augmentation_follows_the_image)
     for (int i = 0; i < loader_batches(four); i++) {
         const Batch *b = batch_of(four, 3, i);
         for (int k = 0; k < b->n; k++) {
-            memcpy(by_image[b->labels[k]], b->pixels + k * IMAGE, IMAGE);
-            order[at++] = b->labels[k];
+            memcpy(by_image[b->targets.label[k]], b->pixels + k * IMAGE, IMAGE);
+            order[at++] = b->targets.label[k];
         }
     }
     at = 0;
     for (int i = 0; i < loader_batches(seven); i++) {
         const Batch *b = batch_of(seven, 3, i);
         for (int k = 0; k < b->n; k++) {
-            ck_assert_int_eq(b->labels[k], order[at++]);
-            ck_assert_mem_eq(b->pixels + k * IMAGE, by_image[b->labels[k]], IMAGE);
+            ck_assert_int_eq(b->targets.label[k], order[at++]);
+            ck_assert_mem_eq(b->pixels + k * IMAGE, by_image[b->targets.label[k]], IMAGE);
         }
     }
     const Batch *b = batch_of(other, 3, 0);
-    for (int k = 0; k < b->n; k++) same += b->labels[k] == order[k];
+    for (int k = 0; k < b->n; k++) same += b->targets.label[k] == order[k];
     ck_assert_int_lt(same, b->n);
     arena_destroy(a);
 }

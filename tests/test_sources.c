@@ -85,7 +85,8 @@ START_TEST(kept_and_read_anew_are_the_same)
                 const Dataset *const others[] = {&some.train, &some.validation, &some.test};
                 for (int i = 0; i < 3; i++) {
                     ck_assert_int_eq(others[i]->n, sets[i]->n);
-                    ck_assert_mem_eq(others[i]->labels, sets[i]->labels, (size_t)sets[i]->n * sizeof(int32_t));
+                    ck_assert_mem_eq(others[i]->targets.label, sets[i]->targets.label,
+                                     (size_t)sets[i]->n * sizeof(int32_t));
                     reads_as(a, others[i], want[i]);
                 }
             }

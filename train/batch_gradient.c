@@ -20,7 +20,7 @@ Status batch_gradient(Tape *t, Model *m, const ForwardMode *mode, const Batch *b
     tape_reset(t, true);
     param_set_zero_grad(&m->params);
     Tensor *logits = model_forward(m, t, mode, batch->pixels, batch->n);
-    Tensor *loss = op_softmax_cross_entropy(t, logits, batch->labels, label_smoothing, &result->correct);
+    Tensor *loss = op_softmax_cross_entropy(t, logits, batch->targets.label, label_smoothing, &result->correct);
     if (tape_failed(t)) return status_fail(t->status, "%s", t->message);
     result->loss = (double)loss->x[0];
     if (!isfinite(result->loss)) return not_finite(m, isnan(result->loss) ? "loss is NaN" : "loss is infinite");

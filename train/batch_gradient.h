@@ -19,7 +19,7 @@ typedef struct {
  *   outputs are the tape's and, since backward gives them back, are gone afterwards unless mode->keep_outputs.
  * mode: the arithmetic, and whether batch statistics are taken and observers learn.  Parameters are never changed here;
  *   running statistics of batch norm and observers move as in training where the mode says so.
- * batch: n pixels and labels (0 to the model's classes - 1), read only.
+ * batch: n pixels and targets (classes 0 to the model's classes - 1), read only.
  * label_smoothing: the share of the target spread over all classes, 0 to 0.9.
  *
  * STATUS_NUMERIC: the loss is NaN or infinite; the message names the layer where that began, and there was no backward,

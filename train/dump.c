@@ -41,8 +41,8 @@ static Status dump_images(Arena *arena, const Dataset *data, const char *folder)
     if (status != STATUS_OK) file_abort(&w);
     TRY(status);
     TRY(file_commit(&w));
-    return file_write(arena, file_join(arena, folder, "labels.i32"), data->labels,
-                      (size_t)data->n * sizeof *data->labels);
+    return file_write(arena, file_join(arena, folder, "labels.i32"), data->targets.label,
+                      (size_t)data->n * sizeof *data->targets.label);
 }
 
 static cJSON *manifest_begin(const char *model, int images)

@@ -73,7 +73,7 @@ Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data,
     while (dataset_next(&b, &status)) {
         const float *logits = NULL;
         status = logits_of(m, t, engine, graph, kind, b.pixels, b.n, &logits);
-        if (status == STATUS_OK) score(r, logits, data->labels + b.first, b.n);
+        if (status == STATUS_OK) score(r, logits, data->targets.label + b.first, b.n);
     }
     r->images_per_s = (double)r->n / fmax(timing_seconds() - start, 1e-9);
     r->accuracy = r->n > 0 ? (double)r->correct / r->n : 0.0;

@@ -76,7 +76,7 @@ static Status measure(Arena *arena, const Graph *before, const Graph *after, con
     while (dataset_next(&b, &status)) {
         graph_quantize_pixels(before, b.pixels, b.n, codes);
         for (int e = 0; e < 2; e++) engine_run(engine[e], codes, b.n, logits[e]);
-        compare(logits[0], logits[1], test->labels + b.first, b.n, before->classes, r);
+        compare(logits[0], logits[1], test->targets.label + b.first, b.n, before->classes, r);
     }
     if (r->images > 0) r->before /= r->images, r->after /= r->images;
     return status;

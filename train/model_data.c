@@ -25,7 +25,7 @@ char *data_line(Arena *arena, const DataSplits *data)
     for (int k = 0; k < t->classes; k++) {
         bool found = false;
         for (int s = 0; s < 3; s++)
-            for (int i = 0; i < sets[s]->n && !found; i++) found = sets[s]->labels[i] == k;
+            for (int i = 0; i < sets[s]->n && !found; i++) found = sets[s]->targets.label[i] == k;
         seen += found;
     }
     const char *of = seen == t->classes ? "" : arena_printf(arena, "%d of ", seen);
@@ -41,7 +41,7 @@ enum { IMBALANCE = 10 };
 static long *count_labels(Arena *arena, const Dataset *set)
 {
     long *count = ARENA_ARRAY(arena, long, set->classes);
-    for (int i = 0; i < set->n; i++) count[set->labels[i]]++;
+    for (int i = 0; i < set->n; i++) count[set->targets.label[i]]++;
     return count;
 }
 

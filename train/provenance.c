@@ -52,7 +52,7 @@ static Status split_crc(const Dataset *d, uLong *crc)
     DatasetBatches b = dataset_batches(own, d, CRC_IMAGES);
     Status status = STATUS_OK;
     while (dataset_next(&b, &status)) *crc = crc32_z(*crc, b.pixels, (size_t)b.n * dataset_image_bytes(d));
-    *crc = crc32_z(*crc, (const Bytef *)d->labels, sizeof *d->labels * (size_t)d->n);
+    *crc = crc32_z(*crc, targets_memory(d->targets), target_bytes(d->targets) * (size_t)d->n);
     arena_destroy(own);
     return status;
 }

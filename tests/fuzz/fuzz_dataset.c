@@ -35,7 +35,7 @@ static void read_all(const Dataset *d, const int hwc[3])
     for (int i = 0; i < d->n; i++)
         if (dataset_read(d, i, 1, image, &pixels) == STATUS_OK) (void)crc32_z(0, pixels, dataset_image_bytes(d));
     arena_destroy(own);
-    for (int i = 0; i < d->n; i++) ASSERT(d->labels[i] >= 0 && d->labels[i] < d->classes);
+    for (int i = 0; i < d->n; i++) ASSERT(d->targets.label[i] >= 0 && d->targets.label[i] < d->classes);
 }
 
 static void run(const uint8_t *data, size_t bytes)

@@ -1,0 +1,18 @@
+#include "tasks/target.h"
+
+#include <string.h>
+
+size_t target_bytes(Targets t) { return t.width == 0 ? sizeof *t.label : (size_t)t.width * sizeof *t.value; }
+
+Targets targets_in(Targets t, void *room)
+{
+    return t.width == 0 ? targets_classes(room) : targets_values(t.width, room);
+}
+
+void target_copy(Targets from, int i, Targets to, int j)
+{
+    if (from.width == 0)
+        ((int32_t *)to.label)[j] = from.label[i];
+    else
+        memcpy((float *)to.value + (size_t)j * (size_t)to.width, targets_from(from, i).value, target_bytes(from));
+}

@@ -1,0 +1,37 @@
+/* What samples are to give: a class each, or a vector of real numbers each. */
+#ifndef BITFOLD_TASKS_TARGET_H
+#define BITFOLD_TASKS_TARGET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { TARGET_CLASS, TARGET_VALUES } TargetKind;
+
+/* The targets of n samples, in their order.  One of the pointers is NULL. */
+typedef struct {
+    int width;            /* numbers in each vector; of classes 0 */
+    const int32_t *label; /* [n] of 0 .. classes - 1 */
+    const float *value;   /* [n, width] */
+} Targets;
+
+static inline Targets targets_classes(const int32_t *label) { return (Targets){.label = label}; }
+static inline Targets targets_values(int width, const float *value) { return (Targets){width, NULL, value}; }
+
+/* Those of the samples from `first` on. */
+static inline Targets targets_from(Targets t, int first)
+{
+    if (t.width == 0) return targets_classes(t.label + first);
+    return targets_values(t.width, t.value + (size_t)first * (size_t)t.width);
+}
+
+/* Bytes of one sample's target, and where those of all lie, one after the other. */
+size_t target_bytes(Targets t);
+static inline const void *targets_memory(Targets t) { return t.width == 0 ? (const void *)t.label : t.value; }
+
+/* Targets of the same kind as t's in `room`, target_bytes for each, to be filled by target_copy. */
+Targets targets_in(Targets t, void *room);
+
+/* Sample j of `to`, made by targets_in, becomes sample i of `from`. */
+void target_copy(Targets from, int i, Targets to, int j);
+
+#endif
