@@ -87,3 +87,16 @@ void tensor_grad_pass(Tape *t, Tensor *x, const Tensor *from)
         add_gradient(t, x, from->dx);
     }
 }
+
+Status tape_backward(Tape *t, Tensor *loss)
+{
+    if (tape_failed(t)) return t->status;
+    ASSERT(loss->needs_grad && tensor_elements(loss) == 1);
+    tensor_grad(t, loss)[0] = 1.0f;
+    for (TapeNode *n = t->last; n != NULL; n = n->previous) {
+        if (n->out->dx != NULL) n->type->backward(t, n); /* no dx: nothing behind it reaches the loss */
+        if (n->out != loss) tensor_release(t, n->out);
+        while (n->kept > 0) tape_release(t, n->keep[--n->kept]);
+    }
+    return t->status;
+}

@@ -11,9 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/temporary.h"
-
-static Status io_fail(const char *path, const char *verb)
+Status file_fail(const char *path, const char *verb)
 {
     const char *reason = strerror(errno);
     return status_fail(STATUS_IO, "%s: cannot %s: %s", path, verb, reason);
@@ -37,10 +35,10 @@ static Status opened_regular(const char *path, int opened, int *fd, size_t *byte
 {
     struct stat st;
     *fd = file_descriptor(opened);
-    if (*fd < 0) return io_fail(path, "open");
+    if (*fd < 0) return file_fail(path, "open");
     Status status = STATUS_OK;
     if (fstat(*fd, &st) != 0)
-        status = io_fail(path, "stat");
+        status = file_fail(path, "stat");
     else if (!S_ISREG(st.st_mode))
         status = status_fail(STATUS_IO, "%s: is not a regular file; a file is required", path);
     if (status == STATUS_OK)
@@ -92,10 +90,10 @@ Status file_open_below(const char *folder, const char *name, int *fd, size_t *by
     if (!stays_below(name)) return leads_out(folder, name);
     if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) {
         errno = ENAMETOOLONG;
-        return io_fail(folder, "open a file below it");
+        return file_fail(folder, "open a file below it");
     }
     const int below = file_descriptor(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (below < 0) return io_fail(folder, "open");
+    if (below < 0) return file_fail(folder, "open");
     struct open_how how = {.flags = OPEN_TO_READ, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     int opened = (int)syscall(SYS_openat2, below, name, &how, sizeof how);
     bool out = opened < 0 && errno == EXDEV;
@@ -116,7 +114,7 @@ static Status stream_on(const char *path, int fd, const char *mode, FILE **strea
 {
     *stream = fd < 0 ? NULL : fdopen(fd, mode);
     if (*stream != NULL) return STATUS_OK;
-    const Status status = io_fail(path, "open");
+    const Status status = file_fail(path, "open");
     if (fd >= 0) close(fd);
     return status;
 }
@@ -136,7 +134,7 @@ Status file_next(Arena *arena, FILE *file, const char *path, size_t bytes, unsig
     *data = arena_try_alloc(arena, bytes + 1);
     if (*data == NULL) return status_prefix(STATUS_NOMEM, "%s", path);
     if (fread(*data, 1, bytes, file) != bytes)
-        return ferror(file) ? io_fail(path, "read")
+        return ferror(file) ? file_fail(path, "read")
                             : status_fail(STATUS_IO, "%s: became shorter while it was read", path);
     (*data)[bytes] = 0;
     return STATUS_OK;
@@ -160,7 +158,7 @@ Status file_read_at(const char *path, uint64_t offset, void *to, size_t bytes)
     while (done < bytes && status == STATUS_OK) {
         const ssize_t n = pread(fd, (char *)to + done, bytes - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) status = io_fail(path, "read");
+        if (n < 0) status = file_fail(path, "read");
         if (n == 0) status = status_fail(STATUS_IO, "%s: became shorter while it was read", path);
         if (n > 0) done += (size_t)n;
     }
@@ -177,92 +175,6 @@ Status file_append(const char *path, FILE **stream)
 Status file_nameless(FILE **stream)
 {
     return stream_on("a file in memory", file_descriptor(memfd_create("bitfold", MFD_CLOEXEC)), "w+b", stream);
-}
-
-Status file_begin(Arena *arena, const char *path, FileWriter *writer)
-{
-    int fd;
-    char *temporary;
-    *writer = (FileWriter){.path = arena_strdup(arena, path)};
-    TRY(temporary_file(arena, path, &fd, &temporary));
-    writer->temporary = temporary;
-    writer->stream = fdopen(fd, "w+b");
-    if (writer->stream != NULL) return STATUS_OK;
-    const Status status = io_fail(path, "create");
-    file_abort(writer);
-    close(fd);
-    return status;
-}
-
-static void sync_folder_of(const char *path)
-{
-    /* Makes the rename itself durable; a file system that cannot do it has nothing better to offer. */
-    const char *slash = strrchr(path, '/');
-    char folder[4096] = ".";
-    if (slash != NULL) {
-        const size_t n = slash == path ? 1 : (size_t)(slash - path);
-        if (n >= sizeof folder) return;
-        memcpy(folder, path, n);
-        folder[n] = '\0';
-    }
-    const int fd = file_descriptor(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd < 0) return;
-    (void)fsync(fd);
-    close(fd);
-}
-
-Status file_finish(FileWriter *writer)
-{
-    FILE *f = writer->stream;
-    if (f == NULL) return status_fail(STATUS_STATE, "%s: was never opened for writing", writer->path);
-    if (writer->finished) return STATUS_OK;
-    if (ferror(f) && errno == 0) errno = EIO; /* an earlier write failed and its reason was not kept */
-    if (ferror(f) || fflush(f) != 0 || fsync(fileno(f)) != 0) {
-        const Status status = io_fail(writer->path, "write");
-        file_abort(writer);
-        return status;
-    }
-    writer->finished = true;
-    return STATUS_OK;
-}
-
-/* The lock ends here, and the bytes are on the disk: what closing says is no news. */
-static void end(FileWriter *writer)
-{
-    if (writer->stream != NULL) fclose(writer->stream);
-    writer->stream = NULL;
-    writer->temporary = NULL;
-}
-
-Status file_commit(FileWriter *writer)
-{
-    TRY(file_finish(writer));
-    if (rename(writer->temporary, writer->path) != 0) {
-        const Status status = io_fail(writer->path, "rename to");
-        file_abort(writer);
-        return status;
-    }
-    sync_folder_of(writer->path);
-    end(writer);
-    return STATUS_OK;
-}
-
-void file_abort(FileWriter *writer)
-{
-    if (writer->temporary != NULL) unlink(writer->temporary);
-    end(writer);
-}
-
-Status file_write(Arena *arena, const char *path, const void *data, size_t bytes)
-{
-    FileWriter writer;
-    TRY(file_begin(arena, path, &writer));
-    if (bytes != 0 && fwrite(data, 1, bytes, writer.stream) != bytes) {
-        const Status status = io_fail(path, "write");
-        file_abort(&writer);
-        return status;
-    }
-    return file_commit(&writer);
 }
 
 bool file_exists(const char *path)
@@ -289,7 +201,7 @@ Status file_make_dir(const char *path)
         memcpy(partial, path, i);
         partial[i] = '\0';
         if (mkdir(partial, 0777) != 0 && !(errno == EEXIST && file_is_dir(partial)))
-            return io_fail(partial, "create folder");
+            return file_fail(partial, "create folder");
     }
     return STATUS_OK;
 }

@@ -14,6 +14,9 @@
  * replaced by a higher one, so that what is meant for a terminal never ends in a file.  -1 stays -1, and errno. */
 int file_descriptor(int fd);
 
+/* STATUS_IO, "PATH: cannot VERB: the reason in errno". */
+Status file_fail(const char *path, const char *verb);
+
 /* Opens a regular file for reading; *fd is the caller's to close.  Anything else is refused, and a FIFO without waiting
  * for its writer.  STATUS_IO names path and reason. */
 Status file_open_fd(const char *path, int *fd, size_t *bytes);

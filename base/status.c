@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -36,9 +35,3 @@ Status status_prefix(Status code, const char *format, ...)
 }
 
 const char *status_message(void) { return message; }
-
-void assert_failed(const char *condition, const char *file, int line)
-{
-    fprintf(stderr, "bitfold: internal error: %s is false at %s:%d; please report it\n", condition, file, line);
-    abort();
-}

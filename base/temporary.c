@@ -77,11 +77,6 @@ static char *beside(Arena *arena, const char *path)
     return arena_printf(arena, "%.*s.%.*s%s" ENDING, (int)(name - path), path, NAME_MOST, name, rest);
 }
 
-static Status cannot_create(const char *path)
-{
-    return status_fail(STATUS_IO, "%s: cannot create: %s", path, strerror(errno));
-}
-
 Status temporary_file(Arena *arena, const char *path, int *fd, char **temporary)
 {
     temporary_sweep(arena, file_dirname(arena, path));
@@ -93,7 +88,7 @@ Status temporary_file(Arena *arena, const char *path, int *fd, char **temporary)
             if (lock(*fd) && is_at(*temporary, *fd)) return STATUS_OK;
             close(*fd);
         } else if (errno != EEXIST) {
-            return cannot_create(path);
+            return file_fail(path, "create");
         } else if (!remove_dead(*temporary)) {
             return status_fail(STATUS_STATE, "%s: another process is writing it; one at a time may", path);
         }

@@ -44,20 +44,6 @@ static size_t show_char(const char *p, size_t left, size_t *bytes, char shown[PI
     return n;
 }
 
-char *text_shown(Arena *arena, const char *text)
-{
-    enum { LONGEST = 6 }; /* of one byte or character */
-    char *shown = arena_alloc(arena, LONGEST * strlen(text) + 1), *at = shown;
-    char piece[PIECE];
-    for (size_t left = strlen(text), bytes; left > 0; text += bytes, left -= bytes) {
-        const size_t n = show_char(text, left, &bytes, piece);
-        memcpy(at, piece, n);
-        at += n;
-    }
-    *at = '\0';
-    return shown;
-}
-
 /* ---- formats ----------------------------------------------------------------------------------------------------- */
 
 /* A buffer; of a stream, if there is one. */

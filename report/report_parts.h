@@ -2,7 +2,9 @@
 #ifndef BITFOLD_REPORT_REPORT_PARTS_H
 #define BITFOLD_REPORT_REPORT_PARTS_H
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "report/gnuplot.h"
 #include "report/report.h"
@@ -24,7 +26,7 @@ char *text_clip(Arena *arena, const char *text, int columns);
 
 /* Share of right answers as shown: the integer engine's; of the float row, and where that is unknown, `accuracy`. */
 double row_accuracy(const CompareRow *row);
-bool row_is_float(const CompareRow *row);
+static inline bool row_is_float(const CompareRow *row) { return strcmp(row->kind, "float") == 0; }
 
 /* Of which rows the latency was measured while the machine was busy. */
 typedef enum { NO_ROWS, SOME_ROWS, ALL_ROWS } RowsDisturbed;

@@ -5,8 +5,6 @@
 
 #include "report/report_parts.h"
 
-bool row_is_float(const CompareRow *row) { return strcmp(row->kind, "float") == 0; }
-
 double row_accuracy(const CompareRow *row)
 {
     return row_is_float(row) || isnan(row->accuracy_int8) ? row->accuracy : row->accuracy_int8;

@@ -29,45 +29,47 @@ breach() { sed "s|\$| $1|" >>"$breaches"; }
 matches() {
     pattern=$1
     shift
-    grep -nE "$pattern" /dev/null "$@" | sed 's/^\([^:]*:[0-9]*:\).*/\1/'
+    grep -nE "$pattern" /dev/null "$@" | place
 }
+place() { sed 's/^\([^:]*:[0-9]*:\).*/\1/'; } # of what grep -n says
 without() { printf '%s\n' "$in_rooms" | grep -vE "$1"; }
 
 # ---- the sources -------------------------------------------------------------------------------------------------
 
 # shellcheck disable=SC2046,SC2086 # file names of this project hold no spaces
 check_sources() {
-    for f in $(without '^base/parallel\.c$'); do
-        grep -nE '^[[:space:]]*#[[:space:]]*pragma[[:space:]]+omp' "$f" |
-            grep -vE 'omp[[:space:]]+(declare[[:space:]]+)?simd' | sed "s|^\([0-9]*\):.*|$f:\1:|"
-    done | breach 'an OpenMP region; only base/parallel.c opens one'
+    grep -nE '^[[:space:]]*#[[:space:]]*pragma[[:space:]]+omp' /dev/null $(without '^base/parallel\.c$') |
+        grep -vE 'omp[[:space:]]+(declare[[:space:]]+)?simd' | place |
+        breach 'an OpenMP region; only base/parallel.c opens one'
 
     matches '\b(v?printf|puts|putchar|perror)\(|\bfprintf\(std' $(printf '%s\n' $in_rooms | grep '^cli/') |
         breach 'cli/ prints with cli_print and cli_note, which make texts safe for a terminal'
 
-    for f in $(without '^(base|kernels)/'); do
-        grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif)' "$f" |
-            grep -vE '#ifndef BITFOLD_[A-Z0-9_]+_H$' | sed "s|^\([0-9]*\):.*|$f:\1:|"
-    done | breach 'conditional compilation; only base/ and kernels/ may'
+    grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif)' /dev/null $(without '^(base|kernels)/') |
+        grep -vE '#ifndef BITFOLD_[A-Z0-9_]+_H$' | place | breach 'conditional compilation; only base/ and kernels/ may'
 
     printf '%s\n' $sources $(list '*.sh' Makefile) | xargs wc -l |
         awk '$2 != "total" && $1 > 400 { print $2 ": " $1 " lines;" }' | breach 'at most 400 are allowed'
 
+    awk 'FNR == 1 { begin = 0 } /^\{/ { begin = FNR }
+        /^\}/ && begin { if (FNR - begin > 81) print FILENAME ":" begin ": a function of " FNR - begin - 1 " lines;"; begin = 0 }' \
+        $(without '^kernels/') | breach 'at most 80 are allowed'
+
     matches '\b(TO[D]O|FIX[M]E|XX[X])\b' $sources $(list '*.sh' Makefile) | breach 'unfinished work'
     matches '[[:space:]]+$' $sources $(list '*.sh' '*.md' '*.json' Makefile) | breach 'space at the end of a line'
 
-    for f in $(printf '%s\n' $in_rooms | grep '\.h$'); do
-        guard=BITFOLD_$(printf '%s' "$f" | tr 'a-z/.' 'A-Z__')
-        grep -q "^#ifndef $guard\$" "$f" || echo "$f:"
-    done | breach 'the include guard must be the path in capitals'
+    awk 'FNR == 1 { guard = "BITFOLD_" toupper(FILENAME); gsub(/[\/.]/, "_", guard) }
+        $0 == "#ifndef " guard { has[FILENAME] = 1 }
+        END { for (i = 1; i < ARGC; i++) if (!(ARGV[i] in has)) print ARGV[i] ":" }' $(printf '%s\n' $in_rooms | grep '\.h$') |
+        breach 'the include guard must be the path in capitals'
 }
 
 # A room includes itself and the rooms above it in the table; optim/ needs autograd/ only, datasets/ only base/,
 # autograd/tensor.h and tasks/target.h.  Paths start at the top of the tree.
 check_include_order() {
-    for f in $in_rooms; do
-        sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$f" | sed "s|^|$f |"
-    done | awk -v rooms="$rooms" '
+    # shellcheck disable=SC2086
+    grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*"' $in_rooms |
+        sed 's/^\([^:]*\):.*"\(.*\)"/\1 \2/' | awk -v rooms="$rooms" '
         function is_format(room) { return room ~ /^deploy\/./ }
         BEGIN { n = split(rooms, name, " "); for (i = 1; i <= n; i++) rank[name[i]] = i }
         {
@@ -90,14 +92,31 @@ refers() {
           if (file !~ owners && name ~ symbols) { sub(/o$/, "c", file); print file ": uses " name ";" } }'
 }
 
+# A header declares functions and objects of its own room alone: the prototypes in its first column, and what is extern.
+check_declarations() {
+    # shellcheck disable=SC2046,SC2086
+    {
+        nm -A --defined-only $object_files | sed "s|^$objects/||" |
+            awk '$(NF - 1) ~ /^[TDRBVC]$/ { sub(/:.*/, "", $1); print $NF, $1 }'
+        echo
+        awk '/^(static|typedef|struct|enum|union|#)/ || /\{/ { next }
+            /^extern / { sub(/(\[[^]]*\])*;.*/, ""); sub(/.*[ *]/, ""); print FILENAME, $0; next }
+            /^[A-Za-z_].*\(/ { sub(/\(.*/, ""); sub(/.*[ *]/, ""); print FILENAME, $0 }' $(printf '%s\n' $in_rooms | grep '\.h$')
+    } | awk 'function room_of(file) { sub(/\/[^\/]*$/, "", file); return file }
+        NF == 0 { declared = 1; next }
+        !declared { room[$1] = room_of($2); next }
+        $2 in room && room[$2] != room_of($1) { print $1 ": declares " $2 " of " room[$2] "/;" }' |
+        breach 'a header declares what its own room defines'
+}
+
 check_calls() {
     refers '^base/arena\.o$' '^(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|strn?dup|v?asprintf)$' |
         breach 'memory comes from base/arena.c alone'
-    refers '^(cli/.*|base/(arena|status)\.o)$' \
+    refers '^(cli/.*|base/(arena|assert)\.o)$' \
         '^(v?printf|__v?printf_chk|puts|putchar|perror|stdout|stderr|_?exit|_Exit|quick_exit|abort)$' |
         breach 'only cli/ prints or exits'
     refers '^base/parallel\.o$' '^(GOMP_|omp_)' | breach 'only base/parallel.c speaks OpenMP'
-    refers '^(base/(file|machine|temporary)|cli/(main|fetch_tools)|train/run_folder)\.o$' \
+    refers '^(base/(file|file_write|machine|temporary)|cli/(main|fetch_tools)|train/run_folder)\.o$' \
         '^(fopen|freopen|open|openat|creat|mkstemp|mkostemp|tmpfile|gzopen|memfd_create)(64)?$' |
         breach 'files are opened with base/file.h'
     refers '^$' '^(rand|srand|random|drand48|rand_r)$' | breach 'random numbers come from base/rng.c'
@@ -143,6 +162,7 @@ check_library_page() {
 check_sources
 check_library_page
 check_include_order
+check_declarations
 check_calls
 check_globals
 check_exports

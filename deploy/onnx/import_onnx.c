@@ -228,6 +228,7 @@ static Status take_output(Import *im)
 static Status walk(Import *im, const Onnx__ModelProto *proto, ImportedModel *out)
 {
     TRY(import_graph(im, proto));
+    import_bind_layout(im, proto);
     im->layer = ARENA_ARRAY(im->arena, ImportLayer, IMPORT_MAX_LAYERS);
     im->note = ARENA_ARRAY(im->arena, const char *, IMPORT_MAX_LAYERS);
     TRY(take_nodes(im, find_quantization(im)));

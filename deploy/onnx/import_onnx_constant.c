@@ -192,3 +192,26 @@ Status import_fold_quantize(Import *im, const ImportNode *n)
     import_set_constant(import_output(im, n, 0), out);
     return STATUS_OK;
 }
+
+Status import_ints(Import *im, const ImportNode *n, const char *attribute, int input, int *count, const int64_t **ints)
+{
+    const Onnx__AttributeProto *a = onnx_attribute(n->proto, attribute);
+    *count = -1;
+    *ints = NULL;
+    if (a != NULL) {
+        if (a->n_ints > ONNX_MAX_RANK * 2)
+            return MALFORMED(im, n, "attribute %s: %zu numbers; at most %d are accepted", attribute, a->n_ints,
+                             ONNX_MAX_RANK * 2);
+        *count = (int)a->n_ints;
+        *ints = a->ints;
+        return STATUS_OK;
+    }
+    if (import_input(im, n, input) == NULL) return STATUS_OK;
+    Constant *c;
+    TRY(import_constant(im, n, input, &c));
+    if (c->tensor.count > ONNX_MAX_RANK * 2)
+        return MALFORMED(im, n, "input %d (%s): %lld numbers; at most %d are accepted", input, attribute,
+                         (long long)c->tensor.count, ONNX_MAX_RANK * 2);
+    *count = (int)c->tensor.count;
+    return import_at(im, n, onnx_tensor_ints(im->arena, &c->tensor, ints));
+}

@@ -224,16 +224,6 @@ static Status read_image(Import *im, const Onnx__ValueInfoProto *input)
     return STATUS_OK;
 }
 
-/* Our own exports say which dimension is which. */
-static void read_layout(Import *im, const Onnx__ModelProto *model)
-{
-    const View v = im->value[im->input].activated->view;
-    const char *layout = onnx_metadata(model, "layout");
-    if (strcmp(onnx_text(model->producer_name), "bitfold") != 0 || layout == NULL || v.rank != 4) return;
-    const View nhwc = {4, {v.dim[0], v.dim[3], v.dim[1], v.dim[2]}};
-    import_bind_image_as(im, strcmp(layout, "nhwc") == 0 ? &nhwc : &v);
-}
-
 Status import_graph(Import *im, const Onnx__ModelProto *model)
 {
     im->graph = model->graph;
@@ -252,9 +242,7 @@ Status import_graph(Import *im, const Onnx__ModelProto *model)
     keep_needed(im, all, count);
     for (int i = 0; i < im->values; i++)
         if (im->value[i].proto != NULL) im->value[i].kind = VALUE_CONSTANT;
-    TRY(read_image(im, input));
-    read_layout(im, model);
-    return STATUS_OK;
+    return read_image(im, input);
 }
 
 /* ---- a node's parts ---------------------------------------------------------------------------------------------- */
@@ -267,27 +255,4 @@ Value *import_input(const Import *im, const ImportNode *n, int i)
 Value *import_output(const Import *im, const ImportNode *n, int i)
 {
     return i >= n->outputs || n->output[i] < 0 ? NULL : &im->value[n->output[i]];
-}
-
-Status import_ints(Import *im, const ImportNode *n, const char *attribute, int input, int *count, const int64_t **ints)
-{
-    const Onnx__AttributeProto *a = onnx_attribute(n->proto, attribute);
-    *count = -1;
-    *ints = NULL;
-    if (a != NULL) {
-        if (a->n_ints > ONNX_MAX_RANK * 2)
-            return MALFORMED(im, n, "attribute %s: %zu numbers; at most %d are accepted", attribute, a->n_ints,
-                             ONNX_MAX_RANK * 2);
-        *count = (int)a->n_ints;
-        *ints = a->ints;
-        return STATUS_OK;
-    }
-    if (import_input(im, n, input) == NULL) return STATUS_OK;
-    Constant *c;
-    TRY(import_constant(im, n, input, &c));
-    if (c->tensor.count > ONNX_MAX_RANK * 2)
-        return MALFORMED(im, n, "input %d (%s): %lld numbers; at most %d are accepted", input, attribute,
-                         (long long)c->tensor.count, ONNX_MAX_RANK * 2);
-    *count = (int)c->tensor.count;
-    return import_at(im, n, onnx_tensor_ints(im->arena, &c->tensor, ints));
 }

@@ -202,10 +202,6 @@ Value *import_output(const Import *im, const ImportNode *n, int i);
 /* STATUS_FORMAT unless each attribute of the node has the type that ONNX gives it. */
 Status import_attribute_types(const Import *im, const ImportNode *n);
 
-/* Integers of an attribute, or of input i where newer operator sets have it (i < 0: never).  *count is -1 when both are
- * missing. */
-Status import_ints(Import *im, const ImportNode *n, const char *attribute, int input, int *count, const int64_t **ints);
-
 /* ---- constants (import_onnx_constant.c) -------------------------------------------------------------------------- */
 
 /* In shape arithmetic: the number of images. */
@@ -223,6 +219,9 @@ Status import_fold(Import *im, const ImportNode *n, bool *done);
 Status import_fold_quantize(Import *im, const ImportNode *n);
 Status import_fold_dequantize(Import *im, const ImportNode *n);
 void import_set_constant(Value *v, Constant *c);
+/* Integers of an attribute, or of input i where newer operator sets have it (i < 0: never).  *count is -1 when both are
+ * missing. */
+Status import_ints(Import *im, const ImportNode *n, const char *attribute, int input, int *count, const int64_t **ints);
 
 /* ---- activations and views (import_onnx_view.c) ------------------------------------------------------------------ */
 
@@ -232,13 +231,14 @@ Status import_activation(Import *im, const ImportNode *n, int i, Activated *a);
 Status import_plain(Import *im, const ImportNode *n, int i, Activated *a);
 /* The same, the image's axes settled: for what makes a layer of it. */
 Status import_settled(Import *im, const ImportNode *n, int i, Activated *a);
-/* Checks that dimensions 1, 2, 3 are channels, rows, columns; settles the image's axes if they are open. */
-Status import_nchw(Import *im, const ImportNode *n, int i, Activated *a);
 /* Settles the image's axes, seen through v, by their order and lengths. */
 void import_bind_image(Import *im, const View *v);
 /* Settles them such that the view is [N, C, H, W]. */
 void import_bind_image_as(Import *im, const View *v);
+/* The same where the file says which dimension is which, as our own exports do. */
+void import_bind_layout(Import *im, const Onnx__ModelProto *model);
 void import_set_activation(const Import *im, const ImportNode *n, const Activated *a);
+int axis_length(Extent e, Axis axis);               /* 1 of N */
 long view_length(const View *v, Extent e, int dim); /* of dimension dim; 1 of N */
 /* For each element along a dimension: its position in our order of the axes it runs along. */
 Status view_order(Import *im, const ViewDim *d, Extent e, const int **order);
@@ -249,6 +249,15 @@ View view_row(Extent e); /* [N, C] */
 bool view_equal(const View *a, const View *b);
 /* Dimensions run along rows, columns, channels in this order, as memory does. */
 bool view_in_order(const View *v);
+/* Four dimensions, the images first, along at most one axis each; in the order N, C, H, W besides. */
+bool view_has_axes(const View *v);
+bool view_is_nchw(const View *v, Extent e);
+const char *view_text(const Import *im, const View *v); /* "[N, H, W C]" */
+
+/* ---- operators that move dimensions (import_onnx_order.c) --------------------------------------------------------- */
+
+/* Checks that dimensions 1, 2, 3 are channels, rows, columns; settles the image's axes if they are open. */
+Status import_nchw(Import *im, const ImportNode *n, int i, Activated *a);
 
 /* ---- layers (import_onnx_layer.c) -------------------------------------------------------------------------------- */
 
