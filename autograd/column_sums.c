@@ -7,18 +7,15 @@ typedef struct {
     ChannelSums sums;
 } Columns;
 
-static void sums_chunk(void *context, int chunk, int thread)
+static void sums_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Columns *s = context;
-    long first, last;
-    parallel_range(s->rows, s->sums.chunks, chunk, &first, &last);
-    channel_sums_add(&s->sums, chunk, s->x + first * s->sums.c, last - first);
+    channel_sums_add(&s->sums, rows->chunk, s->x + rows->first * s->sums.c, rows->n);
 }
 
 void column_sums(Tape *t, const float *x, long rows, int c, float *out_add)
 {
     Columns s = {.x = x, .rows = rows, .sums = channel_sums_make(t->arena, c, parallel_chunks(rows))};
-    parallel_for(s.sums.chunks, sums_chunk, &s);
+    parallel_rows(rows, s.sums.chunks, sums_chunk, &s);
     channel_sums_join(&s.sums, out_add);
 }

@@ -11,23 +11,20 @@ typedef struct {
     long n;
 } Sum;
 
-static void sum_chunk(void *context, int chunk, int thread)
+static void sum_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Sum *s = context;
-    long first, last;
-    parallel_range(s->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    const size_t n = (size_t)(last - first);
+    const size_t n = (size_t)rows->n;
     if (s->b == NULL)
-        memcpy(s->y + first, s->a + first, sizeof *s->y * n);
+        memcpy(s->y + rows->first, s->a + rows->first, sizeof *s->y * n);
     else
-        kernels()->add_f32(n, s->a + first, s->b + first, s->y + first);
+        kernels()->add_f32(n, s->a + rows->first, s->b + rows->first, s->y + rows->first);
 }
 
 void add_values(const float *a, const float *b, float *y, long n)
 {
     Sum s = {a, b, y, n};
-    parallel_for(PARALLEL_CHUNKS, sum_chunk, &s);
+    parallel_rows(n, PARALLEL_CHUNKS, sum_chunk, &s);
 }
 
 static float *new_gradient(Tape *t, const Tensor *x)

@@ -17,8 +17,8 @@ size_t tile_period(int c)
     const size_t channels = (size_t)c;
     size_t period = channels;
     while (period % LANES != 0) period += channels;
-    const size_t turns = (PERIOD_LEAST + period - 1) / period;
-    return period * turns;
+    const size_t repeats = (PERIOD_LEAST + period - 1) / period;
+    return period * repeats;
 }
 
 float *tile_channels(Arena *arena, int c, const float *values)
@@ -49,8 +49,8 @@ static long block_rows(int c)
     return fit < BLOCK_LEAST_ROWS ? BLOCK_LEAST_ROWS : fit;
 }
 
-/* The turns of a table summed up: table[0 .. c). */
-static void fold_turns(const ChannelSums *s, float *table)
+/* The repeats of a table summed up: table[0 .. c). */
+static void fold_repeats(const ChannelSums *s, float *table)
 {
     const size_t c = (size_t)s->c;
     for (size_t at = c; at < s->period; at += c)
@@ -70,11 +70,11 @@ void channel_moments_add(const ChannelSums *s, int chunk, const float *y, long r
         memset(sum, 0, sizeof(float) * s->period);
         memset(dev, 0, sizeof(float) * s->period);
         table->channel_sums_f32(values, s->period, y, sum);
-        fold_turns(s, sum);
+        fold_repeats(s, sum);
         for (int c = 0; c < C; c++) sum[c] /= (float)n;
         for (size_t at = (size_t)C; at < s->period; at += (size_t)C) memcpy(sum + at, sum, sizeof(float) * (size_t)C);
         table->channel_deviations(values, s->period, sum, y, dev);
-        fold_turns(s, dev);
+        fold_repeats(s, dev);
         const double before = (double)s->rows[chunk], share = (double)n / (before + (double)n);
         for (int c = 0; c < C; c++) {
             const double d = (double)sum[c] - mean[c];
@@ -94,7 +94,7 @@ void channel_sums_add(const ChannelSums *s, int chunk, const float *x, long rows
         n = rows - done < block_rows(C) ? rows - done : block_rows(C);
         memset(sum, 0, sizeof(float) * s->period);
         kernels()->channel_sums_f32((size_t)n * (size_t)C, s->period, x, sum);
-        fold_turns(s, sum);
+        fold_repeats(s, sum);
         for (int c = 0; c < C; c++) total[c] += (double)sum[c];
     }
 }
@@ -181,8 +181,8 @@ void norm_sums_add(const Norm *norm, int chunk, const float *y, const float *dz,
         n = rows - done < block_rows(C) ? rows - done : block_rows(C);
         memset(sum, 0, sizeof(float) * 2 * s->period);
         table->norm_sums((size_t)n * (size_t)C, s->period, &norm->pass, y, dz, sum, sum_y);
-        fold_turns(s, sum);
-        fold_turns(s, sum_y);
+        fold_repeats(s, sum);
+        fold_repeats(s, sum_y);
         for (int c = 0; c < C; c++) {
             total[c] += (double)sum[c];
             total_y[c] += (double)sum_y[c];

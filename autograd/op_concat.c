@@ -19,15 +19,12 @@ typedef struct {
     long rows;
 } Concat;
 
-static void columns_chunk(void *context, int chunk, int thread)
+static void columns_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Concat *d = context;
-    long first, last;
-    parallel_range(d->rows, PARALLEL_CHUNKS, chunk, &first, &last);
     for (int i = 0; i < d->parts; i++) {
         const Columns *p = &d->part[i];
-        for (long r = first; r < last; r++) {
+        for (long r = rows->first; r < rows->last; r++) {
             const float *from = p->from + r * p->from_row;
             float *to = p->to + r * p->to_row;
             if (!p->add) {
@@ -54,7 +51,7 @@ void concat_gradients(Tape *t, int inputs, Tensor *const *x, const Tensor *y)
                 (Columns){.from = y->dx + at, .to = dx, .c = c, .from_row = total, .to_row = c, .add = !fresh};
         at += c;
     }
-    parallel_for(PARALLEL_CHUNKS, columns_chunk, &d);
+    parallel_rows(d.rows, PARALLEL_CHUNKS, columns_chunk, &d);
 }
 
 static void concat_backward(Tape *t, TapeNode *node) { concat_gradients(t, node->inputs, node->in, node->out); }
@@ -90,7 +87,7 @@ Tensor *op_concat(Tape *t, int inputs, Tensor *const *x)
             (Columns){.from = tensor_values(t, x[i]), .to = y->x + at, .c = c, .from_row = c, .to_row = shape.dim[3]};
         at += c;
     }
-    parallel_for(PARALLEL_CHUNKS, columns_chunk, &d);
+    parallel_rows(d.rows, PARALLEL_CHUNKS, columns_chunk, &d);
     for (int i = 0; i < inputs; i++) tensor_values_release(t, x[i], d.part[i].from);
     tape_record(t, &concat_type, inputs, x, y);
     return y;

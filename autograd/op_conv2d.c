@@ -8,17 +8,15 @@ typedef struct {
     float *y;
 } Conv;
 
-static void forward_chunk(void *context, int chunk, int thread)
+static void forward_chunk(void *context, const ParallelRows *rows)
 {
     const Conv *c = context;
     const ConvGeom *g = &c->run->g;
-    long first, last;
-    parallel_range(g->n, c->run->chunks, chunk, &first, &last);
-    float *y = c->y + (size_t)first * out_image(g);
-    conv_run_images(c->run, first, last - first, thread, y);
+    float *y = c->y + (size_t)rows->first * out_image(g);
+    conv_run_images(c->run, rows->first, rows->n, rows->thread, y);
     if (c->bias == NULL) return;
-    const size_t rows = (size_t)(last - first) * (size_t)g->oh * (size_t)g->ow, O = (size_t)g->o;
-    for (size_t r = 0; r < rows; r++)
+    const size_t cells = (size_t)rows->n * (size_t)g->oh * (size_t)g->ow, O = (size_t)g->o;
+    for (size_t r = 0; r < cells; r++)
 #pragma omp simd
         for (size_t o = 0; o < O; o++) y[r * O + o] += c->bias[o];
 }
@@ -41,7 +39,7 @@ static Tensor *conv_forward(Tape *t, const OpType *type, Tensor *x, Tensor *w, T
 {
     Tensor *y = tape_tensor(t, type->name, out);
     Conv c = {.run = conv_run_make(t, x, w, g, type == &depthwise_type), .bias = b != NULL ? b->x : NULL, .y = y->x};
-    parallel_for(c.run->chunks, forward_chunk, &c);
+    parallel_rows(c.run->g.n, c.run->chunks, forward_chunk, &c);
     conv_run_done(t, c.run, w);
     TapeNode *node = tape_record(t, type, 3, (Tensor *[]){x, w, b}, y);
     if (node != NULL) node->saved = c.run;

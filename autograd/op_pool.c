@@ -16,27 +16,21 @@ typedef struct {
     AverageRule average; /* codes */
 } Pool;
 
-static void max_forward_chunk(void *context, int chunk, int thread)
+static void max_forward_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Pool *p = context;
-    long a, b;
-    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
-    const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
+    const size_t in = (size_t)rows->first * in_image(&p->g), out = (size_t)rows->first * out_image(&p->g);
     if (p->codes != NULL)
-        kernels()->maxpool_s8_forward(&p->g, (int)(b - a), p->codes + in, p->y_codes + out);
+        kernels()->maxpool_s8_forward(&p->g, (int)rows->n, p->codes + in, p->y_codes + out);
     else
-        kernels()->maxpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out);
+        kernels()->maxpool_f32_forward(&p->g, (int)rows->n, p->x + in, p->y + out);
 }
 
-static void max_backward_chunk(void *context, int chunk, int thread)
+static void max_backward_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Pool *p = context;
-    long a, b;
-    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
-    const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
-    const int images = (int)(b - a);
+    const size_t in = (size_t)rows->first * in_image(&p->g), out = (size_t)rows->first * out_image(&p->g);
+    const int images = (int)rows->n;
     if (p->codes != NULL)
         kernels()->maxpool_s8_backward(&p->g, images, p->codes + in, p->y_codes + out, p->dy + out, p->fresh,
                                        p->dx + in);
@@ -44,27 +38,21 @@ static void max_backward_chunk(void *context, int chunk, int thread)
         kernels()->maxpool_f32_backward(&p->g, images, p->x + in, p->y + out, p->dy + out, p->fresh, p->dx + in);
 }
 
-static void avg_forward_chunk(void *context, int chunk, int thread)
+static void avg_forward_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Pool *p = context;
-    long a, b;
-    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
-    const size_t in = (size_t)a * in_image(&p->g), out = (size_t)a * out_image(&p->g);
+    const size_t in = (size_t)rows->first * in_image(&p->g), out = (size_t)rows->first * out_image(&p->g);
     if (p->codes != NULL)
-        kernels()->avgpool_s8_forward(&p->g, (int)(b - a), p->codes + in, &p->average, p->y_codes + out);
+        kernels()->avgpool_s8_forward(&p->g, (int)rows->n, p->codes + in, &p->average, p->y_codes + out);
     else
-        avgpool_f32_forward(&p->g, (int)(b - a), p->x + in, p->y + out);
+        avgpool_f32_forward(&p->g, (int)rows->n, p->x + in, p->y + out);
 }
 
-static void avg_backward_chunk(void *context, int chunk, int thread)
+static void avg_backward_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Pool *p = context;
-    long a, b;
-    parallel_range(p->g.n, parallel_chunks(p->g.n), chunk, &a, &b);
-    avgpool_backward(&p->g, (int)(b - a), p->dy + (size_t)a * out_image(&p->g), p->fresh,
-                     p->dx + (size_t)a * in_image(&p->g));
+    avgpool_backward(&p->g, (int)rows->n, p->dy + (size_t)rows->first * out_image(&p->g), p->fresh,
+                     p->dx + (size_t)rows->first * in_image(&p->g));
 }
 
 static void max_backward(Tape *t, TapeNode *node)
@@ -72,7 +60,7 @@ static void max_backward(Tape *t, TapeNode *node)
     Pool *p = node->saved;
     p->dy = node->out->dx;
     p->dx = tensor_grad_fresh(t, node->in[0], &p->fresh);
-    parallel_for(parallel_chunks(p->g.n), max_backward_chunk, p);
+    parallel_rows(p->g.n, parallel_chunks(p->g.n), max_backward_chunk, p);
 }
 
 static void avg_backward(Tape *t, TapeNode *node)
@@ -80,14 +68,14 @@ static void avg_backward(Tape *t, TapeNode *node)
     Pool *p = node->saved;
     p->dy = node->out->dx;
     p->dx = tensor_grad_fresh(t, node->in[0], &p->fresh);
-    parallel_for(parallel_chunks(p->g.n), avg_backward_chunk, p);
+    parallel_rows(p->g.n, parallel_chunks(p->g.n), avg_backward_chunk, p);
 }
 
 static const OpType maxpool_type = {"maxpool", "x[N,H,W,C] -> y[N,P,Q,C]", max_backward};
 static const OpType avgpool_type = {"avgpool", "x[N,H,W,C] -> y[N,P,Q,C]", avg_backward};
 
 static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom, Rounding rounding,
-                    ParallelFn *forward)
+                    ParallelRowsFn *forward)
 {
     if (!tape_contract(t, type, 1, &x)) return NULL;
     ConvGeom g = *geom;
@@ -102,7 +90,7 @@ static Tensor *pool(Tape *t, const OpType *type, Tensor *x, const ConvGeom *geom
     if (x->codes != NULL) p->average = average_rule(rounding, &g, q->scale[0], q->zero_point, q->qmin, q->qmax);
     TapeNode *node = tape_record(t, type, 1, &x, y);
     if (node != NULL) node->saved = p;
-    parallel_for(parallel_chunks(g.n), forward, p);
+    parallel_rows(g.n, parallel_chunks(g.n), forward, p);
     return y;
 }
 

@@ -134,21 +134,19 @@ typedef struct {
     float *x;
 } Dequantize;
 
-static void dequantize_chunk(void *context, int chunk, int thread)
+static void dequantize_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Dequantize *d = context;
     const QuantParams *qp = d->t->qp;
-    long first, last;
-    parallel_range(tensor_elements(d->t), PARALLEL_CHUNKS, chunk, &first, &last);
     if (qp->n == 1 && d->t->sign == NULL) {
-        kernels()->dequantize((size_t)(last - first), d->t->codes + first, qp->scale[0], qp->zero_point, d->x + first);
+        kernels()->dequantize((size_t)rows->n, d->t->codes + rows->first, qp->scale[0], qp->zero_point,
+                              d->x + rows->first);
         return;
     }
     const Shape *s = &d->t->shape;
     const bool outermost = qp->axis <= 0;
     const long channels = s->dim[outermost ? 0 : s->rank - 1], per_channel = tensor_elements(d->t) / channels;
-    for (long i = first; i < last; i++) {
+    for (long i = rows->first; i < rows->last; i++) {
         const long c = outermost ? i / per_channel : i % channels;
         const float scale = qp->scale[qp->n == 1 ? 0 : c] * (d->t->sign == NULL ? 1.0f : d->t->sign[c]);
         d->x[i] = scale * (float)(d->t->codes[i] - qp->zero_point);
@@ -161,7 +159,7 @@ const float *tensor_values(Tape *t, const Tensor *x)
     if (x->x != NULL) return x->x;
     const long n = tensor_elements(x);
     Dequantize d = {x, tape_buffer(t, sizeof(float) * (size_t)n)};
-    parallel_for(PARALLEL_CHUNKS, dequantize_chunk, &d);
+    parallel_rows(n, PARALLEL_CHUNKS, dequantize_chunk, &d);
     return d.x;
 }
 

@@ -70,6 +70,27 @@ void parallel_range(long count, int chunks, int chunk, long *first, long *last)
     *last = *first + base + (chunk < extra ? 1 : 0);
 }
 
+typedef struct {
+    long count;
+    int chunks;
+    ParallelRowsFn *fn;
+    void *context;
+} RowsJob;
+
+static void rows_chunk(void *context, int chunk, int thread)
+{
+    const RowsJob *job = context;
+    long first, last;
+    parallel_range(job->count, job->chunks, chunk, &first, &last);
+    job->fn(job->context, &(ParallelRows){first, last, last - first, chunk, thread});
+}
+
+void parallel_rows(long count, int chunks, ParallelRowsFn *fn, void *context)
+{
+    RowsJob job = {count, chunks, fn, context};
+    parallel_for(chunks, rows_chunk, &job);
+}
+
 enum { ZERO_ALONE_BYTES = 1 << 16 }; /* below, waking a thread costs more */
 
 typedef struct {
@@ -77,13 +98,10 @@ typedef struct {
     size_t bytes;
 } Zero;
 
-static void zero_chunk(void *context, int chunk, int thread)
+static void zero_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Zero *z = context;
-    long first, last;
-    parallel_range((long)z->bytes, PARALLEL_CHUNKS, chunk, &first, &last);
-    memset(z->data + first, 0, (size_t)(last - first));
+    memset(z->data + rows->first, 0, (size_t)rows->n);
 }
 
 void parallel_zero(void *data, size_t bytes)
@@ -92,5 +110,5 @@ void parallel_zero(void *data, size_t bytes)
     if (bytes <= ZERO_ALONE_BYTES)
         memset(data, 0, bytes);
     else
-        parallel_for(PARALLEL_CHUNKS, zero_chunk, &z);
+        parallel_rows((long)bytes, PARALLEL_CHUNKS, zero_chunk, &z);
 }

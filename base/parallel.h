@@ -22,6 +22,17 @@ void parallel_set_threads(int threads); /* 1 .. 256; default: OMP_NUM_THREADS, e
 /* The items [*first, *last) of chunk `chunk` when `count` items are spread over `chunks` chunks. */
 void parallel_range(long count, int chunks, int chunk, long *first, long *last);
 
+/* The n rows [first, last) of chunk `chunk`, on thread `thread`. */
+typedef struct {
+    long first, last, n;
+    int chunk, thread;
+} ParallelRows;
+typedef void ParallelRowsFn(void *context, const ParallelRows *rows);
+
+/* parallel_for whose chunks are the stretches parallel_range gives of `count` rows: of images, values, whatever fn
+ * takes one row for.  A chunk of no rows is given, too. */
+void parallel_rows(long count, int chunks, ParallelRowsFn *fn, void *context);
+
 /* memset(data, 0, bytes) by all threads: gradients are larger than a core's caches. */
 void parallel_zero(void *data, size_t bytes);
 

@@ -33,15 +33,13 @@ typedef struct {
     Tensor *out;
 } Image;
 
-static void image_chunk(void *context, int chunk, int thread)
+static void image_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Image *im = context;
     const int C = im->m->input.c;
     const long image = (long)im->m->input.h * im->m->input.w * C;
-    long first, last;
-    parallel_range(im->n, parallel_chunks(im->n), chunk, &first, &last);
-    for (long i = first * image; i < last * image; i += C)
+    const long end = rows->last * image;
+    for (long i = rows->first * image; i < end; i += C)
         for (int c = 0; c < C; c++) {
             const int at = c * 256 + im->pixels[i + c];
             if (im->out->codes != NULL)
@@ -74,7 +72,7 @@ Tensor *model_forward(Model *m, Tape *t, const ForwardMode *mode, const uint8_t 
     m->image = mode->arithmetic == ARITHMETIC_FLOAT ? tape_tensor(t, "input", shape)
                                                     : tape_codes(t, "input", shape, &m->input_grid);
     Image im = {m, pixels, n, m->image};
-    parallel_for(parallel_chunks(n), image_chunk, &im);
+    parallel_rows(n, parallel_chunks(n), image_chunk, &im);
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
         Tensor *x[LAYER_MAX_INPUTS];

@@ -70,15 +70,12 @@ typedef struct {
 } Norm;
 
 /* Over the block as it lies: its length is a multiple of NORM_LANES and the gaps add 0. */
-static void norm_chunk(void *context, int chunk, int thread)
+static void norm_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     Norm *norm = context;
-    long first, last;
-    parallel_range((long)(norm->params->count / NORM_LANES), norm->chunks, chunk, &first, &last);
     const float *dx = norm->params->dx;
     double lane[NORM_LANES] = {0};
-    for (long i = first; i < last; i++) {
+    for (long i = rows->first; i < rows->last; i++) {
 #pragma omp simd
         for (int j = 0; j < NORM_LANES; j++) {
             const double g = (double)dx[i * NORM_LANES + j];
@@ -87,14 +84,14 @@ static void norm_chunk(void *context, int chunk, int thread)
     }
     double sum = 0;
     for (int j = 0; j < NORM_LANES; j++) sum += lane[j];
-    norm->squares[chunk] = sum;
+    norm->squares[rows->chunk] = sum;
 }
 
 static float gradient_norm(const ParamSet *params)
 {
     const int tasks = task_count(params);
     Norm norm = {.params = params, .chunks = tasks < NORM_MAX_CHUNKS ? tasks : NORM_MAX_CHUNKS};
-    parallel_for(norm.chunks, norm_chunk, &norm);
+    parallel_rows((long)(params->count / NORM_LANES), norm.chunks, norm_chunk, &norm);
     double sum = 0;
     for (int i = 0; i < norm.chunks; i++) sum += norm.squares[i];
     return (float)sqrt(sum);

@@ -96,24 +96,18 @@ typedef struct {
     long n;
 } FakeQuant;
 
-static void forward_chunk(void *context, int chunk, int thread)
+static void forward_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const FakeQuant *f = context;
-    long first, last;
-    parallel_range(f->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    epilogue_values(f->epilogue, chunk, (size_t)first, (size_t)(last - first), f->x + first);
+    epilogue_values(f->epilogue, rows->chunk, (size_t)rows->first, (size_t)rows->n, f->x + rows->first);
 }
 
-static void backward_chunk(void *context, int chunk, int thread)
+static void backward_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const FakeQuant *f = context;
-    long first, last;
-    parallel_range(f->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long at = first; at < last; at += EPILOGUE_BLOCK) {
-        const size_t n = (size_t)(last - at < EPILOGUE_BLOCK ? last - at : EPILOGUE_BLOCK);
-        if (epilogue_learns(f->epilogue)) epilogue_params_add(f->epilogue, chunk, n, f->x + at, f->dy + at);
+    for (long at = rows->first; at < rows->last; at += EPILOGUE_BLOCK) {
+        const size_t n = (size_t)(rows->last - at < EPILOGUE_BLOCK ? rows->last - at : EPILOGUE_BLOCK);
+        if (epilogue_learns(f->epilogue)) epilogue_params_add(f->epilogue, rows->chunk, n, f->x + at, f->dy + at);
         if (f->dx != NULL) epilogue_backward(f->epilogue, n, f->x + at, f->dy + at, f->dx + at);
     }
 }
@@ -125,7 +119,7 @@ static void fake_quant_backward(Tape *t, TapeNode *node)
     float *dx = tensor_grad_fresh(t, node->in[0], &fresh);
     f->dy = node->out->dx;
     f->dx = dx == NULL || fresh ? dx : tape_buffer(t, sizeof(float) * (size_t)f->n);
-    parallel_for(PARALLEL_CHUNKS, backward_chunk, f);
+    parallel_rows(f->n, PARALLEL_CHUNKS, backward_chunk, f);
     if (epilogue_learns(f->epilogue)) epilogue_params_end(f->epilogue);
     if (dx == NULL || fresh) return;
     add_gradient(t, node->in[0], f->dx);
@@ -144,7 +138,7 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
                      .epilogue =
                          epilogue_make(t, q->name, x->shape, &(EpilogueConfig){.act = a, .q = q, .learn = learn}),
                      .n = tensor_elements(x)};
-    parallel_for(PARALLEL_CHUNKS, forward_chunk, f);
+    parallel_rows(f->n, PARALLEL_CHUNKS, forward_chunk, f);
     if (!epilogue_done(t, f->epilogue)) return NULL;
     TapeNode *node = tape_record(t, &fake_quant_type, 2, in, f->epilogue->y);
     tensor_values_keep(t, node, x, f->x);
@@ -205,18 +199,15 @@ typedef struct {
     float *dy;
 } GateAll;
 
-static void gate_chunk(void *context, int chunk, int thread)
+static void gate_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const GateAll *a = context;
-    long first, last;
-    parallel_range(a->g->n, PARALLEL_CHUNKS, chunk, &first, &last);
-    grid_gate(a->g, chunk, first, last - first, a->dy + first, a->dy + first);
+    grid_gate(a->g, rows->chunk, rows->first, rows->n, a->dy + rows->first, a->dy + rows->first);
 }
 
 void grid_gate_all(GridBackward *g, float *dy)
 {
     GateAll all = {g, dy};
-    parallel_for(PARALLEL_CHUNKS, gate_chunk, &all);
+    parallel_rows(g->n, PARALLEL_CHUNKS, gate_chunk, &all);
     grid_gate_end(g);
 }

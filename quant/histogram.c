@@ -56,18 +56,15 @@ typedef struct {
     int chunks;
 } CountJob;
 
-static void count_chunk(void *context, int chunk, int thread)
+static void count_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const CountJob *job = context;
     const Histogram *h = job->h;
-    uint32_t *restrict partial = h->partial + (size_t)chunk * (size_t)h->capacity;
+    uint32_t *restrict partial = h->partial + (size_t)rows->chunk * (size_t)h->capacity;
     memset(partial, 0, (size_t)h->bins * sizeof *partial);
     const double per_width = 1.0 / h->width;
     const int last_bin = h->bins - 1;
-    long first, last;
-    parallel_range((long)job->n, job->chunks, chunk, &first, &last);
-    for (long i = first; i < last; i++) {
+    for (long i = rows->first; i < rows->last; i++) {
         const int j = (int)((double)fabsf(job->x[i]) * per_width);
         partial[j < last_bin ? j : last_bin]++;
     }
@@ -83,7 +80,7 @@ void histogram_add(Histogram *h, Arena *arena, const float *x, size_t n, float m
         return;
     }
     CountJob job = {.h = h, .x = x, .n = n, .chunks = parallel_chunks((long)((n - 1) / CHUNK_VALUES + 1))};
-    parallel_for(job.chunks, count_chunk, &job);
+    parallel_rows((long)n, job.chunks, count_chunk, &job);
     for (int c = 0; c < job.chunks; c++) {
         const uint32_t *restrict partial = h->partial + (size_t)c * (size_t)h->capacity;
         for (int j = 0; j < h->bins; j++) h->count[j] += partial[j];

@@ -50,20 +50,17 @@ typedef struct {
     int32_t min[PARALLEL_CHUNKS], max[PARALLEL_CHUNKS]; /* keys */
 } ScanJob;
 
-static void scan_chunk(void *context, int chunk, int thread)
+static void scan_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     ScanJob *job = context;
-    long first, last;
-    parallel_range((long)job->n, job->chunks, chunk, &first, &last);
     int32_t min = INT32_MAX, max = INT32_MIN;
-    for (long i = first; i < last; i++) {
+    for (long i = rows->first; i < rows->last; i++) {
         const int32_t key = key_of(job->x[i]);
         min = key < min ? key : min;
         max = key > max ? key : max;
     }
-    job->min[chunk] = min;
-    job->max[chunk] = max;
+    job->min[rows->chunk] = min;
+    job->max[rows->chunk] = max;
 }
 
 static Status fail_at_first_broken(const Observer *o, const float *x, size_t n)
@@ -79,7 +76,7 @@ Status observer_update(Observer *o, const float *x, size_t n)
     enum { CHUNK_VALUES = 16384 };
     if (n == 0) return STATUS_OK;
     ScanJob job = {.x = x, .n = n, .chunks = parallel_chunks((long)((n - 1) / CHUNK_VALUES + 1))};
-    parallel_for(job.chunks, scan_chunk, &job);
+    parallel_rows((long)n, job.chunks, scan_chunk, &job);
     int32_t min_key = job.min[0], max_key = job.max[0];
     for (int c = 1; c < job.chunks; c++) {
         min_key = job.min[c] < min_key ? job.min[c] : min_key;

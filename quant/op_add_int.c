@@ -13,19 +13,16 @@ typedef struct {
     GridBackward grid;
 } AddNode;
 
-static void add_chunk(void *context, int chunk, int thread)
+static void add_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const AddNode *d = context;
-    long first, last;
-    parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
     const int8_t *a = d->a->codes, *b = d->b->codes;
-    kernels()->requant_add_rows(&d->add, (size_t)(last - first), a + first, b + first, d->y->codes + first);
+    kernels()->requant_add_rows(&d->add, (size_t)rows->n, a + rows->first, b + rows->first, d->y->codes + rows->first);
     if (!grid_kept(&d->grid)) return;
     const QuantParams *qa = d->a->qp, *qb = d->b->qp, *qy = d->y->qp;
     const float ra = qa->scale[0] / qy->scale[0], rb = qb->scale[0] / qy->scale[0];
-    for (long at = first; at < last; at += GRID_BLOCK) {
-        const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
+    for (long at = rows->first; at < rows->last; at += GRID_BLOCK) {
+        const long n = rows->last - at < GRID_BLOCK ? rows->last - at : GRID_BLOCK;
         float v[GRID_BLOCK];
         for (long i = 0; i < n; i++)
             v[i] = ra * (float)(a[at + i] - qa->zero_point) + rb * (float)(b[at + i] - qb->zero_point);
@@ -64,7 +61,7 @@ Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation act, 
         return NULL;
     }
     grid_make(t, &d->grid, q, d->y, gate_of(qy, act));
-    parallel_for(PARALLEL_CHUNKS, add_chunk, d);
+    parallel_rows(d->grid.n, PARALLEL_CHUNKS, add_chunk, d);
     TapeNode *node = tape_record(t, &add_int_type, 3, in, d->y);
     grid_keep(t, &d->grid, node);
     if (node != NULL) node->saved = d;

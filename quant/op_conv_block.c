@@ -56,14 +56,11 @@ static void convolve_group(void *context, int chunk, int thread, long first, lon
         finish(b, chunk, at, (size_t)images * out_image(g), conv);
 }
 
-static void finish_chunk(void *context, int chunk, int thread)
+static void finish_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Block *b = context;
-    long first, last;
-    parallel_range(b->run->g.n, b->run->chunks, chunk, &first, &last);
-    const size_t image = out_image(&b->run->g), at = (size_t)first * image;
-    finish(b, chunk, at, (size_t)(last - first) * image, b->conv + at);
+    const size_t image = out_image(&b->run->g), at = (size_t)rows->first * image;
+    finish(b, rows->chunk, at, (size_t)rows->n * image, b->conv + at);
 }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
@@ -210,7 +207,7 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
         *deferred_norm = (DeferredNorm){b->scale, b->shift, b->period};
         b->epilogue->y->deferred_norm = deferred_norm;
     } else if (two_passes) {
-        parallel_for(b->run->chunks, finish_chunk, b);
+        parallel_rows(b->run->g.n, b->run->chunks, finish_chunk, b);
     } else {
         parallel_image_groups(g.n, image_bytes, convolve_group, b);
     }

@@ -46,24 +46,22 @@ static void mark(const ConvIntNode *c, const int32_t *acc, size_t first, size_t 
     }
 }
 
-static void forward_chunk(void *context, int chunk, int thread)
+static void forward_chunk(void *context, const ParallelRows *rows)
 {
     const ConvIntNode *c = context;
     const ConvGeom *g = &c->g;
-    long first, last;
-    parallel_range(g->n, c->chunks, chunk, &first, &last);
-    int32_t *acc = (int32_t *)(c->scratch + (size_t)thread * c->scratch_bytes);
+    int32_t *acc = (int32_t *)(c->scratch + (size_t)rows->thread * c->scratch_bytes);
     void *scratch = (unsigned char *)acc + c->acc_bytes;
     const size_t in = in_image(g), out = out_image(g);
     const int zx = c->x->zero_point;
     if (!grid_kept(&c->grid)) {
-        c->s8->codes(g, (int)(last - first), c->x_codes + (size_t)first * in, zx, c->packed, &c->requant,
-                     c->codes + (size_t)first * out, scratch);
+        c->s8->codes(g, (int)rows->n, c->x_codes + (size_t)rows->first * in, zx, c->packed, &c->requant,
+                     c->codes + (size_t)rows->first * out, scratch);
         return;
     }
     /* Dense layers go through in one call: an image of theirs is a single row. */
-    const long at_once = out == (size_t)g->o ? last - first : 1;
-    for (long i = first; i < last; i += at_once) {
+    const long at_once = out == (size_t)g->o ? rows->n : 1;
+    for (long i = rows->first; i < rows->last; i += at_once) {
         const int8_t *x = c->x_codes + (size_t)i * in;
         c->s8->sums(g, (int)at_once, x, zx, c->packed, acc, scratch);
         kernels()->requantize_rows(&c->requant, (size_t)at_once * out, acc, c->codes + (size_t)i * out);
@@ -176,7 +174,7 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     c->scratch = tape_buffer(t, c->scratch_bytes * (size_t)parallel_threads());
     grid_make(t, &c->grid, q, y, gate_of(qp, config->act));
     make_tables(t, c);
-    parallel_for(c->chunks, forward_chunk, c);
+    parallel_rows(c->g.n, c->chunks, forward_chunk, c);
     tape_release(t, c->scratch);
     tape_release(t, c->packed);
     TapeNode *node = tape_record(t, &conv_int_type, 5, in, y);

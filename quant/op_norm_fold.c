@@ -99,13 +99,10 @@ typedef struct {
     bool add;
 } Unscale;
 
-static void unscale_chunk(void *context, int chunk, int thread)
+static void unscale_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const Unscale *s = context;
-    long first, last;
-    parallel_range(s->rows, parallel_chunks(s->rows), chunk, &first, &last);
-    for (long r = first; r < last; r++) {
+    for (long r = rows->first; r < rows->last; r++) {
         const float *from = s->from + r * s->c;
         float *to = s->to + r * s->c;
 #pragma omp simd
@@ -120,7 +117,7 @@ static void unscale_backward(Tape *t, TapeNode *node)
     const int C = u->shape.dim[0];
     const long rows = tensor_elements(y) / C;
     Unscale s = {.from = y->dx, .u = u->x, .to = tensor_grad(t, node->in[0]), .rows = rows, .c = C, .add = true};
-    if (s.to != NULL) parallel_for(parallel_chunks(rows), unscale_chunk, &s);
+    if (s.to != NULL) parallel_rows(rows, parallel_chunks(rows), unscale_chunk, &s);
     float *du = tensor_grad(t, node->in[1]);
     for (int c = 0; du != NULL && c < C; c++) {
         double sum = 0;
@@ -138,7 +135,7 @@ Tensor *op_unscale(Tape *t, Tensor *x, Tensor *u)
     Tensor *y = tape_tensor(t, "unscale", x->shape);
     const int C = u->shape.dim[0];
     Unscale s = {.from = tensor_values(t, x), .u = u->x, .to = y->x, .rows = tensor_elements(y) / C, .c = C};
-    parallel_for(parallel_chunks(s.rows), unscale_chunk, &s);
+    parallel_rows(s.rows, parallel_chunks(s.rows), unscale_chunk, &s);
     tensor_values_release(t, x, s.from);
     tape_record(t, &unscale_type, 2, in, y);
     return y;

@@ -20,19 +20,17 @@ typedef struct {
     GridBackward grid;
 } RequantNode;
 
-static void forward_chunk(void *context, int chunk, int thread)
+static void forward_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const RequantNode *d = context;
     const QuantParams *qx = d->x->qp, *qy = d->y->qp;
     const int8_t *x = d->x->codes;
-    long first, last;
-    parallel_range(d->grid.n, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long i = first; i < last; i++) d->y->codes[i] = d->table[x[i] + 128];
+    const long last = rows->last; /* the codes are bytes, and could lie there */
+    for (long i = rows->first; i < last; i++) d->y->codes[i] = d->table[x[i] + 128];
     if (!grid_kept(&d->grid)) return;
     const float ratio = qx->scale[0] / qy->scale[0];
-    for (long at = first; at < last; at += GRID_BLOCK) {
-        const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
+    for (long at = rows->first; at < rows->last; at += GRID_BLOCK) {
+        const long n = rows->last - at < GRID_BLOCK ? rows->last - at : GRID_BLOCK;
         float v[GRID_BLOCK];
         for (long i = 0; i < n; i++) v[i] = ratio * (float)(x[at + i] - qx->zero_point);
         grid_mark(&d->grid, at, n, v);
@@ -62,7 +60,7 @@ Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Roundin
     activation_clamp(qy, act, &lo, &hi);
     if (!rescale_codes(t, q->name, x->qp, qy, rounding, lo, hi, d->table)) return NULL;
     grid_make(t, &d->grid, q, d->y, gate_of(qy, act));
-    parallel_for(PARALLEL_CHUNKS, forward_chunk, d);
+    parallel_rows(d->grid.n, PARALLEL_CHUNKS, forward_chunk, d);
     TapeNode *node = tape_record(t, &requant_int_type, 2, in, d->y);
     grid_keep(t, &d->grid, node);
     if (node != NULL) node->saved = d;
