@@ -77,12 +77,15 @@ static void progress_show(void *context, const TrainProgress *t)
     if (!t->epoch_end && (!p->terminal || now - p->last < 0.1)) return;
     p->last = now;
     const double per_step = t->images_per_s > 0.0 ? 1.0 / t->images_per_s : 0.0;
-    char validation[32] = "";
-    if (t->validation >= 0.0) snprintf(validation, sizeof validation, "  val %6.2f %%", 100.0 * t->validation);
+    const Metric *running = t->task->type->running, *metric = t->task->metric;
+    char validation[64] = "";
+    if (metric_measured(metric, t->validation))
+        snprintf(validation, sizeof validation, "  val %6.*f%s", metric->digits, metric->factor * t->validation,
+                 metric->unit);
     if (p->terminal) cli_note("\r\033[K");
-    cli_note("%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  acc %6.2f %%%s  %.0f images/s", p->label,
-             p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step, t->steps, t->loss,
-             100.0 * t->accuracy, validation, t->images_per_s);
+    cli_note("%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  %s %6.*f%s%s  %.0f images/s", p->label,
+             p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step, t->steps, t->loss, running->brief,
+             running->digits, running->factor * t->running, running->unit, validation, t->images_per_s);
     if (!t->epoch_end && t->step > 0) {
         const double images_left = (double)(t->steps - t->step) * (double)t->images_per_step;
         const int eta = (int)(images_left * per_step);

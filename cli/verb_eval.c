@@ -1,5 +1,4 @@
 /* eval, verify: the verbs that look at a finished model. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "deploy/lower.h"
 #include "train/dump.h"
 #include "train/model_data.h"
+#include "train/model_task.h"
 #include "train/test_data.h"
 #include "graph/engine.h"
 #include "graph/graph_read.h"
@@ -25,52 +25,27 @@ static Status choose(const char *option, const char *given, const char *const *n
                        names[2]);
 }
 
-static cJSON *eval_json(const EvalResult *r, const Model *m, const char *engine, const TestData *test)
+static cJSON *eval_json(const EvalResult *r, const char *engine, const TestData *test)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "engine", engine);
     cJSON_AddStringToObject(json, "split", test->name);
     if (test->folder != NULL) cJSON_AddStringToObject(json, "data", test->folder);
-    cJSON_AddNumberToObject(json, "accuracy", r->accuracy);
+    score_json(&r->score, json);
     cJSON_AddNumberToObject(json, "loss", r->loss);
     cJSON_AddNumberToObject(json, "n", r->n);
     cJSON_AddNumberToObject(json, "images_per_s", r->images_per_s);
-    cJSON_AddItemToObject(json, "classes", cJSON_CreateStringArray(m->class_names, r->classes));
-    cJSON *confusion = cJSON_AddArrayToObject(json, "confusion");
-    for (int i = 0; i < r->classes; i++) {
-        cJSON *row = cJSON_CreateArray();
-        for (int k = 0; k < r->classes; k++)
-            cJSON_AddItemToArray(row, cJSON_CreateNumber((double)r->confusion[i * r->classes + k]));
-        cJSON_AddItemToArray(confusion, row);
-    }
+    r->score.task->type->json(&r->score, json);
     return json;
 }
 
-typedef struct {
-    char text[16];
-} Percent;
-static Percent percent(long part, long n)
+static void eval_text(Arena *arena, const EvalResult *r, const char *engine, const TestData *test)
 {
-    Percent p;
-    snprintf(p.text, sizeof p.text, "%.2f%%", 100.0 * (double)part / (double)n);
-    return p;
-}
-
-static void eval_text(const EvalResult *r, const Model *m, const char *engine, const TestData *test)
-{
+    const TaskType *type = r->score.task->type;
     if (test->folder != NULL) cli_print("%s: ", test->folder);
-    cli_print("%s%s, %s engine: accuracy %.2f %% (%ld of %d), loss %.4f, %.0f images/s\n\n", test->name,
-              test->whole ? " pictures" : " split", engine, 100.0 * r->accuracy, r->correct, r->n, r->loss,
-              r->images_per_s);
-    cli_print("  %-16s %9s   answers (rows: label, columns: answer)\n", "class", "accuracy");
-    for (int i = 0; i < r->classes; i++) {
-        long n = 0;
-        for (int k = 0; k < r->classes; k++) n += r->confusion[i * r->classes + k];
-        cli_print("  %-16.16s %9s  ", m->class_names[i],
-                  n > 0 ? percent(r->confusion[i * r->classes + i], n).text : "-");
-        for (int k = 0; k < r->classes && r->classes <= 20; k++) cli_print(" %5ld", r->confusion[i * r->classes + k]);
-        cli_print("\n");
-    }
+    cli_print("%s%s, %s engine: %s, loss %.4f, %.0f images/s\n\n", test->name, test->whole ? " pictures" : " split",
+              engine, type->summary(arena, &r->score), r->loss, r->images_per_s);
+    for (int i = 0; type->line(arena, &r->score, i) != NULL; i++) cli_print("%s\n", type->line(arena, &r->score, i));
 }
 
 /* --dump: what the evaluation is of. */
@@ -152,11 +127,12 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, test.set));
     EvalResult r;
     cli_show_data(arena, o, &test.data);
-    TRY(evaluate(arena, open.model, graph, test.set, (EngineKind)engine, &r));
+    const Task task = model_task(open.config, open.model);
+    TRY(evaluate(arena, &task, open.model, graph, test.set, (EngineKind)engine, &r));
     if (o->json)
-        cli_print_json(arena, eval_json(&r, open.model, engine_names[engine], &test));
+        cli_print_json(arena, eval_json(&r, engine_names[engine], &test));
     else
-        eval_text(&r, open.model, engine_names[engine], &test);
+        eval_text(arena, &r, engine_names[engine], &test);
     return STATUS_OK;
 }
 
@@ -222,7 +198,13 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_eval = {"eval", "MODEL", "Accuracy and loss, per class, and the confusion matrix", "sepanlE", 1,
-                        1,      run_eval};
+const Verb verb_eval = {
+    "eval",
+    "MODEL",
+    "What a model is worth on images: its metrics and loss; accuracy by class and the confusion matrix",
+    "sepanlE",
+    1,
+    1,
+    run_eval};
 const Verb verb_verify = {
     "verify", "MODEL", "Proves that the exported integers are the trained ones, layer by layer", "s", 1, 1, run_verify};

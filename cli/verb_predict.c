@@ -1,5 +1,4 @@
-/* predict: classes of pictures; --dump writes each layer's codes, to find where a device disagrees. */
-#include <math.h>
+/* predict: what a model says of pictures; --dump writes each layer's codes, to find where a device disagrees. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "datasets/decoder.h"
 #include "deploy/c/c_cost.h"
 #include "layers/model_finite.h"
+#include "train/model_task.h"
 #include "graph/engine.h"
 
 /* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */
@@ -57,18 +57,6 @@ static Status dump(Arena *arena, const char *folder, const Graph *g, const Engin
     return STATUS_OK;
 }
 
-/* Probabilities and the most likely class (the lowest index on ties). */
-static int softmax(const float *z, int n, double *p)
-{
-    int best = 0;
-    for (int k = 1; k < n; k++)
-        if (z[k] > z[best]) best = k;
-    double sum = 0;
-    for (int k = 0; k < n; k++) sum += p[k] = exp((double)z[k] - (double)z[best]);
-    for (int k = 0; k < n; k++) p[k] /= sum;
-    return best;
-}
-
 static Status run_predict(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
@@ -76,6 +64,7 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
     Graph *graph;
     TRY(any_open(arena, o->argument[0], o->sets, &open, &graph));
     Model *m = open.model;
+    const Task task = model_task(open.config, m);
     Engine *engine = NULL;
     if (graph != NULL) {
         TRY(engine_create(arena, graph, 1, &engine));
@@ -116,14 +105,10 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
             if (status == STATUS_OK) memcpy(z, y->x, sizeof(float) * (size_t)m->classes);
         }
         if (status != STATUS_OK) break;
-        double *p = arena_alloc(memory, sizeof(double) * (size_t)m->classes);
-        const int best = softmax(z, m->classes, p);
-        if (!o->json) cli_print("%s: %s (%.1f %%)\n", o->argument[i], m->class_names[best], 100.0 * p[best]);
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "image", o->argument[i]);
-        cJSON_AddStringToObject(item, "class", m->class_names[best]);
-        cJSON_AddNumberToObject(item, "index", best);
-        cJSON_AddNumberToObject(item, "probability", p[best]);
+        const char *answer = task.type->answer(memory, &task, z, item);
+        if (!o->json) cli_print("%s: %s\n", o->argument[i], answer);
         cJSON_AddItemToArray(list, item);
     }
     if (status == STATUS_OK && o->json) {
@@ -137,4 +122,6 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
     return status;
 }
 
-const Verb verb_predict = {"predict", "MODEL IMAGE...", "Classifies PNG and JPEG pictures", "sd", 2, -1, run_predict};
+const Verb verb_predict = {
+    "predict", "MODEL IMAGE...", "What a model says of PNG and JPEG pictures: their class, or the values", "sd", 2,
+    -1,        run_predict};

@@ -29,14 +29,14 @@ static void show_warning(void *context, const char *text)
     cli_warn(text);
 }
 
-/* Which model the accuracy is of, and which one the run directory stands for where that is another. */
+/* Which model the result is of, and which one the run directory stands for where that is another. */
 static Status note_model(Arena *arena, const Options *o, const RunOutcome *out)
 {
     const char *stands;
     TRY(model_file(arena, out->folder, &stands));
     if (o->quiet || out->config->data.validation <= 0 || strcmp(stands, out->model_path) == 0) return STATUS_OK;
-    cli_note("note: this accuracy is of %s; %s as a MODEL stands for %s, the best on the validation images\n",
-             out->model_path, out->folder, stands);
+    cli_note("note: this %s is of %s; %s as a MODEL stands for %s, the best on the validation images\n",
+             out->test.score.task->metric->label, out->model_path, out->folder, stands);
     return STATUS_OK;
 }
 
@@ -64,13 +64,14 @@ static Status start(Arena *arena, const Options *o, int *exit_code,
         cJSON_AddStringToObject(json, "folder", out.folder);
         cJSON_AddStringToObject(json, "model", out.model_path);
         cJSON_AddStringToObject(json, "engine", engine_names[out.engine]);
-        cJSON_AddNumberToObject(json, "accuracy", out.test.accuracy);
+        score_json(&out.test.score, json);
         cJSON_AddNumberToObject(json, "loss", out.test.loss);
         cJSON_AddNumberToObject(json, "n", out.test.n);
         cli_print_json(arena, json);
     } else {
-        cli_print("test accuracy %.2f %% on %d images (%s engine)\n%s\n", 100.0 * out.test.accuracy, out.test.n,
-                  engine_names[out.engine], out.model_path);
+        const Metric *metric = out.test.score.task->metric;
+        cli_print("test %s %s on %d images (%s engine)\n%s\n", metric->label,
+                  metric_text(arena, metric, out.test.value), out.test.n, engine_names[out.engine], out.model_path);
     }
     return note_model(arena, o, &out);
 }

@@ -149,11 +149,10 @@ static Status infer_shapes(Builder *b)
         }
     }
     const Extent out = m->layer[m->layers - 1].out;
-    if (out.h != 1 || out.w != 1 || out.c < 2)
+    if (out.h != 1 || out.w != 1)
         return status_fail(STATUS_SHAPE,
-                           "%s: layer \"%s\" gives %d x %d x %d; the last layer must give 1 x 1 x classes, "
-                           "at least 2 classes",
-                           b->where, m->layer[m->layers - 1].name, out.h, out.w, out.c);
+                           "%s: layer \"%s\" gives %d x %d x %d; the last layer must give 1 x 1 x outputs", b->where,
+                           m->layer[m->layers - 1].name, out.h, out.w, out.c);
     m->classes = out.c;
     return STATUS_OK;
 }

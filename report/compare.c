@@ -7,6 +7,7 @@
 #include "base/timing.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
+#include "train/model_task.h"
 #include "train/provenance.h"
 #include "train/transfer.h"
 #include "graph/plan.h"
@@ -194,7 +195,7 @@ static Status fill_folder(Arena *arena, const CompareJob *job, RowRun *run)
     TRY(run_folder_begin(&run->folder, run->config));
     if (!is_trained(job, plan)) {
         const TrainState state = {
-            .kind = plan->kind, .seed = run->config->seed, .best_accuracy = -1.0, .provenance = run->provenance};
+            .kind = plan->kind, .seed = run->config->seed, .best = -1.0, .provenance = run->provenance};
         return checkpoint_write(file_join(arena, run->folder.path, row_file(plan)), run->model, NULL, &state);
     }
     TrainJob train = {.config = run->config,
@@ -257,12 +258,19 @@ static void mean_and_spread(const double *x, int n, double *mean, double *spread
 }
 
 /* Notes a model's answers: its part of how many seeds are right, and of the first seed the classes. */
-static void note_answers(CompareResult *result, int row, int seed, const EvalResult *r, const Dataset *test)
+static void note_answers(CompareResult *result, int row, int seed, const EvalResult *r)
 {
     uint8_t *right = (uint8_t *)result->answers[row].right;
-    for (int i = 0; i < test->n; i++) right[i] = (uint8_t)(right[i] + (r->answer[i] == test->targets.label[i]));
-    ((double *)result->answers[row].accuracy)[seed] = r->accuracy;
-    if (seed == 0) memcpy((int32_t *)result->answer[row], r->answer, sizeof(int32_t) * (size_t)test->n);
+    const ClassAnswers *a = score_answers(&r->score);
+    for (int i = 0; i < r->n; i++) right[i] = (uint8_t)(right[i] + a->right[i]);
+    ((double *)result->answers[row].accuracy)[seed] = r->value;
+    if (seed == 0) memcpy((int32_t *)result->answer[row], a->answer, sizeof(int32_t) * (size_t)r->n);
+}
+
+static Status test(Arena *arena, const CompareJob *job, Model *m, const Graph *graph, EngineKind engine, EvalResult *r)
+{
+    const Task task = model_task(job->config, m);
+    return evaluate(arena, &task, m, graph, &job->data->test, engine, r);
 }
 
 static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan, CompareResult *result,
@@ -277,15 +285,14 @@ static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan 
         Graph *graph = NULL;
         EvalResult r;
         Status status = make_model(own, job, plan, float_plan, compare_seed(job->config, s), &m);
-        if (status == STATUS_OK)
-            status = evaluate(own, m, NULL, &job->data->test, m->quant == NULL ? ENGINE_FLOAT : ENGINE_SIM, &r);
-        if (status == STATUS_OK) accuracy[s] = r.accuracy;
+        if (status == STATUS_OK) status = test(own, job, m, NULL, m->quant == NULL ? ENGINE_FLOAT : ENGINE_SIM, &r);
+        if (status == STATUS_OK) accuracy[s] = r.value;
         if (status == STATUS_OK && m->quant != NULL) {
             status = model_lower(own, m, (Rounding)m->quant->rounding, &graph);
-            if (status == STATUS_OK) status = evaluate(own, m, graph, &job->data->test, ENGINE_INT8, &r);
-            if (status == STATUS_OK) integer[s] = r.accuracy;
+            if (status == STATUS_OK) status = test(own, job, m, graph, ENGINE_INT8, &r);
+            if (status == STATUS_OK) integer[s] = r.value;
         }
-        if (status == STATUS_OK) note_answers(result, i, s, &r, &job->data->test);
+        if (status == STATUS_OK) note_answers(result, i, s, &r);
         if (status == STATUS_OK && s == 0) {
             row->size_bytes = model_size_bytes(m);
             row->ram_bytes = graph == NULL ? 0 : (long)graph_arena_bytes(graph);

@@ -107,7 +107,7 @@ static void put_models(void)
 static void put_checkpoints(void)
 {
     const OptimizerConfig adam = {.type = 1, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8};
-    TrainState state = {.kind = MODEL_QAT, .seed = 7, .step = 3, .steps = 9, .best_accuracy = 0.5};
+    TrainState state = {.kind = MODEL_QAT, .seed = 7, .step = 3, .steps = 9, .best = 0.5};
     Optimizer o;
     static const char *names[] = {"one", "two"};
     Model *m = small_model(arena, plain, three, 1), *n = small_model(arena, plain, NULL, 1);

@@ -36,10 +36,17 @@ static void end_case(const Case *c)
     arena_destroy(c->arena);
 }
 
+static Task classification(const Case *c, float label_smoothing)
+{
+    static const TaskConfig config;
+    return task_make(&config, label_smoothing, c->model->classes, NULL);
+}
+
 static double loss_of(const Case *c, const ForwardMode *mode)
 {
     BatchLoss loss;
-    must(batch_gradient(c->tape, c->model, mode, &c->batch, 0.1f, &loss));
+    const Task task = classification(c, 0.1f);
+    must(batch_gradient(c->tape, c->model, mode, &c->batch, &task, &loss));
     return loss.loss;
 }
 
@@ -112,8 +119,9 @@ START_TEST(counts_right_answers)
     for (long k = 0; k < l->weight->count; k++) l->weight->x[k] = 0.0f;
     for (long k = 0; k < l->bias->count; k++) l->bias->x[k] = k == 2 ? 5.0f : 0.0f; /* always class 2 */
     BatchLoss loss;
-    must(batch_gradient(c.tape, c.model, &mode, &c.batch, 0.0f, &loss));
-    ck_assert_int_eq(loss.correct, 2);
+    const Task task = classification(&c, 0.0f);
+    must(batch_gradient(c.tape, c.model, &mode, &c.batch, &task, &loss));
+    ck_assert_double_eq(loss.running, 2);
     end_case(&c);
 }
 END_TEST
@@ -126,7 +134,8 @@ START_TEST(a_loss_that_is_not_finite_leaves_no_gradient)
     loss_of(&c, &mode);
     c.model->layer[small_layer(c.model, "logits")].weight->x[1] = INFINITY;
     BatchLoss loss;
-    ck_assert_int_eq(batch_gradient(c.tape, c.model, &mode, &c.batch, 0.1f, &loss), STATUS_NUMERIC);
+    const Task task = classification(&c, 0.1f);
+    ck_assert_int_eq(batch_gradient(c.tape, c.model, &mode, &c.batch, &task, &loss), STATUS_NUMERIC);
     ck_assert_msg(strstr(status_message(), "it began in layer \"logits\"") != NULL, "%s", status_message());
     for (size_t k = 0; k < c.model->params.count; k++) ck_assert(c.model->params.dx[k] == 0.0f);
     ck_assert_int_eq(batch_not_finite(c.tape, c.model, &mode, &c.batch, "probe is not finite"), STATUS_NUMERIC);

@@ -26,7 +26,7 @@ static const TrainState some_state = {.kind = MODEL_QAT,
                                       .steps = 90,
                                       .epoch = {1.25, 3, 9},
                                       .window = {0.5, 1, 4},
-                                      .best_accuracy = 0.75};
+                                      .best = 0.75};
 
 static Model *make(const char *model, const char *quant, uint64_t seed)
 {
@@ -74,7 +74,7 @@ START_TEST(what_is_written_is_read)
                 ck_assert_mem_eq(p.slot[k] + v->offset, o.slot[k] + v->offset, sizeof(float) * (size_t)v->count);
             }
         ck_assert(state.kind == MODEL_QAT && state.seed == some_state.seed && state.step == 7 && state.steps == 90);
-        ck_assert(state.epoch.loss == 1.25 && state.window.seen == 4.0 && state.best_accuracy == 0.75);
+        ck_assert(state.epoch.loss == 1.25 && state.window.seen == 4.0 && state.best == 0.75);
         for (int i = 0; i < m->quantizers; i++) {
             const Quantizer *a = m->quantizer[i], *b = n->quantizer[i];
             ck_assert_mem_eq(a->qp.scale, b->qp.scale, sizeof(float) * (size_t)a->qp.n);

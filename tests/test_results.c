@@ -14,6 +14,7 @@
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"
 #include "train/experiment.h"
+#include "train/model_task.h"
 
 enum { STEPS = 50, MOST_SETS = 24, MOST_LINES = 1024 };
 
@@ -262,12 +263,13 @@ static void add_result(Training *t, const char *isa)
         cost = arena_printf(arena, "%zu,%zu", flash, ram);
         ck_assert_int_eq(model_lower(arena, t->model, (Rounding)t->config->quant.rounding, &graph), STATUS_OK);
     }
+    const Task task = model_task(t->config, t->model);
     const Status status =
-        evaluate(arena, t->model, graph, &t->data.test, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &test);
+        evaluate(arena, &task, t->model, graph, &t->data.test, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &test);
     ck_assert_msg(status == STATUS_OK, "%s", status_message());
     add_line(&results,
              arena_printf(arena, "%s,%s,%s,%s,%.2f,%08lx,%s,%s,%s,%s", t->network->name, steps, isa, t->variant->name,
-                          100.0 * test.accuracy, parameters_crc(t->model), c, tflite, onnx, cost));
+                          100.0 * test.value, parameters_crc(t->model), c, tflite, onnx, cost));
 }
 
 static const Model *train_variant(const Network *network, const Variant *variant, bool whole, const Model *from)

@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "base/plain_locale.h"
 #include "train/export.h"
+#include "train/model_task.h"
 #include "train/run.h"
 #include "train/test_data.h"
 #include "graph/engine.h"
@@ -22,7 +23,7 @@ static bitfold_status run(Status (*verb)(Arena *, const RunRequest *, RunOutcome
     const RunRequest request = {.path = path, .sets = settings, .out = out};
     RunOutcome outcome;
     const Status status = verb(arena, &request, &outcome);
-    if (status == STATUS_OK && accuracy != NULL) *accuracy = outcome.test.accuracy;
+    if (status == STATUS_OK && accuracy != NULL) *accuracy = outcome.test.value;
     arena_destroy(arena);
     plain_locale_leave(locale);
     return (bitfold_status)status;
@@ -59,9 +60,11 @@ bitfold_status bitfold_evaluate(const char *model, const char *data, const char 
     EvalResult r = {0};
     Status status = any_open(arena, model, settings, &open, &graph);
     if (status == STATUS_OK) status = test_data(arena, &open, model, data, NULL, &test);
-    if (status == STATUS_OK)
-        status = evaluate(arena, open.model, graph, test.set, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &r);
-    if (status == STATUS_OK && accuracy != NULL) *accuracy = r.accuracy;
+    if (status == STATUS_OK) {
+        const Task task = model_task(open.config, open.model);
+        status = evaluate(arena, &task, open.model, graph, test.set, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &r);
+    }
+    if (status == STATUS_OK && accuracy != NULL) *accuracy = r.value;
     arena_destroy(arena);
     plain_locale_leave(locale);
     return (bitfold_status)status;

@@ -13,14 +13,14 @@ static Status not_finite(const Model *m, const char *what)
                        values[0] == '\0' ? "" : ": ", values);
 }
 
-Status batch_gradient(Tape *t, Model *m, const ForwardMode *mode, const Batch *batch, float label_smoothing,
+Status batch_gradient(Tape *t, Model *m, const ForwardMode *mode, const Batch *batch, const Task *task,
                       BatchLoss *result)
 {
     *result = (BatchLoss){0};
     tape_reset(t, true);
     param_set_zero_grad(&m->params);
     Tensor *logits = model_forward(m, t, mode, batch->pixels, batch->n);
-    Tensor *loss = op_softmax_cross_entropy(t, logits, batch->targets.label, label_smoothing, &result->correct);
+    Tensor *loss = task->loss->run(t, task, logits, batch->targets, &result->running);
     if (tape_failed(t)) return status_fail(t->status, "%s", t->message);
     result->loss = (double)loss->x[0];
     if (!isfinite(result->loss)) return not_finite(m, isnan(result->loss) ? "loss is NaN" : "loss is infinite");

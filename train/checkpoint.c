@@ -25,8 +25,8 @@ enum { SUMS = 7 };
 
 static void pack_sums(const TrainState *s, double sums[SUMS])
 {
-    const double v[SUMS] = {s->epoch.loss,     s->epoch.correct, s->epoch.seen,   s->window.loss,
-                            s->window.correct, s->window.seen,   s->best_accuracy};
+    const double v[SUMS] = {s->epoch.loss,     s->epoch.running, s->epoch.seen, s->window.loss,
+                            s->window.running, s->window.seen,   s->best};
     memcpy(sums, v, sizeof v);
 }
 
@@ -34,7 +34,7 @@ static void unpack_sums(TrainState *s, const double *v)
 {
     s->epoch = (Tally){v[0], v[1], v[2]};
     s->window = (Tally){v[3], v[4], v[5]};
-    s->best_accuracy = v[6];
+    s->best = v[6];
 }
 
 /* What of a quantizer is state; the rest follows from the config. */

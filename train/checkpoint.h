@@ -15,8 +15,8 @@ extern const char *const model_kind_names[]; /* "float", "ptq", "qat" */
 
 /* Sums of a stretch of training: since the epoch began, or since the last line of metrics. */
 typedef struct {
-    double loss; /* sum over images */
-    double correct, seen;
+    double loss;          /* sum over images */
+    double running, seen; /* sum of what the task's running metric is the mean of; images */
 } Tally;
 
 /* What a training's result follows from, as text (train/provenance.h). */
@@ -30,7 +30,7 @@ typedef struct {
     uint64_t seed;
     long step, steps; /* done, in all; 0, 0 when nothing is being trained */
     Tally epoch, window;
-    double best_accuracy;         /* on the validation split; -1: none yet */
+    double best;                  /* of the task's metric, on the validation split; its `none`: none yet */
     const Provenance *provenance; /* written if there is one; checkpoint_read leaves it alone */
 } TrainState;
 

@@ -84,6 +84,7 @@ const Field config_fields[] = {
      .doc = "of the experiment; default: the config file's name. The run directory is runs/<name>"},
     {"seed", FIELD_U64, offsetof(Config, seed), .def = "1",
      .doc = "all randomness: initial weights, order and augmentation of the images, splits, calibration images"},
+    {"task", FIELD_OBJECT, offsetof(Config, task), .fields = task_fields, .doc = "what the network is for"},
     {"data", FIELD_OBJECT, offsetof(Config, data), .fields = data_fields, .required = true, .doc = "the images"},
     {"model", FIELD_OBJECT, offsetof(Config, model), .fields = model_fields, .required = true, .doc = "the network"},
     {"train", FIELD_OBJECT, offsetof(Config, train), .fields = train_fields, .doc = "float training"},
@@ -195,6 +196,7 @@ static Status resolve(Arena *arena, const cJSON *root, const char *path, Config 
     c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
     broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
     broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
+    TRY(task_check(arena, &c->task, path));
     return check(c);
 }
 

@@ -6,6 +6,7 @@
 #include "layers/model.h"
 #include "optim/optimizer.h"
 #include "quant/quant_config.h"
+#include "tasks/task.h"
 
 typedef struct {
     int epochs, batch;
@@ -46,6 +47,7 @@ typedef struct {
     const cJSON *given; /* what the user wrote: the file and the assignments; of a model, the assignments alone */
     const char *name, *schema;
     uint64_t seed;
+    TaskConfig task;
     DataConfig data;
     ModelConfig model;
     TrainConfig train;

@@ -13,26 +13,6 @@ const char *const engine_names[] = {"float", "sim", "int8", NULL};
 
 enum { EVAL_BATCH = 128 };
 
-/* Adds one batch of logits to the result. */
-static void score(EvalResult *r, const float *logits, const int32_t *labels, int n)
-{
-    const int K = r->classes;
-    for (int i = 0; i < n; i++) {
-        const float *z = logits + (size_t)i * (size_t)K;
-        int best = 0;
-        for (int k = 1; k < K; k++)
-            if (z[k] > z[best]) best = k;
-        double sum = 0;
-        for (int k = 0; k < K; k++) sum += exp((double)z[k] - (double)z[best]);
-        r->loss += log(fmax(sum, 1.0)) + /* the largest logit's own term is 1 */
-                   (double)z[best] - (double)z[labels[i]];
-        r->correct += best == labels[i];
-        r->confusion[labels[i] * K + best]++;
-        r->answer[r->n + i] = best;
-    }
-    r->n += n;
-}
-
 static Status logits_of(Model *m, Tape *t, Engine *engine, const Graph *graph, EngineKind kind, const uint8_t *pixels,
                         int n, const float **logits)
 {
@@ -57,12 +37,13 @@ static Status logits_of(Model *m, Tape *t, Engine *engine, const Graph *graph, E
     return STATUS_OK;
 }
 
-Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data, EngineKind kind, EvalResult *r)
+Status evaluate(Arena *arena, const Task *task, Model *m, const Graph *graph, const Dataset *data, EngineKind kind,
+                EvalResult *r)
 {
     if (kind == ENGINE_FLOAT) TRY(model_check_finite(m));
-    *r = (EvalResult){.classes = m->classes,
-                      .confusion = ARENA_ARRAY(arena, long, m->classes * m->classes),
-                      .answer = ARENA_ARRAY(arena, int32_t, data->n)};
+    Task *copy = ARENA_ARRAY(arena, Task, 1);
+    *copy = *task;
+    Score score = score_begin(arena, copy, data->n);
     Arena *own = arena_create(), *step = arena_create();
     Tape *t = tape_create(own, step);
     Engine *engine = NULL;
@@ -73,11 +54,13 @@ Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data,
     while (dataset_next(&b, &status)) {
         const float *logits = NULL;
         status = logits_of(m, t, engine, graph, kind, b.pixels, b.n, &logits);
-        if (status == STATUS_OK) score(r, logits, data->targets.label + b.first, b.n);
+        if (status == STATUS_OK) score_add(&score, logits, targets_from(data->targets, b.first), b.n);
     }
-    r->images_per_s = (double)r->n / fmax(timing_seconds() - start, 1e-9);
-    r->accuracy = r->n > 0 ? (double)r->correct / r->n : 0.0;
-    r->loss = r->n > 0 ? r->loss / r->n : 0.0;
+    *r = (EvalResult){.n = score.n,
+                      .value = score_value(&score, task->metric),
+                      .loss = score_loss(&score),
+                      .images_per_s = (double)score.n / fmax(timing_seconds() - start, 1e-9),
+                      .score = score};
     arena_destroy(step);
     arena_destroy(own);
     return status;

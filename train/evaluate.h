@@ -1,10 +1,11 @@
-/* Accuracy of a model by one of three engines. */
+/* What a model is worth on a data set, by one of three engines. */
 #ifndef BITFOLD_TRAIN_EVALUATE_H
 #define BITFOLD_TRAIN_EVALUATE_H
 
 #include "datasets/dataset.h"
 #include "layers/model.h"
 #include "graph/graph.h"
+#include "tasks/task.h"
 
 typedef enum {
     ENGINE_FLOAT, /* the float network, whatever quantizers it has */
@@ -14,18 +15,17 @@ typedef enum {
 extern const char *const engine_names[]; /* "float", "sim", "int8" */
 
 typedef struct {
-    int n, classes;
-    long correct;
-    double accuracy; /* 0 to 1; the largest logit, the lowest index on ties */
-    double loss;     /* mean cross-entropy */
+    int n;
+    double value; /* of the task's metric */
+    double loss;  /* mean over images */
     double images_per_s;
-    long *confusion; /* [classes of the label][classes of the answer] */
-    int32_t *answer; /* [n] the class of each image */
+    Score score; /* all else; its task is a copy */
 } EvalResult;
 
 /* graph: for ENGINE_INT8, otherwise NULL.  Results live in `arena`.  STATUS_NUMERIC, of the float engine: a value or an
  * output is not finite; names the layer. */
-Status evaluate(Arena *arena, Model *m, const Graph *graph, const Dataset *data, EngineKind engine, EvalResult *result);
+Status evaluate(Arena *arena, const Task *task, Model *m, const Graph *graph, const Dataset *data, EngineKind engine,
+                EvalResult *result);
 
 /* Observes n training images (drawn by the seed) with the float network, then sets every activation's first
  * range.  Weights find theirs when they are first quantized. */

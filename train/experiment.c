@@ -14,6 +14,7 @@
 #include "deploy/lower.h"
 #include "train/integers.h"
 #include "train/model_file.h"
+#include "train/model_task.h"
 #include "train/transfer.h"
 
 /* An accuracy says nothing of a class that is not tested. */
@@ -59,6 +60,8 @@ static Status build(Arena *arena, const Config *config, const QuantConfig *quant
     Model *m = *model;
     m->name = config->name;
     TRY(check_overrides(arena, config, m));
+    const Task task = model_task(config, m);
+    TRY(task_check_head(&task, config->path, m->layer[m->layers - 1].name));
     if (data != NULL && data->train.classes > m->classes)
         return status_fail(STATUS_SHAPE,
                            "%s: layer \"%s\" gives %d logits, the data has %d classes; must be at least as many",

@@ -60,9 +60,10 @@ Status metrics_line(Metrics *m, const MetricsLine *line)
 {
     if (m->stream == NULL) return STATUS_OK;
     fprintf(m->stream,
-            "{\"phase\":\"%s\",\"step\":%ld,\"epoch\":%d,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"lr\":%.9g",
-            line->phase, line->step, line->epoch, line->images, line->loss, line->accuracy, line->lr);
-    if (line->validation >= 0.0)
+            "{\"phase\":\"%s\",\"step\":%ld,\"epoch\":%d,\"images\":%d,\"loss\":%.9g,\"%s\":%.9g,\"lr\":%.9g",
+            line->phase, line->step, line->epoch, line->images, line->loss, line->task->type->running->name,
+            line->running, line->lr);
+    if (metric_measured(line->task->metric, line->validation))
         fprintf(m->stream, ",\"validation\":%.9g,\"validation_loss\":%.9g", line->validation, line->validation_loss);
     fprintf(m->stream, "}\n");
     if (fflush(m->stream) != 0) return status_fail(STATUS_IO, "%s: cannot write: %s", m->path, strerror(errno));

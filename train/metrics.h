@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "tasks/task.h"
 
 typedef struct {
     FILE *stream; /* NULL: metrics are not kept */
@@ -16,14 +17,15 @@ typedef struct {
 Status metrics_open(Arena *arena, const char *folder, const char *phase, long keep, Metrics *metrics);
 void metrics_close(Metrics *metrics);
 
-/* {"phase", "step", "epoch", "images", "loss", "accuracy", "lr"} and, at an epoch's end where there is a validation
- * split, "validation" (accuracy, >= 0) and "validation_loss".  Loss and accuracy are means over the `images` trained on
- * since the line before. */
+/* {"phase", "step", "epoch", "images", "loss", the task's running metric by its name ("accuracy"), "lr"} and, at an
+ * epoch's end where there is a validation split, "validation" (the task's metric) and "validation_loss".  Loss and running
+ * metric are means over the `images` trained on since the line before. */
 typedef struct {
     const char *phase;
     long step;
     int epoch, images;
-    double loss, accuracy, lr, validation, validation_loss;
+    const Task *task;
+    double loss, running, lr, validation, validation_loss;
 } MetricsLine;
 Status metrics_line(Metrics *metrics, const MetricsLine *line);
 

@@ -10,6 +10,7 @@
 #include "deploy/runtime_limits.h"
 #include "train/config_notes.h"
 #include "train/model_data.h"
+#include "train/model_task.h"
 #include "train/run_resume.h"
 #include "train/run_source.h"
 #include "train/tflite_note.h"
@@ -35,7 +36,8 @@ static Status finish(Arena *arena, const RunRequest *r, const DataSplits *data, 
     if (graph != NULL) note_runtime(arena, r, graph);
     out->engine = graph == NULL ? ENGINE_FLOAT : ENGINE_INT8;
     out->model_path = file_join(arena, out->folder, file);
-    return evaluate(arena, out->model, graph, &data->test, out->engine, &out->test);
+    const Task task = model_task(out->config, out->model);
+    return evaluate(arena, &task, out->model, graph, &data->test, out->engine, &out->test);
 }
 
 static Status train(Arena *arena, const RunRequest *r, TrainJob *job)
@@ -250,7 +252,7 @@ static Status ptq_in_folder(Arena *arena, const RunRequest *r, RunOutcome *out)
     TRY(run_folder_begin(&out->run, config));
     show_data(arena, r, &data);
     note_settings(arena, r, out, USE_PTQ);
-    const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best_accuracy = -1.0};
+    const TrainState state = {.kind = MODEL_PTQ, .seed = config->seed, .best = -1.0};
     TRY(checkpoint_write(file_join(arena, out->folder, "model.safetensors"), out->model, NULL, &state));
     TRY(run_folder_note(arena, out->folder, out->model, r->argc, r->argv, timing_seconds() - start));
     note_floors(arena, r, out->model);

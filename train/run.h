@@ -32,7 +32,7 @@ typedef struct {
     RunFolder run;         /* what `folder` is held by; given back when the run ends */
     Model *model;
     EngineKind engine; /* int8 for quantized models */
-    EvalResult test;   /* by that engine, on the test split */
+    EvalResult test;   /* of the task, by that engine, on the test split */
 } RunOutcome;
 
 /* Tells the user `text`; NULL: there is nothing to tell. */

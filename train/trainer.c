@@ -10,6 +10,7 @@
 #include "deploy/lower.h"
 #include "train/batch_gradient.h"
 #include "train/metrics.h"
+#include "train/model_task.h"
 
 static const double CHECKPOINT_SECONDS = 5.0;
 enum { METRICS_LINES = 100 }; /* per training, about, besides the epochs' */
@@ -20,6 +21,7 @@ typedef struct {
     Tape *tape;
     Optimizer optimizer;
     Loader *loader;
+    Task task;
     Metrics metrics;
     TrainState state;
     int epochs, batches; /* per epoch */
@@ -94,8 +96,7 @@ static Status one_step(Trainer *r, const Batch *batch)
     TrainState *s = &r->state;
     const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
     BatchLoss loss;
-    const Status status =
-        batch_gradient(r->tape, job->model, &mode, batch, (float)job->config->train.label_smoothing, &loss);
+    const Status status = batch_gradient(r->tape, job->model, &mode, batch, &r->task, &loss);
     if (status != STATUS_OK) return step_failed(r, status, !tape_failed(r->tape));
     const double lr = learning_rate(r, s->step);
     const float norm = optimizer_step(&r->optimizer, (float)lr, s->step + 1);
@@ -105,17 +106,17 @@ static Status one_step(Trainer *r, const Batch *batch)
     Tally *tallies[] = {&s->epoch, &s->window};
     for (int i = 0; i < 2; i++) {
         tallies[i]->loss += loss.loss * batch->n;
-        tallies[i]->correct += loss.correct;
+        tallies[i]->running += loss.running;
         tallies[i]->seen += batch->n;
     }
     return STATUS_OK;
 }
 
-/* *accuracy: -1 without a validation split. */
-static Status validate(Trainer *r, double *accuracy, double *loss)
+/* *value: of the task's metric; its `none` without a validation split. */
+static Status validate(Trainer *r, double *value, double *loss)
 {
     const TrainJob *job = r->job;
-    *accuracy = -1.0, *loss = 0.0;
+    *value = r->task.metric->none, *loss = 0.0;
     if (job->data->validation.n == 0) return STATUS_OK;
     Arena *arena = arena_create();
     Graph *graph = NULL;
@@ -123,9 +124,9 @@ static Status validate(Trainer *r, double *accuracy, double *loss)
     if (job->kind == MODEL_QAT) status = model_lower(arena, job->model, (Rounding)job->config->quant.rounding, &graph);
     EvalResult result;
     if (status == STATUS_OK)
-        status = evaluate(arena, job->model, graph, &job->data->validation, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8,
-                          &result);
-    if (status == STATUS_OK) *accuracy = result.accuracy, *loss = result.loss;
+        status = evaluate(arena, &r->task, job->model, graph, &job->data->validation,
+                          graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &result);
+    if (status == STATUS_OK) *value = result.value, *loss = result.loss;
     arena_destroy(arena);
     return status;
 }
@@ -139,7 +140,8 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation, do
                               .epoch = epoch,
                               .images = (int)w->seen,
                               .loss = w->loss / w->seen,
-                              .accuracy = w->correct / w->seen,
+                              .task = &r->task,
+                              .running = w->running / w->seen,
                               .lr = lr,
                               .validation = validation,
                               .validation_loss = validation_loss};
@@ -169,10 +171,12 @@ static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
     TRY(validate(r, &p->validation, &validation_loss));
     TRY(log_window(r, p->epoch, p->lr, p->validation, validation_loss));
     result->loss = s->epoch.loss / s->epoch.seen;
-    result->accuracy = s->epoch.correct / s->epoch.seen;
+    result->running = s->epoch.running / s->epoch.seen;
     s->epoch = (Tally){0};
-    const bool best = p->validation >= 0.0 && p->validation >= s->best_accuracy; /* of equals, the longer trained */
-    if (best) s->best_accuracy = p->validation;
+    const Metric *metric = r->task.metric;
+    const bool best = metric_measured(metric, p->validation) &&
+                      metric_as_good(metric, p->validation, s->best); /* of equals, the longer trained */
+    if (best) s->best = p->validation;
     if (best || (r->job->data->validation.n == 0 && s->step == s->steps)) TRY(write_checkpoint(r, r->best_path));
     p->epoch_end = true;
     return write_checkpoint(r, r->last_path);
@@ -201,15 +205,16 @@ static Status train_loop(Trainer *r, TrainResult *result)
                            .step = s->step,
                            .steps = s->steps,
                            .loss = s->epoch.loss / s->epoch.seen,
-                           .accuracy = s->epoch.correct / s->epoch.seen,
+                           .task = &r->task,
+                           .running = s->epoch.running / s->epoch.seen,
                            .images_per_s = rate,
                            .images_per_step = job->config->train.batch,
                            .lr = lr,
-                           .validation = -1.0};
+                           .validation = r->task.metric->none};
         if (index == r->batches - 1) {
             TRY(end_epoch(r, &p, result));
         } else {
-            if (s->step % window == 0) TRY(log_window(r, p.epoch, p.lr, -1.0, 0.0));
+            if (s->step % window == 0) TRY(log_window(r, p.epoch, p.lr, p.validation, 0.0));
             if ((every > 0 && s->step % every == 0) || timing_seconds() - r->last_checkpoint > CHECKPOINT_SECONDS)
                 TRY(write_checkpoint(r, r->last_path));
         }
@@ -226,6 +231,8 @@ static Status train_loop(Trainer *r, TrainResult *result)
 static Status prepare(Trainer *r)
 {
     const TrainJob *job = r->job;
+    r->task = model_task(job->config, job->model);
+    r->state.best = r->task.metric->none;
     OptimizerConfig oc = job->config->train.optimizer;
     if (job->kind == MODEL_QAT && job->config->qat.weight_decay >= 0.0) oc.weight_decay = job->config->qat.weight_decay;
     if (job->kind == MODEL_QAT && !job->from_scratch && job->config->qat.clip_norm >= 0.0)
@@ -245,7 +252,7 @@ static Status prepare(Trainer *r)
     r->state = (TrainState){.kind = job->kind,
                             .seed = job->config->seed,
                             .steps = (long)r->batches * r->epochs,
-                            .best_accuracy = -1.0,
+                            .best = r->task.metric->none,
                             .provenance = job->provenance};
     if (job->folder != NULL) {
         r->last_path = file_join(r->arena, job->folder, "last.safetensors");
@@ -291,13 +298,13 @@ static Status start(Trainer *r)
 
 Status train_run(Arena *arena, const TrainJob *job, TrainResult *result)
 {
-    *result = (TrainResult){.best_validation = -1.0};
     Trainer r = {.job = job, .arena = arena, .step_arena = arena_create()};
     r.tape = tape_create(arena, r.step_arena);
+    *result = (TrainResult){0};
     Status status = start(&r);
     if (status == STATUS_OK) status = train_loop(&r, result);
     result->steps = r.state.step;
-    result->best_validation = r.state.best_accuracy;
+    result->best_validation = r.state.best;
     metrics_close(&r.metrics);
     loader_destroy(r.loader);
     arena_destroy(r.step_arena);

@@ -9,14 +9,15 @@
 #include "train/evaluate.h"
 
 typedef struct {
-    const char *phase;     /* "float", "qat" */
-    int epoch, epochs;     /* 1-based */
-    long step, steps;      /* done, in all */
-    double loss, accuracy; /* means of this epoch so far */
+    const char *phase; /* "float", "qat" */
+    int epoch, epochs; /* 1-based */
+    long step, steps;  /* done, in all */
+    const Task *task;
+    double loss, running; /* means of this epoch so far; running: task->type->running */
     double images_per_s, lr;
     int images_per_step;
     bool epoch_end;
-    double validation; /* accuracy at an epoch's end; -1: no validation split */
+    double validation; /* task->metric at an epoch's end; its `none`: no validation split */
 } TrainProgress;
 
 typedef struct {
@@ -38,8 +39,8 @@ typedef struct {
 
 typedef struct {
     long steps;
-    double loss, accuracy;  /* of the last epoch, on the training images */
-    double best_validation; /* -1: no validation split */
+    double loss, running;   /* of the last epoch, on the training images */
+    double best_validation; /* the metric's `none`: no validation split */
 } TrainResult;
 
 /* Trains.  In `folder`: last.safetensors before the first step, every train.checkpoint_every steps or 5 seconds and at

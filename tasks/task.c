@@ -1,0 +1,153 @@
+#include "tasks/task.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define TASK(name) &task_##name,
+const TaskType *const task_types[] = {
+#include "tasks/tasks.def"
+    NULL};
+#undef TASK
+#define TASK(name) #name,
+const char *const task_names[] = {
+#include "tasks/tasks.def"
+    NULL};
+#undef TASK
+#define LOSS(name) &loss_##name,
+static const TaskLoss *const losses[] = {
+#include "tasks/losses.def"
+};
+#undef LOSS
+#define LOSS(name) #name,
+const char *const loss_choices[] = {"auto",
+#include "tasks/losses.def"
+                                    NULL};
+#undef LOSS
+#define METRIC(name) &metric_##name,
+static const Metric *const metrics[] = {
+#include "tasks/metrics.def"
+};
+#undef METRIC
+#define METRIC(name) #name,
+const char *const metric_choices[] = {"auto",
+#include "tasks/metrics.def"
+                                      NULL};
+#undef METRIC
+
+const Field task_fields[] = {
+    {"type", FIELD_ENUM, offsetof(TaskConfig, type), .names = task_names, .def = "\"classification\"",
+     .doc = "what the targets are: classification, one class for each image"},
+    {"loss", FIELD_ENUM, offsetof(TaskConfig, loss), .names = loss_choices, .def = "\"auto\"",
+     .doc = "what training makes small; auto: cross_entropy"},
+    {"metric", FIELD_ENUM, offsetof(TaskConfig, metric), .names = metric_choices, .def = "\"auto\"",
+     .doc = "what the best checkpoint is chosen by and tables compare; auto: accuracy"},
+    FIELD_END};
+
+const TaskType *task_type(const char *name)
+{
+    for (int i = 0; task_types[i] != NULL; i++)
+        if (strcmp(task_types[i]->name, name) == 0) return task_types[i];
+    return NULL;
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------------------------- */
+
+char *metric_text(Arena *arena, const Metric *m, double value)
+{
+    return arena_printf(arena, "%.*f%s", m->digits, m->factor * value, m->unit);
+}
+
+bool metric_as_good(const Metric *m, double value, double other)
+{
+    return m->higher_is_better ? value >= other : value <= other;
+}
+
+/* ---- a network's task -------------------------------------------------------------------------------------------- */
+
+static Status check_choice(const TaskType *type, const char *where, const char *key, const char *given, bool offered,
+                           const char *known)
+{
+    if (offered) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "%s%stask.%s: \"%s\"; of a %s it must be one of: auto, %s",
+                       where == NULL ? "" : where, where == NULL ? "" : ": ", key, given, type->name, known);
+}
+
+Status task_check(Arena *arena, const TaskConfig *config, const char *where)
+{
+    const TaskType *type = task_types[config->type];
+    const char *known = type->losses[0]->name;
+    bool offered = config->loss == 0 || losses[config->loss - 1] == type->losses[0];
+    for (int i = 1; type->losses[i] != NULL; i++) {
+        known = arena_printf(arena, "%s, %s", known, type->losses[i]->name);
+        offered = offered || losses[config->loss - 1] == type->losses[i];
+    }
+    TRY(check_choice(type, where, "loss", loss_choices[config->loss], offered, known));
+    known = type->metrics[0]->name;
+    offered = config->metric == 0 || metrics[config->metric - 1] == type->metrics[0];
+    for (int i = 1; type->metrics[i] != NULL; i++) {
+        known = arena_printf(arena, "%s, %s", known, type->metrics[i]->name);
+        offered = offered || metrics[config->metric - 1] == type->metrics[i];
+    }
+    return check_choice(type, where, "metric", metric_choices[config->metric], offered, known);
+}
+
+Task task_make(const TaskConfig *config, float label_smoothing, int outputs, const char *const *name)
+{
+    const TaskType *type = task_types[config->type];
+    return (Task){.type = type,
+                  .loss = config->loss == 0 ? type->losses[0] : losses[config->loss - 1],
+                  .metric = config->metric == 0 ? type->metrics[0] : metrics[config->metric - 1],
+                  .label_smoothing = label_smoothing,
+                  .outputs = outputs,
+                  .name = name};
+}
+
+Status task_check_head(const Task *task, const char *where, const char *layer)
+{
+    if (task->outputs >= task->type->least_outputs) return STATUS_OK;
+    return status_fail(STATUS_SHAPE,
+                       "%s: layer \"%s\" gives 1 x 1 x %d; the last layer must give 1 x 1 x %s, "
+                       "at least %d %s",
+                       where, layer, task->outputs, task->type->outputs, task->type->least_outputs,
+                       task->type->outputs);
+}
+
+/* ---- scores ------------------------------------------------------------------------------------------------------ */
+
+Score score_begin(Arena *arena, const Task *task, int n)
+{
+    return (Score){.task = task, .sums = task->type->begin(arena, task, n)};
+}
+
+void score_add(Score *s, const float *outputs, Targets targets, int n)
+{
+    s->task->type->add(s, outputs, targets, n);
+    s->n += n;
+}
+
+double score_loss(const Score *s) { return s->n > 0 ? s->loss / s->n : 0.0; }
+
+double score_value(const Score *s, const Metric *metric) { return s->task->type->value(s, metric); }
+
+void score_json(const Score *s, cJSON *json)
+{
+    for (int i = 0; s->task->type->metrics[i] != NULL; i++) {
+        const Metric *m = s->task->type->metrics[i];
+        cJSON_AddNumberToObject(json, m->name, score_value(s, m));
+    }
+}
+
+const ClassAnswers *score_answers(const Score *s) { return s->task->type->answers_class ? s->sums : NULL; }
+
+char *task_text(Arena *arena, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    text_vformat(line, sizeof line, format, args);
+    va_end(args);
+    return arena_strdup(arena, line);
+}

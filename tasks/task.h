@@ -1,0 +1,142 @@
+/* Tasks: what a network is for.  A task says what the targets are, the loss, what the outputs are worth, what the head
+ * must be, and how results are told.  One file each (task_<name>.c), listed in tasks.def; what trains, evaluates, compares
+ * and exports asks the task and knows none by name. */
+#ifndef BITFOLD_TASKS_TASK_H
+#define BITFOLD_TASKS_TASK_H
+
+#include <cjson/cJSON.h>
+
+#include "autograd/ops.h"
+#include "base/field.h"
+#include "tasks/target.h"
+
+typedef struct {
+    int type;   /* index into task_names */
+    int loss;   /* of loss_choices; 0: the task's first */
+    int metric; /* of metric_choices; 0: the task's first */
+} TaskConfig;
+extern const Field task_fields[];
+extern const char *const task_names[];   /* tasks.def, NULL-ended */
+extern const char *const loss_choices[]; /* "auto", then losses.def, NULL-ended */
+extern const char *const metric_choices[];
+
+/* A figure of merit over a set of samples. */
+typedef struct {
+    const char *name;  /* "accuracy": its key in JSON and CSV */
+    const char *label; /* in texts */
+    const char *brief; /* "acc": where there is little room */
+    const char *unit;  /* " %"; "": none */
+    double factor;     /* shown is factor times the value: 100 for percent */
+    int digits;        /* shown after the point */
+    bool higher_is_better;
+    double none; /* worse than any value: nothing was measured */
+} Metric;
+
+/* Whether something was measured, and `value` is not `none`. */
+static inline bool metric_measured(const Metric *metric, double value) { return value != metric->none; }
+
+/* "97.80 %", in the arena. */
+char *metric_text(Arena *arena, const Metric *metric, double value);
+
+/* Whether `value` is at least as good as `other`. */
+bool metric_as_good(const Metric *metric, double value, double other);
+
+typedef struct Task Task;
+typedef struct Score Score;
+
+typedef struct {
+    const char *name, *doc;
+    /* The loss of a batch as an operation of the tape: outputs z[N,task->outputs] -> loss[1], a mean over samples.
+     * *running += what the samples add to task->type->running. */
+    Tensor *(*run)(Tape *t, const Task *task, Tensor *z, Targets targets, double *running);
+} TaskLoss;
+
+typedef struct TaskType {
+    const char *name, *doc;
+    TargetKind target;
+    const TaskLoss *const *losses; /* NULL-ended; the first is the default */
+    const Metric *const *metrics;  /* NULL-ended, as they are told; the first is the default to choose by */
+    const Metric *running;         /* one that is a mean over samples: told while training, in any order of samples */
+    int least_outputs;             /* of the head */
+    const char *outputs;           /* what they are, for messages and the exported C: "classes" */
+    const char *output;            /* one of them: "class" */
+    const char *answer_is;         /* for the exported C: how the answer is read from the codes */
+    bool answers_class;            /* the answer is the index of the largest output */
+
+    /* The sums of a score over at most n samples, zero; in the arena. */
+    void *(*begin)(Arena *arena, const Task *task, int n);
+    /* Adds n samples to s->sums and s->loss; outputs[n,task->outputs] as the network gives them.  s->n: those before. */
+    void (*add)(Score *s, const float *outputs, Targets targets, int n);
+    double (*value)(const Score *s, const Metric *metric);
+    /* part[s->n]: what each sample is to the metric, which is their mean. */
+    void (*parts)(const Score *s, const Metric *metric, double *part);
+    /* "accuracy 97.80 % (1956 of 2000)": the metrics, in few words. */
+    char *(*summary)(Arena *arena, const Score *s);
+    /* Adds to an object what is told beside metrics and loss. */
+    void (*json)(const Score *s, cJSON *json);
+    /* The same for people, line i from 0; NULL: there are no more. */
+    char *(*line)(Arena *arena, const Score *s, int i);
+    /* What one sample's outputs say, as text, and as members of `json`. */
+    char *(*answer)(Arena *arena, const Task *task, const float *outputs, cJSON *json);
+} TaskType;
+
+#define TASK(name) extern const TaskType task_##name;
+#include "tasks/tasks.def"
+#undef TASK
+#define LOSS(name) extern const TaskLoss loss_##name;
+#include "tasks/losses.def"
+#undef LOSS
+#define METRIC(name) extern const Metric metric_##name;
+#include "tasks/metrics.def"
+#undef METRIC
+extern const TaskType *const task_types[];   /* in the order of task_names, NULL-ended */
+const TaskType *task_type(const char *name); /* NULL: unknown */
+
+/* A task of one network. */
+struct Task {
+    const TaskType *type;
+    const TaskLoss *loss;
+    const Metric *metric;    /* the one that models are chosen by */
+    float label_smoothing;   /* cross-entropy: share of the target spread over all classes, 0 to 0.9 */
+    int outputs;             /* of the network */
+    const char *const *name; /* [outputs] */
+};
+
+/* Whether loss and metric are the task's.  STATUS_CONFIG: "where: task.loss: ..."; where NULL: "task.loss: ...". */
+Status task_check(Arena *arena, const TaskConfig *config, const char *where);
+
+/* The task of a config that task_check let pass, for a network whose outputs have these names. */
+Task task_make(const TaskConfig *config, float label_smoothing, int outputs, const char *const *name);
+
+/* Whether a network with so many outputs can do it: "where: layer "fc" gives 1 x 1 x 1; ...". */
+Status task_check_head(const Task *task, const char *where, const char *layer);
+
+/* What a model's outputs are worth against the targets: sums over samples, in their order. */
+struct Score {
+    const Task *task;
+    int n;       /* samples */
+    double loss; /* the sum of their losses */
+    void *sums;  /* the task's own */
+};
+Score score_begin(Arena *arena, const Task *task, int n);
+void score_add(Score *score, const float *outputs, Targets targets, int n);
+double score_loss(const Score *score); /* mean over samples; 0 of none */
+double score_value(const Score *score, const Metric *metric);
+
+/* Adds each metric of the task, by its name. */
+void score_json(const Score *score, cJSON *json);
+
+/* What a classifier answered, of which confusion matrices and exact tests are made. */
+typedef struct {
+    long correct;
+    long *confusion; /* [outputs of the label][outputs of the answer] */
+    int32_t *answer; /* [n] the largest output, the lowest index on ties */
+    bool *right;     /* [n] whether that is the label */
+} ClassAnswers;
+/* NULL: the task is no classification. */
+const ClassAnswers *score_answers(const Score *score);
+
+/* snprintf into the arena, %s safe for a terminal as cli_print has it. */
+char *task_text(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
