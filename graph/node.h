@@ -106,7 +106,7 @@ typedef struct NodeType {
     bool shows_input; /* the output has the bytes of input 0: nothing needs to be done if they share them */
     bool gives_rows;  /* row y of the output can be computed alone */
     bool takes_rows;  /* row y of the output needs row y of the inputs alone, both of the output's shape */
-    NodeOverwrites (*overwrites)(const Node *n); /* any of its inputs; NULL: OVERWRITES_NOT */
+    NodeOverwrites (*overwrites)(const Graph *g, const Node *n, int input); /* NULL: OVERWRITES_NOT, of any input */
 } NodeType;
 
 #define NODE(ID, name) extern const NodeType node_##name;

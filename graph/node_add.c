@@ -71,9 +71,9 @@ static void add_run(const EngineNode *e, const int8_t *const *in, int8_t *out, v
     kernels()->requant_add_rows(e->state, (size_t)graph_tensor_elements(node_y(e->g, e->node)), in[0], in[1], out);
 }
 
-static NodeOverwrites add_overwrites(const Node *n)
+static NodeOverwrites add_overwrites(const Graph *g, const Node *n, int input)
 {
-    (void)n;
+    (void)g, (void)n, (void)input;
     return OVERWRITES;
 }
 

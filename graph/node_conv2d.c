@@ -22,8 +22,9 @@ static Status conv2d_check(const Graph *g, const Node *n)
 static Status conv2d_prepare(Arena *arena, EngineNode *e) { return node_weights_prepare(arena, e, conv_s8_of(false)); }
 
 /* One of single cells computes a cell of its output from the same cell of its input. */
-static NodeOverwrites conv2d_overwrites(const Node *n)
+static NodeOverwrites conv2d_overwrites(const Graph *graph, const Node *n, int input)
 {
+    (void)graph, (void)input;
     return window_is_cell(&n->geom) && n->geom.groups == 1 && n->geom.o <= n->geom.c ? OVERWRITES_COPIED
                                                                                      : OVERWRITES_NOT;
 }

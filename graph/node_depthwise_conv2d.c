@@ -28,8 +28,9 @@ static Status depthwise_conv2d_prepare(Arena *arena, EngineNode *e)
 }
 
 /* Channel by channel. */
-static NodeOverwrites depthwise_conv2d_overwrites(const Node *n)
+static NodeOverwrites depthwise_conv2d_overwrites(const Graph *graph, const Node *n, int input)
 {
+    (void)graph, (void)input;
     const ConvGeom *g = &n->geom;
     return g->o == g->c && g->oh * g->ow <= g->h * g->w ? OVERWRITES_COPIED : OVERWRITES_NOT;
 }

@@ -8,8 +8,8 @@ void node_table_run(const EngineNode *e, const int8_t *const *in, int8_t *out, v
     for (size_t i = 0; i < count; i++) out[i] = table[in[0][i]];
 }
 
-NodeOverwrites node_table_overwrites(const Node *n)
+NodeOverwrites node_table_overwrites(const Graph *g, const Node *n, int input)
 {
-    (void)n;
+    (void)g, (void)n, (void)input;
     return OVERWRITES;
 }

@@ -7,6 +7,6 @@
 /* The run of a type whose state is the table. */
 void node_table_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 /* Element by element, always. */
-NodeOverwrites node_table_overwrites(const Node *n);
+NodeOverwrites node_table_overwrites(const Graph *g, const Node *n, int input);
 
 #endif

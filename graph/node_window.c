@@ -87,8 +87,9 @@ bool window_is_cell(const ConvGeom *g)
     return g->kh * g->kw == 1 && g->sh == 1 && g->sw == 1 && !window_leaves_input(g);
 }
 
-NodeOverwrites node_window_overwrites(const Node *n)
+NodeOverwrites node_window_overwrites(const Graph *graph, const Node *n, int input)
 {
+    (void)graph, (void)input;
     const ConvGeom *g = &n->geom;
     if (g->pt > 0 || g->pl > 0) return OVERWRITES_NOT;
     for (int y = 0; y < g->oh; y++) /* the difference is least at one end of a row */

@@ -25,6 +25,6 @@ bool window_leaves_input(const ConvGeom *g);
 bool window_is_cell(const ConvGeom *g);
 /* Of a type that reads each window before it writes the output cell: whether that cell never lies behind the first cell
  * of its own or a later window. */
-NodeOverwrites node_window_overwrites(const Node *n);
+NodeOverwrites node_window_overwrites(const Graph *graph, const Node *n, int input);
 
 #endif

@@ -103,10 +103,10 @@ static void describe_nodes(Build *b)
     read_until(b, g->output, g->nodes);
 }
 
-static bool can_overwrite(const Build *b, const Node *n)
+static bool can_overwrite(const Build *b, const Node *n, int input)
 {
     if (!b->o->in_place || node_type(n)->overwrites == NULL) return false;
-    const NodeOverwrites can = node_type(n)->overwrites(n);
+    const NodeOverwrites can = node_type(n)->overwrites(b->g, n, input);
     return can == OVERWRITES || (can == OVERWRITES_COPIED && b->thrifty && b->o->copies(n));
 }
 
@@ -114,11 +114,11 @@ static bool can_overwrite(const Build *b, const Node *n)
 static int overwritten_input(const Build *b, int i, const Node *rows)
 {
     const Node *n = &b->g->node[i];
-    if (!can_overwrite(b, n)) return -1;
     for (int k = 0; k < n->inputs; k++) {
         const int root = b->root[n->input[k]];
         const bool read_elsewhere = rows != NULL && b->root[rows->input[0]] == root;
-        if (b->tensor[root].place == PLAN_ARENA && b->last[root] == i && !read_elsewhere) return root;
+        if (!read_elsewhere && b->tensor[root].place == PLAN_ARENA && b->last[root] == i && can_overwrite(b, n, k))
+            return root;
     }
     return -1;
 }
