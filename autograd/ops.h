@@ -33,6 +33,13 @@ Tensor *op_relu(Tape *t, Tensor *x, float limit);
 /* y = a + b. */
 Tensor *op_add(Tape *t, Tensor *a, Tensor *b);
 
+/* y = a b, of one shape, or b [N,1,1,C] against every cell of a. */
+Tensor *op_multiply(Tape *t, Tensor *a, Tensor *b);
+/* Whether the shapes are so, for any product; else the tape failed. */
+bool multiply_fits(Tape *t, const Tensor *a, const Tensor *b);
+/* dx of a += dy b, dx of b += dy a summed over what b was read for, for any product. */
+void multiply_gradients(Tape *t, Tensor *a, Tensor *b, const Tensor *y);
+
 /* Along the last axis. */
 Tensor *op_concat(Tape *t, int inputs, Tensor *const *x);
 /* Whether all lengths but the last agree, for any concat; else the tape failed. */

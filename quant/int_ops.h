@@ -44,8 +44,9 @@ typedef struct {
  * x codes, w codes from op_fake_quant_weights; u[O] (NULL: 1), b[O] (NULL: 0). */
 Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const ConvIntConfig *config);
 
-/* Integer residual add, and concat with every input brought to the output's grid. */
+/* Integer residual add and product, and concat with every input brought to the output's grid. */
 Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Rounding rounding);
+Tensor *op_multiply_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Rounding rounding);
 Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *out, Rounding rounding);
 
 /* rescale_table from grid x to grid y.  False: the tape failed, the rounding cannot represent the scales. */

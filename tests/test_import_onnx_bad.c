@@ -128,7 +128,7 @@ SPOIL(op_lstm, node(m, "MaxPool")->op_type = "LSTM")
 SPOIL(op_foreign, node(m, "MaxPool")->domain = "com.microsoft")
 SPOIL(op_several, rename_op(m, "MaxPool", "LSTM"); rename_op(m, "Relu", "HardSwish");
       attribute(m, "Flatten", "axis")->name = "axes"; node(m, "Gemm")->domain = "com.microsoft")
-SPOIL(op_uses, rename_op(m, "Add", "Mul"); rename_op(m, "Relu", "Floor"))
+SPOIL(op_uses, rename_op(m, "Add", "Div"); rename_op(m, "Relu", "Floor"))
 SPOIL(attribute_unknown, attribute(m, "MaxPool", "strides")->name = "steps")
 SPOIL(name_dangling, node(m, "Relu")->input[0] = "nowhere")
 SPOIL(name_cycle, node(m, "Conv")->input[0] = node(m, "Relu")->output[0])
@@ -264,7 +264,7 @@ static const Refused refused[] = {
     {"torch_lenet", op_several, "1 com.microsoft.Gemm (\""},
     {"torch_resnet", op_uses,
      "7 nodes that no layer computes: 5 Floor of an activation (\"/Relu\", \"/layer1/Relu\", \"/layer1/Relu_1\", ...), "
-     "2 Mul of two activations (\"/layer1/Add\", \"/layer2/Add\"); "},
+     "2 Div of two activations (\"/layer1/Add\", \"/layer2/Add\"); "},
     {"torch_lenet", values_several,
      "6 nodes that no layer computes: 2 Conv: strides: 0 (\"/conv1/Conv\", \"/conv2/Conv\"), 1 LSTM (\"/Relu\"), "},
     {"torch_lenet", values_several, "1 MaxPool: strides: 0 (\"/MaxPool\"), "},

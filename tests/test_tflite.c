@@ -121,10 +121,15 @@ static void same_window(const TfliteOperator *o, const Node *n)
 static void same_node(const TfliteModel *m, const Graph *g, const Node *n)
 {
     static const int operators[] = {
-        [NODE_CONV2D] = TFLITE_CONV_2D,          [NODE_DWCONV2D] = TFLITE_DEPTHWISE_CONV_2D,
-        [NODE_DENSE] = TFLITE_FULLY_CONNECTED,   [NODE_ADD] = TFLITE_ADD,
-        [NODE_CONCAT] = TFLITE_CONCATENATION,    [NODE_MAXPOOL] = TFLITE_MAX_POOL_2D,
-        [NODE_AVGPOOL] = TFLITE_AVERAGE_POOL_2D, [NODE_RESHAPE] = TFLITE_RESHAPE,
+        [NODE_CONV2D] = TFLITE_CONV_2D,
+        [NODE_DWCONV2D] = TFLITE_DEPTHWISE_CONV_2D,
+        [NODE_DENSE] = TFLITE_FULLY_CONNECTED,
+        [NODE_ADD] = TFLITE_ADD,
+        [NODE_CONCAT] = TFLITE_CONCATENATION,
+        [NODE_MAXPOOL] = TFLITE_MAX_POOL_2D,
+        [NODE_AVGPOOL] = TFLITE_AVERAGE_POOL_2D,
+        [NODE_RESHAPE] = TFLITE_RESHAPE,
+        [NODE_MULTIPLY] = TFLITE_MUL,
     };
     const TfliteTensor *y;
     const TfliteOperator *o = writer_of(m, n->name, &y);

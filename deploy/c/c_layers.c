@@ -119,6 +119,19 @@ static void layer_add(const CWriter *w, int node)
     fprintf(w->out, "    .m = %d, .e = %d, .zero = %d, .lo = %d, .hi = %d,\n};\n\n", p.mo, p.eo, p.zy, p.lo, p.hi);
 }
 
+static void layer_multiply(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const GraphTensor *a = &w->g->tensor[n->input[0]], *b = &w->g->tensor[n->input[1]], *y = &w->g->tensor[n->output];
+    const Multiplier M = multiplier_make(w->g->rounding, a->scale, b->scale, y->scale);
+    begin_layer(w, "multiply_layer", c_layer_name(w, node));
+    fprintf(w->out,
+            "    .count = %ld, .factors = %ld, .zero_a = %d, .zero_b = %d,\n"
+            "    .m = %d, .e = %d, .zero = %d, .lo = %d, .hi = %d,\n};\n\n",
+            graph_tensor_elements(y), graph_tensor_elements(b), a->zero_point, b->zero_point, M.m, M.e, y->zero_point,
+            n->lo, n->hi);
+}
+
 static void layer_pool(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
@@ -194,6 +207,13 @@ static void call_add(const CWriter *w, int node)
             "    }\n",
             conv->geom.oh, c_ops[conv->op]->rows, c_layer_name(w, rows), place(w, conv->input[0]), row,
             scratch(w, rows), name, bytes, operand[0], operand[1], place(w, n->output), bytes);
+}
+
+static void call_multiply(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    multiply(&%s, %s, %s, %s);\n", c_layer_name(w, node), place(w, n->input[0]),
+            place(w, n->input[1]), place(w, n->output));
 }
 
 static void call_concat(const CWriter *w, int node)
@@ -274,6 +294,8 @@ static const COp dense = {
     .kernels = KERNELS("rescale", "clamp", "dense"), .dot = "dense_dot", .layer = layer_dense, .call = call_dense};
 static const COp add = {
     .kernels = KERNELS("rescale", "clamp", "add"), .layer = layer_add, .call = call_add, .takes_rows = true};
+static const COp multiply = {
+    .kernels = KERNELS("rescale", "clamp", "multiply"), .layer = layer_multiply, .call = call_multiply};
 static const COp concat = {.kernels = KERNELS("concat"), .call = call_concat};
 static const COp max_pool = {.kernels = KERNELS("clip", "pool", "max_pool"), .layer = layer_pool, .call = call_pool};
 static const COp average_pool = {
@@ -286,7 +308,7 @@ static const COp reshape = {.kernels = KERNELS(NULL), .call = call_reshape}; /* 
 const COp *const c_ops[NODE_KINDS] = {
     [NODE_CONV2D] = &conv2d, [NODE_DWCONV2D] = &depthwise, [NODE_DENSE] = &dense,          [NODE_ADD] = &add,
     [NODE_CONCAT] = &concat, [NODE_MAXPOOL] = &max_pool,   [NODE_AVGPOOL] = &average_pool, [NODE_REQUANT] = &requantize,
-    [NODE_LUT] = &table,     [NODE_RESHAPE] = &reshape,
+    [NODE_LUT] = &table,     [NODE_RESHAPE] = &reshape,    [NODE_MULTIPLY] = &multiply,
 };
 
 bool c_carries(NodeKind kind) { return c_ops[kind] != NULL; }

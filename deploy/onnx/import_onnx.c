@@ -14,7 +14,7 @@ static const ImportOp ops[] = {
     {"Clip", import_clip, 1, 3, "min max"},
     {"Add", import_add, 2, 2, ""},
     {"Sub", import_scale, 2, 2, ""},
-    {"Mul", import_scale, 2, 2, ""},
+    {"Mul", import_multiply, 2, 2, ""},
     {"Div", import_scale, 2, 2, ""},
     {"Concat", import_concat, 1, 1024, "axis"},
     {"Slice", import_slice, 1, 5, "starts ends axes"},

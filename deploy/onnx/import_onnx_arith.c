@@ -180,6 +180,46 @@ Status import_add(Import *im, const ImportNode *n)
     return import_scale(im, n);
 }
 
+/* Of one cell, whose channels lie along the same dimension as the other's. */
+static bool is_cell_of(const Activated *cell, const Activated *a)
+{
+    if (cell->size.h != 1 || cell->size.w != 1 || cell->size.c != a->size.c || cell->view.rank != a->view.rank)
+        return false;
+    for (int i = 0; i < a->view.rank; i++) {
+        const ViewDim *d = &cell->view.dim[i], *e = &a->view.dim[i];
+        if (d->n > 0 && (d->n != 1 || e->n != 1 || d->axis[0] != e->axis[0])) return false;
+    }
+    return true;
+}
+
+static Status multiply_activations(Import *im, const ImportNode *n)
+{
+    Activated a[2];
+    int layer;
+    for (int i = 0; i < 2; i++) TRY(import_settled(im, n, i, &a[i]));
+    const Extent x = a[0].size, y = a[1].size;
+    const bool same = x.h == y.h && x.w == y.w && x.c == y.c && view_equal(&a[0].view, &a[1].view);
+    if (!same && !is_cell_of(&a[0], &a[1]) && !is_cell_of(&a[1], &a[0]))
+        return UNSUPPORTED(im, n,
+                           "%d x %d x %d by %d x %d x %d (rows, columns, channels); must be of one shape, or one of "
+                           "them one cell of the other's channels",
+                           x.h, x.w, x.c, y.h, y.w, y.c);
+    if (!same && is_cell_of(&a[0], &a[1])) {
+        const Activated cell = a[0];
+        a[0] = a[1], a[1] = cell;
+    }
+    TRY(import_layer(im, n, IMPORT_MULTIPLY, 2, a, &layer));
+    const Activated product = import_layer_output(im, n, layer, &a[0].view);
+    import_set_activation(im, n, &product);
+    return STATUS_OK;
+}
+
+Status import_multiply(Import *im, const ImportNode *n)
+{
+    if (!is_constant(im, n, 0) && !is_constant(im, n, 1)) return multiply_activations(im, n);
+    return import_scale(im, n);
+}
+
 /* x + c, x - c, x c, x / c with a constant c; the sum and the product also the other way round. */
 Status import_scale(Import *im, const ImportNode *n)
 {

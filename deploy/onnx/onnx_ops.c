@@ -198,6 +198,12 @@ static OnnxResult add(OnnxNet *net, const OnnxOp *op, const char *weight, const 
     return pointwise(net, op, "Add", output);
 }
 
+static OnnxResult multiply(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    (void)weight, (void)bias;
+    return pointwise(net, op, "Mul", output);
+}
+
 static OnnxResult concat(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
 {
     (void)weight, (void)bias;
@@ -215,8 +221,9 @@ static OnnxResult on_grid(OnnxNet *net, const OnnxOp *op, const char *weight, co
 /* By kind; NULL: ONNX has no operator, or needs none. */
 static OnnxResult (*const kinds[NODE_KINDS])(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias,
                                              const char *output) = {
-    [NODE_CONV2D] = conv,          [NODE_DWCONV2D] = conv, [NODE_DENSE] = dense,   [NODE_MAXPOOL] = max_pool,
-    [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,       [NODE_CONCAT] = concat, [NODE_REQUANT] = on_grid,
+    [NODE_CONV2D] = conv,      [NODE_DWCONV2D] = conv,        [NODE_DENSE] = dense,
+    [NODE_MAXPOOL] = max_pool, [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,
+    [NODE_CONCAT] = concat,    [NODE_REQUANT] = on_grid,      [NODE_MULTIPLY] = multiply,
 };
 
 bool onnx_carries(NodeKind kind) { return kinds[kind] != NULL || node_types[kind]->shows_input; }

@@ -225,6 +225,16 @@ static Status add_join(TfliteBuild *b, const Node *n)
     return STATUS_OK;
 }
 
+static Status add_multiply(TfliteBuild *b, const Node *n)
+{
+    const TfliteClamp clamp = tflite_clamp(b->g, n);
+    const int form = common_form(b, n);
+    const int32_t input[2] = {tflite_form(b, n->input[0], form), tflite_form(b, n->input[1], form)};
+    TfliteOperator *o = tflite_add_operator(b, TFLITE_MUL, 2, input, add_output(b, n, form));
+    o->option[MUL_ACTIVATION] = clamp.activation;
+    return STATUS_OK;
+}
+
 /* QUANTIZE takes no activation: a RELU on the output's own grid follows it. */
 static Status add_requant(TfliteBuild *b, const Node *n)
 {
@@ -255,9 +265,10 @@ static Status add_reshape(TfliteBuild *b, const Node *n)
 
 /* By kind; NULL: TFLite has no operator. */
 static Status (*const kinds[NODE_KINDS])(TfliteBuild *b, const Node *n) = {
-    [NODE_CONV2D] = add_conv,  [NODE_DWCONV2D] = add_conv,   [NODE_DENSE] = add_dense,
-    [NODE_MAXPOOL] = add_pool, [NODE_AVGPOOL] = add_pool,    [NODE_ADD] = add_join,
-    [NODE_CONCAT] = add_join,  [NODE_REQUANT] = add_requant, [NODE_RESHAPE] = add_reshape,
+    [NODE_CONV2D] = add_conv,       [NODE_DWCONV2D] = add_conv,   [NODE_DENSE] = add_dense,
+    [NODE_MAXPOOL] = add_pool,      [NODE_AVGPOOL] = add_pool,    [NODE_ADD] = add_join,
+    [NODE_CONCAT] = add_join,       [NODE_REQUANT] = add_requant, [NODE_RESHAPE] = add_reshape,
+    [NODE_MULTIPLY] = add_multiply,
 };
 
 bool tflite_carries(NodeKind kind) { return kinds[kind] != NULL; }

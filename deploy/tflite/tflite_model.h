@@ -37,6 +37,7 @@ enum { POOL_PADDING, POOL_STRIDE_W, POOL_STRIDE_H, POOL_WIDTH, POOL_HEIGHT, POOL
 enum { CONCAT_AXIS, CONCAT_ACTIVATION };
 enum { FC_ACTIVATION, FC_WEIGHTS_FORMAT, FC_KEEP_DIMS, FC_ASYMMETRIC_INPUTS };
 enum { ADD_ACTIVATION };
+enum { MUL_ACTIVATION };
 
 typedef struct {
     int bytes;      /* 1 or 4; 0: no such field, or one that is no scalar */
@@ -60,6 +61,7 @@ typedef enum {
     TFLITE_DEQUANTIZE,
     TFLITE_FULLY_CONNECTED,
     TFLITE_MAX_POOL_2D,
+    TFLITE_MUL,
     TFLITE_RELU_OP,
     TFLITE_RELU6_OP,
     TFLITE_RESHAPE,

@@ -24,6 +24,7 @@ const TfliteOp tflite_ops[TFLITE_OPS] = {
     [TFLITE_RELU_OP] = {"RELU", 19, 0, 2, 1, 1, {{0, 0}}},
     [TFLITE_RELU6_OP] = {"RELU6", 21, 0, 2, 1, 1, {{0, 0}}},
     [TFLITE_RESHAPE] = {"RESHAPE", 22, 17, 1, 1, 2, {{0, 0}}},
+    [TFLITE_MUL] = {"MUL", 18, 21, 2, 2, 2, {BYTE(0)}},
     [TFLITE_SOFTMAX] = {"SOFTMAX", 25, 9, 2, 1, 1, {WORD(0)}},
     [TFLITE_PAD] = {"PAD", 34, 22, 2, 2, 2, {{0, 0}}},
     [TFLITE_TRANSPOSE] = {"TRANSPOSE", 39, 26, 2, 2, 2, {{0, 0}}},

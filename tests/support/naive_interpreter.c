@@ -308,6 +308,23 @@ static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *
     }
 }
 
+/* b's codes again and again: [1,1,C] at every cell. */
+static void multiply(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *b, Grid *y, long count)
+{
+    const float ab = a->scale * b->scale;
+    const double exact = (double)a->scale * (double)b->scale / (double)y->scale;
+    const Multiplier M = {ab / y->scale, fixed(exact)};
+    for (long i = 0; i < count; i++) {
+        const int64_t product = (a->q[i] - a->zero) * (b->q[i % ((long)b->h * b->w * b->c)] - b->zero);
+        if (m->rounding != 'o') {
+            y->q[i] = output_code(m, product, M, y, n);
+            continue;
+        }
+        const float scaled = (float)product * M.f, code = scaled + (float)(y->zero + 128);
+        y->q[i] = clamp(half_to_even((double)code) - 128, number(n, "clamp", 0), number(n, "clamp", 1));
+    }
+}
+
 static void concat(const NaiveModel *m, const cJSON *inputs, Grid *y)
 {
     int first = 0;
@@ -333,6 +350,8 @@ static void run_node(const NaiveModel *m, const cJSON *n)
         pool(m, n, x, y, op[0] == 'a');
     } else if (strcmp(op, "add") == 0) {
         add(m, n, x, &m->tensor[by_name(m, cJSON_GetArrayItem(inputs, 1)->valuestring)], y, count);
+    } else if (strcmp(op, "multiply") == 0) {
+        multiply(m, n, x, &m->tensor[by_name(m, cJSON_GetArrayItem(inputs, 1)->valuestring)], y, count);
     } else if (strcmp(op, "concat") == 0) {
         concat(m, inputs, y);
     } else if (strcmp(op, "requant") == 0) {

@@ -132,6 +132,17 @@ static OnnxArray transpose(const Call *c)
     return y;
 }
 
+/* Of one shape, or [N,C,1,1] against every cell. */
+static OnnxArray multiply(const Call *c)
+{
+    const OnnxArray *a = c->in[0], *b = c->in[1];
+    if (a->count < b->count) b = c->in[0], a = c->in[1];
+    OnnxArray y = array(c->arena, a->rank, a->dim);
+    const int64_t each = a->count / b->count; /* the cells of a channel stand together */
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = a->x[i] * b->x[i / each];
+    return y;
+}
+
 static OnnxArray concat(const Call *c)
 {
     int64_t dim[4] = {0};
@@ -263,6 +274,7 @@ static const struct {
            {"Conv", conv},
            {"Gemm", gemm},
            {"Add", add},
+           {"Mul", multiply},
            {"Concat", concat},
            {"MaxPool", max_pool},
            {"AveragePool", average_pool},

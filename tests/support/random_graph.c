@@ -179,6 +179,38 @@ static void add_residual(Build *b, int in)
     connect(n, n->input[0] == in ? other : in);
 }
 
+/* By a change of its grid, or by one cell: its mean over the image. */
+static void add_multiply(Build *b, int in)
+{
+    const GraphTensor x = b->g->tensor[in];
+    int other;
+    if (pick(b, 0, 1) == 0) {
+        other = add_requant(b, in, random_grid(b, x.scale * power_between(b, -3.0f, 3.0f)));
+    } else {
+        Node *mean = append(b, NODE_AVGPOOL, x, 1, 1, x.c);
+        connect(mean, in);
+        mean->geom = (ConvGeom){.n = 1,
+                                .h = x.h,
+                                .w = x.w,
+                                .c = x.c,
+                                .o = x.c,
+                                .oh = 1,
+                                .ow = 1,
+                                .kh = x.h,
+                                .kw = x.w,
+                                .sh = 1,
+                                .sw = 1,
+                                .dh = 1,
+                                .dw = 1,
+                                .groups = 1};
+        other = mean->output;
+    }
+    const float product = x.scale * b->g->tensor[other].scale;
+    Node *n = append(b, NODE_MULTIPLY, random_grid(b, product * power_between(b, 2.0f, 9.0f)), x.h, x.w, x.c);
+    connect(n, in);
+    connect(n, other);
+}
+
 static void add_concat(Build *b, int in)
 {
     const GraphTensor x = b->g->tensor[in];
@@ -220,7 +252,7 @@ static void add_reshape(Build *b, int in)
 static void add_block(Build *b)
 {
     const int last = b->g->tensors - 1, in = pick(b, last > 3 ? last - 3 : 0, last);
-    switch (pick(b, 0, 8)) {
+    switch (pick(b, 0, 9)) {
     case 0:
     case 1:
         add_conv(b, in, NODE_CONV2D);
@@ -245,6 +277,9 @@ static void add_block(Build *b)
         break;
     case 8:
         add_reshape(b, in);
+        break;
+    case 9:
+        add_multiply(b, in);
         break;
     }
 }

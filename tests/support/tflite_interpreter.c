@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/requant.h"
+#include "kernels/requant_multiply.h"
 
 typedef struct {
     const TfliteModel *m;
@@ -110,6 +110,18 @@ static void add(const Run *r, const TfliteOperator *o)
                     lowest(y, o->option[ADD_ACTIVATION]), highest(y, o->option[ADD_ACTIVATION]), &p);
     for (long i = 0; i < elements(y); i++)
         r->value[o->output[0]][i] = requant_add(&p, r->value[o->input[0]][i], r->value[o->input[1]][i]);
+}
+
+static void multiply(const Run *r, const TfliteOperator *o)
+{
+    const TfliteTensor *a = tensor(r, o->input[0]), *b = tensor(r, o->input[1]), *y = tensor(r, o->output[0]);
+    MultiplyParams p;
+    multiply_params_make(r->rounding, a->scale[0], zero_point(a), b->scale[0], zero_point(b), y->scale[0],
+                         zero_point(y), lowest(y, o->option[MUL_ACTIVATION]), highest(y, o->option[MUL_ACTIVATION]),
+                         &p);
+    for (long i = 0; i < elements(y); i++)
+        r->value[o->output[0]][i] =
+            requant_multiply(&p, r->value[o->input[0]][i], r->value[o->input[1]][i % elements(b)]);
 }
 
 static void concat(const Run *r, const TfliteOperator *o)
@@ -220,6 +232,9 @@ static void run_operator(const Run *r, const TfliteOperator *o)
         break;
     case TFLITE_ADD:
         add(r, o);
+        break;
+    case TFLITE_MUL:
+        multiply(r, o);
         break;
     case TFLITE_CONCATENATION:
         concat(r, o);

@@ -8,8 +8,9 @@ static const GraphTensor zoo_tensor[TENSORS] = {
     [RQA] = {"rqa", 2, 2, 4, 0.15f, -20, 8, -128, 127},   [RQB] = {"rqb", 2, 2, 4, 0.15f, -20, 8, -128, 127},
     [CAT] = {"cat", 2, 2, 8, 0.15f, -20, 8, -128, 127},   [ADD] = {"add", 2, 2, 4, 0.3f, 3, 8, -128, 127},
     [LUT] = {"lut", 2, 2, 4, 0.01f, 0, 6, -31, 31},       [AVG] = {"avg", 1, 1, 8, 0.15f, -20, 8, -128, 127},
-    [FLAT] = {"flat", 1, 1, 16, 0.01f, 0, 6, -31, 31},    [FCA] = {"fca", 1, 1, 3, 0.5f, 0, 8, -128, 127},
-    [FCB] = {"fcb", 1, 1, 3, 0.4f, 0, 8, -128, 127},      [SUM] = {"sum", 1, 1, 3, 0.6f, 5, 8, -128, 127},
+    [MUL] = {"mul", 2, 2, 8, 0.03f, 10, 8, -128, 127},    [FLAT] = {"flat", 1, 1, 16, 0.01f, 0, 6, -31, 31},
+    [FCA] = {"fca", 1, 1, 3, 0.5f, 0, 8, -128, 127},      [FCB] = {"fcb", 1, 1, 3, 0.4f, 0, 8, -128, 127},
+    [SUM] = {"sum", 1, 1, 3, 0.6f, 5, 8, -128, 127},
 };
 
 static void give_weights(Arena *arena, Node *n, int count, int outputs)
@@ -38,11 +39,13 @@ Graph *zoo_graph(Arena *arena)
         NodeKind op;
         int inputs, input[2];
     } wiring[TENSORS] = {
-        [CONV] = {NODE_CONV2D, 1, {INPUT}}, [DW] = {NODE_DWCONV2D, 1, {CONV}}, [MAX] = {NODE_MAXPOOL, 1, {CONV}},
-        [RQA] = {NODE_REQUANT, 1, {DW}},    [RQB] = {NODE_REQUANT, 1, {MAX}},  [CAT] = {NODE_CONCAT, 2, {RQA, RQB}},
-        [ADD] = {NODE_ADD, 2, {RQA, DW}},   [LUT] = {NODE_LUT, 1, {ADD}},      [AVG] = {NODE_AVGPOOL, 1, {CAT}},
-        [FLAT] = {NODE_RESHAPE, 1, {LUT}},  [FCA] = {NODE_DENSE, 1, {AVG}},    [FCB] = {NODE_DENSE, 1, {FLAT}},
-        [SUM] = {NODE_ADD, 2, {FCA, FCB}},
+        [CONV] = {NODE_CONV2D, 1, {INPUT}}, [DW] = {NODE_DWCONV2D, 1, {CONV}},
+        [MAX] = {NODE_MAXPOOL, 1, {CONV}},  [RQA] = {NODE_REQUANT, 1, {DW}},
+        [RQB] = {NODE_REQUANT, 1, {MAX}},   [CAT] = {NODE_CONCAT, 2, {RQA, RQB}},
+        [ADD] = {NODE_ADD, 2, {RQA, DW}},   [LUT] = {NODE_LUT, 1, {ADD}},
+        [AVG] = {NODE_AVGPOOL, 1, {CAT}},   [FLAT] = {NODE_RESHAPE, 1, {LUT}},
+        [FCA] = {NODE_DENSE, 1, {MUL}},     [FCB] = {NODE_DENSE, 1, {FLAT}},
+        [SUM] = {NODE_ADD, 2, {FCA, FCB}},  [MUL] = {NODE_MULTIPLY, 2, {CAT, AVG}},
     };
     for (int t = 1; t < TENSORS; t++) {
         Node *n = &g->node[t - 1];
@@ -74,7 +77,7 @@ Graph *zoo_graph(Arena *arena)
     dw->geom.kh = dw->geom.kw = 3, dw->geom.pb = dw->geom.pr = 1, dw->geom.groups = 4;
     give_weights(arena, conv, 4 * 3 * 3 * 2, 4);
     give_weights(arena, dw, 3 * 3 * 4, 4);
-    give_weights(arena, &g->node[FCA - 1], 3 * 8, 3);
+    give_weights(arena, &g->node[FCA - 1], 3 * 32, 3);
     give_weights(arena, &g->node[FCB - 1], 3 * 16, 3);
     int8_t *table = ARENA_ARRAY(arena, int8_t, 256);
     for (int i = 0; i < 256; i++) table[i] = (int8_t)(i % 63 - 31);

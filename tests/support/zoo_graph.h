@@ -5,7 +5,7 @@
 #include "graph/graph.h"
 
 /* Its tensors; node i - 1 writes tensor i. */
-enum { INPUT, CONV, DW, MAX, RQA, RQB, CAT, ADD, LUT, AVG, FLAT, FCA, FCB, SUM, TENSORS };
+enum { INPUT, CONV, DW, MAX, RQA, RQB, CAT, ADD, LUT, AVG, MUL, FLAT, FCA, FCB, SUM, TENSORS };
 
 /* Fresh and mutable, all of it in the arena: weights, biases, scales, table, mean and std too. */
 Graph *zoo_graph(Arena *arena);
