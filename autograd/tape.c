@@ -143,11 +143,9 @@ static void dequantize_chunk(void *context, const ParallelRows *rows)
                               d->x + rows->first);
         return;
     }
-    const Shape *s = &d->t->shape;
-    const bool outermost = qp->axis <= 0;
-    const long channels = s->dim[outermost ? 0 : s->rank - 1], per_channel = tensor_elements(d->t) / channels;
+    const ChannelView v = channel_view(d->t->shape, qp->axis <= 0);
     for (long i = rows->first; i < rows->last; i++) {
-        const long c = outermost ? i / per_channel : i % channels;
+        const long c = channel_at(&v, i);
         const float scale = qp->scale[qp->n == 1 ? 0 : c] * (d->t->sign == NULL ? 1.0f : d->t->sign[c]);
         d->x[i] = scale * (float)(d->t->codes[i] - qp->zero_point);
     }

@@ -31,3 +31,11 @@ ShapeText shape_text(Shape s)
     snprintf(out.text + n, bytes - n, "]");
     return out;
 }
+
+ChannelView channel_view(Shape shape, bool outermost)
+{
+    const long n = shape_elements(shape);
+    const int channels = shape.dim[outermost ? 0 : shape.rank - 1];
+    const long runs = outermost ? channels : n / channels;
+    return (ChannelView){.n = n, .runs = runs, .run = n / runs, .channels = channels, .outermost = outermost};
+}

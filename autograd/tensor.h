@@ -53,4 +53,15 @@ static inline Shape shape_2(int a, int b) { return (Shape){2, {a, b}}; }
 static inline Shape shape_4(int a, int b, int c, int d) { return (Shape){4, {a, b, c, d}}; }
 static inline long tensor_elements(const Tensor *t) { return shape_elements(t->shape); }
 
+/* The elements of a tensor by its channels, the first axis (outermost) or the last.  In memory they are `runs` runs of
+ * `run` elements: a run has all elements of one channel, or one element of each channel. */
+typedef struct {
+    long n, runs, run;
+    int channels;
+    bool outermost;
+} ChannelView;
+ChannelView channel_view(Shape shape, bool outermost);
+static inline long channel_at(const ChannelView *v, long i) { return v->outermost ? i / v->run : i % v->run; }
+static inline long channel_elements(const ChannelView *v) { return v->n / v->channels; }
+
 #endif

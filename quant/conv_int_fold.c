@@ -6,18 +6,16 @@
 #include "quant/channel_sums.h"
 
 /* Sums of each channel's codes. */
-static void sum_channels(const Tensor *w, ChannelWeights *out, int channels)
+static void sum_channels(const Tensor *w, const ChannelView *v, ChannelWeights *out)
 {
-    const long n = tensor_elements(w), per_channel = n / channels;
-    const bool outermost = w->qp->axis == 0;
-    memset(out, 0, sizeof *out * (size_t)channels);
-    for (long i = 0, run = outermost ? per_channel : 1; i < n; i += run) {
+    memset(out, 0, sizeof *out * (size_t)v->channels);
+    for (long i = 0, run = v->outermost ? v->run : 1; i < v->n; i += run) {
         int magnitude = 0, total = 0; /* of at most 2^24 codes of 128 */
         for (long k = i; k < i + run; k++) {
             magnitude += w->codes[k] < 0 ? -w->codes[k] : w->codes[k];
             total += w->codes[k];
         }
-        ChannelWeights *channel = &out[outermost ? i / run : i % channels];
+        ChannelWeights *channel = &out[channel_at(v, i)];
         channel->magnitude += magnitude;
         channel->total += total;
     }
@@ -33,11 +31,10 @@ static int32_t room_for_bias(const QuantParams *x, ChannelWeights stored)
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
                      const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict, ConvInt *out)
 {
-    const bool outermost = w->qp->axis == 0;
-    const int O = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
-    const long n = tensor_elements(w), per_channel = n / O;
+    const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
+    const int O = v.channels;
     const float s_x = x->scale[0], s_y = y->scale[0];
-    *out = (ConvInt){.weights = arena_alloc(arena, (size_t)n),
+    *out = (ConvInt){.weights = arena_alloc(arena, (size_t)v.n),
                      .bias = ARENA_ARRAY(arena, int32_t, O),
                      .weight_scale = ARENA_ARRAY(arena, float, O),
                      .multiplier = ARENA_ARRAY(arena, Multiplier, O),
@@ -47,7 +44,7 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
     ChannelWeights *sums = ARENA_ARRAY(arena, ChannelWeights, O);
     bool *dead = ARENA_ARRAY(arena, bool, O);
-    sum_channels(w, sums, O);
+    sum_channels(w, &v, sums);
     for (int o = 0; o < O; o++) {
         const float s_w = w->qp->scale[w->qp->n == 1 ? 0 : o] * (u == NULL ? 1.0f : fabsf(u[o]));
         const float bias = b == NULL ? 0.0f : b[o];
@@ -75,10 +72,8 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         }
         out->multiplier[o] = multiplier_make(rounding, s_x, out->weight_scale[o], s_y);
     }
-    const long runs = outermost ? O : per_channel, run = n / runs;
-    for (long r = 0; r < runs; r++)
-        for (long i = 0; i < run; i++)
-            out->weights[r * run + i] =
-                dead[outermost ? r : i] ? 0 : (int8_t)(w->codes[r * run + i] * (1 << out->shift));
+    for (long r = 0, at = 0; r < v.runs; r++)
+        for (long i = 0; i < v.run; i++, at++)
+            out->weights[at] = dead[v.outermost ? r : i] ? 0 : (int8_t)(w->codes[at] * (1 << out->shift));
     return STATUS_OK;
 }

@@ -23,18 +23,17 @@ static bool all_finite(const float *w, long n)
 
 static void dequantize_weights(const WeightQuant *f, const int8_t *codes, float *x)
 {
-    const WeightView *v = &f->view;
-    if (v->outermost) {
-        for (long c = 0; c < v->channels; c++, codes += v->per_channel, x += v->per_channel) {
-            const float scale = f->scale[c];
+    const ChannelView *v = &f->view.by;
+    for (long r = 0; r < v->runs; r++, codes += v->run, x += v->run) {
+        const float *scale = f->scale, own = f->scale[v->outermost ? r : 0];
+        if (v->outermost) {
 #pragma omp simd
-            for (long i = 0; i < v->per_channel; i++) x[i] = scale * (float)codes[i];
+            for (long i = 0; i < v->run; i++) x[i] = own * (float)codes[i];
+        } else {
+#pragma omp simd
+            for (long i = 0; i < v->run; i++) x[i] = scale[i] * (float)codes[i];
         }
-        return;
     }
-    for (long r = 0; r < v->per_channel; r++, codes += v->channels, x += v->channels)
-#pragma omp simd
-        for (long c = 0; c < v->channels; c++) x[c] = f->scale[c] * (float)codes[c];
 }
 
 /* The largest weight of an observed range is its bound, and its quotient may round past it. */
@@ -61,10 +60,9 @@ typedef struct {
 
 static Places places_of(const WeightQuant *f, int scale)
 {
-    const WeightView *v = &f->view;
+    const ChannelView *v = &f->view.by;
     if (f->qp.n == 1) return (Places){0, 1, v->n};
-    return v->outermost ? (Places){scale * v->per_channel, 1, v->per_channel}
-                        : (Places){scale, v->channels, v->per_channel};
+    return v->outermost ? (Places){scale * v->run, 1, v->run} : (Places){scale, v->run, v->runs};
 }
 
 static QuantizerRun run_of(const WeightQuant *f, int scale, long count)
@@ -78,7 +76,7 @@ static QuantizerRun run_of(const WeightQuant *f, int scale, long count)
 
 static float sign_at(const WeightQuant *f, long i)
 {
-    return f->sign == NULL || f->sign[weight_channel(&f->view, i)] >= 0.0f ? 1.0f : -1.0f;
+    return f->sign == NULL || f->sign[channel_at(&f->view.by, i)] >= 0.0f ? 1.0f : -1.0f;
 }
 
 /* from[] times the channel's sign, one after the other: `from` itself where it lies so. */
@@ -91,8 +89,8 @@ static const float *gather(const WeightQuant *f, Places p, const float *from, fl
 
 static void quantize_runs(Tape *t, const WeightQuant *f, int8_t *codes)
 {
-    float *room = tape_buffer(t, sizeof(float) * (size_t)f->view.n);
-    int8_t *run_codes = tape_buffer(t, (size_t)f->view.n);
+    float *room = tape_buffer(t, sizeof(float) * (size_t)f->view.by.n);
+    int8_t *run_codes = tape_buffer(t, (size_t)f->view.by.n);
     for (int s = 0; s < f->qp.n; s++) {
         const Places p = places_of(f, s);
         const QuantizerRun run = run_of(f, s, p.count);
@@ -107,7 +105,7 @@ static void quantize_runs(Tape *t, const WeightQuant *f, int8_t *codes)
 static void backward_runs(Tape *t, const WeightQuant *f, const float *dy, float *dw)
 {
     const QuantizerType *type = f->q->type;
-    const size_t bytes = sizeof(float) * (size_t)f->view.n;
+    const size_t bytes = sizeof(float) * (size_t)f->view.by.n;
     float *x_room = tape_buffer(t, bytes), *dy_room = tape_buffer(t, bytes);
     float *dx = dw == NULL ? NULL : tape_buffer(t, bytes);
     for (int s = 0; s < f->qp.n; s++) {
@@ -133,14 +131,12 @@ static void backward_runs(Tape *t, const WeightQuant *f, const float *dy, float 
 static void weights_backward(Tape *t, TapeNode *node)
 {
     const WeightQuant *f = node->saved;
-    const WeightView *v = &f->view;
+    const ChannelView *v = &f->view.by;
     const float *w = node->in[0]->x, *dy = node->out->dx;
     float *dw = tensor_grad(t, node->in[0]);
     const bool gated = quantizer_is_fused(f->q);
-    const long runs = v->outermost ? v->channels : v->per_channel, run = v->n / runs;
-    for (long r = 0; gated && dw != NULL && r < runs; r++)
-        inside(f, run, w + r * run, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + r * run,
-               dw + r * run);
+    for (long r = 0, at = 0; gated && dw != NULL && r < v->runs; r++, at += v->run)
+        inside(f, v->run, w + at, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + at, dw + at);
     if (f->q->params > 0 || !gated) backward_runs(t, f, dy, gated ? NULL : dw);
 }
 
@@ -156,9 +152,8 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
         return NULL;
     }
     WeightQuant *f = arena_zalloc(t->arena, sizeof *f);
-    const bool outermost = q->qp.axis == 0;
-    const int channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
-    *f = (WeightQuant){.q = q, .view = {w->x, n, n / channels, channels, outermost}, .sign = sign};
+    *f = (WeightQuant){.q = q, .view = {w->x, channel_view(w->shape, q->qp.axis == 0)}, .sign = sign};
+    const int channels = f->view.by.channels;
     if (!q->ready) q->type->start(q, &(QuantizerStart){.weights = &f->view});
     q->type->prepare(q, &f->view);
     QuantParams *qp = grid_copy(t, q);
@@ -169,7 +164,7 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     if (q->type->quantize != NULL)
         quantize_runs(t, f, y->codes);
     else
-        quantize_weights(w->x, channels, (size_t)f->view.per_channel, qp, sign, y->codes);
+        quantize_weights(w->x, channels, (size_t)channel_elements(&f->view.by), qp, sign, y->codes);
     f->scale = arena_alloc(t->arena, sizeof(float) * (size_t)channels);
     for (int c = 0; c < channels; c++)
         f->scale[c] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c]; /* -w / s == w / -s, exactly */

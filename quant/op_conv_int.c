@@ -72,16 +72,14 @@ static void forward_chunk(void *context, const ParallelRows *rows)
 /* to = from * u[channel], or to +=; u NULL: 1. */
 static void scale_by_channel(const float *from, const float *u, const Tensor *w, float *to, bool add)
 {
-    const bool outermost = w->qp->axis == 0;
-    const long n = tensor_elements(w), channels = w->shape.dim[outermost ? 0 : w->shape.rank - 1];
-    const long runs = outermost ? channels : n / channels, run = n / runs;
-    for (long r = 0; r < runs; r++, from += run, to += run) {
-        const float *factor = u == NULL ? NULL : outermost ? u + r : u;
-        const long step = outermost ? 0 : 1;
+    const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
+    for (long r = 0; r < v.runs; r++, from += v.run, to += v.run) {
+        const float *factor = u == NULL ? NULL : v.outermost ? u + r : u;
+        const long step = v.outermost ? 0 : 1;
 #pragma omp simd
-        for (long i = 0; i < run; i++) {
-            const float v = from[i] * (factor == NULL ? 1.0f : factor[i * step]);
-            to[i] = add ? to[i] + v : v;
+        for (long i = 0; i < v.run; i++) {
+            const float scaled = from[i] * (factor == NULL ? 1.0f : factor[i * step]);
+            to[i] = add ? to[i] + scaled : scaled;
         }
     }
 }
@@ -115,14 +113,12 @@ static void conv_int_backward(Tape *t, TapeNode *node)
     float *dw = tensor_grad(t, w), *du = tensor_grad(t, u);
     if (dw != NULL) scale_by_channel(scaled.dx, u == NULL ? NULL : u->x, w, dw, true);
     if (du == NULL) return;
-    const bool outermost = w->qp->axis == 0;
-    const long per_channel = nw / c->g.o;
-    for (long o = 0; o < c->g.o; o++) {
+    const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
+    for (long o = 0; o < v.channels; o++) {
         double sum = 0;
-        for (long k = 0; k < per_channel; k++) {
-            const long i = outermost ? o * per_channel + k : k * c->g.o + o;
+        const long first = v.outermost ? o * v.run : o, step = v.outermost ? 1 : v.run;
+        for (long k = 0, i = first; k < channel_elements(&v); k++, i += step)
             sum += (double)w->x[i] * (double)scaled.dx[i];
-        }
         du[o] += (float)sum;
     }
 }

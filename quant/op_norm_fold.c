@@ -67,11 +67,10 @@ Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, const BatchNormState *st
 static void scale_weights_backward(Tape *t, TapeNode *node)
 {
     const Tensor *w = node->in[0], *u = node->in[1];
-    const bool outermost = node->saved == NULL;
-    const long n = tensor_elements(w), channels = u->shape.dim[0], per_channel = n / channels;
+    const ChannelView *v = node->saved;
     float *dw = tensor_grad(t, node->in[0]), *du = tensor_grad(t, node->in[1]);
-    for (long i = 0; i < n; i++) {
-        const long c = outermost ? i / per_channel : i % channels;
+    for (long i = 0; i < v->n; i++) {
+        const long c = channel_at(v, i);
         if (dw != NULL) dw[i] += node->out->dx[i] * u->x[c];
         if (du != NULL) du[c] += node->out->dx[i] * w->x[i];
     }
@@ -84,10 +83,11 @@ Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *u, bool outermost)
     Tensor *in[] = {w, u};
     if (!tape_contract(t, &scale_weights_type, 2, in)) return NULL;
     Tensor *y = tape_tensor(t, "scale_weights", w->shape);
-    const long n = tensor_elements(w), channels = u->shape.dim[0], per_channel = n / channels;
-    for (long i = 0; i < n; i++) y->x[i] = w->x[i] * u->x[outermost ? i / per_channel : i % channels];
+    ChannelView *v = arena_alloc(t->arena, sizeof *v);
+    *v = channel_view(w->shape, outermost);
+    for (long i = 0; i < v->n; i++) y->x[i] = w->x[i] * u->x[channel_at(v, i)];
     TapeNode *node = tape_record(t, &scale_weights_type, 2, in, y);
-    if (node != NULL) node->saved = outermost ? NULL : t; /* a mark, never followed */
+    if (node != NULL) node->saved = v;
     return y;
 }
 

@@ -111,7 +111,7 @@ void quantizer_set_scale(Quantizer *q, float scale)
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values)
 {
     size_t count = 0;
-    for (long i = 0; i < v->n; i++)
-        if (scales == 1 || weight_channel(v, i) == scale) values[count++] = v->w[i];
+    for (long i = 0; i < v->by.n; i++)
+        if (scales == 1 || channel_at(&v->by, i) == scale) values[count++] = v->w[i];
     return count;
 }

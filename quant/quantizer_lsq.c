@@ -17,7 +17,7 @@ static bool lsq_create(Quantizer *q, ParamSet *params, Arena *arena)
 static void start_weights(Quantizer *q, const WeightView *w)
 {
     Arena *arena = arena_create();
-    float *values = arena_alloc(arena, sizeof(float) * (size_t)w->n);
+    float *values = arena_alloc(arena, sizeof(float) * (size_t)w->by.n);
     for (int c = 0; c < q->qp.n; c++)
         q->param[0]->x[c] = lsq_initial_step(values, weight_gather(w, q->qp.n, c, values), q->qp.qmax);
     arena_destroy(arena);

@@ -7,8 +7,8 @@ static void follow_largest(Quantizer *q, const WeightView *w)
 {
     float *largest = q->qp.scale; /* becomes the scale below */
     for (int c = 0; c < q->qp.n; c++) largest[c] = 0.0f;
-    if (q->qp.n == 1 || w->outermost) {
-        const long run = w->n / q->qp.n;
+    if (q->qp.n == 1 || w->by.outermost) {
+        const long run = w->by.n / q->qp.n;
         for (int c = 0; c < q->qp.n; c++) {
             const float *x = w->w + c * run;
             float most = 0.0f;
@@ -17,9 +17,9 @@ static void follow_largest(Quantizer *q, const WeightView *w)
             largest[c] = most;
         }
     } else {
-        for (const float *x = w->w; x < w->w + w->n; x += w->channels)
+        for (const float *x = w->w; x < w->w + w->by.n; x += w->by.channels)
 #pragma omp simd
-            for (int c = 0; c < w->channels; c++) largest[c] = fabsf(x[c]) > largest[c] ? fabsf(x[c]) : largest[c];
+            for (int c = 0; c < w->by.channels; c++) largest[c] = fabsf(x[c]) > largest[c] ? fabsf(x[c]) : largest[c];
     }
     for (int c = 0; c < q->qp.n; c++) grid_symmetric(-largest[c], largest[c], &q->qp, c);
 }
@@ -29,7 +29,7 @@ static void search_thresholds(Quantizer *q, const WeightView *w)
 {
     for (int c = 0; c < q->qp.n; c++) {
         Arena *arena = arena_create();
-        float *values = arena_alloc(arena, sizeof(float) * (size_t)w->n);
+        float *values = arena_alloc(arena, sizeof(float) * (size_t)w->by.n);
         const size_t count = weight_gather(w, q->qp.n, c, values);
         Observer observer = observer_make(q->observer.type, arena, 1.0);
         float lo = 0.0f, hi = 0.0f;

@@ -40,19 +40,13 @@ typedef struct {
     double momentum, percentile;
 } QuantizerSpec;
 
-/* Weights as channels: element i belongs to channel i / per_channel (outermost) or i % channels (depthwise). */
+/* Weights, and which of their axes the channels are: the first, of depthwise layers the last. */
 typedef struct {
     const float *w;
-    long n, per_channel;
-    int channels;
-    bool outermost;
+    ChannelView by;
 } WeightView;
-static inline long weight_channel(const WeightView *v, long i)
-{
-    return v->outermost ? i / v->per_channel : i % v->channels;
-}
 
-/* The weights that share a scale, in `values` (room for v->n); how many. */
+/* The weights that share a scale, in `values` (room for all weights); how many. */
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
 
 /* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
