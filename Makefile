@@ -211,9 +211,9 @@ tsan: ## run the tests with 4 threads under ThreadSanitizer (clang, LLVM's OpenM
 	@test -e $(ARCHER) || { echo "tsan: $(ARCHER) is missing; sh setup.sh --dev installs it" >&2; exit 1; }
 	@$(MAKE) --no-print-directory MODE=tsan CC=clang test
 
-# Left out: tests of numbers alone, whose every loop runs under the sanitizers, and those that measure or wait for time,
-# race, or close the descriptors that valgrind's script needs.
-MEMCHECK_LEAVES := kernels_% dispatch amx requant rounding_rules bench fetch files
+# Left out: tests of numbers alone, whose every loop runs under the sanitizers, those that measure or wait for time, race,
+# or close the descriptors that valgrind's script needs, and bad input: its environments and limits stop valgrind itself.
+MEMCHECK_LEAVES := kernels_% dispatch amx requant rounding_rules bench fetch files bad_%
 memcheck: all tests ## run the tests under valgrind, but for those of single kernels and of time (an hour)
 	@sh tests/memcheck.sh $(OUT) $(filter-out $(MEMCHECK_LEAVES:%=$(OUT)/tests/test_%),$(TESTS))
 
