@@ -106,7 +106,10 @@ static Status convert_enum(const Field *f, const cJSON *given, const Spot *s, in
                 *member = i;
                 return STATUS_OK;
             }
-    return refuse(s, f, json_brief(s->arena, given));
+    const char *nearest = cJSON_IsString(given) ? nearest_name(given->valuestring, f->names) : NULL;
+    const Status status = refuse(s, f, json_brief(s->arena, given));
+    if (nearest == NULL) return status;
+    return status_fail(status, "%s (did you mean \"%s\"?)", arena_strdup(s->arena, status_message()), nearest);
 }
 
 /* A number, or two with a slash between them in a string: their quotient, rounded once. */

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/timing.h"
 #include "cli/cli.h"
+#include "compress/calibrate.h"
 #include "deploy/lower.h"
 #include "graph/engine.h"
 

@@ -31,11 +31,10 @@ static Status begin(void *context)
     return STATUS_OK;
 }
 
-static Status train(void *context, Arena *arena, TrainJob *job, const char *label)
+static Status train(void *context, Arena *arena, TrainJob *job, const char *label, TrainResult *result)
 {
     Context *c = context;
-    TrainResult result;
-    return cli_train(arena, c->o, job, label, &result, c->exit_code);
+    return cli_train(arena, c->o, job, label, result, c->exit_code);
 }
 
 static void show_note(void *context, const char *text)
@@ -163,7 +162,7 @@ static Status make_table(Context *c, const Model *from, CompareResult *result)
         *c->exit_code = 128 + (int)cli_stop;
     }
     TRY(status);
-    TRY(run_folder_note(arena, run->path, m, o->argc, o->argv, timing_seconds() - start));
+    TRY(run_folder_note(arena, run->path, &(RunNote){m, o->argc, o->argv, timing_seconds() - start, NULL}));
     return compare_note(arena, run->path, result);
 }
 

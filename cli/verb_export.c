@@ -63,14 +63,13 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
     RoundingChange change;
     const char *note[2];
     int notes;
-    ModelKind kind;
-    if (file_ends(o->argument[0], ".safetensors") && checkpoint_kind(o->argument[0], &kind) == STATUS_OK &&
-        kind == MODEL_FLOAT)
-        return status_fail(STATUS_STATE,
+    const Status status = export_open(arena, o->argument[0], o->sets, type, &m);
+    if (status == STATUS_STATE && m.open.model != NULL && m.open.kind == MODEL_FLOAT)
+        return status_fail(status,
                            "%s: a float model; quantize it first (bitfold ptq or bitfold qat), or --float "
                            "writes the float network to formats that take it",
                            o->argument[0]);
-    TRY(export_open(arena, o->argument[0], o->sets, type, &m));
+    TRY(status);
     const Graph *graph = m.graph;
     TRY(exporter_write(type, arena, graph, o->output, options));
     const char *beside = exporter_companion(type, arena, o->output);

@@ -11,11 +11,11 @@ typedef struct {
     int *exit_code;
 } Context;
 
-static Status train_hook(void *context, Arena *arena, TrainJob *job, TrainResult *result)
+static Status train_hook(void *context, Arena *arena, TrainJob *job, const char *label, TrainResult *result)
 {
     const Context *c = context;
     cli_catch_signals(); /* what comes before, and ptq as a whole, leaves nothing half done: a signal just ends it */
-    return cli_train(arena, c->o, job, "", result, c->exit_code);
+    return cli_train(arena, c->o, job, label, result, c->exit_code);
 }
 
 static void show_note(void *context, const char *text)

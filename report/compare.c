@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/timing.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/model_task.h"
 #include "train/provenance.h"
-#include "train/transfer.h"
+#include "train/recipe.h"
 #include "graph/plan.h"
 
 int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
@@ -42,18 +41,13 @@ const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan,
     return file_join(arena, job->folder, arena_printf(arena, "%s-seed%llu", plan->label, (unsigned long long)seed));
 }
 
-/* The file that a row's run ends with. */
-static const char *row_file(const RowPlan *plan)
-{
-    return plan->kind == MODEL_PTQ ? "model.safetensors" : "last.safetensors";
-}
-
 Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Model **model)
 {
     const Config *config = row_config(arena, job->config, plan, seed);
     TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, model));
     TrainState state;
-    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), row_file(plan)), *model, NULL, &state);
+    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), recipe_file(plan->kind)), *model, NULL,
+                           &state);
 }
 
 /* ---- the rows asked for ------------------------------------------------------------------------------------------ */
@@ -125,30 +119,19 @@ static RowPlan *make_plans(Arena *arena, const Config *config, const Model *m, i
 
 /* ---- one model of a row ------------------------------------------------------------------------------------------ */
 
-static bool has_checkpoint(const char *path)
-{
-    ModelKind kind;
-    return file_exists(path) && checkpoint_kind(path, &kind) == STATUS_OK;
-}
-
 static bool is_trained(const CompareJob *job, const RowPlan *plan)
 {
     return plan->kind == MODEL_QAT || (plan->kind == MODEL_FLOAT && job->from == NULL);
 }
 
-/* Whether the training of a row that is there can go on from its checkpoint, and how many steps are left. */
-static Status check_training(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, long *left)
-{
-    const Config *config = row_config(arena, job->config, plan, seed);
-    TrainJob train = {.config = config,
-                      .data = job->data,
-                      .kind = plan->kind,
-                      .folder = row_folder(arena, job, plan, seed),
-                      .resume = true,
-                      .allow_changed = job->allow_changed};
-    TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, &train.model));
-    return train_check(&train, left);
-}
+/* What is known of the model of (plan, seed) before it is made. */
+typedef struct {
+    const RowPlan *plan;
+    Config *config;
+    const char *folder;
+    Provenance provenance;  /* what it would be made of now */
+    const Checkpoint *last; /* a resumed table has it already; NULL: it must be made */
+} RowState;
 
 /* What the row's model follows from; a copied float network follows from the weights it is copied from. */
 static Provenance row_provenance(Arena *arena, const CompareJob *job, const RowPlan *plan, const Config *config)
@@ -160,55 +143,61 @@ static Provenance row_provenance(Arena *arena, const CompareJob *job, const RowP
     return provenance_now(arena, config, start, job->data_text);
 }
 
-/* Whether a resumed table has the model, made of what it would be made of now (*now). */
-static Status find_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Provenance *now,
-                         bool *found)
+/* The recipe of the row's model, which is built but has no weights yet. */
+static Status row_recipe(Arena *arena, const CompareJob *job, const RowState *s, const Model *from, Recipe *recipe)
 {
-    const char *file = file_join(arena, row_folder(arena, job, plan, seed), row_file(plan));
-    *now = row_provenance(arena, job, plan, row_config(arena, job->config, plan, seed));
-    *found =
-        job->resume && file_exists(file_join(arena, file_dirname(arena, file), "config.json")) && has_checkpoint(file);
-    if (!*found) return STATUS_OK;
-    const char *note = NULL;
-    TRY(provenance_check(arena, file, job->allow_changed, now, &note));
-    if (note != NULL && job->note != NULL) {
-        long left = 1;
-        if (is_trained(job, plan) && now->changed[0] != '\0') TRY(check_training(arena, job, plan, seed, &left));
-        job->note(job->context, left > 0 ? note : provenance_without_effect(arena, note));
-    }
-    *found = is_trained(job, plan) || strcmp(now->changed, "") == 0;
+    const ModelKind kind = s->plan->kind;
+    *recipe = (Recipe){.arena = arena,
+                       .config = s->config,
+                       .kind = kind,
+                       .data = job->data,
+                       .from = kind == MODEL_FLOAT ? job->from : from,
+                       .from_name = "float",
+                       .renewed = -1,
+                       .untrained = !is_trained(job, s->plan),
+                       .last = is_trained(job, s->plan) ? s->last : NULL,
+                       .allow_changed = job->allow_changed,
+                       .provenance = &s->provenance,
+                       .folder = s->folder,
+                       .label = s->config->name,
+                       .train = job->train,
+                       .context = job->context,
+                       .argc = job->argc,
+                       .argv = job->argv};
+    TRY(experiment_model(arena, s->config, kind == MODEL_FLOAT ? NULL : &s->config->quant, job->data, &recipe->model));
+    recipe_plan(recipe);
     return STATUS_OK;
 }
 
-typedef struct {
-    const RowPlan *plan;
-    const Config *config;
-    const Provenance *provenance;
-    RunFolder folder;
-    Model *model;
-} RowRun;
-
-/* Trains or writes what the row starts from. */
-static Status fill_folder(Arena *arena, const CompareJob *job, RowRun *run)
+/* Whether the training of a row that is there can go on from its checkpoint, and how many steps are left. */
+static Status check_training(Arena *arena, const CompareJob *job, const RowState *s, long *left)
 {
-    const RowPlan *plan = run->plan;
-    TRY(run_folder_begin(&run->folder, run->config));
-    if (!is_trained(job, plan)) {
-        const TrainState state = {
-            .kind = plan->kind, .seed = run->config->seed, .best = -1.0, .provenance = run->provenance};
-        return checkpoint_write(file_join(arena, run->folder.path, row_file(plan)), run->model, NULL, &state);
-    }
-    TrainJob train = {.config = run->config,
-                      .data = job->data,
-                      .model = run->model,
-                      .kind = plan->kind,
-                      .folder = run->folder.path,
-                      .resume = run->folder.goes_on,
-                      .allow_changed = job->allow_changed,
-                      .provenance = run->provenance};
-    const double start = timing_seconds();
-    TRY(job->train(job->context, arena, &train, run->config->name));
-    return run_folder_note(arena, run->folder.path, run->model, job->argc, job->argv, timing_seconds() - start);
+    Recipe recipe;
+    TRY(row_recipe(arena, job, s, NULL, &recipe));
+    return recipe_check(&recipe, left);
+}
+
+/* Whether a resumed table has the model, made of what it would be made of now. */
+static Status find_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, RowState *s)
+{
+    *s = (RowState){.plan = plan,
+                    .config = row_config(arena, job->config, plan, seed),
+                    .folder = row_folder(arena, job, plan, seed)};
+    s->provenance = row_provenance(arena, job, plan, s->config);
+    const char *file = file_join(arena, s->folder, recipe_file(plan->kind));
+    Checkpoint *last = ARENA_ARRAY(arena, Checkpoint, 1);
+    if (!job->resume || !file_exists(file_join(arena, s->folder, "config.json")) || !file_exists(file) ||
+        checkpoint_open(arena, file, last) != STATUS_OK)
+        return STATUS_OK;
+    const char *note = NULL;
+    TRY(provenance_check(arena, last, job->allow_changed, &s->provenance, &note));
+    const bool changed = s->provenance.changed[0] != '\0';
+    if (is_trained(job, plan) || !changed) s->last = last;
+    if (note == NULL || job->note == NULL) return STATUS_OK;
+    long left = 1;
+    if (is_trained(job, plan) && changed) TRY(check_training(arena, job, s, &left));
+    job->note(job->context, left > 0 ? note : provenance_without_effect(arena, note));
+    return STATUS_OK;
 }
 
 /* Of a row that is trained the trainer tells it. */
@@ -219,33 +208,32 @@ static void note_floors(Arena *arena, const CompareJob *job, const RowPlan *plan
         job->note(job->context, arena_printf(arena, "note: %s: %s", plan->name, notes[i]));
 }
 
+static Status fill_folder(RunFolder *folder, Recipe *recipe)
+{
+    TRY(run_folder_begin(folder, recipe->config));
+    return recipe_run(recipe, RECIPE_MAKE);
+}
+
 /* Trains, calibrates or finds the model of (plan, seed); afterwards its file is complete. */
 static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan,
                          uint64_t seed, Model **model)
 {
-    Config *config = row_config(arena, job->config, plan, seed);
-    const char *path = row_folder(arena, job, plan, seed);
-    Provenance provenance;
-    bool found;
-    TRY(find_model(arena, job, plan, seed, &provenance, &found));
-    if (found && !is_trained(job, plan)) return row_model(arena, job, plan, seed, model);
+    RowState s;
+    TRY(find_model(arena, job, plan, seed, &s));
     Model *from = NULL;
-    if (plan->kind != MODEL_FLOAT) TRY(row_model(arena, job, float_plan, seed, &from));
-    if (plan->kind == MODEL_FLOAT) {
-        TRY(experiment_model(arena, config, NULL, job->data, model));
-        if (job->from == NULL)
-            model_init(*model, seed);
-        else
-            model_transfer(arena, *model, job->from, -1, NULL);
-    } else {
-        TRY(quantize_from(arena, config, &config->quant, from, job->data, model));
-        if (plan->kind == MODEL_PTQ) note_floors(arena, job, plan, *model);
-    }
+    if (plan->kind != MODEL_FLOAT && s.last == NULL) TRY(row_model(arena, job, float_plan, seed, &from));
+    Recipe recipe;
+    TRY(row_recipe(arena, job, &s, from, &recipe));
+    *model = recipe.model;
+    TrainState state;
+    if (s.last != NULL && recipe.untrained) return checkpoint_load(s.last, *model, NULL, &state);
+    TRY(recipe_run(&recipe, RECIPE_FIT));
+    if (plan->kind == MODEL_PTQ) note_floors(arena, job, plan, *model);
     const RunTerms terms = {
-        .mode = found ? RUN_RESUME : RUN_REPLACE, .row = true, .argc = job->argc, .argv = job->argv};
-    RowRun run = {.plan = plan, .config = config, .provenance = &provenance, .model = *model};
-    TRY(run_folder_open(arena, path, &terms, &run.folder));
-    return run_folder_end(&run.folder, fill_folder(arena, job, &run));
+        .mode = s.last != NULL ? RUN_RESUME : RUN_REPLACE, .row = true, .argc = job->argc, .argv = job->argv};
+    RunFolder folder;
+    TRY(run_folder_open(arena, s.folder, &terms, &folder));
+    return run_folder_end(&folder, fill_folder(&folder, &recipe));
 }
 
 static void mean_and_spread(const double *x, int n, double *mean, double *spread)
@@ -326,13 +314,13 @@ static Status check_rows(const CompareJob *job, const RowPlan *plans, int rows)
     quiet.note = NULL;
     for (int i = 0; i < rows * compare_seeds(job->config); i++) {
         Arena *own = arena_create();
-        Provenance now;
-        bool found;
+        RowState state;
         const RowPlan *plan = &plans[i % rows];
         const uint64_t seed = compare_seed(job->config, i / rows);
-        Status status = find_model(own, &quiet, plan, seed, &now, &found);
+        Status status = find_model(own, &quiet, plan, seed, &state);
         long left;
-        if (status == STATUS_OK && found && is_trained(job, plan)) status = check_training(own, job, plan, seed, &left);
+        if (status == STATUS_OK && state.last != NULL && is_trained(job, plan))
+            status = check_training(own, job, &state, &left);
         arena_destroy(own);
         if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
     }

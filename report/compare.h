@@ -2,8 +2,8 @@
 #ifndef BITFOLD_REPORT_COMPARE_H
 #define BITFOLD_REPORT_COMPARE_H
 
-#include "train/experiment.h"
 #include "report/report.h"
+#include "train/recipe.h"
 #include "train/run_folder.h"
 
 typedef struct {
@@ -19,8 +19,7 @@ typedef struct {
     const char *data_text; /* compare_run's own: provenance_data */
     int argc;              /* the command: for run.json, and for whom a row's folder is in the way */
     char *const *argv;
-    /* Runs a TrainJob (with progress); `label` says what is trained. */
-    Status (*train)(void *context, Arena *arena, TrainJob *job, const char *label);
+    TrainHook *train;                              /* with progress; `label` says what is trained */
     Status (*begin)(void *context);                /* all is checked, the first row is about to be made; or NULL */
     void (*note)(void *context, const char *text); /* something the user should know */
     /* A row is complete. */

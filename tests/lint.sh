@@ -4,7 +4,7 @@
 # Prints one line per breach, as file:line: rule or file: rule, and exits 1 if there is any.
 set -u
 objects=${1:?lint.sh: the folder of a release build is required}
-rooms="base kernels autograd quant graph layers tasks optim datasets deploy deploy/safetensors deploy/onnx deploy/tflite deploy/c train report cli"
+rooms="base kernels autograd quant graph layers tasks optim datasets deploy deploy/safetensors deploy/onnx deploy/tflite deploy/c compress train report cli"
 breaches=$(mktemp)
 trap 'rm -f "$breaches"' EXIT
 

@@ -1,6 +1,7 @@
 /* Checkpoints: what is written is read, and no damage or mistake goes unseen. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/safetensors.h"
@@ -122,6 +123,37 @@ START_TEST(no_damage_goes_unseen)
 }
 END_TEST
 
+/* Everything is answered from what was read, also when the file is gone. */
+START_TEST(is_read_once)
+{
+    begin_model();
+    Model *m = make(net, narrow, 1), *n = make(net, narrow, 2);
+    Optimizer sgd = optimizer_of(m, 0), other = optimizer_of(n, 0);
+    const Provenance p = {"{}", "some data", "fma", "other data"};
+    TrainState wrote = some_state, state;
+    wrote.provenance = &p;
+    must(checkpoint_write(model_path, m, &sgd, &wrote));
+    Checkpoint c;
+    must(checkpoint_open(arena, model_path, &c));
+    ck_assert_int_eq(unlink(model_path), 0);
+    ck_assert_int_eq(c.kind, some_state.kind);
+    long done, all;
+    must(checkpoint_steps(&c, &done, &all));
+    ck_assert(done == some_state.step && all == some_state.steps);
+    StringList classes;
+    must(checkpoint_classes(&c, &classes));
+    ck_assert_int_eq(classes.n, m->classes);
+    ck_assert_str_eq(checkpoint_provenance(&c).data, "some data");
+    ck_assert_str_eq(checkpoint_provenance(&c).changed, "other data");
+    for (int i = 0; i < 2; i++) { /* as often as it is asked for */
+        memset(n->params.x, 0, sizeof(float) * n->params.count);
+        must(checkpoint_load(&c, n, i == 0 ? NULL : &other, &state));
+        ck_assert_mem_eq(m->params.x, n->params.x, sizeof(float) * m->params.count);
+    }
+    end();
+}
+END_TEST
+
 static void refused_as(Status status, Status want, const char *words)
 {
     ck_assert_msg(status == want, "status %d: %s", status, status == STATUS_OK ? "accepted" : status_message());
@@ -142,9 +174,9 @@ START_TEST(another_model_is_refused)
     refused_as(checkpoint_read(model_path, m, &adam, &state), STATUS_STATE, "another model");
     must(checkpoint_write(model_path, f, NULL, &(TrainState){.kind = MODEL_FLOAT}));
     refused_as(checkpoint_read(model_path, m, NULL, &state), STATUS_STATE, "a quantized one is required");
-    ModelKind kind = MODEL_QAT;
-    must(checkpoint_kind(model_path, &kind));
-    ck_assert_int_eq(kind, MODEL_FLOAT);
+    Checkpoint c;
+    must(checkpoint_open(arena, model_path, &c));
+    ck_assert_int_eq(c.kind, MODEL_FLOAT);
     end();
 }
 END_TEST
@@ -203,5 +235,5 @@ START_TEST(lies_with_a_right_crc_are_refused)
 }
 END_TEST
 
-TEST_MAIN("checkpoint", what_is_written_is_read, no_damage_goes_unseen, another_model_is_refused,
+TEST_MAIN("checkpoint", what_is_written_is_read, no_damage_goes_unseen, is_read_once, another_model_is_refused,
           lies_with_a_right_crc_are_refused)

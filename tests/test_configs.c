@@ -4,7 +4,7 @@
 #include "deploy/lower.h"
 #include "tests/support/data_sets.h"
 #include "tests/support/suite.h"
-#include "train/experiment.h"
+#include "train/recipe.h"
 #include "train/trainer.h"
 #include "graph/engine.h"
 

@@ -16,7 +16,7 @@
 #include "tests/support/program.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
-#include "train/experiment.h"
+#include "train/recipe.h"
 
 static const float SPAN = 5e-7f;
 

@@ -13,8 +13,8 @@
 #include "deploy/lower.h"
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"
-#include "train/experiment.h"
 #include "train/model_task.h"
+#include "train/recipe.h"
 
 enum { STEPS = 50, MOST_SETS = 24, MOST_LINES = 1024 };
 

@@ -9,6 +9,7 @@
 #include "tests/support/json_values.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
+#include "compress/calibrate.h"
 #include "train/experiment.h"
 
 typedef struct {

@@ -112,17 +112,12 @@ Status checkpoint_write(const char *path, const Model *m, const Optimizer *o, co
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    Arena *arena;
-    SafeFile file;
-    int used; /* tensors that were asked for */
-} Reader;
-
-static Status open_checkpoint(Reader *r, const char *path, ModelKind *kind)
+Status checkpoint_open(Arena *arena, const char *path, Checkpoint *c)
 {
-    TRY(safe_read(r->arena, path, true, &r->file));
-    const char *format = safe_metadata(&r->file, "format"), *version = safe_metadata(&r->file, "version");
-    const char *name = safe_metadata(&r->file, "kind");
+    *c = (Checkpoint){.arena = arena, .path = path};
+    TRY(safe_read(arena, path, true, &c->file));
+    const char *format = safe_metadata(&c->file, "format"), *version = safe_metadata(&c->file, "version");
+    const char *name = safe_metadata(&c->file, "kind");
     if (format != NULL && strcmp(format, "bitfold-int8") == 0)
         return status_fail(STATUS_STATE,
                            "%s: holds integers only; a model with its trained floats is required (verify compares "
@@ -133,14 +128,20 @@ static Status open_checkpoint(Reader *r, const char *path, ModelKind *kind)
                            "%s: format \"%s\", version \"%s\"; must be a bitfold-checkpoint of version 1", path,
                            format == NULL ? "" : format, version == NULL ? "" : version);
     for (int i = 0; name != NULL && model_kind_names[i] != NULL; i++)
-        if (strcmp(name, model_kind_names[i]) == 0) return *kind = (ModelKind)i, STATUS_OK;
+        if (strcmp(name, model_kind_names[i]) == 0) return c->kind = (ModelKind)i, STATUS_OK;
     return status_fail(STATUS_FORMAT, "%s: kind \"%s\"; must be float, ptq or qat", path, name == NULL ? "" : name);
 }
+
+typedef struct {
+    Arena *arena; /* names that are asked for */
+    const SafeFile *file;
+    int used; /* tensors that were asked for */
+} Reader;
 
 static Status read_tensor(Reader *r, const char *name, SafeType type, int rank, const int64_t *dim, void *to)
 {
     const SafeTensor *tensor;
-    const Status status = safe_expect(&r->file, name, type, rank, dim, &tensor);
+    const Status status = safe_expect(r->file, name, type, rank, dim, &tensor);
     if (status != STATUS_OK) {
         char reason[512];
         snprintf(reason, sizeof reason, "%s", status_message());
@@ -187,7 +188,7 @@ static Status read_quantizer(Reader *r, Quantizer *q)
     TRY(read_vector(r, arena_printf(r->arena, "quant.%s.seen", q->name), ST_U64, 2, s.seen));
     const int lo = q->is_weight ? 0 : q->qp.qmin, hi = q->is_weight ? 0 : q->qp.qmax;
     if (s.zero_point < lo || s.zero_point > hi)
-        return status_fail(STATUS_FORMAT, "%s: quant.%s.zero_point: %d; must be %d to %d", r->file.path, q->name,
+        return status_fail(STATUS_FORMAT, "%s: quant.%s.zero_point: %d; must be %d to %d", r->file->path, q->name,
                            s.zero_point, lo, hi);
     q->qp.zero_point = s.zero_point;
     q->observer.min = s.extremes[0], q->observer.max = s.extremes[1];
@@ -196,28 +197,28 @@ static Status read_quantizer(Reader *r, Quantizer *q)
     return STATUS_OK;
 }
 
-static Status read_number(const Reader *r, const char *key, long long most, long long *value)
+static Status read_number(const SafeFile *file, const char *key, long long most, long long *value)
 {
-    const char *text = safe_metadata(&r->file, key);
+    const char *text = safe_metadata(file, key);
     char *end = NULL;
     *value = text == NULL ? -1 : strtoll(text, &end, 10);
     if (text == NULL || end == text || *end != '\0' || *value < 0 || *value > most)
-        return status_fail(STATUS_FORMAT, "%s: %s: \"%s\"; must be a number, 0 to %lld", r->file.path, key,
+        return status_fail(STATUS_FORMAT, "%s: %s: \"%s\"; must be a number, 0 to %lld", file->path, key,
                            text == NULL ? "" : text, most);
     return STATUS_OK;
 }
 
-static Status read_all(Reader *r, const char *path, Model *m, Optimizer *o, TrainState *state)
+static Status read_all(Reader *r, const Checkpoint *c, Model *m, Optimizer *o, TrainState *state)
 {
-    TRY(open_checkpoint(r, path, &state->kind));
-    if ((state->kind == MODEL_FLOAT) != (m->quant == NULL))
-        return status_fail(STATUS_STATE, "%s: a %s model; %s is required here", path, model_kind_names[state->kind],
+    const char *path = c->path;
+    state->kind = c->kind;
+    if ((c->kind == MODEL_FLOAT) != (m->quant == NULL))
+        return status_fail(STATUS_STATE, "%s: a %s model; %s is required here", path, model_kind_names[c->kind],
                            m->quant == NULL ? "a float model" : "a quantized one");
-    long long seed, step, steps;
-    TRY(read_number(r, "seed", 1ll << 53, &seed));
-    TRY(read_number(r, "step", 1ll << 53, &step));
-    TRY(read_number(r, "steps", 1ll << 53, &steps));
-    state->seed = (uint64_t)seed, state->step = (long)step, state->steps = (long)steps;
+    long long seed;
+    TRY(read_number(r->file, "seed", 1ll << 53, &seed));
+    TRY(checkpoint_steps(c, &state->step, &state->steps));
+    state->seed = (uint64_t)seed;
     TRY(read_network(r, m));
     for (int i = 0; i < m->quantizers; i++) TRY(read_quantizer(r, m->quantizer[i]));
     if (o != NULL) {
@@ -231,62 +232,66 @@ static Status read_all(Reader *r, const char *path, Model *m, Optimizer *o, Trai
         TRY(read_vector(r, "train.sums", ST_F64, SUMS, sums));
         unpack_sums(state, sums);
     } else {
-        for (int k = 0; k < r->file.n; k++) /* what only training goes on from */
-            r->used += strncmp(r->file.tensor[k].name, "optimizer.", 10) == 0 ||
-                       strcmp(r->file.tensor[k].name, "train.sums") == 0;
+        for (int k = 0; k < r->file->n; k++) /* what only training goes on from */
+            r->used += strncmp(r->file->tensor[k].name, "optimizer.", 10) == 0 ||
+                       strcmp(r->file->tensor[k].name, "train.sums") == 0;
     }
-    if (r->used != r->file.n)
+    if (r->used != r->file->n)
         return status_fail(STATUS_STATE,
                            "%s: %d tensors beside the %d of this model; the file belongs to another model", path,
-                           r->file.n - r->used, r->used);
+                           r->file->n - r->used, r->used);
     return STATUS_OK;
+}
+
+Status checkpoint_load(const Checkpoint *c, Model *m, Optimizer *o, TrainState *state)
+{
+    Reader r = {.arena = arena_create(), .file = &c->file};
+    const Status status = read_all(&r, c, m, o, state);
+    arena_destroy(r.arena);
+    return status;
 }
 
 Status checkpoint_read(const char *path, Model *m, Optimizer *o, TrainState *state)
 {
-    Reader r = {.arena = arena_create()};
-    const Status status = read_all(&r, path, m, o, state);
-    arena_destroy(r.arena);
+    Arena *own = arena_create();
+    Checkpoint c;
+    Status status = checkpoint_open(own, path, &c);
+    if (status == STATUS_OK) status = checkpoint_load(&c, m, o, state);
+    arena_destroy(own);
     return status;
 }
 
-Status checkpoint_kind(const char *path, ModelKind *kind)
+Provenance checkpoint_provenance(const Checkpoint *c)
 {
-    Reader r = {.arena = arena_create()};
-    const Status status = open_checkpoint(&r, path, kind);
-    arena_destroy(r.arena);
-    return status;
+    const char *config = safe_metadata(&c->file, "provenance.config"),
+               *data = safe_metadata(&c->file, "provenance.data");
+    const char *kernels = safe_metadata(&c->file, "provenance.kernels");
+    const char *changed = safe_metadata(&c->file, "provenance.changed");
+    if (config == NULL || data == NULL || kernels == NULL) return (Provenance){0};
+    return (Provenance){config, data, kernels, changed == NULL ? "" : changed};
 }
 
-Status checkpoint_provenance(Arena *arena, const char *path, Provenance *p)
+Status checkpoint_steps(const Checkpoint *c, long *done, long *all)
 {
-    ModelKind kind;
-    Reader r = {.arena = arena};
-    *p = (Provenance){0};
-    TRY(open_checkpoint(&r, path, &kind));
-    const char *config = safe_metadata(&r.file, "provenance.config"), *data = safe_metadata(&r.file, "provenance.data");
-    const char *kernels = safe_metadata(&r.file, "provenance.kernels");
-    const char *changed = safe_metadata(&r.file, "provenance.changed");
-    if (config == NULL || data == NULL || kernels == NULL) return STATUS_OK;
-    *p = (Provenance){config, data, kernels, changed == NULL ? "" : changed};
-    return STATUS_OK;
-}
-
-static Status read_steps(Reader *r, const char *path, long *done, long *all)
-{
-    ModelKind kind;
     long long step, steps;
-    TRY(open_checkpoint(r, path, &kind));
-    TRY(read_number(r, "step", 1ll << 53, &step));
-    TRY(read_number(r, "steps", 1ll << 53, &steps));
+    TRY(read_number(&c->file, "step", 1ll << 53, &step));
+    TRY(read_number(&c->file, "steps", 1ll << 53, &steps));
     *done = (long)step, *all = (long)steps;
     return STATUS_OK;
 }
 
-Status checkpoint_steps(const char *path, long *done, long *all)
+Status checkpoint_classes(const Checkpoint *c, StringList *classes)
 {
-    Reader r = {.arena = arena_create()};
-    const Status status = read_steps(&r, path, done, all);
-    arena_destroy(r.arena);
-    return status;
+    const char *text = safe_metadata(&c->file, "classes");
+    cJSON *list = NULL;
+    if (text != NULL) TRY(json_parse(text, strlen(text), c->path, &list));
+    const bool good = cJSON_IsArray(list);
+    const int n = good ? cJSON_GetArraySize(list) : 0;
+    *classes = (StringList){n, ARENA_ARRAY(c->arena, const char *, n)};
+    for (int i = 0; i < n; i++) {
+        const cJSON *name = cJSON_GetArrayItem(list, i);
+        classes->at[i] = arena_strdup(c->arena, cJSON_IsString(name) ? name->valuestring : "");
+    }
+    cJSON_Delete(list);
+    return good ? STATUS_OK : status_fail(STATUS_FORMAT, "%s: classes: must be a list of names", c->path);
 }

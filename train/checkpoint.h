@@ -7,6 +7,8 @@
 #ifndef BITFOLD_TRAIN_CHECKPOINT_H
 #define BITFOLD_TRAIN_CHECKPOINT_H
 
+#include "base/field.h"
+#include "base/safetensors.h"
 #include "layers/model.h"
 #include "optim/optimizer.h"
 
@@ -37,17 +39,32 @@ typedef struct {
 /* optimizer NULL: a model that is not being trained. */
 Status checkpoint_write(const char *path, const Model *m, const Optimizer *optimizer, const TrainState *state);
 
-/* What kind of model is in a file (after checking all of it). */
-Status checkpoint_kind(const char *path, ModelKind *kind);
+/* A checkpoint that was read: whole, and checked, once.  It lives in the arena it was opened with. */
+typedef struct {
+    Arena *arena;
+    const char *path;
+    SafeFile file;
+    ModelKind kind;
+} Checkpoint;
 
-/* The steps of the training in a file: done, and in all. */
-Status checkpoint_steps(const char *path, long *done, long *all);
+/* Reads all of the file.  `path` must live as long as the checkpoint.  STATUS_FORMAT: damaged, or no checkpoint;
+ * STATUS_STATE: a model of integers only. */
+Status checkpoint_open(Arena *arena, const char *path, Checkpoint *checkpoint);
 
-/* Everything; the file must hold exactly this model (and optimizer, unless NULL).  STATUS_FORMAT / STATUS_STATE name
- * what is missing, has another shape, or is too much. */
+/* Fills the model (and the optimizer, unless NULL): the checkpoint must hold exactly these.  STATUS_FORMAT / STATUS_STATE
+ * name what is missing, has another shape, or is too much. */
+Status checkpoint_load(const Checkpoint *checkpoint, Model *m, Optimizer *optimizer, TrainState *state);
+
+/* The same of a file that nothing else is asked of. */
 Status checkpoint_read(const char *path, Model *m, Optimizer *optimizer, TrainState *state);
 
-/* What the file says of its provenance; all NULL: it says nothing. */
-Status checkpoint_provenance(Arena *arena, const char *path, Provenance *provenance);
+/* The steps of its training: done, and in all. */
+Status checkpoint_steps(const Checkpoint *checkpoint, long *done, long *all);
+
+/* The class names that it carries. */
+Status checkpoint_classes(const Checkpoint *checkpoint, StringList *classes);
+
+/* What it says of its provenance; all NULL: it says nothing. */
+Provenance checkpoint_provenance(const Checkpoint *checkpoint);
 
 #endif

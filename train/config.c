@@ -29,11 +29,6 @@ static const Field train_fields[] = {
             "its running statistics. Quantization-aware training trains all layers"},
     FIELD_END};
 
-static const Field ptq_fields[] = {{"images", FIELD_INT, offsetof(PtqConfig, images), .min = 1, .max = 10000000,
-                                    .def = "512", .unit = "images",
-                                    .doc = "training images that calibrate the ranges, chosen by the seed"},
-                                   FIELD_END};
-
 static const Field qat_fields[] = {
     {"epochs", FIELD_INT, offsetof(QatConfig, epochs), .min = 1, .max = 100000, .def = "2", .unit = "epochs",
      .doc = "passes over the training images with quantization in the loop, after float training"},
@@ -130,6 +125,7 @@ static Status check(const Config *c)
         TRY(check_bits(c->path, "quant.overrides[].weight_bits", all[i].weight_bits));
         TRY(check_bits(c->path, "quant.overrides[].activation_bits", all[i].activation_bits));
     }
+    TRY(ptq_check(&c->ptq, c->path));
     for (int i = 0; i < c->compare.ends.n; i++) TRY(check_bits(c->path, "compare.ends", c->compare.ends.at[i]));
     return STATUS_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef BITFOLD_TRAIN_CONFIG_H
 #define BITFOLD_TRAIN_CONFIG_H
 
+#include "compress/ptq.h"
 #include "datasets/dataset.h"
 #include "layers/model.h"
 #include "optim/optimizer.h"
@@ -16,10 +17,6 @@ typedef struct {
     int checkpoint_every; /* steps; 0: only by the clock */
     StringList freeze;    /* patterns of layers that float training leaves as they are */
 } TrainConfig;
-
-typedef struct {
-    int images; /* training images seen by calibration */
-} PtqConfig;
 
 typedef struct {
     int epochs;

@@ -2,7 +2,6 @@
 
 #include <math.h>
 
-#include "base/rng.h"
 #include "base/timing.h"
 #include "datasets/batch_reader.h"
 #include "layers/model_finite.h"
@@ -61,34 +60,6 @@ Status evaluate(Arena *arena, const Task *task, Model *m, const Graph *graph, co
                       .loss = score_loss(&score),
                       .images_per_s = (double)score.n / fmax(timing_seconds() - start, 1e-9),
                       .score = score};
-    arena_destroy(step);
-    arena_destroy(own);
-    return status;
-}
-
-static Status observe_images(Model *m, Tape *t, const Dataset *train, const uint32_t *order, int images)
-{
-    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .observe = true};
-    for (int i = 0; i < images; i += EVAL_BATCH) {
-        const int n = images - i < EVAL_BATCH ? images - i : EVAL_BATCH;
-        tape_reset(t, false);
-        uint8_t *pixels = arena_alloc(t->arena, (size_t)n * dataset_image_bytes(train));
-        TRY(dataset_pick(train, order + i, n, pixels));
-        if (model_forward(m, t, &mode, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
-    }
-    for (int i = 0; i < m->quantizers; i++)
-        if (!m->quantizer[i]->is_weight) TRY(quantizer_calibrated(m->quantizer[i]));
-    return STATUS_OK;
-}
-
-Status calibrate(Model *m, const Dataset *train, int images, uint64_t seed)
-{
-    Arena *own = arena_create(), *step = arena_create();
-    uint32_t *order = arena_alloc(own, sizeof *order * (size_t)train->n);
-    Rng rng = rng_make(seed, RNG_CALIBRATE, 0);
-    rng_permutation(&rng, (uint32_t)train->n, order);
-    const Status status =
-        observe_images(m, tape_create(own, step), train, order, images < train->n ? images : train->n);
     arena_destroy(step);
     arena_destroy(own);
     return status;

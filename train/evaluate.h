@@ -27,8 +27,4 @@ typedef struct {
 Status evaluate(Arena *arena, const Task *task, Model *m, const Graph *graph, const Dataset *data, EngineKind engine,
                 EvalResult *result);
 
-/* Observes n training images (drawn by the seed) with the float network, then sets every activation's first
- * range.  Weights find theirs when they are first quantized. */
-Status calibrate(Model *m, const Dataset *train, int images, uint64_t seed);
-
 #endif

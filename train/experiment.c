@@ -73,24 +73,6 @@ static Status build(Arena *arena, const Config *config, const QuantConfig *quant
     return STATUS_OK;
 }
 
-Status checkpoint_classes(Arena *arena, const char *path, StringList *classes)
-{
-    SafeFile file;
-    TRY(safe_read(arena, path, true, &file));
-    const char *text = safe_metadata(&file, "classes");
-    cJSON *list = NULL;
-    if (text != NULL) TRY(json_parse(text, strlen(text), path, &list));
-    const bool good = cJSON_IsArray(list);
-    const int n = good ? cJSON_GetArraySize(list) : 0;
-    *classes = (StringList){n, ARENA_ARRAY(arena, const char *, n)};
-    for (int i = 0; i < n; i++) {
-        const cJSON *name = cJSON_GetArrayItem(list, i);
-        classes->at[i] = arena_strdup(arena, cJSON_IsString(name) ? name->valuestring : "");
-    }
-    cJSON_Delete(list);
-    return good ? STATUS_OK : status_fail(STATUS_FORMAT, "%s: classes: must be a list of names", path);
-}
-
 typedef struct {
     const Config *config;
     const QuantConfig *quant;
@@ -127,12 +109,12 @@ Status experiment_freeze(const Config *config, Model *m)
     return status == STATUS_OK ? STATUS_OK : config_blame(config, check_freeze, NULL, status);
 }
 
-static Status read_classes(Arena *arena, const char *path, Model *m)
+static Status read_classes(const Checkpoint *c, Model *m)
 {
     StringList classes;
-    TRY(checkpoint_classes(arena, path, &classes));
+    TRY(checkpoint_classes(c, &classes));
     if (classes.n != m->classes)
-        return status_fail(STATUS_FORMAT, "%s: classes: must be a list of %d names", path, m->classes);
+        return status_fail(STATUS_FORMAT, "%s: classes: must be a list of %d names", c->path, m->classes);
     m->class_names = classes.at;
     return STATUS_OK;
 }
@@ -149,28 +131,25 @@ static Status no_model(const char *path)
     return STATUS_FORMAT;
 }
 
-typedef struct {
-    const char *path;
-    ModelKind kind;
-} Reading;
-
 /* Whether the checkpoint is of the network that another form of the config describes. */
 static Status check_read(Arena *arena, const Config *config, const void *context)
 {
-    const Reading *r = context;
+    const Checkpoint *c = context;
     Model *m;
     TrainState state;
-    TRY(build(arena, config, r->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &m));
-    return checkpoint_read(r->path, m, NULL, &state);
+    TRY(build(arena, config, c->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &m));
+    return checkpoint_load(c, m, NULL, &state);
 }
 
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open)
 {
     TRY(model_file(arena, path, &path));
     const char *folder = file_dirname(arena, path), *config_path = file_join(arena, folder, "config.json");
-    const Status status = checkpoint_kind(path, &open->kind);
+    Checkpoint c;
+    const Status status = checkpoint_open(arena, path, &c);
     if (status == STATUS_FORMAT) return no_model(path);
     TRY(status);
+    open->kind = c.kind;
     Config *config, *own;
     if (!file_exists(config_path))
         return status_fail(STATUS_IO, "%s: there is no config.json beside it; a model is read together with its config",
@@ -181,9 +160,9 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
     open->config = config;
     open->trained = (Rounding)own->quant.rounding;
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));
-    const Status read = checkpoint_read(path, open->model, NULL, &open->state);
-    if (read != STATUS_OK) return config_blame(config, check_read, &(Reading){path, open->kind}, read);
-    return read_classes(arena, path, open->model);
+    const Status read = checkpoint_load(&c, open->model, NULL, &open->state);
+    if (read != STATUS_OK) return config_blame(config, check_read, &c, read);
+    return read_classes(&c, open->model);
 }
 
 Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph)
@@ -204,32 +183,6 @@ Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenM
     return status_fail(STATUS_STATE, "%s: a float model; quantize it first (bitfold ptq or bitfold qat)", path);
 }
 
-QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)
-{
-    QuantConfig q = *quant;
-    int observed = 1, minmax = 1;
-    while (strcmp(quantizer_choices[observed], "observed") != 0) observed++;
-    while (strcmp(observer_choices[minmax], "minmax") != 0) minmax++;
-    q.weights.quantizer = q.activations.quantizer = observed;
-    if (q.activations.observer == 0) q.activations.observer = minmax;
-    QuantOverride *all = ARENA_ARRAY(arena, QuantOverride, q.overrides.n);
-    for (int i = 0; i < q.overrides.n; i++) {
-        all[i] = ((const QuantOverride *)quant->overrides.at)[i];
-        all[i].quantizer = all[i].weight_quantizer = all[i].activation_quantizer = 0;
-    }
-    q.overrides.at = all;
-    return q;
-}
-
-Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quant, const Model *from,
-                     const DataSplits *data, Model **model)
-{
-    TRY(experiment_model(arena, config, quant, data, model));
-    model_transfer(arena, *model, from, -1, NULL);
-    TRY(calibrate(*model, &data->train, config->ptq.images, config->seed));
-    return model_floor_grids(*model, (Rounding)quant->rounding);
-}
-
 /* {"stem": "gemm_f32__avx512", ...} */
 static void note_kernels(Arena *arena, cJSON *run, const char *key, const Model *m, bool codes)
 {
@@ -247,18 +200,15 @@ void model_note_kernels(Arena *arena, cJSON *json, const Model *m)
 }
 
 /* {"changed": ["other config: seed is 9, was 3", ...]} of a run that went on all the same. */
-static void note_changes(Arena *arena, const char *folder, cJSON *run)
+static void note_changes(Arena *arena, const char *changed, cJSON *run)
 {
-    const char *path = file_join(arena, folder, "last.safetensors");
-    Provenance p;
-    if (!file_exists(path) || checkpoint_provenance(arena, path, &p) != STATUS_OK || p.config == NULL) return;
-    if (p.changed[0] == '\0') return;
+    if (changed == NULL || changed[0] == '\0') return;
     cJSON *list = cJSON_AddArrayToObject(run, "changed");
-    char *rest = arena_strdup(arena, p.changed);
+    char *rest = arena_strdup(arena, changed);
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) cJSON_AddItemToArray(list, cJSON_CreateString(line));
 }
 
-Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds)
+Status run_folder_note(Arena *arena, const char *folder, const RunNote *note)
 {
     char host[256] = "", date[64];
     gethostname(host, sizeof host - 1);
@@ -266,14 +216,14 @@ Status run_folder_note(Arena *arena, const char *folder, const Model *m, int arg
     struct tm tm;
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
     cJSON *run = cJSON_CreateObject(), *command = cJSON_AddArrayToObject(run, "command");
-    for (int i = 0; i < argc; i++) cJSON_AddItemToArray(command, cJSON_CreateString(argv[i]));
+    for (int i = 0; i < note->argc; i++) cJSON_AddItemToArray(command, cJSON_CreateString(note->argv[i]));
     cJSON_AddStringToObject(run, "date", date);
     cJSON_AddStringToObject(run, "host", host);
     cJSON_AddNumberToObject(run, "threads", parallel_threads());
     cJSON_AddStringToObject(run, "isa", kernels()->isa);
-    cJSON_AddNumberToObject(run, "seconds", seconds);
-    model_note_kernels(arena, run, m);
-    note_changes(arena, folder, run);
+    cJSON_AddNumberToObject(run, "seconds", note->seconds);
+    model_note_kernels(arena, run, note->model);
+    note_changes(arena, note->changed, run);
     const char *text = json_print(arena, run);
     cJSON_Delete(run);
     return file_write(arena, file_join(arena, folder, "run.json"), text, strlen(text));

@@ -26,9 +26,6 @@ Status experiment_model(Arena *arena, const Config *config, const QuantConfig *q
 /* model_freeze with the config's train.freeze. */
 Status experiment_freeze(const Config *config, Model *m);
 
-/* The class names that a checkpoint carries. */
-Status checkpoint_classes(Arena *arena, const char *path, StringList *classes);
-
 /* Reads MODEL (a checkpoint of any kind, or the run directory it is in: model_file) and config.json beside it, with
  * assignments applied.  For a quantized model only quant.rounding, data.* and keys that do not change the network may be
  * assigned; others fail when the file is read. */
@@ -43,21 +40,21 @@ Status any_open(Arena *arena, const char *path, const char *const *sets, OpenMod
 /* The same; STATUS_STATE for a float model. */
 Status graph_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph);
 
-/* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers
- * become minmax. */
-QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant);
-
-/* A quantized model that starts from the float network of `from` (same config otherwise) and is calibrated. */
-Status quantize_from(Arena *arena, const Config *config, const QuantConfig *quant, const Model *from,
-                     const DataSplits *data, Model **model);
-
 /* Adds "kernels": the kernel of each layer that has one, by name; for a quantized model those on codes, and
  * "kernels_backward" those of its backward pass, in floats. */
 void model_note_kernels(Arena *arena, cJSON *json, const Model *m);
 
-/* run.json: what may differ between equal runs: date, host, threads, ISA, kernels, seconds, command; and what was
- * changed on the way, if the folder's last.safetensors tells of it. */
-Status run_folder_note(Arena *arena, const char *folder, const Model *m, int argc, char *const *argv, double seconds);
+/* What may differ between equal runs, besides date, host, threads, ISA and kernels. */
+typedef struct {
+    const Model *model;
+    int argc; /* the command */
+    char *const *argv;
+    double seconds;
+    const char *changed; /* what was changed on the way, a line each (Provenance); NULL or "": nothing */
+} RunNote;
+
+/* Writes run.json into the folder. */
+Status run_folder_note(Arena *arena, const char *folder, const RunNote *note);
 
 /* ceil(n * bits / 8) for each weight tensor, 4 per bias and per weight scale; float: 4 per parameter.  And a layer's
  * part of it. */

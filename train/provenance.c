@@ -154,16 +154,14 @@ static cJSON *completed(Arena *arena, const cJSON *was, ModelKind kind)
     return status == STATUS_OK ? relevant(config, how) : cJSON_Duplicate(was, true);
 }
 
-static Status compare_config(Arena *arena, const char *path, const char *now, const char *was, Differences *d)
+static Status compare_config(Arena *arena, const Checkpoint *c, const char *now, const char *was, Differences *d)
 {
     if (strcmp(now, was) == 0) return STATUS_OK;
     cJSON *a = NULL, *b = NULL;
-    ModelKind kind;
-    TRY(checkpoint_kind(path, &kind));
-    TRY(json_parse(now, strlen(now), path, &a));
-    const Status status = json_parse(was, strlen(was), path, &b);
+    TRY(json_parse(now, strlen(now), c->path, &a));
+    const Status status = json_parse(was, strlen(was), c->path, &b);
     if (status == STATUS_OK) {
-        cJSON *whole = completed(arena, b, kind);
+        cJSON *whole = completed(arena, b, c->kind);
         compare_json(d, "", a, whole);
         cJSON_Delete(whole);
     }
@@ -187,11 +185,11 @@ static void add_part(Arena *arena, const char **all, const char *part, const Dif
     *all = arena_printf(arena, "%s%s%s: %s%s", *all, (*all)[0] == '\0' ? "" : "; ", part, d->text, more);
 }
 
-Status provenance_check(Arena *arena, const char *path, bool allow, Provenance *now, const char **note)
+Status provenance_check(Arena *arena, const Checkpoint *c, bool allow, Provenance *now, const char **note)
 {
-    Provenance was;
+    const char *path = c->path;
+    const Provenance was = checkpoint_provenance(c);
     *note = NULL;
-    TRY(checkpoint_provenance(arena, path, &was));
     if (was.config == NULL) {
         *note = arena_printf(arena,
                              "note: %s: of an earlier version, does not tell what config, data and kernels it was made "
@@ -200,7 +198,7 @@ Status provenance_check(Arena *arena, const char *path, bool allow, Provenance *
         return STATUS_OK;
     }
     Differences config = {arena, "", 0}, data = {arena, "", 0}, kernel = {arena, "", 0};
-    TRY(compare_config(arena, path, now->config, was.config, &config));
+    TRY(compare_config(arena, c, now->config, was.config, &config));
     compare_data(&data, now->data, was.data);
     if (strcmp(now->kernels, was.kernels) != 0) differ(&kernel, "the arithmetic", now->kernels, was.kernels);
     const char *all = "";

@@ -22,10 +22,10 @@ Status provenance_data(Arena *arena, const DataSplits *data, const char **text);
  * defaults filled in: no paths, no names, not how often checkpoints are written. */
 Provenance provenance_now(Arena *arena, const Config *config, RunStart start, const char *data);
 
-/* Compares with what the checkpoint at `path` carries.  STATUS_STATE says which of the three differs, a key of the
+/* Compares with what the checkpoint carries.  STATUS_STATE says which of the three differs, a key of the
  * config with its old and new value.  `allow`: goes on instead; the differences are appended to now->changed.
  * *note: something the user should know, or NULL: what was let through, or that the file carries no provenance. */
-Status provenance_check(Arena *arena, const char *path, bool allow, Provenance *now, const char **note);
+Status provenance_check(Arena *arena, const Checkpoint *last, bool allow, Provenance *now, const char **note);
 
 /* Its note on what was let through, of a training that is finished. */
 const char *provenance_without_effect(Arena *arena, const char *note);

@@ -2,8 +2,8 @@
 #ifndef BITFOLD_TRAIN_RUN_H
 #define BITFOLD_TRAIN_RUN_H
 
-#include "train/experiment.h"
 #include "train/provenance.h"
+#include "train/recipe.h"
 #include "train/run_folder.h"
 
 typedef struct {
@@ -14,9 +14,8 @@ typedef struct {
     bool allow_changed; /* resume: also with another config, other data or kernels than the run began with */
     int argc;           /* the command, for run.json */
     char *const *argv;
-    /* Runs the training loop; NULL: train_run.  note: something the user should know; NULL: not told. */
-    Status (*train)(void *context, Arena *arena, TrainJob *job, TrainResult *result);
-    void (*note)(void *context, const char *text);
+    TrainHook *train;                              /* runs the training loop; NULL: train_run */
+    void (*note)(void *context, const char *text); /* something the user should know; NULL: not told */
     void (*warn)(void *context, const char *text); /* something that is likely a mistake; NULL: not told */
     void (*data)(void *context, const char *line); /* what was read; NULL: not told */
     void *context;
@@ -25,11 +24,11 @@ typedef struct {
 typedef struct {
     const Config *config;
     const char *folder, *model_path;
-    Provenance provenance; /* of what is trained */
-    bool goes_on;          /* a resumed run that has a checkpoint to go on from */
-    bool same_but_epochs;  /* ... whose config is that in its folder, but for the epochs at most */
-    const char *change;    /* ... and what it goes on with that is other, as it was allowed to; NULL: nothing */
-    RunFolder run;         /* what `folder` is held by; given back when the run ends */
+    Provenance provenance;  /* of what is trained */
+    const Checkpoint *last; /* what a resumed run goes on from, read once; NULL: it begins */
+    bool same_but_epochs;   /* ... whose config is that in its folder, but for the epochs at most */
+    const char *change;     /* ... and what it goes on with that is other, as it was allowed to; NULL: nothing */
+    RunFolder run;          /* what `folder` is held by; given back when the run ends */
     Model *model;
     EngineKind engine; /* int8 for quantized models */
     EvalResult test;   /* of the task, by that engine, on the test split */

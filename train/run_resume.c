@@ -28,14 +28,14 @@ Status run_compare_config(Arena *arena, const RunRequest *r, const Config *confi
     return STATUS_OK;
 }
 
-/* The config with the epochs that the checkpoint in `path` was to have.  Those that are done cannot be taken back. */
-static Status epochs_before(Arena *arena, const Config *config, RunStart start, const char *path, Config *before)
+/* The config with the epochs that the checkpoint was to have.  Those that are done cannot be taken back. */
+static Status epochs_before(const Checkpoint *last, const Config *config, RunStart start, Config *before)
 {
-    Provenance p;
     long done, all;
+    const char *path = last->path;
+    const Provenance p = checkpoint_provenance(last);
     *before = *config;
-    TRY(checkpoint_provenance(arena, path, &p));
-    TRY(checkpoint_steps(path, &done, &all));
+    TRY(checkpoint_steps(last, &done, &all));
     cJSON *json = NULL;
     if (p.config != NULL) TRY(json_parse(p.config, strlen(p.config), path, &json));
     for (int qat = 0; qat < 2; qat++) {
@@ -57,14 +57,14 @@ Status run_trace(Arena *arena, const RunRequest *r, RunStart start, const DataSp
     const char *note = NULL, *data_text;
     TRY(provenance_data(arena, data, &data_text));
     out->provenance = provenance_now(arena, out->config, start, data_text);
-    if (!out->goes_on) return STATUS_OK;
-    const char *path = file_join(arena, out->folder, "last.safetensors");
-    Status status = provenance_check(arena, path, r->allow_changed && !out->same_but_epochs, &out->provenance, &note);
+    if (out->last == NULL) return STATUS_OK;
+    Status status =
+        provenance_check(arena, out->last, r->allow_changed && !out->same_but_epochs, &out->provenance, &note);
     if (status != STATUS_OK && out->same_but_epochs) {
         Config before;
-        TRY(epochs_before(arena, out->config, start, path, &before));
+        TRY(epochs_before(out->last, out->config, start, &before));
         Provenance began = provenance_now(arena, &before, start, data_text);
-        status = provenance_check(arena, path, r->allow_changed, &began, &note);
+        status = provenance_check(arena, out->last, r->allow_changed, &began, &note);
         out->provenance.changed = began.changed;
     }
     TRY(status);

@@ -36,15 +36,14 @@ Status run_source_config(Arena *arena, const RunRequest *r, RunSource *source, C
     return STATUS_OK;
 }
 
-Status run_source_start(Arena *arena, const RunSource *source, ModelKind kind, const char *checkpoint, RunStart *start)
+Status run_source_start(Arena *arena, const RunSource *source, ModelKind kind, const Checkpoint *last, RunStart *start)
 {
     *start = (RunStart){kind, source->model && kind == MODEL_QAT ? "model" : "config"};
-    if (checkpoint == NULL || !source->model) return STATUS_OK;
-    Provenance p;
-    TRY(checkpoint_provenance(arena, checkpoint, &p));
+    if (last == NULL || !source->model) return STATUS_OK;
+    const Provenance p = checkpoint_provenance(last);
     if (p.config == NULL) return STATUS_OK;
     cJSON *json = NULL;
-    TRY(json_parse(p.config, strlen(p.config), checkpoint, &json));
+    TRY(json_parse(p.config, strlen(p.config), last->path, &json));
     const cJSON *began = json_get(json, "start");
     if (cJSON_IsString(began)) start->start = arena_strdup(arena, began->valuestring);
     cJSON_Delete(json);

@@ -21,7 +21,7 @@ Status run_source_config(Arena *arena, const RunRequest *r, RunSource *source, C
 
 /* How the run begins, or began, as its checkpoint tells (NULL: there is none); a config that is given tells it itself.
  * What a float run takes from a model is not known here: provenance_weights. */
-Status run_source_start(Arena *arena, const RunSource *source, ModelKind kind, const char *checkpoint, RunStart *start);
+Status run_source_start(Arena *arena, const RunSource *source, ModelKind kind, const Checkpoint *last, RunStart *start);
 
 /* That a model which is given, but not read since the run in `folder` goes on, is there; says that it is not read. */
 Status run_source_unread(Arena *arena, const RunRequest *r, const RunSource *source, const char *folder);

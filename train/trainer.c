@@ -260,7 +260,10 @@ static Status prepare(Trainer *r)
     }
     if (job->resume) {
         const long steps = r->state.steps;
-        TRY(checkpoint_read(r->last_path, job->model, &r->optimizer, &r->state));
+        if (job->last != NULL)
+            TRY(checkpoint_load(job->last, job->model, &r->optimizer, &r->state));
+        else
+            TRY(checkpoint_read(r->last_path, job->model, &r->optimizer, &r->state));
         const bool epochs = job->epochs_may_differ && r->state.steps % r->batches == 0;
         const bool same = r->state.seed == job->config->seed && (r->state.steps == steps || epochs);
         if (r->state.kind != job->kind || !(same || job->allow_changed) || r->state.step > steps)

@@ -28,6 +28,7 @@ typedef struct {
     bool from_scratch;            /* QAT without float training before it: train's epochs and learning rate */
     const char *folder;           /* run directory that exists; NULL: nothing is written */
     bool resume;                  /* go on from folder/last.safetensors */
+    const Checkpoint *last;       /* that file, if it was read already; NULL: it is read */
     bool epochs_may_differ;       /* resume: from those it began with; the schedule is that of the new total */
     bool allow_changed;           /* also with another seed or number of steps than it says */
     const Provenance *provenance; /* for the checkpoints; NULL: they carry none */

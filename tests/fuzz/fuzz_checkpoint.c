@@ -50,14 +50,14 @@ static void run(const uint8_t *data, size_t bytes)
     ASSERT(experiment_model(arena, config, NULL, NULL, &plain) == STATUS_OK);
     ASSERT(optimizer_make(arena, &config->train.optimizer, &quantized->params, &o) == STATUS_OK);
     TrainState state;
-    ModelKind kind;
-    const Status first = checkpoint_kind(path, &kind);
+    Checkpoint c;
+    const Status first = checkpoint_open(arena, path, &c);
     const Status whole = checkpoint_read(path, quantized, &o, &state);
     const Status model = checkpoint_read(path, quantized, NULL, &state);
     ASSERT(whole != STATUS_OK || (first == STATUS_OK && model == STATUS_OK));
     if (model == STATUS_OK) use_model(arena, quantized);
     const Status real = checkpoint_read(path, plain, NULL, &state);
-    ASSERT(real != STATUS_OK || (first == STATUS_OK && kind == MODEL_FLOAT));
+    ASSERT(real != STATUS_OK || (first == STATUS_OK && c.kind == MODEL_FLOAT));
     arena_destroy(arena);
 }
 

@@ -1,0 +1,23 @@
+/* Post-training quantization: its section of a config, and what it makes of the quant section. */
+#ifndef BITFOLD_COMPRESS_PTQ_H
+#define BITFOLD_COMPRESS_PTQ_H
+
+#include "base/field.h"
+#include "compress/ptq_step.h"
+#include "quant/quant_config.h"
+
+typedef struct {
+    int images;    /* training images that steps may use */
+    IntList steps; /* indices into ptq_steps, in the order they run */
+} PtqConfig;
+extern const Field ptq_fields[];
+
+/* Whether the steps can be run one after another: none stands twice, and one of them finds ranges.  STATUS_CONFIG names
+ * `path`, the config. */
+Status ptq_check(const PtqConfig *ptq, const char *path);
+
+/* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers
+ * become minmax. */
+QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant);
+
+#endif
