@@ -4,7 +4,7 @@
  * What we write: the header is compact JSON, padded with spaces so that the data begins at a multiple of 8.  Its first
  * member __metadata__ (string to string) begins with "crc32": 8 lower-case hex digits of the CRC-32 (zlib's) over the
  * whole file with those 8 digits set to '0'; the other keys follow in the order they were added.  Tensors stand, in the
- * header as in the data, by element size (8, 4, 1 bytes), then in the order they were added: without a hole every one
+ * header as in the data, by element size (8, 4, 2, 1 bytes), then in the order they were added: without a hole every one
  * begins at a multiple of its element size.  Nothing else enters the file: equal content, equal bytes.
  *
  * What we read: any file that keeps the format's rules, which want the data to be covered without holes or overlap, and
@@ -21,7 +21,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-typedef enum { ST_U8, ST_I8, ST_I32, ST_I64, ST_U64, ST_F32, ST_F64 } SafeType;
+typedef enum { ST_U8, ST_I8, ST_I32, ST_I64, ST_U64, ST_F32, ST_F64, ST_F16, ST_BF16, ST_F8_E4M3, ST_F8_E5M2 } SafeType;
 enum { ST_MAX_RANK = 8, ST_MAX_HEADER_BYTES = 64 << 20 };
 
 typedef struct {

@@ -63,14 +63,15 @@ void safe_add_metadata(SafeWriter *w, const char *key, const char *value)
 /* Brings the entries into the order they have in the file. */
 static void sort_by_element_size(SafeWriter *w)
 {
-    Entry *first[3], **end[3] = {&first[0], &first[1], &first[2]};
+    Entry *first[4], **end[4] = {&first[0], &first[1], &first[2], &first[3]};
     for (Entry *e = w->first; e != NULL; e = e->next) {
         const size_t bytes = safe_type_bytes(e->tensor.type);
-        const int group = bytes == 8 ? 0 : bytes == 4 ? 1 : 2;
+        const int group = bytes == 8 ? 0 : bytes == 4 ? 1 : bytes == 2 ? 2 : 3;
         *end[group] = e;
         end[group] = &e->next;
     }
-    *end[2] = NULL;
+    *end[3] = NULL;
+    *end[2] = first[3];
     *end[1] = first[2];
     *end[0] = first[1];
     w->first = first[0];

@@ -39,6 +39,13 @@ void inspect_add_warnings(Arena *arena, const Graph *g, cJSON *json)
 void inspect_print_grid(const Graph *g, const Node *n)
 {
     const GraphTensor *y = &g->tensor[n->output];
+    if (graph_tensor_is_float(y)) {
+        const char *weights = !node_has_weights(n)                ? "-"
+                              : format_is_float(n->weight_format) ? format_names[n->weight_format]
+                                                                  : "int8";
+        cli_print(" %4s/%s", weights, format_names[y->format]);
+        return;
+    }
     char width[8] = "-", sum[32] = "";
     if (node_has_weights(n)) {
         const int64_t most = node_largest_sum(g, n);
@@ -52,6 +59,12 @@ void inspect_print_grid(const Graph *g, const Node *n)
 void inspect_add_grid(const Graph *g, const Node *n, cJSON *item)
 {
     const GraphTensor *y = &g->tensor[n->output];
+    if (graph_tensor_is_float(y)) {
+        if (node_has_weights(n)) cJSON_AddStringToObject(item, "weight_format", format_names[n->weight_format]);
+        if (node_has_weights(n) && n->weight_bits > 0) cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
+        cJSON_AddStringToObject(item, "format", format_names[y->format]);
+        return;
+    }
     if (node_has_weights(n)) {
         const int64_t most = node_largest_sum(g, n);
         cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);

@@ -98,7 +98,7 @@ static Status prepare_engine(Case *c, const Config *config)
     TRY(model_lower(c->arena, c->m, (Rounding)config->quant.rounding, &c->graph));
     TRY(engine_create_planned(c->memory, c->graph, &c->engine));
     c->codes = arena_try_alloc(c->arena, (size_t)c->batch * (size_t)graph_tensor_elements(&c->graph->tensor[0]));
-    c->logits = arena_try_alloc(c->arena, (size_t)c->batch * (size_t)c->graph->classes);
+    c->logits = arena_try_alloc(c->arena, (size_t)c->batch * graph_tensor_bytes(&c->graph->tensor[c->graph->output]));
     if (c->codes == NULL || c->logits == NULL) return STATUS_NOMEM;
     c->step = engine_step;
     return repeat(c, WARM_UP);

@@ -15,22 +15,33 @@
 static Status write_npy(Arena *arena, const char *path, const GraphTensor *t, const int8_t *codes)
 {
     char header[128];
-    const int n = snprintf(header, sizeof header, "{'descr': '|i1', 'fortran_order': False, 'shape': (%d, %d, %d), }",
-                           t->h, t->w, t->c);
+    const int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d, %d), }",
+                           graph_tensor_is_float(t) ? "<f4" : "|i1", t->h, t->w, t->c);
     memset(header + n, ' ', sizeof header - (size_t)n);
     header[117] = '\n'; /* 10 + 118 = 128 bytes of head */
     FileWriter w;
     TRY(file_begin(arena, path, &w));
     fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, w.stream);
     fwrite(header, 1, 118, w.stream);
-    fwrite(codes, 1, (size_t)graph_tensor_elements(t), w.stream);
+    fwrite(codes, 1, graph_tensor_bytes(t), w.stream);
     return file_commit(&w);
+}
+
+static Status write_c_floats(FileWriter *w, Arena *arena, const GraphTensor *t, const char *identifier, const float *x)
+{
+    fprintf(w->stream, "/* %s: rows %d, columns %d, channels %d; %s */\nstatic const float %s[%ld] = {",
+            c_comment(arena, t->name), t->h, t->w, t->c, format_names[t->format], identifier, graph_tensor_elements(t));
+    for (long i = 0; i < graph_tensor_elements(t); i++)
+        fprintf(w->stream, "%s%.9gf,", i % 8 == 0 ? "\n    " : " ", (double)x[i]);
+    fprintf(w->stream, "\n};\n");
+    return file_commit(w);
 }
 
 static Status write_c(Arena *arena, const char *path, const GraphTensor *t, const char *identifier, const int8_t *codes)
 {
     FileWriter w;
     TRY(file_begin(arena, path, &w));
+    if (graph_tensor_is_float(t)) return write_c_floats(&w, arena, t, identifier, (const void *)codes);
     fprintf(
         w.stream,
         "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
@@ -91,11 +102,11 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
         float *z = arena_alloc(memory, sizeof(float) * (size_t)m->classes);
         if (engine != NULL) {
             int8_t *codes = arena_alloc(memory, (size_t)graph_tensor_elements(&graph->tensor[0]));
-            int8_t *logits = arena_alloc(memory, (size_t)m->classes);
+            const GraphTensor *y = &graph->tensor[graph->output];
+            void *logits = arena_alloc(memory, graph_tensor_bytes(y));
             graph_quantize_pixels(graph, pixels, 1, codes);
             engine_run(engine, codes, 1, logits);
-            const GraphTensor *y = &graph->tensor[graph->output];
-            dequantize_tensor(logits, (size_t)m->classes, y->scale, y->zero_point, z);
+            graph_tensor_reals(y, logits, (size_t)m->classes, z);
             if (o->dump != NULL && i == 1) status = dump(arena, o->dump, graph, engine);
         } else {
             const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};

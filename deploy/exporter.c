@@ -117,6 +117,19 @@ Rounding exporter_rounding(const ExporterType *type, Rounding wanted)
     return type->roundings[0];
 }
 
+/* That the type has something for nodes that compute in floats, if there are any. */
+static Status check_floats(const ExporterType *type, const Graph *g)
+{
+    for (int i = 0; i < g->nodes && !type->floats; i++)
+        if (node_is_float(g, &g->node[i]))
+            return status_fail(
+                STATUS_UNSUPPORTED,
+                "layer \"%s\": computes in %s; --to %s writes integers only: export --to safetensors, or "
+                "quantize it in int8",
+                g->node[i].name, format_names[node_y(g, &g->node[i])->format], type->name);
+    return STATUS_OK;
+}
+
 Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, const char *path, const cJSON *options)
 {
     void *parsed = NULL;
@@ -126,6 +139,7 @@ Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, co
     if (usual != g->rounding)
         return status_fail(STATUS_UNSUPPORTED, "dialect %s; must be one that runtimes of %s files round as, such as %s",
                            rounding_names[g->rounding], type->name, rounding_names[usual]);
+    TRY(check_floats(type, g));
     for (int i = 0; i < g->nodes; i++)
         if (!exporter_carries(type, g->node[i].op)) return exporter_refuse(type, g->node[i].name, g->node[i].op);
     return type->write(arena, g, path, parsed);

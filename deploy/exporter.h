@@ -24,6 +24,7 @@ typedef struct {
     const Rounding *roundings;
     /* Whether its files have something for nodes of a kind; NULL: for every kind.  exporter_write refuses others. */
     bool (*carries)(NodeKind kind);
+    bool floats; /* it writes nodes that compute in floats; exporter_write refuses graphs with such nodes otherwise */
     const char *runtime; /* what has no operator for such a node, as a reader knows it; NULL where carries is NULL */
     Status (*write)(Arena *arena, const Graph *g, const char *path, const void *options);
     Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */

@@ -104,6 +104,7 @@ static void raise_to(Floor *f, int tensor, double least)
 
 static void floor_of(Floor *f, const Node *n)
 {
+    if (node_is_float(f->g, n)) return;
     const NodeType *type = node_type(n);
     ScaleFloor floor[NODE_MAX_FLOORS];
     const int floors = type->floors == NULL ? 0 : type->floors(f->g, n, f->runtime, floor);

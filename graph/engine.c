@@ -17,15 +17,17 @@ struct Engine {
     size_t *step;        /* [tensors] bytes from an image's tensor to the next image's; 0 where planned */
     int8_t **base;       /* [slots][tensors]; kept tensors: every slot sees the same block   */
     const int8_t *input; /* of the run in progress                                          */
-    int8_t *logits;
+    int8_t *logits;      /* the bytes of codes or floats */
     int n, chunks;
 };
 
 static Status prepare_node(Arena *arena, const Graph *g, const Node *n, EngineNode *e)
 {
-    *e = (EngineNode){.g = g, .node = n};
     const NodeType *type = node_type(n);
-    return type->prepare == NULL ? STATUS_OK : type->prepare(arena, e);
+    const bool is_float = node_is_float(g, n);
+    Status (*prepare)(Arena *, EngineNode *) = is_float ? type->in_float->prepare : type->prepare;
+    *e = (EngineNode){.g = g, .node = n, .run = is_float ? type->in_float->run : type->run};
+    return prepare == NULL ? STATUS_OK : prepare(arena, e);
 }
 
 static Status alloc_scratch(Arena *arena, Engine *e)
@@ -47,7 +49,7 @@ static Status alloc_kept(Arena *arena, Engine *e)
     for (int i = -1; i < e->g->nodes; i++) {
         const Node *n = i < 0 ? NULL : &e->g->node[i];
         const int t = n == NULL ? 0 : n->output;
-        e->step[t] = (size_t)graph_tensor_elements(&e->g->tensor[t]);
+        e->step[t] = graph_tensor_bytes(&e->g->tensor[t]);
         e->base[t] = n != NULL && node_type(n)->shows_input ? e->base[n->input[0]]
                                                             : arena_try_alloc(arena, e->step[t] * (size_t)e->batch);
         if (e->base[t] == NULL) return STATUS_NOMEM;
@@ -95,15 +97,15 @@ static void run_image(const Engine *e, long image, int slot)
 {
     const Graph *g = e->g;
     int8_t *const *base = e->base + slot * g->tensors;
-    const size_t pixels = (size_t)graph_tensor_elements(&g->tensor[0]), classes = (size_t)g->classes;
+    const size_t pixels = graph_tensor_bytes(&g->tensor[0]), logits = graph_tensor_bytes(&g->tensor[g->output]);
     memcpy(base[0] + (size_t)image * e->step[0], e->input + (size_t)image * pixels, pixels);
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
         const int8_t *in[NODE_MAX_INPUTS];
         for (int k = 0; k < n->inputs; k++) in[k] = base[n->input[k]] + (size_t)image * e->step[n->input[k]];
-        node_type(n)->run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
+        e->node[i].run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
     }
-    memcpy(e->logits + (size_t)image * classes, base[g->output] + (size_t)image * e->step[g->output], classes);
+    memcpy(e->logits + (size_t)image * logits, base[g->output] + (size_t)image * e->step[g->output], logits);
 }
 
 static void run_chunk(void *context, int chunk, int thread)
@@ -114,7 +116,7 @@ static void run_chunk(void *context, int chunk, int thread)
     for (long i = first; i < last; i++) run_image(e, i, thread);
 }
 
-void engine_run(Engine *e, const int8_t *input, int n, int8_t *logits)
+void engine_run(Engine *e, const int8_t *input, int n, void *logits)
 {
     ASSERT(n >= 0 && (e->batch == 0 || n <= e->batch));
     e->input = input, e->logits = logits, e->n = n;

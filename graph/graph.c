@@ -1,11 +1,34 @@
 #include "graph/graph.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "graph/node.h"
 #include "quant/quantizer.h"
 
 long graph_tensor_elements(const GraphTensor *t) { return (long)t->h * t->w * t->c; }
+
+size_t graph_tensor_bytes(const GraphTensor *t)
+{
+    return (size_t)graph_tensor_elements(t) * (graph_tensor_is_float(t) ? sizeof(float) : 1);
+}
+
+bool graph_is_integer(const Graph *g)
+{
+    for (int i = 0; i < g->tensors; i++)
+        if (graph_tensor_is_float(&g->tensor[i])) return false;
+    return true;
+}
+
+int graph_version(const Graph *g) { return graph_is_integer(g) ? 1 : 2; }
+
+void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals)
+{
+    if (graph_tensor_is_float(t))
+        memcpy(reals, values, sizeof *reals * count);
+    else
+        dequantize_tensor(values, count, t->scale, t->zero_point, reals);
+}
 
 int graph_tensor_max_magnitude(const GraphTensor *t)
 {

@@ -1,8 +1,10 @@
-/* The closed integer IR: what a trained model is once it is frozen, and what every engine and exporter reads.
+/* The closed IR: what a trained model is once it is frozen, and what every engine and exporter reads.
  *
- * Tensors are int8, NHWC without the batch dimension.  Nodes are in execution order.  A node's output tensor carries
- * the quantization; the requantization multipliers follow from the scales by the rounding's rule (kernels/requant.h),
- * they are not stored.  Weights keep the layouts of kernels.h.
+ * Tensors are NHWC without the batch dimension.  Each has a format: int8 codes of a grid, which is the rule, or floats.
+ * Nodes are in execution order.  A node whose tensors and weights are all codes computes in integers: its output tensor
+ * carries the quantization, and the requantization multipliers follow from the scales by the rounding's rule
+ * (kernels/requant.h), they are not stored.  Any other computes in float32 and rounds its result to the output's format.
+ * `quantize` and `dequantize` nodes stand where codes and floats meet.  Weights keep the layouts of kernels.h.
  */
 #ifndef BITFOLD_GRAPH_GRAPH_H
 #define BITFOLD_GRAPH_GRAPH_H
@@ -11,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/format.h"
 #include "base/qparams.h"
 #include "base/status.h"
 #include "kernels/kernels.h"
@@ -41,9 +44,10 @@ enum {
 typedef struct {
     const char *name; /* the layer's name; unique; "input" is the image */
     int h, w, c;
-    float scale;
+    float scale; /* of codes, as what follows; floats have no grid: all 0 */
     int zero_point;
     int bits, qmin, qmax; /* the codes this tensor can take */
+    Format format;
 } GraphTensor;
 
 typedef struct {
@@ -59,6 +63,11 @@ typedef struct {
     const int32_t *bias;
     const float *weight_scale; /* [O]: real weight = weight_scale[o] * stored weight */
     const int8_t *table;       /* [256] by code + 128 */
+    /* What follows: of a node that computes in floats.  Its weights are codes, as above, or floats. */
+    int activation;             /* of node_activation_names */
+    Format weight_format;       /* FORMAT_INT8: codes */
+    const float *float_weights; /* values of weight_format, in the layout of weights */
+    const float *float_bias;    /* [O] */
 } Node;
 
 typedef struct {
@@ -75,6 +84,15 @@ typedef struct {
 } Graph;
 
 long graph_tensor_elements(const GraphTensor *t);
+/* Memory of one image: a byte for each code; 4 for each float, whatever its format (base/format.h). */
+size_t graph_tensor_bytes(const GraphTensor *t);
+static inline bool graph_tensor_is_float(const GraphTensor *t) { return format_is_float(t->format); }
+/* All tensors and weights are codes. */
+bool graph_is_integer(const Graph *g);
+/* The least version of the model file (docs/format.md) that can say it: 1 of codes alone, 2 of floats. */
+int graph_version(const Graph *g);
+/* count values of a tensor, as they lie in memory, as reals. */
+void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals);
 /* The most |q - zero_point| can be. */
 int graph_tensor_max_magnitude(const GraphTensor *t);
 /* Flash: of every node its weights and tables (NodeType.flash_bytes). */

@@ -13,6 +13,30 @@ static bool good_name(const char *name)
     return true;
 }
 
+static Status check_grid(const GraphTensor *t)
+{
+    if (!graph_scale_ok(t->scale))
+        return status_fail(STATUS_NUMERIC, "tensor \"%s\": scale %g; must be finite and above 0", t->name,
+                           (double)t->scale);
+    if (t->bits < 2 || t->bits > 8)
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 2 to 8", t->name, t->bits);
+    if (t->qmin < -128 || t->qmax > 127 || t->qmin >= t->qmax || t->qmax - t->qmin >= 1 << t->bits)
+        return status_fail(STATUS_UNSUPPORTED,
+                           "tensor \"%s\": codes %d to %d; must be at most 2^%d, within -128 to 127", t->name, t->qmin,
+                           t->qmax, t->bits);
+    if (t->zero_point < t->qmin || t->zero_point > t->qmax)
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": zero point %d; must be one of the codes %d to %d",
+                           t->name, t->zero_point, t->qmin, t->qmax);
+    return STATUS_OK;
+}
+
+static Status check_no_grid(const GraphTensor *t)
+{
+    if (t->scale == 0.0f && t->zero_point == 0 && t->bits == 0 && t->qmin == 0 && t->qmax == 0) return STATUS_OK;
+    return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": a grid in %s; scale, zero point, bits and codes must be 0",
+                       t->name, format_names[t->format]);
+}
+
 static Status check_tensor(const Graph *g, int index)
 {
     const GraphTensor *t = &g->tensor[index];
@@ -31,19 +55,10 @@ static Status check_tensor(const Graph *g, int index)
     if ((long)t->h * t->w > GRAPH_TENSOR_MAX_ELEMENTS || graph_tensor_elements(t) > GRAPH_TENSOR_MAX_ELEMENTS)
         return status_fail(STATUS_SHAPE, "tensor \"%s\": shape [%d,%d,%d]; at most %d elements", t->name, t->h, t->w,
                            t->c, GRAPH_TENSOR_MAX_ELEMENTS);
-    if (!graph_scale_ok(t->scale))
-        return status_fail(STATUS_NUMERIC, "tensor \"%s\": scale %g; must be finite and above 0", t->name,
-                           (double)t->scale);
-    if (t->bits < 2 || t->bits > 8)
-        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 2 to 8", t->name, t->bits);
-    if (t->qmin < -128 || t->qmax > 127 || t->qmin >= t->qmax || t->qmax - t->qmin >= 1 << t->bits)
-        return status_fail(STATUS_UNSUPPORTED,
-                           "tensor \"%s\": codes %d to %d; must be at most 2^%d, within -128 to 127", t->name, t->qmin,
-                           t->qmax, t->bits);
-    if (t->zero_point < t->qmin || t->zero_point > t->qmax)
-        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": zero point %d; must be one of the codes %d to %d",
-                           t->name, t->zero_point, t->qmin, t->qmax);
-    return STATUS_OK;
+    if ((int)t->format < 0 || (int)t->format >= FORMATS || t->format == FORMAT_INT16)
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": format %d; must be int8 or a float format", t->name,
+                           (int)t->format);
+    return graph_tensor_is_float(t) ? check_no_grid(t) : check_grid(t);
 }
 
 static Status check_header(const Graph *g)
@@ -56,6 +71,9 @@ static Status check_header(const Graph *g)
     for (int i = 0; i < g->tensors; i++) TRY(check_tensor(g, i));
     if (strcmp(g->tensor[0].name, "input") != 0)
         return status_fail(STATUS_UNSUPPORTED, "tensor 0: named \"%s\"; must be \"input\"", g->tensor[0].name);
+    if (graph_tensor_is_float(&g->tensor[0]))
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"input\": format %s; must be int8",
+                           format_names[g->tensor[0].format]);
     if (g->output < 1 || g->output >= g->tensors)
         return status_fail(STATUS_UNSUPPORTED, "graph: output tensor %d; must be 1 to %d", g->output, g->tensors - 1);
     if (g->classes != graph_tensor_elements(&g->tensor[g->output]))

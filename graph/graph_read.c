@@ -9,7 +9,7 @@
 #include "base/safetensors.h"
 #include "graph/graph_check.h"
 #include "graph/graph_text.h"
-#include "graph/node.h"
+#include "graph/node_float.h"
 
 static Status want_metadata(const SafeFile *file, const char *key, const char **value)
 {
@@ -19,7 +19,7 @@ static Status want_metadata(const SafeFile *file, const char *key, const char **
     return STATUS_OK;
 }
 
-static Status read_identity(const SafeFile *file, Graph *g)
+static Status read_identity(const SafeFile *file, Graph *g, bool *is_first)
 {
     const char *format, *version, *rounding;
     TRY(want_metadata(file, "format", &format));
@@ -28,8 +28,10 @@ static Status read_identity(const SafeFile *file, Graph *g)
     TRY(want_metadata(file, "model", &g->model_name));
     if (strcmp(format, "bitfold-int8") != 0)
         return status_fail(STATUS_FORMAT, "%s: format \"%.60s\"; must be \"bitfold-int8\"", file->path, format);
-    if (strcmp(version, "1") != 0)
-        return status_fail(STATUS_FORMAT, "%s: version \"%.60s\"; this program reads version 1", file->path, version);
+    if (strcmp(version, "1") != 0 && strcmp(version, "2") != 0)
+        return status_fail(STATUS_FORMAT, "%s: version \"%.60s\"; this program reads versions 1 and 2", file->path,
+                           version);
+    *is_first = strcmp(version, "1") == 0;
     int d = 0;
     while (rounding_names[d] != NULL && strcmp(rounding_names[d], rounding) != 0) d++;
     if (rounding_names[d] == NULL) {
@@ -93,8 +95,35 @@ static Status want(const SafeFile *file, const char *name, SafeType type, int ra
     return STATUS_OK;
 }
 
-static Status read_node(Arena *arena, const SafeFile *file, Node *n, int *used)
+/* Of a node in floats. */
+static Status read_float_weights(Arena *arena, const SafeFile *file, Node *n, int *used)
 {
+    int64_t dim[4];
+    const void *data, *scale = NULL, *bias;
+    const int rank = node_weight_shape(n, dim);
+    const int64_t outputs[1] = {n->geom.o};
+    const SafeType type = node_safe_type(n->weight_format);
+    TRY(want(file, arena_printf(arena, "%s.weight", n->name), type, rank, dim, &data));
+    TRY(want(file, arena_printf(arena, "%s.bias", n->name), ST_F32, 1, outputs, &bias));
+    *used += 2;
+    n->float_bias = bias;
+    if (n->weight_format == FORMAT_FLOAT32) n->float_weights = data;
+    if (n->weight_format == FORMAT_FLOAT32) return STATUS_OK;
+    if (format_is_float(n->weight_format)) {
+        float *values = arena_alloc(arena, sizeof *values * (size_t)node_weights(n));
+        format_unpack(n->weight_format, (size_t)node_weights(n), data, values);
+        n->float_weights = values;
+        return STATUS_OK;
+    }
+    TRY(want(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, &scale));
+    (*used)++;
+    n->weights = data, n->weight_scale = scale;
+    return STATUS_OK;
+}
+
+static Status read_node(Arena *arena, const SafeFile *file, const Graph *g, Node *n, int *used)
+{
+    if (node_has_weights(n) && node_is_float(g, n)) return read_float_weights(arena, file, n, used);
     for (const NodeBinary *b = node_type(n)->binary; b != NULL && b->suffix != NULL; b++) {
         int64_t dim[4];
         const void *data;
@@ -122,7 +151,7 @@ static Status read_binary(Arena *arena, const SafeFile *file, Graph *g)
         g->tensor[i].zero_point = ((const int32_t *)zero_point)[i];
     }
     int used = 4;
-    for (int i = 0; i < g->nodes; i++) TRY(read_node(arena, file, &g->node[i], &used));
+    for (int i = 0; i < g->nodes; i++) TRY(read_node(arena, file, g, &g->node[i], &used));
     if (used != file->n)
         return status_fail(STATUS_FORMAT, "%s: %d tensors; its graph needs %d", file->path, file->n, used);
     return STATUS_OK;
@@ -133,8 +162,11 @@ Status graph_read(Arena *arena, const char *path, Graph **out)
     SafeFile file;
     TRY(safe_read(arena, path, true, &file));
     Graph *g = arena_zalloc(arena, sizeof *g);
-    TRY(read_identity(&file, g));
+    bool is_first = true;
+    TRY(read_identity(&file, g, &is_first));
     TRY(read_text(arena, &file, g));
+    if (is_first && graph_version(g) > 1)
+        return status_fail(STATUS_FORMAT, "%s: version \"1\" of a graph with floats; must be version \"2\"", path);
     TRY(read_binary(arena, &file, g));
     if (graph_check(g) != STATUS_OK) return status_prefix(STATUS_FORMAT, "%s", path);
     *out = g;

@@ -10,6 +10,7 @@ typedef struct {
     const char *name;
     IntList shape;
     int bits, qmin, qmax;
+    int format; /* Format, of floats */
 } TensorText;
 
 #define MEMBER(member, kind) .name = #member, .type = kind, .offset = offsetof(TensorText, member), .required = true
@@ -22,6 +23,12 @@ static const Field tensor_fields[] = {
     {MEMBER(qmax, FIELD_INT), .min = -128, .max = 127},
     FIELD_END,
 };
+static const Field float_tensor_fields[] = {
+    {MEMBER(name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
+    {MEMBER(shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
+    {MEMBER(format, FIELD_ENUM), .names = format_names},
+    FIELD_END,
+};
 static IntList ints(Arena *arena, int n, const int *values)
 {
     return (IntList){.n = n,
@@ -31,8 +38,14 @@ static IntList ints(Arena *arena, int n, const int *values)
 
 cJSON *graph_tensor_to_json(Arena *arena, const GraphTensor *t)
 {
-    const TensorText text = {t->name, INTS(t->h, t->w, t->c), t->bits, t->qmin, t->qmax};
-    return field_dump(tensor_fields, &text);
+    const TensorText text = {t->name, INTS(t->h, t->w, t->c), t->bits, t->qmin, t->qmax, (int)t->format};
+    return field_dump(graph_tensor_is_float(t) ? float_tensor_fields : tensor_fields, &text);
+}
+
+/* Of a node with this output. */
+static const Field *node_fields(const NodeType *type, const GraphTensor *y)
+{
+    return graph_tensor_is_float(y) && type->in_float != NULL ? type->in_float->fields : type->fields;
 }
 
 cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
@@ -50,8 +63,10 @@ cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
                            .clamp = INTS(n->lo, n->hi),
                            .groups = g->groups,
                            .weight_bits = n->weight_bits,
-                           .weight_shift = n->weight_shift};
-    return field_dump(node_type(n)->fields, &text);
+                           .weight_shift = n->weight_shift,
+                           .weight_format = (int)n->weight_format,
+                           .activation = n->activation};
+    return field_dump(node_fields(node_type(n), node_y(graph, n)), &text);
 }
 
 cJSON *graph_to_json(Arena *arena, const Graph *g)
@@ -82,13 +97,15 @@ static int find_tensor(const Graph *g, const char *name)
 
 static Status tensor_from_json(Arena *arena, const cJSON *json, const char *where, GraphTensor *t)
 {
-    TensorText text;
-    TRY(field_parse(tensor_fields, json, where, &text, arena));
+    TensorText text = {0};
+    const bool has_format = json_get(json, "format") != NULL; /* without one: codes */
+    TRY(field_parse(has_format ? float_tensor_fields : tensor_fields, json, where, &text, arena));
     const int *shape = text.shape.at;
     *t = (GraphTensor){.name = text.name,
                        .h = shape[0],
                        .w = shape[1],
                        .c = shape[2],
+                       .format = (Format)text.format,
                        .bits = text.bits,
                        .qmin = text.qmin,
                        .qmax = text.qmax};
@@ -113,8 +130,10 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
                            op == NULL ? "missing" : json_brief(arena, op), known_types(arena));
     const NodeType *type = node_types[kind];
     NodeText text = {0}; /* a table fills its own fields only */
-    TRY(field_parse(type->fields, json, where, &text, arena));
-    *n = (Node){.op = (NodeKind)kind, .name = text.name, .inputs = text.inputs.n, .output = find_tensor(g, text.name)};
+    const cJSON *name = json_get(json, "name");
+    const int output = cJSON_IsString(name) ? find_tensor(g, name->valuestring) : -1;
+    TRY(field_parse(output < 0 ? type->fields : node_fields(type, &g->tensor[output]), json, where, &text, arena));
+    *n = (Node){.op = (NodeKind)kind, .name = text.name, .inputs = text.inputs.n, .output = output};
     if (n->output < 0) return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
     for (int i = 0; i < n->inputs; i++) {
         n->input[i] = find_tensor(g, text.inputs.at[i]);
@@ -128,6 +147,8 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     n->hi = clamped ? text.clamp.at[1] : y->qmax;
     n->weight_bits = text.weight_bits;
     n->weight_shift = text.weight_shift;
+    n->weight_format = (Format)text.weight_format;
+    n->activation = text.activation;
     if (type->geometry != NULL) n->geom = type->geometry(&text, &g->tensor[n->input[0]], y);
     return STATUS_OK;
 }

@@ -15,7 +15,7 @@ long node_macs(const Graph *g, const Node *n)
 int64_t node_largest_sum(const Graph *g, const Node *n)
 {
     const NodeType *type = node_type(n);
-    return type->largest_sum == NULL ? 0 : type->largest_sum(g, n);
+    return type->largest_sum == NULL || node_is_float(g, n) ? 0 : type->largest_sum(g, n);
 }
 
 void node_clamp(const Graph *g, const Node *n, int *lo, int *hi)

@@ -50,12 +50,22 @@ typedef struct {
 enum { NODE_MAX_FLOORS = 3, NODE_GIVEN_BYTES = 160 };
 
 /* A node made ready to run. */
-typedef struct {
+typedef struct EngineNode {
     const Graph *g;
     const Node *node;
+    /* NodeType.run or NodeFloat.run. */
+    void (*run)(const struct EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
     void *state;          /* what `prepare` made for `run` */
     size_t scratch_bytes; /* working memory that `run` is to be given */
 } EngineNode;
+
+/* A node type in floats: what differs.  Its inputs, output and bias are float32, of whatever formats its tensors are, its
+ * weights what Node.weight_format says.  In a run in[k] and out are the floats' bytes, aligned for them. */
+typedef struct {
+    const Field *fields;                            /* of the JSON, with "activation" in place of the clamp */
+    Status (*prepare)(Arena *arena, EngineNode *e); /* NULL: nothing to prepare */
+    void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
+} NodeFloat;
 
 /* No callback changes the graph, keeps a pointer to what it is given, or is called for a node of another type.  All but
  * `check` may rely on what graph_check proves; `geometry` and the shapes of tensors in the file, which come before it,
@@ -76,7 +86,8 @@ typedef struct NodeType {
     bool keeps_grid; /* the output lies on the grid of the inputs, all of them */
 
     /* Shapes and geometry first, then the arithmetic, which may rely on them: that every table, multiplier and sum exists
-     * in g->rounding and stays in its integers.  Tensors are sound, the inputs are written before, their number is right
+     * in g->rounding and stays in its integers; of a node in floats, that its weights and bias are there and finite.
+     * Tensors are sound, the inputs are written before, their number is right
      * and the clamp lies in the output's codes.  Fails by NODE_RULE (graph/node_check.h), which names the node. */
     Status (*check)(const Graph *g, const Node *n);
     /* The most |acc + bias| can be over all outputs.  NULL: it sums no products; 0. */
@@ -102,6 +113,9 @@ typedef struct NodeType {
      * threads at a time with the same e: writes to out and scratch alone.  Allocates nothing and cannot fail. */
     void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 
+    const NodeFloat *in_float; /* NULL: it computes in integers only */
+    bool converts;             /* from codes to floats or back; any other type has all codes or all floats */
+
     /* For the memory planners. */
     bool shows_input; /* the output has the bytes of input 0: nothing needs to be done if they share them */
     bool gives_rows;  /* row y of the output can be computed alone */
@@ -123,6 +137,11 @@ static inline const GraphTensor *node_y(const Graph *g, const Node *n) { return 
 static inline float node_scale_ratio(const Graph *g, const Node *n, int k)
 {
     return g->tensor[n->input[k]].scale / node_y(g, n)->scale;
+}
+/* Computes in floats; a node that converts does not. */
+static inline bool node_is_float(const Graph *g, const Node *n)
+{
+    return graph_tensor_is_float(node_y(g, n)) && !node_type(n)->converts;
 }
 static inline bool node_has_weights(const Node *n) { return node_type(n)->weights != NULL; }
 long node_macs(const Graph *g, const Node *n);

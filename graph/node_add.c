@@ -2,9 +2,11 @@
 #include <stdio.h>
 
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 #include "graph/node_text.h"
 
 static const Field add_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
+static const Field add_float_fields[] = {NODE_FIELDS, {NODE_ACTIVATION}, FIELD_END};
 
 static bool add_params(const Graph *g, const Node *n, AddParams *p)
 {
@@ -24,6 +26,7 @@ static Status add_check(const Graph *g, const Node *n)
     NODE_RULE(n, same_shape(a, b) && same_shape(a, y),
               "adds [%d,%d,%d] and [%d,%d,%d] to [%d,%d,%d]; must be one shape", a->h, a->w, a->c, b->h, b->w, b->c,
               y->h, y->w, y->c);
+    if (node_is_float(g, n)) return STATUS_OK;
     const double larger = (double)(a->scale > b->scale ? a->scale : b->scale);
     AddParams unused;
     /* 2 max(s1, s2) / (2^20 s_y) is a right shift. */
@@ -71,11 +74,21 @@ static void add_run(const EngineNode *e, const int8_t *const *in, int8_t *out, v
     kernels()->requant_add_rows(e->state, (size_t)graph_tensor_elements(node_y(e->g, e->node)), in[0], in[1], out);
 }
 
+static void add_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    float *y = node_floats_out(out);
+    kernels()->add_f32((size_t)graph_tensor_elements(node_y(e->g, e->node)), node_floats(in[0]), node_floats(in[1]), y);
+    node_float_end(e, y);
+}
+
 static NodeOverwrites add_overwrites(const Graph *g, const Node *n, int input)
 {
     (void)g, (void)n, (void)input;
     return OVERWRITES;
 }
+
+static const NodeFloat add_float = {.fields = add_float_fields, .run = add_float_run};
 
 const NodeType node_add = {.name = "add",
                            .doc = "the sum of two tensors of one shape, each on a grid of its own, with clamp",
@@ -89,5 +102,6 @@ const NodeType node_add = {.name = "add",
                            .floors = add_floors,
                            .prepare = add_prepare,
                            .run = add_run,
+                           .in_float = &add_float,
                            .takes_rows = true,
                            .overwrites = add_overwrites};

@@ -2,11 +2,13 @@
 #include <math.h>
 
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 #include "graph/node_window.h"
 #include "kernels/requant.h"
 
 static const Field average_pool_fields[] = {NODE_FIELDS,    {NODE_KERNEL}, {NODE_STRIDE},
                                             {NODE_PADDING}, {NODE_CLAMP},  FIELD_END};
+static const Field average_pool_float_fields[] = {NODE_FIELDS, {NODE_KERNEL}, {NODE_STRIDE}, {NODE_PADDING}, FIELD_END};
 
 static Status average_pool_check(const Graph *g, const Node *n)
 {
@@ -33,6 +35,15 @@ static void average_pool_run(const EngineNode *e, const int8_t *const *in, int8_
     kernels()->avgpool_s8_forward(&e->node->geom, 1, in[0], e->state, out);
 }
 
+static void average_pool_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    avgpool_f32_forward(&e->node->geom, 1, node_floats(in[0]), node_floats_out(out));
+    node_float_end(e, node_floats_out(out));
+}
+
+static const NodeFloat average_pool_float = {.fields = average_pool_float_fields, .run = average_pool_float_run};
+
 const NodeType node_average_pool = {.name = "average_pool",
                                     .doc = "the mean of each window, on the grid of the input, with clamp",
                                     .min_inputs = 1,
@@ -44,4 +55,5 @@ const NodeType node_average_pool = {.name = "average_pool",
                                     .check = average_pool_check,
                                     .prepare = average_pool_prepare,
                                     .run = average_pool_run,
+                                    .in_float = &average_pool_float,
                                     .overwrites = node_window_overwrites};

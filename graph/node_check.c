@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "graph/node_float.h"
+
 Status node_check_same_shape(const Graph *g, const Node *n)
 {
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
@@ -13,6 +15,7 @@ Status node_check_same_shape(const Graph *g, const Node *n)
 Status node_check_same_grid(const Graph *g, const Node *n, const GraphTensor *x)
 {
     const GraphTensor *y = node_y(g, n);
+    if (graph_tensor_is_float(x)) return STATUS_OK; /* then both are: floats have no grid */
     NODE_RULE(n, x->scale == y->scale && x->zero_point == y->zero_point,
               "input \"%s\" on the grid (%.9g, %d), output on (%.9g, %d); must be the same", x->name, (double)x->scale,
               x->zero_point, (double)y->scale, y->zero_point);
@@ -26,6 +29,26 @@ Status node_check_keeps_codes(const Graph *g, const Node *n, const GraphTensor *
     NODE_RULE(n, x->qmin >= y->qmin && x->qmax <= y->qmax,
               "codes %d to %d of input \"%s\"; must lie in the output's %d to %d", x->qmin, x->qmax, x->name, y->qmin,
               y->qmax);
+    return STATUS_OK;
+}
+
+/* All codes, or all floats; but for a node that converts. */
+static Status check_formats(const Graph *g, const Node *n)
+{
+    const NodeType *type = node_type(n);
+    const GraphTensor *y = node_y(g, n);
+    if (type->converts) return STATUS_OK;
+    NODE_RULE(n, !node_is_float(g, n) || type->in_float != NULL, "an output in %s; a %s computes in integers only",
+              format_names[y->format], type->name);
+    for (int i = 0; i < n->inputs; i++) {
+        const GraphTensor *x = &g->tensor[n->input[i]];
+        NODE_RULE(n, graph_tensor_is_float(x) == graph_tensor_is_float(y),
+                  "input \"%s\" in %s, output in %s; must be all codes or all floats, with a %s node between", x->name,
+                  format_names[x->format], format_names[y->format],
+                  graph_tensor_is_float(x) ? "quantize" : "dequantize");
+    }
+    NODE_RULE(n, n->activation >= 0 && n->activation < (node_is_float(g, n) ? NODE_ACTIVATIONS : 1),
+              "activation %d; must be 0 to %d in floats, 0 in integers", n->activation, NODE_ACTIVATIONS - 1);
     return STATUS_OK;
 }
 
@@ -46,6 +69,7 @@ Status node_check(const Graph *g, int index, bool *made)
         NODE_RULE(n, n->input[i] >= 0 && n->input[i] < g->tensors && made[n->input[i]],
                   "input %d is tensor %d; must be the image or the output of an earlier node", i, n->input[i]);
     made[n->output] = true;
+    TRY(check_formats(g, n));
     if (type->clamp != CLAMP_NONE)
         NODE_RULE(n, n->lo >= y->qmin && n->hi <= y->qmax && n->lo <= n->hi,
                   "clamp %d to %d; must lie in the codes %d to %d", n->lo, n->hi, y->qmin, y->qmax);

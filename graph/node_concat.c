@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 #include "graph/node_text.h"
 
 static const Field concat_fields[] = {NODE_FIELDS, FIELD_END};
@@ -21,18 +22,32 @@ static Status concat_check(const Graph *g, const Node *n)
     return STATUS_OK;
 }
 
-static void concat_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+static void put_together(const EngineNode *e, const int8_t *const *in, int8_t *out, size_t bytes)
 {
-    (void)scratch;
     const GraphTensor *y = node_y(e->g, e->node);
-    const size_t cells = (size_t)y->h * (size_t)y->w, all = (size_t)y->c;
+    const size_t cells = (size_t)y->h * (size_t)y->w, all = (size_t)y->c * bytes;
     size_t first = 0;
     for (int k = 0; k < e->node->inputs; k++) {
-        const size_t part = (size_t)e->g->tensor[e->node->input[k]].c;
+        const size_t part = (size_t)e->g->tensor[e->node->input[k]].c * bytes;
         for (size_t i = 0; i < cells; i++) memcpy(out + i * all + first, in[k] + i * part, part);
         first += part;
     }
 }
+
+static void concat_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    put_together(e, in, out, 1);
+}
+
+static void concat_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    put_together(e, in, out, sizeof(float));
+    node_float_end(e, node_floats_out(out));
+}
+
+static const NodeFloat concat_float = {.fields = concat_fields, .run = concat_float_run};
 
 const NodeType node_concat = {.name = "concat",
                               .doc = "tensors of one grid, channel behind channel",
@@ -42,4 +57,5 @@ const NodeType node_concat = {.name = "concat",
                               .clamp = CLAMP_NONE,
                               .keeps_grid = true,
                               .check = concat_check,
-                              .run = concat_run};
+                              .run = concat_run,
+                              .in_float = &concat_float};

@@ -1,4 +1,5 @@
 /* conv2d: over the channels of its group; weights [O,KH,KW,C/groups], bias [O]. */
+#include "graph/node_float.h"
 #include "graph/node_weights.h"
 #include "graph/node_window.h"
 
@@ -31,6 +32,9 @@ static NodeOverwrites conv2d_overwrites(const Graph *graph, const Node *n, int i
 
 static const NodeWeights conv2d_weights = {.shape = conv2d_weight_shape};
 
+static const NodeFloat conv2d_float = {
+    .fields = node_float_window_fields, .prepare = node_float_weights_prepare, .run = node_float_weights_run};
+
 const NodeType node_conv2d = {.name = "conv2d",
                               .doc = "a convolution, also in groups, with bias and clamp",
                               .min_inputs = 1,
@@ -49,5 +53,6 @@ const NodeType node_conv2d = {.name = "conv2d",
                               .flash_bytes = node_weights_flash_bytes,
                               .prepare = conv2d_prepare,
                               .run = node_weights_run,
+                              .in_float = &conv2d_float,
                               .gives_rows = true,
                               .overwrites = conv2d_overwrites};

@@ -1,5 +1,6 @@
 /* dense: of all elements of its input, in [H,W,C] order; weights [O,I], bias [O]. */
 #include "autograd/ops.h"
+#include "graph/node_float.h"
 #include "graph/node_weights.h"
 #include "graph/node_window.h"
 
@@ -27,6 +28,9 @@ static Status dense_prepare(Arena *arena, EngineNode *e) { return node_weights_p
 
 static const NodeWeights dense_weights = {.shape = dense_weight_shape};
 
+static const NodeFloat dense_float = {
+    .fields = node_float_dense_fields, .prepare = node_float_weights_prepare, .run = node_float_weights_run};
+
 const NodeType node_dense = {.name = "dense",
                              .doc = "a dense layer, with bias and clamp",
                              .min_inputs = 1,
@@ -44,4 +48,5 @@ const NodeType node_dense = {.name = "dense",
                              .macs = node_weights_macs,
                              .flash_bytes = node_weights_flash_bytes,
                              .prepare = dense_prepare,
-                             .run = node_weights_run};
+                             .run = node_weights_run,
+                             .in_float = &dense_float};

@@ -1,5 +1,6 @@
 /* depthwise_conv2d: M outputs of each channel; weights [1,KH,KW,C*M], bias [C*M]. */
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 #include "graph/node_weights.h"
 #include "graph/node_window.h"
 
@@ -37,6 +38,9 @@ static NodeOverwrites depthwise_conv2d_overwrites(const Graph *graph, const Node
 
 static const NodeWeights depthwise_conv2d_weights = {.shape = depthwise_conv2d_weight_shape, .outputs_last = true};
 
+static const NodeFloat depthwise_conv2d_float = {
+    .fields = node_float_window_fields, .prepare = node_float_weights_prepare, .run = node_float_weights_run};
+
 const NodeType node_depthwise_conv2d = {.name = "depthwise_conv2d",
                                         .doc = "a convolution of each channel by itself, with bias and clamp",
                                         .min_inputs = 1,
@@ -55,5 +59,6 @@ const NodeType node_depthwise_conv2d = {.name = "depthwise_conv2d",
                                         .flash_bytes = node_weights_flash_bytes,
                                         .prepare = depthwise_conv2d_prepare,
                                         .run = node_weights_run,
+                                        .in_float = &depthwise_conv2d_float,
                                         .gives_rows = true,
                                         .overwrites = depthwise_conv2d_overwrites};

@@ -3,10 +3,12 @@
 #include <stdio.h>
 
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 #include "graph/node_text.h"
 #include "kernels/requant_multiply.h"
 
 static const Field multiply_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
+static const Field multiply_float_fields[] = {NODE_FIELDS, {NODE_ACTIVATION}, FIELD_END};
 
 static bool multiply_params(const Graph *g, const Node *n, MultiplyParams *p)
 {
@@ -23,6 +25,7 @@ static Status multiply_check(const Graph *g, const Node *n)
     NODE_RULE(n, has_shape(y, a->h, a->w, a->c) && (has_shape(b, a->h, a->w, a->c) || has_shape(b, 1, 1, a->c)),
               "multiplies [%d,%d,%d] by [%d,%d,%d] to [%d,%d,%d]; must be one shape, or the second [1,1,%d]", a->h,
               a->w, a->c, b->h, b->w, b->c, y->h, y->w, y->c, a->c);
+    if (node_is_float(g, n)) return STATUS_OK;
     MultiplyParams unused;
     NODE_RULE(n, multiply_params(g, n, &unused), "multiplies scales %.9g and %.9g to %.9g; %s needs %s",
               (double)a->scale, (double)b->scale, (double)y->scale, rounding_names[g->rounding],
@@ -74,6 +77,20 @@ static void multiply_run(const EngineNode *e, const int8_t *const *in, int8_t *o
         requant_multiply_rows(e->state, (size_t)factors, in[0] + at, in[1], out + at);
 }
 
+static void multiply_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    const long count = graph_tensor_elements(node_y(e->g, e->node));
+    const long factors = graph_tensor_elements(&e->g->tensor[e->node->input[1]]);
+    const float *a = node_floats(in[0]), *b = node_floats(in[1]);
+    float *y = node_floats_out(out);
+    for (long at = 0; at < count; at += factors)
+        for (long i = 0; i < factors; i++) y[at + i] = a[at + i] * b[i];
+    node_float_end(e, y);
+}
+
+static const NodeFloat multiply_float = {.fields = multiply_float_fields, .run = multiply_float_run};
+
 /* An input that is read again at every cell must stay. */
 static NodeOverwrites multiply_overwrites(const Graph *g, const Node *n, int input)
 {
@@ -95,4 +112,5 @@ const NodeType node_multiply = {
     .floors = multiply_floors,
     .prepare = multiply_prepare,
     .run = multiply_run,
+    .in_float = &multiply_float,
     .overwrites = multiply_overwrites};

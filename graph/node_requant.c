@@ -1,11 +1,14 @@
-/* requant: the input on another grid (rescale_table), with clamp. */
+/* requant: the input on another grid (rescale_table), with clamp; in floats, with an activation and in another format. */
 #include <stdio.h>
+#include <string.h>
 
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 #include "graph/node_table.h"
 #include "graph/node_text.h"
 
 static const Field requant_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
+static const Field requant_float_fields[] = {NODE_FIELDS, {NODE_ACTIVATION}, FIELD_END};
 
 static bool requant_table(const Graph *g, const Node *n, int8_t table[256])
 {
@@ -25,6 +28,7 @@ static Status requant_check(const Graph *g, const Node *n)
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
     int8_t unused[256];
     TRY(node_check_same_shape(g, n));
+    if (node_is_float(g, n)) return STATUS_OK;
     NODE_RULE(n, requant_table(g, n, unused), "rescales %.9g to %.9g; %s needs %s", (double)x->scale, (double)y->scale,
               rounding_names[g->rounding], rounding_requant_needs(g->rounding));
     NODE_RULE(n, requant_is_small(g, n), "codes up to %d from zero times the multiplier %g; must stay below 2^30",
@@ -59,6 +63,15 @@ static Status requant_prepare(Arena *arena, EngineNode *e)
     return STATUS_OK;
 }
 
+static void requant_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    memcpy(out, in[0], graph_tensor_bytes(node_y(e->g, e->node)));
+    node_float_end(e, node_floats_out(out));
+}
+
+static const NodeFloat requant_in_float = {.fields = requant_float_fields, .run = requant_float_run};
+
 const NodeType node_requant = {.name = "requant",
                                .doc = "the input on another grid, with clamp",
                                .min_inputs = 1,
@@ -71,4 +84,5 @@ const NodeType node_requant = {.name = "requant",
                                .floors = requant_floors,
                                .prepare = requant_prepare,
                                .run = node_table_run,
+                               .in_float = &requant_in_float,
                                .overwrites = node_table_overwrites};

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 #include "graph/node_text.h"
 
 static const Field reshape_fields[] = {NODE_FIELDS, FIELD_END};
@@ -11,6 +12,8 @@ static Status reshape_check(const Graph *g, const Node *n)
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
     NODE_RULE(n, graph_tensor_elements(x) == graph_tensor_elements(y),
               "%ld elements in, %ld out; must be the same number", graph_tensor_elements(x), graph_tensor_elements(y));
+    NODE_RULE(n, x->format == y->format, "%s to %s; must be one format", format_names[x->format],
+              format_names[y->format]);
     return node_check_keeps_codes(g, n, x);
 }
 
@@ -19,6 +22,14 @@ static void reshape_run(const EngineNode *e, const int8_t *const *in, int8_t *ou
     (void)scratch;
     if (out != in[0]) memcpy(out, in[0], (size_t)graph_tensor_elements(node_y(e->g, e->node)));
 }
+
+static void reshape_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    if (out != in[0]) memcpy(out, in[0], graph_tensor_bytes(node_y(e->g, e->node)));
+}
+
+static const NodeFloat reshape_float = {.fields = reshape_fields, .run = reshape_float_run};
 
 const NodeType node_reshape = {.name = "reshape",
                                .doc = "the same codes in another shape",
@@ -29,4 +40,5 @@ const NodeType node_reshape = {.name = "reshape",
                                .keeps_grid = true,
                                .check = reshape_check,
                                .run = reshape_run,
+                               .in_float = &reshape_float,
                                .shows_input = true};

@@ -4,13 +4,14 @@
 
 #include <stddef.h>
 
-#include "graph/node.h"
+#include "graph/node_float.h"
 
 struct NodeText {
     const char *op, *name;
     StringList inputs;
     IntList kernel, stride, dilation, padding, clamp;
     int groups, weight_bits, weight_shift;
+    int weight_format, activation; /* Format; of node_activation_names */
 };
 
 #define NODE_MEMBER(member, kind) .name = #member, .type = kind, .offset = offsetof(NodeText, member), .required = true
@@ -31,5 +32,10 @@ struct NodeText {
 #define NODE_WEIGHT_BITS NODE_INT(weight_bits), .min = 2, .max = 8
 #define NODE_WEIGHT_SHIFT NODE_INT(weight_shift), .min = 0, .max = 6
 #define NODE_CLAMP NODE_INTS(clamp, 2), .min = -128, .max = 127
+/* Of nodes in floats. */
+#define NODE_WEIGHT_FORMAT NODE_MEMBER(weight_format, FIELD_ENUM), .names = format_names
+#define NODE_FLOAT_WEIGHT_BITS                                                                                         \
+    .name = "weight_bits", .type = FIELD_INT, .offset = offsetof(NodeText, weight_bits), .min = 2, .max = 8
+#define NODE_ACTIVATION NODE_MEMBER(activation, FIELD_ENUM), .names = node_activation_names
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "graph/graph_check.h"
 #include "graph/node_check.h"
+#include "graph/node_float.h"
 
 enum { MAX_WEIGHTS = 1 << 28 };
 
@@ -70,7 +71,9 @@ long node_weights_macs(const Graph *g, const Node *n)
 
 size_t node_weights_flash_bytes(const Node *n)
 {
-    return ((size_t)node_weights(n) * (size_t)n->weight_bits + 7) / 8 + 8 * (size_t)n->geom.o;
+    const size_t count = (size_t)node_weights(n), outputs = (size_t)n->geom.o;
+    if (n->float_weights != NULL) return count * format_bytes(n->weight_format) + 4 * outputs;
+    return (count * (size_t)n->weight_bits + 7) / 8 + 8 * outputs;
 }
 
 /* ---- in the model file ------------------------------------------------------------------------------------------- */
@@ -115,6 +118,9 @@ Status node_check_weights(const Graph *g, const Node *n)
     const long count = node_weights(n); /* at most 2^20 cells of 2^16 channels for 2^16 outputs */
     NODE_RULE(n, count <= MAX_WEIGHTS, "%ld weights for each of %d outputs; at most %d", count / n->geom.o, n->geom.o,
               MAX_WEIGHTS);
+    if (node_is_float(g, n)) return node_check_float_weights(g, n);
+    NODE_RULE(n, n->weight_format == FORMAT_INT8 && n->float_weights == NULL && n->float_bias == NULL,
+              "weights in %s; must be int8 codes in a node that computes in integers", format_names[n->weight_format]);
     NODE_RULE(n, n->weights != NULL && n->bias != NULL && n->weight_scale != NULL,
               "no weights, bias or weight scales; must have all three");
     NODE_RULE(

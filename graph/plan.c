@@ -94,7 +94,7 @@ static void describe_nodes(Build *b)
         if (reader != NULL) {
             const GraphTensor *y = &g->tensor[n->output];
             to->by_rows = true;
-            to->row_bytes = (size_t)y->w * (size_t)y->c;
+            to->row_bytes = graph_tensor_bytes(y) / (size_t)y->h;
             b->time[i] = (int)(reader - g->node);
         }
         for (int k = 0; k < n->inputs; k++) read_until(b, n->input[k], b->time[i]);
@@ -138,7 +138,7 @@ static void add_tensor(Build *b, int t, int block, int time)
 {
     b->tensor[t].place = PLAN_ARENA;
     b->home[t] = block;
-    add_member(b, block, (size_t)graph_tensor_elements(&b->g->tensor[t]), time, b->last[t]);
+    add_member(b, block, graph_tensor_bytes(&b->g->tensor[t]), time, b->last[t]);
 }
 
 /* Until they have an offset, row and scratch hold their block. */

@@ -105,6 +105,20 @@ bool add_params_make(Rounding rounding, float s1, int z1, float s2, int z2, floa
     return true;
 }
 
+void quantize_reals(Rounding rounding, size_t n, const float *x, const QuantizeGrid *grid, int8_t *codes)
+{
+    const int zero = grid->zero_point;
+    const float scale = grid->scale, inverse = 1.0f / scale, lo = (float)(grid->lo - zero),
+                hi = (float)(grid->hi - zero);
+    const bool multiplies = rounding == ROUNDING_XNNPACK && isfinite(inverse), even = rounding_is_float(rounding);
+    for (size_t i = 0; i < n; i++) {
+        float v = multiplies ? x[i] * inverse : x[i] / scale;
+        v = v > lo ? v : lo;
+        v = v < hi ? v : hi;
+        codes[i] = (int8_t)((even ? round_small(v) : (int)roundf(v)) + zero);
+    }
+}
+
 AverageRule average_rule(Rounding rounding, const ConvGeom *g, float scale, int zero_point, int lo, int hi)
 {
     const AverageKind in_floats = pool_is_global(g) ? AVERAGE_SCALED : AVERAGE_REALS;

@@ -185,6 +185,11 @@ static inline int8_t requant_add(const AddParams *p, int q1, int q2)
     return (int8_t)clamp_int(p->zy + y, p->lo, p->hi);
 }
 
+/* x[n] -> codes[n] of a grid, as the target's own quantize operator rounds: v = x * (1 / s) half to even (xnnpack), x / s
+ * half away from zero (tflite-*), x / s half to even (onnxruntime), in float32; q = v clipped to the codes + zero point.
+ * NaN becomes the lowest code. */
+void quantize_reals(Rounding rounding, size_t n, const float *x, const QuantizeGrid *grid, int8_t *codes);
+
 /* A pool's one window is the image, without padding. */
 static inline bool pool_is_global(const ConvGeom *g)
 {

@@ -73,7 +73,8 @@ START_TEST(engine_equals_the_naive_interpreter)
             for (int k = 0; k < g->nodes; k++) nodes_of[g->node[k].op]++;
         }
     for (int op = 0; op < NODE_KINDS; op++)
-        ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", node_types[op]->name, nodes_of[op]);
+        if (!node_types[op]->converts)
+            ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", node_types[op]->name, nodes_of[op]);
     end_model();
 }
 END_TEST
@@ -110,7 +111,8 @@ START_TEST(worked_example)
     static const int8_t weights[4] = {-3, 4, 5, -2};
     static const int32_t bias[2] = {25, -7};
     static const float weight_scale[2] = {0.03125f, 0.03f}, mean[1] = {0.0f}, std[1] = {1.0f};
-    GraphTensor tensor[2] = {{"input", 1, 2, 1, 0.5f, -10, 8, -128, 127}, {"conv", 1, 2, 2, 0.0625f, 4, 8, -128, 127}};
+    GraphTensor tensor[2] = {{"input", 1, 2, 1, 0.5f, -10, 8, -128, 127, FORMAT_INT8},
+                             {"conv", 1, 2, 2, 0.0625f, 4, 8, -128, 127, FORMAT_INT8}};
     Node node = {.op = NODE_CONV2D,
                  .name = "conv",
                  .inputs = 1,

@@ -13,6 +13,7 @@
 #include "base/safetensors.h"
 #include "deploy/exporter.h"
 #include "tests/support/fixture.h"
+#include "tests/support/mixed_graph.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/suite.h"
 #include "tests/support/zoo_graph.h"
@@ -292,6 +293,7 @@ START_TEST(no_operation_is_left_out)
         const char *path = inside(arena_printf(arena, "m%s", type->extension));
         for (int k = 0; node_types[k] != NULL; k++) {
             const NodeKind kind = (NodeKind)k;
+            if (node_types[k]->converts) continue; /* floats_are_written_or_refused */
             const bool lacks = known_to_lack(type, kind);
             ck_assert_msg(exporter_carries(type, kind) == !lacks, "%s: %s", type->name, node_types[k]->name);
             uint64_t seed = 0;
@@ -311,5 +313,37 @@ START_TEST(no_operation_is_left_out)
 }
 END_TEST
 
-TEST_MAIN("export", no_operation_is_left_out, written_is_read_and_written_the_same, manifest_tells_the_truth,
-          exporters_are_registered, only_an_export_is_replaced, a_failed_write_leaves_the_old_file)
+/* The same of graphs in floats: every kind that computes in them, and those that convert. */
+START_TEST(floats_are_written_or_refused)
+{
+    enum { TRIALS = 100 };
+    for (int i = 0; exporters[i] != NULL; i++) {
+        const ExporterType *type = exporters[i];
+        bool written[NODE_KINDS] = {false};
+        begin();
+        const char *path = inside(arena_printf(arena, "m%s", type->extension));
+        for (uint64_t seed = 0; seed < TRIALS; seed++) {
+            const Rounding rounding = exporter_rounding(type, ROUNDING_XNNPACK);
+            const Graph *g =
+                mixed_graph(arena, random_graph(arena, seed, 1, rounding), seed, seed % 4 == 0 ? MIX_ALL : MIX_FLOAT32);
+            if (graph_is_integer(g)) continue;
+            const Status status = exporter_write(type, arena, g, path, NULL);
+            if (!type->floats)
+                ck_assert_msg(status == STATUS_UNSUPPORTED &&
+                                  strstr(status_message(), "writes integers only") != NULL && !file_exists(path),
+                              "%s: %s", type->name, status_message());
+            for (int k = 0; k < g->nodes && status == STATUS_OK; k++)
+                written[g->node[k].op] |= node_is_float(g, &g->node[k]) || node_type(&g->node[k])->converts;
+            unlink(path);
+        }
+        for (int k = 0; node_types[k] != NULL && type->floats; k++)
+            if ((node_types[k]->in_float != NULL || node_types[k]->converts) && !known_to_lack(type, (NodeKind)k))
+                ck_assert_msg(written[k], "%s: %s in floats: %s", type->name, node_types[k]->name, status_message());
+        end();
+    }
+}
+END_TEST
+
+TEST_MAIN("export", no_operation_is_left_out, floats_are_written_or_refused, written_is_read_and_written_the_same,
+          manifest_tells_the_truth, exporters_are_registered, only_an_export_is_replaced,
+          a_failed_write_leaves_the_old_file)

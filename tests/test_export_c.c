@@ -349,7 +349,7 @@ START_TEST(what_c_cannot_say_is_refused)
     refused(export_c(g, ".c", NULL), "must end in .c");
     refused(export_c(g, "no/such/folder/m.c", NULL), "cannot");
     Graph *wide = zoo_graph(arena);
-    wide->tensor[0] = (GraphTensor){"input", 1024, 512, 4, 0.02f, 0, 8, -128, 127};
+    wide->tensor[0] = (GraphTensor){"input", 1024, 512, 4, 0.02f, 0, 8, -128, 127, FORMAT_INT8};
     wide->channels = 4, wide->mean = wide->std = (const float[]){1, 1, 1, 1};
     wide->node[0] = wide->node[FCB - 1];
     wide->node[0].input[0] = 0, wide->node[0].output = 1, wide->node[0].geom.c = 1024 * 512 * 4;

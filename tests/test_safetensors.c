@@ -226,7 +226,7 @@ static const struct {
     {"{\"a\":{\"dtype\":\"U8\"}}", 0, "tensor \"a\": shape missing"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[]}}", 1, "tensor \"a\": data_offsets missing"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1],\"x\":1}}", 1, "must be an object of dtype, shape"},
-    {"{" T("a", "\"BF16\"", "[1]", "[0,2]") "}", 2, "tensor \"a\": dtype \"BF16\"; must be one of: U8, I8"},
+    {"{" T("a", "\"C64\"", "[1]", "[0,2]") "}", 2, "tensor \"a\": dtype \"C64\"; must be one of: U8, I8"},
     {"{" T("a", "7", "[1]", "[0,2]") "}", 2, "tensor \"a\": dtype 7; must be one of"},
     {"{" T("a\\u001b", "\"u8\"", "[1]", "[0,1]") "}", 1, "tensor \"a\\u001b\": dtype \"u8\""},
     {"{" T("a", "\"U8\"", "3", "[0,3]") "}", 3, "tensor \"a\": shape 3; must be a list of at most 8 lengths"},

@@ -292,7 +292,7 @@ END_TEST
 
 START_TEST(clamps)
 {
-    GraphTensor y = {"y", 1, 1, 1, 0.05f, -128, 8, -128, 127};
+    GraphTensor y = {"y", 1, 1, 1, 0.05f, -128, 8, -128, 127, FORMAT_INT8};
     const Node conv = {.op = NODE_CONV2D, .name = "y", .lo = -128, .hi = 127};
     const Graph g = {.tensor = &y};
     static const struct {

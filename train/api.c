@@ -132,9 +132,9 @@ void bitfold_run(bitfold_model *m, const unsigned char *pixels, int images, floa
     const size_t K = (size_t)m->graph->classes, n = (size_t)images;
     arena_reset(m->scratch);
     int8_t *codes = arena_alloc(m->scratch, n * (size_t)graph_tensor_elements(&m->graph->tensor[0]));
-    int8_t *out = arena_alloc(m->scratch, n * K);
+    const GraphTensor *y = &m->graph->tensor[m->graph->output];
+    void *out = arena_alloc(m->scratch, n * graph_tensor_bytes(y));
     graph_quantize_pixels(m->graph, pixels, images, codes);
     engine_run(m->engine, codes, images, out);
-    const GraphTensor *y = &m->graph->tensor[m->graph->output];
-    dequantize_tensor(out, n * K, y->scale, y->zero_point, logits);
+    graph_tensor_reals(y, out, n * K, logits);
 }

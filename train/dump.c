@@ -72,7 +72,8 @@ static char **codes_files(Arena *arena, const Graph *g)
     const char **names = ARENA_ARRAY(arena, const char *, g->tensors);
     for (int i = 0; i < g->tensors; i++) names[i] = g->tensor[i].name;
     char **files = names_of_files(arena, g->tensors, names);
-    for (int i = 0; i < g->tensors; i++) files[i] = arena_printf(arena, "%s.i8", files[i]);
+    for (int i = 0; i < g->tensors; i++)
+        files[i] = arena_printf(arena, "%s.%s", files[i], graph_tensor_is_float(&g->tensor[i]) ? "f32" : "i8");
     return files;
 }
 
@@ -90,9 +91,11 @@ static Status codes_manifest(Arena *arena, const Graph *g, int images, bool laye
         int different = 0;
         for (int k = 0; k < CODES; k++) different += seen[i][k];
         cJSON *entry = graph_tensor_to_json(arena, t);
-        cJSON_AddNumberToObject(entry, "scale", json_decimal(t->scale));
-        cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
-        cJSON_AddNumberToObject(entry, "codes_seen", different);
+        if (!graph_tensor_is_float(t)) {
+            cJSON_AddNumberToObject(entry, "scale", json_decimal(t->scale));
+            cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
+            cJSON_AddNumberToObject(entry, "codes_seen", different);
+        }
         if (is_dumped(g, layers, i)) cJSON_AddStringToObject(entry, "file", files[i]);
         cJSON_AddItemToArray(list, entry);
     }
@@ -111,7 +114,7 @@ Status dump_codes(Arena *arena, const Graph *g, const Dataset *data, bool layers
     Seen *seen = ARENA_ARRAY(arena, Seen, g->tensors);
     int8_t *input = arena_alloc(arena, DUMP_BATCH * dataset_image_bytes(data));
     DatasetBatches b = dataset_batches(arena, data, DUMP_BATCH);
-    int8_t *logits = arena_alloc(arena, DUMP_BATCH * (size_t)graph_tensor_elements(&g->tensor[g->output]));
+    int8_t *logits = arena_alloc(arena, DUMP_BATCH * graph_tensor_bytes(&g->tensor[g->output]));
     Status status = STATUS_OK;
     for (int i = 0; i < g->tensors && status == STATUS_OK; i++)
         if (is_dumped(g, layers, i)) status = file_begin(arena, file_join(arena, folder, names[i]), &files.at[i]);
@@ -120,8 +123,8 @@ Status dump_codes(Arena *arena, const Graph *g, const Dataset *data, bool layers
         engine_run(engine, input, b.n, logits);
         for (int i = 0; i < g->tensors; i++) {
             const int8_t *codes = engine_tensor(engine, i);
-            const size_t count = (size_t)b.n * (size_t)graph_tensor_elements(&g->tensor[i]);
-            for (size_t k = 0; k < count; k++) seen[i][codes[k] + 128] = true;
+            const size_t count = (size_t)b.n * graph_tensor_bytes(&g->tensor[i]);
+            for (size_t k = 0; k < count && !graph_tensor_is_float(&g->tensor[i]); k++) seen[i][codes[k] + 128] = true;
             if (files.at[i].stream != NULL) fwrite(codes, 1, count, files.at[i].stream);
         }
     }

@@ -26,12 +26,12 @@ static Status logits_of(Model *m, Tape *t, Engine *engine, const Graph *graph, E
         return STATUS_OK;
     }
     int8_t *codes = arena_alloc(t->arena, (size_t)n * (size_t)graph_tensor_elements(&graph->tensor[0]));
-    int8_t *out = arena_alloc(t->arena, (size_t)n * (size_t)m->classes);
+    const GraphTensor *y = &graph->tensor[graph->output];
+    void *out = arena_alloc(t->arena, (size_t)n * graph_tensor_bytes(y));
     float *z = arena_alloc(t->arena, sizeof(float) * (size_t)n * (size_t)m->classes);
     graph_quantize_pixels(graph, pixels, n, codes);
     engine_run(engine, codes, n, out);
-    const GraphTensor *y = &graph->tensor[graph->output];
-    dequantize_tensor(out, (size_t)n * (size_t)m->classes, y->scale, y->zero_point, z);
+    graph_tensor_reals(y, out, (size_t)n * (size_t)m->classes, z);
     *logits = z;
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 #include "train/export.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "datasets/batch_reader.h"
@@ -36,7 +37,7 @@ Status export_open(Arena *arena, const char *path, const char *const *sets, cons
     return STATUS_OK;
 }
 
-static int answer(const int8_t *logits, int classes)
+static int answer(const float *logits, int classes)
 {
     int best = 0;
     for (int k = 1; k < classes; k++)
@@ -44,13 +45,16 @@ static int answer(const int8_t *logits, int classes)
     return best;
 }
 
-static void compare(const int8_t *a, const int8_t *b, const int32_t *labels, int n, int classes, RoundingChange *r)
+/* Logits as reals; those of codes are counted in steps of their grid. */
+static void compare(const GraphTensor *y, const float *a, const float *b, const int32_t *labels, int n, int classes,
+                    RoundingChange *r)
 {
+    const float step = graph_tensor_is_float(y) ? 1.0f : y->scale;
     for (int i = 0; i < n; i++, a += classes, b += classes) {
         for (int k = 0; k < classes; k++) {
-            const int off = a[k] > b[k] ? a[k] - b[k] : b[k] - a[k];
-            r->different += off != 0;
-            if (off > r->largest) r->largest = off;
+            const double off = fabs((double)a[k] - (double)b[k]) / (double)step;
+            r->different += a[k] != b[k];
+            if (off > r->largest) r->largest = graph_tensor_is_float(y) ? off : rint(off);
         }
         const int before = answer(a, classes), after = answer(b, classes);
         r->answers += before != after;
@@ -67,16 +71,23 @@ static Status measure(Arena *arena, const Graph *before, const Graph *after, con
     TRY(engine_create_planned(arena, before, &engine[0]));
     TRY(engine_create_planned(arena, after, &engine[1]));
     const size_t image = (size_t)graph_tensor_elements(&before->tensor[0]);
-    int8_t *codes = arena_alloc(arena, MEASURE_BATCH * image), *logits[2];
-    for (int e = 0; e < 2; e++) logits[e] = arena_alloc(arena, MEASURE_BATCH * (size_t)before->classes);
+    const GraphTensor *y = &before->tensor[before->output];
+    const size_t K = (size_t)before->classes;
+    int8_t *codes = arena_alloc(arena, MEASURE_BATCH * image);
+    void *out = arena_alloc(arena, MEASURE_BATCH * graph_tensor_bytes(y));
+    float *logits[2];
+    for (int e = 0; e < 2; e++) logits[e] = arena_alloc(arena, sizeof(float) * MEASURE_BATCH * K);
     Dataset some = *test;
     if (some.n > ROUNDING_MAX_IMAGES) some.n = ROUNDING_MAX_IMAGES;
     DatasetBatches b = dataset_batches(arena, &some, MEASURE_BATCH);
     Status status = STATUS_OK;
     while (dataset_next(&b, &status)) {
         graph_quantize_pixels(before, b.pixels, b.n, codes);
-        for (int e = 0; e < 2; e++) engine_run(engine[e], codes, b.n, logits[e]);
-        compare(logits[0], logits[1], test->targets.label + b.first, b.n, before->classes, r);
+        for (int e = 0; e < 2; e++) {
+            engine_run(engine[e], codes, b.n, out);
+            graph_tensor_reals(y, out, (size_t)b.n * K, logits[e]);
+        }
+        compare(y, logits[0], logits[1], test->targets.label + b.first, b.n, before->classes, r);
     }
     if (r->images > 0) r->before /= r->images, r->after /= r->images;
     return status;
@@ -118,7 +129,7 @@ const char *export_change_text(Arena *arena, const ExportModel *m, const Roundin
     if (r->different == 0)
         return arena_printf(arena, "%s: none of %ld logits differs on %d test images", head, r->logits, r->images);
     return arena_printf(arena,
-                        "%s: on %d test images %ld of %ld logits differ (%.2f %%), by at most %d; %d answers change; "
+                        "%s: on %d test images %ld of %ld logits differ (%.2f %%), by at most %.6g; %d answers change; "
                         "accuracy %.2f %% before, %.2f %% after",
                         head, r->images, r->different, r->logits, 100.0 * (double)r->different / (double)r->logits,
                         r->largest, r->answers, 100.0 * r->before, 100.0 * r->after);

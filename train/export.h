@@ -24,7 +24,7 @@ typedef struct {
     int images;             /* 0: not measured */
     const char *unmeasured; /* why not */
     long logits, different; /* codes of the last layer */
-    int largest;            /* in codes */
+    double largest;         /* in codes; of logits in floats, in their own unit */
     int answers;            /* images that get another answer */
     double before, after;   /* accuracy, 0 to 1 */
 } RoundingChange;

@@ -18,7 +18,8 @@ typedef struct {
     const uint8_t *pixels;
     Engine *engine;
     Tape *tape;
-    int8_t *codes, *logits;
+    int8_t *codes;
+    void *logits;
 } Runner;
 
 static Status run_image(Runner *r)
@@ -83,7 +84,7 @@ Status latency_measure(Arena *arena, Model *m, const Graph *graph, const Dataset
     const size_t image = dataset_image_bytes(test);
     if (status == STATUS_OK) status = dataset_read(test, 0, 1, arena_alloc(own, image), &r.pixels);
     r.codes = arena_alloc(own, image);
-    r.logits = arena_alloc(own, (size_t)m->classes);
+    r.logits = arena_alloc(own, graph == NULL ? 1 : graph_tensor_bytes(&graph->tensor[graph->output]));
     let_threads_rest();
     if (status == STATUS_OK) status = repeat(&r, ARENA_ARRAY(arena, double, MOST_RUNS), latency);
     arena_destroy(memory);

@@ -9,10 +9,32 @@
 #include "deploy/exporter.h"
 #include "deploy/safetensors/manifest.h"
 #include "graph/graph_text.h"
-#include "graph/node.h"
+#include "graph/node_float.h"
 
-static void add_node(Arena *arena, SafeWriter *file, const Node *n)
+static void add_float_weights(Arena *arena, SafeWriter *file, const Node *n)
 {
+    int64_t shape[4];
+    const int rank = node_weight_shape(n, shape);
+    const int64_t outputs[1] = {n->geom.o};
+    const void *weights = n->weights;
+    if (n->float_weights != NULL) {
+        const size_t count = (size_t)node_weights(n);
+        void *stored = arena_alloc(arena, count * format_bytes(n->weight_format));
+        format_pack(n->weight_format, count, n->float_weights, stored);
+        weights = stored;
+    }
+    safe_add(file, arena_printf(arena, "%s.weight", n->name), node_safe_type(n->weight_format), rank, shape, weights);
+    safe_add(file, arena_printf(arena, "%s.bias", n->name), ST_F32, 1, outputs, n->float_bias);
+    if (n->float_weights == NULL)
+        safe_add(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, n->weight_scale);
+}
+
+static void add_node(Arena *arena, SafeWriter *file, const Graph *g, const Node *n)
+{
+    if (node_has_weights(n) && node_is_float(g, n)) {
+        add_float_weights(arena, file, n);
+        return;
+    }
     int64_t shape[4];
     for (const NodeBinary *b = node_type(n)->binary; b != NULL && b->suffix != NULL; b++) {
         const void *data;
@@ -31,14 +53,14 @@ static void add_tensors(Arena *arena, SafeWriter *file, const Graph *g)
     safe_add(file, "tensor.zero_point", ST_I32, 1, tensors, zero_point);
     safe_add(file, "input.mean", ST_F32, 1, channels, g->mean);
     safe_add(file, "input.std", ST_F32, 1, channels, g->std);
-    for (int i = 0; i < g->nodes; i++) add_node(arena, file, &g->node[i]);
+    for (int i = 0; i < g->nodes; i++) add_node(arena, file, g, &g->node[i]);
 }
 
 static void add_metadata(Arena *arena, SafeWriter *file, const Graph *g)
 {
     cJSON *graph = graph_to_json(arena, g), *classes = graph_classes_json(g);
     safe_add_metadata(file, "format", "bitfold-int8");
-    safe_add_metadata(file, "version", "1");
+    safe_add_metadata(file, "version", arena_printf(arena, "%d", graph_version(g)));
     safe_add_metadata(file, "dialect", rounding_names[g->rounding]);
     safe_add_metadata(file, "model", g->model_name);
     safe_add_metadata(file, "classes", json_print_compact(arena, classes));
@@ -67,6 +89,7 @@ const ExporterType exporter_safetensors = {
     .signature = "\"format\":\"bitfold-int8\"",
     .companion = ".json",
     .companion_signature = "bitfold-int8 manifest",
+    .floats = true,
     .write = write_file,
 };
 

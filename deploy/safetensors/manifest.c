@@ -19,8 +19,10 @@ static cJSON *decimals(const float *x, int n)
 static cJSON *tensor_entry(Arena *arena, const GraphTensor *t, size_t offset)
 {
     cJSON *entry = graph_tensor_to_json(arena, t);
-    cJSON_AddNumberToObject(entry, "scale", json_decimal(t->scale));
-    cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
+    if (!graph_tensor_is_float(t)) {
+        cJSON_AddNumberToObject(entry, "scale", json_decimal(t->scale));
+        cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
+    }
     cJSON_AddNumberToObject(entry, "arena_offset", (double)offset);
     return entry;
 }
@@ -31,7 +33,7 @@ static cJSON *node_entry(Arena *arena, const Graph *g, const Node *n)
     if (!node_has_weights(n)) return entry;
     cJSON_AddNumberToObject(entry, "weights", (double)node_weights(n));
     cJSON_AddNumberToObject(entry, "macs", (double)node_macs(g, n));
-    cJSON_AddItemToObject(entry, "weight_scale", decimals(n->weight_scale, n->geom.o));
+    if (n->weight_scale != NULL) cJSON_AddItemToObject(entry, "weight_scale", decimals(n->weight_scale, n->geom.o));
     return entry;
 }
 
@@ -45,7 +47,7 @@ static cJSON *manifest(Arena *arena, const Graph *g, const char *file, const cha
     }
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "format", "bitfold-int8 manifest");
-    cJSON_AddNumberToObject(root, "version", 1);
+    cJSON_AddNumberToObject(root, "version", graph_version(g));
     cJSON_AddStringToObject(root, "model", g->model_name);
     cJSON_AddStringToObject(root, "file", file);
     cJSON_AddStringToObject(root, "crc32", crc32);

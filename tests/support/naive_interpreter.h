@@ -12,7 +12,17 @@ void naive_close(NaiveModel *m);
 int naive_tensors(const NaiveModel *m);
 const char *naive_name(const NaiveModel *m, int tensor);
 long naive_elements(const NaiveModel *m, int tensor);
-void naive_run(NaiveModel *m, const int8_t *image);          /* one image's codes of tensor 0 */
-const int64_t *naive_codes(const NaiveModel *m, int tensor); /* [H,W,C] after naive_run */
+void naive_run(NaiveModel *m, const int8_t *image); /* one image's codes of tensor 0 */
+/* [H,W,C] after naive_run; NULL of floats. */
+const int64_t *naive_codes(const NaiveModel *m, int tensor);
+/* The floats, in double where nothing says otherwise; NULL of codes. */
+const double *naive_floats(const NaiveModel *m, int tensor);
+
+/* naive_run node by node; the result is the tensor that it wrote.  Where floats are summed in another order the last bits
+ * differ, and a code that follows from them may: naive_set_floats puts the engine's in their place. */
+int naive_nodes(const NaiveModel *m);
+void naive_image(NaiveModel *m, const int8_t *image);
+int naive_step(NaiveModel *m, int node);
+void naive_set_floats(NaiveModel *m, int tensor, const float *x);
 
 #endif

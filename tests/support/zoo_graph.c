@@ -3,14 +3,21 @@
 #include <string.h>
 
 static const GraphTensor zoo_tensor[TENSORS] = {
-    [INPUT] = {"input", 4, 4, 2, 0.02f, 0, 8, -128, 127}, [CONV] = {"conv", 4, 4, 4, 0.1f, -128, 8, -128, 127},
-    [DW] = {"dw", 2, 2, 4, 0.2f, 112, 4, 112, 127},       [MAX] = {"max", 2, 2, 4, 0.1f, -128, 8, -128, 127},
-    [RQA] = {"rqa", 2, 2, 4, 0.15f, -20, 8, -128, 127},   [RQB] = {"rqb", 2, 2, 4, 0.15f, -20, 8, -128, 127},
-    [CAT] = {"cat", 2, 2, 8, 0.15f, -20, 8, -128, 127},   [ADD] = {"add", 2, 2, 4, 0.3f, 3, 8, -128, 127},
-    [LUT] = {"lut", 2, 2, 4, 0.01f, 0, 6, -31, 31},       [AVG] = {"avg", 1, 1, 8, 0.15f, -20, 8, -128, 127},
-    [MUL] = {"mul", 2, 2, 8, 0.03f, 10, 8, -128, 127},    [FLAT] = {"flat", 1, 1, 16, 0.01f, 0, 6, -31, 31},
-    [FCA] = {"fca", 1, 1, 3, 0.5f, 0, 8, -128, 127},      [FCB] = {"fcb", 1, 1, 3, 0.4f, 0, 8, -128, 127},
-    [SUM] = {"sum", 1, 1, 3, 0.6f, 5, 8, -128, 127},
+    [INPUT] = {"input", 4, 4, 2, 0.02f, 0, 8, -128, 127, FORMAT_INT8},
+    [CONV] = {"conv", 4, 4, 4, 0.1f, -128, 8, -128, 127, FORMAT_INT8},
+    [DW] = {"dw", 2, 2, 4, 0.2f, 112, 4, 112, 127, FORMAT_INT8},
+    [MAX] = {"max", 2, 2, 4, 0.1f, -128, 8, -128, 127, FORMAT_INT8},
+    [RQA] = {"rqa", 2, 2, 4, 0.15f, -20, 8, -128, 127, FORMAT_INT8},
+    [RQB] = {"rqb", 2, 2, 4, 0.15f, -20, 8, -128, 127, FORMAT_INT8},
+    [CAT] = {"cat", 2, 2, 8, 0.15f, -20, 8, -128, 127, FORMAT_INT8},
+    [ADD] = {"add", 2, 2, 4, 0.3f, 3, 8, -128, 127, FORMAT_INT8},
+    [LUT] = {"lut", 2, 2, 4, 0.01f, 0, 6, -31, 31, FORMAT_INT8},
+    [AVG] = {"avg", 1, 1, 8, 0.15f, -20, 8, -128, 127, FORMAT_INT8},
+    [MUL] = {"mul", 2, 2, 8, 0.03f, 10, 8, -128, 127, FORMAT_INT8},
+    [FLAT] = {"flat", 1, 1, 16, 0.01f, 0, 6, -31, 31, FORMAT_INT8},
+    [FCA] = {"fca", 1, 1, 3, 0.5f, 0, 8, -128, 127, FORMAT_INT8},
+    [FCB] = {"fcb", 1, 1, 3, 0.4f, 0, 8, -128, 127, FORMAT_INT8},
+    [SUM] = {"sum", 1, 1, 3, 0.6f, 5, 8, -128, 127, FORMAT_INT8},
 };
 
 static void give_weights(Arena *arena, Node *n, int count, int outputs)
