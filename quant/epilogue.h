@@ -11,7 +11,7 @@
 
 #include "autograd/ops.h"
 #include "base/parallel.h"
-#include "quant/fake_quant.h"
+#include "quant/grid.h"
 
 typedef struct {
     Activation act;

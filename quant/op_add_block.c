@@ -1,4 +1,5 @@
 /* Residual add with its activation and quantizer; see fused_ops.h. */
+#include "quant/fake_quant.h"
 #include "quant/fused_ops.h"
 
 #include <math.h>

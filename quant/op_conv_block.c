@@ -5,6 +5,7 @@
 #include "autograd/images.h"
 #include "autograd/norm.h"
 #include "base/align.h"
+#include "quant/fake_quant.h"
 #include "quant/fused_ops.h"
 
 typedef struct {

@@ -1,5 +1,6 @@
 /* Fused ops against the composition that is their specification: the outputs and the gradients of tensors bit for bit,
  * sums that the composition takes in another order (bias, learned step) within a bound. */
+#include "quant/fake_quant.h"
 #include "quant/fused_ops.h"
 
 #include <math.h>
@@ -88,87 +89,100 @@ static float *copy(Arena *arena, const float *x, long n)
     return memcpy(arena_alloc(arena, sizeof *x * (size_t)n), x, sizeof *x * (size_t)n);
 }
 
-static Outcome run(Arena *keep, const Case *c, bool fused)
+/* The leaves of a case, and what its operations change. */
+typedef struct {
+    Tensor *x, *w, *bias, *gamma, *beta;
+    BatchNormState state;
+    ConvGeom geom;
+    Quantizer *q; /* of the output, or NULL */
+} Parts;
+
+static Parts parts_of(Arena *keep, const Bench *b, ParamSet *params, const Case *c, Outcome *out)
 {
-    Bench b = bench_make();
-    Tape *t = b.tape;
-    ParamSet params = {0};
+    Tape *t = b->tape;
     const bool dense = c->kind == CONV_DENSE;
     const Shape xs = dense ? shape_2(c->n, c->c) : shape_4(c->n, c->h, c->w, c->c);
     const Shape ws = dense                       ? shape_2(c->o, c->c)
                      : c->kind == CONV_DEPTHWISE ? shape_4(1, c->kernel, c->kernel, c->o)
                                                  : shape_4(c->o, c->kernel, c->kernel, c->c);
     const long nx = shape_elements(xs), nw = shape_elements(ws), O = c->o;
-    Quantizer *weight_q = c->codes ? weight_quantizer(b.owner, &params, c) : NULL;
-    Quantizer *q = c->end == END_FLOAT ? NULL : output_quantizer(b.owner, &params, c);
-    if (q == NULL) ck_assert_int_eq(param_set_place(&params, b.owner), STATUS_OK);
-    Outcome out = {.dx = ARENA_ARRAY(keep, float, nx), .dw = ARENA_ARRAY(keep, float, nw)};
-    float *sums[3];
-    for (int i = 0; i < 3; i++) sums[i] = ARENA_ARRAY(keep, float, O);
-    out.db = sums[0], out.dgamma = sums[1], out.dbeta = sums[2];
+    Quantizer *weight_q = c->codes ? weight_quantizer(b->owner, params, c) : NULL;
+    Parts p = {.q = c->end == END_FLOAT ? NULL : output_quantizer(b->owner, params, c),
+               .geom = {.sh = c->stride,
+                        .sw = c->stride,
+                        .dh = 1,
+                        .dw = 1,
+                        .pt = c->pad,
+                        .pb = c->pad,
+                        .pl = c->pad,
+                        .pr = c->pad,
+                        .groups = 1}};
+    if (p.q == NULL) ck_assert_int_eq(param_set_place(params, b->owner), STATUS_OK);
+    out->dx = ARENA_ARRAY(keep, float, nx), out->dw = ARENA_ARRAY(keep, float, nw);
+    out->db = ARENA_ARRAY(keep, float, O), out->dgamma = ARENA_ARRAY(keep, float, O);
+    out->dbeta = ARENA_ARRAY(keep, float, O);
 
-    Tensor *x = tape_leaf(t, "x", xs, random_values(b.owner, nx, 1), out.dx);
-    if (c->codes) {
-        const float *values = x->x;
-        x = codes_of(t, xs, values, out.dx);
-    } else {
-        x = op_relu(t, x, 0.9f); /* its gradient is made by the op under test */
-    }
-    Tensor *w = tape_leaf(t, "w", ws, random_values(b.owner, nw, 2), out.dw);
-    if (c->codes) w = op_fake_quant_weights(t, w, weight_q, NULL);
-    Tensor *bias = !c->bias ? NULL : tape_leaf(t, "b", shape_1(c->o), random_values(b.owner, O, 3), out.db);
-    Tensor *gamma = NULL, *beta = NULL;
-    out.mean = copy(keep, random_values(b.owner, O, 6), O);
-    out.var = ARENA_ARRAY(keep, float, O);
-    for (int o = 0; o < O; o++) out.var[o] = 0.7f + 0.01f * (float)o;
-    BatchNormState state = {.mean = out.mean, .var = out.var, .momentum = 0.1f, .epsilon = 1e-5f};
+    const float *values = random_values(b->owner, nx, 1);
+    p.x = c->codes ? codes_of(t, xs, values, out->dx) : tape_leaf(t, "x", xs, (float *)(uintptr_t)values, out->dx);
+    if (!c->codes) p.x = op_relu(t, p.x, 0.9f); /* its gradient is made by the op under test */
+    p.w = tape_leaf(t, "w", ws, random_values(b->owner, nw, 2), out->dw);
+    if (c->codes) p.w = op_fake_quant_weights(t, p.w, weight_q, NULL);
+    if (c->bias) p.bias = tape_leaf(t, "b", shape_1(c->o), random_values(b->owner, O, 3), out->db);
+    out->mean = copy(keep, random_values(b->owner, O, 6), O);
+    out->var = ARENA_ARRAY(keep, float, O);
+    for (int o = 0; o < O; o++) out->var[o] = 0.7f + 0.01f * (float)o;
+    p.state = (BatchNormState){.mean = out->mean, .var = out->var, .momentum = 0.1f, .epsilon = 1e-5f};
+    if (c->norm == NORM_NONE) return p;
+    p.gamma = tape_leaf(t, "gamma", shape_1(c->o), random_values(b->owner, O, 4), out->dgamma);
+    p.beta = tape_leaf(t, "beta", shape_1(c->o), random_values(b->owner, O, 5), out->dbeta);
+    return p;
+}
+
+static Tensor *fused_output(Tape *t, const Case *c, Parts *p)
+{
+    const ConvBlock block = {.kind = c->kind,
+                             .geom = c->kind == CONV_DENSE ? NULL : &p->geom,
+                             .bias = p->bias,
+                             .gamma = p->gamma,
+                             .beta = p->beta,
+                             .norm = c->norm == NORM_NONE ? NULL : &p->state,
+                             .batch_statistics = c->norm == NORM_BATCH,
+                             .epilogue = {.act = c->act, .q = p->q, .learn = true}};
+    return op_conv_block(t, p->x, p->w, &block);
+}
+
+static Tensor *composed_output(Tape *t, const Case *c, Parts *p)
+{
+    const bool dense = c->kind == CONV_DENSE;
+    Tensor *y = dense                       ? op_dense(t, p->x, p->w, p->bias)
+                : c->kind == CONV_DEPTHWISE ? op_depthwise(t, p->x, p->w, p->bias, &p->geom)
+                                            : op_conv2d(t, p->x, p->w, p->bias, &p->geom);
     if (c->norm != NORM_NONE) {
-        gamma = tape_leaf(t, "gamma", shape_1(c->o), random_values(b.owner, O, 4), out.dgamma);
-        beta = tape_leaf(t, "beta", shape_1(c->o), random_values(b.owner, O, 5), out.dbeta);
+        if (dense) y = op_reshape(t, y, shape_4(c->n, 1, 1, c->o));
+        y = op_batchnorm(t, y, p->gamma, p->beta, &p->state, c->norm == NORM_BATCH);
+        if (dense) y = op_reshape(t, y, shape_2(c->n, c->o));
     }
-    const ConvGeom geom = {.sh = c->stride,
-                           .sw = c->stride,
-                           .dh = 1,
-                           .dw = 1,
-                           .pt = c->pad,
-                           .pb = c->pad,
-                           .pl = c->pad,
-                           .pr = c->pad,
-                           .groups = 1};
-    Tensor *y;
-    if (fused) {
-        const ConvBlock block = {.kind = c->kind,
-                                 .geom = dense ? NULL : &geom,
-                                 .bias = bias,
-                                 .gamma = gamma,
-                                 .beta = beta,
-                                 .norm = c->norm == NORM_NONE ? NULL : &state,
-                                 .batch_statistics = c->norm == NORM_BATCH,
-                                 .epilogue = {.act = c->act, .q = q, .learn = true}};
-        y = op_conv_block(t, x, w, &block);
-    } else {
-        y = dense                       ? op_dense(t, x, w, bias)
-            : c->kind == CONV_DEPTHWISE ? op_depthwise(t, x, w, bias, &geom)
-                                        : op_conv2d(t, x, w, bias, &geom);
-        if (c->norm != NORM_NONE) {
-            if (dense) y = op_reshape(t, y, shape_4(c->n, 1, 1, c->o));
-            y = op_batchnorm(t, y, gamma, beta, &state, c->norm == NORM_BATCH);
-            if (dense) y = op_reshape(t, y, shape_2(c->n, c->o));
-        }
-        if (q != NULL)
-            y = op_fake_quant(t, y, q, c->act, true);
-        else if (c->act.relu)
-            y = op_relu(t, y, c->act.limit);
-    }
+    if (p->q != NULL) return op_fake_quant(t, y, p->q, c->act, true);
+    return c->act.relu ? op_relu(t, y, c->act.limit) : y;
+}
+
+static Outcome run(Arena *keep, const Case *c, bool fused)
+{
+    Bench b = bench_make();
+    Tape *t = b.tape;
+    ParamSet params = {0};
+    Outcome out = {0};
+    Parts p = parts_of(keep, &b, &params, c, &out);
+    Tensor *y = fused ? fused_output(t, c, &p) : composed_output(t, c, &p);
     ck_assert_msg(y != NULL, "%s", t->message);
     out.ny = tensor_elements(y);
-    if (q != NULL)
+    if (p.q != NULL)
         out.codes = memcpy(arena_alloc(keep, (size_t)out.ny), y->codes, (size_t)out.ny);
     else
         out.y = copy(keep, y->x, out.ny);
     ck_assert_int_eq(tape_backward(t, weighted_sum(t, y, random_values(b.owner, out.ny, 7))), STATUS_OK);
-    if (q != NULL) out.scale = q->qp.scale[0];
-    if (c->end == END_LEARNED) out.step = q->param[0]->dx[0];
+    if (p.q != NULL) out.scale = p.q->qp.scale[0];
+    if (c->end == END_LEARNED) out.step = p.q->param[0]->dx[0];
     bench_end(&b);
     return out;
 }

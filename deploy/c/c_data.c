@@ -1,8 +1,19 @@
+#include <ctype.h>
 #include <string.h>
 
 #include "deploy/c/c_writer.h"
 #include "kernels/requant.h"
 #include "graph/node.h"
+
+/* Unique by its number, readable by the rest. */
+char *c_layer_name(const CWriter *w, int node)
+{
+    enum { LONGEST = 40 };
+    char *name = arena_printf(w->arena, "l%d_%.*s", node, LONGEST, w->g->node[node].name);
+    for (char *p = name; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) || (unsigned char)*p > 0x7e) *p = '_';
+    return name;
+}
 
 /* Lines of about 110 columns.  -2^31 has no literal in C: 2^31 is no int32_t. */
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes)

@@ -1,18 +1,6 @@
-#include <ctype.h>
-
 #include "deploy/c/c_writer.h"
 #include "graph/node_window.h"
 #include "kernels/requant.h"
-
-/* Unique by its number, readable by the rest. */
-char *c_layer_name(const CWriter *w, int node)
-{
-    enum { LONGEST = 40 };
-    char *name = arena_printf(w->arena, "l%d_%.*s", node, LONGEST, w->g->node[node].name);
-    for (char *p = name; *p != '\0'; p++)
-        if (!isalnum((unsigned char)*p) || (unsigned char)*p > 0x7e) *p = '_';
-    return name;
-}
 
 static const char *place(const CWriter *w, int tensor)
 {

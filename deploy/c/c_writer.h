@@ -37,14 +37,15 @@ bool c_carries(NodeKind kind);
 /* deploy/c/c_text.c: kernels of deploy/c_kernels that the graph needs, in an order in which they compile. */
 void c_write_kernels(const CWriter *w);
 
-/* deploy/c/c_data.c: one array; the weights of a node, packed, and what its outputs need. */
+/* deploy/c/c_data.c: a node's name in C, in the arena; one array; the weights of a node, packed, and what its outputs
+ * need. */
+char *c_layer_name(const CWriter *w, int node);
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
 void c_write_weights(const CWriter *w, int node);
 
 /* deploy/c/c_layers.c: constants and description of each layer; the function that runs them. */
 void c_write_layers(const CWriter *w);
 void c_write_run(const CWriter *w);
-char *c_layer_name(const CWriter *w, int node);
 
 /* deploy/c/c_helpers.c: what stands around the model. */
 void c_write_header(const CWriter *w); /* all but the end of its include guard */
