@@ -1,5 +1,5 @@
 /* Exporters: each turns the integer graph, some the float model too, into a file of one format.  A new one is
- * deploy/export_NAME.c, which defines exporter_NAME, and a line in deploy/exporters.def. */
+ * deploy/NAME/export_NAME.c, which defines exporter_NAME, and a line in deploy/exporters.def. */
 #ifndef BITFOLD_DEPLOY_EXPORTER_H
 #define BITFOLD_DEPLOY_EXPORTER_H
 
@@ -10,27 +10,40 @@
 #include "layers/model.h"
 #include "graph/graph.h"
 
+/* A format: constants.  The callbacks change neither graph nor model and keep no pointer; what they make for themselves is in
+ * the arena, which is the caller's.  `options` is the parsed struct that `fields` describe, never NULL.  Equal graphs and
+ * options give equal bytes: no date, host or path goes into a file. */
 typedef struct {
     const char *name;      /* --to NAME */
     const char *doc;       /* one sentence, no final period */
     const char *extension; /* of the path, with its dot */
-    const char
-        *signature; /* stands in the first EXPORT_HEAD_BYTES bytes of every file it writes, and in no other kind */
-    /* Extension and signature of the file it writes beside the first, NULL: none. */
+    /* A text that stands in the first EXPORT_HEAD_BYTES bytes of every file it writes and in no file of another kind, by
+     * which an earlier export is known and may be replaced. */
+    const char *signature;
+    /* Extension and signature of the companion file that it writes next to the first.  NULL, both: it writes one file. */
     const char *companion, *companion_signature;
     const Field *fields;  /* options; NULL: it takes none */
     size_t options_bytes; /* of the struct the fields fill */
-    /* What runtimes of this format round as, the usual one first, ended by ROUNDINGS; NULL: any. */
+    /* The roundings that runtimes of this format have, the usual one first, ended by ROUNDINGS; NULL: any. */
     const Rounding *roundings;
     /* Whether its files have something for nodes of a kind; NULL: for every kind.  exporter_write refuses others. */
     bool (*carries)(NodeKind kind);
     bool floats; /* it writes nodes that compute in floats; exporter_write refuses graphs with such nodes otherwise */
     const char *runtime; /* what has no operator for such a node, as a reader knows it; NULL where carries is NULL */
+
+    /* Writes a graph that has passed graph_check, in one of `roundings`, with nodes that it carries alone, to a path that
+     * has its extension and may be replaced (exporter_write sees to all of that).  A file takes its final name only once
+     * it is complete (file_write, safe_write): after a failure the old one is still there.  STATUS_UNSUPPORTED, by the
+     * layer's name, for what the format cannot hold, before a byte is written; STATUS_IO.  Never NULL. */
     Status (*write)(Arena *arena, const Graph *g, const char *path, const void *options);
-    Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options); /* NULL: integers only */
-    /* Flash and RAM of what it writes; NULL: graph_flash_bytes and graph_arena_bytes. */
+    /* The same for a float model whose parameters are finite, layer by layer as LayerType.real tells it.  NULL: files of
+     * this format hold integers only. */
+    Status (*write_float)(Arena *arena, Model *m, const char *path, const void *options);
+    /* Bytes of flash and of RAM that the graph takes in this format with default options.  NULL: graph_flash_bytes and
+     * graph_arena_bytes. */
     void (*cost)(Arena *arena, const Graph *g, size_t *flash_bytes, size_t *ram_bytes);
-    /* What the user should know of this graph in this format, one line, or NULL; NULL: there never is. */
+    /* What the user should know of this graph in this format: one line, in the arena or a constant, or NULL where there
+     * is nothing to say.  NULL: there never is. */
     const char *(*note)(Arena *arena, const Graph *g, const void *options);
 } ExporterType;
 enum { EXPORT_HEAD_BYTES = 256 };
@@ -47,10 +60,11 @@ Status exporter_named(Arena *arena, const char *where, const char *name, const E
 /* The one whose extension the path has; NULL if there is none. */
 const ExporterType *exporter_of(const char *path);
 
-/* The path of the second file: path with the extension `beside`; NULL if there is none. */
+/* The path of the companion file, which has the type's `companion` in place of its extension; in the arena.  NULL: it
+ * writes none. */
 const char *exporter_companion(const ExporterType *type, Arena *arena, const char *path);
 
-/* A file that bears this exporter's signature; that of its second file. */
+/* Whether a file bears this exporter's signature, or that of its companion files.  False where it cannot be read. */
 bool exporter_made(const ExporterType *type, const char *path);
 bool exporter_made_companion(const ExporterType *type, const char *path);
 

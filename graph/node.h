@@ -1,5 +1,5 @@
-/* A node type: all that check, engine, planners and model file know of one kind of node.  It is one file,
- * graph/node_NAME.c, which defines node_NAME, and a line in graph/nodes.def.  Exporters have tables by NodeKind. */
+/* A node type: all that the check, the engine, the memory planner and the model file know of one kind of node.  It is one
+ * file, graph/node_NAME.c, which defines node_NAME, and a line in graph/nodes.def.  Exporters have tables by NodeKind. */
 #ifndef BITFOLD_GRAPH_NODE_H
 #define BITFOLD_GRAPH_NODE_H
 
@@ -37,15 +37,15 @@ typedef enum {
 /* Whether a node may write its output to the bytes of an input that nobody reads afterwards. */
 typedef enum {
     OVERWRITES_NOT,
-    OVERWRITES_COPIED, /* if what it still has to read is copied before it is overwritten */
+    OVERWRITES_COPIED, /* only by code that copies what it still has to read before it overwrites it */
     OVERWRITES,        /* element by element: what is overwritten has been read */
 } NodeOverwrites;
 
 /* A scale that a node's arithmetic needs to be larger. */
 typedef struct {
-    int tensor;
-    double least;   /* 0: it may be any */
-    double instead; /* what it may as well be if all the tensor's values are zero; 0: nothing else */
+    int tensor;     /* index in the graph */
+    double least;   /* the least scale that will do; 0: this tensor's may stay as it is */
+    double instead; /* a scale that will do as well if all the tensor's values are zero; 0: there is none */
 } ScaleFloor;
 enum { NODE_MAX_FLOORS = 3, NODE_GIVEN_BYTES = 160 };
 
@@ -67,14 +67,18 @@ typedef struct {
     void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 } NodeFloat;
 
-/* No callback changes the graph, keeps a pointer to what it is given, or is called for a node of another type.  All but
- * `check` may rely on what graph_check proves; `geometry` and the shapes of tensors in the file, which come before it,
- * on the fields' own ranges, on n->inputs and on tensors that exist.  Graph and node live as long as what is made of
- * them.  A NULL callback stands for what its comment says. */
+/* A kind of node: constants.
+ *
+ * No callback changes the graph, keeps a pointer to what it is given (`prepare` apart: an engine keeps graph and node,
+ * which outlive it), or is called for a node of another type.  A NULL callback stands for what its comment says.
+ * Order of the calls for a node that is read from a file: the shapes of its binary tensors and `geometry`, which may rely
+ * on the fields' own ranges, on n->inputs and on tensors that exist; then `check`; then all others, which may rely on
+ * what graph_check proves.  `floors` alone may come before a check.  Only `run` is called from inside a parallel
+ * region. */
 typedef struct NodeType {
-    const char *name; /* "op" of the model file */
-    const char *doc;  /* one sentence, no final period */
-    int min_inputs, max_inputs;
+    const char *name;           /* "op" of the model file */
+    const char *doc;            /* one sentence, no final period */
+    int min_inputs, max_inputs; /* 1 to NODE_MAX_INPUTS */
     /* The node in the model file (docs/format.md): its JSON, of a NodeText, beginning with NODE_FIELDS; what is binary
      * (NULL: nothing).  Where `fields` has no clamp, lo and hi are the output's codes. */
     const Field *fields;
@@ -85,32 +89,36 @@ typedef struct NodeType {
     NodeClamp clamp;
     bool keeps_grid; /* the output lies on the grid of the inputs, all of them */
 
-    /* Shapes and geometry first, then the arithmetic, which may rely on them: that every table, multiplier and sum exists
-     * in g->rounding and stays in its integers; of a node in floats, that its weights and bias are there and finite.
-     * Tensors are sound, the inputs are written before, their number is right
-     * and the clamp lies in the output's codes.  Fails by NODE_RULE (graph/node_check.h), which names the node. */
+    /* Proves that the node can run: first shapes and geometry, then the arithmetic, which may rely on them: that every
+     * table, multiplier and sum exists in g->rounding and stays in its integers; of a node in floats, that its weights
+     * and bias are there and finite.  When it is called the tensors are sound, the inputs are written before, their
+     * number is right and the clamp lies in the output's codes.  Fails by NODE_RULE (graph/node_check.h), which names
+     * the node: STATUS_UNSUPPORTED.  Never NULL. */
     Status (*check)(const Graph *g, const Node *n);
-    /* The most |acc + bias| can be over all outputs.  NULL: it sums no products; 0. */
+    /* The largest |acc + bias| that any input of the node's codes can bring about, over all outputs.  NULL: 0, it sums no
+     * products. */
     int64_t (*largest_sum)(const Graph *g, const Node *n);
-    /* The ratios of scales by which it computes, where XNNPACK has numbers for some alone.  `exceeds`: one of them has
-     * none; says which, "output 3: multiplier 1e-12".  NULL, both: it computes by none. */
+    /* The ratios of scales that it multiplies by, where XNNPACK can represent only some.  `exceeds`: whether one of them
+     * is outside ratio_limits; `given` then says which, "output 3: multiplier 1e-12".  NULL, both: it multiplies by
+     * none. */
     const RatioLimits *ratio_limits;
     bool (*exceeds)(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES]);
-    /* Of a graph whose grids are being found, before any check: the scales with which this node's arithmetic would exist,
-     * in the order in which they are to be raised, and how many; 0: it does.  runtime: within ratio_limits, too.  NULL:
-     * it always does. */
+    /* For a graph whose grids are being found: writes the scales that must be raised before this node's arithmetic exists
+     * (with `runtime`, before it is within ratio_limits, too), in the order in which they are to be raised, and returns
+     * how many they are; 0: it exists.  NULL: it always does. */
     int (*floors)(const Graph *g, const Node *n, bool runtime, ScaleFloor floor[NODE_MAX_FLOORS]);
-    long (*macs)(const Graph *g, const Node *n); /* of one image; NULL: 0 */
-    size_t (*flash_bytes)(const Node *n);        /* of its constants, packed; NULL: 0 */
+    long (*macs)(const Graph *g, const Node *n); /* multiplications of one image; NULL: 0 */
+    size_t (*flash_bytes)(const Node *n);        /* of its constants, weights packed to their bits; NULL: 0 */
 
     /* Once for each node of an engine: what a run would otherwise compute again.  e->g and e->node are set; fills
      * e->state, in the arena (big buffers by arena_try_alloc: STATUS_NOMEM, naming the node), and e->scratch_bytes.
      * NULL: nothing to prepare, state NULL, no scratch. */
     Status (*prepare)(Arena *arena, EngineNode *e);
-    /* One image: in[k], the codes of input k, and out, the output's, both [H,W,C] with their tensor's elements; scratch,
-     * e->scratch_bytes that nothing else uses meanwhile, aligned for any type, its content undefined.  out overlaps no
-     * input, but for a type that shows its input, where out may be in[0]; inputs may be the same.  Called from several
-     * threads at a time with the same e: writes to out and scratch alone.  Allocates nothing and cannot fail. */
+    /* Runs the node on one image.  in[k] are the codes of input k, out those of the output to be written, both [H,W,C] of
+     * their tensors; scratch has e->scratch_bytes bytes that nothing else uses meanwhile, aligned for any type, with any
+     * content.  out overlaps no input, but for a type that shows its input, where out may be in[0]; inputs may be the
+     * same memory.  Called by several threads at a time with the same e: it writes to out and scratch alone.  It
+     * allocates nothing and cannot fail.  Never NULL. */
     void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 
     const NodeFloat *in_float; /* NULL: it computes in integers only */
@@ -118,9 +126,10 @@ typedef struct NodeType {
 
     /* For the memory planners. */
     bool shows_input; /* the output has the bytes of input 0: nothing needs to be done if they share them */
-    bool gives_rows;  /* row y of the output can be computed alone */
+    bool gives_rows;  /* a row of the output can be computed without the others */
     bool takes_rows;  /* row y of the output needs row y of the inputs alone, both of the output's shape */
-    NodeOverwrites (*overwrites)(const Graph *g, const Node *n, int input); /* NULL: OVERWRITES_NOT, of any input */
+    /* Whether the output may take the memory of input k.  NULL: OVERWRITES_NOT, of any input. */
+    NodeOverwrites (*overwrites)(const Graph *g, const Node *n, int k);
 } NodeType;
 
 #define NODE(ID, name) extern const NodeType node_##name;

@@ -1,8 +1,8 @@
-/* Layers: the deployable units.  A conv2d layer is convolution, optional batch norm, activation and output quantizer
- * in one, because that is one integer op; so there are no graph-rewrite passes.
+/* Layers: the units that are deployed.  A conv2d layer is convolution, optional batch norm, activation and output
+ * quantizer in one, because that is one integer operation; so nothing has to search a graph and rewrite it.
  *
- * Adding a layer = one file + one line in layers.def.  Outputs are [N,H,W,C] for every layer (a dense layer:
- * [N,1,1,C]).
+ * A new layer is one file, layers/layer_<name>.c, and one line in layers.def (docs/architecture.md has one in full).
+ * Outputs are [N,H,W,C] for every layer (a dense layer's: [N,1,1,C]).
  */
 #ifndef BITFOLD_LAYERS_LAYER_H
 #define BITFOLD_LAYERS_LAYER_H
@@ -20,17 +20,17 @@ typedef struct {
 
 /* How a forward pass computes. */
 typedef enum {
-    ARITHMETIC_FLOAT, /* no grids; quantizers observe if the pass says so (calibration) */
-    ARITHMETIC_FAKE,  /* on grids, batch norm apart: QAT before batch norm is frozen */
-    ARITHMETIC_INT,   /* the deployment arithmetic: QAT afterwards, and every evaluation of it */
+    ARITHMETIC_FLOAT, /* floats, no grids; observers see the outputs where ForwardMode.observe is set (calibration) */
+    ARITHMETIC_FAKE,  /* outputs on their grids, batch norm computed apart: QAT before batch norm is frozen */
+    ARITHMETIC_INT,   /* integer simulation, as the model is deployed: QAT afterwards, and every evaluation of it */
 } Arithmetic;
 
 typedef struct {
     Arithmetic arithmetic;
     bool batch_statistics; /* batch norm uses and updates this batch's statistics */
-    bool observe;          /* quantizers learn their range from this pass */
+    bool observe;          /* observers see this pass, and ranges that are observed follow */
     bool keep_outputs;     /* all of Model.out can be read after the pass, not the logits alone (model_forward) */
-    Rounding rounding;
+    Rounding rounding;     /* ARITHMETIC_INT, and average pools on codes: whose integers are computed */
 } ForwardMode;
 
 struct LayerType;
@@ -38,7 +38,7 @@ struct LayerType;
 /* The first members of every layer's config. */
 typedef struct {
     const char *type, *name;
-    StringList inputs; /* empty: the layer before */
+    StringList inputs; /* empty: the layer that is listed before this one, or the image */
 } LayerCommon;
 
 enum { LAYER_MAX_INPUTS = TAPE_NODE_MAX_INPUTS - 1 };
@@ -59,10 +59,10 @@ typedef struct Layer {
 
 /* What a layer may use while it is built. */
 typedef struct {
-    Arena *arena;
+    Arena *arena; /* lives as long as the model */
     ParamSet *params;
     const QuantConfig *quant; /* NULL: a float model */
-    QuantPlace place;
+    QuantPlace place;         /* where in the network the layer stands, by which bits and quantizers are chosen */
 } LayerBuilder;
 
 /* What a layer may use while it is lowered: the graph so far; tensor_of[i + 1] is layer i's output, [0] the image. */
@@ -81,35 +81,67 @@ typedef struct {
     Activation act;
 } FloatOp;
 
+/* A kind of layer: constants, which the program never changes.
+ *
+ * Order of the calls for one layer: shape and build once, while the model is built, each after those of its inputs; init
+ * before a training from scratch (a checkpoint or another model may give the values instead); then forward, once in
+ * every pass, in the order of the layers; lower whenever a graph of the model is made.  Calls for one model come from one
+ * thread at a time, and none from inside a parallel region.  A failure returns a Status with a sentence that names no
+ * layer: the caller adds it.  Memory comes from the arena that the callback is handed (forward: the tape's); no callback
+ * keeps a pointer to LayerBuilder, ForwardMode, Lowering or an array of inputs. */
 typedef struct LayerType {
-    const char *name, *doc;
-    const Field *fields;
-    size_t config_bytes;
-    int min_inputs, max_inputs;
-    bool has_weights;
-    const char *kernels; /* family of those that compute it, "gemm" or "dwconv"; NULL: it has none of its own */
-    bool applies_norm;   /* its inputs may be left unnormalized (Tensor.deferred_norm) */
-    bool averages;       /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
-    bool keeps_grid;     /* the output stays on the first input's grid (pools, flatten) */
-    /* in[] is known: checks it against the config and sets l->out.  Failures need no place; the caller adds it. */
+    const char *name, *doc;     /* "type" in the JSON; one sentence, no final period */
+    const Field *fields;        /* the layer's JSON, beginning with LAYER_FIELDS */
+    size_t config_bytes;        /* of the struct that the fields fill, which begins with LayerCommon: Layer.config */
+    int min_inputs, max_inputs; /* 1 to LAYER_MAX_INPUTS */
+    bool has_weights;           /* it has Layer.weight; first and last layer of the network are counted among these */
+    const char *kernels;        /* family of those that compute it, "gemm" or "dwconv"; NULL: it has none of its own */
+    bool applies_norm;          /* forward accepts inputs that are still to be normalized (Tensor.deferred_norm) */
+    bool averages;              /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
+    bool keeps_grid;            /* the output stays on the first input's grid (pools, flatten): it makes no out_q */
+
+    /* l->config, l->inputs and l->in[] are known: checks the inputs against the config, sets l->out, each length at
+     * least 1, and may note in the config what follows from them.  STATUS_SHAPE, STATUS_CONFIG.  Never NULL. */
     Status (*shape)(Layer *l);
-    /* Declares parameters and quantizers; NULL: none. */
+
+    /* Declares the parameters (param_add, named "LAYER.suffix"; their values do not exist yet), batch norm statistics
+     * and, unless b->quant is NULL, the quantizers; sets the members of Layer that hold them.  All of it lives in
+     * b->arena.  STATUS_CONFIG.  NULL: there is nothing to declare. */
     Status (*build)(Layer *l, LayerBuilder *b);
-    /* First values of the parameters; NULL: none. */
+
+    /* Sets the first values of all parameters, by random numbers that depend on the seed and the parameter's name alone
+     * (param_init).  NULL: it has no parameters. */
     void (*init)(Layer *l, uint64_t seed);
+
+    /* The layer's output for a batch, [N, l->out.h, l->out.w, l->out.c], made of operations of the tape, which bring
+     * their own backward.  x[l->inputs]: the inputs' outputs, never NULL; floats in a float pass, in the others codes
+     * and no floats (autograd/tensor.h).  In a float pass the result holds floats and, with mode->observe, has been seen
+     * by l->out_q's observer (layer_observe); in the others it holds codes of l->out_q's grid, or with keeps_grid of the
+     * first input's.  It is a tensor of its own, never x[k] itself (op_reshape passes one on).  A layer with
+     * l->norm_deferred may leave its batch norm to its reader.  Failures go to the tape, which has none when forward is
+     * called; the result is then NULL.  Never NULL. */
     Tensor *(*forward)(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x);
-    /* For who writes the float network down; NULL: it is no FloatOp, and such exports refuse the layer by name. */
+
+    /* What the layer computes in real numbers, for exports of float models; its weights, bias and batch norm are the
+     * layer's own.  NULL: it is no FloatOp, and such exports refuse the layer by name. */
     FloatOp (*real)(const Layer *l);
-    /* Adds nodes to the graph, at least one and as many as it takes, with lower_node or lowering_add_node.  The last one
+
+    /* Adds nodes to w->graph, at least one and as many as it takes, with lower_node or lowering_add_node.  The last one
      * and its output have the layer's name, and its output is the layer's; every other node and its output have a name
-     * of their own, "LAYER.something". */
+     * of their own, "LAYER.something".  The quantizers are ready and l->out_q is prepared.  Constants lie in w->arena;
+     * w->tape does not record, and its tensors are gone after the call.  The graph is checked afterwards (graph_check),
+     * so only what cannot be written down must be refused here.  Must give the codes that forward gives in
+     * ARITHMETIC_INT; `bitfold verify` compares them.  NULL: models with such a layer cannot be lowered. */
     Status (*lower)(Layer *l, Lowering *w);
-    const char *const *examples; /* JSON of layers that the conformance test builds on an 8x8x4 input; NULL-ended */
+
+    const char *const
+        *examples; /* JSON of layers that the conformance tests build, on inputs of 8x8x4 (docs/architecture.md);
+                                    NULL-ended */
 } LayerType;
 
-extern const LayerType *const layer_types[]; /* NULL-ended, from layers.def */
-extern const char *const layer_type_names[]; /* in the same order */
-const LayerType *layer_type(const char *name);
+extern const LayerType *const layer_types[];   /* NULL-ended, from layers.def */
+extern const char *const layer_type_names[];   /* in the same order */
+const LayerType *layer_type(const char *name); /* NULL: there is none of that name */
 
 #define LAYER_FIELDS                                                                                                   \
     {.name = "type",                                                                                                   \
@@ -143,12 +175,14 @@ Activation activation_from(int choice);
 /* Gives the layer its output quantizer, "<name>.out", as the config asks for this place; nothing in a float model. */
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
 
-/* Observation in a float pass, and the output quantizer in a fake one. */
+/* The end of a forward pass that is no integer simulation: y with the activation, seen by the observer in a float pass,
+ * on the output quantizer's grid in a fake one.  NULL after a failure of the tape, as all that takes a tape. */
 Tensor *layer_finish(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y, Activation a);
-/* The same for a fused op: how it ends in a float or fake pass, and the observation in a float pass. */
+/* The same for a fused operation: the epilogue to give to it in a float or fake pass, and the observation of its result,
+ * which does nothing but in a float pass. */
 EpilogueConfig layer_epilogue(const Layer *l, const ForwardMode *mode, Activation a);
 Tensor *layer_observe(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y);
-/* Appends to the graph; the index of the tensor.  A pointer to a node or tensor is good until the next one is added. */
+/* Appends a copy to the graph; returns the index of the tensor, or the node.  A pointer to a node or tensor is good until the next one is added. */
 int lowering_add_tensor(Lowering *w, const GraphTensor *tensor);
 Node *lowering_add_node(Lowering *w, const Node *node);
 /* The output tensor of a lowered layer, on out_q's grid or on that of tensor `same_grid` when it is >= 0; its index. */

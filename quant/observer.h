@@ -1,4 +1,4 @@
-/* Observers estimate a range from what passes by; they decide nothing.
+/* Observers estimate the range of a tensor from the values they see; quantizers decide what to do with it.
  *
  * Every observer keeps the running minimum and maximum; the histogram kinds (percentile, entropy, mse) also count into
  * a histogram (quant/histogram.h).  Counts are integers and min/max exact, so the result does not depend on threads.
@@ -17,7 +17,7 @@
 #include "base/status.h"
 #include "quant/histogram.h"
 
-/* What the threshold is for: the KL and MSE searches need the grid. */
+/* The grid that a range is wanted for: the searches of entropy and mse depend on it. */
 typedef struct {
     int bits;
     bool is_signed;    /* false: values are >= 0, levels 2^bits; true: 2^(bits-1) levels of |x| */
@@ -35,11 +35,17 @@ typedef struct {
     Histogram hist;
 } Observer;
 
+/* A kind of observer: constants.  One thread at a time calls these for one observer, outside parallel regions; they cannot
+ * fail and keep no pointer. */
 typedef struct ObserverType {
-    const char *name, *doc;
-    bool uses_histogram;
-    void (*update)(Observer *o, float min, float max); /* extremes of one batch; NULL: plain running extremes */
-    /* The range of real values the grid should cover, lo <= 0 <= hi.  Called only with batches > 0. */
+    const char *name, *doc; /* the name in the config; one sentence, no final period */
+    bool uses_histogram;    /* observer_update also counts |x| into Observer.hist */
+    /* Joins the finite extremes of one more batch to o->min and o->max, which the first batch has set; o->batches is
+     * counted by the caller.  NULL: they become the least and the largest of all batches. */
+    void (*update)(Observer *o, float min, float max);
+    /* The range of real values that the grid should cover, *lo <= 0 <= *hi, both finite.  o has seen a batch, its extremes
+     * are finite; with uses_histogram, o->hist may still be empty (width 0) if all values were 0 or only extremes were
+     * seen (observer_update_extremes).  Never NULL. */
     void (*range)(const Observer *o, const ObserverGoal *goal, float *lo, float *hi);
 } ObserverType;
 

@@ -25,7 +25,7 @@ void grid_range(int bits, bool is_signed, bool narrow, int *qmin, int *qmax);
  * code; on a full signed grid too, since qmax is the smaller side. */
 void grid_symmetric(float lo, float hi, QuantParams *qp, int channel);
 
-/* DeferredNorm grid of a tensor: writes qp->scale[0] and qp->zero_point.  lo and hi are widened to contain 0;
+/* Asymmetric grid of a tensor: writes qp->scale[0] and qp->zero_point.  lo and hi are widened to contain 0;
  *   scale = max((hi - lo) / (qmax - qmin), 2^-23),  zero point = clamp(rne(qmin - lo / scale), qmin, qmax).
  * A range of zero gives scale 1, zero point qmin (unsigned) or 0.  Rounding the zero point moves the range by at most
  * half a step, so no value of [lo, hi] is further than half a step from its code. */

@@ -1,6 +1,6 @@
 /* Quantizers as objects: how a tensor is brought to its grid in training, and what of that is learned.
  *
- * One object serves weights and activations.  Its type is a file, quant/quantizer_<name>.c, and a line in
+ * An object is for one tensor, the weights or the output of one layer; its type may be for weights, activations or both.  Its type is a file, quant/quantizer_<name>.c, and a line in
  * quant/quantizers.def.  What leaves a quantizer are codes of its grid (`qp`): the deployed model knows nothing else.
  *
  * A type that rounds to the nearest code of the grid and whose gradient in the input is 0 or 1 leaves `quantize` and
@@ -8,8 +8,12 @@
  * operation is composed of separate ones (op_fake_quant after it); what it computes is the same.
  *
  * Order of the calls: create, while the model is built; start, once the first values are known; then in each step
- * prepare, quantize, backward, backward_params (in chunks of the values), finish.  The optimizer moves the parameters
- * after that, and the next prepare reads them.  No callback keeps a pointer it was given.
+ * prepare and quantize in the forward pass; in the backward pass backward_params and backward, in chunks of the values and
+ * in either order, and finish after the last backward_params of a run.  The optimizer moves the parameters after that, and the next prepare
+ * reads them.  An evaluation calls prepare and quantize alone.  Only quantize, backward and backward_params are called
+ * from inside a parallel region, and only they may be called for one object by several threads at a time.  No callback
+ * keeps a pointer it was given, none can fail but create, and none allocates but create and start (temporaries in an
+ * arena of its own).
  */
 #ifndef BITFOLD_QUANT_QUANTIZER_TYPE_H
 #define BITFOLD_QUANT_QUANTIZER_TYPE_H
@@ -46,7 +50,8 @@ typedef struct {
     ChannelView by;
 } WeightView;
 
-/* The weights that share a scale, in `values` (room for all weights); how many. */
+/* Copies the weights that share scale number `scale` of `scales`, in their order, into `values`, which has room for all
+ * weights; returns how many they are. */
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
 
 /* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
@@ -81,8 +86,8 @@ typedef struct {
 typedef struct {
     float scale; /* > 0 */
     int channel; /* index of the scale in qp->scale and in a parameter of one value for each */
-    Gate gate;
-    long count; /* how many values share the scale; of activations, those of one image */
+    Gate gate;   /* in units of `scale` */
+    long count;  /* how many values share the scale; of activations, those of one image */
 } QuantizerRun;
 
 /* What the first scale is made from: the weights, or, of activations, the observer's range lo <= 0 <= hi. */
@@ -94,7 +99,7 @@ typedef struct {
 typedef struct QuantizerType {
     const char *name, *doc;
     unsigned uses; /* QuantizerUse, or-ed; another use is refused with the layer's name when the model is built */
-    bool learns;   /* after its start the range is a parameter's, and observers have no say */
+    bool learns;   /* once it has started, its range follows from its parameters and no longer from an observer */
     bool centred;  /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
 
     /* Its own config keys, also as quantizer_<name>_fields: an object named after the type in quant.weights,
@@ -107,39 +112,42 @@ typedef struct QuantizerType {
      * sets them.  False when a parameter was refused, with the sentence that quantizer_param left.  NULL: it has none. */
     bool (*create)(Quantizer *q, ParamSet *params, Arena *arena);
 
-    /* Sets qp->scale, for activations qp->zero_point, the parameters, and `ready`.  Called before the first step; later
-     * again whenever an observer has a new range, when a type that `learns` leaves all as it is.  Never NULL. */
+    /* Sets qp->scale, for activations qp->zero_point, the parameters, and `ready`.  Called before the first step, and
+     * again whenever an observer has a new range; then a type that `learns` leaves all as it is.  Never NULL. */
     void (*start)(Quantizer *q, const QuantizerStart *from);
 
     /* Before each use: brings qp up to date with the parameters.  w: the weights of this step, NULL for activations
      * and where a model is only lowered.  Every scale it leaves is finite and above 0.  Never NULL. */
     void (*prepare)(Quantizer *q, const WeightView *w);
 
-    /* Somebody else has set qp->scale[0] of activations that were ready: the parameters follow.  NULL: there are none. */
+    /* qp->scale[0] of activations that were ready has been set from outside (quantizer_set_scale): makes the parameters
+     * what gives that scale.  NULL: it has no parameters. */
     void (*adopt)(Quantizer *q);
 
-    /* x[n] -> codes[n], qmin to qmax of q->qp.  Weights only: activations are rounded by the deployed operation itself, to
-     * the nearest code (quantize_value).  NULL: nearest code. */
+    /* x[n] -> codes[n], qmin to qmax of q->qp.  x is finite; codes do not overlap it.  Weights only: activations are
+     * rounded by the deployed operation itself, to the nearest code (quantize_value).  NULL: the nearest code. */
     void (*quantize)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, int8_t *codes);
 
-    /* dx[n] = dy[n] * d(y)/d(x), which overwrites dx; dx may be dy, x overlaps neither.  NULL: dy where the gate passes,
-     * 0 elsewhere. */
+    /* dx[n] = dy[n] * d(y)/d(x); it overwrites what dx held.  dx may be dy itself; x overlaps neither.  NULL: dy where
+     * run->gate.lo <= x / scale <= run->gate.hi, 0 elsewhere. */
     void (*backward)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy, float *dx);
 
-    /* sum[0 .. QUANTIZER_SUMS) += this piece's part of the parameters' gradients, from which `finish` makes them.  NULL:
-     * no parameters. */
+    /* sum[0 .. QUANTIZER_SUMS) += what this piece of n values adds to the sums that `finish` makes the parameters'
+     * gradients of; what each sum is for is the type's own affair.  The sums of each chunk start at 0 and are joined in
+     * the order of the chunks.  x and dy are only read.  NULL: it has no parameters. */
     void (*backward_params)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy,
                             double *sum);
-    /* After all pieces of a run: adds to dx of the parameters, with the type's own scaling.  One thread.  NULL: no
+    /* After all pieces of a run: adds the gradients that follow from the sums to Param.dx of each of q->param, at element
+     * run->channel of one that has a value for each scale, with the scaling that the method prescribes.  NULL: it has no
      * parameters. */
     void (*finish)(Quantizer *q, const QuantizerRun *run, const double *sum);
 
-    /* What `backward` and `backward_params` claim to differentiate: y of one x, smooth but for kinks at the gate's
+    /* The function whose derivatives `backward` and `backward_params` give: y of one x, smooth but for kinks at the gate's
      * bounds, with the rounding residual frozen.  `param` are the values of this run's parameters, one for each of
      * q->param; `residual` is in steps of run->scale, which stays what it was; with the residual that the test took the
      * surrogate equals the code.  An activation function has been applied to x.  Only tests call it.  Never NULL. */
     double (*surrogate)(const Quantizer *q, const QuantizerRun *run, const double *param, double residual, double x);
-    /* The factor on the surrogate's gradient in parameter k that `finish` has put in; NULL: 1.  Only tests call it. */
+    /* The factor by which `finish` multiplies the surrogate's gradient in parameter k.  NULL: 1.  Only tests call it. */
     double (*gradient_scale)(const Quantizer *q, const QuantizerRun *run, int k);
 } QuantizerType;
 
@@ -153,8 +161,8 @@ static inline bool quantizer_is_fused(const Quantizer *q) { return q->type->back
 typedef struct {
     bool is_weight;
     bool is_signed; /* activations: false for what leaves a ReLU */
-    int channels;   /* weights: along axis 0, or the last axis (depthwise) */
-    int axis;
+    int channels;   /* weights: how many outputs they have */
+    int axis;       /* weights: of their shape, the axis that the outputs run along: 0, or the last one (depthwise) */
 } QuantizedTensor;
 
 /* A quantizer of the kind that `spec` asks for, with its parameters in `params`.  NULL when params refuses one, or when
@@ -168,7 +176,7 @@ Param *quantizer_param(Quantizer *q, ParamSet *params, Arena *arena, const char 
 /* The first range of activations, lo <= 0 <= hi. */
 void quantizer_start(Quantizer *q, float lo, float hi);
 
-/* Sets the scale of activations from outside, and the parameters with it. */
+/* Sets the scale of activations, which are ready, from outside, and the parameters with it. */
 void quantizer_set_scale(Quantizer *q, float scale);
 
 #endif

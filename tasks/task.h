@@ -1,6 +1,6 @@
-/* Tasks: what a network is for.  A task says what the targets are, the loss, what the outputs are worth, what the head
- * must be, and how results are told.  One file each (task_<name>.c), listed in tasks.def; what trains, evaluates, compares
- * and exports asks the task and knows none by name. */
+/* Tasks: what a network is for.  A task says what the targets are, what the loss is, how good outputs are, what the head
+ * must be, and how results are told.  One file each (task_<name>.c), listed in tasks.def; the code that trains, evaluates,
+ * compares and exports asks the task and knows none by name. */
 #ifndef BITFOLD_TASKS_TASK_H
 #define BITFOLD_TASKS_TASK_H
 
@@ -45,9 +45,10 @@ typedef struct Task Task;
 typedef struct Score Score;
 
 typedef struct {
-    const char *name, *doc;
-    /* The loss of a batch as an operation of the tape: outputs z[N,task->outputs] -> loss[1], a mean over samples.
-     * *running += what the samples add to task->type->running. */
+    const char *name, *doc; /* the name in the config; one sentence, no final period */
+    /* The loss of a batch as an operation of the tape, with its backward: outputs z[N,task->outputs], floats or codes, and
+     * their N targets -> loss[1], a mean over the samples.  *running += the sum over the samples of what each is to
+     * task->type->running.  Keeps targets until the tape is reset.  NULL after a failure of the tape. */
     Tensor *(*run)(Tape *t, const Task *task, Tensor *z, Targets targets, double *running);
 } TaskLoss;
 
@@ -63,20 +64,26 @@ typedef struct TaskType {
     const char *answer_is;         /* for the exported C: how the answer is read from the codes */
     bool answers_class;            /* the answer is the index of the largest output */
 
-    /* The sums of a score over at most n samples, zero; in the arena. */
+    /* None of these is NULL, none can fail, and none keeps a pointer but begin, whose sums are the score's.  One thread
+     * works on a score.  Texts are in the arena, UTF-8, and safe for a terminal (task_text). */
+
+    /* Makes the sums of a score over at most n samples, at zero, in the arena. */
     void *(*begin)(Arena *arena, const Task *task, int n);
-    /* Adds n samples to s->sums and s->loss; outputs[n,task->outputs] as the network gives them.  s->n: those before. */
+    /* Adds n samples to s->sums, and their losses to s->loss: outputs[n,task->outputs] as the network gives them, and
+     * their targets.  s->n, the number of those before, is counted by the caller.  Sums depend on the samples and their
+     * order alone, not on how they are split between calls. */
     void (*add)(Score *s, const float *outputs, Targets targets, int n);
+    /* The metric, one of `metrics`, over all samples; a number also where there are none. */
     double (*value)(const Score *s, const Metric *metric);
-    /* part[s->n]: what each sample is to the metric, which is their mean. */
+    /* Writes part[s->n]: what each sample is to the metric, which is their mean. */
     void (*parts)(const Score *s, const Metric *metric, double *part);
-    /* "accuracy 97.80 % (1956 of 2000)": the metrics, in few words. */
+    /* The metrics in few words: "accuracy 97.80 % (1956 of 2000)". */
     char *(*summary)(Arena *arena, const Score *s);
-    /* Adds to an object what is told beside metrics and loss. */
+    /* Adds to an object what is told in addition to metrics and loss. */
     void (*json)(const Score *s, cJSON *json);
-    /* The same for people, line i from 0; NULL: there are no more. */
+    /* The same for people: line i, counted from 0.  NULL: there are no more. */
     char *(*line)(Arena *arena, const Score *s, int i);
-    /* What one sample's outputs say, as text, and as members of `json`. */
+    /* What the outputs of one sample say: returned as a text, and added to `json` as members. */
     char *(*answer)(Arena *arena, const Task *task, const float *outputs, cJSON *json);
 } TaskType;
 
