@@ -21,17 +21,17 @@ static int8_t *weights_of(Graph *g, int t) { return (int8_t *)(uintptr_t)g->node
 static int32_t *bias_of(Graph *g, int t) { return (int32_t *)(uintptr_t)g->node[t - 1].bias; }
 static float *scale_of(Graph *g, int t) { return (float *)(uintptr_t)g->node[t - 1].weight_scale; }
 
-/* Breaks one rule of g, number k, and returns what must be said about it; NULL when there is no such number. */
-static const char *break_rule(Graph *g, int k)
-{
-    int i = 0;
+/* Each breaks one rule of g, the one where *i counts to k, and returns what must be said about it; NULL: it has none of
+ * that number. */
 #define T(t) g->tensor[t]
 #define N(t) g->node[t - 1]
 #define CASE(change, words)                                                                                            \
-    if (i++ == k) {                                                                                                    \
+    if ((*i)++ == k) {                                                                                                 \
         change;                                                                                                        \
         return words;                                                                                                  \
     }
+static const char *break_tensors(Graph *g, int k, int *i)
+{
     CASE(g->rounding = (Rounding)4, "graph: dialect 4; must be 0 to 3")
     CASE(g->nodes = 0, "graph: 0 nodes and 15 tensors; must be 1 to 4096 nodes")
     CASE(g->tensors--, "graph: 14 nodes and 14 tensors")
@@ -57,6 +57,11 @@ static const char *break_rule(Graph *g, int k)
     CASE(g->channels = 3, "graph: 3 image channels; must be the 2 of \"input\"")
     CASE(((float *)(uintptr_t)g->mean)[1] = NAN, "graph: channel 1: mean nan, std 0.3; must be finite")
     CASE(((float *)(uintptr_t)g->std)[0] = 0.0f, "graph: channel 0: mean 0.5, std 0; must be finite, std above 0")
+    return NULL;
+}
+
+static const char *break_nodes(Graph *g, int k, int *i)
+{
     CASE(N(DW).op = (NodeKind)99, "node \"dw\": op 99; must be 0 to ")
     CASE(N(DW).name = NULL, "node 1: no name; must be its output")
     CASE(N(DW).name = "dv", "node \"dv\": its output is named \"dw\"; must have the node's name")
@@ -70,6 +75,11 @@ static const char *break_rule(Graph *g, int k)
     CASE(N(ADD).input[1] = -1, "node \"add\": input 1 is tensor -1; must be")
     CASE(N(DW).lo = 111, "node \"dw\": clamp 111 to 127; must lie in the codes 112 to 127")
     CASE((N(DW).lo = 120, N(DW).hi = 119), "node \"dw\": clamp 120 to 119")
+    return NULL;
+}
+
+static const char *break_geometry(Graph *g, int k, int *i)
+{
     CASE(N(CONV).geom.h = 5, "node \"conv\": geometry [1,5,4,2] of input \"input\" [4,4,2]; must agree")
     CASE(N(CONV).geom.n = 2, "node \"conv\": geometry [2,4,4,2] of input")
     CASE(N(FCB).geom.c = 15, "node \"fcb\": geometry [1,1,1,15] of input \"flat\" [1,1,16]; must agree")
@@ -90,6 +100,11 @@ static const char *break_rule(Graph *g, int k)
     CASE(N(DW).geom.groups = 2, "node \"dw\": 2 groups of 4 channels; a depthwise node has one per channel")
     CASE((T(MAX).c = 5, N(MAX).geom.o = 5), "node \"max\": 5 output channels; a pool keeps the 4 of its input")
     CASE((T(DW).c = 4096, T(MAX).c = 4096), "node \"dw\": geometry [2,2,4] of its output [2,2,4096]")
+    return NULL;
+}
+
+static const char *break_weights(Graph *g, int k, int *i)
+{
     CASE(N(CONV).weights = NULL, "node \"conv\": no weights, bias or weight scales")
     CASE(N(CONV).weight_bits = 1, "node \"conv\": 1-bit weights shifted by 2; must be 2 to 8 bits")
     CASE(N(CONV).weight_shift = 5,
@@ -107,6 +122,11 @@ static const char *break_rule(Graph *g, int k)
          "node \"conv\": channel 0: sums up to ")
     CASE((T(INPUT).scale = scale_of(g, CONV)[0] = 1e20f, T(CONV).scale = 1e37f, g->rounding = ROUNDING_XNNPACK),
          "node \"conv\": channel 0: multiplier inf; must be finite in float32")
+    return NULL;
+}
+
+static const char *break_grids(Graph *g, int k, int *i)
+{
     CASE(T(MAX).scale = 0.11f,
          "node \"max\": input \"conv\" on the grid (0.100000001, -128), output on (0.109999999, -128)")
     CASE(T(MAX).zero_point = 0,
@@ -142,10 +162,21 @@ static const char *break_rule(Graph *g, int k)
     CASE(((int8_t *)(uintptr_t)N(LUT).table)[9] = 32, "node \"lut\": table[9] is 32; must be -31 to 31")
     CASE(T(FLAT).c = 15, "node \"flat\": 16 elements in, 15 out; must be the same number")
     CASE(T(FLAT).scale = 0.02f, "node \"flat\": input \"lut\" on the grid")
+    return NULL;
+}
 #undef CASE
 #undef N
 #undef T
-    return NULL;
+
+/* Rule number k of all; NULL: there is none. */
+static const char *break_rule(Graph *g, int k)
+{
+    int i = 0;
+    const char *words = break_tensors(g, k, &i);
+    if (words == NULL) words = break_nodes(g, k, &i);
+    if (words == NULL) words = break_geometry(g, k, &i);
+    if (words == NULL) words = break_weights(g, k, &i);
+    return words == NULL ? break_grids(g, k, &i) : words;
 }
 
 /* Sums of products, added one by one in any order, with the offset of the input apart: none passes the bound, one
