@@ -266,7 +266,7 @@ bench: all $(OUT)/bench_kernels ## speed of kernels, training steps and engine; 
 	    ./bitfold bench configs/$$c.json --threads $(or $(THREADS),1) --mode $$m || exit 1; done; done
 
 PYTHON ?= /usr/bin/python3
-bench-peers: all ## beside PyTorch and ONNX Runtime; ARGS="--help" lists the options
+bench-peers: all ## in turn with PyTorch and ONNX Runtime; ARGS="--help" lists the options
 	@$(PYTHON) bench/peers/compare.py $(ARGS)
 
 performance: all $(OUT)/bench_kernels ## measure again what docs/performance.md says: about 20 minutes on a quiet machine

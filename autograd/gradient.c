@@ -91,7 +91,7 @@ Status tape_backward(Tape *t, Tensor *loss)
     ASSERT(loss->needs_grad && tensor_elements(loss) == 1);
     tensor_grad(t, loss)[0] = 1.0f;
     for (TapeNode *n = t->last; n != NULL; n = n->previous) {
-        if (n->out->dx != NULL) n->type->backward(t, n); /* no dx: nothing behind it reaches the loss */
+        if (n->out->dx != NULL) n->type->backward(t, n); /* no dx: the loss does not depend on it */
         if (n->out != loss) tensor_release(t, n->out);
         while (n->kept > 0) tape_release(t, n->keep[--n->kept]);
     }

@@ -6,7 +6,7 @@
 #include "base/parallel.h"
 
 enum {
-    PERIOD_LEAST = 128, /* values in a turn through a table */
+    PERIOD_LEAST = 128, /* values of a tiled channel vector */
     LANES = 16,
     BLOCK_VALUES = 4096, /* summed in float; two passes over them meet in the first-level cache */
     BLOCK_LEAST_ROWS = 16

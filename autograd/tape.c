@@ -87,9 +87,9 @@ void tensor_release(Tape *t, Tensor *x)
     x->codes = NULL;
 }
 
-void tape_release_since(Tape *t, const Tensor *mark, const Tensor *keep)
+void tape_release_since(Tape *t, const Tensor *made_before, const Tensor *keep)
 {
-    for (Tensor *x = t->made; x != mark; x = x->before)
+    for (Tensor *x = t->made; x != made_before; x = x->before)
         if (x != keep) tensor_release(t, x);
 }
 

@@ -96,9 +96,9 @@ Status tape_backward(Tape *tape, Tensor *loss);
 
 /* Releases x, codes and dx of an owned tensor, which are NULL afterwards; does nothing to others. */
 void tensor_release(Tape *t, Tensor *x);
-/* Releases the tensors made since t->made was `mark`, all but `keep`: what a layer leaves behind when nothing is
- * recorded. */
-void tape_release_since(Tape *t, const Tensor *mark, const Tensor *keep);
+/* Releases the owned tensors that were made since t->made was `made_before`, all but `keep` (NULL is allowed): what a
+ * layer made for itself, when nothing is recorded. */
+void tape_release_since(Tape *t, const Tensor *made_before, const Tensor *keep);
 
 /* The values of x as floats: x->x, or its codes dequantized into a buffer, and the release of that buffer; or its
  * keeping for the node's backward (node_keep). */

@@ -15,7 +15,7 @@ enum { PAGE = 4096, STAGGER = 39 * ALIGN_BYTES };
 static const size_t SMALLEST_RESERVE = (size_t)1 << 20, SMALLEST_GROWTH = (size_t)2 << 20;
 
 typedef struct Block {
-    _Alignas(ALIGN_BYTES) size_t size; /* of the data behind this header */
+    _Alignas(ALIGN_BYTES) size_t size; /* of the data after this header */
     struct Block *before;              /* the neighbour at the lower address; NULL: the first block */
     struct Block *next, **link;        /* in the list of free blocks: the next one, and what points here */
     int owners;                        /* 0: free */

@@ -1,7 +1,7 @@
 /* Buffers: blocks of one growing stretch of memory that come and go in any order, for base/arena.c.
  *
  * Best fit, the lowest address among equals, neighbours joined when they are given back: the same sequence of calls
- * gives the same addresses.  The stretch is reserved once, as addresses without memory behind them; the system gives
+ * gives the same addresses.  The stretch is reserved once, as addresses that have no memory yet; the system gives
  * memory for what is really used, so the first step costs what the later ones do.  Every block is preceded by its
  * header, which is poisoned under AddressSanitizer, as is whatever is free.
  */

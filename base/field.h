@@ -102,7 +102,7 @@ void field_range(const Field *field, double *low, double *high);
 int field_max_count(const Field *field);
 
 /* Called once per field, depth first, an object before its members, with the dotted path ("quant.weights.bits",
- * "overrides[].bits"; behind "prefix." unless the prefix is ""): for `describe` and the docs page. */
+ * "overrides[].bits"; after "prefix." unless the prefix is ""): for `describe` and the docs page. */
 typedef void FieldVisitor(void *context, const char *path, const Field *field);
 void field_visit(const Field *fields, const char *prefix, FieldVisitor *visit, void *context);
 

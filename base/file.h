@@ -25,12 +25,12 @@ Status file_open_fd(const char *path, int *fd, size_t *bytes);
  * STATUS_FORMAT otherwise. */
 Status file_open_below(const char *folder, const char *name, int *fd, size_t *bytes);
 
-/* file_open_fd of a file of at most max_bytes, as a stream.  file_next reads that many bytes more, and a NUL behind
+/* file_open_fd of a file of at most max_bytes, as a stream.  file_next reads that many bytes more, and a NUL after
  * them. */
 Status file_open(const char *path, size_t max_bytes, FILE **file, size_t *bytes);
 Status file_next(Arena *arena, FILE *file, const char *path, size_t bytes, unsigned char **data);
 
-/* Reads a regular file of at most max_bytes; *data gets a NUL behind the last byte. */
+/* Reads a regular file of at most max_bytes; *data gets a NUL after the last byte. */
 Status file_read(Arena *arena, const char *path, size_t max_bytes, unsigned char **data, size_t *bytes);
 
 /* Exactly `bytes` from byte `offset` of a regular file on. */
@@ -40,7 +40,7 @@ Status file_read_at(const char *path, uint64_t offset, void *to, size_t bytes);
 Status file_append(const char *path, FILE **stream);
 Status file_nameless(FILE **stream);
 
-/* A file that is written beside its final name (base/temporary.h) and renamed into place by file_commit. */
+/* A file that is written under a temporary name in the same folder (base/temporary.h) and renamed into place by file_commit. */
 typedef struct {
     FILE *stream; /* can be read back, too; holds the lock on the temporary file until that has its name */
     char *path, *temporary;

@@ -83,7 +83,7 @@ static int32_t hex4(const char *p, size_t left)
 static bool is_high(int32_t unit) { return unit >= 0xd800 && unit < 0xdc00; }
 static bool is_low(int32_t unit) { return unit >= 0xdc00 && unit < 0xe000; }
 
-/* c->at is behind a backslash. */
+/* c->at is after a backslash. */
 static Status check_escape(Check *c)
 {
     const size_t start = c->at - 1;
@@ -235,7 +235,7 @@ static void push_key(Check *c, size_t at)
 
 static Status check_value(Check *c);
 
-/* The items between the brackets; c->at is behind the opening one. */
+/* The items between the brackets; c->at is after the opening one. */
 static Status check_items(Check *c, bool object)
 {
     const char close = object ? '}' : ']';

@@ -29,7 +29,7 @@ typedef struct {
     size_t file_bytes, header_bytes;
     const unsigned char *start, *header; /* the 8 bytes of its length, the header's text */
     bool has_crc;
-    size_t bytes; /* of the data behind the header */
+    size_t bytes; /* of the data after the header */
 } Reader;
 
 /* "<path>: tensor <name>: <said>", said being a text in the arena. */

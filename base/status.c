@@ -10,7 +10,7 @@ static _Thread_local char message[1024];
 
 Status status_fail(Status code, const char *format, ...)
 {
-    /* Formatted beside the buffer: an argument may be the previous message. */
+    /* Not formatted into the buffer itself: an argument may be the previous message. */
     char text[sizeof message];
     va_list args;
     va_start(args, format);

@@ -68,8 +68,8 @@ void temporary_sweep(Arena *arena, const char *folder)
     closedir(dir);
 }
 
-/* ".NAME.bitfold-tmp" beside path; a name too long for its file system is cut and told apart by its CRC. */
-static char *beside(Arena *arena, const char *path)
+/* ".NAME.bitfold-tmp" in the folder of `path`; a name too long for its file system is cut and told apart by its CRC. */
+static char *temporary_path(Arena *arena, const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
     const size_t n = strlen(name);
@@ -80,7 +80,7 @@ static char *beside(Arena *arena, const char *path)
 Status temporary_file(Arena *arena, const char *path, int *fd, char **temporary)
 {
     temporary_sweep(arena, file_dirname(arena, path));
-    *temporary = beside(arena, path);
+    *temporary = temporary_path(arena, path);
     for (int i = 0; i < ATTEMPTS; i++) {
         *fd = file_descriptor(open(*temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
         if (*fd >= 0) {

@@ -128,7 +128,7 @@ static int take_number(const char **p, Args *args)
     return number;
 }
 
-/* Reads a conversion from behind its '%'; gives its last character. */
+/* Reads a conversion from after its '%'; gives its last character. */
 static const char *take_spec(const char *p, Args *args, Spec *s)
 {
     *s = (Spec){.precision = -1};

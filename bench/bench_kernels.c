@@ -1,4 +1,4 @@
-/* Speed of the kernels, each beside what the machine can do at most, measured in the same run.
+/* Speed of the kernels, each compared with what the machine can do at most, measured in the same run.
  *
  *     bench_kernels [--threads T] [--images N] [SHAPE...]      BITFOLD_ISA chooses the variant
  *

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A training step beside busy processes, for each way in which libgomp's threads can wait at the end of a parallel region:
+# A training step next to busy processes, for each way in which libgomp's threads can wait at the end of a parallel region:
 # prints a table.  `brief` is what bitfold chooses for itself.
 #     sh bench/busy.sh [BITFOLD]
 set -eu

@@ -22,7 +22,7 @@ static void usage(void (*print)(const char *format, ...))
         print("  %-9s %-24s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->doc);
     print("\nbitfold VERB --help tells the options of a verb. A CONFIG is a JSON file, a MODEL a .safetensors "
           "file that a\n"
-          "verb wrote (its config.json lies beside it), or the run directory with it.\n");
+          "verb wrote (its config.json lies next to it), or the run directory with it.\n");
 }
 
 static const Verb *find_verb(const char *name)
@@ -52,7 +52,7 @@ static int finish(int code)
     return code == EXIT_OK ? EXIT_FAIL : code;
 }
 
-/* At the end of a parallel region libgomp's threads either spin for milliseconds, and then beside another busy process
+/* At the end of a parallel region libgomp's threads either spin for milliseconds, and then next to another busy process
  * a step takes ten times as long, or sleep at once, and then short steps spend a third of their time on waking.  In
  * between: a spin of some ten microseconds.  libgomp reads its environment before main, so the program starts itself
  * once more with the variable set, unless the user chose. */

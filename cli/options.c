@@ -123,7 +123,7 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
 {
     *options = (Options){.argc = argc, .argv = ARENA_ARRAY(arena, char *, argc + 1)};
     memcpy(options->argv, argv,
-           sizeof *argv * (size_t)argc); /* as typed: getopt_long moves the arguments behind the options */
+           sizeof *argv * (size_t)argc); /* as typed: getopt_long moves the arguments to the end, after the options */
     options->sets = ARENA_ARRAY(arena, const char *, argc + 1);
     options->options = ARENA_ARRAY(arena, const char *, argc + 1);
     struct option table[OPTIONS + 2] = {{0}};

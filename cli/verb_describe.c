@@ -70,7 +70,7 @@ static void show_layers(Page *p, const char *name)
     }
 }
 
-/* What `export --option` takes, behind the list of exporters. */
+/* What `export --option` takes, after the list of exporters. */
 static void show_exporters(Page *p)
 {
     const bool all = p->under == NULL || strcmp(p->under, "exporters") == 0;

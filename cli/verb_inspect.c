@@ -18,17 +18,17 @@ static void print_histogram(const float *w, long n)
 {
     static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     long count[HISTOGRAM_CELLS] = {0}, most = 1;
-    float reach = 1e-12f;
-    for (long i = 0; i < n; i++) reach = fmaxf(reach, fabsf(w[i]));
+    float max_magnitude = 1e-12f;
+    for (long i = 0; i < n; i++) max_magnitude = fmaxf(max_magnitude, fabsf(w[i]));
     for (long i = 0; i < n; i++) {
-        int b = (int)((w[i] / reach + 1.0f) * 0.5f * HISTOGRAM_CELLS);
+        int b = (int)((w[i] / max_magnitude + 1.0f) * 0.5f * HISTOGRAM_CELLS);
         count[b < 0 ? 0 : b >= HISTOGRAM_CELLS ? HISTOGRAM_CELLS - 1 : b]++;
     }
     for (int b = 0; b < HISTOGRAM_CELLS; b++) most = count[b] > most ? count[b] : most;
-    cli_print("%9.4f ", -(double)reach);
+    cli_print("%9.4f ", -(double)max_magnitude);
     for (int b = 0; b < HISTOGRAM_CELLS; b++)
         fputs(blocks[count[b] == 0 ? 0 : 1 + (int)((double)count[b] / (double)most * 7.0)], stdout);
-    cli_print(" %.4f", (double)reach);
+    cli_print(" %.4f", (double)max_magnitude);
 }
 
 /* The graph of a model that has no ranges yet, for its sizes only.  Each activation gets a range that its neighbours do

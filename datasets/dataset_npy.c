@@ -24,7 +24,7 @@ static const char *skip_blank(const char *p)
     return p;
 }
 
-/* The text behind `punctuation`, blanks around it allowed; NULL if it is not there.  NULL passes through. */
+/* The text after `punctuation`, blanks around it allowed; NULL if it is not there.  NULL passes through. */
 static const char *expect(const char *p, const char *punctuation)
 {
     if (p == NULL) return NULL;

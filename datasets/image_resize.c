@@ -12,20 +12,20 @@ typedef struct {
 
 static Taps make_taps(Arena *scratch, int start, int in, int out)
 {
-    const double step = (double)in / out, reach = step > 1 ? step : 1;
-    Taps t = {.most = (int)ceil(2 * reach) + 1};
+    const double step = (double)in / out, radius = step > 1 ? step : 1;
+    Taps t = {.most = (int)ceil(2 * radius) + 1};
     t.first = ARENA_ARRAY(scratch, int, out);
     t.count = ARENA_ARRAY(scratch, int, out);
     t.weight = ARENA_ARRAY(scratch, float, (size_t)out *(size_t)t.most);
     for (int o = 0; o < out; o++) {
         const double centre = (o + 0.5) * step - 0.5;
-        int low = (int)ceil(centre - reach), high = (int)floor(centre + reach);
+        int low = (int)ceil(centre - radius), high = (int)floor(centre + radius);
         low = low < 0 ? 0 : low;
         high = high > in - 1 ? in - 1 : high;
         float *weight = t.weight + (size_t)o * (size_t)t.most;
         double sum = 0;
-        for (int i = low; i <= high; i++) sum += 1 - fabs(i - centre) / reach;
-        for (int i = low; i <= high; i++) weight[i - low] = (float)((1 - fabs(i - centre) / reach) / sum);
+        for (int i = low; i <= high; i++) sum += 1 - fabs(i - centre) / radius;
+        for (int i = low; i <= high; i++) weight[i - low] = (float)((1 - fabs(i - centre) / radius) / sum);
         t.first[o] = start + low;
         t.count[o] = high - low + 1;
     }

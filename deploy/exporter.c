@@ -47,7 +47,7 @@ Status exporter_refuse(const ExporterType *type, const char *layer, NodeKind kin
     return status;
 }
 
-/* A name, and the extension behind it. */
+/* Whether the path ends in a file name with this extension. */
 static bool has_extension(const char *path, const char *extension)
 {
     const char *slash = strrchr(path, '/');
@@ -67,7 +67,7 @@ const char *exporter_companion(const ExporterType *type, Arena *arena, const cha
     return arena_printf(arena, "%.*s%s", (int)(strlen(path) - strlen(type->extension)), path, type->companion);
 }
 
-static bool bears(const char *path, const char *mark)
+static bool bears(const char *path, const char *signature)
 {
     int fd;
     size_t bytes;
@@ -75,7 +75,7 @@ static bool bears(const char *path, const char *mark)
     char head[EXPORT_HEAD_BYTES];
     const ssize_t n = pread(fd, head, sizeof head, 0);
     close(fd);
-    return n > 0 && memmem(head, (size_t)n, mark, strlen(mark)) != NULL;
+    return n > 0 && memmem(head, (size_t)n, signature, strlen(signature)) != NULL;
 }
 
 bool exporter_made(const ExporterType *type, const char *path) { return bears(path, type->signature); }
@@ -85,9 +85,9 @@ bool exporter_made_companion(const ExporterType *type, const char *path)
 }
 
 /* An export may replace an earlier export, never anything else that bears its name: a config, a checkpoint. */
-static Status may_replace(const char *path, const char *mark)
+static Status may_replace(const char *path, const char *signature)
 {
-    if (!file_exists(path) || bears(path, mark)) return STATUS_OK;
+    if (!file_exists(path) || bears(path, signature)) return STATUS_OK;
     return status_fail(STATUS_STATE, "%s: exists and is no exported model; choose another -o FILE", path);
 }
 

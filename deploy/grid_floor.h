@@ -1,7 +1,7 @@
 /* The least steps of activation grids.
  *
  * A nearly dead layer, one whose outputs have hardly any range, gets a grid so fine that no integer arithmetic carries
- * it: sums rescaled to it leave int32, or a sum cannot take it beside its other input.  What cannot be computed is kept
+ * it: sums rescaled to it leave int32, or an addition cannot combine it with its other input.  What cannot be computed is kept
  * from happening while the grids are being found, so that what is trained can be shipped.
  */
 #ifndef BITFOLD_DEPLOY_GRID_FLOOR_H

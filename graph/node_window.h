@@ -23,7 +23,7 @@ Status node_check_window(const Graph *g, const Node *n, NodeWindow window);
 bool window_leaves_input(const ConvGeom *g);
 /* Each output cell has the same input cell for its window. */
 bool window_is_cell(const ConvGeom *g);
-/* Of a type that reads each window before it writes the output cell: whether that cell never lies behind the first cell
+/* Of a type that reads each window before it writes the output cell: whether that cell never lies after the first cell
  * of its own or a later window. */
 NodeOverwrites node_window_overwrites(const Graph *graph, const Node *n, int input);
 

@@ -175,7 +175,7 @@ static int largest_first(const void *a, const void *b)
     return x->index - y->index;
 }
 
-/* The first byte behind all placed members that a block at `offset` would collide with; offset itself if none. */
+/* The first byte after all placed members that a block at `offset` would collide with; offset itself if none. */
 static size_t collision(const Build *b, const bool *placed, int block, size_t offset)
 {
     size_t end = offset;

@@ -43,7 +43,7 @@ static bool pointwise(const ConvGeom *g, int images, ConvGeom *wide, ConvGeom *r
 
 static bool on_bytes(void) { return kernels()->gemm_runs_s8 != NULL; }
 
-/* Of a group: bytes have their column sums behind the panels. */
+/* Of a group: bytes have their column sums after the panels. */
 static size_t group_bytes(const Product *p)
 {
     if (!on_bytes()) return sizeof(int16_t) * gemm_s16_packed_runs_count(p->n, p->runs, p->k);

@@ -9,7 +9,7 @@
  * is tested on a CPU without AMX is a kernel's body on the emulation.
  *
  * The instructions are written out because the intrinsics of gcc 12 name no memory: stores to the configuration or to
- * an operand could be moved behind them or dropped.
+ * an operand could be moved after them or dropped.
  */
 #ifndef BITFOLD_KERNELS_TILES_H
 #define BITFOLD_KERNELS_TILES_H

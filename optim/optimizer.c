@@ -34,8 +34,8 @@ const Field optimizer_fields[] = {
     {"epsilon", FIELD_FLOAT, AT(epsilon), .min = 1e-16, .max = 1, .def = "1e-8",
      .doc = "adamw: added to the root of the squared gradient's mean before the division by it"},
     {"weight_decay", FIELD_FLOAT, AT(weight_decay), .min = 0, .max = 1, .def = "5e-4",
-     .doc = "pull of the weights towards 0: sgd adds weight_decay * weight to the gradient, adamw applies it beside "
-            "the gradient. What a quantizer learns decays as the quantizer says, learned steps never"},
+     .doc = "pull of the weights towards 0: sgd adds weight_decay * weight to the gradient, adamw applies it apart "
+            "from the gradient. What a quantizer learns decays as the quantizer says, learned steps never"},
     {"decay_norm", FIELD_BOOL, AT(decay_norm), .def = "false", .doc = "decay batch norm's gamma and beta too"},
     {"decay_bias", FIELD_BOOL, AT(decay_bias), .def = "false", .doc = "decay biases too"},
     {"clip_norm", FIELD_FLOAT, AT(clip_norm), .min = 0, .max = 1e9, .def = "0",

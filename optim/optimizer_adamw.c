@@ -31,7 +31,7 @@ static void update(const OptimizerConfig *cfg, float lr, float decay, float scal
 static const char *const slot_names[] = {"m", "v"};
 const OptimizerType optimizer_adamw = {
     .name = "adamw",
-    .doc = "Adam with bias correction; weight decay shrinks the weights directly, beside the gradient",
+    .doc = "Adam with bias correction; weight decay shrinks the weights directly, apart from the gradient",
     .slots = 2,
     .slot_names = slot_names,
     .update = update,

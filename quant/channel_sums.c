@@ -6,9 +6,9 @@ static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 int64_t channel_products(ChannelWeights w, int zero_point, int qmin, int qmax)
 {
-    const int64_t reach = larger(qmax - zero_point, zero_point - qmin);
+    const int64_t max_magnitude = larger(qmax - zero_point, zero_point - qmin);
     const int64_t most = larger(magnitude(qmin), magnitude(qmax));
-    return larger(w.magnitude * reach, w.magnitude * most + magnitude(zero_point * w.total));
+    return larger(w.magnitude * max_magnitude, w.magnitude * most + magnitude(zero_point * w.total));
 }
 
 Status channel_sums_check(int channel, int64_t products, int64_t bias, double M)

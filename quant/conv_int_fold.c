@@ -21,14 +21,14 @@ static void sum_channels(const Tensor *w, const ChannelView *v, ChannelWeights *
     }
 }
 
-/* How large the bias of a channel may be beside the products of its stored weights. */
+/* How large the bias of a channel may be, in addition to the products of its stored weights. */
 static int32_t room_for_bias(const QuantParams *x, ChannelWeights stored)
 {
     const int64_t products = channel_products(stored, x->zero_point, x->qmin, x->qmax);
     return products < INT32_MAX ? (int32_t)(INT32_MAX - products) : 0;
 }
 
-Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
+Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *bn_scale,
                      const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict, ConvInt *out)
 {
     const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
@@ -40,13 +40,13 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                      .multiplier = ARENA_ARRAY(arena, Multiplier, O),
                      .shift = w->qp->bits < 7 ? 7 - w->qp->bits : 0};
     activation_clamp(y, act, &out->lo, &out->hi);
-    const int reach =
+    const int max_magnitude =
         x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
     ChannelWeights *sums = ARENA_ARRAY(arena, ChannelWeights, O);
     bool *dead = ARENA_ARRAY(arena, bool, O);
     sum_channels(w, &v, sums);
     for (int o = 0; o < O; o++) {
-        const float s_w = w->qp->scale[w->qp->n == 1 ? 0 : o] * (u == NULL ? 1.0f : fabsf(u[o]));
+        const float s_w = w->qp->scale[w->qp->n == 1 ? 0 : o] * (bn_scale == NULL ? 1.0f : fabsf(bn_scale[o]));
         const float bias = b == NULL ? 0.0f : b[o];
         if (!isfinite(s_w) || !isfinite(bias) || !isfinite(s_x) || !isfinite(s_y))
             return status_fail(STATUS_NUMERIC,
@@ -54,7 +54,7 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                                "%g; all must be finite",
                                name, o, (double)s_w, (double)bias, (double)s_x, (double)s_y);
         out->weight_scale[o] = s_w / (float)(1 << out->shift);
-        dead[o] = (double)(sums[o].magnitude * reach) * (double)s_x * (double)s_w < 0.25 * (double)s_y;
+        dead[o] = (double)(sums[o].magnitude * max_magnitude) * (double)s_x * (double)s_w < 0.25 * (double)s_y;
         if (dead[o]) {
             /* The smallest scale on which the bias takes 20 bits, and not so small that a multiplier vanishes. */
             const float need = fabsf(bias) / (s_x * 0x1p20f), least = s_y / s_x * 0x1p-24f;

@@ -1,9 +1,9 @@
 /* The deployment arithmetic as differentiable ops: their forward IS what the exported integers compute, their backward
  * the straight-through estimate.
  *
- * Batch norm is absorbed.  With one weight scale per channel the float factor u = gamma / sqrt(var + epsilon) of a
- * channel multiplies its scale, so W itself is quantized and the integers do not depend on u, up to its sign: where u
- * < 0 the code of -W is used (the grid may be asymmetric, so it must be quantized as such), and scale * |u| is what is
+ * Batch norm is absorbed.  With one weight scale per channel the float factor bn_scale = gamma / sqrt(var + epsilon) of a
+ * channel multiplies its scale, so W itself is quantized and the integers do not depend on bn_scale, up to its sign: where bn_scale
+ * < 0 the code of -W is used (the grid may be asymmetric, so it must be quantized as such), and scale * |bn_scale| is what is
  * deployed.
  */
 #ifndef BITFOLD_QUANT_INT_OPS_H
@@ -23,12 +23,12 @@ typedef struct {
     int lo, hi;
 } ConvInt;
 
-/* Folds w (codes), u (NULL: 1) and bias b (NULL: 0) of an input on grid x for an output on grid y.
- *   weight_scale = s_w * |u| / 2^shift (float32);  bias = rne(b / (s_x * weight_scale));  M by the rounding
+/* Folds w (codes), bn_scale (NULL: 1) and bias b (NULL: 0) of an input on grid x for an output on grid y.
+ *   weight_scale = s_w * |bn_scale| / 2^shift (float32);  bias = rne(b / (s_x * weight_scale));  M by the rounding
  * A channel whose whole contribution stays below a quarter of an output step is dead: its weights become 0 and its
  * scale is chosen so that the bias fits.  A bias that does not fit in a live channel is STATUS_NUMERIC when `strict`,
  * else saturated. */
-Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *u,
+Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *bn_scale,
                      const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict,
                      ConvInt *out);
 
@@ -41,8 +41,8 @@ typedef struct {
 } ConvIntConfig;
 
 /* codes = clamp(z + R(acc + bias)): convolution or dense with batch norm, bias and activation absorbed.
- * x codes, w codes from op_fake_quant_weights; u[O] (NULL: 1), b[O] (NULL: 0). */
-Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const ConvIntConfig *config);
+ * x codes, w codes from op_fake_quant_weights; bn_scale[O] (NULL: 1), b[O] (NULL: 0). */
+Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *bn_scale, Tensor *b, const ConvIntConfig *config);
 
 /* Integer residual add and product, and concat with every input brought to the output's grid. */
 Tensor *op_add_int(Tape *t, Tensor *a, Tensor *b, Quantizer *out, Activation act, Rounding rounding);
@@ -56,13 +56,13 @@ bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantP
 /* codes = rescale_table[x]: x, of any shape, on the output's grid, with the activation. */
 Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Rounding rounding);
 
-/* u = gamma / sqrt(var + epsilon), kept away from 0 (|u| >= 1e-8), and b = beta - mean * u, from the running
+/* bn_scale = gamma / sqrt(var + epsilon), kept away from 0 (|bn_scale| >= 1e-8), and b = beta - mean * bn_scale, from the running
  * statistics as constants. */
 Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state);
-Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, const BatchNormState *state);
+Tensor *op_norm_shift(Tape *t, Tensor *bn_scale, Tensor *beta, const BatchNormState *state);
 
-/* y = x scaled by u per channel: weights (axis 0 or last) by u, activations (last axis) by 1 / u. */
-Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *u, bool outermost);
-Tensor *op_unscale(Tape *t, Tensor *x, Tensor *u);
+/* y = x scaled by bn_scale per channel: weights (axis 0 or last) by bn_scale, activations (last axis) by 1 / bn_scale. */
+Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *bn_scale, bool outermost);
+Tensor *op_unscale(Tape *t, Tensor *x, Tensor *bn_scale);
 
 #endif

@@ -1,7 +1,7 @@
 /* Convolution in the deployment arithmetic; see int_ops.h.
  *   forward:  q_y = clamp(z_y + R(sum (q_x - z_x) q_w + q_b))
- *   backward: of y = clip(u * conv(x, w) + b) with the rounding passed straight through:
- *     g = dy * inside;  db = sum g;  dV = corr(x, g);  du = <w, dV>;  dw = u * dV;  dx = convT(g, u * w) */
+ *   backward: of y = clip(bn_scale * conv(x, w) + b) with the rounding passed straight through:
+ *     g = dy * inside;  db = sum g;  dV = corr(x, g);  dbn_scale = <w, dV>;  dw = bn_scale * dV;  dx = convT(g, bn_scale * w) */
 #include "autograd/norm.h"
 #include "quant/int_ops.h"
 #include "quant/epilogue.h"
@@ -35,7 +35,7 @@ typedef struct {
 } ConvIntNode;
 
 /* In training, from accumulators: where the gradient passes and what the learned step sees. */
-static void mark(const ConvIntNode *c, const int32_t *acc, size_t first, size_t count)
+static void keep_gates(const ConvIntNode *c, const int32_t *acc, size_t first, size_t count)
 {
     float v[EPILOGUE_BLOCK];
     for (size_t at = 0, n; at < count; at += n) {
@@ -65,16 +65,16 @@ static void forward_chunk(void *context, const ParallelRows *rows)
         const int8_t *x = c->x_codes + (size_t)i * in;
         c->s8->sums(g, (int)at_once, x, zx, c->packed, acc, scratch);
         kernels()->requantize_rows(&c->requant, (size_t)at_once * out, acc, c->codes + (size_t)i * out);
-        mark(c, acc, (size_t)i * out, (size_t)at_once * out);
+        keep_gates(c, acc, (size_t)i * out, (size_t)at_once * out);
     }
 }
 
-/* to = from * u[channel], or to +=; u NULL: 1. */
-static void scale_by_channel(const float *from, const float *u, const Tensor *w, float *to, bool add)
+/* to = from * bn_scale[channel], or to +=; bn_scale NULL: 1. */
+static void scale_by_channel(const float *from, const float *bn_scale, const Tensor *w, float *to, bool add)
 {
     const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
     for (long r = 0; r < v.runs; r++, from += v.run, to += v.run) {
-        const float *factor = u == NULL ? NULL : v.outermost ? u + r : u;
+        const float *factor = bn_scale == NULL ? NULL : v.outermost ? bn_scale + r : bn_scale;
         const long step = v.outermost ? 0 : 1;
 #pragma omp simd
         for (long i = 0; i < v.run; i++) {
@@ -96,30 +96,30 @@ static void fill_gated(void *context, int chunk, long first, long images, float 
 static void conv_int_backward(Tape *t, TapeNode *node)
 {
     ConvIntNode *c = node->saved;
-    Tensor *x = node->in[0], *w = node->in[1], *u = node->in[2], *b = node->in[3];
+    Tensor *x = node->in[0], *w = node->in[1], *bn_scale = node->in[2], *b = node->in[3];
     const long nw = tensor_elements(w);
     float *db = tensor_grad(t, b);
     c->dy = node->out->dx;
     c->db = (ChannelSums){0};
     if (db != NULL) c->db = channel_sums_make(t->arena, c->g.o, c->chunks);
-    /* A stand-in for w that carries u * w forward and collects dV. */
+    /* A stand-in for w that carries bn_scale * w forward and collects dV. */
     Tensor scaled = {.shape = w->shape, .needs_grad = true};
     scaled.x = arena_alloc(t->arena, sizeof(float) * (size_t)nw);
     scaled.dx = arena_zalloc(t->arena, sizeof(float) * (size_t)nw);
-    scale_by_channel(w->x, u == NULL ? NULL : u->x, w, scaled.x, false);
+    scale_by_channel(w->x, bn_scale == NULL ? NULL : bn_scale->x, w, scaled.x, false);
     conv_backward(t, &c->g, c->depthwise, x, &scaled, &(ConvGradient){.fill = fill_gated, .context = c});
     grid_gate_end(&c->grid);
     if (db != NULL) channel_sums_join(&c->db, db);
-    float *dw = tensor_grad(t, w), *du = tensor_grad(t, u);
-    if (dw != NULL) scale_by_channel(scaled.dx, u == NULL ? NULL : u->x, w, dw, true);
-    if (du == NULL) return;
+    float *dw = tensor_grad(t, w), *dbn_scale = tensor_grad(t, bn_scale);
+    if (dw != NULL) scale_by_channel(scaled.dx, bn_scale == NULL ? NULL : bn_scale->x, w, dw, true);
+    if (dbn_scale == NULL) return;
     const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
     for (long o = 0; o < v.channels; o++) {
         double sum = 0;
         const long first = v.outermost ? o * v.run : o, step = v.outermost ? 1 : v.run;
         for (long k = 0, i = first; k < channel_elements(&v); k++, i += step)
             sum += (double)w->x[i] * (double)scaled.dx[i];
-        du[o] += (float)sum;
+        dbn_scale[o] += (float)sum;
     }
 }
 
@@ -135,14 +135,15 @@ static void make_tables(Tape *t, ConvIntNode *c)
     c->bias = bias;
 }
 
-static const OpType conv_int_type = {"conv_int", "x[...] w[...] u[O]? b[O]? learned[A]? -> y[...]", conv_int_backward};
+static const OpType conv_int_type = {"conv_int", "x[...] w[...] bn_scale[O]? b[O]? learned[A]? -> y[...]",
+                                     conv_int_backward};
 
-Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const ConvIntConfig *config)
+Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *bn_scale, Tensor *b, const ConvIntConfig *config)
 {
     Quantizer *q = config->out;
     if (tape_failed(t)) return NULL;
     Tensor *step = learned_leaf(t, q);
-    Tensor *in[] = {x, w, u, b, step};
+    Tensor *in[] = {x, w, bn_scale, b, step};
     if (!tape_contract(t, &conv_int_type, 5, in)) return NULL;
     ASSERT(x->codes != NULL && w->codes != NULL);
     if (!grid_ready(t, q)) return NULL;
@@ -154,8 +155,8 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *u, Tensor *b, const C
     c->depthwise = config->kind == CONV_DEPTHWISE;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->rounding = config->rounding;
     c->chunks = parallel_chunks(c->g.n);
-    const Status status = conv_int_fold(t->arena, q->name, x->qp, w, u == NULL ? NULL : u->x, b == NULL ? NULL : b->x,
-                                        qp, config->act, config->rounding, false, &c->fold);
+    const Status status = conv_int_fold(t->arena, q->name, x->qp, w, bn_scale == NULL ? NULL : bn_scale->x,
+                                        b == NULL ? NULL : b->x, qp, config->act, config->rounding, false, &c->fold);
     if (status != STATUS_OK) return tape_fail(t, status), NULL;
     c->s8 = conv_s8_of(c->depthwise);
     c->packed = tape_buffer(t, c->s8->packed_bytes(&c->g));

@@ -13,7 +13,7 @@ typedef struct {
 } MultiplyNode;
 
 /* v = y / s_y before rounding. */
-static void mark(const MultiplyNode *d, long at, const int8_t *a, const int8_t *b)
+static void keep_gates(const MultiplyNode *d, long at, const int8_t *a, const int8_t *b)
 {
     const QuantParams *qa = d->a->qp, *qb = d->b->qp;
     const float ratio = qa->scale[0] * qb->scale[0] / d->y->qp->scale[0];
@@ -36,7 +36,7 @@ static void multiply_chunk(void *context, int chunk, int thread)
         const long at = k * d->factors, image = at / d->each;
         const int8_t *a = d->a->codes + at, *b = d->b->codes + image * d->factors;
         requant_multiply_rows(&d->params, (size_t)d->factors, a, b, d->y->codes + at);
-        if (grid_kept(&d->grid)) mark(d, at, a, b);
+        if (grid_kept(&d->grid)) keep_gates(d, at, a, b);
     }
 }
 

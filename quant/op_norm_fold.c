@@ -12,7 +12,7 @@ static float inverse_deviation(const BatchNormState *s, int c)
     return (float)(1.0 / sqrt((double)s->var[c] + (double)s->epsilon));
 }
 
-/* dgamma = du / sqrt(var + epsilon), also where |u| was lifted: gamma must be able to leave 0. */
+/* dgamma = dbn_scale / sqrt(var + epsilon), also where |bn_scale| was lifted: gamma must be able to leave 0. */
 static void scale_backward(Tape *t, TapeNode *node)
 {
     const float *inv = node->saved;
@@ -20,79 +20,79 @@ static void scale_backward(Tape *t, TapeNode *node)
     for (int c = 0; c < node->out->shape.dim[0]; c++) dgamma[c] += node->out->dx[c] * inv[c];
 }
 
-static const OpType scale_type = {"norm_scale", "gamma[C] -> u[C]", scale_backward};
+static const OpType scale_type = {"norm_scale", "gamma[C] -> bn_scale[C]", scale_backward};
 
 Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state)
 {
     if (!tape_contract(t, &scale_type, 1, &gamma)) return NULL;
     const int C = gamma->shape.dim[0];
-    Tensor *u = tape_tensor(t, "norm_scale", gamma->shape);
+    Tensor *bn_scale = tape_tensor(t, "norm_scale", gamma->shape);
     float *inv = arena_alloc(t->arena, sizeof(float) * (size_t)C);
     for (int c = 0; c < C; c++) {
         inv[c] = inverse_deviation(state, c);
-        u->x[c] = gamma->x[c] * inv[c];
-        if (fabsf(u->x[c]) < SMALLEST_FACTOR) u->x[c] = copysignf(SMALLEST_FACTOR, gamma->x[c]);
+        bn_scale->x[c] = gamma->x[c] * inv[c];
+        if (fabsf(bn_scale->x[c]) < SMALLEST_FACTOR) bn_scale->x[c] = copysignf(SMALLEST_FACTOR, gamma->x[c]);
     }
-    TapeNode *node = tape_record(t, &scale_type, 1, &gamma, u);
+    TapeNode *node = tape_record(t, &scale_type, 1, &gamma, bn_scale);
     if (node != NULL) node->saved = inv;
-    return u;
+    return bn_scale;
 }
 
-/* b = beta - mean * u:  dbeta = db, du = - db * mean. */
+/* b = beta - mean * bn_scale:  dbeta = db, dbn_scale = - db * mean. */
 static void shift_backward(Tape *t, TapeNode *node)
 {
     const float *mean = node->saved, *db = node->out->dx;
-    float *du = tensor_grad(t, node->in[0]), *dbeta = tensor_grad(t, node->in[1]);
+    float *dbn_scale = tensor_grad(t, node->in[0]), *dbeta = tensor_grad(t, node->in[1]);
     for (int c = 0; c < node->out->shape.dim[0]; c++) {
-        if (du != NULL) du[c] -= db[c] * mean[c];
+        if (dbn_scale != NULL) dbn_scale[c] -= db[c] * mean[c];
         if (dbeta != NULL) dbeta[c] += db[c];
     }
 }
 
-static const OpType shift_type = {"norm_shift", "u[C] beta[C] -> b[C]", shift_backward};
+static const OpType shift_type = {"norm_shift", "bn_scale[C] beta[C] -> b[C]", shift_backward};
 
-Tensor *op_norm_shift(Tape *t, Tensor *u, Tensor *beta, const BatchNormState *state)
+Tensor *op_norm_shift(Tape *t, Tensor *bn_scale, Tensor *beta, const BatchNormState *state)
 {
-    Tensor *in[] = {u, beta};
+    Tensor *in[] = {bn_scale, beta};
     if (!tape_contract(t, &shift_type, 2, in)) return NULL;
     const int C = beta->shape.dim[0];
     Tensor *b = tape_tensor(t, "norm_shift", beta->shape);
-    for (int c = 0; c < C; c++) b->x[c] = beta->x[c] - state->mean[c] * u->x[c];
+    for (int c = 0; c < C; c++) b->x[c] = beta->x[c] - state->mean[c] * bn_scale->x[c];
     TapeNode *node = tape_record(t, &shift_type, 2, in, b);
     if (node != NULL) node->saved = state->mean; /* constant while the running statistics are in use */
     return b;
 }
 
-/* y = w * u[channel]:  dw = dy * u, du = sum dy * w. */
+/* y = w * bn_scale[channel]:  dw = dy * bn_scale, dbn_scale = sum dy * w. */
 static void scale_weights_backward(Tape *t, TapeNode *node)
 {
-    const Tensor *w = node->in[0], *u = node->in[1];
+    const Tensor *w = node->in[0], *bn_scale = node->in[1];
     const ChannelView *v = node->saved;
-    float *dw = tensor_grad(t, node->in[0]), *du = tensor_grad(t, node->in[1]);
+    float *dw = tensor_grad(t, node->in[0]), *dbn_scale = tensor_grad(t, node->in[1]);
     for (long i = 0; i < v->n; i++) {
         const long c = channel_at(v, i);
-        if (dw != NULL) dw[i] += node->out->dx[i] * u->x[c];
-        if (du != NULL) du[c] += node->out->dx[i] * w->x[i];
+        if (dw != NULL) dw[i] += node->out->dx[i] * bn_scale->x[c];
+        if (dbn_scale != NULL) dbn_scale[c] += node->out->dx[i] * w->x[i];
     }
 }
 
-static const OpType scale_weights_type = {"scale_weights", "w[...] u[C] -> y[...]", scale_weights_backward};
+static const OpType scale_weights_type = {"scale_weights", "w[...] bn_scale[C] -> y[...]", scale_weights_backward};
 
-Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *u, bool outermost)
+Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *bn_scale, bool outermost)
 {
-    Tensor *in[] = {w, u};
+    Tensor *in[] = {w, bn_scale};
     if (!tape_contract(t, &scale_weights_type, 2, in)) return NULL;
     Tensor *y = tape_tensor(t, "scale_weights", w->shape);
     ChannelView *v = arena_alloc(t->arena, sizeof *v);
     *v = channel_view(w->shape, outermost);
-    for (long i = 0; i < v->n; i++) y->x[i] = w->x[i] * u->x[channel_at(v, i)];
+    for (long i = 0; i < v->n; i++) y->x[i] = w->x[i] * bn_scale->x[channel_at(v, i)];
     TapeNode *node = tape_record(t, &scale_weights_type, 2, in, y);
     if (node != NULL) node->saved = v;
     return y;
 }
 
 typedef struct {
-    const float *from, *u;
+    const float *from, *bn_scale;
     float *to;
     long rows;
     int c;
@@ -106,35 +106,37 @@ static void unscale_chunk(void *context, const ParallelRows *rows)
         const float *from = s->from + r * s->c;
         float *to = s->to + r * s->c;
 #pragma omp simd
-        for (int c = 0; c < s->c; c++) to[c] = (s->add ? to[c] : 0.0f) + from[c] / s->u[c];
+        for (int c = 0; c < s->c; c++) to[c] = (s->add ? to[c] : 0.0f) + from[c] / s->bn_scale[c];
     }
 }
 
-/* y = x / u:  dx = dy / u, du = - sum dy * y / u. */
+/* y = x / bn_scale:  dx = dy / bn_scale, dbn_scale = - sum dy * y / bn_scale. */
 static void unscale_backward(Tape *t, TapeNode *node)
 {
-    const Tensor *y = node->out, *u = node->in[1];
-    const int C = u->shape.dim[0];
+    const Tensor *y = node->out, *bn_scale = node->in[1];
+    const int C = bn_scale->shape.dim[0];
     const long rows = tensor_elements(y) / C;
-    Unscale s = {.from = y->dx, .u = u->x, .to = tensor_grad(t, node->in[0]), .rows = rows, .c = C, .add = true};
+    Unscale s = {
+        .from = y->dx, .bn_scale = bn_scale->x, .to = tensor_grad(t, node->in[0]), .rows = rows, .c = C, .add = true};
     if (s.to != NULL) parallel_rows(rows, parallel_chunks(rows), unscale_chunk, &s);
-    float *du = tensor_grad(t, node->in[1]);
-    for (int c = 0; du != NULL && c < C; c++) {
+    float *dbn_scale = tensor_grad(t, node->in[1]);
+    for (int c = 0; dbn_scale != NULL && c < C; c++) {
         double sum = 0;
         for (long r = 0; r < rows; r++) sum += (double)y->dx[r * C + c] * (double)y->x[r * C + c];
-        du[c] -= (float)(sum / (double)u->x[c]);
+        dbn_scale[c] -= (float)(sum / (double)bn_scale->x[c]);
     }
 }
 
-static const OpType unscale_type = {"unscale", "x[N,H,W,C] u[C] -> y[N,H,W,C]", unscale_backward};
+static const OpType unscale_type = {"unscale", "x[N,H,W,C] bn_scale[C] -> y[N,H,W,C]", unscale_backward};
 
-Tensor *op_unscale(Tape *t, Tensor *x, Tensor *u)
+Tensor *op_unscale(Tape *t, Tensor *x, Tensor *bn_scale)
 {
-    Tensor *in[] = {x, u};
+    Tensor *in[] = {x, bn_scale};
     if (!tape_contract(t, &unscale_type, 2, in)) return NULL;
     Tensor *y = tape_tensor(t, "unscale", x->shape);
-    const int C = u->shape.dim[0];
-    Unscale s = {.from = tensor_values(t, x), .u = u->x, .to = y->x, .rows = tensor_elements(y) / C, .c = C};
+    const int C = bn_scale->shape.dim[0];
+    Unscale s = {
+        .from = tensor_values(t, x), .bn_scale = bn_scale->x, .to = y->x, .rows = tensor_elements(y) / C, .c = C};
     parallel_rows(s.rows, parallel_chunks(s.rows), unscale_chunk, &s);
     tensor_values_release(t, x, s.from);
     tape_record(t, &unscale_type, 2, in, y);

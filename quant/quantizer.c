@@ -21,9 +21,9 @@ void grid_range(int bits, bool is_signed, bool narrow, int *qmin, int *qmax)
 
 void grid_symmetric(float lo, float hi, QuantParams *qp, int channel)
 {
-    const float reach = qp->is_signed ? fmaxf(fabsf(lo), fabsf(hi)) : fmaxf(hi, 0.0f);
+    const float max_magnitude = qp->is_signed ? fmaxf(fabsf(lo), fabsf(hi)) : fmaxf(hi, 0.0f);
     const int steps = qp->is_signed ? qp->qmax : qp->qmax - qp->qmin;
-    qp->scale[channel] = reach > 0.0f ? positive_scale((double)reach / steps) : 1.0f;
+    qp->scale[channel] = max_magnitude > 0.0f ? positive_scale((double)max_magnitude / steps) : 1.0f;
     qp->zero_point = qp->is_signed ? 0 : qp->qmin;
 }
 

@@ -83,7 +83,7 @@ static Status run(FILE *in, FILE *out, FILE *err, int *wait_status, bool *missin
     return STATUS_OK;
 }
 
-/* A stream's content, at most that many bytes of it, with a NUL behind; NULL when the system failed. */
+/* A stream's content, at most that many bytes of it, with a NUL after them; NULL when the system failed. */
 static char *read_back(Arena *arena, FILE *f, size_t max_bytes)
 {
     const long size = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;

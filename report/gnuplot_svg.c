@@ -20,7 +20,7 @@ static const char *skip_element(const char *at, const char *end_tag)
     return end == NULL ? at + strlen(at) : end + strlen(end_tag);
 }
 
-/* `at` is a <g ...>: behind its </g> if there is nothing in it, otherwise NULL. */
+/* `at` is a <g ...>: the place after its </g> if there is nothing in it, otherwise NULL. */
 static const char *skip_empty_group(const char *at)
 {
     const char *close = strchr(at, '>');
@@ -29,7 +29,7 @@ static const char *skip_empty_group(const char *at)
     return begins(next, "</g>") ? next + strlen("</g>") : NULL;
 }
 
-/* `at` is "rgb(1, 22, 233)" in a tag: writes the variable of that colour and returns the place behind it; NULL if it is
+/* `at` is "rgb(1, 22, 233)" in a tag: writes the variable of that colour and returns the place after it; NULL if it is
  * anything else. */
 static const char *put_colour(const char *at, FILE *out)
 {
@@ -47,7 +47,7 @@ static const char *put_colour(const char *at, FILE *out)
     return at;
 }
 
-/* Copies a tag, giving ids the prefix and black ink the colour of the text; returns the place behind it. */
+/* Copies a tag, giving ids the prefix and black ink the colour of the text; returns the place after it. */
 static const char *put_tag(const char *at, int figure, FILE *out)
 {
     static const struct {
@@ -57,9 +57,9 @@ static const char *put_tag(const char *at, int figure, FILE *out)
         {"'black'", "'currentColor'"}, {"\"black\"", "\"currentColor\""},
     };
     while (*at != '\0') {
-        const char *behind = put_colour(at, out);
-        if (behind != NULL) {
-            at = behind;
+        const char *after = put_colour(at, out);
+        if (after != NULL) {
+            at = after;
             continue;
         }
         size_t i = 0;

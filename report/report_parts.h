@@ -40,7 +40,7 @@ void html_count(FILE *out, long value);
 
 /* ---- plots ---- */
 
-/* How line i of a figure looks, the same in the figure and in the legend beside it. */
+/* How line i of a figure looks, the same in the figure and in the legend next to it. */
 typedef struct {
     const char *colour;       /* "#rrggbb"; on the page it is var(--c-rrggbb), which the style sheet sets */
     const char *dash;         /* of SVG: "6,3"; "" for a solid line */

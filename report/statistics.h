@@ -43,7 +43,7 @@ typedef struct {
     double p;          /* two-sided */
 } Paired;
 
-/* a against b: the same images, and seed k of one beside seed k of the other.
+/* a against b: the same images, and seed k of one paired with seed k of the other.
  * One seed: McNemar's exact test, Newcombe's interval.
  * Several: Student's t on the seeds' differences, and the sign test on the images (as McNemar's, by the number of seeds
  * that answer right); the larger of both p-values.  The interval is the wider of Student's, and the normal one of the

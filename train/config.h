@@ -82,7 +82,7 @@ Status config_blame(const Config *config, ConfigCheck *check, const void *contex
 Status config_blame_key(const Config *config, Status status);
 
 /* The resolved config as JSON text: every key, defaults included; data.dir made relative to `folder` (the run
- * directory), so that the config beside a model reads the same data.  STATUS_IO when the system cannot tell where they
+ * directory), so that the config next to a model reads the same data.  STATUS_IO when the system cannot tell where they
  * are. */
 Status config_text(Arena *arena, const Config *config, const char *folder, char **text);
 

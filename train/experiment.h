@@ -6,7 +6,7 @@
 
 #include "train/trainer.h"
 
-/* A model file with the config.json beside it. */
+/* A model file with the config.json next to it. */
 typedef struct {
     const Config *config;
     Model *model; /* complete: parameters, statistics, ranges */
@@ -26,7 +26,7 @@ Status experiment_model(Arena *arena, const Config *config, const QuantConfig *q
 /* model_freeze with the config's train.freeze. */
 Status experiment_freeze(const Config *config, Model *m);
 
-/* Reads MODEL (a checkpoint of any kind, or the run directory it is in: model_file) and config.json beside it, with
+/* Reads MODEL (a checkpoint of any kind, or the run directory it is in: model_file) and config.json next to it, with
  * assignments applied.  For a quantized model only quant.rounding, data.* and keys that do not change the network may be
  * assigned; others fail when the file is read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
@@ -34,7 +34,7 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
 /* Any MODEL or its run directory: a checkpoint as model_open reads it, and the integer graph of a quantized one (NULL:
  * float); or a bitfold-int8 file (docs/format.md).  Of that data.* (not data.normalize, which is in the file), seed and
  * quant.rounding can be assigned; its open->model has the image's size and the classes, no layers; its data are those of
- * config.json beside it, if there is one. */
+ * config.json next to it, if there is one. */
 Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph);
 
 /* The same; STATUS_STATE for a float model. */

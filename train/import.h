@@ -16,7 +16,7 @@ typedef struct {
 } ImportRequest;
 
 typedef struct {
-    const char *model_path; /* float: out/last.safetensors; quantized: out/model.safetensors, manifest beside it */
+    const char *model_path; /* float: out/last.safetensors; quantized: out/model.safetensors, manifest next to it */
     const Config *config;   /* as in out/config.json; of a quantized model its layers are empty */
     ImportedModel imported; /* without `model` */
     Model *model;           /* float, else NULL */

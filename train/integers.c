@@ -21,17 +21,17 @@ Status integers_settable(const char *path, const char *const *sets, bool import)
     return STATUS_OK;
 }
 
-/* config.json beside the file, its network replaced by the file's image; or what follows from the file alone, which
+/* config.json next to the file, its network replaced by the file's image; or what follows from the file alone, which
  * names no data. */
 static Status read_config(Arena *arena, const char *path, const char *const *sets, const Graph *g, Config **config)
 {
-    const char *beside = file_join(arena, file_dirname(arena, path), "config.json");
+    const char *config_path = file_join(arena, file_dirname(arena, path), "config.json");
     cJSON *root = NULL;
-    if (file_exists(beside))
-        TRY(json_read(arena, beside, &root));
+    if (file_exists(config_path))
+        TRY(json_read(arena, config_path, &root));
     else
         root = cJSON_CreateObject();
-    if (!file_exists(beside)) cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "data"), "dataset", "");
+    if (!file_exists(config_path)) cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "data"), "dataset", "");
     cJSON *model = cJSON_CreateObject(), *quant = cJSON_CreateObject();
     cJSON_AddItemToObject(model, "input",
                           cJSON_CreateIntArray((int[]){g->tensor[0].h, g->tensor[0].w, g->tensor[0].c}, 3));
@@ -41,7 +41,7 @@ static Status read_config(Arena *arena, const char *path, const char *const *set
     cJSON_DeleteItemFromObjectCaseSensitive(root, "quant");
     cJSON_AddItemToObject(root, "model", model);
     cJSON_AddItemToObject(root, "quant", quant);
-    const Status status = config_from_json(arena, root, beside, sets, config);
+    const Status status = config_from_json(arena, root, config_path, sets, config);
     cJSON_Delete(root);
     return status;
 }

@@ -1,4 +1,4 @@
-/* bitfold-int8 files as MODEL: they have no network to build, but an image, classes and, beside them, maybe data. */
+/* bitfold-int8 files as MODEL: they have no network to build, but an image, classes and perhaps, in a config.json next to them, data. */
 #ifndef BITFOLD_TRAIN_INTEGERS_H
 #define BITFOLD_TRAIN_INTEGERS_H
 
@@ -8,7 +8,7 @@
  * a file, which still takes a name and what it says about pixels. */
 Status integers_settable(const char *path, const char *const *sets, bool import);
 
-/* any_open of such a file.  Without a config.json beside it data.dataset is "" unless assigned. */
+/* any_open of such a file.  Without a config.json next to it data.dataset is "" unless assigned. */
 Status integers_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph);
 
 #endif

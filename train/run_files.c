@@ -23,7 +23,7 @@ static bool is_temporary_of(const char *name, const char *file)
     return temporary_is(name) && strncmp(name + 1, file, n) == 0 && name + 1 + n == strrchr(name, '.');
 }
 
-/* model.json is a name that anybody could give: ours is the page beside an int8 model. */
+/* model.json is a name that anybody could give: ours is the page next to an int8 model. */
 static bool is_ours(Arena *arena, const char *folder, const char *file)
 {
     const char *path = file_join(arena, folder, file);
@@ -64,7 +64,7 @@ static bool has(Arena *arena, const char *folder, const char *name)
     return file_exists(file_join(arena, folder, name));
 }
 
-/* Of versions without a marker: a model or metrics beside a config. */
+/* Of versions without a marker: a model or metrics next to a config. */
 static bool was_run(Arena *arena, const char *folder)
 {
     return has(arena, folder, "config.json") &&

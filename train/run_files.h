@@ -26,7 +26,7 @@ Status run_files_only(Arena *arena, const char *folder, bool *only);
 /* Removes the marker, after everything else. */
 Status run_files_unmark(Arena *arena, const char *folder);
 
-/* Removes a run's files, config.json first, so that no model is left beside a config that is not its own; the marker
+/* Removes a run's files, config.json first, so that no model is left next to a config that is not its own; the marker
  * stays.  half_written: only what a killed run had not finished writing. */
 Status run_files_clear(Arena *arena, const char *folder, bool half_written);
 

@@ -1,4 +1,4 @@
-"""bitfold beside PyTorch and ONNX Runtime: the same networks, batch and threads, taking turns.
+"""bitfold compared with PyTorch and ONNX Runtime: the same networks, batch and threads, taking turns.
 
     python3 bench/peers/compare.py [--networks lenet5,resnet8] [--parts train,engine] [--markdown FILE] ...
 

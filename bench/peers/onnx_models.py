@@ -33,7 +33,7 @@ class Graph:
         return name
 
     def grid(self, positive):
-        """Scale and zero point of an activation; behind a ReLU all codes are used for values above 0."""
+        """Scale and zero point of an activation; after a ReLU all codes are used for values above 0."""
         low = np.iinfo(self.dtype).min
         return [self.constant(SCALE), self.constant(self.dtype(low if positive else low + 128))]
 

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PAUSE_S = 0.05  # for threads that still spin behind the turn before
+PAUSE_S = 0.05  # for threads that still spin after the turn before
 
 
 def machine_s():

@@ -46,7 +46,7 @@ CPixels c_pixels(Arena *arena, const Graph *g);
 /* The text, fit for a C comment. */
 char *c_comment(Arena *arena, const char *text);
 
-/* The table, one layer a line, each line behind `margin`; then the totals. */
+/* The table, one layer a line, each line after `margin`; then the totals. */
 void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *margin, FILE *out);
 cJSON *c_cost_json(const Graph *g, const CCost *cost); /* the caller frees it */
 

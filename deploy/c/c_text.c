@@ -13,7 +13,7 @@ static const struct {
 };
 enum { TEXTS = (int)(sizeof kernel_text / sizeof kernel_text[0]) };
 
-/* Each behind what it uses. */
+/* Each after what it uses. */
 static const char *const order[] = {"base",
                                     "rescale_single",
                                     "rescale_double",

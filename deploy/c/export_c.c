@@ -75,14 +75,14 @@ static Status check_stem(const char *stem, const char *path)
                        path);
 }
 
-static void write_owner(FILE *out, const char *mark, const char *file)
+static void write_owner(FILE *out, const char *signature, const char *file)
 {
     fprintf(
         out,
         "/* %s.  %s\n *\n"
         " * This file belongs to whoever generated it, who may do with it as they please: no licence, notice or fee "
         "comes\n * with it.\n *\n",
-        mark, file);
+        signature, file);
 }
 
 /* Both files bear the CRC-32 of all their text, and the source refuses to be compiled with another header: one file may

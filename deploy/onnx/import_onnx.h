@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     const char *name;      /* of the graph in the file; "" if it has none */
     int input[3], classes; /* [rows, columns, channels] of the image; logits */
-    /* What an export of this program says beside its graph; NULL: nothing. */
+    /* What an export of this program says in addition to its graph; NULL: nothing. */
     const float *mean, *std;  /* [input[2]] */
     const char **class_names; /* [classes] */
     const char *rounding, *title;

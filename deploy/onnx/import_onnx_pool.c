@@ -6,7 +6,7 @@
 
 static bool any(const int pad[4]) { return (pad[0] | pad[1] | pad[2] | pad[3]) != 0; }
 
-/* ceil_mode: one window more where some input would be left over, unless it began behind input and padding. */
+/* ceil_mode: one window more where some input would be left over, unless it began after input and padding. */
 static void round_up(Extent size, ImportWindow *w)
 {
     for (int axis = 0; axis < 2; axis++) {

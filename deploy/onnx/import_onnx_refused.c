@@ -20,7 +20,7 @@ static const char *kind_of(const Import *im, const ImportNode *n)
     const char *place = arena_printf(im->arena, "(op %s): ", op), *at = strstr(status_message(), place);
     if (at == NULL) return op;
     at += strlen(place);
-    size_t n_given = 0; /* up to "; ", behind which stands what is required */
+    size_t n_given = 0; /* up to "; ", after which stands what is required */
     while (at[n_given] != '\0' && strncmp(at + n_given, "; ", 2) != 0) n_given++;
     return arena_printf(im->arena, "%s: %.*s", op, (int)n_given, at);
 }

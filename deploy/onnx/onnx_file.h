@@ -57,7 +57,7 @@ const Onnx__AttributeProto *onnx_attribute(const Onnx__NodeProto *node, const ch
 /* Its value; `missing` when there is no such attribute, or it holds no value of the kind. */
 int64_t onnx_attribute_int(const Onnx__NodeProto *node, const char *name, int64_t missing);
 float onnx_attribute_float(const Onnx__NodeProto *node, const char *name, float missing);
-/* A copy in the arena, with a NUL behind it. */
+/* A copy in the arena, with a NUL after it. */
 const char *onnx_attribute_string(Arena *arena, const Onnx__NodeProto *node, const char *name, const char *missing);
 
 /* Version of the operator set "" (or "ai.onnx"); 0 when the model imports none. */

@@ -102,7 +102,7 @@ static void settle(Qdq *q, int tensor, const char *codes, int rank)
     onnx_value_set(&q->net, tensor, dequantize(q, tensor, part(q, name, "dequantize"), codes, real), rank);
 }
 
-/* A pair behind what only moves elements: runtimes fuse what stands between two pairs. */
+/* A pair after what only moves elements: runtimes fuse what stands between two pairs. */
 static const char *moved(OnnxNet *net, int value, const char *place, const char *name)
 {
     Qdq *q = net->context;
@@ -174,7 +174,7 @@ static bool is_free_relu(const Qdq *q, const Node *n, int lo)
 }
 
 /* The codes of what the node's operation computed.  One that is a change of the grid alone is a clip: without it ONNX
- * Runtime would join the pairs before and behind it into one with a grid between theirs, and round once instead of
+ * Runtime would join the pairs before and after it into one with a grid between theirs, and round once instead of
  * twice. */
 static const char *finish(Qdq *q, const Node *n, OnnxResult r)
 {

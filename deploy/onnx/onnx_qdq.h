@@ -3,7 +3,7 @@
  *
  *     weights  int8 or uint8 -> DequantizeLinear, a scale per output channel (axis 0)
  *     bias     int32 -> DequantizeLinear, scale s_x * s_w[o] in float32
- *     tensor   QuantizeLinear -> DequantizeLinear, scale and zero point scalars, behind every operation
+ *     tensor   QuantizeLinear -> DequantizeLinear, scale and zero point scalars, after every operation
  *
  * Every clamp but int8's own ends is a node of its own, so that the operation before it can be fused and saturates as
  * deployed: Clip between QuantizeLinear and DequantizeLinear (CLIP_CODES), or Relu or Clip on the dequantized values and

@@ -147,10 +147,10 @@ static Status read_range(const Onnx__TensorProto *t, const char *path, int fd, c
 static Status read_external(Arena *arena, const Onnx__TensorProto *t, const char *path, int fd, size_t file_bytes,
                             const External *e, size_t bytes, const void **data)
 {
-    const int64_t behind = e->offset > (int64_t)file_bytes ? -1 : (int64_t)file_bytes - e->offset;
-    const int64_t given = e->length < 0 ? behind : e->length;
+    const int64_t rest = e->offset > (int64_t)file_bytes ? -1 : (int64_t)file_bytes - e->offset;
+    const int64_t given = e->length < 0 ? rest : e->length;
     if (given != (int64_t)bytes) return wrong_size(t, (long long)given, (long long)bytes, "bytes");
-    if (given > behind)
+    if (given > rest)
         return status_fail(STATUS_FORMAT, "%s: ends before the data of tensor \"%s\"; must hold all of it", path,
                            name_of(t));
     void *to = arena_try_alloc(arena, bytes);

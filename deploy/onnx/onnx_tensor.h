@@ -1,5 +1,5 @@
 /* The values of an ONNX tensor, checked: shape, type and the bytes that are there must agree, wherever they are: in the
- * message as raw little-endian bytes or in a typed list, or in a file beside the model.
+ * message as raw little-endian bytes or in a typed list, or in a file next to the model.
  */
 #ifndef BITFOLD_DEPLOY_ONNX_ONNX_TENSOR_H
 #define BITFOLD_DEPLOY_ONNX_ONNX_TENSOR_H

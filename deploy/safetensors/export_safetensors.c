@@ -1,4 +1,4 @@
-/* The int8 model as one .safetensors file (docs/format.md), with a readable manifest beside it. */
+/* The int8 model as one .safetensors file (docs/format.md), with a readable manifest next to it. */
 #include "deploy/safetensors/export_safetensors.h"
 
 #include <string.h>
@@ -84,7 +84,7 @@ static Status write_file(Arena *arena, const Graph *g, const char *path, const v
 
 const ExporterType exporter_safetensors = {
     .name = "safetensors",
-    .doc = "folded int8 weights, int32 biases and the graph in one file, with a JSON manifest beside it",
+    .doc = "folded int8 weights, int32 biases and the graph in one file, with a JSON manifest next to it",
     .extension = ".safetensors",
     .signature = "\"format\":\"bitfold-int8\"",
     .companion = ".json",

@@ -1,4 +1,4 @@
-/* NAME.json beside NAME.safetensors: what a person wants to know of the model without opening it. */
+/* NAME.json next to NAME.safetensors: what a person wants to know of the model without opening it. */
 #ifndef BITFOLD_DEPLOY_SAFETENSORS_MANIFEST_H
 #define BITFOLD_DEPLOY_SAFETENSORS_MANIFEST_H
 

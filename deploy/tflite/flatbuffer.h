@@ -18,7 +18,7 @@
 
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
 
-/* Written top-down: a table comes with empty references, what they refer to is written behind it and linked.  Positions
+/* Written top-down: a table comes with empty references, what they refer to is written after it and linked.  Positions
  * are byte offsets in the file. */
 typedef struct {
     Arena *arena;
@@ -49,7 +49,7 @@ size_t flat_vector(FlatWriter *w, size_t count, size_t element_bytes, size_t ali
 /* A vector of references, for flat_link_element. */
 size_t flat_references(FlatWriter *w, size_t count);
 
-/* Makes the reference refer to what was written behind it at `target`. */
+/* Makes the reference refer to what was written after it at `target`. */
 void flat_link(FlatWriter *w, size_t table, int id, size_t target);
 void flat_link_element(FlatWriter *w, size_t vector, size_t index, size_t target);
 
@@ -75,7 +75,7 @@ typedef struct {
     size_t n, at;     /* elements; position of the first */
 } FlatVector;
 
-/* The sentence behind "byte N: ", once. */
+/* The sentence after "byte N: ", once. */
 void flat_fail(FlatReader *r, size_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 FlatReader flat_reader(const unsigned char *data, size_t bytes);

@@ -11,7 +11,7 @@ static void put(unsigned char *at, int bytes, uint32_t value)
 
 static unsigned get_u16(const unsigned char *at) { return at[0] | (unsigned)at[1] << 8; }
 
-/* Room for `count` zero bytes behind the end; their position. */
+/* Room for `count` zero bytes after the end; their position. */
 static size_t extend(FlatWriter *w, size_t count)
 {
     if (w->capacity - w->bytes < count) {
