@@ -67,7 +67,7 @@ static void conv2d_finish(const conv2d_layer *n, int32_t o, uint32_t sum0, uint3
 
 /* Rows row .. row + rows - 1 of the output into y.  Two cells and two channels at a time; where one is left over it is
  * taken twice.  scratch: two windows, for those that are not read where they are; NULL: all are.  y may be x where all of
- * them are copied and no cell of y lies after its own window. */
+ * them are copied and no cell of y lies behind its own window. */
 static void conv2d(const conv2d_layer *n, const int8_t *x, int32_t row, int32_t rows, int8_t *y, int8_t *scratch)
 {
     const int32_t outputs = n->o / n->groups, filter = n->runs * n->run_bytes, window = n->runs * n->run;
