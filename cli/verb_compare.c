@@ -56,6 +56,14 @@ static void add_range(cJSON *json, const char *key, Interval range)
     cJSON_AddItemToObject(json, key, cJSON_CreateDoubleArray((double[]){range.low, range.high}, 2));
 }
 
+static void add_number(cJSON *json, const char *key, double value)
+{
+    if (isnan(value))
+        cJSON_AddNullToObject(json, key);
+    else
+        cJSON_AddNumberToObject(json, key, value);
+}
+
 static cJSON *row_json(const CompareRow *r)
 {
     cJSON *json = cJSON_CreateObject();
@@ -66,13 +74,14 @@ static cJSON *row_json(const CompareRow *r)
     cJSON_AddNumberToObject(json, "first_last_bits", r->ends);
     cJSON_AddStringToObject(json, "granularity", r->granularity);
     cJSON_AddStringToObject(json, "calibrator", r->calibrator);
+    if (r->error != NULL) {
+        cJSON_AddStringToObject(json, "error", r->error);
+        return json;
+    }
     cJSON_AddNumberToObject(json, "accuracy", r->accuracy);
     cJSON_AddNumberToObject(json, "accuracy_std", r->accuracy_std);
     cJSON_AddNumberToObject(json, "seeds", r->seeds);
-    if (isnan(r->accuracy_int8))
-        cJSON_AddNullToObject(json, "accuracy_int8");
-    else
-        cJSON_AddNumberToObject(json, "accuracy_int8", r->accuracy_int8);
+    add_number(json, "accuracy_int8", r->accuracy_int8);
     cJSON_AddNumberToObject(json, "size_bytes", (double)r->size_bytes);
     if (r->ram_bytes > 0) cJSON_AddNumberToObject(json, "ram_bytes", (double)r->ram_bytes);
     cJSON_AddNumberToObject(json, "macs", (double)r->macs);
@@ -166,6 +175,15 @@ static Status make_table(Context *c, const Model *from, CompareResult *result)
     return compare_note(arena, run->path, result);
 }
 
+/* The table stands, and so do its other rows; --resume tries again those that are not there. */
+static Status rows_failed(const CompareResult *result)
+{
+    if (result->failed == 0) return STATUS_OK;
+    if (result->failed == 1) return status_fail(result->status, "%s", result->message);
+    return status_fail(result->status, "%s (and %d row%s more)", result->message, result->failed - 1,
+                       result->failed == 2 ? "" : "s");
+}
+
 static Status run_compare(Arena *arena, const Options *o, int *exit_code)
 {
     Config *config;
@@ -193,9 +211,10 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     } else {
         cli_print("\n");
         cli_print_lines(report_text_foot(arena, result.row, result.rows, data.test.n));
-        cli_print("\n%s\n%s\n", file_join(arena, folder, "compare.csv"), file_join(arena, folder, "report.html"));
+        cli_print("\n%s\n", file_join(arena, folder, "compare.csv"));
+        if (result.row[0].error == NULL) cli_print("%s\n", file_join(arena, folder, "report.html"));
     }
-    return STATUS_OK;
+    return rows_failed(&result);
 }
 
 const Verb verb_compare = {

@@ -4,12 +4,10 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "deploy/grid_floor.h"
 #include "deploy/lower.h"
-#include "train/model_task.h"
-#include "train/provenance.h"
-#include "train/recipe.h"
 #include "graph/plan.h"
+#include "report/compare_state.h"
+#include "train/model_task.h"
 
 int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
 
@@ -18,223 +16,7 @@ uint64_t compare_seed(const Config *config, int k)
     return config->compare.seeds.n > 0 ? (uint64_t)config->compare.seeds.at[k] : config->seed;
 }
 
-/* The config of the row and seed; its quant section as the row wants it. */
-static Config *row_config(Arena *arena, const Config *config, const RowPlan *plan, uint64_t seed)
-{
-    Config *c = ARENA_ARRAY(arena, Config, 1);
-    *c = *config;
-    c->seed = seed;
-    c->name = arena_printf(arena, "%s-seed%llu", plan->label, (unsigned long long)seed);
-    if (plan->kind == MODEL_FLOAT) return c;
-    c->quant.weights.bits = c->quant.activations.bits = plan->bits;
-    c->quant.first_last_bits = plan->ends;
-    if (plan->kind == MODEL_PTQ) {
-        c->quant.weights.granularity = plan->granularity;
-        c->quant.activations.observer = 1 + plan->calibrator; /* 0 is "auto" */
-        c->quant = ptq_quant_config(arena, &c->quant);
-    }
-    return c;
-}
-
-const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed)
-{
-    return file_join(arena, job->folder, arena_printf(arena, "%s-seed%llu", plan->label, (unsigned long long)seed));
-}
-
-Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Model **model)
-{
-    const Config *config = row_config(arena, job->config, plan, seed);
-    TRY(experiment_model(arena, config, plan->kind == MODEL_FLOAT ? NULL : &config->quant, job->data, model));
-    TrainState state;
-    return checkpoint_read(file_join(arena, row_folder(arena, job, plan, seed), recipe_file(plan->kind)), *model, NULL,
-                           &state);
-}
-
-/* ---- the rows asked for ------------------------------------------------------------------------------------------ */
-
 static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
-
-/* Overrides can make rows of different widths look alike: the width that was asked for tells them apart. */
-static bool name_taken(const RowPlan *plans, int n, const char *name)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(plans[i].name, name) == 0) return true;
-    return false;
-}
-
-static const char *plan_name(Arena *arena, const RowPlan *p, const char *suffix)
-{
-    if (p->kind == MODEL_FLOAT) return "float";
-    if (p->kind == MODEL_QAT) return arena_printf(arena, "qat %s%s", p->bits_text, suffix);
-    return arena_printf(arena, "ptq %s%s %s %s", p->bits_text, suffix, granularity_texts[p->granularity],
-                        calibrator_names[p->calibrator]);
-}
-
-typedef struct {
-    Arena *arena;
-    const Model *m;
-    const QuantConfig *quant;
-    RowPlan *plan;
-    int n;
-} Plans;
-
-static void add_plan(Plans *plans, RowPlan p)
-{
-    Arena *arena = plans->arena;
-    row_bits(arena, plans->m, &p, plans->quant);
-    p.name = plan_name(arena, &p, "");
-    if (name_taken(plans->plan, plans->n, p.name)) p.name = plan_name(arena, &p, arena_printf(arena, " of %d", p.bits));
-    char *label = arena_strdup(arena, p.name);
-    for (char *c = label; *c != '\0'; c++)
-        if (*c == ' ') *c = '-';
-    p.label = label;
-    plans->plan[plans->n++] = p;
-}
-
-static RowPlan *make_plans(Arena *arena, const Config *config, const Model *m, int *n)
-{
-    const CompareConfig *c = &config->compare;
-    Plans plans = {.arena = arena, .m = m, .quant = &config->quant};
-    plans.plan = ARENA_ARRAY(
-        arena, RowPlan,
-        1 + c->ends.n * (c->qat_bits.n + c->ptq_bits.n * (c->granularities.n + 1) * (c->calibrators.n + 1)));
-    add_plan(&plans, (RowPlan){.kind = MODEL_FLOAT});
-    for (int kind = MODEL_PTQ; kind <= MODEL_QAT; kind++) {
-        const IntList *widths = kind == MODEL_PTQ ? &c->ptq_bits : &c->qat_bits;
-        for (int b = 0; b < widths->n; b++)
-            for (int e = 0; e < (widths->at[b] < 8 ? c->ends.n : 1); e++) {
-                RowPlan p = {.kind = (ModelKind)kind, .bits = widths->at[b], .ends = c->ends.at[e]};
-                if (kind == MODEL_QAT) add_plan(&plans, p);
-                for (int g = 0; g < c->granularities.n && kind == MODEL_PTQ; g++)
-                    for (int k = 0; k < c->calibrators.n; k++) {
-                        p.granularity = c->granularities.at[g];
-                        p.calibrator = c->calibrators.at[k];
-                        add_plan(&plans, p);
-                    }
-            }
-    }
-    *n = plans.n;
-    return plans.plan;
-}
-
-/* ---- one model of a row ------------------------------------------------------------------------------------------ */
-
-static bool is_trained(const CompareJob *job, const RowPlan *plan)
-{
-    return plan->kind == MODEL_QAT || (plan->kind == MODEL_FLOAT && job->from == NULL);
-}
-
-/* What is known of the model of (plan, seed) before it is made. */
-typedef struct {
-    const RowPlan *plan;
-    Config *config;
-    const char *folder;
-    Provenance provenance;  /* what it would be made of now */
-    const Checkpoint *last; /* a resumed table has it already; NULL: it must be made */
-} RowState;
-
-/* What the row's model follows from; a copied float network follows from the weights it is copied from. */
-static Provenance row_provenance(Arena *arena, const CompareJob *job, const RowPlan *plan, const Config *config)
-{
-    const bool copied = plan->kind == MODEL_FLOAT && job->from != NULL;
-    const RunStart start = {plan->kind, copied                      ? provenance_weights(arena, job->from)
-                                        : plan->kind == MODEL_FLOAT ? "config"
-                                                                    : "model"};
-    return provenance_now(arena, config, start, job->data_text);
-}
-
-/* The recipe of the row's model, which is built but has no weights yet. */
-static Status row_recipe(Arena *arena, const CompareJob *job, const RowState *s, const Model *from, Recipe *recipe)
-{
-    const ModelKind kind = s->plan->kind;
-    *recipe = (Recipe){.arena = arena,
-                       .config = s->config,
-                       .kind = kind,
-                       .data = job->data,
-                       .from = kind == MODEL_FLOAT ? job->from : from,
-                       .from_name = "float",
-                       .renewed = -1,
-                       .untrained = !is_trained(job, s->plan),
-                       .last = is_trained(job, s->plan) ? s->last : NULL,
-                       .allow_changed = job->allow_changed,
-                       .provenance = &s->provenance,
-                       .folder = s->folder,
-                       .label = s->config->name,
-                       .train = job->train,
-                       .context = job->context,
-                       .argc = job->argc,
-                       .argv = job->argv};
-    TRY(experiment_model(arena, s->config, kind == MODEL_FLOAT ? NULL : &s->config->quant, job->data, &recipe->model));
-    recipe_plan(recipe);
-    return STATUS_OK;
-}
-
-/* Whether the training of a row that is there can go on from its checkpoint, and how many steps are left. */
-static Status check_training(Arena *arena, const CompareJob *job, const RowState *s, long *left)
-{
-    Recipe recipe;
-    TRY(row_recipe(arena, job, s, NULL, &recipe));
-    return recipe_check(&recipe, left);
-}
-
-/* Whether a resumed table has the model, made of what it would be made of now. */
-static Status find_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, RowState *s)
-{
-    *s = (RowState){.plan = plan,
-                    .config = row_config(arena, job->config, plan, seed),
-                    .folder = row_folder(arena, job, plan, seed)};
-    s->provenance = row_provenance(arena, job, plan, s->config);
-    const char *file = file_join(arena, s->folder, recipe_file(plan->kind));
-    Checkpoint *last = ARENA_ARRAY(arena, Checkpoint, 1);
-    if (!job->resume || !file_exists(file_join(arena, s->folder, "config.json")) || !file_exists(file) ||
-        checkpoint_open(arena, file, last) != STATUS_OK)
-        return STATUS_OK;
-    const char *note = NULL;
-    TRY(provenance_check(arena, last, job->allow_changed, &s->provenance, &note));
-    const bool changed = s->provenance.changed[0] != '\0';
-    if (is_trained(job, plan) || !changed) s->last = last;
-    if (note == NULL || job->note == NULL) return STATUS_OK;
-    long left = 1;
-    if (is_trained(job, plan) && changed) TRY(check_training(arena, job, s, &left));
-    job->note(job->context, left > 0 ? note : provenance_without_effect(arena, note));
-    return STATUS_OK;
-}
-
-/* Of a row that is trained the trainer tells it. */
-static void note_floors(Arena *arena, const CompareJob *job, const RowPlan *plan, const Model *m)
-{
-    const char **notes = model_floor_notes(arena, m);
-    for (int i = 0; notes[i] != NULL && job->note != NULL; i++)
-        job->note(job->context, arena_printf(arena, "note: %s: %s", plan->name, notes[i]));
-}
-
-static Status fill_folder(RunFolder *folder, Recipe *recipe)
-{
-    TRY(run_folder_begin(folder, recipe->config));
-    return recipe_run(recipe, RECIPE_MAKE);
-}
-
-/* Trains, calibrates or finds the model of (plan, seed); afterwards its file is complete. */
-static Status make_model(Arena *arena, const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan,
-                         uint64_t seed, Model **model)
-{
-    RowState s;
-    TRY(find_model(arena, job, plan, seed, &s));
-    Model *from = NULL;
-    if (plan->kind != MODEL_FLOAT && s.last == NULL) TRY(row_model(arena, job, float_plan, seed, &from));
-    Recipe recipe;
-    TRY(row_recipe(arena, job, &s, from, &recipe));
-    *model = recipe.model;
-    TrainState state;
-    if (s.last != NULL && recipe.untrained) return checkpoint_load(s.last, *model, NULL, &state);
-    TRY(recipe_run(&recipe, RECIPE_FIT));
-    if (plan->kind == MODEL_PTQ) note_floors(arena, job, plan, *model);
-    const RunTerms terms = {
-        .mode = s.last != NULL ? RUN_RESUME : RUN_REPLACE, .row = true, .argc = job->argc, .argv = job->argv};
-    RunFolder folder;
-    TRY(run_folder_open(arena, s.folder, &terms, &folder));
-    return run_folder_end(&folder, fill_folder(&folder, &recipe));
-}
 
 static void mean_and_spread(const double *x, int n, double *mean, double *spread)
 {
@@ -255,105 +37,166 @@ static void note_answers(CompareResult *result, int row, int seed, const EvalRes
     if (seed == 0) memcpy((int32_t *)result->answer[row], a->answer, sizeof(int32_t) * (size_t)r->n);
 }
 
-static Status test(Arena *arena, const CompareJob *job, Model *m, const Graph *graph, EngineKind engine, EvalResult *r)
+static Status test(Arena *arena, const CompareJob *job, const RowPlan *plan, Model *m, const Graph *graph,
+                   EngineKind engine, EvalResult *r)
 {
-    const Task task = model_task(job->config, m);
+    const Task task = model_task(plan->config, m);
     return evaluate(arena, &task, m, graph, &job->data->test, engine, r);
 }
 
-static Status run_row(const CompareJob *job, const RowPlan *plan, const RowPlan *float_plan, CompareResult *result,
-                      int i)
+/* Makes the model of the k-th seed and measures it; *answers: of the layers' own forward pass, and of the engine. */
+static Status run_seed(const CompareJob *job, const RowPlans *plans, CompareResult *result, int i, int k,
+                       double answers[2])
 {
+    const RowPlan *plan = &plans->at[i];
     CompareRow *row = &result->row[i];
-    const int seeds = compare_seeds(job->config);
-    double accuracy[COMPARE_MAX_SEEDS], integer[COMPARE_MAX_SEEDS], spread;
-    for (int s = 0; s < seeds; s++) {
-        Arena *own = arena_create();
-        Model *m;
-        Graph *graph = NULL;
-        EvalResult r;
-        Status status = make_model(own, job, plan, float_plan, compare_seed(job->config, s), &m);
-        if (status == STATUS_OK) status = test(own, job, m, NULL, m->quant == NULL ? ENGINE_FLOAT : ENGINE_SIM, &r);
-        if (status == STATUS_OK) accuracy[s] = r.value;
-        if (status == STATUS_OK && m->quant != NULL) {
-            status = model_lower(own, m, (Rounding)m->quant->rounding, &graph);
-            if (status == STATUS_OK) status = test(own, job, m, graph, ENGINE_INT8, &r);
-            if (status == STATUS_OK) integer[s] = r.value;
-        }
-        if (status == STATUS_OK) note_answers(result, i, s, &r);
-        if (status == STATUS_OK && s == 0) {
-            row->size_bytes = model_size_bytes(m);
-            row->ram_bytes = graph == NULL ? 0 : (long)graph_arena_bytes(graph);
-            for (int k = 0; k < m->layers; k++) row->macs += layer_macs(&m->layer[k]);
-            status = latency_measure(own, m, graph, &job->data->test, &row->latency);
-        }
-        arena_destroy(own);
-        if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
+    Arena *own = arena_create();
+    Model *m;
+    Graph *graph = NULL;
+    EvalResult r;
+    Status status = row_make(own, job, plans, i, k, &m);
+    if (status == STATUS_OK) status = test(own, job, plan, m, NULL, m->quant == NULL ? ENGINE_FLOAT : ENGINE_SIM, &r);
+    if (status == STATUS_OK) answers[0] = r.value;
+    if (status == STATUS_OK && m->quant != NULL) {
+        status = model_lower(own, m, (Rounding)m->quant->rounding, &graph);
+        if (status == STATUS_OK) status = test(own, job, plan, m, graph, ENGINE_INT8, &r);
+        if (status == STATUS_OK) answers[1] = r.value;
     }
-    mean_and_spread(accuracy, seeds, &row->accuracy, &row->accuracy_std);
-    row->accuracy_int8 = (double)NAN;
-    if (plan->kind != MODEL_FLOAT) mean_and_spread(integer, seeds, &row->accuracy_int8, &spread);
-    row->seeds = seeds;
+    if (status == STATUS_OK) note_answers(result, i, k, &r);
+    if (status == STATUS_OK && k == 0) {
+        row->size_bytes = model_size_bytes(m);
+        row->ram_bytes = graph == NULL ? 0 : (long)graph_arena_bytes(graph);
+        for (int l = 0; l < m->layers; l++) row->macs += layer_macs(&m->layer[l]);
+        status = latency_measure(own, m, graph, &job->data->test, &row->latency);
+    }
+    arena_destroy(own);
+    return status;
+}
+
+static void describe_row(const CompareJob *job, const RowPlan *plan, CompareRow *row)
+{
+    const bool real = plan->kind == MODEL_FLOAT;
+    row->seeds = compare_seeds(job->config);
     row->name = plan->name;
     row->kind = model_kind_names[plan->kind];
-    row->weight_bits = plan->kind == MODEL_FLOAT ? 32 : plan->weight_bits;
-    row->act_bits = plan->kind == MODEL_FLOAT ? 32 : plan->act_bits;
-    row->ends = plan->kind != MODEL_FLOAT && plan->bits < 8 ? plan->ends : 0;
-    row->granularity =
-        plan->kind == MODEL_FLOAT
-            ? ""
-            : granularity_texts[plan->kind == MODEL_PTQ ? plan->granularity : job->config->quant.weights.granularity];
+    row->weight_bits = real ? 32 : plan->weight_bits;
+    row->act_bits = real ? 32 : plan->act_bits;
+    row->ends = !real && (plan->own || plan->bits < 8) ? plan->ends : 0;
+    row->granularity = real ? "" : granularity_texts[plan->granularity];
     row->calibrator = plan->kind == MODEL_PTQ ? calibrator_names[plan->calibrator] : "";
+    row->accuracy = row->accuracy_int8 = row->p = (double)NAN;
+}
+
+static Status run_row(const CompareJob *job, const RowPlans *plans, CompareResult *result, int i)
+{
+    const RowPlan *plan = &plans->at[i];
+    CompareRow *row = &result->row[i];
+    double accuracy[COMPARE_MAX_SEEDS], integer[COMPARE_MAX_SEEDS], spread;
+    describe_row(job, plan, row);
+    for (int k = 0; k < row->seeds; k++) {
+        double answers[2] = {0};
+        if (plan->start >= 0 && result->row[plan->start].error != NULL)
+            return status_fail(STATUS_STATE, "%s: not made: \"%s\", which it starts from, failed", plan->name,
+                               plans->at[plan->start].name);
+        const Status status = run_seed(job, plans, result, i, k, answers);
+        if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
+        accuracy[k] = answers[0], integer[k] = answers[1];
+    }
+    mean_and_spread(accuracy, row->seeds, &row->accuracy, &row->accuracy_std);
+    if (plan->kind != MODEL_FLOAT) mean_and_spread(integer, row->seeds, &row->accuracy_int8, &spread);
     return STATUS_OK;
 }
 
+/* What is wrong with the row alone, the others can do without; a machine that is full, or a user who stops, is not. */
+static bool is_of_the_row(Status status)
+{
+    return status != STATUS_OK && status != STATUS_INTERRUPTED && status != STATUS_IO && status != STATUS_NOMEM;
+}
+
+/* A row that failed, as it stands in the table. */
+static void fail_row(Arena *arena, const RowPlan *plan, Status status, CompareResult *result, int i)
+{
+    const char *message = arena_strdup(arena, status_message());
+    const size_t n = strlen(plan->name);
+    CompareRow *row = &result->row[i];
+    describe_row(&(CompareJob){.config = plan->config}, plan, row);
+    row->size_bytes = row->ram_bytes = row->macs = 0, row->latency = (Latency){0};
+    row->error = strncmp(message, plan->name, n) == 0 && message[n] == ':' ? message + n + 2 : message;
+    if (result->failed++ == 0) result->status = status, result->message = message;
+}
+
 /* What a table cannot go on with is told before any of its rows does. */
-static Status check_rows(const CompareJob *job, const RowPlan *plans, int rows)
+static Status check_rows(const CompareJob *job, const RowPlans *plans)
 {
     CompareJob quiet = *job;
     quiet.note = NULL;
-    for (int i = 0; i < rows * compare_seeds(job->config); i++) {
+    for (int i = 0; i < plans->n * compare_seeds(job->config); i++) {
         Arena *own = arena_create();
         RowState state;
-        const RowPlan *plan = &plans[i % rows];
-        const uint64_t seed = compare_seed(job->config, i / rows);
-        Status status = find_model(own, &quiet, plan, seed, &state);
+        const RowPlan *plan = &plans->at[i % plans->n];
+        Status status = row_find(own, &quiet, plans, i % plans->n, i / plans->n, &state);
         long left;
-        if (status == STATUS_OK && state.last != NULL && is_trained(job, plan))
-            status = check_training(own, job, &state, &left);
+        if (status == STATUS_OK && state.last != NULL && row_is_trained(job, plan))
+            status = row_check_training(own, job, &state, &left);
         arena_destroy(own);
         if (status != STATUS_OK) return status_prefix(status, "%s", plan->name);
     }
     return STATUS_OK;
+}
+
+static Status run_rows(Arena *arena, const CompareJob *job, const RowPlans *plans, CompareResult *result)
+{
+    const int images = job->data->test.n, seeds = compare_seeds(job->config);
+    result->row = ARENA_ARRAY(arena, CompareRow, plans->n);
+    result->answers = ARENA_ARRAY(arena, Answers, plans->n);
+    result->answer = ARENA_ARRAY(arena, const int32_t *, plans->n);
+    for (int i = 0; i < plans->n; i++) {
+        result->answers[i] =
+            (Answers){images, seeds, ARENA_ARRAY(arena, uint8_t, images), ARENA_ARRAY(arena, double, seeds)};
+        result->answer[i] = ARENA_ARRAY(arena, int32_t, images);
+        const Status status = run_row(job, plans, result, i);
+        if (is_of_the_row(status))
+            fail_row(arena, &plans->at[i], status, result, i);
+        else
+            TRY(status);
+        result->rows++;
+        if (job->row != NULL) job->row(job->context, &result->row[i], &result->row[0]);
+        if (job->stop != NULL && *job->stop != 0)
+            return status_fail(STATUS_INTERRUPTED, "stopped after row %d of %d", i + 1, plans->n);
+    }
+    return STATUS_OK;
+}
+
+/* The rows that have a result, for the page. */
+static CompareResult rows_made(Arena *arena, const RowPlans *plans, const CompareResult *all, RowPlan *made)
+{
+    CompareResult r = {.row = ARENA_ARRAY(arena, CompareRow, all->rows),
+                       .answers = ARENA_ARRAY(arena, Answers, all->rows),
+                       .answer = ARENA_ARRAY(arena, const int32_t *, all->rows)};
+    for (int i = 0; i < all->rows; i++) {
+        if (all->row[i].error != NULL) continue;
+        r.row[r.rows] = all->row[i], r.answers[r.rows] = all->answers[i], r.answer[r.rows] = all->answer[i];
+        made[r.rows++] = plans->at[i];
+    }
+    return r;
 }
 
 Status compare_run(Arena *arena, const CompareJob *request, CompareResult *result)
 {
     *result = (CompareResult){0};
-    int rows = 0;
     CompareJob own = *request;
     const CompareJob *job = &own;
+    own.arena = arena;
+    RowPlans plans;
+    TRY(compare_rows(arena, job->config, job->data, job->from != NULL, &plans));
     TRY(provenance_data(arena, job->data, &own.data_text));
-    Model *m;
-    TRY(experiment_model(arena, job->config, NULL, job->data, &m));
-    const RowPlan *plans = make_plans(arena, job->config, m, &rows);
-    if (job->resume) TRY(check_rows(job, plans, rows));
+    if (job->resume) TRY(check_rows(job, &plans));
     if (job->begin != NULL) TRY(job->begin(job->context));
-    const int images = job->data->test.n, seeds = compare_seeds(job->config);
-    result->row = ARENA_ARRAY(arena, CompareRow, rows);
-    result->answers = ARENA_ARRAY(arena, Answers, rows);
-    result->answer = ARENA_ARRAY(arena, const int32_t *, rows);
-    for (int i = 0; i < rows; i++) {
-        result->answers[i] =
-            (Answers){images, seeds, ARENA_ARRAY(arena, uint8_t, images), ARENA_ARRAY(arena, double, seeds)};
-        result->answer[i] = ARENA_ARRAY(arena, int32_t, images);
-        TRY(run_row(job, &plans[i], &plans[0], result, i));
-        result->rows++;
-        if (job->row != NULL) job->row(job->context, &result->row[i], &result->row[0]);
-        if (job->stop != NULL && *job->stop != 0)
-            return status_fail(STATUS_INTERRUPTED, "stopped after row %d of %d", i + 1, rows);
-    }
+    TRY(run_rows(arena, job, &plans, result));
     compare_judge(arena, result->row, result->answers, result->rows);
     TRY(report_write_csv(arena, result->row, result->rows, file_join(arena, job->folder, "compare.csv")));
-    return compare_report(arena, job, plans, result);
+    if (result->row[0].error != NULL) return STATUS_OK; /* nothing can be held against float */
+    RowPlan *made = ARENA_ARRAY(arena, RowPlan, plans.n);
+    const CompareResult shown = rows_made(arena, &plans, result, made);
+    return compare_report(arena, job, made, &shown, result);
 }

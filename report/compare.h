@@ -2,8 +2,8 @@
 #ifndef BITFOLD_REPORT_COMPARE_H
 #define BITFOLD_REPORT_COMPARE_H
 
+#include "report/compare_rows.h"
 #include "report/report.h"
-#include "train/recipe.h"
 #include "train/run_folder.h"
 
 typedef struct {
@@ -16,8 +16,9 @@ typedef struct {
     bool allow_changed;
     const volatile sig_atomic_t *stop;
     const char *command;   /* shown in the report */
-    const char *data_text; /* compare_run's own: provenance_data */
-    int argc;              /* the command: for run.json, and for whom a row's folder is in the way */
+    const char *data_text; /* compare_run's own: provenance_data; and what rows' models are kept in */
+    Arena *arena;
+    int argc; /* the command: for run.json, and for whom a row's folder is in the way */
     char *const *argv;
     TrainHook *train;                              /* with progress; `label` says what is trained */
     Status (*begin)(void *context);                /* all is checked, the first row is about to be made; or NULL */
@@ -32,6 +33,9 @@ typedef struct {
     CompareRow *row;        /* row[0] is float */
     Answers *answers;       /* of each row to the test images */
     const int32_t **answer; /* [rows][images] the class that the first seed's network gives */
+    int failed;             /* rows that ended with an error, CompareRow.error */
+    Status status;          /* ... and what the first of them failed with; STATUS_OK: none has */
+    const char *message;
 } CompareResult;
 
 /* Fills accuracy_range, drop_range, p and leads of every row from its answers: each row against row[0], float, the
@@ -39,7 +43,9 @@ typedef struct {
  * others, adjusted in the same way, for `leads`. */
 void compare_judge(Arena *arena, CompareRow *row, const Answers *answers, int rows);
 
-/* Runs all rows, then writes compare.csv and report.html into the folder. */
+/* Runs all rows, then writes compare.csv and report.html into the folder.  A row that fails has its error in the table,
+ * and the others are made all the same, but for those that start from it; without a float row there is no page.  What is
+ * wrong with the table as a whole, a full disk among it, ends it at once: then nothing is written but what rows left. */
 Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result);
 
 /* Adds "latency" to the run.json in the folder: of each row the least and the median time, and whether the machine was
@@ -48,31 +54,20 @@ Status compare_note(Arena *arena, const char *folder, const CompareResult *resul
 
 /* ---- shared with compare_report.c -------------------------------------------------------------------------------- */
 
-/* What a row asks for. */
-typedef struct {
-    ModelKind kind;
-    int bits, ends, granularity, calibrator;
-    int weight_bits, act_bits; /* the most that a layer has, ends and logits apart: overrides count */
-    const char *bits_text;     /* "W4A4 ends 8", "W4-8A8" where overrides mix */
-    const char *name;          /* "qat W4A4" */
-    const char *label;         /* its folder's name, without the seed */
-} RowPlan;
-
-/* Fills weight_bits, act_bits and bits_text from kind, bits and ends for the layers of m. */
-void row_bits(Arena *arena, const Model *m, RowPlan *plan, const QuantConfig *quant);
-
 /* How many seeds, and the k-th. */
 int compare_seeds(const Config *config);
 uint64_t compare_seed(const Config *config, int k);
 
-const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed);
-/* The model a row left behind. */
-Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, uint64_t seed, Model **model);
+/* The model that a row left behind for the k-th seed: read once, kept by the plan in `arena`. */
+Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, int k, Model **model);
 
-Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result);
+/* plan, result: the rows that have one; `all`: those that failed, too. */
+Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result,
+                      const CompareResult *all);
 
-/* Parts of it: what each layer of the rows' models costs, with a column of flash for each distinct width of weights;
- * which class is taken for which by float, by the most accurate of the others, and by the row `shown`. */
+/* Parts of it: what each layer of the rows' models costs, with a column of flash for each distinct width of weights and
+ * each row of one's own; which class is taken for which by float, by the most accurate of the others, and by the row
+ * `shown`. */
 Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, int rows, Report *report);
 void compare_confusions(Arena *arena, const CompareJob *job, const CompareResult *result, int shown, Report *report);
 

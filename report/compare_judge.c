@@ -16,7 +16,7 @@ static bool leads(Arena *arena, const CompareRow *row, const Answers *answers, i
     double *p = ARENA_ARRAY(arena, double, rows);
     int rivals = 0;
     for (int j = 0; j < rows; j++) {
-        if (j == i || !keeps_weights_alike(&row[i], &row[j])) continue;
+        if (j == i || row[j].error != NULL || !keeps_weights_alike(&row[i], &row[j])) continue;
         if (!(row_accuracy(&row[i]) > row_accuracy(&row[j]))) return false;
         p[rivals++] = paired_difference(&answers[i], &answers[j]).p;
     }
@@ -30,10 +30,11 @@ void compare_judge(Arena *arena, CompareRow *row, const Answers *answers, int ro
 {
     double *p = ARENA_ARRAY(arena, double, rows);
     for (int i = 0; i < rows; i++) {
+        p[i] = (double)NAN;
+        if (row[i].error != NULL) continue;
         const double right = row_accuracy(&row[i]) * answers[i].images;
         row[i].accuracy_range = wilson_interval(right, answers[i].images);
-        p[i] = (double)NAN;
-        if (row_is_float(&row[i])) continue;
+        if (row_is_float(&row[i]) || row[0].error != NULL) continue;
         const Paired drop = paired_difference(&answers[0], &answers[i]);
         row[i].drop_range = drop.range;
         p[i] = drop.p;
@@ -41,6 +42,6 @@ void compare_judge(Arena *arena, CompareRow *row, const Answers *answers, int ro
     holm_adjust(p, rows);
     for (int i = 0; i < rows; i++) {
         row[i].p = p[i];
-        row[i].leads = leads(arena, row, answers, rows, i);
+        row[i].leads = row[i].error == NULL && leads(arena, row, answers, rows, i);
     }
 }

@@ -9,9 +9,10 @@
 
 enum { FLASH_COLUMNS = 8 };
 
-/* "W4 ends 8" */
+/* "W4 ends 8"; a row of one's own may have other widths in every layer. */
 static const char *width_name(Arena *arena, const RowPlan *p)
 {
+    if (p->own) return p->name;
     if (p->bits == 8 || p->ends == 0 || p->ends == p->bits) return arena_printf(arena, "W%d", p->bits);
     return arena_printf(arena, "W%d ends %d", p->bits, p->ends);
 }
@@ -22,6 +23,7 @@ static int choose_columns(Arena *arena, const RowPlan *plan, int rows, int *colu
 {
     int n = 0;
     for (int i = 1; i < rows; i++) {
+        if (plan[i].kind == MODEL_FLOAT) continue;
         const char *this = width_name(arena, &plan[i]);
         int k = 0;
         while (k < n && strcmp(name[k], this) != 0) k++;
@@ -44,6 +46,14 @@ static long layer_ram(const Graph *g, const Plan *plan, const Layer *l)
     return (long)most;
 }
 
+/* Rows of one's own may have another network: what its layers take is no column of this table. */
+static bool same_layers(const Model *m, const LayerCost *cost, int layers)
+{
+    for (int i = 0; i < m->layers && i < layers; i++)
+        if (strcmp(m->layer[i].name, cost[i].name) != 0) return false;
+    return m->layers == layers;
+}
+
 Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, int rows, Report *report)
 {
     int column[FLASH_COLUMNS];
@@ -51,13 +61,16 @@ Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, 
     const int columns = choose_columns(arena, plan, rows, column, name);
     Model *m = NULL;
     LayerCost *cost = NULL;
+    int layers = 0, n = 0;
     for (int k = 0; k < columns; k++) {
-        TRY(row_model(arena, job, &plan[column[k]], compare_seed(job->config, 0), &m));
+        TRY(row_model(arena, job, &plan[column[k]], 0, &m));
+        if (cost != NULL && !same_layers(m, cost, layers)) continue;
         if (cost == NULL) {
             Graph *g;
             TRY(model_lower(arena, m, (Rounding)m->quant->rounding, &g));
             const Plan places = plan_make(arena, g, &plan_of_engine);
             cost = ARENA_ARRAY(arena, LayerCost, m->layers);
+            layers = m->layers;
             for (int i = 0; i < m->layers; i++) {
                 const Layer *l = &m->layer[i];
                 cost[i] = (LayerCost){l->name,
@@ -71,11 +84,12 @@ Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, 
                                       ARENA_ARRAY(arena, long, columns)};
             }
         }
-        for (int i = 0; i < m->layers; i++) ((long *)cost[i].flash_bytes)[k] = layer_size_bytes(&m->layer[i]);
+        for (int i = 0; i < m->layers; i++) ((long *)cost[i].flash_bytes)[n] = layer_size_bytes(&m->layer[i]);
+        name[n++] = name[k];
     }
-    report->layers = cost == NULL ? 0 : m->layers;
+    report->layers = layers;
     report->layer = cost;
-    report->flash_columns = columns;
+    report->flash_columns = n;
     report->flash_column = name;
     return STATUS_OK;
 }

@@ -25,7 +25,8 @@ Status compare_note(Arena *arena, const char *folder, const CompareResult *resul
     TRY(json_parse((const char *)text, bytes, path, &run));
     cJSON *rows = cJSON_AddObjectToObject(run, "latency");
     for (int i = 0; i < result->rows; i++)
-        cJSON_AddItemToObject(rows, result->row[i].name, latency_json(&result->row[i].latency));
+        if (result->row[i].error == NULL)
+            cJSON_AddItemToObject(rows, result->row[i].name, latency_json(&result->row[i].latency));
     const char *with = json_print(arena, run);
     cJSON_Delete(run);
     return file_write(arena, path, with, strlen(with));

@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "datasets/batch_reader.h"
 #include "include/bitfold.h"
-#include "report/compare.h"
+#include "report/compare_state.h"
 
 enum { SQNR_IMAGES = 128, WEIGHT_BINS = 64 };
 
@@ -29,7 +29,7 @@ typedef struct {
 static Status read_curves(Gather *g, const RowPlan *plan, Curve *const curve[CURVE_KINDS], int n)
 {
     static const char *const key[CURVE_KINDS] = {"loss", "accuracy", "validation_loss", "validation"};
-    const char *path = file_join(g->arena, row_folder(g->arena, g->job, plan, g->seed), "metrics.jsonl");
+    const char *path = file_join(g->arena, row_folder(g->arena, g->job, plan, 0), "metrics.jsonl");
     unsigned char *text;
     size_t bytes;
     TRY(file_read(g->arena, path, (size_t)1 << 28, &text, &bytes));
@@ -89,7 +89,7 @@ static void count_weights(const float *w, long n, double lo, double hi, double *
 static Status gather_weights(Gather *g, const RowPlan *plan)
 {
     Model *m;
-    TRY(row_model(g->arena, g->job, plan, g->seed, &m));
+    TRY(row_model(g->arena, g->job, plan, 0, &m));
     WeightHistogram *all = ARENA_ARRAY(g->arena, WeightHistogram, m->layers);
     Arena *memory = arena_create();
     Tape *t = tape_create(g->arena, memory);
@@ -159,7 +159,7 @@ static Status gather_activations(Gather *g)
 static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, LayerSqnr *out)
 {
     Model *m, *f = g->float_model;
-    TRY(row_model(g->arena, g->job, plan, g->seed, &m));
+    TRY(row_model(g->arena, g->job, plan, 0, &m));
     Arena *memory = arena_create();
     Tape *t = tape_create(g->arena, memory);
     const Dataset *test = &g->job->data->test;
@@ -191,6 +191,7 @@ static Status gather_sqnr(Gather *g, const RowPlan *plan, Tape *float_tape, Laye
     return status;
 }
 
+/* Of the rows that start from the float row; those with a float network of their own would be held against another. */
 static Status gather_sqnrs(Gather *g)
 {
     LayerSqnr *all = ARENA_ARRAY(g->arena, LayerSqnr, g->result->rows);
@@ -205,7 +206,8 @@ static Status gather_sqnrs(Gather *g)
     if (status == STATUS_OK && model_forward(g->float_model, t, &mode, pixels, images) == NULL)
         status = status_fail(t->status, "%s", t->message);
     int n = 0;
-    for (int i = 1; i < g->result->rows && status == STATUS_OK; i++) status = gather_sqnr(g, &g->plan[i], t, &all[n++]);
+    for (int i = 1; i < g->result->rows && status == STATUS_OK; i++)
+        if (g->plan[i].start == 0) status = gather_sqnr(g, &g->plan[i], t, &all[n++]);
     arena_destroy(memory);
     g->report.sqnrs = n;
     g->report.sqnr = all;
@@ -243,7 +245,17 @@ static ReportFacts gather_facts(const Gather *g)
                          .threads = parallel_threads()};
 }
 
-Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result)
+/* The rows that failed. */
+static void gather_failures(Gather *g, const CompareResult *all)
+{
+    CompareRow *failure = ARENA_ARRAY(g->arena, CompareRow, all->failed);
+    for (int i = 0; i < all->rows; i++)
+        if (all->row[i].error != NULL) failure[g->report.failures++] = all->row[i];
+    g->report.failure = failure;
+}
+
+Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, const CompareResult *result,
+                      const CompareResult *all)
 {
     Gather g = {.arena = arena, .job = job, .plan = plan, .result = result, .seed = compare_seed(job->config, 0)};
     char *config;
@@ -253,7 +265,8 @@ Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, 
                         .config_text = config,
                         .rows = result->rows,
                         .row = result->row};
-    TRY(row_model(arena, job, &plan[0], g.seed, &g.float_model));
+    TRY(row_model(arena, job, &plan[0], 0, &g.float_model));
+    gather_failures(&g, all);
     g.report.facts = gather_facts(&g);
     g.report.classes = g.float_model->classes;
     g.report.class_name = g.float_model->class_names;
@@ -261,8 +274,8 @@ Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, 
     TRY(compare_layers(arena, job, plan, result->rows, &g.report));
     int shown = 0; /* of the quantized rows: QAT of the fewest bits tells most about weights */
     for (int i = 1; i < result->rows; i++)
-        if (shown == 0 || plan[i].kind > plan[shown].kind ||
-            (plan[i].kind == plan[shown].kind && plan[i].bits < plan[shown].bits))
+        if (plan[i].kind != MODEL_FLOAT && (shown == 0 || plan[i].kind > plan[shown].kind ||
+                                            (plan[i].kind == plan[shown].kind && plan[i].bits < plan[shown].bits)))
             shown = i;
     compare_confusions(arena, job, result, shown, &g.report);
     if (shown > 0) TRY(gather_weights(&g, &plan[shown]));

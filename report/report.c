@@ -68,6 +68,20 @@ static void put_disturbed(FILE *out, const Report *report)
             which == ALL_ROWS ? "Times" : "<sup>*</sup>", which == ALL_ROWS ? "they were" : "this was");
 }
 
+static void put_failures(FILE *out, const Report *report)
+{
+    if (report->failures == 0) return;
+    fputs("<p class=\"note\">Not in the table, since they failed:</p>\n<ul class=\"failures\">\n", out);
+    for (int i = 0; i < report->failures; i++) {
+        fputs("<li><b>", out);
+        html_text(out, report->failure[i].name);
+        fputs("</b>: ", out);
+        html_text(out, report->failure[i].error);
+        fputs("</li>\n", out);
+    }
+    fputs("</ul>\n", out);
+}
+
 static void put_rows(FILE *out, const Report *report)
 {
     if (report->rows == 0) return;
@@ -75,6 +89,7 @@ static void put_rows(FILE *out, const Report *report)
     for (int i = 0; i < report->rows; i++) spread = spread || report->row[i].seeds > 1;
     fputs("<section>\n<h2>Results</h2>\n", out);
     table_rows(out, report->row, report->rows);
+    put_failures(out, report);
     put_tests(out, report);
     fputs("<p class=\"note\">Accuracy on the test images by the integer engine, for float rows by the float engine",
           out);

@@ -26,6 +26,7 @@ typedef struct {
     long ram_bytes;          /* all activations of one image in one arena; 0: not known, for float */
     long macs;               /* of one image */
     Latency latency;         /* of one image on one thread, integer engine or float forward; 0: not measured */
+    const char *error;       /* why there is no result, and the numbers are NAN and 0; NULL: there is one */
 } CompareRow;
 
 /* Means over stretches of a training: y[i] over `images[i]` images, the last at step x[i]. */
@@ -94,7 +95,9 @@ typedef struct {
     const char *command;             /* that reproduces the run */
     ReportFacts facts;
     int rows;
-    const CompareRow *row;
+    const CompareRow *row; /* none has an error */
+    int failures;
+    const CompareRow *failure; /* those that have */
     int curves;
     const Curve *curve[CURVE_KINDS]; /* curves of each kind; n == 0 where there is none */
     int layers, flash_columns;
@@ -120,7 +123,7 @@ Status report_write(Arena *arena, const Report *report, const char *path);
 int row_verdict(const CompareRow *row);
 
 /* The table as CSV by RFC 4180 (header line, one row per line, CR LF, names quoted where needed, nothing for NAN),
- * atomically; first_last_bits is `ends`.  Equal runs give equal bytes: latency is not in it. */
+ * atomically; first_last_bits is `ends`; only where a row failed there is a column more, `error`.  Equal runs give equal bytes: latency is not in it. */
 Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const char *path);
 
 /* The table as text for a terminal, lines of at most 100 columns without newline: the head, one row (accuracy by the

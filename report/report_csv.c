@@ -39,8 +39,11 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
     TRY(file_begin(arena, path, &writer));
     FILE *out = writer.stream;
     fputs("name,kind,weight_bits,act_bits,granularity,calibrator,accuracy,accuracy_std,seeds,accuracy_int8,size_bytes,"
-          "first_last_bits,ram_bytes,macs,accuracy_low,accuracy_high,drop_low,drop_high,p_value\r\n",
+          "first_last_bits,ram_bytes,macs,accuracy_low,accuracy_high,drop_low,drop_high,p_value",
           out);
+    bool failed = false;
+    for (int i = 0; i < rows; i++) failed |= row[i].error != NULL;
+    fputs(failed ? ",error\r\n" : "\r\n", out);
     for (const CompareRow *r = row; r < row + rows; r++) {
         csv_text(out, r->name);
         fputc(',', out);
@@ -63,8 +66,10 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
                                  drop * r->drop_range.high, r->p};
         for (size_t i = 0; i < sizeof number / sizeof number[0]; i++) {
             fputc(',', out);
-            csv_number(out, number[i]);
+            csv_number(out, r->error == NULL ? number[i] : (double)NAN);
         }
+        if (failed) fputc(',', out);
+        csv_text(out, r->error);
         fputs("\r\n", out);
     }
     return file_commit(&writer);

@@ -3,7 +3,7 @@
 
 #include "report/report_parts.h"
 
-enum { NAME_COLUMNS = 38, CELLS = 7 };
+enum { NAME_COLUMNS = 38, LINE_COLUMNS = 100, CELLS = 7 };
 
 /* `text` at the right end of that many columns. */
 static char *right(Arena *arena, const char *text, int columns)
@@ -46,8 +46,17 @@ char *report_text_head(Arena *arena)
     return line(arena, "", cell);
 }
 
+/* In the room of a line's cells; whole in the table's files. */
+static char *failed_row(Arena *arena, const CompareRow *row)
+{
+    const char *name = text_clip(arena, row->name, NAME_COLUMNS);
+    const char *error = text_clip(arena, row->error, LINE_COLUMNS - NAME_COLUMNS - 10);
+    return arena_printf(arena, "%s%*s  failed: %s", name, NAME_COLUMNS - text_columns(name), "", error);
+}
+
 char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy)
 {
+    if (row->error != NULL) return failed_row(arena, row);
     const double accuracy = row_accuracy(row);
     const double drop = row_is_float(row) ? (double)NAN : 100 * (float_accuracy - accuracy);
     const char *const cell[CELLS] = {

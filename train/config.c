@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "train/config_patch.h"
 
 static const Field train_fields[] = {
     {"epochs", FIELD_INT, offsetof(TrainConfig, epochs), .min = 0, .max = 100000, .def = "5", .unit = "epochs",
@@ -70,6 +71,14 @@ static const Field compare_fields[] = {
     {"ends", FIELD_INTS, offsetof(CompareConfig, ends), .min = 0, .max = QUANT_MAX_BITS, .scalar_ok = true,
      .min_count = 1, .max_count = 3, .def = "[8]", .unit = "bits",
      .doc = "values of quant.first_last_bits to compare below 8 bits; 0: the ends as the rest"},
+    {"rows", FIELD_JSON, offsetof(CompareConfig, rows),
+     .doc =
+         "rows of one's own: a list of {\"name\": ..., \"kind\": float, ptq or qat} with whatever keys of the config "
+         "the row has otherwise, as objects or as paths (\"quant.weights.bits\": 4); with these or a grid, ptq_bits "
+         "and "
+         "qat_bits count only where they are given"},
+    {"grid", FIELD_JSON, offsetof(CompareConfig, grid),
+     .doc = "the product of lists of such patches: a row for each choice of one from every list, named by theirs"},
     FIELD_END};
 
 const Field config_fields[] = {
@@ -177,6 +186,15 @@ static Status find_renormalized(Arena *arena, const cJSON *before, Config *c)
     return STATUS_OK;
 }
 
+/* Rows of one's own stand for the default ones, unless those are given as well. */
+static void choose_rows(const cJSON *root, CompareConfig *c)
+{
+    if (cJSON_GetArraySize(c->rows) == 0 && cJSON_GetArraySize(c->grid) == 0) return;
+    const cJSON *compare = json_get(root, "compare");
+    if (json_get(compare, "ptq_bits") == NULL) c->ptq_bits.n = 0;
+    if (json_get(compare, "qat_bits") == NULL) c->qat_bits.n = 0;
+}
+
 /* The config in `root`, to which the assignments have been made. */
 static Status resolve(Arena *arena, const cJSON *root, const char *path, Config *c)
 {
@@ -193,6 +211,8 @@ static Status resolve(Arena *arena, const cJSON *root, const char *path, Config 
     broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
     broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
     TRY(task_check(arena, &c->task, path));
+    TRY(config_check_rows(path, c->compare.rows, c->compare.grid));
+    choose_rows(root, &c->compare);
     return check(c);
 }
 

@@ -33,6 +33,7 @@ typedef struct {
     IntList calibrators;        /* indices into calibrator_names */
     IntList granularities;      /* Granularity */
     IntList ends;               /* first_last_bits values */
+    const cJSON *rows, *grid;   /* patches (train/config_patch.h); NULL: none */
 } CompareConfig;
 
 typedef struct {

@@ -138,6 +138,7 @@ static void of_ptq(Notes *n)
 static void of_compare(Notes *n)
 {
     static const char widths[] = "the widths of the rows, compare.ptq_bits and compare.qat_bits";
+    if (n->config->compare.ptq_bits.n == 0 && n->config->compare.qat_bits.n == 0) return;
     replaced(n, "quant.weights.bits", widths);
     replaced(n, "quant.activations.bits", widths);
     replaced(n, "quant.first_last_bits", "compare.ends");

@@ -33,6 +33,8 @@ static cJSON *relevant(const Config *config, RunStart start)
     cJSON *data = cJSON_GetObjectItemCaseSensitive(root, "data");
     cJSON_DeleteItemFromObjectCaseSensitive(data, "dir");
     cJSON_DeleteItemFromObjectCaseSensitive(data, "memory");
+    if (start.kind == MODEL_QAT)
+        cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "ptq"), "steps");
     cJSON *train = cJSON_GetObjectItemCaseSensitive(root, "train");
     if (train != NULL) {
         cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");
@@ -183,6 +185,16 @@ static void add_part(Arena *arena, const char **all, const char *part, const Dif
     if (d->n == 0) return;
     const char *more = d->n > SHOWN ? arena_printf(arena, "; and %d more", d->n - SHOWN) : "";
     *all = arena_printf(arena, "%s%s%s: %s%s", *all, (*all)[0] == '\0' ? "" : "; ", part, d->text, more);
+}
+
+Status provenance_config_changes(Arena *arena, const Checkpoint *c, const Provenance *now, const char **changes)
+{
+    const Provenance was = checkpoint_provenance(c);
+    Differences config = {arena, "", 0};
+    *changes = "";
+    if (was.config != NULL) TRY(compare_config(arena, c, now->config, was.config, &config));
+    add_part(arena, changes, "other config", &config);
+    return STATUS_OK;
 }
 
 Status provenance_check(Arena *arena, const Checkpoint *c, bool allow, Provenance *now, const char **note)

@@ -27,6 +27,10 @@ Provenance provenance_now(Arena *arena, const Config *config, RunStart start, co
  * *note: something the user should know, or NULL: what was let through, or that the file carries no provenance. */
 Status provenance_check(Arena *arena, const Checkpoint *last, bool allow, Provenance *now, const char **note);
 
+/* What of the config is other than in the checkpoint: "other config: seed is 9, was 3"; "": nothing, or the checkpoint
+ * does not tell. */
+Status provenance_config_changes(Arena *arena, const Checkpoint *last, const Provenance *now, const char **changes);
+
 /* Its note on what was let through, of a training that is finished. */
 const char *provenance_without_effect(Arena *arena, const char *note);
 

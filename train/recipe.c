@@ -68,11 +68,7 @@ static Status train_model(Recipe *r, const PtqStep *ptq)
     TrainResult result;
     TrainJob job = job_of(r);
     const char *changed = r->provenance == NULL ? "" : r->provenance->changed;
-    if (r->last != NULL) { /* a training that is finished stays what it was */
-        long left;
-        TRY(train_check(&job, &left));
-        if (left == 0) changed = checkpoint_provenance(r->last).changed;
-    }
+    if (r->finished) changed = checkpoint_provenance(r->last).changed; /* it stays what it was */
     TRY(r->train != NULL ? r->train(r->context, r->arena, &job, r->label, &result)
                          : train_run(r->arena, &job, &result));
     return note(r, changed);
@@ -126,10 +122,12 @@ Status recipe_run(Recipe *r, RecipePhase last)
     return STATUS_OK;
 }
 
-Status recipe_check(const Recipe *r, long *left)
+Status recipe_check(Recipe *r, long *left)
 {
     const TrainJob job = job_of(r);
-    return train_check(&job, left);
+    const Status status = train_check(&job, left);
+    r->finished = status == STATUS_OK && *left == 0;
+    return status;
 }
 
 const char *recipe_file(ModelKind kind) { return kind == MODEL_PTQ ? "model.safetensors" : "last.safetensors"; }

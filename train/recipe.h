@@ -56,6 +56,7 @@ typedef struct Recipe {
     int steps, done;
     Transfer transfer; /* after RECIPE_BEGIN: what became of the parameters that were taken */
     double start;      /* seconds, of the first step after RECIPE_BEGIN */
+    bool finished;     /* recipe_check found no step left */
 } Recipe;
 
 /* Lists the steps.  A training that goes on has none between its first weights and its training. */
@@ -66,7 +67,7 @@ void recipe_plan(Recipe *r);
 Status recipe_run(Recipe *r, RecipePhase last);
 
 /* Whether a training that goes on can do so, and how many steps are left (train_check). */
-Status recipe_check(const Recipe *r, long *left);
+Status recipe_check(Recipe *r, long *left);
 
 /* The file in its folder that a model of the kind ends in. */
 const char *recipe_file(ModelKind kind);

@@ -66,7 +66,7 @@ static Status finish(Arena *arena, const RunRequest *r, const DataSplits *data, 
 
 /* What a run could still be refused for: a training, by what it goes on from; another model, by what cannot be
  * deployed.  *left: whether anything is left to be done. */
-static Status check(Arena *arena, const RunRequest *r, const Recipe *recipe, RunOutcome *out, long *left)
+static Status check(Arena *arena, const RunRequest *r, Recipe *recipe, RunOutcome *out, long *left)
 {
     Graph *unused;
     *left = 1;

@@ -14,8 +14,8 @@
 static const char *const models[] = {MODELS, NULL};
 
 /* config.json is removed first: without it no model is read. */
-static const char *const names[] = {"config.json", "run.json",    "metrics.jsonl", MODELS,
-                                    "compare.csv", "report.html", "model.json",    NULL};
+static const char *const names[] = {"config.json", "run.json", "metrics.jsonl", MODELS, "compare.csv",
+                                    "report.html", "row.json", "model.json",    NULL};
 
 static bool is_temporary_of(const char *name, const char *file)
 {

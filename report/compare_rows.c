@@ -1,0 +1,239 @@
+#include "report/compare_rows.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "report/compare_patch.h"
+#include "train/provenance.h"
+
+static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
+
+typedef struct {
+    Arena *arena;
+    const Config *config;
+    const DataSplits *data;
+    bool copied;
+    const Model *m; /* of the table's own config, in float */
+    RowPlan *plan;
+    int n, room, seeds;
+} Rows;
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
+
+static bool name_taken(const Rows *rows, const char *name)
+{
+    for (int i = 0; i < rows->n; i++)
+        if (strcmp(rows->plan[i].name, name) == 0) return true;
+    return false;
+}
+
+/* Some systems do not tell letters by their case. */
+static bool label_taken(const Rows *rows, const char *label)
+{
+    for (int i = 0; i < rows->n; i++)
+        if (strcasecmp(rows->plan[i].label, label) == 0) return true;
+    return false;
+}
+
+char *row_file_name(Arena *arena, const char *name)
+{
+    char *label = arena_printf(arena, "%.100s", name);
+    for (char *c = label; *c != '\0'; c++)
+        if (!isalnum((unsigned char)*c) && strchr("._+-", *c) == NULL) *c = '-';
+    if (label[0] == '.') label[0] = '-';
+    return label;
+}
+
+static const char *plan_name(Arena *arena, const RowPlan *p, const char *suffix)
+{
+    if (p->kind == MODEL_FLOAT) return "float";
+    if (p->kind == MODEL_QAT) return arena_printf(arena, "qat %s%s", p->bits_text, suffix);
+    return arena_printf(arena, "ptq %s%s %s %s", p->bits_text, suffix, granularity_texts[p->granularity],
+                        calibrator_names[p->calibrator]);
+}
+
+/* ---- adding ------------------------------------------------------------------------------------------------------ */
+
+static void add(Rows *rows, RowPlan p)
+{
+    Arena *arena = rows->arena;
+    if (rows->n == rows->room) {
+        RowPlan *more = ARENA_ARRAY(arena, RowPlan, 2 * rows->room + 16);
+        if (rows->n > 0) memcpy(more, rows->plan, sizeof *more * (size_t)rows->n);
+        rows->plan = more, rows->room = 2 * rows->room + 16;
+    }
+    const char *label = row_file_name(arena, p.name);
+    for (int k = 2; label_taken(rows, label); k++)
+        label = arena_printf(arena, "%s-%d", row_file_name(arena, p.name), k);
+    p.label = label;
+    p.model = ARENA_ARRAY(arena, Model *, rows->seeds);
+    p.renewed = ARENA_ARRAY(arena, bool, rows->seeds);
+    rows->plan[rows->n++] = p;
+}
+
+/* The config of a patch, its quant section as its kind uses it. */
+static Status patch(const Rows *rows, ModelKind kind, const cJSON *json, const char *where, const Config **config)
+{
+    Config *c;
+    TRY(config_patch(rows->arena, rows->config, json, where, &c));
+    if (kind == MODEL_PTQ) c->quant = ptq_quant_config(rows->arena, &c->quant);
+    *config = c;
+    return STATUS_OK;
+}
+
+/* ---- rows of the short keys -------------------------------------------------------------------------------------- */
+
+/* {"quant": {"weights": {...}, "activations": {...}, "first_last_bits": ...}} */
+static cJSON *short_patch(const RowPlan *p)
+{
+    cJSON *json = cJSON_CreateObject(), *quant = cJSON_AddObjectToObject(json, "quant");
+    cJSON *weights = cJSON_AddObjectToObject(quant, "weights"),
+          *outputs = cJSON_AddObjectToObject(quant, "activations");
+    cJSON_AddNumberToObject(weights, "bits", p->bits);
+    cJSON_AddNumberToObject(outputs, "bits", p->bits);
+    cJSON_AddNumberToObject(quant, "first_last_bits", p->ends);
+    if (p->kind != MODEL_PTQ) return json;
+    cJSON_AddStringToObject(weights, "granularity", granularity_texts[p->granularity]);
+    cJSON_AddStringToObject(outputs, "observer", calibrator_names[p->calibrator]);
+    return json;
+}
+
+/* Overrides can make rows of different widths look alike: the width that was asked for tells them apart. */
+static Status add_short(Rows *rows, RowPlan p)
+{
+    cJSON *json = short_patch(&p);
+    const Status status = patch(rows, p.kind, json, "compare", &p.config);
+    cJSON_Delete(json);
+    TRY(status);
+    row_bits(rows->arena, rows->m, &p);
+    p.name = plan_name(rows->arena, &p, "");
+    if (name_taken(rows, p.name)) p.name = plan_name(rows->arena, &p, arena_printf(rows->arena, " of %d", p.bits));
+    add(rows, p);
+    return STATUS_OK;
+}
+
+static Status add_shorts(Rows *rows)
+{
+    const CompareConfig *c = &rows->config->compare;
+    for (int kind = MODEL_PTQ; kind <= MODEL_QAT; kind++) {
+        const IntList *widths = kind == MODEL_PTQ ? &c->ptq_bits : &c->qat_bits;
+        for (int b = 0; b < widths->n; b++)
+            for (int e = 0; e < (widths->at[b] < 8 ? c->ends.n : 1); e++) {
+                RowPlan p = {.kind = (ModelKind)kind,
+                             .bits = widths->at[b],
+                             .ends = c->ends.at[e],
+                             .granularity = rows->config->quant.weights.granularity};
+                if (kind == MODEL_QAT) TRY(add_short(rows, p));
+                for (int g = 0; g < c->granularities.n && kind == MODEL_PTQ; g++)
+                    for (int k = 0; k < c->calibrators.n; k++) {
+                        p.granularity = c->granularities.at[g];
+                        p.calibrator = c->calibrators.at[k];
+                        TRY(add_short(rows, p));
+                    }
+            }
+    }
+    return STATUS_OK;
+}
+
+/* ---- rows of patches --------------------------------------------------------------------------------------------- */
+
+/* What a float network of the config follows from. */
+static const char *float_origin(Arena *arena, const Config *config)
+{
+    return provenance_now(arena, config, (RunStart){MODEL_FLOAT, "config"}, "").config;
+}
+
+/* The float row that a row of this config starts from; a new one, if there is none. */
+static int float_row(Rows *rows, const Config *config, const char *name)
+{
+    if (rows->copied) return 0;
+    Arena *arena = rows->arena;
+    const char *origin = float_origin(arena, config);
+    for (int i = 0; i < rows->n; i++)
+        if (rows->plan[i].kind == MODEL_FLOAT && strcmp(float_origin(arena, rows->plan[i].config), origin) == 0)
+            return i;
+    const char *own = arena_printf(arena, "float of %s", name);
+    while (name_taken(rows, own)) own = arena_printf(arena, "%s again", own);
+    add(rows, (RowPlan){.kind = MODEL_FLOAT, .config = config, .start = -1, .own = true, .name = own});
+    return rows->n - 1;
+}
+
+static const char *origin(Arena *arena, const RowPlan *p)
+{
+    return provenance_now(arena, p->config, (RunStart){p->kind, "model"}, "").config;
+}
+
+/* What would make the table wrong, or larger without need. */
+static Status check_new(const Rows *rows, const RowPlan *p)
+{
+    Arena *arena = rows->arena;
+    const char *path = rows->config->path;
+    if (name_taken(rows, p->name))
+        return status_fail(STATUS_CONFIG, "%s: %s: name: another row has it; each must have a name of its own", path,
+                           p->where);
+    for (int i = 0; i < rows->n; i++)
+        if (rows->plan[i].kind == p->kind && rows->plan[i].start == p->start &&
+            strcmp(origin(arena, &rows->plan[i]), origin(arena, p)) == 0)
+            return status_fail(STATUS_CONFIG,
+                               "%s: %s: its patch has no effect: \"%s\" is the same row; each must be another one",
+                               path, p->where, rows->plan[i].name);
+    return STATUS_OK;
+}
+
+/* The network of a patched config, which must be one. */
+static Status build(const Rows *rows, const RowPlan *p, Model **m)
+{
+    const QuantConfig *quant = p->kind == MODEL_FLOAT ? NULL : &p->config->quant;
+    const Status status = experiment_model(rows->arena, p->config, quant, rows->data, m);
+    if (status == STATUS_OK) return STATUS_OK;
+    const char *message = arena_strdup(rows->arena, status_message()), *path = rows->config->path;
+    const size_t n = strlen(path);
+    if (strncmp(message, path, n) == 0 && message[n] == ':') message += n + 2;
+    return status_fail(status, "%s: %s: %s", path, p->where, message);
+}
+
+static int calibrator_of(const Config *config)
+{
+    const int choice = config->quant.activations.observer; /* 0 is "auto" */
+    return choice > 0 ? choice - 1 : 0;
+}
+
+static Status add_own(Rows *rows, const RowPatch *row)
+{
+    RowPlan p = {.kind = row->kind, .own = true, .name = row->name, .where = row->where, .start = -1};
+    TRY(patch(rows, p.kind, row->patch, row->where, &p.config));
+    const QuantConfig *quant = &p.config->quant;
+    const int outputs = quant->activations.bits;
+    p.bits = quant->weights.bits;
+    p.ends = p.bits < 8 || outputs < 8 ? quant->first_last_bits : 0;
+    p.granularity = quant->weights.granularity;
+    p.calibrator = calibrator_of(p.config);
+    Model *m;
+    TRY(build(rows, &p, &m));
+    if (p.kind != MODEL_FLOAT) p.start = float_row(rows, p.config, p.name);
+    TRY(check_new(rows, &p));
+    row_bits(rows->arena, m, &p);
+    add(rows, p);
+    return STATUS_OK;
+}
+
+Status compare_rows(Arena *arena, const Config *config, const DataSplits *data, bool copied, RowPlans *out)
+{
+    Rows rows = {.arena = arena,
+                 .config = config,
+                 .data = data,
+                 .copied = copied,
+                 .seeds = config->compare.seeds.n > 0 ? config->compare.seeds.n : 1};
+    Model *m;
+    TRY(experiment_model(arena, config, NULL, data, &m));
+    rows.m = m;
+    add(&rows, (RowPlan){.kind = MODEL_FLOAT, .config = config, .start = -1, .name = "float"});
+    TRY(add_shorts(&rows));
+    RowPatches patches;
+    TRY(compare_patches(arena, config, copied, &patches));
+    for (int i = 0; i < patches.n; i++) TRY(add_own(&rows, &patches.at[i]));
+    *out = (RowPlans){rows.n, rows.plan};
+    return STATUS_OK;
+}
