@@ -3,6 +3,7 @@
 #ifndef BITFOLD_AUTOGRAD_OPS_H
 #define BITFOLD_AUTOGRAD_OPS_H
 
+#include "autograd/curve.h"
 #include "autograd/tape.h"
 #include "kernels/kernels.h"
 
@@ -29,6 +30,9 @@ Tensor *op_batchnorm(Tape *t, Tensor *x, Tensor *gamma, Tensor *beta, BatchNormS
 
 /* y = min(max(x, 0), limit); limit INFINITY: ReLU; 6: ReLU6.  Gradient 1 strictly inside. */
 Tensor *op_relu(Tape *t, Tensor *x, float limit);
+
+/* y = curve(x). */
+Tensor *op_curve(Tape *t, Tensor *x, const CurveType *curve);
 
 /* y = a + b. */
 Tensor *op_add(Tape *t, Tensor *a, Tensor *b);

@@ -81,7 +81,8 @@ static void note_moved(Floor *f, const Quantizer *q)
 static bool follow(Floor *f, int tensor, float scale)
 {
     Quantizer *q = quantizer_of(f, tensor);
-    if (q == NULL || q->observer.batches == 0 || q->observer.min != 0.0f || q->observer.max != 0.0f) return false;
+    if (q == NULL || q->fixed || q->observer.batches == 0 || q->observer.min != 0.0f || q->observer.max != 0.0f)
+        return false;
     if (q->qp.scale[0] != 1.0f || scale == 1.0f) return false;
     quantizer_set_scale(q, scale);
     note_moved(f, q);
@@ -91,7 +92,7 @@ static bool follow(Floor *f, int tensor, float scale)
 static void raise_to(Floor *f, int tensor, double least)
 {
     Quantizer *q = quantizer_of(f, tensor);
-    if (q == NULL || !isfinite(least)) return;
+    if (q == NULL || q->fixed || !isfinite(least)) return;
     const float scale = (float)(4.0 * least), before = q->qp.scale[0];
     if (!(before < scale)) return;
     const double lo = (double)before * (q->qp.qmin - q->qp.zero_point);

@@ -38,7 +38,7 @@ Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape wei
                                        (QuantizedTensor){.is_weight = true, .channels = outputs, .axis = axis});
         if (l->weight_q == NULL) return STATUS_CONFIG;
     }
-    return layer_output_quantizer(l, b, config->activation == 0);
+    return layer_output_quantizer(l, b, !activation_from(config->activation).relu);
 }
 
 void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, uint64_t seed)
@@ -140,7 +140,7 @@ static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
 
 FloatOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g)
 {
-    return (FloatOp){ops[kind], unit_geom(l, kind, g), activation_from(config->activation)};
+    return (FloatOp){.op = ops[kind], .geom = unit_geom(l, kind, g), .act = activation_from(config->activation)};
 }
 
 Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w)

@@ -26,20 +26,47 @@ const LayerType *layer_type(const char *name)
     return NULL;
 }
 
-const char *const activation_names[] = {"none", "relu", "relu6", NULL};
+enum { RELU = 1, RELU6 };
+#define CURVE(name, doc, formula, derivative, range) #name,
+const char *const activation_names[] = {"none", "relu", "relu6",
+#include "autograd/curves.def"
+                                        NULL};
+#undef CURVE
 
 Activation activation_from(int choice)
 {
-    return (Activation){.relu = choice != 0, .limit = choice == 2 ? 6.0f : INFINITY};
+    return (Activation){.relu = choice == RELU || choice == RELU6, .limit = choice == RELU6 ? 6.0f : INFINITY};
+}
+
+const CurveType *activation_curve(int choice)
+{
+    return choice < ACTIVATION_FIRST_CURVE ? NULL : &curve_types[choice - ACTIVATION_FIRST_CURVE];
+}
+
+static Status output_quantizer(Layer *l, LayerBuilder *b, QuantizerSpec spec, bool is_signed)
+{
+    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec,
+                                (QuantizedTensor){.is_signed = is_signed});
+    return l->out_q != NULL ? STATUS_OK : STATUS_CONFIG;
 }
 
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
 {
     if (b->quant == NULL) return STATUS_OK;
-    const QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
-    l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec,
-                                (QuantizedTensor){.is_signed = is_signed});
-    return l->out_q != NULL ? STATUS_OK : STATUS_CONFIG;
+    return output_quantizer(l, b, quant_activation_spec(b->quant, b->place), is_signed);
+}
+
+/* A grid that is known needs no quantizer that finds it. */
+Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve)
+{
+    if (curve->range == CURVE_FREE) return layer_output_quantizer(l, b, true);
+    if (b->quant == NULL) return STATUS_OK;
+    QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
+    spec.type = quantizer_type("observed"), spec.keys = NULL;
+    TRY(output_quantizer(l, b, spec, curve->lo < 0.0f));
+    curve_grid(curve, &l->out_q->qp);
+    l->out_q->ready = l->out_q->fixed = true;
+    return STATUS_OK;
 }
 
 Tensor *layer_finish(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y, Activation a)

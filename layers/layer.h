@@ -46,6 +46,7 @@ enum { LAYER_MAX_INPUTS = TAPE_NODE_MAX_INPUTS - 1 };
 typedef struct Layer {
     const struct LayerType *type;
     const char *name;
+    const char *curve_of;                /* the name of the layer whose activation it is; NULL: it stands for itself */
     void *config;                        /* begins with LayerCommon */
     int inputs, input[LAYER_MAX_INPUTS]; /* indices of layers; -1: the image */
     Extent in[LAYER_MAX_INPUTS], out;
@@ -76,9 +77,10 @@ typedef struct {
 
 /* What a layer computes in real numbers: y = act(norm(op(x))), with the weights, bias and batch norm of the layer. */
 typedef struct {
-    NodeKind op; /* NODE_REQUANT: nothing but the activation */
+    NodeKind op; /* NODE_REQUANT: nothing but the activation; NODE_LUT: the curve */
     ConvGeom geom;
     Activation act;
+    const CurveType *curve;
 } FloatOp;
 
 /* A kind of layer: constants, which the program never changes.
@@ -169,11 +171,17 @@ int layer_params(const Layer *l, Param *params[LAYER_PARAMS]);
  * are always in floats.  NULL: the layer has none of its own. */
 const char *layer_kernel(Arena *arena, const Layer *l, bool codes);
 
-extern const char *const activation_names[]; /* none, relu, relu6 */
+/* none, relu, relu6, then the curves (autograd/curves.def).  The activation of a choice; of a curve none, since it is a
+ * layer of its own after the one that names it (layers/model.h). */
+enum { ACTIVATION_FIRST_CURVE = 3 };
+extern const char *const activation_names[];
 Activation activation_from(int choice);
+const CurveType *activation_curve(int choice); /* NULL: it is no curve */
 
 /* Gives the layer its output quantizer, "<name>.out", as the config asks for this place; nothing in a float model. */
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
+/* The same for what a curve gives. */
+Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve);
 
 /* The end of a forward pass that is no integer simulation: y with the activation, seen by the observer in a float pass,
  * on the output quantizer's grid in a fake one.  NULL after a failure of the tape, as all that takes a tape. */

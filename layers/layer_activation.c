@@ -1,5 +1,5 @@
 /* activation: y = quant(act(x)), where no layer can fuse it: behind a pool or a concat, or where x itself is read,
- * too. */
+ * too.  A curve is a table of codes (node lut); one that a layer names as its own is this layer after it. */
 #include "layers/layer.h"
 #include "quant/int_ops.h"
 
@@ -8,13 +8,15 @@ typedef struct {
     int function; /* activation_names without "none" */
 } ActivationConfig;
 
-static const Field activation_fields[] = {LAYER_FIELDS,
-                                          {"function", FIELD_ENUM, offsetof(ActivationConfig, function),
-                                           .names = activation_names + 1, .def = "\"relu\"",
-                                           .doc = "relu: max(x, 0); relu6: that, and at most 6"},
-                                          FIELD_END};
+static const Field activation_fields[] = {
+    LAYER_FIELDS,
+    {"function", FIELD_ENUM, offsetof(ActivationConfig, function), .names = activation_names + 1, .def = "\"relu\"",
+     .doc = "relu: max(x, 0); relu6: that, and at most 6; the others are curves, on grids a table of 256 codes"},
+    FIELD_END};
 
-static Activation act(const Layer *l) { return activation_from(1 + ((const ActivationConfig *)l->config)->function); }
+static int choice(const Layer *l) { return 1 + ((const ActivationConfig *)l->config)->function; }
+static Activation act(const Layer *l) { return activation_from(choice(l)); }
+static const CurveType *curve_of(const Layer *l) { return activation_curve(choice(l)); }
 
 static Status activation_shape(Layer *l)
 {
@@ -22,31 +24,58 @@ static Status activation_shape(Layer *l)
     return STATUS_OK;
 }
 
-static Status activation_build(Layer *l, LayerBuilder *b) { return layer_output_quantizer(l, b, false); }
+static Status activation_build(Layer *l, LayerBuilder *b)
+{
+    return curve_of(l) != NULL ? layer_curve_quantizer(l, b, curve_of(l)) : layer_output_quantizer(l, b, false);
+}
 
 static Tensor *activation_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
+    const CurveType *curve = curve_of(l);
+    if (curve != NULL && mode->arithmetic != ARITHMETIC_FLOAT)
+        return op_curve_int(t, x[0], curve, l->out_q, mode->observe && mode->arithmetic == ARITHMETIC_FAKE);
+    if (curve != NULL) return layer_observe(l, mode, t, op_curve(t, x[0], curve));
     if (mode->arithmetic == ARITHMETIC_INT) return op_requant_int(t, x[0], l->out_q, act(l), mode->rounding);
     return layer_finish(l, mode, t, x[0], act(l));
 }
 
-static FloatOp activation_real(const Layer *l) { return (FloatOp){.op = NODE_REQUANT, .act = act(l)}; }
+static FloatOp activation_real(const Layer *l)
+{
+    const CurveType *curve = curve_of(l);
+    return (FloatOp){.op = curve != NULL ? NODE_LUT : NODE_REQUANT, .act = act(l), .curve = curve};
+}
+
+static void lower_curve(Lowering *w, const CurveType *curve, Node *n)
+{
+    int8_t *table = ARENA_ARRAY(w->arena, int8_t, 256);
+    curve_table(curve, lower_grid(w, n->input[0]), lower_grid(w, n->output), table);
+    n->table = table;
+}
 
 static Status activation_lower(Layer *l, Lowering *w)
 {
+    const CurveType *curve = curve_of(l);
     const int y = lower_tensor(w, l, -1);
-    Node *n = lower_node(w, l, NODE_REQUANT, y);
-    activation_clamp(lower_grid(w, y), act(l), &n->lo, &n->hi);
+    Node *n = lower_node(w, l, curve != NULL ? NODE_LUT : NODE_REQUANT, y);
+    if (curve != NULL)
+        lower_curve(w, curve, n);
+    else
+        activation_clamp(lower_grid(w, y), act(l), &n->lo, &n->hi);
     return STATUS_OK;
 }
 
+#define CURVE(name, doc, formula, derivative, range)                                                                   \
+    "{\"type\":\"activation\",\"inputs\":\"b\",\"function\":\"" #name "\"}",
 static const char *const activation_examples[] = {"{\"type\":\"activation\"}",
-                                                  "{\"type\":\"activation\",\"function\":\"relu6\"}", NULL};
+                                                  "{\"type\":\"activation\",\"function\":\"relu6\"}",
+#include "autograd/curves.def"
+                                                  NULL};
+#undef CURVE
 
 const LayerType layer_activation = {
     .name = "activation",
-    .doc =
-        "ReLU or ReLU6 where no layer can fuse it: behind a pool or concat, or where its input is read elsewhere, too",
+    .doc = "an activation function where no layer can fuse it: after a pool or concat, or where its input is read "
+           "elsewhere, too",
     .fields = activation_fields,
     .config_bytes = sizeof(ActivationConfig),
     .min_inputs = 1,

@@ -27,7 +27,7 @@ static Status add_shape(Layer *l)
 
 static Status add_build(Layer *l, LayerBuilder *b)
 {
-    return layer_output_quantizer(l, b, ((const AddConfig *)l->config)->activation == 0);
+    return layer_output_quantizer(l, b, !activation_from(((const AddConfig *)l->config)->activation).relu);
 }
 
 static Tensor *add_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)

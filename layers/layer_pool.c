@@ -55,12 +55,12 @@ static Status pool_lower(Layer *l, Lowering *w, NodeKind op, const ConvGeom *g)
 
 static FloatOp max_real(const Layer *l)
 {
-    return (FloatOp){NODE_MAXPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
+    return (FloatOp){.op = NODE_MAXPOOL, .geom = ((const PoolConfig *)l->config)->geom, .act = activation_from(0)};
 }
 
 static FloatOp avg_real(const Layer *l)
 {
-    return (FloatOp){NODE_AVGPOOL, ((const PoolConfig *)l->config)->geom, activation_from(0)};
+    return (FloatOp){.op = NODE_AVGPOOL, .geom = ((const PoolConfig *)l->config)->geom, .act = activation_from(0)};
 }
 
 static Status max_lower(Layer *l, Lowering *w)
@@ -146,7 +146,10 @@ static Tensor *global_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor
     return op_avgpool(t, x[0], &g, mode->rounding);
 }
 
-static FloatOp global_real(const Layer *l) { return (FloatOp){NODE_AVGPOOL, global_geom(l), activation_from(0)}; }
+static FloatOp global_real(const Layer *l)
+{
+    return (FloatOp){.op = NODE_AVGPOOL, .geom = global_geom(l), .act = activation_from(0)};
+}
 
 static Status global_lower(Layer *l, Lowering *w)
 {

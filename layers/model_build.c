@@ -16,7 +16,8 @@ enum { MAX_LAYERS = 512, MAX_ACTIVATION = 1 << 28 };
 typedef struct {
     Model *m;
     const char *where;
-    Layer *listed; /* in the order of the JSON */
+    Layer *listed; /* in the order of the JSON, a curve after the layer that names it */
+    int *index;    /* of listed layers: in the JSON */
     int n;
     int **input; /* of listed layers: indices into `listed`, -1 the image */
 } Builder;
@@ -29,7 +30,8 @@ static Status parse_layer(Builder *b, int i, const cJSON *json)
         return status_fail(STATUS_CONFIG,
                            "%s: model.layers[%d]: no \"type\"; an object with the kind of layer is required", b->where,
                            i);
-    Layer *l = &b->listed[i];
+    Layer *l = &b->listed[b->n];
+    b->index[b->n] = i;
     l->type = layer_type(type_json->valuestring);
     if (l->type == NULL) {
         const char *nearest = nearest_name(type_json->valuestring, layer_type_names);
@@ -51,12 +53,52 @@ static Status parse_layer(Builder *b, int i, const cJSON *json)
     if (strcmp(l->name, "input") == 0)
         return status_fail(STATUS_CONFIG, "%s: model.layers[%d].name: \"input\"; that is the image, take another name",
                            b->where, i);
-    for (int k = 0; k < i; k++)
+    for (int k = 0; k < b->n; k++)
         if (strcmp(b->listed[k].name, l->name) == 0)
             return status_fail(STATUS_CONFIG,
                                "%s: model.layers[%d].name: \"%s\" is also layers[%d]'s; names must be unique", b->where,
-                               i, l->name, k);
+                               i, l->name, b->index[k]);
+    b->n++;
     return STATUS_OK;
+}
+
+/* The curve that a layer names as its activation; NULL: none. */
+static const CurveType *curve_of(const Layer *l)
+{
+    const Field *f = l->type->fields;
+    while (f->name != NULL && f->names != activation_names) f++;
+    if (f->name == NULL) return NULL;
+    int choice;
+    memcpy(&choice, (const char *)l->config + f->offset, sizeof choice);
+    return activation_curve(choice);
+}
+
+/* Behind the layer that was parsed last: a layer "activation" of its own, "conv1.hard_swish", which whoever names conv1
+ * reads. */
+static Status add_curve(Builder *b)
+{
+    const Layer *of = &b->listed[b->n - 1];
+    const CurveType *curve = curve_of(of);
+    if (curve == NULL) return STATUS_OK;
+    Arena *arena = b->m->arena;
+    Layer *l = &b->listed[b->n];
+    l->type = layer_type("activation");
+    l->name = arena_printf(arena, "%s.%s", of->name, curve->name);
+    l->curve_of = of->name;
+    l->config = arena_zalloc(arena, l->type->config_bytes);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "type", l->type->name);
+    cJSON_AddStringToObject(json, "function", curve->name);
+    const Status status = field_parse(l->type->fields, json, l->name, l->config, arena);
+    cJSON_Delete(json);
+    b->index[b->n] = b->index[b->n - 1];
+    b->n++;
+    return status;
+}
+
+static bool has_curve(const Builder *b, int listed)
+{
+    return listed + 1 < b->n && b->listed[listed + 1].curve_of != NULL;
 }
 
 static Status resolve_inputs(Builder *b, int i)
@@ -65,29 +107,35 @@ static Status resolve_inputs(Builder *b, int i)
     const StringList *names = &((const LayerCommon *)l->config)->inputs;
     l->inputs = names->n == 0 ? 1 : names->n;
     if (l->inputs < l->type->min_inputs || l->inputs > l->type->max_inputs)
-        return status_fail(STATUS_CONFIG, "%s: model.layers[%d] \"%s\": %d input%s; %s takes %d to %d", b->where, i,
-                           l->name, l->inputs, l->inputs == 1 ? "" : "s", l->type->name, l->type->min_inputs,
-                           l->type->max_inputs);
+        return status_fail(STATUS_CONFIG, "%s: model.layers[%d] \"%s\": %d input%s; %s takes %d to %d", b->where,
+                           b->index[i], l->name, l->inputs, l->inputs == 1 ? "" : "s", l->type->name,
+                           l->type->min_inputs, l->type->max_inputs);
     b->input[i] = ARENA_ARRAY(b->m->arena, int, l->inputs);
     if (names->n == 0) b->input[i][0] = i - 1;
     for (int k = 0; k < names->n; k++) {
         int at = strcmp(names->at[k], "input") == 0 ? -1 : b->n;
         for (int j = 0; j < b->n && at == b->n; j++)
-            if (strcmp(b->listed[j].name, names->at[k]) == 0) at = j;
+            if (strcmp(b->listed[j].name, names->at[k]) == 0 && b->listed[j].curve_of == NULL)
+                at = has_curve(b, j) ? j + 1 : j;
         if (at == b->n) {
             const char *known[MAX_LAYERS + 2];
-            for (int j = 0; j < b->n; j++) known[j] = b->listed[j].name;
-            known[b->n] = "input";
-            known[b->n + 1] = NULL;
+            int n = 0;
+            for (int j = 0; j < b->n; j++)
+                if (b->listed[j].curve_of == NULL) known[n++] = b->listed[j].name;
+            known[n++] = "input";
+            known[n] = NULL;
             const char *nearest = nearest_name(names->at[k], known);
             return status_fail(STATUS_CONFIG, "%s: model.layers[%d].inputs: \"%s\"; must be the name of a layer%s%s%s",
-                               b->where, i, names->at[k], nearest == NULL ? "" : " (did you mean \"",
+                               b->where, b->index[i], names->at[k], nearest == NULL ? "" : " (did you mean \"",
                                nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)");
         }
         b->input[i][k] = at;
     }
     return STATUS_OK;
 }
+
+/* As the config calls it. */
+static const char *given_name(const Layer *l) { return l->curve_of != NULL ? l->curve_of : l->name; }
 
 /* Moves the layers into an order in which every one follows its inputs, otherwise as listed. */
 static Status sort_layers(Builder *b)
@@ -108,7 +156,7 @@ static Status sort_layers(Builder *b)
             return status_fail(STATUS_CONFIG,
                                "%s: model.layers[%d] \"%s\": its inputs lead back to itself; the graph must "
                                "have no cycle",
-                               b->where, stuck, b->listed[stuck].name);
+                               b->where, b->index[stuck], b->listed[stuck].name);
         }
         Layer *l = &m->layer[m->layers];
         *l = b->listed[next];
@@ -123,7 +171,7 @@ static Status sort_layers(Builder *b)
             return status_fail(STATUS_CONFIG,
                                "%s: model.layers[%d] \"%s\": no layer reads its output; only the last layer of "
                                "the list may give the logits",
-                               b->where, i, b->listed[i].name);
+                               b->where, b->index[i], given_name(&b->listed[i]));
     }
     return STATUS_OK;
 }
@@ -180,6 +228,21 @@ static void mark_deferring(const Model *m)
         }
 }
 
+/* A curve stands where the layer does whose activation it is. */
+static QuantPlace place_of(const Model *m, int i, int first, int last, int logits, bool feeds_avgpool)
+{
+    const Layer *l = &m->layer[i];
+    bool feeds_table = false;
+    for (int k = 0; k < m->layers; k++) feeds_table |= m->layer[k].curve_of == l->name;
+    const int owner = l->curve_of == NULL ? i : l->input[0];
+    return (QuantPlace){.name = m->layer[owner].name,
+                        .first = owner == first,
+                        .last = owner == last,
+                        .is_output = i == logits,
+                        .feeds_avgpool = feeds_avgpool,
+                        .feeds_table = feeds_table};
+}
+
 static Status build_layers(Builder *b, const QuantConfig *quant)
 {
     Model *m = b->m;
@@ -199,11 +262,7 @@ static Status build_layers(Builder *b, const QuantConfig *quant)
         LayerBuilder lb = {.arena = m->arena,
                            .params = &m->params,
                            .quant = quant,
-                           .place = {.name = l->name,
-                                     .first = i == first,
-                                     .last = i == last,
-                                     .is_output = i == logits,
-                                     .feeds_avgpool = feeds[i]}};
+                           .place = place_of(m, i, first, last, logits, feeds[i])};
         if (l->type->build != NULL) {
             const Status status = l->type->build(l, &lb);
             if (status != STATUS_OK) return status_prefix(status, "%s: layer \"%s\"", b->where, l->name);
@@ -261,18 +320,25 @@ Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, c
     *m = (Model){.arena = arena,
                  .name = where,
                  .quant = quant,
-                 .layer = ARENA_ARRAY(arena, Layer, n),
-                 .out = ARENA_ARRAY(arena, Tensor *, n),
+                 .layer = ARENA_ARRAY(arena, Layer, 2 * n),
+                 .out = ARENA_ARRAY(arena, Tensor *, 2 * n),
                  .input = {config->input.at[0], config->input.at[1], config->input.at[2]}};
     if (pixels.n != 1 && pixels.n != m->input.c)
         return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means; must be 1, or %d like the image's channels",
                            where, pixels.n, m->input.c);
-    Builder b = {
-        .m = m, .where = where, .listed = ARENA_ARRAY(arena, Layer, n), .n = n, .input = ARENA_ARRAY(arena, int *, n)};
+    Builder b = {.m = m,
+                 .where = where,
+                 .listed = ARENA_ARRAY(arena, Layer, 2 * n),
+                 .index = ARENA_ARRAY(arena, int, 2 * n),
+                 .input = ARENA_ARRAY(arena, int *, 2 * n)};
     int i = 0;
     const cJSON *json;
-    cJSON_ArrayForEach(json, config->layers) TRY(parse_layer(&b, i++, json));
-    for (i = 0; i < n; i++) TRY(resolve_inputs(&b, i));
+    cJSON_ArrayForEach(json, config->layers)
+    {
+        TRY(parse_layer(&b, i++, json));
+        TRY(add_curve(&b));
+    }
+    for (i = 0; i < b.n; i++) TRY(resolve_inputs(&b, i));
     TRY(sort_layers(&b));
     TRY(infer_shapes(&b));
     mark_deferring(m);

@@ -4,7 +4,7 @@
  *     y = quant(act(z));   dz = dy where the gradient passes (Gate, quant/fake_quant.h), else 0
  *
  * An activation here is a clamp to [0 or -inf, limit]: so the gradient passes on an interval of z, and the extremes
- * pass through it.  Another (hard-swish) is a lut node and an operation of its own.
+ * pass through it.  Another (hard-swish) is a layer of its own after this one (op_curve_int).
  */
 #ifndef BITFOLD_QUANT_EPILOGUE_H
 #define BITFOLD_QUANT_EPILOGUE_H

@@ -56,6 +56,9 @@ bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantP
 /* codes = rescale_table[x]: x, of any shape, on the output's grid, with the activation. */
 Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Rounding rounding);
 
+/* codes = curve_table[x], in every rounding.  observe: the observer sees the curve's values afterwards. */
+Tensor *op_curve_int(Tape *t, Tensor *x, const CurveType *curve, Quantizer *out, bool observe);
+
 /* bn_scale = gamma / sqrt(var + epsilon), kept away from 0 (|bn_scale| >= 1e-8), and b = beta - mean * bn_scale, from the running
  * statistics as constants. */
 Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state);

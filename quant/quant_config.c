@@ -214,7 +214,7 @@ QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
     if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (o != NULL && o->activation_quantizer > 0) quantizer = o->activation_quantizer;
-    if (place.is_output) bits = 8;
+    if (place.is_output || place.feeds_table) bits = 8;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
     return (QuantizerSpec){.bits = bits,
                            .narrow = !type->learns,

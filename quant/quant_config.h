@@ -78,9 +78,10 @@ typedef struct {
     bool first, last; /* of the layers with weights */
     bool is_output;   /* gives the logits */
     bool feeds_avgpool;
+    bool feeds_table; /* it is read by the table of its layer's activation alone: 8 bits */
 } QuantPlace;
 
-/* Precedence: logits 8 bits; an override by name (the last that matches); first_last_bits; avgpool_input_bits;
+/* Precedence: logits and what a table reads 8 bits; an override by name (the last that matches); first_last_bits; avgpool_input_bits;
  * defaults. */
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place);
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place);

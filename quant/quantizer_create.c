@@ -100,7 +100,10 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
     return q;
 }
 
-void quantizer_start(Quantizer *q, float lo, float hi) { q->type->start(q, &(QuantizerStart){.lo = lo, .hi = hi}); }
+void quantizer_start(Quantizer *q, float lo, float hi)
+{
+    if (!q->fixed) q->type->start(q, &(QuantizerStart){.lo = lo, .hi = hi});
+}
 
 void quantizer_set_scale(Quantizer *q, float scale)
 {

@@ -63,6 +63,7 @@ typedef struct Quantizer {
     void *state;      /* the type's own memory between steps; not kept in a checkpoint */
     bool is_weight, symmetric;
     bool ready; /* a range is known */
+    bool fixed; /* activations: the grid is given and stays, whatever an observer or a neighbour says */
     QuantParams qp;
     Observer observer;
     ObserverGoal goal;

@@ -126,7 +126,7 @@ static void rename_op(const Net *m, const char *from, const char *to)
     static void name(Net *m) { body; }
 SPOIL(op_lstm, node(m, "MaxPool")->op_type = "LSTM")
 SPOIL(op_foreign, node(m, "MaxPool")->domain = "com.microsoft")
-SPOIL(op_several, rename_op(m, "MaxPool", "LSTM"); rename_op(m, "Relu", "HardSwish");
+SPOIL(op_several, rename_op(m, "MaxPool", "LSTM"); rename_op(m, "Relu", "Elu");
       attribute(m, "Flatten", "axis")->name = "axes"; node(m, "Gemm")->domain = "com.microsoft")
 SPOIL(op_uses, rename_op(m, "Add", "Div"); rename_op(m, "Relu", "Floor"))
 SPOIL(attribute_unknown, attribute(m, "MaxPool", "strides")->name = "steps")
@@ -258,7 +258,7 @@ typedef struct {
 static const Refused refused[] = {
     {"torch_lenet", op_lstm, "node \"/MaxPool\" (op LSTM): no layer computes it; must be one of: Conv, "},
     {"torch_lenet", op_foreign, "(op MaxPool): of domain \"com.microsoft\"; must be"},
-    {"torch_lenet", op_several, "6 nodes that no layer computes: 3 HardSwish (\"/Relu\", \"/Relu_1\", \"/Relu_2\"), "},
+    {"torch_lenet", op_several, "6 nodes that no layer computes: 3 Elu (\"/Relu\", \"/Relu_1\", \"/Relu_2\"), "},
     {"torch_lenet", op_several, "1 LSTM (\"/MaxPool\")"},
     {"torch_lenet", op_several, "1 Flatten with \"axes\" (\"/Flatten\")"},
     {"torch_lenet", op_several, "1 com.microsoft.Gemm (\""},

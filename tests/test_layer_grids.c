@@ -302,7 +302,7 @@ static void replace_types(const Layer *l, const QuantizerType *type)
 {
     if (type == NULL) return;
     if (l->weight_q != NULL) l->weight_q->type = type;
-    if (l->out_q != NULL && type->uses != QUANTIZES_WEIGHTS) l->out_q->type = type;
+    if (l->out_q != NULL && !l->out_q->fixed && type->uses != QUANTIZES_WEIGHTS) l->out_q->type = type;
 }
 
 static void take_params(const Grids *g, const Quantizer *q, float *param[QUANTIZER_PARAMS])

@@ -226,9 +226,6 @@ START_TEST(refusals)
     zoo->rounding = ROUNDING_XNNPACK;
     refused_and_no_file(onnx_exported_export(zoo, "{}"),
                         "dialect xnnpack; must be one that runtimes of onnx files round");
-    zoo->rounding = ROUNDING_ONNXRUNTIME;
-    refused_and_no_file(onnx_exported_export(zoo, "{}"),
-                        "layer \"lut\": a node of type lut, for which ONNX has no operator");
     refused_and_no_file(onnx_exported_export(g, "{\"layout\":\"chwn\"}"), "layout");
     refused_and_no_file(onnx_exported_export(g, "{\"activation\":\"int8\"}"), "activations");
     float *scale = ARENA_ARRAY(arena, float, g->node[0].geom.o);

@@ -27,7 +27,7 @@ static Status activate(Import *im, const ImportNode *n, Bounds b)
     int layer;
     TRY(import_activation(im, n, 0, &a));
     ImportLayer *open = import_open_layer(im, &a);
-    if (open != NULL && import_node_type(open->kind)->clamp == CLAMP_CODES) {
+    if (open != NULL && import_node_type(open)->clamp == CLAMP_CODES) {
         bound(im, open, b);
         import_set_activation(im, n, &a);
         return STATUS_OK;
@@ -52,7 +52,7 @@ static Status limit(Import *im, const ImportNode *n, const char *attribute, int 
 /* A layer whose node ends with a clamp of its codes. */
 static bool has_clamp(const Import *im, int source)
 {
-    return source == THE_IMAGE || import_node_type(im->layer[source].kind)->clamp != CLAMP_NONE;
+    return source == THE_IMAGE || import_node_type(&im->layer[source])->clamp != CLAMP_NONE;
 }
 
 /* Of codes: fewer of them are in use. */
@@ -197,6 +197,7 @@ static Status multiply_activations(Import *im, const ImportNode *n)
     Activated a[2];
     int layer;
     for (int i = 0; i < 2; i++) TRY(import_settled(im, n, i, &a[i]));
+    if (import_gated(im, n, a)) return STATUS_OK;
     const Extent x = a[0].size, y = a[1].size;
     const bool same = x.h == y.h && x.w == y.w && x.c == y.c && view_equal(&a[0].view, &a[1].view);
     if (!same && !is_cell_of(&a[0], &a[1]) && !is_cell_of(&a[1], &a[0]))

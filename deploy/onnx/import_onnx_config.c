@@ -102,6 +102,7 @@ static void add_array(const Import *im, ImportedArray *array, int *n, const Impo
 Status import_to_config(Import *im, ImportedModel *out)
 {
     enum { ARRAYS = 6 };
+    import_fuse_curves(im);
     ImportedArray *array = ARENA_ARRAY(im->arena, ImportedArray, ARRAYS * im->layers);
     out->model = cJSON_CreateObject();
     cJSON_AddItemToObject(out->model, "input", cJSON_CreateIntArray(out->input, 3));

@@ -278,8 +278,8 @@ const ImportGrid *import_grid_of(const Import *im, int source);
 /* No number the source gives is below zero. */
 bool import_not_negative(const Import *im, int source);
 bool import_has_weights(const ImportLayer *l);
-/* What it is in an integer graph (import_onnx_integers.c). */
-const NodeType *import_node_type(ImportKind kind);
+/* What it is in an integer graph, its activation included (import_onnx_integers.c). */
+const NodeType *import_node_type(const ImportLayer *l);
 /* Weights of an output. */
 long import_inner(const ImportLayer *l);
 /* The constant in this input, times factor, as the bias of a layer with weights that has none. */
@@ -295,6 +295,14 @@ Status import_same_grid(Import *im, const ImportNode *n, Activated *a);
 bool import_splits_channels(const Activated *a, int rank, const int64_t *to, ChannelGroups *groups);
 Status import_swap_groups(Import *im, const ImportNode *n, Activated *a, int count, const int64_t *perm);
 Status import_join_groups(Import *im, const ImportNode *n, Activated *a, int rank, const int64_t *to);
+
+/* ---- curves (import_onnx_curve.c) -------------------------------------------------------------------------------- */
+
+/* Whether a product is one of a value with its own gate: x sigmoid(x) is silu, x hard_sigmoid(x) hard_swish; it is then
+ * the output of n. */
+bool import_gated(Import *im, const ImportNode *n, const Activated a[2]);
+/* When all layers of a float network are there: curves become the activations of the layers before them. */
+void import_fuse_curves(Import *im);
 
 /* ---- windows (import_onnx_window.c) ------------------------------------------------------------------------------ */
 
@@ -334,6 +342,10 @@ IMPORT_HANDLER(pad);
 IMPORT_HANDLER(relu);
 IMPORT_HANDLER(clip);
 IMPORT_HANDLER(add);
+IMPORT_HANDLER(sigmoid);
+IMPORT_HANDLER(tanh);
+IMPORT_HANDLER(hard_sigmoid);
+IMPORT_HANDLER(hard_swish);
 IMPORT_HANDLER(multiply);
 IMPORT_HANDLER(scale);
 IMPORT_HANDLER(concat);

@@ -18,7 +18,10 @@ static const NodeKind ops[] = {
 };
 #undef IMPORTED
 
-const NodeType *import_node_type(ImportKind kind) { return node_types[ops[kind]]; }
+const NodeType *import_node_type(const ImportLayer *l)
+{
+    return activation_curve(l->activation) != NULL ? &node_lut : node_types[ops[l->kind]];
+}
 
 /* The width that holds so many codes. */
 static int width(int codes)
@@ -139,9 +142,11 @@ static int on_grid_of(Builder *b, const ImportLayer *l, int i, int from)
 static bool joins_clamp(Builder *b, int index)
 {
     const ImportLayer *l = &b->im->layer[index];
-    if (l->kind != IMPORT_ACTIVATION || l->input[0] < 0 || b->readers[l->input[0] + 1] != 1) return false;
+    if (l->kind != IMPORT_ACTIVATION || activation_curve(l->activation) != NULL || l->input[0] < 0 ||
+        b->readers[l->input[0] + 1] != 1)
+        return false;
     const ImportLayer *before = &b->im->layer[l->input[0]];
-    if (import_node_type(before->kind)->clamp != CLAMP_CODES) return false;
+    if (import_node_type(before)->clamp != CLAMP_CODES) return false;
     const int from = b->tensor_of[l->input[0] + 1];
     GraphTensor *y = &b->g->tensor[from];
     Node *n = &b->g->node[from - 1];
@@ -157,34 +162,46 @@ static bool joins_clamp(Builder *b, int index)
 }
 
 /* A node that has one grid with several inputs. */
-static bool joins(ImportKind kind)
+static bool joins(const ImportLayer *l)
 {
-    return import_node_type(kind)->keeps_grid && import_node_type(kind)->max_inputs > 1;
+    return import_node_type(l)->keeps_grid && import_node_type(l)->max_inputs > 1;
+}
+
+static const int8_t *table_of(const Builder *b, const CurveType *curve, const GraphTensor *x, const GraphTensor *y)
+{
+    float s_x = x->scale, s_y = y->scale;
+    const QuantParams from = {.qmin = x->qmin, .qmax = x->qmax, .scale = &s_x, .zero_point = x->zero_point};
+    const QuantParams to = {.qmin = y->qmin, .qmax = y->qmax, .scale = &s_y, .zero_point = y->zero_point};
+    int8_t *table = ARENA_ARRAY(b->im->arena, int8_t, 256);
+    curve_table(curve, &from, &to, table);
+    return table;
 }
 
 static Status add_layer(Builder *b, int index)
 {
     const ImportLayer *l = &b->im->layer[index];
-    const NodeType *type = import_node_type(l->kind);
+    const NodeType *type = import_node_type(l);
     int from[LAYER_MAX_INPUTS];
     if (joins_clamp(b, index)) return STATUS_OK;
     for (int i = 0; i < l->inputs; i++) {
         from[i] = b->tensor_of[l->input[i] + 1];
-        if (joins(l->kind)) from[i] = on_grid_of(b, l, i, from[i]);
+        if (joins(l)) from[i] = on_grid_of(b, l, i, from[i]);
     }
     const GraphTensor *x = &b->g->tensor[from[0]];
     GraphTensor y = tensor(l->name, l->out, &l->grid);
-    if (type->keeps_grid && !joins(l->kind)) { /* codes of the input, of a mean perhaps fewer */
+    if (type->keeps_grid && !joins(l)) { /* codes of the input, of a mean perhaps fewer */
         y.qmin = x->qmin > y.qmin ? x->qmin : y.qmin;
         y.qmax = x->qmax < y.qmax ? x->qmax : y.qmax;
         y.bits = width(y.qmax - y.qmin + 1);
     }
-    Node *n = add_node(b, ops[l->kind], &y);
+    const CurveType *curve = activation_curve(l->activation);
+    Node *n = add_node(b, curve != NULL ? NODE_LUT : ops[l->kind], &y);
+    if (curve != NULL) n->table = table_of(b, curve, x, &y);
     n->inputs = l->inputs;
     for (int i = 0; i < l->inputs; i++) n->input[i] = from[i];
     if (l->grid.qmin == l->grid.qmax) {
         n->lo = n->hi = l->grid.qmin;
-    } else if (!type->keeps_grid) {
+    } else if (type->clamp == CLAMP_CODES) {
         clamp(&y, l, &n->lo, &n->hi);
         narrow(&b->g->tensor[n->output], n);
     }
@@ -217,7 +234,7 @@ static Status image_values(Import *im, Graph *g)
 Status import_to_qgraph(Import *im, ImportedModel *out)
 {
     int most = 1;
-    for (int i = 0; i < im->layers; i++) most += 1 + (joins(im->layer[i].kind) ? im->layer[i].inputs : 0);
+    for (int i = 0; i < im->layers; i++) most += 1 + (joins(&im->layer[i]) ? im->layer[i].inputs : 0);
     if (most > GRAPH_MAX_NODES)
         return status_fail(STATUS_UNSUPPORTED, "%s: %d nodes; at most %d are accepted", im->path, most,
                            GRAPH_MAX_NODES);

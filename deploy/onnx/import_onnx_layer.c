@@ -171,7 +171,7 @@ bool import_not_negative(const Import *im, int source)
     }
     if (source == THE_IMAGE) return false;
     const ImportLayer *l = &im->layer[source];
-    if (l->activation != 0 || l->least >= 0.0f) return true;
+    if (activation_from(l->activation).relu || l->least >= 0.0f) return true;
     const bool passes = l->kind == IMPORT_MAXPOOL || l->kind == IMPORT_AVGPOOL || l->kind == IMPORT_GLOBAL_AVGPOOL;
     return passes && import_not_negative(im, l->input[0]);
 }

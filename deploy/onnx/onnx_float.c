@@ -108,12 +108,14 @@ static Status add_layer(FloatNet *f, int index, bool last)
     const FloatOp r = l->type->real(l);
     int input[LAYER_MAX_INPUTS];
     for (int i = 0; i < l->inputs; i++) input[i] = l->input[i] + 1;
-    if (!onnx_carries(r.op)) return exporter_refuse(&exporter_onnx, l->name, r.op);
+    const bool table = r.op == NODE_LUT && r.curve == NULL; /* of codes, which a float network has not */
+    if (table || !onnx_carries(r.op)) return exporter_refuse(&exporter_onnx, l->name, r.op);
     if (node_types[r.op]->shows_input) {
         onnx_value_reshape(&f->net, index + 1, input[0]);
         return STATUS_OK;
     }
-    const OnnxOp op = {.op = r.op, .name = l->name, .geom = &r.geom, .inputs = l->inputs, .input = input};
+    const OnnxOp op = {
+        .op = r.op, .name = l->name, .geom = &r.geom, .inputs = l->inputs, .input = input, .curve = r.curve};
     const bool norm = l->norm != NULL && f->keep_norm;
     const char *end = last && l->out.h == 1 && l->out.w == 1 && r.op == NODE_DENSE ? onnx_output_name
                                                                                    : onnx_own_name(&f->net, l->name);

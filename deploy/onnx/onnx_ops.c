@@ -218,12 +218,36 @@ static OnnxResult on_grid(OnnxNet *net, const OnnxOp *op, const char *weight, co
     return pointwise(net, op, NULL, output);
 }
 
+/* A curve as an operator, or as the product of its input with one. */
+static const struct {
+    const char *op;
+    bool times_x;
+} curve_ops[CURVES] = {[CURVE_INDEX_sigmoid] = {"Sigmoid", false},
+                       [CURVE_INDEX_tanh] = {"Tanh", false},
+                       [CURVE_INDEX_hard_sigmoid] = {"HardSigmoid", false},
+                       [CURVE_INDEX_silu] = {"Sigmoid", true},
+                       [CURVE_INDEX_hard_swish] = {"HardSigmoid", true}};
+
+static OnnxResult lut(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
+{
+    (void)weight, (void)bias;
+    const OnnxResult x = pointwise(net, op, NULL, output);
+    if (op->curve == NULL) return x;
+    const int index = (int)(op->curve - curve_types);
+    const bool product = curve_ops[index].times_x, hard = strcmp(curve_ops[index].op, "HardSigmoid") == 0;
+    const char *gate = product ? onnx_part(net, op->name, "gate") : output;
+    onnx_unary(net, curve_ops[index].op, product ? gate : op->name, x.result, gate);
+    if (hard) onnx_float(net->b, "alpha", 1.0f / 6.0f), onnx_float(net->b, "beta", 0.5f);
+    if (product) onnx_node(net->b, "Mul", op->name, 2, (const char *const[]){x.result, gate}, output);
+    return (OnnxResult){.result = output, .rank = x.rank};
+}
+
 /* By kind; NULL: ONNX has no operator, or needs none. */
 static OnnxResult (*const kinds[NODE_KINDS])(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias,
                                              const char *output) = {
-    [NODE_CONV2D] = conv,      [NODE_DWCONV2D] = conv,        [NODE_DENSE] = dense,
-    [NODE_MAXPOOL] = max_pool, [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,
-    [NODE_CONCAT] = concat,    [NODE_REQUANT] = on_grid,      [NODE_MULTIPLY] = multiply,
+    [NODE_CONV2D] = conv,          [NODE_DWCONV2D] = conv, [NODE_DENSE] = dense,   [NODE_MAXPOOL] = max_pool,
+    [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,       [NODE_CONCAT] = concat, [NODE_REQUANT] = on_grid,
+    [NODE_MULTIPLY] = multiply,    [NODE_LUT] = lut,
 };
 
 bool onnx_carries(NodeKind kind) { return kinds[kind] != NULL || node_types[kind]->shows_input; }

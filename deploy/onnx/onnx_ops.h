@@ -5,6 +5,7 @@
 #ifndef BITFOLD_DEPLOY_ONNX_ONNX_OPS_H
 #define BITFOLD_DEPLOY_ONNX_ONNX_OPS_H
 
+#include "autograd/curve.h"
 #include "deploy/onnx/onnx_build.h"
 #include "graph/graph.h"
 
@@ -56,7 +57,8 @@ typedef struct {
     const char *name;
     const ConvGeom *geom; /* convolutions, dense, pools */
     int inputs;
-    const int *input; /* indices of values */
+    const int *input;       /* indices of values */
+    const CurveType *curve; /* of a lut that is to be computed in real numbers; NULL: a matter of codes */
 } OnnxOp;
 
 typedef struct {

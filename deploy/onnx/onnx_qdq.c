@@ -189,6 +189,26 @@ static const char *finish(Qdq *q, const Node *n, OnnxResult r)
     return round_and_clip(q, n->output, real, lo, hi);
 }
 
+/* The codes of a node that is a table: from real numbers on its input's grid to their codes, which as indices choose from
+ * it. */
+static const char *look_up(Qdq *q, const Node *n, const char *real)
+{
+    OnnxBuilder *b = q->net.b;
+    const OnnxDataType type = code_type(q);
+    const int32_t offset = 128;
+    const char *index = quantize(q, n->input[0], part(q, n->name, "quantize"), real, part(q, n->name, "before"));
+    index = onnx_unary(&q->net, "Cast", part(q, n->name, "widen"), index, part(q, n->name, "wide"));
+    onnx_int(b, "to", ONNX_INT32);
+    if (type == ONNX_INT8) {
+        const char *const sum[2] = {index, onnx_scalar(b, part(q, n->name, "offset"), ONNX_INT32, &offset)};
+        index = onnx_node(b, "Add", part(q, n->name, "shift"), 2, sum, part(q, n->name, "index"));
+    }
+    const int64_t codes[1] = {256};
+    const void *table = type == ONNX_UINT8 ? (const void *)as_uint8(onnx_arena(b), n->table, 256) : n->table;
+    const char *const input[2] = {onnx_constant(b, part(q, n->name, "table"), type, 1, codes, table), index};
+    return onnx_node(b, "Gather", n->name, 2, input, part(q, n->name, "codes"));
+}
+
 static Status add_node(Qdq *q, const Node *n)
 {
     const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
@@ -199,7 +219,7 @@ static Status add_node(Qdq *q, const Node *n)
     const char *weight = NULL, *bias = NULL;
     if (node_has_weights(n)) TRY(weights(q, n, &op, &weight, &bias));
     const OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
-    settle(q, n->output, finish(q, n, r), r.rank);
+    settle(q, n->output, n->table != NULL ? look_up(q, n, r.result) : finish(q, n, r), r.rank);
     return STATUS_OK;
 }
 

@@ -46,6 +46,13 @@ int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int3
     return b->m->tensors - 1;
 }
 
+int tflite_add_integers(TfliteBuild *b, const char *name, int like)
+{
+    const TfliteTensor *t = &b->m->tensor[like];
+    add_computed(b, name, TFLITE_INT32, t->rank, t->shape);
+    return b->m->tensors - 1;
+}
+
 void tflite_add_reshape(TfliteBuild *b, int x, int y)
 {
     const TfliteTensor *t = &b->m->tensor[y];

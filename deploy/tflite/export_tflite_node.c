@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "autograd/curve.h"
 #include "deploy/tflite/export_tflite.h"
 #include "graph/node.h"
 
@@ -254,6 +255,62 @@ static Status add_requant(TfliteBuild *b, const Node *n)
     return STATUS_OK;
 }
 
+/* What LiteRT computes with float32: codes that keep this far from a tie are the same there. */
+static const double FLOAT_STEPS = 1e-4;
+
+/* The operator that gives the table's codes in LiteRT, whose grid is TFLite's own for it: LOGISTIC (1/256, -128), TANH
+ * (1/128, 0). */
+static bool curve_operator(const Graph *g, const Node *n, TfliteOpIndex *op)
+{
+    const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
+    float s_x = x->scale, s_y = y->scale;
+    const QuantParams from = {.qmin = x->qmin, .qmax = x->qmax, .scale = &s_x, .zero_point = x->zero_point};
+    const QuantParams to = {.qmin = INT8_MIN, .qmax = INT8_MAX, .scale = &s_y, .zero_point = y->zero_point};
+    double steps;
+    const CurveType *curve = curve_of_table(&from, &to, n->table, &steps);
+    if (g->rounding != ROUNDING_XNNPACK || curve == NULL || steps < FLOAT_STEPS) return false;
+    const bool logistic = curve == &curve_types[CURVE_INDEX_sigmoid] && s_y == 0x1p-8f && y->zero_point == INT8_MIN;
+    const bool hyperbolic = curve == &curve_types[CURVE_INDEX_tanh] && s_y == 0x1p-7f && y->zero_point == 0;
+    *op = logistic ? TFLITE_LOGISTIC : TFLITE_TANH;
+    return logistic || hyperbolic;
+}
+
+/* Codes as indices: int32, 128 added. */
+static int32_t add_indices(TfliteBuild *b, const Node *n, int32_t x)
+{
+    static const int32_t offset = 128;
+    const int32_t wide = tflite_add_integers(b, arena_printf(b->arena, "%s/wide", n->name), x);
+    TfliteOperator *cast = tflite_add_operator(b, TFLITE_CAST, 1, &x, wide);
+    cast->option[CAST_FROM] = TFLITE_INT8, cast->option[CAST_TO] = TFLITE_INT32;
+    const int32_t input[2] = {wide, b->m->tensors};
+    tflite_add_constant(b, arena_printf(b->arena, "%s/offset", n->name), TFLITE_INT32, 1, (const int32_t[]){1},
+                        &offset);
+    const int32_t indices = tflite_add_integers(b, arena_printf(b->arena, "%s/indices", n->name), x);
+    tflite_add_operator(b, TFLITE_ADD, 2, input, indices)->version = TFLITE_ADD_INT32_VERSION;
+    return indices;
+}
+
+/* A GATHER from the table, unless an operator is known to give the same codes. */
+static Status add_lut(TfliteBuild *b, const Node *n)
+{
+    const int form = common_form(b, n);
+    const int32_t x = tflite_form(b, n->input[0], form);
+    TfliteOpIndex op;
+    if (curve_operator(b->g, n, &op)) {
+        tflite_add_operator(b, op, 1, &x, add_output(b, n, form));
+        return STATUS_OK;
+    }
+    const int32_t indices = add_indices(b, n, x), input[2] = {b->m->tensors, indices};
+    tflite_add_constant(b, arena_printf(b->arena, "%s/table", n->name), TFLITE_INT8, 1, (const int32_t[]){256},
+                        n->table);
+    const int y = add_output(b, n, form);
+    TfliteTensor *table = &b->m->tensor[input[0]];
+    table->scales = table->zero_points = 1;
+    table->scale = b->m->tensor[y].scale, table->zero_point = b->m->tensor[y].zero_point;
+    tflite_add_operator(b, TFLITE_GATHER, 2, input, y);
+    return STATUS_OK;
+}
+
 static Status add_reshape(TfliteBuild *b, const Node *n)
 {
     const GraphTensor *y = &b->g->tensor[n->output];
@@ -268,7 +325,7 @@ static Status (*const kinds[NODE_KINDS])(TfliteBuild *b, const Node *n) = {
     [NODE_CONV2D] = add_conv,       [NODE_DWCONV2D] = add_conv,   [NODE_DENSE] = add_dense,
     [NODE_MAXPOOL] = add_pool,      [NODE_AVGPOOL] = add_pool,    [NODE_ADD] = add_join,
     [NODE_CONCAT] = add_join,       [NODE_REQUANT] = add_requant, [NODE_RESHAPE] = add_reshape,
-    [NODE_MULTIPLY] = add_multiply,
+    [NODE_MULTIPLY] = add_multiply, [NODE_LUT] = add_lut,
 };
 
 bool tflite_carries(NodeKind kind) { return kinds[kind] != NULL; }

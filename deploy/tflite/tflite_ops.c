@@ -14,12 +14,15 @@ const TfliteOp tflite_ops[TFLITE_OPS] = {
     [TFLITE_ADD] = {"ADD", 0, 11, 2, 2, 2, {BYTE(0), BYTE(1)}},
     [TFLITE_AVERAGE_POOL_2D] =
         {"AVERAGE_POOL_2D", 1, 5, 2, 1, 1, {BYTE(0), WORD(0), WORD(0), WORD(0), WORD(0), BYTE(0)}},
+    [TFLITE_CAST] = {"CAST", 53, 37, 1, 1, 1, {BYTE(0), BYTE(0)}},
     [TFLITE_CONCATENATION] = {"CONCATENATION", 2, 10, 2, 1, MANY, {WORD(0), BYTE(0)}},
     [TFLITE_CONV_2D] = {"CONV_2D", 3, 1, 3, 2, 3, {BYTE(0), WORD(0), WORD(0), BYTE(0), WORD(1), WORD(1), BYTE(0)}},
     [TFLITE_DEPTHWISE_CONV_2D] =
         {"DEPTHWISE_CONV_2D", 4, 2, 3, 2, 3, {BYTE(0), WORD(0), WORD(0), WORD(0), BYTE(0), WORD(1), WORD(1)}},
     [TFLITE_DEQUANTIZE] = {"DEQUANTIZE", 6, 38, 2, 1, 1, {{0, 0}}},
     [TFLITE_FULLY_CONNECTED] = {"FULLY_CONNECTED", 9, 8, 4, 2, 3, {BYTE(0), BYTE(0), BYTE(0), BYTE(0), BYTE(0)}},
+    [TFLITE_GATHER] = {"GATHER", 36, 23, 2, 2, 2, {WORD(0), WORD(0)}},
+    [TFLITE_LOGISTIC] = {"LOGISTIC", 14, 0, 2, 1, 1, {{0, 0}}},
     [TFLITE_MAX_POOL_2D] = {"MAX_POOL_2D", 17, 5, 2, 1, 1, {BYTE(0), WORD(0), WORD(0), WORD(0), WORD(0), BYTE(0)}},
     [TFLITE_RELU_OP] = {"RELU", 19, 0, 2, 1, 1, {{0, 0}}},
     [TFLITE_RELU6_OP] = {"RELU6", 21, 0, 2, 1, 1, {{0, 0}}},
@@ -27,6 +30,7 @@ const TfliteOp tflite_ops[TFLITE_OPS] = {
     [TFLITE_MUL] = {"MUL", 18, 21, 2, 2, 2, {BYTE(0)}},
     [TFLITE_SOFTMAX] = {"SOFTMAX", 25, 9, 2, 1, 1, {WORD(0)}},
     [TFLITE_PAD] = {"PAD", 34, 22, 2, 2, 2, {{0, 0}}},
+    [TFLITE_TANH] = {"TANH", 28, 0, 2, 1, 1, {{0, 0}}},
     [TFLITE_TRANSPOSE] = {"TRANSPOSE", 39, 26, 2, 2, 2, {{0, 0}}},
     [TFLITE_MEAN] = {"MEAN", 40, 27, 2, 2, 2, {BYTE(0)}},
     [TFLITE_MAXIMUM] = {"MAXIMUM", 55, 39, 2, 2, 2, {{0, 0}}},

@@ -75,8 +75,44 @@ static OnnxArray clip(const Call *c)
 static OnnxArray add(const Call *c)
 {
     OnnxArray y = like(c);
-    ck_assert_int_eq(c->in[1]->count, y.count);
-    for (int64_t i = 0; i < y.count; i++) y.x[i] = c->in[0]->x[i] + c->in[1]->x[i];
+    ck_assert(c->in[1]->count == y.count || c->in[1]->count == 1);
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = c->in[0]->x[i] + c->in[1]->x[c->in[1]->count == 1 ? 0 : i];
+    return y;
+}
+
+static OnnxArray sigmoid(const Call *c)
+{
+    OnnxArray y = like(c);
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = 1.0 / (1.0 + exp(-c->in[0]->x[i]));
+    return y;
+}
+
+static OnnxArray hyperbolic_tangent(const Call *c)
+{
+    OnnxArray y = like(c);
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = tanh(c->in[0]->x[i]);
+    return y;
+}
+
+static OnnxArray hard_sigmoid(const Call *c)
+{
+    OnnxArray y = like(c);
+    const double alpha = (double)onnx_attribute_float(c->node, "alpha", 0.2f);
+    const double beta = (double)onnx_attribute_float(c->node, "beta", 0.5f);
+    for (int64_t i = 0; i < y.count; i++) y.x[i] = fmin(fmax(alpha * c->in[0]->x[i] + beta, 0), 1);
+    return y;
+}
+
+/* From a row, by indices of any shape. */
+static OnnxArray gather(const Call *c)
+{
+    OnnxArray y = array(c->arena, c->in[1]->rank, c->in[1]->dim);
+    ck_assert(c->in[0]->rank == 1 && onnx_attribute_int(c->node, "axis", 0) == 0);
+    for (int64_t i = 0; i < y.count; i++) {
+        const int64_t at = (int64_t)c->in[1]->x[i];
+        ck_assert(at >= 0 && at < c->in[0]->count);
+        y.x[i] = c->in[0]->x[at];
+    }
     return y;
 }
 
@@ -284,6 +320,11 @@ static const struct {
            {"BatchNormalization", norm},
            {"Flatten", flatten},
            {"Identity", identity},
+           {"Cast", identity},
+           {"Sigmoid", sigmoid},
+           {"Tanh", hyperbolic_tangent},
+           {"HardSigmoid", hard_sigmoid},
+           {"Gather", gather},
            {"Reshape", reshape},
            {"Transpose", transpose}};
 

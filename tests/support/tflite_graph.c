@@ -41,7 +41,6 @@ static Graph *make_expressible(Graph *g, Rng *rng)
     for (int i = 0; i < g->nodes; i++) {
         Node *n = &g->node[i];
         GraphTensor *y = &g->tensor[n->output];
-        if (n->op == NODE_LUT) n->op = NODE_REQUANT;
         if (n->op == NODE_AVGPOOL) {
             const TflitePadding p = tflite_padding(&n->geom);
             if (p.top + p.bottom + p.left + p.right > 0) n->op = NODE_MAXPOOL;

@@ -102,6 +102,26 @@ static void pool(const Run *r, const TfliteOperator *o, bool max)
             }
 }
 
+/* Indices of a table are kept as codes: 128 less. */
+static void gather(const Run *r, const TfliteOperator *o)
+{
+    const int8_t *table = tensor(r, o->input[0])->data;
+    for (long i = 0; i < elements(tensor(r, o->output[0])); i++)
+        r->value[o->output[0]][i] = table[r->value[o->input[1]][i] + 128];
+}
+
+/* As LiteRT does: in float32. */
+static void curve(const Run *r, const TfliteOperator *o, bool hyperbolic)
+{
+    const TfliteTensor *x = tensor(r, o->input[0]), *y = tensor(r, o->output[0]);
+    for (long i = 0; i < elements(y); i++) {
+        const float real = x->scale[0] * (float)(r->value[o->input[0]][i] - zero_point(x));
+        const float value = hyperbolic ? tanhf(real) : 1.0f / (1.0f + expf(-real));
+        r->value[o->output[0]][i] =
+            (int8_t)clamp_int((int)lrintf(value / y->scale[0]) + zero_point(y), INT8_MIN, INT8_MAX);
+    }
+}
+
 static void add(const Run *r, const TfliteOperator *o)
 {
     const TfliteTensor *a = tensor(r, o->input[0]), *b = tensor(r, o->input[1]), *y = tensor(r, o->output[0]);
@@ -231,7 +251,21 @@ static void run_operator(const Run *r, const TfliteOperator *o)
         pool(r, o, o->op == &tflite_ops[TFLITE_MAX_POOL_2D]);
         break;
     case TFLITE_ADD:
-        add(r, o);
+        if (tensor(r, o->output[0])->type == TFLITE_INT32) {
+            if (*(const int32_t *)tensor(r, o->input[1])->data == 128) copy(r, o);
+        } else {
+            add(r, o);
+        }
+        break;
+    case TFLITE_CAST:
+        copy(r, o);
+        break;
+    case TFLITE_GATHER:
+        gather(r, o);
+        break;
+    case TFLITE_LOGISTIC:
+    case TFLITE_TANH:
+        curve(r, o, o->op == &tflite_ops[TFLITE_TANH]);
         break;
     case TFLITE_MUL:
         multiply(r, o);

@@ -1,0 +1,88 @@
+/* A curve as its table of codes, which is what is deployed; straight through inside the output's grid. */
+#include "quant/int_ops.h"
+
+#include <math.h>
+
+#include "base/parallel.h"
+
+typedef struct {
+    const Tensor *x;
+    Tensor *y;
+    int8_t table[256];
+    CurveValues values;
+    GridBackward grid;
+    bool occurs[PARALLEL_CHUNKS][256]; /* which codes x has */
+    float *dx;
+    const float *dy;
+} CurveNode;
+
+static void forward_chunk(void *context, const ParallelRows *rows)
+{
+    CurveNode *d = context;
+    const int8_t *x = d->x->codes;
+    bool *occurs = d->occurs[rows->chunk];
+    for (long i = rows->first; i < rows->last; i++) {
+        d->y->codes[i] = d->table[x[i] + 128];
+        occurs[x[i] + 128] = true;
+    }
+    if (!grid_kept(&d->grid)) return;
+    for (long at = rows->first; at < rows->last; at += GRID_BLOCK) {
+        const long n = rows->last - at < GRID_BLOCK ? rows->last - at : GRID_BLOCK;
+        float v[GRID_BLOCK];
+        for (long i = 0; i < n; i++) v[i] = d->values.v[x[at + i] + 128];
+        grid_mark(&d->grid, at, n, v);
+    }
+}
+
+static void backward_chunk(void *context, const ParallelRows *rows)
+{
+    const CurveNode *d = context;
+    const int8_t *x = d->x->codes;
+    for (long i = rows->first; i < rows->last; i++) d->dx[i] += d->dy[i] * d->values.slope[x[i] + 128];
+}
+
+static void curve_int_backward(Tape *t, TapeNode *node)
+{
+    CurveNode *d = node->saved;
+    grid_gate_all(&d->grid, tensor_grad(t, node->out)); /* nobody reads the output's gradient after this */
+    d->dy = node->out->dx;
+    d->dx = tensor_grad(t, node->in[0]);
+    if (d->dx != NULL) parallel_rows(d->grid.n, PARALLEL_CHUNKS, backward_chunk, d);
+}
+
+static const OpType curve_int_type = {"curve_int", "x[...] learned[A]? -> y[...]", curve_int_backward};
+
+/* The extremes of the curve on the codes that occur. */
+static void learn(Tape *t, const CurveNode *d, Quantizer *q)
+{
+    float min = INFINITY, max = -INFINITY;
+    for (int i = 0; i < 256; i++) {
+        bool occurs = false;
+        for (int k = 0; k < PARALLEL_CHUNKS; k++) occurs |= d->occurs[k][i];
+        if (!occurs) continue;
+        const float y = d->values.v[i] * d->y->qp->scale[0];
+        min = fminf(min, y), max = fmaxf(max, y);
+    }
+    quantizer_learn_extremes(t, q, min, max, (Activation){.limit = INFINITY});
+}
+
+Tensor *op_curve_int(Tape *t, Tensor *x, const CurveType *curve, Quantizer *q, bool observe)
+{
+    if (!grid_ready(t, q)) return NULL;
+    Tensor *in[] = {x, learned_leaf(t, q)};
+    if (!tape_contract(t, &curve_int_type, 2, in)) return NULL;
+    ASSERT(x->codes != NULL);
+    CurveNode *d = arena_zalloc(t->arena, sizeof *d);
+    d->x = x;
+    d->y = tape_codes(t, q->name, x->shape, grid_of_step(t, q));
+    curve_table(curve, x->qp, d->y->qp, d->table);
+    curve_values(curve, x->qp, d->y->qp, &d->values);
+    grid_make(t, &d->grid, q, d->y, gate_of(d->y->qp, (Activation){.limit = INFINITY}));
+    parallel_rows(d->grid.n, PARALLEL_CHUNKS, forward_chunk, d);
+    if (observe && !q->type->learns) learn(t, d, q);
+    if (tape_failed(t)) return NULL;
+    TapeNode *node = tape_record(t, &curve_int_type, 2, in, d->y);
+    grid_keep(t, &d->grid, node);
+    if (node != NULL) node->saved = d;
+    return d->y;
+}
