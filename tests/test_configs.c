@@ -16,7 +16,7 @@ static const struct {
 } shipped[] = {
     {"configs/mnist_lenet.json", 61728, 416520},           {"configs/cifar10_resnet8.json", 78042, 12501632},
     {"configs/cifar10_resnet20.json", 272474, 40813184},   {"configs/kws_dscnn.json", 23180, 2656768},
-    {"configs/vww_mobilenetv1_025.json", 213586, 7489664},
+    {"configs/vww_mobilenetv1_025.json", 213586, 7489664}, {"configs/mnist_sample_mobilenetv3.json", 9806, 156992},
 };
 enum { CONFIGS = sizeof shipped / sizeof shipped[0] };
 

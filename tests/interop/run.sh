@@ -1,7 +1,7 @@
 #!/bin/sh
 # Exported models on runtimes that are not bitfold's: `make test-interop`, or
 #     sh tests/interop/run.sh BUILD
-# Trains five small models on data of this repository (MODELS="DIR..." takes quantized run directories instead), exports
+# Trains six small models on data of this repository (MODELS="DIR..." takes quantized run directories instead), exports
 # each in every way, runs the exports on 1,000 images (IMAGES=N) and compares the answers with bitfold's own engine.
 # The microcontrollers run the first 200, with FULL=1 all.  TARGETS="c tflite onnx float import" chooses; CODES=16 lets
 # in models whose layers take fewer values than 32 (check_model.cjs).
@@ -43,7 +43,7 @@ if [ -n "${MODELS:-}" ]; then
         printf '%s %s\n' "$(basename "$(dirname "$folder")")-$(basename "$folder")" "$folder"
     done
 else
-    printf '%s -\n' resnet8 mobilenetv1_025 kws_dscnn lenet5 lenet5_w4
+    printf '%s -\n' resnet8 mobilenetv1_025 kws_dscnn lenet5 lenet5_w4 mobilenetv3
 fi >"$work/list"
 xargs -P "$jobs" -n 2 sh "$here/model.sh" <"$work/list"
 

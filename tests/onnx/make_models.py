@@ -109,6 +109,27 @@ class Mobilenet(nn.Module):
         return self.fc(self.net(x).mean([2, 3]))
 
 
+class MobilenetV3(nn.Module):
+    """An inverted residual with squeeze and excitation, as torchvision's, and every other curve."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, bias=False), nn.BatchNorm2d(4), nn.Hardswish())
+        self.expand = nn.Sequential(nn.Conv2d(4, 8, 1, bias=False), nn.BatchNorm2d(8), nn.SiLU())
+        self.depthwise = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1, groups=8, bias=False), nn.BatchNorm2d(8), nn.Hardswish())
+        self.fc1 = nn.Conv2d(8, 3, 1)
+        self.fc2 = nn.Conv2d(3, 8, 1)
+        self.project = nn.Sequential(nn.Conv2d(8, 4, 1, bias=False), nn.BatchNorm2d(4))
+        self.fc = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 6), nn.Sigmoid(), nn.Linear(6, 5))
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.depthwise(self.expand(x))
+        scale = F.hardsigmoid(self.fc2(F.relu(self.fc1(F.adaptive_avg_pool2d(y, 1)))))
+        x = x + self.project(scale * y)
+        return self.fc(F.adaptive_avg_pool2d(F.silu(x) * x, 1).flatten(1))
+
+
 class Pools(nn.Module):
     """Every way torch counts padding, in branches that are put side by side."""
 
@@ -204,6 +225,8 @@ def torch_models():
     torch_model("torch_resnet_bn", Resnet, 8, 8, 3, opset_version=9, **kept)
     torch_model("torch_mobilenet", Mobilenet, 10, 10, 3, **kept, **batch)
     torch_model("torch_mobilenet_folded", Mobilenet, 10, 10, 3, opset_version=16)
+    torch_model("torch_mobilenetv3", MobilenetV3, 10, 10, 3, **batch)
+    torch_model("torch_mobilenetv3_13", MobilenetV3, 10, 10, 3, opset_version=13)
     torch_model("torch_pools", Pools, 11, 11, 1)
     torch_model("torch_pads", Pads, 13, 12, 2, **batch)
     torch_model("torch_order", Order, 7, 5, 2)
