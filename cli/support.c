@@ -78,14 +78,15 @@ static void progress_show(void *context, const TrainProgress *t)
     p->last = now;
     const double per_step = t->images_per_s > 0.0 ? 1.0 / t->images_per_s : 0.0;
     const Metric *running = t->task->type->running, *metric = t->task->metric;
-    char validation[64] = "";
+    Arena *memory = arena_create();
+    const char *validation = "";
     if (metric_measured(metric, t->validation))
-        snprintf(validation, sizeof validation, "  val %6.*f%s", metric->digits, metric->factor * t->validation,
-                 metric->unit);
+        validation = arena_printf(memory, "  val %6s%s", metric_number(memory, metric, t->validation), metric->unit);
     if (p->terminal) cli_note("\r\033[K");
-    cli_note("%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  %s %6.*f%s%s  %.0f images/s", p->label,
+    cli_note("%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  %s %6s%s%s  %.0f images/s", p->label,
              p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step, t->steps, t->loss, running->brief,
-             running->digits, running->factor * t->running, running->unit, validation, t->images_per_s);
+             metric_number(memory, running, t->running), running->unit, validation, t->images_per_s);
+    arena_destroy(memory);
     if (!t->epoch_end && t->step > 0) {
         const double images_left = (double)(t->steps - t->step) * (double)t->images_per_step;
         const int eta = (int)(images_left * per_step);

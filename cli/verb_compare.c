@@ -46,7 +46,7 @@ static void show_row(void *context, const CompareRow *row, const CompareRow *flo
 {
     Context *c = context;
     if (c->o->json) return;
-    if (c->rows++ == 0) cli_print_lines(report_text_head(c->arena));
+    if (c->rows++ == 0) cli_print_lines(report_text_head(c->arena, row->metric));
     cli_print("%s\n", report_text_row(c->arena, row, float_row->accuracy));
     fflush(stdout);
 }
@@ -56,15 +56,17 @@ static void add_range(cJSON *json, const char *key, Interval range)
     cJSON_AddItemToObject(json, key, cJSON_CreateDoubleArray((double[]){range.low, range.high}, 2));
 }
 
-static void add_number(cJSON *json, const char *key, double value)
+/* {"accuracy_std": x}, of the row's metric; null for none. */
+static void add_value(Arena *arena, cJSON *json, const CompareRow *r, const char *suffix, double value)
 {
+    const char *key = arena_printf(arena, "%s%s", r->metric->name, suffix);
     if (isnan(value))
         cJSON_AddNullToObject(json, key);
     else
         cJSON_AddNumberToObject(json, key, value);
 }
 
-static cJSON *row_json(const CompareRow *r)
+static cJSON *row_json(Arena *arena, const CompareRow *r)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "name", r->name);
@@ -78,14 +80,14 @@ static cJSON *row_json(const CompareRow *r)
         cJSON_AddStringToObject(json, "error", r->error);
         return json;
     }
-    cJSON_AddNumberToObject(json, "accuracy", r->accuracy);
-    cJSON_AddNumberToObject(json, "accuracy_std", r->accuracy_std);
+    add_value(arena, json, r, "", r->accuracy);
+    add_value(arena, json, r, "_std", r->accuracy_std);
     cJSON_AddNumberToObject(json, "seeds", r->seeds);
-    add_number(json, "accuracy_int8", r->accuracy_int8);
+    add_value(arena, json, r, "_int8", r->accuracy_int8);
     cJSON_AddNumberToObject(json, "size_bytes", (double)r->size_bytes);
     if (r->ram_bytes > 0) cJSON_AddNumberToObject(json, "ram_bytes", (double)r->ram_bytes);
     cJSON_AddNumberToObject(json, "macs", (double)r->macs);
-    add_range(json, "accuracy_range", r->accuracy_range);
+    add_range(json, arena_printf(arena, "%s_range", r->metric->name), r->accuracy_range);
     if (!isnan(r->p)) {
         add_range(json, "drop_range", r->drop_range);
         cJSON_AddNumberToObject(json, "p_value", r->p);
@@ -206,7 +208,7 @@ static Status run_compare(Arena *arena, const Options *o, int *exit_code)
     if (o->json) {
         cJSON *json = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(json, "rows");
         cJSON_AddStringToObject(json, "folder", folder);
-        for (int i = 0; i < result.rows; i++) cJSON_AddItemToArray(rows, row_json(&result.row[i]));
+        for (int i = 0; i < result.rows; i++) cJSON_AddItemToArray(rows, row_json(arena, &result.row[i]));
         cli_print_json(arena, json);
     } else {
         cli_print("\n");

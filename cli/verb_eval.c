@@ -91,6 +91,10 @@ static Status take_images(Arena *arena, const Options *o, TestData *test)
     if (o->images > set->n)
         return status_fail(STATUS_INVALID, "--images: %d; must be at most the %d of %s", o->images, set->n,
                            test->whole ? o->data : arena_printf(arena, "the %s split", test->name));
+    if (set->targets.width > 0) {
+        dataset_take(arena, set, o->images);
+        return STATUS_OK;
+    }
     const bool *before = classes_seen(arena, set);
     dataset_take(arena, set, o->images);
     const bool *after = classes_seen(arena, set);

@@ -24,7 +24,7 @@ static Status export_float(Arena *arena, const Options *o, const ExporterType *t
     return STATUS_OK;
 }
 
-static cJSON *change_json(const ExportModel *m, const RoundingChange *r)
+static cJSON *change_json(Arena *arena, const ExportModel *m, const RoundingChange *r)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "from", rounding_names[m->trained->rounding]);
@@ -34,9 +34,9 @@ static cJSON *change_json(const ExportModel *m, const RoundingChange *r)
     cJSON_AddNumberToObject(json, "logits", (double)r->logits);
     cJSON_AddNumberToObject(json, "different", (double)r->different);
     cJSON_AddNumberToObject(json, "largest", r->largest);
-    cJSON_AddNumberToObject(json, "answers_changed", r->answers);
-    cJSON_AddNumberToObject(json, "accuracy_before", r->before);
-    cJSON_AddNumberToObject(json, "accuracy_after", r->after);
+    if (r->answers >= 0) cJSON_AddNumberToObject(json, "answers_changed", r->answers);
+    cJSON_AddNumberToObject(json, arena_printf(arena, "%s_before", r->metric->name), r->before);
+    cJSON_AddNumberToObject(json, arena_printf(arena, "%s_after", r->metric->name), r->after);
     return json;
 }
 
@@ -83,7 +83,7 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
         cJSON_AddStringToObject(json, "dialect", rounding_names[graph->rounding]);
         cJSON_AddNumberToObject(json, "flash_bytes", (double)flash);
         cJSON_AddNumberToObject(json, "arena_bytes", (double)ram);
-        if (m.trained != NULL) cJSON_AddItemToObject(json, "rounding", change_json(&m, &change));
+        if (m.trained != NULL) cJSON_AddItemToObject(json, "rounding", change_json(arena, &m, &change));
         if (notes > 0) cJSON_AddItemToObject(json, "notes", cJSON_CreateStringArray(note, notes));
         cli_print_json(arena, json);
     } else {

@@ -34,7 +34,7 @@ static const Field augment_fields[] = {
 
 const Field data_fields[] = {
     {"dataset", FIELD_STRING, offsetof(DataConfig, dataset), .required = true,
-     .doc = "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder or synthetic"},
+     .doc = "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder, table, synthetic or bars"},
     {"dir", FIELD_STRING, offsetof(DataConfig, dir), .max = 4000, .def = "\".\"",
      .doc = "the folder of the files, relative to the folder of the config, with --set to the working directory; "
             "synthetic needs none"},
@@ -55,14 +55,22 @@ const Field data_fields[] = {
      .unit = "images", .doc = "test on N images only: the first, of a folder spread over the classes; 0 is all"},
     {"classes", FIELD_INT, offsetof(DataConfig, classes), .min = 0, .max = MAX_CLASSES, .def = "0",
      .doc = "labels run from 0 to this less 1; 0 is what the data says (synthetic: 10)"},
+    {"targets", FIELD_STRINGS, offsetof(DataConfig, targets), .scalar_ok = true, .max_count = MAX_VALUES, .min = 1,
+     .max = 100, .def = "[]",
+     .doc = "regression: the values to predict. Of a table, names of its columns; of npy, names for the values of each "
+            "image, in their order (default: 0, 1, ...)"},
+    {"table", FIELD_STRING, offsetof(DataConfig, table), .max = 250, .def = "\"targets.csv\"",
+     .doc = "table only: the CSV file, which lies in data.dir, or one in each of its folders train and test. The first "
+            "column has the pictures' files, the first line the names of the columns"},
     {"synthetic_train", FIELD_INT, offsetof(DataConfig, synthetic_train), .min = 1, .max = 1e7, .def = "2000",
-     .unit = "images", .doc = "synthetic only: training images to make"},
+     .unit = "images", .doc = "synthetic and bars only: training images to make"},
     {"synthetic_test", FIELD_INT, offsetof(DataConfig, synthetic_test), .min = 1, .max = 1e7, .def = "500",
-     .unit = "images", .doc = "synthetic only: test images to make"},
+     .unit = "images", .doc = "synthetic and bars only: test images to make"},
     {"synthetic_noise", FIELD_FLOAT, offsetof(DataConfig, synthetic_noise), .min = 0, .max = 100, .def = "1",
-     .doc = "synthetic only: standard deviation of the noise, that of a class pattern being 1"},
+     .doc = "synthetic and bars only: standard deviation of the noise, that of a class pattern being 1"},
     {"resize", FIELD_STRING, offsetof(DataConfig, resize), .def = "\"resize\"",
-     .doc = "folder only: \"resize\" stretches an image to the model's input, \"crop\" takes the centre of the same "
+     .doc = "folder and table only: \"resize\" stretches an image to the model's input, \"crop\" takes the centre of "
+            "the same "
             "aspect first"},
     FIELD_END};
 
@@ -92,6 +100,23 @@ Status dataset_class_names(const DataConfig *cfg, Arena *arena, StringList *name
     TRY(dataset_known(arena, cfg->dataset));
     const DatasetType *type = dataset_type(cfg->dataset);
     return type->class_names == NULL ? STATUS_OK : type->class_names(cfg, arena, names);
+}
+
+/* The data must have targets of the task's kind. */
+static Status check_target(const DatasetType *type, TargetKind target)
+{
+    const unsigned gives = type->gives == 0 ? GIVES_CLASSES : type->gives;
+    if ((gives & 1u << target) != 0) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\" has %s; task.type must be %s", type->name,
+                       target == TARGET_CLASS ? "real numbers as targets" : "classes",
+                       target == TARGET_CLASS ? "regression" : "classification");
+}
+
+/* Augmentation moves pictures, and targets stay what they are. */
+static void note_augment(Arena *arena, const DataConfig *cfg, DataSplits *out)
+{
+    if (cfg->target == TARGET_VALUES && (cfg->augment.flip || cfg->augment.rotate > 0))
+        data_note(arena, out, "data.augment: flip and rotate change the pictures and not their targets");
 }
 
 static Status config_check(const DataConfig *cfg, const int hwc[3])
@@ -205,11 +230,13 @@ Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed,
 {
     TRY(dataset_known(arena, cfg->dataset));
     const DatasetType *type = dataset_type(cfg->dataset);
+    TRY(check_target(type, cfg->target));
     TRY(config_check(cfg, want_hwc));
     DataConfig resolved = *cfg;
     if (resolved.path == NULL) resolved.path = cfg->dir == NULL ? "." : cfg->dir;
     *out = (DataSplits){.memory_left = cfg->memory == 0 ? UINT64_MAX : cfg->memory};
     TRY(type->load(&resolved, want_hwc, seed, arena, out));
+    note_augment(arena, cfg, out);
     TRY(hold_out(cfg->validation, seed, arena, out));
     if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) dataset_take(arena, &out->train, cfg->train_limit);
     if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) dataset_take(arena, &out->test, cfg->test_limit);

@@ -38,7 +38,10 @@ typedef struct {
     uint64_t memory;   /* bytes of images that may be kept in memory; 0: any number */
     int train_limit;   /* use only N training images (after the split), as dataset_take chooses them; 0: all */
     int test_limit;
-    int classes; /* 0: what the data says */
+    int classes;        /* 0: what the data says */
+    TargetKind target;  /* not a JSON key: what the task wants */
+    StringList targets; /* names of value targets: columns of a table, else of the values as they come */
+    const char *table;  /* table only: name of the CSV */
     /* synthetic only */
     int synthetic_train, synthetic_test;
     double synthetic_noise;
@@ -47,7 +50,8 @@ typedef struct {
 extern const Field data_fields[];
 
 typedef struct {
-    int n, h, w, c, classes;
+    int n, h, w, c;
+    int classes; /* of value targets how many there are of each sample */
     const SampleSource *source;
     const uint32_t *index; /* [n] which samples of the source, rising; NULL: the first n */
     Targets targets;       /* [n] */
@@ -62,7 +66,7 @@ static inline int dataset_index(const Dataset *set, int i) { return set->index =
 
 typedef struct {
     Dataset train, validation, test; /* validation.n may be 0 */
-    const char **class_names;        /* [classes]; "0", "1", ... when the data has none */
+    const char **class_names;        /* [classes]; "0", "1", ... when the data has none; of values the targets' names */
     bool named;                      /* the names are the data's own */
     uint64_t memory_left;            /* of data.memory, while the readers fill the splits */
     int notes;                       /* what the user should know */
@@ -82,7 +86,10 @@ typedef struct {
     bool names_classes; /* the data itself says which classes it has, and it may have some of a model's only */
     /* The class names alone, in the order of the labels; NULL: the data has none. */
     Status (*class_names)(const DataConfig *cfg, Arena *arena, StringList *names);
+    bool made;      /* from the seed: there are no files */
+    unsigned gives; /* kinds of targets: GIVES_CLASSES, GIVES_VALUES; 0: classes */
 } DatasetType;
+enum { GIVES_CLASSES = 1 << TARGET_CLASS, GIVES_VALUES = 1 << TARGET_VALUES };
 
 extern const DatasetType *const dataset_types[];      /* NULL-ended, from datasets.def */
 const DatasetType *dataset_type(const char *name);    /* NULL if unknown */

@@ -132,5 +132,7 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     return STATUS_OK;
 }
 
-const DatasetType dataset_cifar10 = {"cifar10", "photographs, 32x32x3, 10 classes (the official binary files)", load,
-                                     false, class_names};
+const DatasetType dataset_cifar10 = {.name = "cifar10",
+                                     .doc = "photographs, 32x32x3, 10 classes (the official binary files)",
+                                     .load = load,
+                                     .class_names = class_names};

@@ -273,6 +273,9 @@ static Status class_names(const DataConfig *cfg, Arena *arena, StringList *names
     return STATUS_OK;
 }
 
-const DatasetType dataset_folder = {"folder",
-                                    "PNG and JPEG pictures, a subfolder for each class, resized to the model's input",
-                                    load, true, class_names};
+const DatasetType dataset_folder = {
+    .name = "folder",
+    .doc = "PNG and JPEG pictures, a subfolder for each class, resized to the model's input",
+    .load = load,
+    .names_classes = true,
+    .class_names = class_names};

@@ -130,9 +130,11 @@ static Status load_idx(const DataConfig *cfg, const int want_hwc[3], uint64_t se
     return load(cfg, 0, hint, want_hwc, arena, out);
 }
 
-const DatasetType dataset_mnist = {"mnist", "handwritten digits, 28x28x1, 10 classes (IDX files)", load_mnist, false,
-                                   NULL};
-const DatasetType dataset_fashion_mnist = {"fashion-mnist", "pieces of clothing, 28x28x1, 10 classes (IDX files)",
-                                           load_fashion, false, fashion_class_names};
-const DatasetType dataset_idx = {"idx", "any images in IDX files named like MNIST's, [N,H,W] or [N,H,W,C]", load_idx,
-                                 false, NULL};
+const DatasetType dataset_mnist = {
+    .name = "mnist", .doc = "handwritten digits, 28x28x1, 10 classes (IDX files)", .load = load_mnist};
+const DatasetType dataset_fashion_mnist = {.name = "fashion-mnist",
+                                           .doc = "pieces of clothing, 28x28x1, 10 classes (IDX files)",
+                                           .load = load_fashion,
+                                           .class_names = fashion_class_names};
+const DatasetType dataset_idx = {
+    .name = "idx", .doc = "any images in IDX files named like MNIST's, [N,H,W] or [N,H,W,C]", .load = load_idx};

@@ -1,4 +1,5 @@
-/* NumPy's .npy files: train_images.npy, train_labels.npy, test_images.npy and test_labels.npy.
+/* NumPy's .npy files: train_images.npy, train_labels.npy, test_images.npy and test_labels.npy, or _targets.npy of real
+ * numbers in place of _labels.npy.
  *
  * "\x93NUMPY", version, header length (16 bits in version 1, 32 in 2 and 3, little-endian), then the header as a
  * Python dictionary {'descr': '|u1', 'fortran_order': False, 'shape': (60000, 28, 28), } and the elements. */
@@ -9,10 +10,12 @@
 #include "datasets/reader.h"
 
 enum { HEADER_MOST = 65536 };
-static const char hint[] = "data.dir must hold train_images.npy, train_labels.npy, test_images.npy and test_labels.npy";
+static const char *const hints[] = {
+    [TARGET_CLASS] = "data.dir must hold train_images.npy, train_labels.npy, test_images.npy and test_labels.npy",
+    [TARGET_VALUES] = "data.dir must hold train_images.npy, train_targets.npy, test_images.npy and test_targets.npy"};
 
 typedef struct {
-    char order, kind; /* '<', '>' or '|'; 'u' or 'i' */
+    char order, kind; /* '<', '>' or '|'; 'u', 'i' or 'f' */
     int width;        /* bytes an element            */
     int rank;
     uint64_t dim[4];
@@ -133,10 +136,16 @@ static Status read_images_header(DataFile *file, const int want_hwc[3], Arena *a
     return data_file_may_hold(file, npy.dim[0] * npy.dim[1] * npy.dim[2] * npy.dim[3]);
 }
 
-static int64_t element(const uint8_t *at, const Npy *npy)
+static uint64_t element_bits(const uint8_t *at, const Npy *npy)
 {
     uint64_t bits = 0;
     for (int i = 0; i < npy->width; i++) bits |= (uint64_t)at[npy->order == '>' ? npy->width - 1 - i : i] << (8 * i);
+    return bits;
+}
+
+static int64_t element(const uint8_t *at, const Npy *npy)
+{
+    const uint64_t bits = element_bits(at, npy);
     const int unused = 64 - 8 * npy->width;
     if (npy->kind == 'i') return (int64_t)(bits << unused) >> unused;
     return bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
@@ -165,12 +174,57 @@ static Status read_labels(DataFile *file, const char *images_path, int n, int li
     return STATUS_OK;
 }
 
-static Status read_label_file(const DataConfig *cfg, const char *name, const char *images_path, int n, int limit,
-                              Arena *arena, int32_t **labels)
+static double real_element(const uint8_t *at, const Npy *npy)
+{
+    const uint64_t bits = element_bits(at, npy);
+    const uint32_t half = (uint32_t)bits;
+    float single;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    memcpy(&single, &half, sizeof single);
+    return npy->width == 4 ? (double)single : value;
+}
+
+static Status read_values(DataFile *file, const char *images_path, int n, Arena *arena, Targets *targets)
+{
+    Npy npy;
+    TRY(read_header(file, arena, &npy));
+    if (npy.kind != 'f' || (npy.width != 4 && npy.width != 8))
+        return status_fail(STATUS_UNSUPPORTED, "%s: elements of another type; targets must be float32 or float64",
+                           file->path);
+    if (npy.rank < 1 || npy.rank > 2 || npy.dim[0] != (uint64_t)n || npy.dim[1] < 1 || npy.dim[1] > MAX_VALUES)
+        return status_fail(STATUS_SHAPE,
+                           "%s: shape [%llu,%llu,%llu,%llu]; must be [%d] or [%d,K], 1 to %d values for each image of "
+                           "%s",
+                           file->path, (unsigned long long)npy.dim[0], (unsigned long long)npy.dim[1],
+                           (unsigned long long)npy.dim[2], (unsigned long long)npy.dim[3], n, n, MAX_VALUES,
+                           images_path);
+    const int K = (int)npy.dim[1];
+    uint8_t *bytes;
+    TRY(data_file_rest(arena, file, npy.dim[0] * npy.dim[1] * (uint64_t)npy.width, &bytes));
+    float *values = arena_try_alloc(arena, (size_t)n * (size_t)K * sizeof *values);
+    if (values == NULL) return status_prefix(STATUS_NOMEM, "%s", file->path);
+    for (size_t i = 0; i < (size_t)n * (size_t)K; i++) {
+        const double value = real_element(bytes + i * (size_t)npy.width, &npy);
+        TRY(value_check(file->path, value, (int64_t)(i / (size_t)K), (int)(i % (size_t)K)));
+        values[i] = (float)value;
+    }
+    *targets = targets_values(K, values);
+    return STATUS_OK;
+}
+
+/* The labels, or values, of the images of a split.  limit: of labels. */
+static Status read_targets(const DataConfig *cfg, const char *prefix, const char *images_path, int n, int limit,
+                           Arena *arena, Targets *targets)
 {
     DataFile file;
-    TRY(data_file_open(arena, cfg->path, name, hint, &file));
-    const Status status = read_labels(&file, images_path, n, limit, arena, labels);
+    const bool values = cfg->target == TARGET_VALUES;
+    const char *name = arena_printf(arena, values ? "%s_targets.npy" : "%s_labels.npy", prefix);
+    TRY(data_file_open(arena, cfg->path, name, hints[cfg->target], &file));
+    int32_t *labels = NULL;
+    const Status status = values ? read_values(&file, images_path, n, arena, targets)
+                                 : read_labels(&file, images_path, n, limit, arena, &labels);
+    if (!values) *targets = targets_classes(labels);
     data_file_close(&file);
     return status;
 }
@@ -180,15 +234,13 @@ static Status read_pair(const DataConfig *cfg, const char *prefix, int limit, co
 {
     DataFile images;
     int n = 0;
-    int32_t *labels = NULL;
-    TRY(data_file_open(arena, cfg->path, arena_printf(arena, "%s_images.npy", prefix), hint, &images));
+    Targets targets = {0};
+    TRY(data_file_open(arena, cfg->path, arena_printf(arena, "%s_images.npy", prefix), hints[cfg->target], &images));
     Status status = read_images_header(&images, want_hwc, arena, &n);
+    if (status == STATUS_OK) status = read_targets(cfg, prefix, images.path, n, limit, arena, &targets);
     if (status == STATUS_OK)
         status =
-            read_label_file(cfg, arena_printf(arena, "%s_labels.npy", prefix), images.path, n, limit, arena, &labels);
-    if (status == STATUS_OK)
-        status = data_file_images(arena, &images, n, want_hwc, targets_classes(labels),
-                                  reader_keeps(out, (uint64_t)n, want_hwc), source);
+            data_file_images(arena, &images, n, want_hwc, targets, reader_keeps(out, (uint64_t)n, want_hwc), source);
     data_file_close(&images);
     return status;
 }
@@ -198,12 +250,21 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     (void)seed;
     SampleSource *train, *test;
     TRY(read_pair(cfg, "train", label_limit(cfg, 0), want_hwc, arena, out, &train));
-    const int classes = label_classes(cfg, 0, train->targets.label, train->count);
+    const bool values = cfg->target == TARGET_VALUES;
+    const int classes = values ? train->targets.width : label_classes(cfg, 0, train->targets.label, train->count);
     TRY(read_pair(cfg, "test", classes, want_hwc, arena, out, &test));
     out->train = dataset_of(train, classes);
     out->test = dataset_of(test, classes);
-    return STATUS_OK;
+    if (!values) return STATUS_OK;
+    if (test->targets.width != classes)
+        return status_fail(STATUS_SHAPE,
+                           "%s: test_targets.npy has %d values for each image; must be %d, as train_targets.npy",
+                           cfg->path, test->targets.width, classes);
+    return value_names(cfg, classes, out);
 }
 
-const DatasetType dataset_npy = {"npy", "pairs of .npy files: uint8 images [N,H,W] or [N,H,W,C], integer labels [N]",
-                                 load, false, NULL};
+const DatasetType dataset_npy = {
+    .name = "npy",
+    .doc = "pairs of .npy files: uint8 images [N,H,W] or [N,H,W,C], integer labels [N] or real targets [N] or [N,K]",
+    .load = load,
+    .gives = GIVES_CLASSES | GIVES_VALUES};

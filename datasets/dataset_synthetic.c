@@ -94,10 +94,7 @@ static Status make_set(const Recipe *recipe, int n, const int hwc[3], Arena *are
 static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
     const int classes = label_limit(cfg, CLASSES);
-    if (cfg->synthetic_train < 1 || cfg->synthetic_test < 1)
-        return status_fail(STATUS_CONFIG, "data.synthetic_%s: %d; must be 1 or more",
-                           cfg->synthetic_train < 1 ? "train" : "test",
-                           cfg->synthetic_train < 1 ? cfg->synthetic_train : cfg->synthetic_test);
+    TRY(made_counts(cfg));
     const size_t image = (size_t)want_hwc[0] * (size_t)want_hwc[1] * (size_t)want_hwc[2];
     float *templates = arena_try_alloc(arena, (size_t)classes * image * sizeof *templates);
     if (templates == NULL) return status_prefix(STATUS_NOMEM, "data: %d classes", classes);
@@ -108,5 +105,5 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     return make_set(&recipe, cfg->synthetic_test, want_hwc, arena, out, &out->test);
 }
 
-const DatasetType dataset_synthetic = {"synthetic", "separable classes of any shape, made from the seed", load, false,
-                                       NULL};
+const DatasetType dataset_synthetic = {
+    .name = "synthetic", .doc = "separable classes of any shape, made from the seed", .load = load, .made = true};

@@ -1,7 +1,9 @@
 #include "datasets/reader.h"
 
 #include <errno.h>
+#include <float.h>
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -154,6 +156,31 @@ Status label_check(const char *path, int64_t label, int64_t index, int classes)
     if (label >= 0 && label < classes) return STATUS_OK;
     return status_fail(STATUS_FORMAT, "%s: label %lld of image %lld; must be 0 to %d", path, (long long)label,
                        (long long)index, classes - 1);
+}
+
+Status value_check(const char *path, double value, int64_t image, int target)
+{
+    if (fabs(value) <= (double)FLT_MAX) return STATUS_OK;
+    return status_fail(STATUS_FORMAT, "%s: value %g, target %d of image %lld; must be finite, as float32", path, value,
+                       target, (long long)image);
+}
+
+Status made_counts(const DataConfig *cfg)
+{
+    if (cfg->synthetic_train >= 1 && cfg->synthetic_test >= 1) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "data.synthetic_%s: %d; must be 1 or more",
+                       cfg->synthetic_train < 1 ? "train" : "test",
+                       cfg->synthetic_train < 1 ? cfg->synthetic_train : cfg->synthetic_test);
+}
+
+Status value_names(const DataConfig *cfg, int values, DataSplits *out)
+{
+    if (cfg->targets.n == 0) return STATUS_OK;
+    if (cfg->targets.n != values)
+        return status_fail(STATUS_CONFIG, "data.targets: %d names; must be %d, the values of each image in %s",
+                           cfg->targets.n, values, cfg->path);
+    out->class_names = cfg->targets.at;
+    return STATUS_OK;
 }
 
 int label_limit(const DataConfig *cfg, int of_format)

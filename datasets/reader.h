@@ -8,7 +8,7 @@
 #include "datasets/dataset.h"
 #include "datasets/decoder.h"
 
-enum { MAX_CLASSES = 4096 };
+enum { MAX_CLASSES = 4096, MAX_VALUES = 1024 };
 
 /* A DatasetType for each line of datasets.def. */
 #define DATASET(name) extern const DatasetType dataset_##name;
@@ -59,6 +59,15 @@ int label_limit(const DataConfig *cfg, int of_format);
 
 /* The number of classes then: data.classes, else what the format says, else the largest training label plus 1. */
 int label_classes(const DataConfig *cfg, int of_format, const int32_t *labels, int n);
+
+/* That a value target is a finite float32: "path: value nan of target 1 of image 3; must be finite". */
+Status value_check(const char *path, double value, int64_t image, int target);
+
+/* That data made from the seed have images in both splits. */
+Status made_counts(const DataConfig *cfg);
+
+/* Names K values as data.targets does, which must be as many or none. */
+Status value_names(const DataConfig *cfg, int values, DataSplits *out);
 
 /* "path: images of 32x32x3; must be 28x28x1, the model's input" unless they are; and 1 to INT32_MAX of them. */
 Status images_check(const char *path, uint64_t n, const uint64_t hwc[3], const int want_hwc[3]);

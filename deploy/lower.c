@@ -46,6 +46,8 @@ Status model_lower_unchecked(Arena *arena, Model *m, Rounding rounding, Graph **
     *g = (Graph){.rounding = rounding,
                  .classes = m->classes,
                  .class_names = m->class_names,
+                 .task = m->task,
+                 .scale = m->scale,
                  .channels = m->input.c,
                  .mean = m->mean,
                  .std = m->std,

@@ -70,6 +70,11 @@ typedef struct {
     const float *float_bias;    /* [O] */
 } Node;
 
+/* Output k stands for mean[k] + std[k] * y[k]; both NULL: for y[k] itself. */
+typedef struct {
+    const float *mean, *std; /* one for each output */
+} TargetScale;
+
 typedef struct {
     Rounding rounding;
     int tensors, nodes;
@@ -78,6 +83,8 @@ typedef struct {
     int output; /* tensor index of the logits */
     int classes;
     const char **class_names;
+    const char *task; /* a name of tasks/tasks.def; NULL: classification */
+    TargetScale scale;
     int channels;            /* of the image */
     const float *mean, *std; /* [channels], in units of 0..1: how a pixel becomes a real number: (p/255 - mean)/std */
     const char *model_name;

@@ -2,6 +2,7 @@
  * field tables, the binary by type and shape, the whole by graph_check. */
 #include "graph/graph_read.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ static Status read_identity(const SafeFile *file, Graph *g, bool *is_first)
         return status_fail(STATUS_FORMAT, "%s: dialect \"%.60s\"; must be one of: %s", file->path, rounding, names);
     }
     g->rounding = (Rounding)d;
+    g->task = safe_metadata(file, "task"); /* of value targets */
     return STATUS_OK;
 }
 
@@ -135,6 +137,16 @@ static Status read_node(Arena *arena, const SafeFile *file, const Graph *g, Node
     return STATUS_OK;
 }
 
+static Status check_scale(const SafeFile *file, const Graph *g)
+{
+    for (int k = 0; k < g->classes; k++)
+        if (!isfinite(g->scale.mean[k]) || !isfinite(g->scale.std[k]) || g->scale.std[k] <= 0.0f)
+            return status_fail(STATUS_FORMAT,
+                               "%s: target.mean[%d], target.std[%d]: %g, %g; must be finite, std above 0", file->path,
+                               k, k, (double)g->scale.mean[k], (double)g->scale.std[k]);
+    return STATUS_OK;
+}
+
 static Status read_binary(Arena *arena, const SafeFile *file, Graph *g)
 {
     const int64_t tensors[1] = {g->tensors}, channels[1] = {g->tensor[0].c};
@@ -151,6 +163,14 @@ static Status read_binary(Arena *arena, const SafeFile *file, Graph *g)
         g->tensor[i].zero_point = ((const int32_t *)zero_point)[i];
     }
     int used = 4;
+    if (g->task != NULL) {
+        const int64_t outputs[1] = {g->classes};
+        TRY(want(file, "target.mean", ST_F32, 1, outputs, &mean));
+        TRY(want(file, "target.std", ST_F32, 1, outputs, &std));
+        g->scale = (TargetScale){mean, std};
+        TRY(check_scale(file, g));
+        used += 2;
+    }
     for (int i = 0; i < g->nodes; i++) TRY(read_node(arena, file, g, &g->node[i], &used));
     if (used != file->n)
         return status_fail(STATUS_FORMAT, "%s: %d tensors; its graph needs %d", file->path, file->n, used);

@@ -73,8 +73,9 @@ BITFOLD_API void bitfold_set_threads(int threads);
  *   out            the run directory.  It must not exist yet (BITFOLD_STATE).  NULL: runs/NAME, with NAME the config's,
  *                  and "-tuned" (bitfold_train of a model), "-ptq" or "-qat" at its end.  A run that fails before it
  *                  has a model removes it again.
- *   accuracy       where the share of the test images that are classified rightly is stored, 0 to 1: by the float
- *                  layers, or of a quantized model by the integer engine.  May be NULL. */
+ *   accuracy       where the share of the test images that are classified rightly is stored, 0 to 1, or for a task
+ *                  other than classification its metric (docs/tasks.md): by the float layers, or of a quantized model
+ *                  by the integer engine.  May be NULL. */
 BITFOLD_API bitfold_status bitfold_train(const char *config_or_model, const char *out, double *accuracy);
 BITFOLD_API bitfold_status bitfold_train_with(const char *config_or_model, const char *const *settings, const char *out,
                                               double *accuracy);
@@ -118,7 +119,7 @@ BITFOLD_API void bitfold_close(bitfold_model *model);
 /* The size of the images that the model takes, and the number of its outputs.  No pointer may be NULL. */
 BITFOLD_API void bitfold_shape(const bitfold_model *model, int *rows, int *columns, int *channels, int *classes);
 
-/* The name of the class of output `index`, 0 to classes - 1, as the training data had it; "0", "1", ... if they had
+/* The name of the class, or the value, of output `index`, 0 to classes - 1, as the training data had it; "0", "1", ... if they had
  * none.  The text belongs to the model.  NULL: there is no such output. */
 BITFOLD_API const char *bitfold_class_name(const bitfold_model *model, int index);
 
@@ -126,7 +127,8 @@ BITFOLD_API const char *bitfold_class_name(const bitfold_model *model, int index
  *   pixels         images x rows x columns x channels bytes, 0 to 255, the channels innermost (RGB where there are
  *                  three); normalization is the model's, not the caller's
  *   logits         images x classes floats, written by the call: scale * (code - zero_point) of the last layer.  The
- *                  largest is the answer, of equal ones the first.
+ *                  largest is the answer, of equal ones the first.  Of a regression they are the values that are
+ *                  predicted, in the units of the targets.
  * The two may not overlap. */
 BITFOLD_API void bitfold_run(bitfold_model *model, const unsigned char *pixels, int images, float *logits);
 

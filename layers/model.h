@@ -2,6 +2,7 @@
 #ifndef BITFOLD_LAYERS_MODEL_H
 #define BITFOLD_LAYERS_MODEL_H
 
+#include "graph/graph.h"
 #include "layers/layer.h"
 
 typedef struct {
@@ -27,6 +28,8 @@ typedef struct {
     Extent input;
     int classes;
     const char **class_names; /* [classes] */
+    const char *task;         /* a name of tasks/tasks.def; NULL: classification */
+    TargetScale scale;        /* of the outputs */
     float *mean, *std;        /* [input.c] */
     QuantParams input_grid;   /* 8 bits; codes are pixel - 128 when `exact_pixels` */
     bool exact_pixels;

@@ -28,13 +28,19 @@ static void mean_and_spread(const double *x, int n, double *mean, double *spread
 }
 
 /* Notes a model's answers: its part of how many seeds are right, and of the first seed the classes. */
-static void note_answers(CompareResult *result, int row, int seed, const EvalResult *r)
+static void note_answers(Arena *arena, CompareResult *result, int row, int seed, const EvalResult *r)
 {
-    uint8_t *right = (uint8_t *)result->answers[row].right;
+    const Answers *all = &result->answers[row];
     const ClassAnswers *a = score_answers(&r->score);
-    for (int i = 0; i < r->n; i++) right[i] = (uint8_t)(right[i] + a->right[i]);
-    ((double *)result->answers[row].accuracy)[seed] = r->value;
-    if (seed == 0) memcpy((int32_t *)result->answer[row], a->answer, sizeof(int32_t) * (size_t)r->n);
+    ((double *)all->accuracy)[seed] = r->value;
+    for (int i = 0; a != NULL && i < r->n; i++) {
+        ((uint8_t *)all->right)[i] = (uint8_t)(all->right[i] + a->right[i]);
+        if (seed == 0) ((int32_t *)result->answer[row])[i] = a->answer[i];
+    }
+    if (a != NULL) return;
+    double *part = ARENA_ARRAY(arena, double, r->n);
+    r->score.task->type->parts(&r->score, r->score.task->metric, part);
+    for (int i = 0; i < r->n; i++) ((double *)all->part)[i] += part[i] / all->seeds;
 }
 
 static Status test(Arena *arena, const CompareJob *job, const RowPlan *plan, Model *m, const Graph *graph,
@@ -62,7 +68,7 @@ static Status run_seed(const CompareJob *job, const RowPlans *plans, CompareResu
         if (status == STATUS_OK) status = test(own, job, plan, m, graph, ENGINE_INT8, &r);
         if (status == STATUS_OK) answers[1] = r.value;
     }
-    if (status == STATUS_OK) note_answers(result, i, k, &r);
+    if (status == STATUS_OK) note_answers(own, result, i, k, &r);
     if (status == STATUS_OK && k == 0) {
         row->size_bytes = model_size_bytes(m);
         row->ram_bytes = graph == NULL ? 0 : (long)graph_arena_bytes(graph);
@@ -76,6 +82,7 @@ static Status run_seed(const CompareJob *job, const RowPlans *plans, CompareResu
 static void describe_row(const CompareJob *job, const RowPlan *plan, CompareRow *row)
 {
     const bool real = plan->kind == MODEL_FLOAT;
+    row->metric = task_make(&job->config->task, 0, 0, NULL, (TargetScale){NULL, NULL}).metric;
     row->seeds = compare_seeds(job->config);
     row->name = plan->name;
     row->kind = model_kind_names[plan->kind];
@@ -151,8 +158,11 @@ static Status run_rows(Arena *arena, const CompareJob *job, const RowPlans *plan
     result->answers = ARENA_ARRAY(arena, Answers, plans->n);
     result->answer = ARENA_ARRAY(arena, const int32_t *, plans->n);
     for (int i = 0; i < plans->n; i++) {
-        result->answers[i] =
-            (Answers){images, seeds, ARENA_ARRAY(arena, uint8_t, images), ARENA_ARRAY(arena, double, seeds)};
+        result->answers[i] = (Answers){.images = images, .seeds = seeds, .accuracy = ARENA_ARRAY(arena, double, seeds)};
+        if (job->data->test.targets.width > 0)
+            result->answers[i].part = ARENA_ARRAY(arena, double, images);
+        else
+            result->answers[i].right = ARENA_ARRAY(arena, uint8_t, images);
         result->answer[i] = ARENA_ARRAY(arena, int32_t, images);
         const Status status = run_row(job, plans, result, i);
         if (is_of_the_row(status))

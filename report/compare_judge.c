@@ -17,7 +17,7 @@ static bool leads(Arena *arena, const CompareRow *row, const Answers *answers, i
     int rivals = 0;
     for (int j = 0; j < rows; j++) {
         if (j == i || row[j].error != NULL || !keeps_weights_alike(&row[i], &row[j])) continue;
-        if (!(row_accuracy(&row[i]) > row_accuracy(&row[j]))) return false;
+        if (!(metric_drop(row_metric(&row[i]), row_accuracy(&row[i]), row_accuracy(&row[j])) > 0)) return false;
         p[rivals++] = paired_difference(&answers[i], &answers[j]).p;
     }
     holm_adjust(p, rivals);
@@ -32,11 +32,13 @@ void compare_judge(Arena *arena, CompareRow *row, const Answers *answers, int ro
     for (int i = 0; i < rows; i++) {
         p[i] = (double)NAN;
         if (row[i].error != NULL) continue;
-        const double right = row_accuracy(&row[i]) * answers[i].images;
-        row[i].accuracy_range = wilson_interval(right, answers[i].images);
+        const bool exact = answers[i].right != NULL;
+        row[i].accuracy_range = exact ? wilson_interval(row_accuracy(&row[i]) * answers[i].images, answers[i].images)
+                                      : mean_interval(answers[i].part, answers[i].images);
         if (row_is_float(&row[i]) || row[0].error != NULL) continue;
         const Paired drop = paired_difference(&answers[0], &answers[i]);
-        row[i].drop_range = drop.range;
+        const bool higher = row_metric(&row[i])->higher_is_better;
+        row[i].drop_range = higher ? drop.range : (Interval){-drop.range.high, -drop.range.low};
         p[i] = drop.p;
     }
     holm_adjust(p, rows);

@@ -97,6 +97,7 @@ Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, 
 void compare_confusions(Arena *arena, const CompareJob *job, const CompareResult *result, int shown, Report *report)
 {
     const Dataset *test = &job->data->test;
+    if (test->targets.width > 0) return;
     int best = 0, row[3] = {0}, rows = 1;
     for (int i = 1; i < result->rows; i++)
         if (best == 0 || row_accuracy(&result->row[i]) > row_accuracy(&result->row[best])) best = i;

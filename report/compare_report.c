@@ -28,7 +28,8 @@ typedef struct {
 /* The lines of a row's metrics.jsonl: its curves of every kind, at place n of the report's. */
 static Status read_curves(Gather *g, const RowPlan *plan, Curve *const curve[CURVE_KINDS], int n)
 {
-    static const char *const key[CURVE_KINDS] = {"loss", "accuracy", "validation_loss", "validation"};
+    const char *running = task_types[g->job->config->task.type]->running->name;
+    const char *const key[CURVE_KINDS] = {"loss", running, "validation_loss", "validation"};
     const char *path = file_join(g->arena, row_folder(g->arena, g->job, plan, 0), "metrics.jsonl");
     unsigned char *text;
     size_t bytes;
@@ -232,7 +233,7 @@ static ReportFacts gather_facts(const Gather *g)
                          .train = data->train.n,
                          .validation = data->validation.n,
                          .test = data->test.n,
-                         .classes = data->test.classes,
+                         .classes = data->test.targets.width > 0 ? 0 : data->test.classes,
                          .h = data->test.h,
                          .w = data->test.w,
                          .c = data->test.c,
@@ -268,6 +269,7 @@ Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, 
     TRY(row_model(arena, job, &plan[0], 0, &g.float_model));
     gather_failures(&g, all);
     g.report.facts = gather_facts(&g);
+    g.report.running = task_types[job->config->task.type]->running;
     g.report.classes = g.float_model->classes;
     g.report.class_name = g.float_model->class_names;
     TRY(gather_curves(&g));

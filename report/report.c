@@ -1,6 +1,7 @@
 /* The page. */
 #include "report/report_parts.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -24,6 +25,19 @@ static void put_head(FILE *out, const Report *report)
     fputs("</header>\n<main>\n", out);
 }
 
+/* Of a metric that is a mean of what each image is to it. */
+static void put_tests_of_parts(FILE *out, const CompareRow *row, bool verdict)
+{
+    fprintf(
+        out,
+        "<p class=\"note\">95 %% intervals: of %s, a mean over the test images, by its standard error; of a difference "
+        "paired with the float row over the images%s. p: Student’s t test of the same, adjusted by Holm’s method for "
+        "the number of rows.%s</p>\n",
+        row_metric(row)->label, row->seeds > 1 ? " and over the seeds, the wider" : "",
+        verdict ? " ▼ is worse than float beyond chance, ▲ better (p &lt; 0.05)."
+                : " No row differs from float beyond chance (p &lt; 0.05).");
+}
+
 /* What the marks, intervals and p-values of the table stand on. */
 static void put_tests(FILE *out, const Report *report)
 {
@@ -35,6 +49,10 @@ static void put_tests(FILE *out, const Report *report)
         leads = leads || row[i].leads;
     }
     if (!tested) return;
+    if (!row_has_accuracy(row)) {
+        put_tests_of_parts(out, row, verdict);
+        return;
+    }
     fputs(
         "<p class=\"note\">95 % intervals: of an accuracy by Wilson’s method on the test images; of a drop paired with "
         "the float row, ",
@@ -91,14 +109,15 @@ static void put_rows(FILE *out, const Report *report)
     table_rows(out, report->row, report->rows);
     put_failures(out, report);
     put_tests(out, report);
-    fputs("<p class=\"note\">Accuracy on the test images by the integer engine, for float rows by the float engine",
-          out);
+    const bool accuracy = row_has_accuracy(report->row);
+    fprintf(out, "<p class=\"note\">%s on the test images by the integer engine, for float rows by the float engine",
+            accuracy ? "Accuracy" : row_metric(report->row)->label);
     if (spread) fputs("; mean ± sample standard deviation over the seeds", out);
-    fputs(
-        ". Drop: percentage points below float. Size: the weights at their bits, 4 bytes for each bias and scale. RAM: "
-        "all activations of one image. Time: one image on one thread, the least of many repeats, and their "
-        "median.</p>\n",
-        out);
+    fputs(accuracy ? ". Drop: percentage points below float." : ". Worse by: than float.", out);
+    fputs(" Size: the weights at their bits, 4 bytes for each bias and scale. RAM: "
+          "all activations of one image. Time: one image on one thread, the least of many repeats, and their "
+          "median.</p>\n",
+          out);
     put_disturbed(out, report);
     fputs("</section>\n", out);
 }
@@ -122,10 +141,14 @@ static void put_scatter(FILE *out, const Report *report, const ReportPlots *plot
 {
     /* Without the plot the table above says it all. */
     if (plots->scatter[0] < 0 || plots->gnuplot.svg == NULL) return;
-    fputs("<section>\n<h2>Accuracy against size</h2>\n", out);
+    const bool accuracy = row_has_accuracy(report->row);
+    char what[128];
+    const int label = snprintf(what, sizeof what, "%s", accuracy ? "Accuracy" : row_metric(report->row)->label);
+    fprintf(out, "<section>\n<h2>%s against size</h2>\n", what);
+    snprintf(what + label, sizeof what - (size_t)label, " of every network against its size");
     for (int k = 0; k < 2; k++) {
         fprintf(out, "<figure class=\"%s\">\n", k == 0 ? "broad" : "narrow");
-        gnuplot_write_svg(&plots->gnuplot, plots->scatter[k], "Accuracy of every network against its size", out);
+        gnuplot_write_svg(&plots->gnuplot, plots->scatter[k], what, out);
         if (plots->unnumbered[k] > 0)
             fprintf(out,
                     "<figcaption>%d of %d points are without their number, for which there is no room.</figcaption>\n",
@@ -133,10 +156,8 @@ static void put_scatter(FILE *out, const Report *report, const ReportPlots *plot
         fputs("</figure>\n", out);
     }
     put_key_of_kinds(out, report);
-    fputs(
-        "<p class=\"note\">The numbers are those of the table. Where accuracies lie far apart the axis spaces them by "
-        "the logarithm of the error.</p>\n</section>\n",
-        out);
+    fprintf(out, "<p class=\"note\">The numbers are those of the table.%s</p>\n</section>\n",
+            accuracy ? " Where accuracies lie far apart the axis spaces them by the logarithm of the error." : "");
 }
 
 static void put_key_item(FILE *out, int i, const char *name)
@@ -154,14 +175,14 @@ static void put_key_item(FILE *out, int i, const char *name)
 
 static void put_curve_figure(FILE *out, const Report *report, const ReportPlots *plots, CurveKind kind)
 {
-    static const char *const heading[CURVE_KINDS] = {"Training loss", "Training accuracy, %", "Validation loss",
-                                                     "Validation accuracy, %"};
-    const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
-    fprintf(out, "<figure>\n<figcaption><b>%s</b></figcaption>\n", heading[kind]);
+    char heading[64];
+    const double factor = curve_label(report, kind, heading);
+    heading[0] = (char)toupper((unsigned char)heading[0]);
+    fprintf(out, "<figure>\n<figcaption><b>%s</b></figcaption>\n", heading);
     if (plots->gnuplot.svg == NULL) {
-        table_curves(out, report->curve[kind], report->curves, is_loss ? 1 : 100);
+        table_curves(out, report->curve[kind], report->curves, factor);
     } else {
-        gnuplot_write_svg(&plots->gnuplot, plots->curve[kind], heading[kind], out);
+        gnuplot_write_svg(&plots->gnuplot, plots->curve[kind], heading, out);
         fputs("<ul class=\"key\">", out);
         for (int i = 0; i < report->curves; i++)
             if (report->curve[kind][i].n > 0) put_key_item(out, i, report->curve[kind][i].name);

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "train/latency.h"
 #include "report/statistics.h"
+#include "tasks/task.h"
 
 typedef struct {
     const char *name;                     /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
@@ -15,18 +16,20 @@ typedef struct {
     int weight_bits, act_bits;            /* 32 for float */
     int ends;                             /* bits of the first and last layer; 0: as the rest */
     const char *granularity, *calibrator; /* "" for float; calibrator "" for qat */
-    double accuracy, accuracy_std;        /* mean, sample deviation; 0 to 1; float engine or simulator */
+    const Metric *metric;                 /* that is told as accuracy here; NULL: accuracy */
+    double accuracy, accuracy_std;        /* mean, sample deviation; float engine or simulator */
     double accuracy_int8;                 /* by the integer engine; NAN for float */
     int seeds;
     Interval accuracy_range; /* 95 % by Wilson's method on the test images, of the accuracy that is shown */
-    Interval drop_range;     /* 95 % of the float row's accuracy less this one's, paired; of no use in the float row */
-    double p;                /* of that difference being none, adjusted for the number of rows; NAN: not tested */
-    bool leads;              /* more accurate than each row with weights of as many bits, beyond chance */
-    long size_bytes;         /* ceil(n * bits / 8) per weight tensor, 4 per bias and scale */
-    long ram_bytes;          /* all activations of one image in one arena; 0: not known, for float */
-    long macs;               /* of one image */
-    Latency latency;         /* of one image on one thread, integer engine or float forward; 0: not measured */
-    const char *error;       /* why there is no result, and the numbers are NAN and 0; NULL: there is one */
+    /* 95 % of how much worse than the float row's it is, paired: of accuracy that one less this.  No use in the float row */
+    Interval drop_range;
+    double p;          /* of that difference being none, adjusted for the number of rows; NAN: not tested */
+    bool leads;        /* more accurate than each row with weights of as many bits, beyond chance */
+    long size_bytes;   /* ceil(n * bits / 8) per weight tensor, 4 per bias and scale */
+    long ram_bytes;    /* all activations of one image in one arena; 0: not known, for float */
+    long macs;         /* of one image */
+    Latency latency;   /* of one image on one thread, integer engine or float forward; 0: not measured */
+    const char *error; /* why there is no result, and the numbers are NAN and 0; NULL: there is one */
 } CompareRow;
 
 /* Means over stretches of a training: y[i] over `images[i]` images, the last at step x[i]. */
@@ -98,6 +101,7 @@ typedef struct {
     const CompareRow *row; /* none has an error */
     int failures;
     const CompareRow *failure; /* those that have */
+    const Metric *running;     /* what training tells as it goes; NULL: accuracy */
     int curves;
     const Curve *curve[CURVE_KINDS]; /* curves of each kind; n == 0 where there is none */
     int layers, flash_columns;
@@ -128,7 +132,7 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
 
 /* The table as text for a terminal, lines of at most 100 columns without newline: the head, one row (accuracy by the
  * integer engine, drop against `float_accuracy`), and under the table what its differences are worth. */
-char *report_text_head(Arena *arena);
+char *report_text_head(Arena *arena, const Metric *metric);
 char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy);
 char *report_text_foot(Arena *arena, const CompareRow *row, int rows, int images);
 

@@ -38,9 +38,11 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
     FileWriter writer;
     TRY(file_begin(arena, path, &writer));
     FILE *out = writer.stream;
-    fputs("name,kind,weight_bits,act_bits,granularity,calibrator,accuracy,accuracy_std,seeds,accuracy_int8,size_bytes,"
-          "first_last_bits,ram_bytes,macs,accuracy_low,accuracy_high,drop_low,drop_high,p_value",
-          out);
+    const char *m = rows == 0 ? metric_accuracy.name : row_metric(row)->name;
+    fprintf(out,
+            "name,kind,weight_bits,act_bits,granularity,calibrator,%s,%s_std,seeds,%s_int8,size_bytes,"
+            "first_last_bits,ram_bytes,macs,%s_low,%s_high,drop_low,drop_high,p_value",
+            m, m, m, m, m);
     bool failed = false;
     for (int i = 0; i < rows; i++) failed |= row[i].error != NULL;
     fputs(failed ? ",error\r\n" : "\r\n", out);

@@ -26,6 +26,11 @@ char *text_clip(Arena *arena, const char *text, int columns);
 
 /* Share of right answers as shown: the integer engine's; of the float row, and where that is unknown, `accuracy`. */
 double row_accuracy(const CompareRow *row);
+const Metric *row_metric(const CompareRow *row);
+/* Whether that is accuracy, of which exact statistics are known. */
+bool row_has_accuracy(const CompareRow *row);
+/* How much worse `value` is than `reference`, as it is shown. */
+double metric_drop(const Metric *metric, double reference, double value);
 static inline bool row_is_float(const CompareRow *row) { return strcmp(row->kind, "float") == 0; }
 
 /* Of which rows the latency was measured while the machine was busy. */
@@ -71,6 +76,9 @@ extern const char plot_frame[];
 int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide, int *left_out);
 int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
+
+/* What a curve's values are, "training accuracy, %", and by what they are shown. */
+double curve_label(const Report *report, CurveKind kind, char text[64]);
 
 /* A curve as it is drawn: at most `points` points, each the mean, weighted by images, of a stretch of at least as many
  * images as the longest of its stretches had, so that a last batch of few images is no point of its own.  Fills x and y

@@ -56,10 +56,23 @@ static void set_log_axis(FILE *script, const Curve *curve, int curves)
         fprintf(script, "set logscale y\nset yrange [%.4g:%.4g]\n", least / 1.2, 1.2 * most);
 }
 
-static int plot_curves(Arena *arena, Gnuplot *gnuplot, const Curve *curve, int curves, CurveKind kind)
+double curve_label(const Report *report, CurveKind kind, char text[64])
 {
-    static const char *const label[CURVE_KINDS] = {"training loss", "training accuracy, %", "validation loss",
-                                                   "validation accuracy, %"};
+    const bool training = kind == CURVE_LOSS || kind == CURVE_ACCURACY;
+    const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
+    const Metric *m = training ? report->running : report->rows == 0 ? NULL : report->row->metric;
+    if (m == NULL) m = &metric_accuracy;
+    snprintf(text, 64, "%s %s%s%s", training ? "training" : "validation", is_loss ? "loss" : m->label,
+             is_loss || m->unit[0] == '\0' ? "" : ",", is_loss ? "" : m->unit);
+    return is_loss ? 1 : m->factor;
+}
+
+static int plot_curves(Arena *arena, Gnuplot *gnuplot, const Report *report, CurveKind kind)
+{
+    const Curve *curve = report->curve[kind];
+    const int curves = report->curves;
+    char label[64];
+    const double factor = curve_label(report, kind, label);
     const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
     const bool is_validation = kind == CURVE_VALIDATION_LOSS || kind == CURVE_VALIDATION_ACCURACY;
     int drawn = 0;
@@ -68,14 +81,14 @@ static int plot_curves(Arena *arena, Gnuplot *gnuplot, const Curve *curve, int c
     const int figure = gnuplot_figure(gnuplot, 460, 300);
     FILE *script = gnuplot->script;
     fputs(plot_frame, script);
-    fprintf(script, "set xlabel 'step'\nset ylabel '%s'\n", label[kind]);
+    fprintf(script, "set xlabel 'step'\nset ylabel '%s'\n", label);
     if (is_loss) set_log_axis(script, curve, curves);
     double *x = ARENA_ARRAY(arena, double, CURVE_POINTS + 1), *y = ARENA_ARRAY(arena, double, CURVE_POINTS + 1);
     for (int i = 0; i < curves; i++) {
         const int n = curve_points(&curve[i], CURVE_POINTS, x, y);
         if (n == 0) continue;
         fprintf(script, "$c%d << END\n", i);
-        for (int k = 0; k < n; k++) fprintf(script, "%.7g %.7g\n", x[k], (is_loss ? 1 : 100) * y[k]);
+        for (int k = 0; k < n; k++) fprintf(script, "%.7g %.7g\n", x[k], factor * y[k]);
         fputs("END\n", script);
     }
     const char *comma = "plot ";
@@ -98,8 +111,7 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
     TRY(gnuplot_begin(gnuplot));
     for (int k = 0; k < 2; k++)
         plots->scatter[k] = plot_scatter(arena, gnuplot, report->row, report->rows, k == 0, &plots->unnumbered[k]);
-    for (int k = 0; k < CURVE_KINDS; k++)
-        plots->curve[k] = plot_curves(arena, gnuplot, report->curve[k], report->curves, (CurveKind)k);
+    for (int k = 0; k < CURVE_KINDS; k++) plots->curve[k] = plot_curves(arena, gnuplot, report, (CurveKind)k);
     for (int i = 0; i < report->weight_histograms; i++) plots->weights[i] = plot_weights(gnuplot, &report->weights[i]);
     for (int i = 0; i < report->activation_histograms; i++)
         plots->activations[i] = plot_activations(arena, gnuplot, &report->activations[i]);

@@ -33,11 +33,25 @@ static double error_floor(const CompareRow *row, int rows)
     return floor;
 }
 
+/* Of another metric than accuracy: its values. */
+static Axis plain_axis(const CompareRow *row, int rows, int pixels)
+{
+    double low = (double)INFINITY, high = -(double)INFINITY;
+    for (int i = 0; i < rows; i++) {
+        if (isnan(row_accuracy(&row[i]))) continue;
+        low = fmin(low, row_metric(row)->factor * row_accuracy(&row[i]));
+        high = fmax(high, row_metric(row)->factor * row_accuracy(&row[i]));
+    }
+    const double pad = fmax(0.12 * (high - low), 1e-6 + 1e-6 * fabs(high));
+    return (Axis){.pixels = pixels, .lo = low - pad, .hi = high + pad};
+}
+
 /* Errors that differ by more than a factor of four are shown by their logarithm: 99.2 against 98.9 is as far as 92
  * against 89, and the best networks stay apart on a page that also holds one that fails. */
 static Axis accuracy_axis(const CompareRow *row, int rows, double floor, int pixels)
 {
     Axis axis = {.pixels = pixels};
+    if (!row_has_accuracy(row)) return plain_axis(row, rows, pixels);
     double best = 100, worst = 0;
     for (int i = 0; i < rows; i++) {
         const double error = fmax(100 * (1 - row_accuracy(&row[i])), floor);
@@ -133,8 +147,8 @@ static int lay_out(const CompareRow *row, int rows, const Axis *x, const Axis *y
 {
     for (int i = 0; i < rows; i++) {
         const double kib = fmax((double)row[i].size_bytes / 1024, 1e-3);
-        point[i] = (Box){pixel(x, x->log ? log2(kib) : kib), pixel(y, on_axis(y, 100 * row_accuracy(&row[i]), floor)),
-                         POINT, POINT};
+        point[i] = (Box){pixel(x, x->log ? log2(kib) : kib),
+                         pixel(y, on_axis(y, row_metric(row)->factor * row_accuracy(&row[i]), floor)), POINT, POINT};
         label[i] = (Box){0, 0, digits_width(i + 1), LINE / 2.0};
     }
     return labels_place(rows, point, label, x->pixels, y->pixels);
@@ -163,8 +177,9 @@ int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows
     put_size_tics(script, &x);
     put_accuracy_tics(script, &y, floor);
     fputs("set border 3\nset tics nomirror scale 0.5\nset grid lt 1 lw 0.5 lc rgb '#a0a0a0' dt (2,3)\n"
-          "set xlabel 'size, KiB'\nset ylabel 'accuracy, %'\nunset key\n",
+          "set xlabel 'size, KiB'\nunset key\n",
           script);
+    fprintf(script, "set ylabel '%s'\n", row_has_accuracy(row) ? "accuracy, %" : row_metric(row)->label);
     put_labels(script, rows, point, label, &x, &y);
     fputs("$points << END\n", script);
     for (int i = 0; i < rows; i++) {

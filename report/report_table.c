@@ -5,6 +5,15 @@
 
 #include "report/report_parts.h"
 
+const Metric *row_metric(const CompareRow *row) { return row->metric == NULL ? &metric_accuracy : row->metric; }
+
+bool row_has_accuracy(const CompareRow *row) { return row_metric(row) == &metric_accuracy; }
+
+double metric_drop(const Metric *m, double reference, double value)
+{
+    return m->factor * (m->higher_is_better ? reference - value : value - reference);
+}
+
 double row_accuracy(const CompareRow *row)
 {
     return row_is_float(row) || isnan(row->accuracy_int8) ? row->accuracy : row->accuracy_int8;
@@ -47,21 +56,31 @@ void html_count(FILE *out, long value)
     }
 }
 
-static void put_range(FILE *out, Interval range)
+static void put_value(FILE *out, const Metric *m, double shown)
+{
+    html_number(out, m->any_size ? "%.4g" : m->digits == 4 ? "%.4f" : "%.2f", shown);
+}
+
+static void put_range(FILE *out, const Metric *m, Interval range)
 {
     fputs("<small>", out);
-    html_number(out, "%.2f", 100 * range.low);
+    put_value(out, m, m->factor * range.low);
     fputs(" to ", out);
-    html_number(out, "%.2f", 100 * range.high);
+    put_value(out, m, m->factor * range.high);
     fputs("</small>", out);
 }
 
 static void put_accuracy(FILE *out, const CompareRow *r)
 {
+    const Metric *m = row_metric(r);
     fputs("<td>", out);
-    html_number(out, "%.2f", 100 * row_accuracy(r));
-    if (r->seeds > 1 && isfinite(r->accuracy_std)) fprintf(out, " <span>± %.2f</span>", 100 * r->accuracy_std);
-    if (r->accuracy_range.high > 0) put_range(out, r->accuracy_range);
+    put_value(out, m, m->factor * row_accuracy(r));
+    if (r->seeds > 1 && isfinite(r->accuracy_std)) {
+        fputs(" <span>± ", out);
+        put_value(out, m, m->factor * r->accuracy_std);
+        fputs("</span>", out);
+    }
+    if (r->accuracy_range.high != 0) put_range(out, m, r->accuracy_range);
     fputs("</td>", out);
 }
 
@@ -76,8 +95,9 @@ static void put_drop(FILE *out, const CompareRow *r, double float_accuracy)
     if (verdict != 0)
         fprintf(out, "<b role=\"img\" aria-label=\"%s than float\">%s</b> ", verdict < 0 ? "worse" : "better",
                 verdict < 0 ? "▼" : "▲");
-    html_number(out, "%.2f", 100 * (float_accuracy - row_accuracy(r)));
-    if (!isnan(r->p)) put_range(out, r->drop_range);
+    const Metric *m = row_metric(r);
+    put_value(out, m, metric_drop(m, float_accuracy, row_accuracy(r)));
+    if (!isnan(r->p)) put_range(out, m, r->drop_range);
     fputs("</td><td>", out);
     if (r->p < 0.001)
         fputs("&lt; 0.001", out);
@@ -143,11 +163,14 @@ static void put_row(FILE *out, const CompareRow *row, int rows, int i)
 
 void table_rows(FILE *out, const CompareRow *row, int rows)
 {
-    static const char *const head[] = {
+    const bool accuracy = rows == 0 || row_has_accuracy(row);
+    char value[64];
+    snprintf(value, sizeof value, "%s<small>95 %%</small>", rows == 0 ? "" : row_metric(row)->label);
+    const char *const head[] = {
         "#",
         "Network",
-        "Accuracy, %<small>95 %</small>",
-        "Drop, points<small>95 %</small>",
+        accuracy ? "Accuracy, %<small>95 %</small>" : value,
+        accuracy ? "Drop, points<small>95 %</small>" : "Worse by<small>95 %</small>",
         "p",
         "Bits<small>W / A</small>",
         "Size, KiB<small>of float</small>",

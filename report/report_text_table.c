@@ -40,11 +40,20 @@ static char *line(Arena *arena, const char *name, const char *const cell[CELLS])
     return text;
 }
 
-char *report_text_head(Arena *arena)
+char *report_text_head(Arena *arena, const Metric *metric)
 {
-    const char *const cell[CELLS] = {"acc. %", "±", "drop pts", "size KiB", "RAM KiB", "MACs", "time µs"};
+    const bool accuracy = metric == &metric_accuracy;
+    const char *const cell[CELLS] = {accuracy ? "acc. %" : metric->label,
+                                     "±",
+                                     accuracy ? "drop pts" : "worse by",
+                                     "size KiB",
+                                     "RAM KiB",
+                                     "MACs",
+                                     "time µs"};
     return line(arena, "", cell);
 }
+
+static const char *format_of(const Metric *m) { return m->any_size ? "%.4g" : m->digits == 4 ? "%.4f" : "%.2f"; }
 
 /* In the room of a line's cells; whole in the table's files. */
 static char *failed_row(Arena *arena, const CompareRow *row)
@@ -58,11 +67,13 @@ char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy
 {
     if (row->error != NULL) return failed_row(arena, row);
     const double accuracy = row_accuracy(row);
-    const double drop = row_is_float(row) ? (double)NAN : 100 * (float_accuracy - accuracy);
+    const Metric *m = row_metric(row);
+    const double drop = row_is_float(row) ? (double)NAN : metric_drop(m, float_accuracy, accuracy);
+    const double least = m->any_size ? 0 : 0.5 * pow(10, -m->digits); /* that is not shown as 0 */
     const char *const cell[CELLS] = {
-        number(arena, "%.2f", 100 * accuracy),
-        row->seeds > 1 ? number(arena, "%.2f", 100 * row->accuracy_std) : "-",
-        number(arena, "%.2f", fabs(drop) < 0.005 ? 0 : drop),
+        number(arena, format_of(m), m->factor * accuracy),
+        row->seeds > 1 ? number(arena, format_of(m), m->factor * row->accuracy_std) : "-",
+        number(arena, format_of(m), fabs(drop) < least ? 0 : drop),
         number(arena, "%.1f", (double)row->size_bytes / 1024),
         row->ram_bytes == 0 ? "-" : number(arena, "%.1f", (double)row->ram_bytes / 1024),
         short_count(arena, row->macs),
@@ -81,12 +92,17 @@ char *report_text_foot(Arena *arena, const CompareRow *row, int rows, int images
         if (f == NULL && row_is_float(&row[i])) f = &row[i];
     }
     if (f == NULL || tested == 0) return arena_strdup(arena, "");
+    const Metric *m = row_metric(f);
+    const bool exact = row_has_accuracy(f);
     char *text = arena_printf(arena,
-                              "%d test images: float is %.2f to %.2f %% (95 %%, Wilson); of %d rows %d %s worse and %d "
+                              "%d test images: float is %s to %s (95 %%%s); of %d rows %d %s worse and %d "
                               "better\nthan it beyond chance (5 %%; %s, Holm)",
-                              images, 100 * f->accuracy_range.low, 100 * f->accuracy_range.high, tested, worse,
+                              images, metric_number(arena, m, f->accuracy_range.low),
+                              metric_text(arena, m, f->accuracy_range.high), exact ? ", Wilson" : "", tested, worse,
                               worse == 1 ? "is" : "are", better,
-                              f->seeds > 1 ? "paired over seeds and images" : "McNemar's exact test");
+                              f->seeds > 1 ? "paired over seeds and images"
+                              : exact      ? "McNemar's exact test"
+                                           : "Student's t paired over images");
     if (f->seeds > 1 && f->seeds < 5 && worse + better == 0)
         text = arena_printf(arena, "%s;\n%d seeds are few: a large difference may be real and not tell from chance",
                             text, f->seeds);

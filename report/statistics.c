@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 static const double Z95 = 1.959963984540054; /* of the normal distribution, two-sided */
 
@@ -104,8 +105,46 @@ static Paired one_seed(const Answers *a, const Answers *b)
                     mcnemar_exact(first, second)};
 }
 
+/* Mean and standard error of x[i] - y[i]; y NULL: of x. */
+static double mean_of(const double *x, const double *y, int n, double *error)
+{
+    double sum = 0, squares = 0;
+    for (int i = 0; i < n; i++) sum += x[i] - (y == NULL ? 0 : y[i]);
+    const double mean = sum / n;
+    for (int i = 0; i < n; i++) squares += pow(x[i] - (y == NULL ? 0 : y[i]) - mean, 2);
+    *error = n > 1 ? sqrt(squares / (n - 1) / n) : 0;
+    return mean;
+}
+
+Interval mean_interval(const double *part, int n)
+{
+    double error;
+    const double mean = mean_of(part, NULL, n, &error);
+    return (Interval){mean - Z95 * error, mean + Z95 * error};
+}
+
+static double p_of(double mean, double error, int freedom)
+{
+    return mean == 0 || freedom < 1 ? 1 : student_p(mean / error, freedom);
+}
+
+static Paired of_parts(const Answers *a, const Answers *b)
+{
+    const int S = a->seeds, n = a->images;
+    double error, seeds_error = 0;
+    const double mean = mean_of(a->part, b->part, n, &error);
+    double p = p_of(mean, error, n - 1), half = Z95 * error;
+    if (S > 1) {
+        const double of_seeds = mean_of(a->accuracy, b->accuracy, S, &seeds_error);
+        p = fmax(p, p_of(of_seeds, seeds_error, S - 1));
+        half = fmax(half, student_t95(S - 1) * seeds_error);
+    }
+    return (Paired){mean, {mean - half, mean + half}, p};
+}
+
 Paired paired_difference(const Answers *a, const Answers *b)
 {
+    if (a->right == NULL) return of_parts(a, b);
     if (a->seeds == 1) return one_seed(a, b);
     const int S = a->seeds, n = a->images;
     double mean = 0, squares = 0, image_squares = 0;

@@ -33,8 +33,9 @@ void holm_adjust(double *p, int n);
 /* What the networks of a row of a table answered on the same images. */
 typedef struct {
     int images, seeds;
-    const uint8_t *right;   /* [images] how many seeds' networks answer right */
-    const double *accuracy; /* [seeds] */
+    const uint8_t *right;   /* [images] how many seeds' networks answer right; NULL: there are parts */
+    const double *accuracy; /* [seeds], or another metric */
+    const double *part;     /* [images] what each is to the metric, which is their mean; the mean over the seeds */
 } Answers;
 
 typedef struct {
@@ -43,11 +44,16 @@ typedef struct {
     double p;          /* two-sided */
 } Paired;
 
+/* The mean of what images are to a metric: 95 % of it by the normal distribution. */
+Interval mean_interval(const double *part, int n);
+
 /* a against b: the same images, and seed k of one paired with seed k of the other.
  * One seed: McNemar's exact test, Newcombe's interval.
  * Several: Student's t on the seeds' differences, and the sign test on the images (as McNemar's, by the number of seeds
  * that answer right); the larger of both p-values.  The interval is the wider of Student's, and the normal one of the
- * images' mean differences: a difference counts only if neither other seeds nor other images are likely to undo it. */
+ * images' mean differences: a difference counts only if neither other seeds nor other images are likely to undo it.
+ * Of parts, Student's t on the images' differences stands in for McNemar's and the sign test, and the normal interval for
+ * Newcombe's. */
 Paired paired_difference(const Answers *a, const Answers *b);
 
 #endif

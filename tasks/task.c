@@ -1,5 +1,6 @@
 #include "tasks/task.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,11 +40,15 @@ const char *const metric_choices[] = {"auto",
 
 const Field task_fields[] = {
     {"type", FIELD_ENUM, offsetof(TaskConfig, type), .names = task_names, .def = "\"classification\"",
-     .doc = "what the targets are: classification, one class for each image"},
+     .doc = "what the targets are: classification, one class for each image; regression, real numbers (data.targets)"},
     {"loss", FIELD_ENUM, offsetof(TaskConfig, loss), .names = loss_choices, .def = "\"auto\"",
-     .doc = "what training makes small; auto: cross_entropy"},
+     .doc = "what training makes small; auto: cross_entropy of a classification, mse of a regression"},
+    {"delta", FIELD_FLOAT, offsetof(TaskConfig, delta), .min = 1e-6, .max = 1e6, .def = "1",
+     .doc = "huber: errors below it count by their square, larger ones by their size; in standard deviations of the "
+            "target"},
     {"metric", FIELD_ENUM, offsetof(TaskConfig, metric), .names = metric_choices, .def = "\"auto\"",
-     .doc = "what the best checkpoint is chosen by and tables compare; auto: accuracy"},
+     .doc = "what the best checkpoint is chosen by and tables compare; auto: accuracy of a classification, r2 of a "
+            "regression"},
     FIELD_END};
 
 const TaskType *task_type(const char *name)
@@ -53,11 +58,23 @@ const TaskType *task_type(const char *name)
     return NULL;
 }
 
+const TaskType *graph_task(const Graph *g)
+{
+    const TaskType *type = g->task == NULL ? NULL : task_type(g->task);
+    const bool fits = type != NULL && (type->target == TARGET_VALUES) == (g->scale.mean != NULL);
+    return fits ? type : task_types[0];
+}
+
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
+
+char *metric_number(Arena *arena, const Metric *m, double value)
+{
+    return arena_printf(arena, m->any_size ? "%.*g" : "%.*f", m->digits, m->factor * value);
+}
 
 char *metric_text(Arena *arena, const Metric *m, double value)
 {
-    return arena_printf(arena, "%.*f%s", m->digits, m->factor * value, m->unit);
+    return arena_printf(arena, "%s%s", metric_number(arena, m, value), m->unit);
 }
 
 bool metric_as_good(const Metric *m, double value, double other)
@@ -94,25 +111,49 @@ Status task_check(Arena *arena, const TaskConfig *config, const char *where)
     return check_choice(type, where, "metric", metric_choices[config->metric], offered, known);
 }
 
-Task task_make(const TaskConfig *config, float label_smoothing, int outputs, const char *const *name)
+Task task_make(const TaskConfig *config, float label_smoothing, int outputs, const char *const *name, TargetScale scale)
 {
     const TaskType *type = task_types[config->type];
     return (Task){.type = type,
                   .loss = config->loss == 0 ? type->losses[0] : losses[config->loss - 1],
                   .metric = config->metric == 0 ? type->metrics[0] : metrics[config->metric - 1],
                   .label_smoothing = label_smoothing,
+                  .delta = (float)config->delta,
                   .outputs = outputs,
-                  .name = name};
+                  .name = name,
+                  .scale = scale};
 }
 
-Status task_check_head(const Task *task, const char *where, const char *layer)
+Status task_check_head(const Task *task, const char *where, const char *layer, int targets)
 {
-    if (task->outputs >= task->type->least_outputs) return STATUS_OK;
-    return status_fail(STATUS_SHAPE,
-                       "%s: layer \"%s\" gives 1 x 1 x %d; the last layer must give 1 x 1 x %s, "
-                       "at least %d %s",
-                       where, layer, task->outputs, task->type->outputs, task->type->least_outputs,
-                       task->type->outputs);
+    const TaskType *type = task->type;
+    if (task->outputs < type->least_outputs)
+        return status_fail(STATUS_SHAPE,
+                           "%s: layer \"%s\" gives 1 x 1 x %d; the last layer must give 1 x 1 x %s, at least %d %s",
+                           where, layer, task->outputs, type->outputs, type->least_outputs, type->outputs);
+    const bool values = type->target == TARGET_VALUES;
+    if (targets == 0 || targets == task->outputs || (!values && targets < task->outputs)) return STATUS_OK;
+    return status_fail(STATUS_SHAPE, "%s: layer \"%s\" gives %d %s, the data has %d %s; must be %s many", where, layer,
+                       task->outputs, type->codes, targets, values ? "targets" : type->outputs,
+                       values ? "as" : "at least as");
+}
+
+TargetScale task_scale(Arena *arena, Targets targets, int n)
+{
+    const int K = targets.width;
+    float *mean = ARENA_ARRAY(arena, float, K), *std = ARENA_ARRAY(arena, float, K);
+    for (int k = 0; k < K; k++) {
+        double sum = 0, squares = 0;
+        for (int i = 0; i < n; i++) sum += (double)targets.value[(size_t)i * (size_t)K + (size_t)k];
+        mean[k] = (float)(n > 0 ? sum / n : 0.0);
+        for (int i = 0; i < n; i++) {
+            const double d = (double)targets.value[(size_t)i * (size_t)K + (size_t)k] - (double)mean[k];
+            squares += d * d;
+        }
+        std[k] = (float)(n > 0 ? sqrt(squares / n) : 0.0);
+        if (!(std[k] > 0.0f)) std[k] = 1.0f;
+    }
+    return (TargetScale){mean, std};
 }
 
 /* ---- scores ------------------------------------------------------------------------------------------------------ */

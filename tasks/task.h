@@ -8,12 +8,14 @@
 
 #include "autograd/ops.h"
 #include "base/field.h"
+#include "graph/graph.h"
 #include "tasks/target.h"
 
 typedef struct {
-    int type;   /* index into task_names */
-    int loss;   /* of loss_choices; 0: the task's first */
-    int metric; /* of metric_choices; 0: the task's first */
+    int type;     /* index into task_names */
+    int loss;     /* of loss_choices; 0: the task's first */
+    double delta; /* huber */
+    int metric;   /* of metric_choices; 0: the task's first */
 } TaskConfig;
 extern const Field task_fields[];
 extern const char *const task_names[];   /* tasks.def, NULL-ended */
@@ -27,7 +29,8 @@ typedef struct {
     const char *brief; /* "acc": where there is little room */
     const char *unit;  /* " %"; "": none */
     double factor;     /* shown is factor times the value: 100 for percent */
-    int digits;        /* shown after the point */
+    int digits;        /* shown: after the point, or all of them where its size is not known */
+    bool any_size;
     bool higher_is_better;
     double none; /* worse than any value: nothing was measured */
 } Metric;
@@ -35,7 +38,8 @@ typedef struct {
 /* Whether something was measured, and `value` is not `none`. */
 static inline bool metric_measured(const Metric *metric, double value) { return value != metric->none; }
 
-/* "97.80 %", in the arena. */
+/* "97.80", and "97.80 %", in the arena. */
+char *metric_number(Arena *arena, const Metric *metric, double value);
 char *metric_text(Arena *arena, const Metric *metric, double value);
 
 /* Whether `value` is at least as good as `other`. */
@@ -50,6 +54,8 @@ typedef struct {
      * their N targets -> loss[1], a mean over the samples.  *running += the sum over the samples of what each is to
      * task->type->running.  Keeps targets until the tape is reset.  NULL after a failure of the tape. */
     Tensor *(*run)(Tape *t, const Task *task, Tensor *z, Targets targets, double *running);
+    /* Of one output that is off by r; NULL: the loss is no mean over outputs. */
+    double (*value)(const Task *task, double r);
 } TaskLoss;
 
 typedef struct TaskType {
@@ -60,8 +66,7 @@ typedef struct TaskType {
     const Metric *running;         /* one that is a mean over samples: told while training, in any order of samples */
     int least_outputs;             /* of the head */
     const char *outputs;           /* what they are, for messages and the exported C: "classes" */
-    const char *output;            /* one of them: "class" */
-    const char *answer_is;         /* for the exported C: how the answer is read from the codes */
+    const char *codes;             /* what the output tensor holds: "logits" */
     bool answers_class;            /* the answer is the index of the largest output */
 
     /* None of these is NULL, none can fail, and none keeps a pointer but begin, whose sums are the score's.  One thread
@@ -98,6 +103,8 @@ typedef struct TaskType {
 #undef METRIC
 extern const TaskType *const task_types[];   /* in the order of task_names, NULL-ended */
 const TaskType *task_type(const char *name); /* NULL: unknown */
+/* That of a graph; the first where it names none, or one that its outputs are not for. */
+const TaskType *graph_task(const Graph *g);
 
 /* A task of one network. */
 struct Task {
@@ -105,18 +112,26 @@ struct Task {
     const TaskLoss *loss;
     const Metric *metric;    /* the one that models are chosen by */
     float label_smoothing;   /* cross-entropy: share of the target spread over all classes, 0 to 0.9 */
+    float delta;             /* huber: where the square becomes a line */
     int outputs;             /* of the network */
     const char *const *name; /* [outputs] */
+    TargetScale scale;       /* of value targets */
 };
 
 /* Whether loss and metric are the task's.  STATUS_CONFIG: "where: task.loss: ..."; where NULL: "task.loss: ...". */
 Status task_check(Arena *arena, const TaskConfig *config, const char *where);
 
-/* The task of a config that task_check let pass, for a network whose outputs have these names. */
-Task task_make(const TaskConfig *config, float label_smoothing, int outputs, const char *const *name);
+/* The task of a config that task_check let pass, for a network whose outputs have these names and this scale. */
+Task task_make(const TaskConfig *config, float label_smoothing, int outputs, const char *const *name,
+               TargetScale scale);
 
-/* Whether a network with so many outputs can do it: "where: layer "fc" gives 1 x 1 x 1; ...". */
-Status task_check_head(const Task *task, const char *where, const char *layer);
+/* Whether a network with so many outputs can do it: "where: layer "fc" gives 1 x 1 x 1; ...".  targets: classes of the
+ * data, or values of each target; 0: not known. */
+Status task_check_head(const Task *task, const char *where, const char *layer, int targets);
+
+/* Mean and standard deviation of n value targets, for networks that are to learn them; 1 where all are equal.  Sums are
+ * taken in double, in order. */
+TargetScale task_scale(Arena *arena, Targets targets, int n);
 
 /* What a model's outputs are worth against the targets: sums over samples, in their order. */
 struct Score {

@@ -22,7 +22,7 @@ static Tensor *cross_entropy(Tape *t, const Task *task, Tensor *z, Targets targe
 }
 
 const TaskLoss loss_cross_entropy = {"cross_entropy", "softmax cross-entropy, with train.label_smoothing",
-                                     cross_entropy};
+                                     cross_entropy, NULL};
 
 static int largest(const float *z, int n)
 {
@@ -130,7 +130,7 @@ const TaskType task_classification = {
     .running = &metric_accuracy,
     .least_outputs = 2,
     .outputs = "classes",
-    .output = "class",
+    .codes = "logits",
     .answers_class = true,
     .begin = begin,
     .add = add,

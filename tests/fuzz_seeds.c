@@ -194,7 +194,21 @@ static void put_sets(void)
     put_set(folder, "train_images.npy", "train_labels.npy", 1, "npy");
     put_npy_set(folder, 2, ">i4", 4, true);
     put_set(folder, "train_images.npy", "train_labels.npy", 1, "npy_big_endian");
+    static const float values[7] = {1, -2.5f, 0, 1e30f, -0.0f, 3, 4};
+    put_npy(folder, "train_targets.npy", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (7, 1), }", values,
+            sizeof values);
+    put_set(folder, "train_images.npy", "train_targets.npy", 2, "npy_values");
     folder_remove(folder);
+}
+
+static void put_tables(void)
+{
+    static const char *const tables[][2] = {{"plain", "file,mm,angle\na.png,1.5,-3e2\nb.png,2,0\n"},
+                                            {"quoted", "\xef\xbb\xbf"
+                                                       "file,\"a \"\"b\"\"\"\r\n\r\n\"x,\ny\",7\r\n"},
+                                            {"one_column", "file\n\"\"\nb"}};
+    must(file_make_dir(file_join(arena, seeds, "csv")));
+    for (int i = 0; i < 3; i++) must(file_write(arena, place("csv", tables[i][0]), tables[i][1], strlen(tables[i][1])));
 }
 
 START_TEST(write_seeds)
@@ -210,6 +224,7 @@ START_TEST(write_seeds)
     put_pictures();
     put_jpegs();
     put_sets();
+    put_tables();
     arena_destroy(arena);
 }
 END_TEST

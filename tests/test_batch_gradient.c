@@ -39,7 +39,7 @@ static void end_case(const Case *c)
 static Task classification(const Case *c, float label_smoothing)
 {
     static const TaskConfig config;
-    return task_make(&config, label_smoothing, c->model->classes, NULL);
+    return task_make(&config, label_smoothing, c->model->classes, NULL, (TargetScale){NULL, NULL});
 }
 
 static double loss_of(const Case *c, const ForwardMode *mode)

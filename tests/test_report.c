@@ -224,7 +224,7 @@ START_TEST(terminal_table_is_aligned)
 {
     Arena *a = arena_create();
     ck_assert_str_eq(
-        report_text_head(a),
+        report_text_head(a, &metric_accuracy),
         "                                        acc. %      ±  drop pts  size KiB  RAM KiB   MACs  time µs");
     ck_assert_str_eq(
         report_text_row(a, &report_rows[0], 0.99),

@@ -95,7 +95,10 @@ typedef struct {
     double accuracy[3];
 } Row;
 
-static Answers answers(const Row *r, int seeds) { return (Answers){IMAGES, seeds, r->right, r->accuracy}; }
+static Answers answers(const Row *r, int seeds)
+{
+    return (Answers){.images = IMAGES, .seeds = seeds, .right = r->right, .accuracy = r->accuracy};
+}
 
 START_TEST(one_seed_is_mcnemars)
 {
@@ -123,6 +126,22 @@ START_TEST(seeds_are_paired)
     near(d.difference, 0.04, 1e-12);
     near(d.p, 0.0202041, 1e-6);
     near(d.range.low, 0.04 - 4.30265 * 0.01 / sqrt(3), 1e-6);
+}
+END_TEST
+
+/* Of five images' parts: differences of 1, 2, 3, 4 and 5, t = 3 / (1.5811 / sqrt 5) = 4.2426, p = 0.01324 with four
+ * degrees of freedom; the normal interval is 3 +- 1.96 * 0.70711. */
+START_TEST(parts_are_paired)
+{
+    const double x[] = {2, 4, 6, 8, 10}, y[] = {1, 2, 3, 4, 5}, mean[] = {6}, other[] = {3};
+    const Answers a = {.images = 5, .seeds = 1, .accuracy = mean, .part = x};
+    const Answers b = {.images = 5, .seeds = 1, .accuracy = other, .part = y};
+    const Paired d = paired_difference(&a, &b), none = paired_difference(&a, &a);
+    near(d.difference, 3, 1e-12);
+    near(d.p, 0.0132356, 1e-6);
+    near_range(d.range, 3 - 1.959964 * 0.7071068, 3 + 1.959964 * 0.7071068, 1e-6);
+    near(none.p, 1, 0);
+    near_range(mean_interval(y, 5), 3 - 1.959964 * 0.7071068, 3 + 1.959964 * 0.7071068, 1e-6);
 }
 END_TEST
 
@@ -200,5 +219,5 @@ START_TEST(nobody_leads_by_chance)
 END_TEST
 
 TEST_MAIN("statistics", mcnemar_is_the_textbooks, wilson_is_newcombes_table, paired_interval_is_newcombes,
-          students_t_is_the_tables, holm_steps_down, one_seed_is_mcnemars, seeds_are_paired,
+          students_t_is_the_tables, holm_steps_down, one_seed_is_mcnemars, seeds_are_paired, parts_are_paired,
           equal_seeds_alone_prove_nothing, marks_need_a_test, nobody_leads_by_chance)

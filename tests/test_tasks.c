@@ -11,7 +11,10 @@ enum { N = 41, K = 5 };
 
 static const char *const names[K] = {"one", "two\x1b[2J", "three", "four", "five"};
 
-static Task of(const TaskConfig *config, int outputs) { return task_make(config, 0.0f, outputs, names); }
+static Task of(const TaskConfig *config, int outputs)
+{
+    return task_make(config, 0.0f, outputs, names, (TargetScale){NULL, NULL});
+}
 
 START_TEST(every_task_has_what_is_asked_of_it)
 {
@@ -28,8 +31,8 @@ START_TEST(every_task_has_what_is_asked_of_it)
         }
         const TaskConfig config = {.type = i};
         const Task enough = of(&config, type->least_outputs), few = of(&config, type->least_outputs - 1);
-        ck_assert_int_eq(task_check_head(&enough, "a.json", "fc"), STATUS_OK);
-        ck_assert_int_eq(task_check_head(&few, "a.json", "fc"), STATUS_SHAPE);
+        ck_assert_int_eq(task_check_head(&enough, "a.json", "fc", 0), STATUS_OK);
+        ck_assert_int_eq(task_check_head(&few, "a.json", "fc", 0), STATUS_SHAPE);
     }
     ck_assert_ptr_null(task_type("sorting"));
 }
@@ -39,7 +42,7 @@ START_TEST(a_head_that_is_too_small_is_refused)
 {
     const TaskConfig config = {0};
     const Task task = of(&config, 1);
-    ck_assert_int_eq(task_check_head(&task, "a.json", "fc"), STATUS_SHAPE);
+    ck_assert_int_eq(task_check_head(&task, "a.json", "fc", 0), STATUS_SHAPE);
     ck_assert_str_eq(
         status_message(),
         "a.json: layer \"fc\" gives 1 x 1 x 1; the last layer must give 1 x 1 x classes, at least 2 classes");
@@ -119,5 +122,73 @@ START_TEST(what_is_told_is_safe_for_a_terminal)
 }
 END_TEST
 
-TEST_MAIN("tasks", every_task_has_what_is_asked_of_it, a_head_that_is_too_small_is_refused,
-          the_score_of_a_classification, what_is_told_is_safe_for_a_terminal)
+/* R2, RMSE and MAE against their definitions, in the targets' units; parts are what each sample is to them. */
+START_TEST(the_score_of_a_regression)
+{
+    enum { R = 3 };
+    Arena *arena = arena_create();
+    const TaskConfig config = {.type = 1, .delta = 0.5};
+    float *z = random_values(arena, N * R, 3), *t = random_values(arena, N * R, 5);
+    for (int i = 0; i < N * R; i++) t[i] = 2 * t[i] + (float)(10 * (i % R)), z[i] += 0.3f * t[i];
+    const Targets targets = targets_values(R, t);
+    const Task task = task_make(&config, 0, R, names, task_scale(arena, targets, N));
+    Score s = score_begin(arena, &task, N);
+    for (int i = 0, n; i < N; i += n) {
+        n = 1 + i % 7 < N - i ? 1 + i % 7 : N - i;
+        score_add(&s, z + i * R, targets_from(targets, i), n);
+    }
+    double mae = 0, mse = 0, r2 = 0, loss = 0;
+    for (int k = 0; k < R; k++) {
+        double mean = 0, about = 0, squares = 0;
+        for (int i = 0; i < N; i++) mean += (double)t[i * R + k] / N;
+        ck_assert_double_eq_tol((double)task.scale.mean[k], mean, 1e-5);
+        for (int i = 0; i < N; i++) {
+            const double d = (double)t[i * R + k] - mean;
+            const double std = (double)task.scale.std[k];
+            const double e = (double)task.scale.mean[k] + std * (double)z[i * R + k] - (double)t[i * R + k];
+            about += d * d, squares += e * e, mae += fabs(e) / N / R;
+            loss += e * e / std / std / N / R;
+        }
+        ck_assert_double_eq_tol((double)task.scale.std[k], sqrt(about / N), 1e-5);
+        r2 += (1 - squares / about) / R, mse += squares / N / R;
+    }
+    ck_assert_double_eq_tol(score_value(&s, &metric_r2), r2, 1e-9);
+    ck_assert_double_eq_tol(score_value(&s, &metric_rmse), sqrt(mse), 1e-9);
+    ck_assert_double_eq_tol(score_value(&s, &metric_mae), mae, 1e-9);
+    ck_assert_double_eq_tol(score_loss(&s), loss, 1e-9);
+    ck_assert_ptr_null(score_answers(&s));
+    for (int m = 0; task.type->metrics[m] != NULL; m++) {
+        double part[N], sum = 0;
+        task.type->parts(&s, task.type->metrics[m], part);
+        for (int i = 0; i < N; i++) sum += part[i];
+        ck_assert_double_eq_tol(sum / N, score_value(&s, task.type->metrics[m]), 1e-6);
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
+/* The loss of a batch is that of its score, and its running sum the mean absolute errors'. */
+START_TEST(losses_agree_with_scores)
+{
+    enum { R = 2 };
+    for (int loss = 0; loss < 2; loss++) {
+        Bench b = bench_make();
+        const TaskConfig config = {.type = 1, .loss = 2 + loss, .delta = 0.5};
+        float *z = random_values(b.owner, N * R, 3), *t = random_values(b.owner, N * R, 5);
+        const Targets targets = targets_values(R, t);
+        const Task task = task_make(&config, 0, R, names, task_scale(b.owner, targets, N));
+        ck_assert_str_eq(task.loss->name, loss_choices[config.loss]);
+        Score s = score_begin(b.owner, &task, N);
+        score_add(&s, z, targets, N);
+        double running = 0;
+        Tensor *y = tape_leaf(b.tape, "z", shape_2(N, R), z, NULL);
+        const Tensor *l = task.loss->run(b.tape, &task, y, targets, &running);
+        ck_assert_double_eq_tol((double)l->x[0], score_loss(&s), 1e-6);
+        ck_assert_double_eq_tol(running / N, score_value(&s, &metric_mae), 1e-6);
+        bench_end(&b);
+    }
+}
+END_TEST
+
+TEST_MAIN("tasks", the_score_of_a_regression, losses_agree_with_scores, every_task_has_what_is_asked_of_it,
+          a_head_that_is_too_small_is_refused, the_score_of_a_classification, what_is_told_is_safe_for_a_terminal)

@@ -137,4 +137,7 @@ void bitfold_run(bitfold_model *m, const unsigned char *pixels, int images, floa
     graph_quantize_pixels(m->graph, pixels, images, codes);
     engine_run(m->engine, codes, images, out);
     graph_tensor_reals(y, out, n * K, logits);
+    const TargetScale *scale = &m->graph->scale;
+    for (size_t i = 0; scale->mean != NULL && i < n * K; i++)
+        logits[i] = scale->mean[i % K] + scale->std[i % K] * logits[i];
 }

@@ -1,5 +1,6 @@
 #include "train/checkpoint.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,10 @@ static Status write_all(Arena *arena, const char *path, const Model *m, const Op
         add_vector(w, arena_printf(arena, "%s.bn.var", l->name), ST_F32, l->gamma->count, l->norm->var);
     }
     for (int i = 0; i < m->quantizers; i++) add_quantizer(w, arena, m->quantizer[i]);
+    if (m->scale.mean != NULL) {
+        add_vector(w, "target.mean", ST_F32, m->classes, m->scale.mean);
+        add_vector(w, "target.std", ST_F32, m->classes, m->scale.std);
+    }
     double *sums = ARENA_ARRAY(arena, double, SUMS);
     pack_sums(state, sums);
     if (o != NULL) add_vector(w, "train.sums", ST_F64, SUMS, sums);
@@ -164,6 +169,19 @@ static Status read_vector(Reader *r, const char *name, SafeType type, int64_t n,
     return read_tensor(r, name, type, 1, &n, to);
 }
 
+/* Of a task whose targets are values. */
+static Status read_scale(Reader *r, Model *m)
+{
+    TRY(read_vector(r, "target.mean", ST_F32, m->classes, (float *)m->scale.mean));
+    TRY(read_vector(r, "target.std", ST_F32, m->classes, (float *)m->scale.std));
+    for (int k = 0; k < m->classes; k++)
+        if (!isfinite(m->scale.mean[k]) || !isfinite(m->scale.std[k]) || m->scale.std[k] <= 0.0f)
+            return status_fail(STATUS_FORMAT,
+                               "%s: target.mean[%d], target.std[%d]: %g, %g; must be finite, std above 0",
+                               r->file->path, k, k, (double)m->scale.mean[k], (double)m->scale.std[k]);
+    return STATUS_OK;
+}
+
 static Status read_network(Reader *r, Model *m)
 {
     for (int i = 0; i < m->params.n; i++) {
@@ -176,7 +194,7 @@ static Status read_network(Reader *r, Model *m)
         TRY(read_vector(r, arena_printf(r->arena, "%s.bn.mean", l->name), ST_F32, l->gamma->count, l->norm->mean));
         TRY(read_vector(r, arena_printf(r->arena, "%s.bn.var", l->name), ST_F32, l->gamma->count, l->norm->var));
     }
-    return STATUS_OK;
+    return m->scale.mean == NULL ? STATUS_OK : read_scale(r, m);
 }
 
 static Status read_quantizer(Reader *r, Quantizer *q)

@@ -211,6 +211,7 @@ static Status resolve(Arena *arena, const cJSON *root, const char *path, Config 
     broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
     broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
     TRY(task_check(arena, &c->task, path));
+    c->data.target = task_types[c->task.type]->target;
     TRY(config_check_rows(path, c->compare.rows, c->compare.grid));
     choose_rows(root, &c->compare);
     return check(c);

@@ -41,8 +41,9 @@ static Status dump_images(Arena *arena, const Dataset *data, const char *folder)
     if (status != STATUS_OK) file_abort(&w);
     TRY(status);
     TRY(file_commit(&w));
-    return file_write(arena, file_join(arena, folder, "labels.i32"), data->targets.label,
-                      (size_t)data->n * sizeof *data->targets.label);
+    const char *name = data->targets.width > 0 ? "targets.f32" : "labels.i32";
+    return file_write(arena, file_join(arena, folder, name), targets_memory(data->targets),
+                      (size_t)data->n * target_bytes(data->targets));
 }
 
 static cJSON *manifest_begin(const char *model, int images)

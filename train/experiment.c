@@ -21,6 +21,7 @@
 static void check_tested(Arena *arena, DataSplits *data)
 {
     const Dataset *test = &data->test;
+    if (test->targets.width > 0) return;
     const bool *seen = classes_seen(arena, test);
     const char **missing = ARENA_ARRAY(arena, const char *, test->classes);
     int n = 0;
@@ -61,15 +62,13 @@ static Status build(Arena *arena, const Config *config, const QuantConfig *quant
     m->name = config->name;
     TRY(check_overrides(arena, config, m));
     const Task task = model_task(config, m);
-    TRY(task_check_head(&task, config->path, m->layer[m->layers - 1].name));
-    if (data != NULL && data->train.classes > m->classes)
-        return status_fail(STATUS_SHAPE,
-                           "%s: layer \"%s\" gives %d logits, the data has %d classes; must be at least as many",
-                           config->path, m->layer[m->layers - 1].name, m->classes, data->train.classes);
+    const int targets = data == NULL ? 0 : data->train.classes;
+    TRY(task_check_head(&task, config->path, m->layer[m->layers - 1].name, targets));
     m->class_names = ARENA_ARRAY(arena, const char *, m->classes);
     for (int i = 0; i < m->classes; i++)
         m->class_names[i] =
             data != NULL && i < data->train.classes ? data->class_names[i] : arena_printf(arena, "%d", i);
+    model_set_task(arena, config, data, m);
     return STATUS_OK;
 }
 

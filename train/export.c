@@ -6,6 +6,7 @@
 #include "datasets/batch_reader.h"
 #include "deploy/lower.h"
 #include "train/model_data.h"
+#include "train/model_task.h"
 #include "graph/engine.h"
 #include "graph/graph_check.h"
 
@@ -37,48 +38,47 @@ Status export_open(Arena *arena, const char *path, const char *const *sets, cons
     return STATUS_OK;
 }
 
-static int answer(const float *logits, int classes)
-{
-    int best = 0;
-    for (int k = 1; k < classes; k++)
-        if (logits[k] > logits[best]) best = k;
-    return best;
-}
-
-/* Logits as reals; those of codes are counted in steps of their grid. */
-static void compare(const GraphTensor *y, const float *a, const float *b, const int32_t *labels, int n, int classes,
-                    RoundingChange *r)
+/* Outputs as reals; those of codes are counted in steps of their grid. */
+static void compare(const GraphTensor *y, const float *a, const float *b, long n, RoundingChange *r)
 {
     const float step = graph_tensor_is_float(y) ? 1.0f : y->scale;
-    for (int i = 0; i < n; i++, a += classes, b += classes) {
-        for (int k = 0; k < classes; k++) {
-            const double off = fabs((double)a[k] - (double)b[k]) / (double)step;
-            r->different += a[k] != b[k];
-            if (off > r->largest) r->largest = graph_tensor_is_float(y) ? off : rint(off);
-        }
-        const int before = answer(a, classes), after = answer(b, classes);
-        r->answers += before != after;
-        r->before += before == labels[i];
-        r->after += after == labels[i];
+    for (long i = 0; i < n; i++) {
+        const double off = fabs((double)a[i] - (double)b[i]) / (double)step;
+        r->different += a[i] != b[i];
+        if (off > r->largest) r->largest = graph_tensor_is_float(y) ? off : rint(off);
     }
-    r->logits += (long)n * classes;
-    r->images += n;
+    r->logits += n;
 }
 
-static Status measure(Arena *arena, const Graph *before, const Graph *after, const Dataset *test, RoundingChange *r)
+/* What both scores say, of which `before` has the same task. */
+static void judge(const Score score[2], RoundingChange *r)
 {
-    Engine *engine[2];
-    TRY(engine_create_planned(arena, before, &engine[0]));
-    TRY(engine_create_planned(arena, after, &engine[1]));
-    const size_t image = (size_t)graph_tensor_elements(&before->tensor[0]);
+    const ClassAnswers *before = score_answers(&score[0]), *after = score_answers(&score[1]);
+    r->images = score[0].n;
+    r->metric = score[0].task->metric;
+    r->before = score_value(&score[0], r->metric), r->after = score_value(&score[1], r->metric);
+    r->answers = before == NULL ? -1 : 0;
+    for (int i = 0; before != NULL && i < r->images; i++) r->answers += before->answer[i] != after->answer[i];
+}
+
+static Status measure(Arena *arena, const Task *task, const Graph *before, const Graph *after, const Dataset *test,
+                      RoundingChange *r)
+{
+    const Graph *const graph[] = {before, after};
     const GraphTensor *y = &before->tensor[before->output];
     const size_t K = (size_t)before->classes;
-    int8_t *codes = arena_alloc(arena, MEASURE_BATCH * image);
-    void *out = arena_alloc(arena, MEASURE_BATCH * graph_tensor_bytes(y));
+    Engine *engine[2];
+    Score score[2];
     float *logits[2];
-    for (int e = 0; e < 2; e++) logits[e] = arena_alloc(arena, sizeof(float) * MEASURE_BATCH * K);
     Dataset some = *test;
     if (some.n > ROUNDING_MAX_IMAGES) some.n = ROUNDING_MAX_IMAGES;
+    int8_t *codes = arena_alloc(arena, MEASURE_BATCH * (size_t)graph_tensor_elements(&before->tensor[0]));
+    void *out = arena_alloc(arena, MEASURE_BATCH * graph_tensor_bytes(y));
+    for (int e = 0; e < 2; e++) {
+        TRY(engine_create_planned(arena, graph[e], &engine[e]));
+        logits[e] = arena_alloc(arena, sizeof(float) * MEASURE_BATCH * K);
+        score[e] = score_begin(arena, task, some.n);
+    }
     DatasetBatches b = dataset_batches(arena, &some, MEASURE_BATCH);
     Status status = STATUS_OK;
     while (dataset_next(&b, &status)) {
@@ -86,10 +86,11 @@ static Status measure(Arena *arena, const Graph *before, const Graph *after, con
         for (int e = 0; e < 2; e++) {
             engine_run(engine[e], codes, b.n, out);
             graph_tensor_reals(y, out, (size_t)b.n * K, logits[e]);
+            score_add(&score[e], logits[e], targets_from(test->targets, b.first), b.n);
         }
-        compare(y, logits[0], logits[1], test->targets.label + b.first, b.n, before->classes, r);
+        compare(y, logits[0], logits[1], (long)b.n * before->classes, r);
     }
-    if (r->images > 0) r->before /= r->images, r->after /= r->images;
+    if (status == STATUS_OK) judge(score, r);
     return status;
 }
 
@@ -111,7 +112,8 @@ Status export_measure(Arena *arena, const ExportModel *m, RoundingChange *r)
         r->unmeasured = "its data have none";
         return STATUS_OK;
     }
-    return measure(arena, m->trained, m->graph, &data.test, r);
+    const Task task = model_task(config, m->open.model);
+    return measure(arena, &task, m->trained, m->graph, &data.test, r);
 }
 
 const char *export_change_text(Arena *arena, const ExportModel *m, const RoundingChange *r)
@@ -126,11 +128,12 @@ const char *export_change_text(Arena *arena, const ExportModel *m, const Roundin
             "%s: codes may differ in every layer, and answers with them; not measured, for want of test "
             "images: %s",
             head, r->unmeasured);
+    const char *codes = task_types[m->open.config->task.type]->codes;
     if (r->different == 0)
-        return arena_printf(arena, "%s: none of %ld logits differs on %d test images", head, r->logits, r->images);
-    return arena_printf(arena,
-                        "%s: on %d test images %ld of %ld logits differ (%.2f %%), by at most %.6g; %d answers change; "
-                        "accuracy %.2f %% before, %.2f %% after",
-                        head, r->images, r->different, r->logits, 100.0 * (double)r->different / (double)r->logits,
-                        r->largest, r->answers, 100.0 * r->before, 100.0 * r->after);
+        return arena_printf(arena, "%s: none of %ld %s differs on %d test images", head, r->logits, codes, r->images);
+    const char *answers = r->answers < 0 ? "" : arena_printf(arena, "%d answers change; ", r->answers);
+    return arena_printf(
+        arena, "%s: on %d test images %ld of %ld %s differ (%.2f %%), by at most %.6g; %s%s %s before, %s after", head,
+        r->images, r->different, r->logits, codes, 100.0 * (double)r->different / (double)r->logits, r->largest,
+        answers, r->metric->label, metric_text(arena, r->metric, r->before), metric_text(arena, r->metric, r->after));
 }

@@ -25,8 +25,9 @@ typedef struct {
     const char *unmeasured; /* why not */
     long logits, different; /* codes of the last layer */
     double largest;         /* in codes; of logits in floats, in their own unit */
-    int answers;            /* images that get another answer */
-    double before, after;   /* accuracy, 0 to 1 */
+    int answers;            /* images that get another class; -1: answers are no classes */
+    double before, after;   /* of the task's metric */
+    const Metric *metric;
 } RoundingChange;
 enum { ROUNDING_MAX_IMAGES = 10000 };
 

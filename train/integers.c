@@ -33,6 +33,8 @@ static Status read_config(Arena *arena, const char *path, const char *const *set
         root = cJSON_CreateObject();
     if (!file_exists(config_path)) cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "data"), "dataset", "");
     cJSON *model = cJSON_CreateObject(), *quant = cJSON_CreateObject();
+    if (json_get(root, "task") == NULL)
+        cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "task"), "type", graph_task(g)->name);
     cJSON_AddItemToObject(model, "input",
                           cJSON_CreateIntArray((int[]){g->tensor[0].h, g->tensor[0].w, g->tensor[0].c}, 3));
     cJSON_AddArrayToObject(model, "layers");
@@ -56,6 +58,10 @@ Status integers_open(Arena *arena, const char *path, const char *const *sets, Op
     TRY(read_config(arena, path, sets, g, &config));
     g->rounding = (Rounding)config->quant.rounding;
     TRY(graph_check(g));
+    const bool values = task_types[config->task.type]->target == TARGET_VALUES;
+    if (values != (g->scale.mean != NULL) || (g->task != NULL && task_type(g->task) == NULL))
+        return status_fail(STATUS_STATE, "%s: task \"%s\", the config says %s; must be the same", path,
+                           g->task == NULL ? task_names[0] : g->task, task_names[config->task.type]);
     Model *m = ARENA_ARRAY(arena, Model, 1);
     const char **names = ARENA_ARRAY(arena, const char *, g->classes);
     for (int i = 0; i < g->classes; i++)
@@ -65,6 +71,8 @@ Status integers_open(Arena *arena, const char *path, const char *const *sets, Op
                  .input = {g->tensor[0].h, g->tensor[0].w, g->tensor[0].c},
                  .classes = g->classes,
                  .class_names = names,
+                 .task = g->task,
+                 .scale = g->scale,
                  .quant = &config->quant};
     *open = (OpenModel){.config = config, .model = m, .kind = MODEL_PTQ, .trained = trained};
     *graph = g;

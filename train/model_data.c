@@ -1,13 +1,31 @@
 #include "train/model_data.h"
 
+#include <string.h>
+
 ModelClasses model_classes(const char *path, const Model *m)
 {
     return (ModelClasses){.where = path, .n = m->classes, .name = m->class_names};
 }
 
+/* Of values: those of the model, in its order. */
+static Status same_values(Arena *arena, const ModelClasses *model, const DataSplits *data)
+{
+    const int n = data->train.classes;
+    bool same = n == model->n;
+    for (int k = 0; same && k < n && data->named && classes_named(model); k++)
+        same = strcmp(model->name[k], data->class_names[k]) == 0;
+    if (same) return STATUS_OK;
+    return status_fail(STATUS_FORMAT, "%s: gives %s, the data has %s; must be the same values", model->where,
+                       classes_text(arena, model->name, model->n), classes_text(arena, data->class_names, n));
+}
+
 Status model_data(Arena *arena, const Config *config, const ModelClasses *classes, bool all, DataSplits *data)
 {
     if (classes == NULL) return experiment_data(arena, config, data);
+    if (config->data.target == TARGET_VALUES) {
+        TRY(experiment_data(arena, config, data));
+        return same_values(arena, classes, data);
+    }
     Config some = *config; /* data.classes is what the model was made for; the data may have less */
     const DatasetType *type = dataset_type(config->data.dataset);
     if (type != NULL && type->names_classes) some.data.classes = 0;
@@ -21,6 +39,12 @@ Status model_data(Arena *arena, const Config *config, const ModelClasses *classe
 char *data_line(Arena *arena, const DataSplits *data)
 {
     const Dataset *t = &data->train, *sets[] = {t, &data->validation, &data->test};
+    if (t->targets.width > 0)
+        return arena_printf(arena,
+                            "data: %d value%s of each image, %s; %d training, %d validation and %d test images of "
+                            "%d x %d x %d",
+                            t->classes, t->classes == 1 ? "" : "s", classes_text(arena, data->class_names, t->classes),
+                            t->n, data->validation.n, data->test.n, t->h, t->w, t->c);
     int seen = 0;
     for (int k = 0; k < t->classes; k++) {
         bool found = false;
@@ -66,9 +90,26 @@ static void check_balance(Arena *arena, DataSplits *data)
                   classes_text(arena, &data->class_names[least], 1));
 }
 
+static void check_spread(Arena *arena, DataSplits *data)
+{
+    const Dataset *t = &data->train;
+    const size_t K = (size_t)t->targets.width;
+    for (size_t k = 0; k < K; k++) {
+        int i = 1;
+        while (i < t->n && t->targets.value[(size_t)i * K + k] == t->targets.value[k]) i++;
+        if (i >= t->n)
+            data_note(arena, data, "%s is the same in all training images",
+                      classes_text(arena, &data->class_names[k], 1));
+    }
+}
+
 void data_check_training(Arena *arena, const Config *config, int outputs, DataSplits *data)
 {
     const Dataset *t = &data->train;
+    if (t->n < config->train.batch)
+        data_note(arena, data, "%d training images are fewer than train.batch, %d: each step sees all of them", t->n,
+                  config->train.batch);
+    if (t->targets.width > 0) return check_spread(arena, data);
     if (t->classes == 1)
         data_note(arena, data, "one class only, %s: there is nothing to tell apart",
                   classes_text(arena, data->class_names, 1));
@@ -76,7 +117,4 @@ void data_check_training(Arena *arena, const Config *config, int outputs, DataSp
         data_note(arena, data, "%d classes, but the network has %d outputs: %d of them are never right", t->classes,
                   outputs, outputs - t->classes);
     check_balance(arena, data);
-    if (t->n < config->train.batch)
-        data_note(arena, data, "%d training images are fewer than train.batch, %d: each step sees all of them", t->n,
-                  config->train.batch);
 }

@@ -2,5 +2,19 @@
 
 Task model_task(const Config *config, const Model *m)
 {
-    return task_make(&config->task, (float)config->train.label_smoothing, m->classes, m->class_names);
+    return task_make(&config->task, (float)config->train.label_smoothing, m->classes, m->class_names, m->scale);
+}
+
+void model_set_task(Arena *arena, const Config *config, const DataSplits *data, Model *m)
+{
+    const TaskType *type = task_types[config->task.type];
+    m->task = type->name;
+    if (type->target != TARGET_VALUES) return;
+    if (data != NULL && data->train.n > 0) {
+        m->scale = task_scale(arena, data->train.targets, data->train.n);
+        return;
+    }
+    float *mean = ARENA_ARRAY(arena, float, m->classes), *std = ARENA_ARRAY(arena, float, m->classes);
+    for (int k = 0; k < m->classes; k++) std[k] = 1.0f;
+    m->scale = (TargetScale){mean, std};
 }

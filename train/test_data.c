@@ -22,7 +22,7 @@ static Status has_folders(Arena *arena, const char *folder, bool *found)
 static bool is_of_files(const char *dataset)
 {
     const DatasetType *type = dataset_type(dataset);
-    return type != NULL && !type->names_classes && strcmp(dataset, "synthetic") != 0;
+    return type != NULL && !type->names_classes && !type->made;
 }
 
 /* The config as it would be for the data in `folder`. */
@@ -32,9 +32,14 @@ static Status config_for(Arena *arena, const Config *config, const char *folder,
     if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
     to->data.dir = to->data.path = folder;
     to->path = "--data"; /* what messages blame */
-    TRY(has_folders(arena, folder, &to->data.whole));
-    to->data.whole = to->data.whole || !is_of_files(config->data.dataset);
-    if (to->data.whole) to->data.dataset = "folder", to->data.classes = 0;
+    if (config->data.target == TARGET_VALUES) {
+        to->data.whole = file_exists(file_join(arena, folder, config->data.table));
+        if (to->data.whole) to->data.dataset = "table";
+    } else {
+        TRY(has_folders(arena, folder, &to->data.whole));
+        to->data.whole = to->data.whole || !is_of_files(config->data.dataset);
+        if (to->data.whole) to->data.dataset = "folder", to->data.classes = 0;
+    }
     to->data.test_limit = to->data.train_limit = 0;
     return STATUS_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "train/model_data.h"
+#include "train/model_task.h"
 
 static const Param *find_param(const ParamSet *set, const Param *like)
 {
@@ -64,6 +65,8 @@ void model_transfer(Arena *arena, Model *to, const Model *from, int renewed, Tra
         if (p->kind != PARAM_QUANTIZER && (target == NULL || kept)) add(&transfer->unused, p->name);
     }
     copy_statistics(to, from, renewed);
+    const bool scaled = to->scale.mean != NULL && from->scale.mean != NULL && to->classes == from->classes;
+    if (scaled && renewed < 0) to->scale = from->scale;
 }
 
 static const char *name_list(Arena *arena, const char *what, const StringList *names)
@@ -142,10 +145,30 @@ static void note_renewed(Arena *arena, const Model *to, const ModelClasses *old,
               to->layer[model_head(to)].name);
 }
 
+/* Of values: a head that gives the same ones as before goes on, another learns anew. */
+static Status transfer_values(Arena *arena, const Config *config, Model *to, const Model *from, DataSplits *data,
+                              int *renewed)
+{
+    const Layer *head = &to->layer[model_head(to)];
+    TRY(experiment_data(arena, config, data));
+    const int n = data->train.classes;
+    const Task task = model_task(config, to);
+    TRY(task_check_head(&task, config->path, to->layer[to->layers - 1].name, n));
+    bool same = from->scale.mean != NULL && from->classes == n;
+    for (int k = 0; same && k < n; k++) same = strcmp(from->class_names[k], data->class_names[k]) == 0;
+    if (!same && from->classes == n) *renewed = model_head(to);
+    if (!same)
+        data_note(arena, data, "the model gives other values: the last layer, \"%s\", is learned anew", head->name);
+    to->class_names = data->class_names;
+    model_set_task(arena, config, data, to);
+    return STATUS_OK;
+}
+
 Status transfer_data(Arena *arena, const Config *config, Model *to, const Model *from, const char *path,
                      DataSplits *data, int *renewed)
 {
     *renewed = -1;
+    if (config->data.target == TARGET_VALUES) return transfer_values(arena, config, to, from, data, renewed);
     Config any = *config; /* data.classes is what the old model was made for */
     const DatasetType *type = dataset_type(config->data.dataset);
     if (type != NULL && type->names_classes) any.data.classes = 0;

@@ -5,8 +5,7 @@
 #include "deploy/c/c_writer.h"
 #include "graph/engine.h"
 
-/* A float32 constant, read back to the same bits; C++ takes it, too. */
-static char *literal(const CWriter *w, float x)
+char *c_literal(const CWriter *w, float x)
 {
     char *text = arena_printf(w->arena, "%.9g", (double)x);
     return arena_printf(w->arena, "%s%sf", text, strpbrk(text, ".e") == NULL ? ".0" : "");
@@ -15,20 +14,6 @@ static char *literal(const CWriter *w, float x)
 static char *minus(const CWriter *w, int value)
 {
     return arena_printf(w->arena, value < 0 ? "+ %d" : "- %d", value < 0 ? -value : value);
-}
-
-/* The bytes of a string literal; no escape runs into the next character, none makes a trigraph. */
-static void write_string(const CWriter *w, const char *text)
-{
-    fputc('"', w->out);
-    for (const char *p = text; *p != '\0'; p++) {
-        const unsigned char byte = (unsigned char)*p;
-        if (byte < 0x20 || byte > 0x7e || strchr("\"\\?", byte) != NULL)
-            fprintf(w->out, "\\%03o", byte);
-        else
-            fputc(byte, w->out);
-    }
-    fputc('"', w->out);
 }
 
 /* ---- the header -------------------------------------------------------------------------------------------------- */
@@ -40,11 +25,11 @@ static void write_about(const CWriter *w)
     fprintf(w->out,
             " * Model \"%s\", dialect %s, int8 in, int8 out, no floating point, no heap, no library.\n *\n"
             " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code %s)\n"
-            " * out: %d codes, one for each class; real = %.9g * (code %s)\n",
+            " * out: %d codes, one for each %s; real = %.9g * (code %s)\n",
             c_comment(w->arena, g->model_name), rounding_names[g->rounding], x->h, x->w, x->c, (double)x->scale,
-            minus(w, x->zero_point), g->classes, (double)y->scale, minus(w, y->zero_point));
+            minus(w, x->zero_point), g->classes, c_answer(w)->each, (double)y->scale, minus(w, y->zero_point));
     if (g->class_names != NULL) {
-        int column = fprintf(w->out, " * classes:");
+        int column = fprintf(w->out, " * %s:", c_answer(w)->all);
         for (int i = 0; i < g->classes; i++) {
             const char *name = c_comment(w->arena, g->class_names[i]);
             if (column + (int)strlen(name) > 116) column = fprintf(w->out, "\n *   ") - 1;
@@ -61,18 +46,19 @@ static void write_usage(const CWriter *w)
 {
     const char *p = w->prefix, *P = w->upper;
     const char *self_test = w->golden > 0 ? arena_printf(w->arena, " or %s_SELF_TEST", P) : "";
+    fprintf(w->out,
+            " *\n"
+            " * Image: %s_quantize_pixels makes codes of camera bytes, which stand for the real numbers\n"
+            " * (byte / 255 - mean) / std, with %s_MEAN and %s_STD of the channel.\n",
+            p, P, P);
+    c_answer(w)->usage(w);
     fprintf(
         w->out,
-        " *\n"
-        " * Image: %s_quantize_pixels makes codes of camera bytes, which stand for the real numbers\n"
-        " * (byte / 255 - mean) / std, with %s_MEAN and %s_STD of the channel.\n"
-        " * Answer: the largest code is the class; probabilities are the softmax of\n"
-        " * %s_OUTPUT_SCALE * (code - %s_OUTPUT_ZERO_POINT).\n"
         " * Build: define %s_WITH_FLOATS%s for the source and for every file\n"
         " * that calls what is under it, as a switch of the compiler: -D%s_WITH_FLOATS.\n"
         " * Link: the code calls no library, but compilers put in calls of memcpy, memmove, memset and memcmp and, on\n"
         " * cores without the instructions, of their own helpers for division and for 64-bit products and shifts.\n",
-        p, P, P, P, P, P, self_test, P);
+        P, self_test, P);
 }
 
 static void write_declarations(const CWriter *w)
@@ -82,18 +68,16 @@ static void write_declarations(const CWriter *w)
             "/* One image to one answer.  in and out do not overlap; the arena is static, so one call at a time. */\n"
             "void %s_run(const int8_t *in, int8_t *out);\n\n"
             "/* Camera bytes, %d x %d x %d, [row][column][channel], to codes. */\n"
-            "void %s_quantize_pixels(const uint8_t *pixels, int8_t *in);\n\n"
-            "/* The class with the largest code, the first of equals. */\n"
-            "int %s_argmax(const int8_t *out);\n",
-            p, w->g->tensor[0].h, w->g->tensor[0].w, w->g->tensor[0].c, p, p);
-    if (w->g->class_names != NULL) fprintf(w->out, "extern const char *const %s_class_names[%d];\n", p, w->g->classes);
+            "void %s_quantize_pixels(const uint8_t *pixels, int8_t *in);\n",
+            p, w->g->tensor[0].h, w->g->tensor[0].w, w->g->tensor[0].c, p);
+    c_answer(w)->declare(w);
     fprintf(w->out,
             "\n#ifdef %s_WITH_FLOATS /* beside the data path, for those who have floats anyhow */\n"
-            "/* Real numbers, (byte / 255 - mean) / std, to codes; codes of the answer to real logits. */\n"
+            "/* Real numbers, (byte / 255 - mean) / std, to codes; codes of the answer to %s. */\n"
             "void %s_quantize(const float *values, int8_t *in);\n"
-            "void %s_dequantize(const int8_t *out, float *logits);\n"
+            "void %s_dequantize(const int8_t *out, float *%s);\n"
             "#endif\n",
-            P, p, p);
+            P, c_answer(w)->reals, p, p, c_answer(w)->values);
     if (w->golden > 0)
         fprintf(w->out,
                 "\n#ifdef %s_SELF_TEST\n"
@@ -106,7 +90,7 @@ static void write_declarations(const CWriter *w)
 static void write_per_channel(const CWriter *w, const char *name, const float *values)
 {
     fprintf(w->out, "#define %s_%s {", w->upper, name);
-    for (int c = 0; c < w->g->channels; c++) fprintf(w->out, "%s%s", c == 0 ? "" : ", ", literal(w, values[c]));
+    for (int c = 0; c < w->g->channels; c++) fprintf(w->out, "%s%s", c == 0 ? "" : ", ", c_literal(w, values[c]));
     fputs("}\n", w->out);
 }
 
@@ -127,11 +111,12 @@ void c_write_header(const CWriter *w)
             "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n\n"
             "/* By channel, for an array: real = (byte / 255 - mean) / std. */\n",
             P, P, P, x->h, P, x->w, P, x->c, P, w->cost.input_bytes, P, w->cost.output_bytes, P, w->cost.flash_bytes, P,
-            w->cost.arena_bytes, P, w->cost.macs, P, literal(w, x->scale), P,
-            arena_printf(w->arena, x->zero_point < 0 ? "(%d)" : "%d", x->zero_point), P, literal(w, y->scale), P,
+            w->cost.arena_bytes, P, w->cost.macs, P, c_literal(w, x->scale), P,
+            arena_printf(w->arena, x->zero_point < 0 ? "(%d)" : "%d", x->zero_point), P, c_literal(w, y->scale), P,
             arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
     write_per_channel(w, "MEAN", w->g->mean);
     write_per_channel(w, "STD", w->g->std);
+    c_answer(w)->constants(w);
     fputc('\n', w->out);
     write_declarations(w);
     fputs("\n#ifdef __cplusplus\n}\n#endif\n", w->out);
@@ -176,32 +161,18 @@ static void write_floats(const CWriter *w)
             "        const int32_t up = rest > 0.5f || (rest >= 0.5f && odd);\n"
             "        const int32_t down = rest < -0.5f || (rest <= -0.5f && odd);\n"
             "        in[i] = (int8_t)(whole + up - down + %s_INPUT_ZERO_POINT);\n"
-            "    }\n}\n\n"
-            "void %s_dequantize(const int8_t *out, float *logits)\n{\n"
-            "    for (int32_t i = 0; i < %s_OUTPUT_BYTES; i++)\n"
-            "        logits[i] = %s_OUTPUT_SCALE * (float)(out[i] - %s_OUTPUT_ZERO_POINT);\n}\n#endif\n\n",
-            w->upper, w->prefix, w->upper, w->upper, literal(w, (float)(x->qmin - x->zero_point)),
-            literal(w, (float)(x->qmin - x->zero_point)), literal(w, (float)(x->qmax - x->zero_point)),
-            literal(w, (float)(x->qmax - x->zero_point)), w->upper, w->prefix, w->upper, w->upper, w->upper);
+            "    }\n}\n\n",
+            w->upper, w->prefix, w->upper, w->upper, c_literal(w, (float)(x->qmin - x->zero_point)),
+            c_literal(w, (float)(x->qmin - x->zero_point)), c_literal(w, (float)(x->qmax - x->zero_point)),
+            c_literal(w, (float)(x->qmax - x->zero_point)), w->upper);
+    c_answer(w)->dequantize(w);
+    fputs("#endif\n\n", w->out);
 }
 
 void c_write_helpers(const CWriter *w)
 {
     write_quantize_pixels(w);
-    fprintf(w->out,
-            "int %s_argmax(const int8_t *out)\n{\n    int best = 0;\n"
-            "    for (int i = 1; i < %s_OUTPUT_BYTES; i++)\n        if (out[i] > out[best]) best = i;\n"
-            "    return best;\n}\n\n",
-            w->prefix, w->upper);
-    if (w->g->class_names != NULL) {
-        fprintf(w->out, "const char *const %s_class_names[%d] = {\n", w->prefix, w->g->classes);
-        for (int i = 0; i < w->g->classes; i++) {
-            fputs("    ", w->out);
-            write_string(w, w->g->class_names[i]);
-            fputs(",\n", w->out);
-        }
-        fputs("};\n\n", w->out);
-    }
+    c_answer(w)->define(w);
     write_floats(w);
 }
 

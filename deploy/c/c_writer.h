@@ -47,6 +47,21 @@ void c_write_weights(const CWriter *w, int node);
 void c_write_layers(const CWriter *w);
 void c_write_run(const CWriter *w);
 
+/* deploy/c/c_answer.c: what is said of the answer, by what the targets are. */
+typedef struct {
+    const char *each, *all;     /* "class", "classes" */
+    const char *reals, *values; /* what dequantize gives, in words and as an argument */
+    void (*usage)(const CWriter *w);
+    void (*constants)(const CWriter *w);
+    void (*declare)(const CWriter *w);
+    void (*define)(const CWriter *w);
+    void (*dequantize)(const CWriter *w);
+} CAnswer;
+const CAnswer *c_answer(const CWriter *w);
+
+/* A float32 constant, read back to the same bits; C++ takes it, too. */
+char *c_literal(const CWriter *w, float x);
+
 /* deploy/c/c_helpers.c: what stands around the model. */
 void c_write_header(const CWriter *w); /* all but the end of its include guard */
 void c_write_header_end(const CWriter *w);

@@ -55,6 +55,8 @@ typedef struct {
     int channels, classes;
     const float *mean, *std;
     const char *const *class_names;
+    const char *task;
+    TargetScale scale;
 } About;
 
 static void describe(OnnxBuilder *b, const OnnxOptions *o, const About *about)
@@ -68,6 +70,10 @@ static void describe(OnnxBuilder *b, const OnnxOptions *o, const About *about)
                   json_text(arena, about->class_names == NULL
                                        ? cJSON_CreateArray()
                                        : cJSON_CreateStringArray(about->class_names, about->classes)));
+    if (about->scale.mean == NULL) return;
+    onnx_property(b, "task", about->task); /* output k stands for target_mean[k] + target_std[k] * output */
+    onnx_property(b, "target_mean", json_text(arena, cJSON_CreateFloatArray(about->scale.mean, about->classes)));
+    onnx_property(b, "target_std", json_text(arena, cJSON_CreateFloatArray(about->scale.std, about->classes)));
 }
 
 static Status finish(OnnxBuilder *b, const char *path)
@@ -111,7 +117,8 @@ static Status write_integers(Arena *arena, const Graph *g, const char *path, con
     TRY(graph_check_runtime(g));
     OnnxBuilder *b = onnx_builder(arena, g->model_name);
     TRY(onnx_qdq(b, g, &form));
-    describe(b, o, &(About){g->model_name, g->channels, g->classes, g->mean, g->std, g->class_names});
+    describe(b, o,
+             &(About){g->model_name, g->channels, g->classes, g->mean, g->std, g->class_names, g->task, g->scale});
     onnx_property(b, "dialect", rounding_names[g->rounding]);
     onnx_property(b, "input", inputs[o->input]);
     if (saturating_layers(&form, g, &first) > 0)
@@ -124,7 +131,7 @@ static Status write_float(Arena *arena, Model *m, const char *path, const void *
     const OnnxOptions *o = options;
     OnnxBuilder *b = onnx_builder(arena, m->name);
     TRY(onnx_float_net(b, m, o->layout == 1, o->batch_norm == 1));
-    describe(b, o, &(About){m->name, m->input.c, m->classes, m->mean, m->std, m->class_names});
+    describe(b, o, &(About){m->name, m->input.c, m->classes, m->mean, m->std, m->class_names, m->task, m->scale});
     return finish(b, path);
 }
 

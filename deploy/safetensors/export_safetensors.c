@@ -54,6 +54,10 @@ static void add_tensors(Arena *arena, SafeWriter *file, const Graph *g)
     safe_add(file, "input.mean", ST_F32, 1, channels, g->mean);
     safe_add(file, "input.std", ST_F32, 1, channels, g->std);
     for (int i = 0; i < g->nodes; i++) add_node(arena, file, g, &g->node[i]);
+    if (g->scale.mean == NULL) return;
+    const int64_t outputs[1] = {g->classes};
+    safe_add(file, "target.mean", ST_F32, 1, outputs, g->scale.mean);
+    safe_add(file, "target.std", ST_F32, 1, outputs, g->scale.std);
 }
 
 static void add_metadata(Arena *arena, SafeWriter *file, const Graph *g)
@@ -64,6 +68,7 @@ static void add_metadata(Arena *arena, SafeWriter *file, const Graph *g)
     safe_add_metadata(file, "dialect", rounding_names[g->rounding]);
     safe_add_metadata(file, "model", g->model_name);
     safe_add_metadata(file, "classes", json_print_compact(arena, classes));
+    if (g->scale.mean != NULL) safe_add_metadata(file, "task", g->task);
     safe_add_metadata(file, "graph", json_print_compact(arena, graph));
     cJSON_Delete(classes);
     cJSON_Delete(graph);

@@ -57,6 +57,11 @@ static cJSON *manifest(Arena *arena, const Graph *g, const char *file, const cha
     cJSON_AddNumberToObject(root, "flash_bytes", (double)graph_flash_bytes(g));
     cJSON_AddNumberToObject(root, "arena_bytes", (double)plan.bytes);
     cJSON_AddItemToObject(root, "classes", graph_classes_json(g));
+    if (g->scale.mean != NULL) {
+        cJSON_AddStringToObject(root, "task", g->task);
+        cJSON_AddItemToObject(root, "target_mean", decimals(g->scale.mean, g->classes));
+        cJSON_AddItemToObject(root, "target_std", decimals(g->scale.std, g->classes));
+    }
     cJSON_AddItemToObject(root, "mean", decimals(g->mean, g->channels));
     cJSON_AddItemToObject(root, "std", decimals(g->std, g->channels));
     cJSON_AddStringToObject(root, "output", g->tensor[g->output].name);

@@ -157,6 +157,11 @@ static void add_metadata(TfliteBuild *b)
     cJSON_AddItemToObject(json, "mean", cJSON_CreateFloatArray(g->mean, g->channels));
     cJSON_AddItemToObject(json, "std", cJSON_CreateFloatArray(g->std, g->channels));
     cJSON_AddItemToObject(json, "classes", graph_classes_json(g));
+    if (g->scale.mean != NULL) { /* output k stands for target_mean[k] + target_std[k] * output */
+        cJSON_AddStringToObject(json, "task", g->task);
+        cJSON_AddItemToObject(json, "target_mean", cJSON_CreateFloatArray(g->scale.mean, g->classes));
+        cJSON_AddItemToObject(json, "target_std", cJSON_CreateFloatArray(g->scale.std, g->classes));
+    }
     const char *text = json_print_compact(b->arena, json);
     cJSON_Delete(json);
     b->m->metadata_name = "bitfold";

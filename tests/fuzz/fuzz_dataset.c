@@ -1,5 +1,6 @@
-/* Data sets of two files, images and labels, IDX or .npy, plain or gzip: [kind] [bytes of images, 2] [images] [labels].
+/* Data sets of two files, images and labels or values, IDX or .npy, plain or gzip: [kind] [bytes of images, 2] [images] [labels].
  * The same files are what is trained on and what is tested on. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +15,12 @@ enum { HEAD = 3, DEFLATE_RATIO = 1032 };
 
 static const struct {
     const char *dataset, *images, *labels, *more_images, *more_labels;
-} kinds[] = {
-    {"idx", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"},
-    {"npy", "train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"}};
+    TargetKind target;
+} kinds[] = {{"idx", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+              "t10k-labels-idx1-ubyte", TARGET_CLASS},
+             {"npy", "train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", TARGET_CLASS},
+             {"npy", "train_images.npy", "train_targets.npy", "test_images.npy", "test_targets.npy", TARGET_VALUES}};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 static void put(Arena *arena, const char *folder, const char *name, const char *link, const uint8_t *data, size_t bytes)
 {
@@ -35,7 +39,9 @@ static void read_all(const Dataset *d, const int hwc[3])
     for (int i = 0; i < d->n; i++)
         if (dataset_read(d, i, 1, image, &pixels) == STATUS_OK) (void)crc32_z(0, pixels, dataset_image_bytes(d));
     arena_destroy(own);
-    for (int i = 0; i < d->n; i++) ASSERT(d->targets.label[i] >= 0 && d->targets.label[i] < d->classes);
+    for (int i = 0; i < d->n && d->targets.width == 0; i++)
+        ASSERT(d->targets.label[i] >= 0 && d->targets.label[i] < d->classes);
+    for (long i = 0; i < (long)d->n * d->targets.width; i++) ASSERT(isfinite(d->targets.value[i]));
 }
 
 static void run(const uint8_t *data, size_t bytes)
@@ -45,12 +51,16 @@ static void run(const uint8_t *data, size_t bytes)
     Arena *arena = arena_create();
     const size_t rest = bytes - HEAD, claimed = (size_t)data[1] << 8 | data[2];
     const size_t images = claimed < rest ? claimed : rest;
-    const int kind = data[0] % 2;
+    const int kind = data[0] % KINDS;
     const char *folder = arena_printf(arena, "%s/data_%d", fuzz_folder(), (int)getpid());
     ASSERT(file_make_dir(folder) == STATUS_OK);
     put(arena, folder, kinds[kind].images, kinds[kind].more_images, data + HEAD, images);
     put(arena, folder, kinds[kind].labels, kinds[kind].more_labels, data + HEAD + images, rest - images);
-    const DataConfig config = {.dataset = kinds[kind].dataset, .dir = folder, .path = folder, .validation = 0.25};
+    const DataConfig config = {.dataset = kinds[kind].dataset,
+                               .dir = folder,
+                               .path = folder,
+                               .validation = 0.25,
+                               .target = kinds[kind].target};
     DataSplits splits;
     if (dataset_load(&config, hwc, 1, arena, &splits) == STATUS_OK) {
         read_all(&splits.train, hwc);

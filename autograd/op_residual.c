@@ -1,0 +1,57 @@
+/* Losses of residuals r = z - target; see ops.h.   mse: dz = 2 r / (N K).   huber: dz = clamp(r, -delta, delta) / (N K). */
+#include "autograd/ops.h"
+
+#include <math.h>
+
+typedef struct {
+    const float *slope; /* [N,K] d loss / d z, the mean's 1 / (N K) left out */
+} Residual;
+
+static void residual_backward(Tape *t, TapeNode *node)
+{
+    const Residual *r = node->saved;
+    const long n = tensor_elements(node->in[0]);
+    const float dloss = node->out->dx[0] / (float)n;
+    bool fresh;
+    float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
+    for (long i = 0; i < n; i++) dz[i] = (fresh ? 0.0f : dz[i]) + dloss * r->slope[i];
+}
+
+static const OpType mse_type = {"mse", "z[N,K] -> loss[A]", residual_backward};
+static const OpType huber_type = {"huber", "z[N,K] -> loss[A]", residual_backward};
+
+/* The mean of f(r), f = r^2 within delta of 0 and the line that goes on from there outside, times `share`. */
+static Tensor *residual_loss(Tape *t, const OpType *type, Tensor *z, const float *target, double delta, double share)
+{
+    if (!tape_contract(t, type, 1, &z)) return NULL;
+    const long n = tensor_elements(z);
+    const float *x = tensor_values(t, z);
+    float *slope = tape_buffer(t, sizeof(float) * (size_t)n);
+    double sum = 0;
+    for (long i = 0; i < n; i++) {
+        const double r = (double)x[i] - (double)target[i], inside = fmax(fmin(r, delta), -delta);
+        sum += share * inside * (2 * r - inside); /* r^2; outside delta (2 |r| - delta) */
+        slope[i] = (float)(2 * share * inside);
+    }
+    tensor_values_release(t, z, x);
+    Tensor *y = tape_tensor(t, "loss", shape_1(1));
+    y->x[0] = (float)(sum / (double)n);
+    TapeNode *node = tape_record(t, type, 1, &z, y);
+    if (node != NULL) {
+        Residual *r = arena_zalloc(t->arena, sizeof *r);
+        r->slope = slope;
+        node->saved = r;
+    }
+    node_keep(t, node, slope);
+    return y;
+}
+
+Tensor *op_mse(Tape *t, Tensor *z, const float *target)
+{
+    return residual_loss(t, &mse_type, z, target, (double)INFINITY, 1.0);
+}
+
+Tensor *op_huber(Tape *t, Tensor *z, const float *target, float delta)
+{
+    return residual_loss(t, &huber_type, z, target, (double)delta, 0.5);
+}

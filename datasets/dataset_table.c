@@ -1,0 +1,185 @@
+/* Pictures beside a CSV file that has real numbers for each: DIR/train/targets.csv and DIR/test/targets.csv, or one table
+ * (DIR/targets.csv or DIR/train/targets.csv alone) of which a fifth, drawn by the seed, becomes the test set.  The first
+ * column has the pictures' files, as seen from the table's folder. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/folder.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "datasets/csv.h"
+#include "datasets/reader.h"
+
+/* The rows of a table. */
+typedef struct {
+    int n, width;
+    const char **path; /* [n] */
+    float *value;      /* [n, width] */
+} Rows;
+
+static char *column_list(Arena *arena, const CsvTable *t)
+{
+    char *text = arena_strdup(arena, "");
+    for (int k = 1; k < t->columns; k++)
+        text = arena_printf(arena, "%s%s%s", text, k == 1 ? "" : ", ", json_quote(arena, t->name[k]));
+    return text;
+}
+
+static Status find_columns(Arena *arena, const DataConfig *cfg, const CsvTable *t, int *column)
+{
+    if (cfg->targets.n == 0)
+        return status_fail(STATUS_CONFIG, "data.targets: none; must name columns of %s, of: %s", t->path,
+                           column_list(arena, t));
+    for (int k = 0; k < cfg->targets.n; k++) {
+        column[k] = csv_column(t, cfg->targets.at[k]);
+        if (column[k] <= 0)
+            return status_fail(STATUS_CONFIG, "data.targets: %s is no column of %s; must be one of: %s",
+                               json_quote(arena, cfg->targets.at[k]), t->path, column_list(arena, t));
+    }
+    return STATUS_OK;
+}
+
+static Status cell_value(Arena *arena, const CsvTable *t, int row, int column, float *value)
+{
+    const char *text = t->cell[(size_t)row * (size_t)t->columns + (size_t)column];
+    char *end;
+    const double number = strtod(text, &end);
+    end += strspn(end, " \t");
+    if (end == text || *end != '\0' || !(number - number == 0.0))
+        return status_fail(STATUS_FORMAT, "%s:%d: %s: %s; must be a finite number", t->path, t->line[row],
+                           t->name[column], json_quote(arena, text));
+    *value = (float)number;
+    return *value - *value == 0.0f ? STATUS_OK : value_check(t->path, number, row, column - 1);
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* Each row has a picture of its own, and each picture in the folders of the rows' pictures a row. */
+static Status match_pictures(Arena *arena, const CsvTable *t, const Rows *rows)
+{
+    const char **sorted = ARENA_ARRAY(arena, const char *, rows->n);
+    memcpy(sorted, rows->path, sizeof *sorted * (size_t)rows->n);
+    qsort(sorted, (size_t)rows->n, sizeof *sorted, by_text);
+    for (int i = 1; i < rows->n; i++)
+        if (strcmp(sorted[i - 1], sorted[i]) == 0)
+            return status_fail(STATUS_FORMAT, "%s: two rows of %s; each picture must have one", t->path, sorted[i]);
+    const char *done = "";
+    for (int i = 0; i < rows->n; i++) {
+        const char *folder = file_dirname(arena, sorted[i]);
+        if (strcmp(folder, done) == 0) continue;
+        done = folder;
+        FolderNames all;
+        TRY(folder_names(arena, folder, &all));
+        for (int k = 0; k < all.n; k++) {
+            const char *path = file_join(arena, folder, all.at[k]);
+            if (all.at[k][0] != '.' && picture_is_read(all.at[k]) && !file_is_dir(path) &&
+                bsearch(&path, sorted, (size_t)rows->n, sizeof *sorted, by_text) == NULL)
+                return status_fail(STATUS_FORMAT, "%s: a picture without a row in %s; each must have one", path,
+                                   t->path);
+        }
+    }
+    return STATUS_OK;
+}
+
+static Status read_rows(const DataConfig *cfg, const char *folder, Arena *arena, Rows *rows)
+{
+    CsvTable t;
+    const char *path = file_join(arena, folder, cfg->table);
+    if (!file_exists(path))
+        return status_fail(STATUS_IO, "%s: not found; data.dir must hold it, or train/ and test/ with one each", path);
+    TRY(csv_read(arena, path, &t));
+    if (t.rows < 1) return status_fail(STATUS_FORMAT, "%s: no row; one for each picture is required", path);
+    int column[MAX_VALUES];
+    TRY(find_columns(arena, cfg, &t, column));
+    const int K = cfg->targets.n;
+    *rows = (Rows){.n = t.rows, .width = K, .path = ARENA_ARRAY(arena, const char *, t.rows)};
+    rows->value = arena_try_alloc(arena, (size_t)t.rows * (size_t)K * sizeof *rows->value);
+    if (rows->value == NULL) return status_prefix(STATUS_NOMEM, "%s", path);
+    for (int i = 0; i < t.rows; i++) {
+        const char *name = t.cell[(size_t)i * (size_t)t.columns];
+        while (name[0] == '.' && name[1] == '/') name += 2;
+        rows->path[i] = file_join(arena, folder, name);
+        if (name[0] == '\0' || !file_exists(rows->path[i]) || file_is_dir(rows->path[i]))
+            return status_fail(STATUS_FORMAT, "%s:%d: there is no picture %s", path, t.line[i],
+                               json_quote(arena, name));
+        for (int k = 0; k < K; k++)
+            TRY(cell_value(arena, &t, i, column[k], &rows->value[(size_t)i * (size_t)K + (size_t)k]));
+    }
+    return match_pictures(arena, &t, rows);
+}
+
+/* Moves a fifth of the rows to `test`. */
+static Status split_rows(Arena *arena, uint64_t seed, const char *folder, Rows *train, Rows *test)
+{
+    const Rows all = *train;
+    const int held = all.n < 5 ? 1 : (all.n + 2) / 5;
+    if (all.n < 2) return status_fail(STATUS_FORMAT, "%s: one picture; at least 2 are required to split", folder);
+    const size_t K = (size_t)all.width;
+    uint32_t *order = ARENA_ARRAY(arena, uint32_t, all.n);
+    bool *chosen = ARENA_ARRAY(arena, bool, all.n);
+    Rng rng = rng_make(seed, RNG_SPLIT, 1); /* index 0 is the validation split */
+    rng_permutation(&rng, (uint32_t)all.n, order);
+    for (int i = 0; i < held; i++) chosen[order[i]] = true;
+    Rows *const part[] = {train, test};
+    for (int p = 0; p < 2; p++)
+        *part[p] = (Rows){.width = all.width,
+                          .path = ARENA_ARRAY(arena, const char *, all.n),
+                          .value = arena_alloc(arena, (size_t)all.n * K * sizeof *all.value)};
+    for (int i = 0; i < all.n; i++) {
+        Rows *to = part[chosen[i]];
+        to->path[to->n] = all.path[i];
+        memcpy(to->value + (size_t)to->n++ * K, all.value + (size_t)i * K, K * sizeof *all.value);
+    }
+    return STATUS_OK;
+}
+
+typedef struct {
+    bool crop;
+    const char **path; /* [count] */
+} Pictures;
+
+static Status read_one(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
+{
+    const Pictures *p = source->context;
+    return picture_read_into(scratch, p->path[index], source->input.dim, p->crop, input);
+}
+
+static Status rows_source(const DataConfig *cfg, const Rows *rows, const int want_hwc[3], Arena *arena, DataSplits *out,
+                          Dataset *set)
+{
+    Pictures *pictures = ARENA_ARRAY(arena, Pictures, 1);
+    *pictures = (Pictures){cfg->resize != NULL && strcmp(cfg->resize, "crop") == 0, rows->path};
+    SampleSource *source;
+    TRY(source_of_files(arena, rows->n, want_hwc, targets_values(rows->width, rows->value), read_one, pictures,
+                        reader_keeps(out, (uint64_t)rows->n, want_hwc), &source));
+    *set = dataset_of(source, rows->width);
+    return STATUS_OK;
+}
+
+static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
+{
+    const char *train_dir = file_join(arena, cfg->path, "train"), *test_dir = file_join(arena, cfg->path, "test");
+    Rows train = {0}, test = {0};
+    out->class_names = cfg->targets.at;
+    if (cfg->whole) {
+        TRY(read_rows(cfg, cfg->path, arena, &test));
+        TRY(rows_source(cfg, &test, want_hwc, arena, out, &out->test));
+        out->train = out->test;
+        out->train.n = 0;
+        return STATUS_OK;
+    }
+    const bool whole = file_exists(file_join(arena, cfg->path, cfg->table)) || !file_is_dir(train_dir);
+    TRY(read_rows(cfg, whole ? cfg->path : train_dir, arena, &train));
+    if (whole || !file_is_dir(test_dir))
+        TRY(split_rows(arena, seed, cfg->path, &train, &test));
+    else
+        TRY(read_rows(cfg, test_dir, arena, &test));
+    TRY(rows_source(cfg, &train, want_hwc, arena, out, &out->train));
+    return rows_source(cfg, &test, want_hwc, arena, out, &out->test);
+}
+
+const DatasetType dataset_table = {.name = "table",
+                                   .doc = "PNG and JPEG pictures and a CSV file with real numbers for each",
+                                   .load = load,
+                                   .gives = GIVES_VALUES};
