@@ -16,8 +16,8 @@
 
 #include "autograd/ops.h"
 
-/* A tiled channel vector for the elementwise kernels of kernels.h: values[c], repeated to tile_period(c) values, which is a
- * multiple of c and of a vector's length.  In the arena. */
+/* A tiled channel vector for the elementwise kernels of kernels.h: values[c], repeated to tile_period(c) values, which
+ * is a multiple of c and of a vector's length.  In the arena. */
 size_t tile_period(int c);
 float *tile_channels(Arena *arena, int c, const float *values);
 

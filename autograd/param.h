@@ -41,9 +41,11 @@ typedef struct {
     float *x, *dx;
 } ParamSet;
 
-/* Declares a parameter; values exist after param_set_place.  NULL and STATUS_CONFIG's sentence when the set is full,
- * the name is taken, a length is below 1 or the total passes 2^60. */
+/* Declares a parameter, which lives in the arena; its values exist after param_set_place.  NULL and STATUS_CONFIG's
+ * sentence when the set is full, the name is taken, a length is below 1 or the total passes 2^60. */
 Param *param_add(ParamSet *set, Arena *arena, const char *name, ParamKind kind, Shape shape);
+/* Makes the blocks of values and gradients, all 0, and points each parameter into them; once, after the last param_add.
+ * STATUS_NOMEM. */
 Status param_set_place(ParamSet *set, Arena *arena);
 void param_set_zero_grad(ParamSet *set);
 

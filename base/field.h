@@ -86,8 +86,8 @@ typedef struct Field {
 Status field_parse(const Field *fields, const cJSON *object, const char *where, void *out, Arena *arena);
 
 /* The reverse: an object with every field of `in`, defaults included, that field_parse reads back to the same values.
- * A member its own rule would refuse (a NULL string, the 0 of a kernel that starts at 1) stands for "not given": null
- * if the field is nullable, otherwise left out.  The caller frees it. */
+ * A member that its own rule would refuse (a NULL string, the 0 of a kernel that starts at 1) stands for "not given":
+ * null if the field is nullable, otherwise left out.  The caller frees it. */
 cJSON *field_dump(const Field *fields, const void *in);
 
 /* Whether the value of a field is its default; NULL and a field without one: false. */

@@ -10,8 +10,9 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* Every descriptor of the program passes here: one of 0 to 2, which open() gives when a standard stream is closed, is
- * replaced by a higher one, so that what is meant for a terminal never ends in a file.  -1 stays -1, and errno. */
+/* Every descriptor that the program opens goes through this function: one of 0 to 2, which open() gives when a standard
+ * stream is closed, is replaced by a higher one, so that what is meant for a terminal never ends in a file.  -1 stays
+ * -1, and errno stays as it is. */
 int file_descriptor(int fd);
 
 /* STATUS_IO, "PATH: cannot VERB: the reason in errno". */
@@ -40,7 +41,8 @@ Status file_read_at(const char *path, uint64_t offset, void *to, size_t bytes);
 Status file_append(const char *path, FILE **stream);
 Status file_nameless(FILE **stream);
 
-/* A file that is written under a temporary name in the same folder (base/temporary.h) and renamed into place by file_commit. */
+/* A file that is written under a temporary name in the same folder (base/temporary.h) and renamed into place by
+ * file_commit. */
 typedef struct {
     FILE *stream; /* can be read back, too; holds the lock on the temporary file until that has its name */
     char *path, *temporary;
@@ -60,7 +62,7 @@ Status file_write(Arena *arena, const char *path, const void *data, size_t bytes
 bool file_exists(const char *path); /* anything of that name */
 bool file_is_dir(const char *path);
 Status file_make_dir(const char *path);            /* with its parents; an existing folder is no error */
-bool file_ends(const char *path, const char *end); /* with something before the end */
+bool file_ends(const char *path, const char *end); /* whether it ends so, with something before the end */
 char *file_join(Arena *arena, const char *folder, const char *name); /* an absolute `name` stands alone */
 char *file_dirname(Arena *arena, const char *path);                  /* "." when there is no slash */
 char *file_stem(Arena *arena, const char *path);                     /* "configs/a.json" -> "a" */

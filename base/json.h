@@ -1,6 +1,6 @@
 /* JSON text to cJSON, strictly: RFC 8259 and no more.
  *
- * cJSON accepts trailing text, duplicate keys, numbers like 01 and looks keys up without case.  A pass of our own over
+ * cJSON accepts trailing text, duplicate keys, numbers like 01 and looks keys up without case.  A check of our own over
  * the text (base/json_check.h) refuses those, and bad UTF-8, lone surrogates, control characters in strings, before
  * cJSON sees it:
  *     configs/a.json:3:17: duplicate key "name"; each key may stand once in an object

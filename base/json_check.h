@@ -1,4 +1,4 @@
-/* The strict pass over JSON text that json_parse makes before cJSON sees it. */
+/* The strict check of JSON text that json_parse makes before cJSON sees it. */
 #ifndef BITFOLD_BASE_JSON_CHECK_H
 #define BITFOLD_BASE_JSON_CHECK_H
 

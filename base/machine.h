@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 
-/* The processor's name as its maker gives it, "AMD EPYC 9R14"; where the system does not tell, its architecture,
+/* The processor's name as its maker gives it, "AMD EPYC 9R14"; where the system does not say, its architecture,
  * "aarch64". */
 char *machine_cpu(Arena *arena);
 
@@ -12,7 +12,7 @@ char *machine_cpu(Arena *arena);
 int machine_cpus(void);
 
 /* Tasks of the whole system that run or wait for a processor at this moment, the caller not counted; -1 where the
- * system does not tell. */
+ * system does not say. */
 int machine_others_running(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* Numbers as C, JSON and the file formats have them, whatever the locale of the calling program: the C library prints
- * and parses 0.5 as "0,5" in many.  A locale is a thread's own, so each door of the library and each thread it starts
- * enters the plain one and leaves it as it found it. */
+ * and parses 0.5 as "0,5" in many.  A locale is a thread's own, so each function of the library and each thread it
+ * starts enters the plain one and leaves it as it found it. */
 #ifndef BITFOLD_BASE_PLAIN_LOCALE_H
 #define BITFOLD_BASE_PLAIN_LOCALE_H
 

@@ -1,4 +1,5 @@
-/* Memory that must not be touched is marked so that AddressSanitizer reports whoever does; without it, nothing. */
+/* Marks memory that must not be touched, so that AddressSanitizer reports code that touches it.  Without
+ * AddressSanitizer these do nothing. */
 #ifndef BITFOLD_BASE_POISON_H
 #define BITFOLD_BASE_POISON_H
 

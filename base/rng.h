@@ -1,7 +1,7 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
  *
  * A generator is a value keyed by (seed, purpose, index), so any worker can make the numbers of any sample at any
- * time: order of evaluation, thread count and resumption cannot change them, and there is no state to save.
+ * time: order of evaluation, the number of threads and resuming cannot change them, and there is no state to save.
  */
 #ifndef BITFOLD_BASE_RNG_H
 #define BITFOLD_BASE_RNG_H

@@ -1,5 +1,5 @@
 /* safetensors files (an 8-byte little-endian header length, a JSON header, the tensors' bytes), written by us with a
- * CRC-32 so that a damaged file is told from a good one.
+ * CRC-32, by which a damaged file is known.
  *
  * What we write: the header is compact JSON, padded with spaces so that the data begins at a multiple of 8.  Its first
  * member __metadata__ (string to string) begins with "crc32": 8 lower-case hex digits of the CRC-32 (zlib's) over the

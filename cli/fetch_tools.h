@@ -39,7 +39,8 @@ Status tool_gunzip(Arena *arena, const char *from, const char *to, size_t most_b
 Status tool_find(Arena *arena, const char *folder, const char *suffix, char **path);
 
 /* The CIFAR-10 batches of `folder` that are PNG files of 1024 x N pixels (a row is an image, a column the pixel 32 y +
- * x; data_batch_1..5.png, test_batch.png, labels as JSON arrays) into the official binary layout (.bin) in the same folder. */
+ * x; data_batch_1..5.png, test_batch.png, labels as JSON arrays) into the official binary layout (.bin) in the same
+ * folder. */
 Status cifar10_from_png(Arena *arena, const char *folder);
 
 #endif

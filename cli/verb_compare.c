@@ -118,7 +118,7 @@ static const char *command_text(Arena *arena, const Options *o)
     return text;
 }
 
-/* The rows' config; of a float model, that beside it, and in *from the model. */
+/* The rows' config; for a float model the config next to it, and the model itself in *from. */
 static Status open_argument(Arena *arena, const Options *o, Config **config, const Model **from)
 {
     const char *path = o->argument[0];

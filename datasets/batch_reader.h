@@ -1,4 +1,4 @@
-/* Images of a split for everybody but training, which has the loader: in order or picked, without augmentation. */
+/* Images of a split for all code but training, which has the loader: in order or picked, without augmentation. */
 #ifndef BITFOLD_DATASETS_BATCH_READER_H
 #define BITFOLD_DATASETS_BATCH_READER_H
 
@@ -7,9 +7,9 @@
 /* Bytes of one image. */
 size_t dataset_image_bytes(const Dataset *data);
 
-/* Images first .. first + n - 1 of the split, [n,H,W,C]: *pixels is where they lie in memory, or else `buffer`, of that
- * size, into which they were read.  What must be read is read by up to parallel_threads() threads, with the same result
- * for any number.  The failure is that of the first image that cannot be read. */
+/* Images first .. first + n - 1 of the split, [n,H,W,C]: *pixels is where they lie in memory, or else `buffer`, which
+ * has room for them and into which they were read.  What must be read is read by up to parallel_threads() threads, with
+ * the same result for any number.  The failure is that of the first image that cannot be read. */
 Status dataset_read(const Dataset *data, int first, int n, uint8_t *buffer, const uint8_t **pixels);
 
 /* A split in batches, in order:

@@ -1,6 +1,6 @@
 /* CIFAR-10 in its binary layout: records of one label byte and 32x32 pixels as three planes, red first.
  *
- * DataFile: Krizhevsky, "Learning multiple layers of features from tiny images" (2009). */
+ * Source: Krizhevsky, "Learning multiple layers of features from tiny images" (2009). */
 #include <limits.h>
 
 #include "base/file.h"

@@ -1,7 +1,7 @@
-/* IDX files, plain or gzip: the format of MNIST and of everything that takes its place.
+/* IDX files, plain or gzip: the format of MNIST and of everything that is made to take its place.
  *
  * Two zero bytes, the type (8: unsigned bytes), the rank, then each dimension as 32 bits big-endian, then the bytes.
- * DataFile: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998). */
+ * Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998). */
 #include "datasets/reader.h"
 
 static const char *const fashion_names[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",

@@ -12,12 +12,13 @@ typedef struct {
     char text[FAILURE_TEXT_BYTES];
 } Failure;
 
-/* Of this thread's last sentence, unless an earlier item has failed. */
+/* Notes that `item` has failed, with this thread's last sentence, unless an earlier item has failed already. */
 void failure_note(Failure *failure, int item, Status status);
 
+/* Keeps the failure of the earlier item of the two. */
 void failure_merge(Failure *into, const Failure *other);
 
-/* Its status, its sentence stored in this thread. */
+/* The failure's status; its sentence becomes this thread's. */
 Status failure_status(const Failure *failure);
 
 #endif

@@ -1,4 +1,4 @@
-/* Batches in a shuffled, augmented order that depends on (seed, epoch, image) alone, prepared by threads of its own. */
+/* Batches of images, shuffled and augmented as (seed, epoch, image) alone say, and prepared by threads of the loader. */
 #ifndef BITFOLD_DATASETS_LOADER_H
 #define BITFOLD_DATASETS_LOADER_H
 
@@ -20,6 +20,8 @@ typedef struct {
 } LoaderConfig;
 
 typedef struct Loader Loader;
+/* config->data, and what it points to, must outlive the loader; the arena holds its buffers.  STATUS_INVALID: no images,
+ * or a batch below 1; STATUS_NOMEM. */
 Status loader_create(Arena *arena, const LoaderConfig *config, Loader **loader);
 void loader_destroy(Loader *loader); /* stops the threads; NULL is allowed */
 
@@ -27,8 +29,8 @@ int loader_batches(const Loader *loader); /* per epoch: ceil(n / batch) */
 
 /* The batch `index` of `epoch`; calls in order are what the prefetch expects, any other order is only slower.  Valid
  * until the next call.  Images that are in memory are copied by one thread; others are read and decoded by as many as
- * operations use (parallel_threads), 16 at most.  Fails as the source does, with the first image of the batch that cannot
- * be read. */
+ * operations use (parallel_threads), 16 at most.  Fails as the source does, with the first image of the batch that
+ * cannot be read. */
 Status loader_get(Loader *loader, int epoch, int index, const Batch **batch);
 
 #endif

@@ -47,8 +47,8 @@ struct SampleSource {
 /* Images that are in memory, [n,H,W,C], and stay there as they are, as the targets do. */
 SampleSource *source_of_bytes(Arena *arena, int n, const int hwc[3], const uint8_t *images, Targets targets);
 
-/* Images that `read` reads.  `keep`: each is read once and then kept in memory; STATUS_NOMEM where the system has none for
- * all of them. */
+/* Images that `read` reads.  `keep`: each is read once and then kept in memory; STATUS_NOMEM where the system has none
+ * for all of them. */
 Status source_of_files(Arena *arena, int n, const int hwc[3], Targets targets, SourceRead *read, const void *context,
                        bool keep, SampleSource **source);
 

@@ -10,9 +10,9 @@
 #include "layers/model.h"
 #include "graph/graph.h"
 
-/* A format: constants.  The callbacks change neither graph nor model and keep no pointer; what they make for themselves is in
- * the arena, which is the caller's.  `options` is the parsed struct that `fields` describe, never NULL.  Equal graphs and
- * options give equal bytes: no date, host or path goes into a file. */
+/* A format: constants.  The callbacks change neither graph nor model and keep no pointer; what they make for themselves
+ * is in the arena, which is the caller's.  `options` is the parsed struct that `fields` describe, never NULL.  Equal
+ * graphs and options give equal bytes: no date, host or path goes into a file. */
 typedef struct {
     const char *name;      /* --to NAME */
     const char *doc;       /* one sentence, no final period */
@@ -31,10 +31,10 @@ typedef struct {
     bool floats; /* it writes nodes that compute in floats; exporter_write refuses graphs with such nodes otherwise */
     const char *runtime; /* what has no operator for such a node, as a reader knows it; NULL where carries is NULL */
 
-    /* Writes a graph that has passed graph_check, in one of `roundings`, with nodes that it carries alone, to a path that
-     * has its extension and may be replaced (exporter_write sees to all of that).  A file takes its final name only once
-     * it is complete (file_write, safe_write): after a failure the old one is still there.  STATUS_UNSUPPORTED, by the
-     * layer's name, for what the format cannot hold, before a byte is written; STATUS_IO.  Never NULL. */
+    /* Writes a graph that has passed graph_check, in one of `roundings`, with nodes that it carries alone, to a path
+     * that has its extension and may be replaced (exporter_write sees to all of that).  A file takes its final name only
+     * once it is complete (file_write, safe_write): after a failure the old one is still there.  STATUS_UNSUPPORTED, by
+     * the layer's name, for what the format cannot hold, before a byte is written; STATUS_IO.  Never NULL. */
     Status (*write)(Arena *arena, const Graph *g, const char *path, const void *options);
     /* The same for a float model whose parameters are finite, layer by layer as LayerType.real tells it.  NULL: files of
      * this format hold integers only. */
@@ -73,9 +73,9 @@ bool exporter_made_companion(const ExporterType *type, const char *path);
 Rounding exporter_rounding(const ExporterType *type, Rounding wanted);
 
 /* Parses the options (NULL: defaults), checks the graph and the path, writes.  A file that exists is replaced only if
- * it bears the exporter's signature.  STATUS_CONFIG for an option the exporter does not know, STATUS_INVALID for a path that
- * does not end in its extension, STATUS_STATE for a file that is not an earlier export, STATUS_UNSUPPORTED for a graph
- * in a rounding that is none of the format's, or with a node of a kind that it does not carry. */
+ * it bears the exporter's signature.  STATUS_CONFIG for an option the exporter does not know, STATUS_INVALID for a path
+ * that does not end in its extension, STATUS_STATE for a file that is not an earlier export, STATUS_UNSUPPORTED for a
+ * graph in a rounding that is none of the format's, or with a node of a kind that it does not carry. */
 Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, const char *path, const cJSON *options);
 
 /* The type's note on a graph that it wrote with these options; NULL if there is none. */

@@ -1,5 +1,6 @@
-/* A node type: all that the check, the engine, the memory planner and the model file know of one kind of node.  It is one
- * file, graph/node_NAME.c, which defines node_NAME, and a line in graph/nodes.def.  Exporters have tables by NodeKind. */
+/* A node type: all that the check, the engine, the memory planner and the model file know of one kind of node.  It is
+ * one file, graph/node_NAME.c, which defines node_NAME, and a line in graph/nodes.def.  Exporters have tables by
+ * NodeKind. */
 #ifndef BITFOLD_GRAPH_NODE_H
 #define BITFOLD_GRAPH_NODE_H
 
@@ -59,8 +60,8 @@ typedef struct EngineNode {
     size_t scratch_bytes; /* working memory that `run` is to be given */
 } EngineNode;
 
-/* A node type in floats: what differs.  Its inputs, output and bias are float32, of whatever formats its tensors are, its
- * weights what Node.weight_format says.  In a run in[k] and out are the floats' bytes, aligned for them. */
+/* A node type in floats: what differs.  Its inputs, output and bias are float32, of whatever formats its tensors are,
+ * its weights what Node.weight_format says.  In a run in[k] and out are the floats' bytes, aligned for them. */
 typedef struct {
     const Field *fields;                            /* of the JSON, with "activation" in place of the clamp */
     Status (*prepare)(Arena *arena, EngineNode *e); /* NULL: nothing to prepare */
@@ -71,9 +72,9 @@ typedef struct {
  *
  * No callback changes the graph, keeps a pointer to what it is given (`prepare` apart: an engine keeps graph and node,
  * which outlive it), or is called for a node of another type.  A NULL callback stands for what its comment says.
- * Order of the calls for a node that is read from a file: the shapes of its binary tensors and `geometry`, which may rely
- * on the fields' own ranges, on n->inputs and on tensors that exist; then `check`; then all others, which may rely on
- * what graph_check proves.  `floors` alone may come before a check.  Only `run` is called from inside a parallel
+ * Order of the calls for a node that is read from a file: the shapes of its binary tensors and `geometry`, which may
+ * rely on the fields' own ranges, on n->inputs and on tensors that exist; then `check`; then all others, which may rely
+ * on what graph_check proves.  `floors` alone may come before a check.  Only `run` is called from inside a parallel
  * region. */
 typedef struct NodeType {
     const char *name;           /* "op" of the model file */
@@ -95,17 +96,17 @@ typedef struct NodeType {
      * number is right and the clamp lies in the output's codes.  Fails by NODE_RULE (graph/node_check.h), which names
      * the node: STATUS_UNSUPPORTED.  Never NULL. */
     Status (*check)(const Graph *g, const Node *n);
-    /* The largest |acc + bias| that any input of the node's codes can bring about, over all outputs.  NULL: 0, it sums no
-     * products. */
+    /* The largest |acc + bias| that any input of the node's codes can bring about, over all outputs.  NULL: 0, it sums
+     * no products. */
     int64_t (*largest_sum)(const Graph *g, const Node *n);
     /* The ratios of scales that it multiplies by, where XNNPACK can represent only some.  `exceeds`: whether one of them
      * is outside ratio_limits; `given` then says which, "output 3: multiplier 1e-12".  NULL, both: it multiplies by
      * none. */
     const RatioLimits *ratio_limits;
     bool (*exceeds)(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES]);
-    /* For a graph whose grids are being found: writes the scales that must be raised before this node's arithmetic exists
-     * (with `runtime`, before it is within ratio_limits, too), in the order in which they are to be raised, and returns
-     * how many they are; 0: it exists.  NULL: it always does. */
+    /* For a graph whose grids are being found: writes the scales that must be raised before this node's arithmetic
+     * exists (with `runtime`, before it is within ratio_limits, too), in the order in which they are to be raised, and
+     * returns how many they are; 0: it exists.  NULL: it always does. */
     int (*floors)(const Graph *g, const Node *n, bool runtime, ScaleFloor floor[NODE_MAX_FLOORS]);
     long (*macs)(const Graph *g, const Node *n); /* multiplications of one image; NULL: 0 */
     size_t (*flash_bytes)(const Node *n);        /* of its constants, weights packed to their bits; NULL: 0 */
@@ -114,10 +115,10 @@ typedef struct NodeType {
      * e->state, in the arena (big buffers by arena_try_alloc: STATUS_NOMEM, naming the node), and e->scratch_bytes.
      * NULL: nothing to prepare, state NULL, no scratch. */
     Status (*prepare)(Arena *arena, EngineNode *e);
-    /* Runs the node on one image.  in[k] are the codes of input k, out those of the output to be written, both [H,W,C] of
-     * their tensors; scratch has e->scratch_bytes bytes that nothing else uses meanwhile, aligned for any type, with any
-     * content.  out overlaps no input, but for a type that shows its input, where out may be in[0]; inputs may be the
-     * same memory.  Called by several threads at a time with the same e: it writes to out and scratch alone.  It
+    /* Runs the node on one image.  in[k] are the codes of input k, out those of the output to be written, both [H,W,C]
+     * of their tensors; scratch has e->scratch_bytes bytes that nothing else uses meanwhile, aligned for any type, with
+     * any content.  out overlaps no input, but for a type that shows its input, where out may be in[0]; inputs may be
+     * the same memory.  Called by several threads at a time with the same e: it writes to out and scratch alone.  It
      * allocates nothing and cannot fail.  Never NULL. */
     void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 

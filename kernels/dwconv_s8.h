@@ -1,8 +1,8 @@
 /* Depthwise convolution on bytes: what its driver hands to a variant's dwconv_rows_s8.
  *
- * A strip holds codes as q + 128, padded with the zero point's; its rows are cut into sw planes of the columns p, p +
- * sw, ..: tap j of every output pixel of a row is then one run of a plane, so a row of outputs is ow * C cells in a row
- * whatever the stride, and cell i has channel i % C. */
+ * A strip holds codes as q + 128, padded with that of the zero point; its rows are cut into sw planes of the columns p,
+ * p + sw, ..: tap j of every output pixel of a row is then one run of a plane, so a row of outputs is ow * C cells in a
+ * row whatever the stride, and cell i has channel i % C. */
 #ifndef BITFOLD_KERNELS_DWCONV_S8_H
 #define BITFOLD_KERNELS_DWCONV_S8_H
 

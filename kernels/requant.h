@@ -1,9 +1,9 @@
-/* All rounding rules of the deployment arithmetic, and nothing else: simulator and engine call these same functions.
+/* All rounding rules of the deployed integers, and nothing else: layers and engine call these same functions.
  * The vector forms (kernels/requantize__*.c, requant_512.h) are held to them bit for bit by tests.  Formulas: see each
  * function; "rne" rounds half to even, >> is the arithmetic shift (floor).  What runs once per element is inline: a
  * loop over one rounding keeps no branch.
  *
- * Dialects (base/qparams.h):
+ * The roundings (base/rounding.h), each named after whose it is:
  *   xnnpack        float32 scale, rne (XNNPACK, LiteRT); ADD with 21-bit, rescaling with 8-bit fractions, half up
  *   tflite-single  31-bit fixed point, one rounding, half up (TFLITE_SINGLE_ROUNDING)
  *   tflite-double  31-bit fixed point, rounding high multiply and rounding shift (TFLM and CMSIS-NN default)

@@ -28,7 +28,7 @@ Strip strip_make(const ConvGeom *g);
 /* The input rows under `rows` output rows. */
 static inline int strip_height(const ConvGeom *g, int rows) { return (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1; }
 
-/* Strip row r holds input row first + r, columns -pl ..; 1 row of zeros when it is outside.  16 bits hold q - zx;
+/* Strip row r holds input row first + r from column -pl on; a row outside the image is zeros.  16 bits hold q - zx;
  * 8 bits hold q, and zx in place of zeros. */
 void strip_fill_f32(const ConvGeom *g, const Strip *s, int first, int height, const ConvInput *x, float *strip);
 void strip_fill_s16(const ConvGeom *g, const Strip *s, int first, int height, const int8_t *x, int zx, int16_t *strip);

@@ -19,14 +19,14 @@ typedef struct {
 extern const Field optimizer_fields[];
 extern const char *const optimizer_names[]; /* "sgd", "adamw", NULL: from optimizers.def */
 
-/* A kind of optimizer: constants.  Its memory between steps is in slots: float blocks of the size of the parameters, which
- * are 0 before the first step and are kept in checkpoints. */
+/* A kind of optimizer: constants.  Its memory between steps is in slots: float blocks of the size of the parameters,
+ * which are 0 before the first step and are kept in checkpoints. */
 typedef struct OptimizerType {
     const char *name, *doc;        /* the name in the config; one sentence, no final period */
     int slots;                     /* 0 to OPTIMIZER_MAX_SLOTS */
     const char *const *slot_names; /* [slots] their names in a checkpoint: "momentum"; "m", "v" */
-    /* One step of n elements x of one parameter.  The gradient is scale * dx (scale: 1 unless it is clipped); slot[k] are
-     * their elements of slot k.  lr >= 0 is the learning rate of this step and this parameter, decay >= 0 its weight
+    /* One step of n elements x of one parameter.  The gradient is scale * dx (scale: 1 unless it is clipped); slot[k]
+     * are their elements of slot k.  lr >= 0 is the learning rate of this step and this parameter, decay >= 0 its weight
      * decay; t = 1, 2, ... is the step's number.  Writes x and the slots.  Every element is computed from itself alone,
      * so how a parameter is split between calls and threads does not show.  Called by several threads at a time, for
      * different elements; cannot fail. */
@@ -71,8 +71,8 @@ extern const char *const schedule_names[]; /* "constant", "step", "cosine", NULL
 /* A kind of schedule: constants. */
 typedef struct ScheduleType {
     const char *name, *doc; /* the name in the config; one sentence, no final period */
-    /* The factor on the learning rate in step `step`, counted from 0, with warmup_steps <= step < steps; the steps of the
-     * warm-up are schedule_factor's.  Depends on its arguments alone, so that a resumed training goes on as it was. */
+    /* The factor on the learning rate in step `step`, counted from 0, with warmup_steps <= step < steps; the steps of
+     * the warm-up are schedule_factor's.  Depends on its arguments alone, so that a resumed training goes on as it was. */
     double (*factor)(const ScheduleConfig *config, long step, long warmup_steps, long steps);
 } ScheduleType;
 extern const ScheduleType *const schedule_types[]; /* in the order of schedule_names, NULL-ended */

@@ -1,7 +1,7 @@
-/* How an op ends: an activation, then floats or a quantizer's codes.  op_fake_quant is nothing but an epilogue; a fused op
- * hands its values over block by block, while they lie in the first-level cache.
+/* How an op ends: an activation, then floats or a quantizer's codes.  op_fake_quant is nothing but an epilogue; a fused
+ * op hands its values over block by block, while they lie in the first-level cache.
  *
- *     y = quant(act(z));   dz = dy where the gradient passes (Gate, quant/fake_quant.h), else 0
+ *     y = quant(act(z));   dz = dy where the gradient passes (Gate, quant/quantizer_type.h), else 0
  *
  * An activation here is a clamp to [0 or -inf, limit]: so the gradient passes on an interval of z, and the extremes
  * pass through it.  Another (hard-swish) is a layer of its own after this one (op_curve_int).

@@ -35,17 +35,17 @@ typedef struct {
     Histogram hist;
 } Observer;
 
-/* A kind of observer: constants.  One thread at a time calls these for one observer, outside parallel regions; they cannot
- * fail and keep no pointer. */
+/* A kind of observer: constants.  One thread at a time calls these for one observer, outside parallel regions; they
+ * cannot fail and keep no pointer. */
 typedef struct ObserverType {
     const char *name, *doc; /* the name in the config; one sentence, no final period */
     bool uses_histogram;    /* observer_update also counts |x| into Observer.hist */
     /* Joins the finite extremes of one more batch to o->min and o->max, which the first batch has set; o->batches is
      * counted by the caller.  NULL: they become the least and the largest of all batches. */
     void (*update)(Observer *o, float min, float max);
-    /* The range of real values that the grid should cover, *lo <= 0 <= *hi, both finite.  o has seen a batch, its extremes
-     * are finite; with uses_histogram, o->hist may still be empty (width 0) if all values were 0 or only extremes were
-     * seen (observer_update_extremes).  Never NULL. */
+    /* The range of real values that the grid should cover, *lo <= 0 <= *hi, both finite.  o has seen a batch, its
+     * extremes are finite; with uses_histogram, o->hist may still be empty (width 0) if all values were 0 or only
+     * extremes were seen (observer_update_extremes).  Never NULL. */
     void (*range)(const Observer *o, const ObserverGoal *goal, float *lo, float *hi);
 } ObserverType;
 
@@ -73,8 +73,9 @@ void observer_update_extremes(Observer *o, float min, float max);
  *   minmax      [min, max] of all batches, ema_minmax: v += momentum * (v_batch - v), the first batch sets v;
  *               unsigned: [0, max]
  *   percentile, entropy, mse   T by the search of quant/histogram.h, at most max|x|
- * A threshold gives [-T, T] (signed, symmetric; `max` always when signed), [max(min, -T), min(max, T)] (signed, asymmetric)
- * or [0, T] (unsigned).  STATUS_STATE when nothing was observed, STATUS_NUMERIC when the extremes are not finite. */
+ * A threshold gives [-T, T] (signed, symmetric; `max` always when signed), [max(min, -T), min(max, T)] (signed,
+ * asymmetric) or [0, T] (unsigned).  STATUS_STATE when nothing was observed, STATUS_NUMERIC when the extremes are not
+ * finite. */
 Status observer_range(const Observer *o, const ObserverGoal *goal, float *lo, float *hi);
 
 /* ---- for quant/observer_<name>.c --------------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
-/* bitfold-int8 files as MODEL: they have no network to build, but an image, classes and perhaps, in a config.json next to them, data. */
+/* bitfold-int8 files as MODEL: they have no network to build, but an image, classes and perhaps, in a config.json next
+ * to them, data. */
 #ifndef BITFOLD_TRAIN_INTEGERS_H
 #define BITFOLD_TRAIN_INTEGERS_H
 

@@ -13,8 +13,8 @@ Status run_compare_config(Arena *arena, const RunRequest *r, const Config *confi
 Status run_trace(Arena *arena, const RunRequest *r, RunStart start, const DataSplits *data, RunOutcome *out);
 
 /* Says what the run goes on with that is other (out->change), and where no step is `left` that this has no effect: of
- * data and kernels in a note.  STATUS_STATE of a config, which would be written next to a model that was not trained with
- * it. */
+ * data and kernels in a note.  STATUS_STATE of a config, which would be written next to a model that was not trained
+ * with it. */
 Status run_tell_changes(Arena *arena, const RunRequest *r, long left, const RunOutcome *out);
 
 #endif

@@ -1,4 +1,5 @@
-/* What an export of this program says in addition to its graph.  Nothing depends on it: what is not well-formed is left out. */
+/* What an export of this program says in addition to its graph.  Nothing depends on it: what is not well-formed is left
+ * out. */
 #include <math.h>
 #include <string.h>
 
