@@ -1,4 +1,4 @@
-/* Residual add and concat in the deployment arithmetic; straight through inside the output's grid. */
+/* Residual add and concat in integer simulation; straight through inside the output's grid. */
 #include "quant/int_ops.h"
 
 #include <math.h>

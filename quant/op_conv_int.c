@@ -1,4 +1,4 @@
-/* Convolution in the deployment arithmetic; see int_ops.h.
+/* Convolution in integer simulation; see int_ops.h.
  *   forward:  q_y = clamp(z_y + R(sum (q_x - z_x) q_w + q_b))
  *   backward: of y = clip(bn_scale * conv(x, w) + b) with the rounding passed straight through:
  *     g = dy * inside;  db = sum g;  dV = corr(x, g);  dbn_scale = <w, dV>;  dw = bn_scale * dV;

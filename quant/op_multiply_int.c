@@ -1,4 +1,4 @@
-/* The product of two tensors in the deployment arithmetic; straight through inside the output's grid. */
+/* The product of two tensors in integer simulation; straight through inside the output's grid. */
 #include "quant/int_ops.h"
 
 #include "base/parallel.h"

@@ -1,4 +1,4 @@
-/* A tensor brought to another grid in the deployment arithmetic; straight through inside that grid. */
+/* A tensor brought to another grid in integer simulation; straight through inside that grid. */
 #include "quant/int_ops.h"
 
 #include "base/parallel.h"

@@ -1,4 +1,4 @@
-/* What a model is worth on a data set, by one of three engines. */
+/* How good a model is on a data set, by one of three engines. */
 #ifndef BITFOLD_TRAIN_EVALUATE_H
 #define BITFOLD_TRAIN_EVALUATE_H
 
@@ -9,7 +9,7 @@
 
 typedef enum {
     ENGINE_FLOAT, /* the float network, whatever quantizers it has */
-    ENGINE_SIM,   /* the layers' own forward in the deployment arithmetic */
+    ENGINE_SIM,   /* integer simulation: the layers' own forward pass */
     ENGINE_INT8,  /* the integer engine on the lowered graph */
 } EngineKind;
 extern const char *const engine_names[]; /* "float", "sim", "int8" */

@@ -149,7 +149,7 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation, do
     return metrics_line(&r->metrics, &line);
 }
 
-/* Whether step `step` is the first in the deployment arithmetic. */
+/* Whether step `step` is the first in integer simulation. */
 static bool becomes_integer(const TrainJob *job, long step, long steps)
 {
     const QuantConfig *quant = &job->config->quant;
