@@ -106,7 +106,7 @@ static Status check_bits(const char *path, const char *key, int bits)
                        QUANT_MAX_BITS);
 }
 
-/* A single mean beside several stds, or the other way round, stands for all channels. */
+/* A single mean with several stds, or the other way round, stands for all channels. */
 static void broadcast(Arena *arena, FloatList *list, int n)
 {
     if (list->n != 1 || n <= 1) return;

@@ -47,9 +47,9 @@ typedef struct {
     int pad[4];          /* top, bottom, left, right: rows and columns of zeros */
     bool exclusive;      /* nobody else reads the source */
     bool on_grid;        /* quantized model: its numbers are codes of the source's grid */
-    bool codes;          /* it is the codes themselves: behind QuantizeLinear ... */
+    bool codes;          /* it is the codes themselves: after QuantizeLinear ... */
     bool unsigned_codes; /* ... as uint8 */
-    bool probabilities;  /* the logits, behind a softmax that was left out */
+    bool probabilities;  /* the logits, after a softmax that was left out */
     ChannelGroups groups;
 } Activated;
 
@@ -261,7 +261,7 @@ Status import_nchw(Import *im, const ImportNode *n, int i, Activated *a);
 
 /* ---- layers (import_onnx_layer.c) -------------------------------------------------------------------------------- */
 
-/* The name, or with "_2", "_3", ... behind it: one that no layer has. */
+/* The name, or with "_2", "_3", ... at its end: one that no layer has. */
 const char *import_unique_name(const Import *im, const char *name);
 /* A layer that reads `inputs` activations; *index of it. */
 Status import_layer(Import *im, const ImportNode *n, ImportKind kind, int inputs, const Activated *a, int *index);
@@ -272,7 +272,8 @@ Status import_scale_layer(Import *im, const ImportNode *n, const Activated *a, c
                           int *index);
 /* A depthwise layer that gives each channel's mean of a window, cells of padding counted. */
 Status import_mean_layer(Import *im, const ImportNode *n, ImportLayer *l);
-/* The layer behind which something may still be fused: nobody else reads it, nothing was put behind it yet; or NULL. */
+/* The layer that what comes after it may still be fused into: nobody else reads it, nothing was put after it yet; or
+ * NULL. */
 ImportLayer *import_open_layer(const Import *im, const Activated *a);
 const ImportGrid *import_grid_of(const Import *im, int source);
 /* No number the source gives is below zero. */

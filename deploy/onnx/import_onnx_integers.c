@@ -138,7 +138,7 @@ static int on_grid_of(Builder *b, const ImportLayer *l, int i, int from)
     return n->output;
 }
 
-/* Bounds behind a pair on the same grid are part of what stands before it, if nothing else reads that. */
+/* Bounds after a pair on the same grid are part of what stands before it, if nothing else reads that. */
 static bool joins_clamp(Builder *b, int index)
 {
     const ImportLayer *l = &b->im->layer[index];

@@ -106,7 +106,7 @@ static int add_float(TfliteBuild *b, const char *name, const TfliteTensor *like)
     return b->m->tensors - 1;
 }
 
-/* The image; behind a QUANTIZE if it is to be float. */
+/* The image; after a QUANTIZE if it is to be float. */
 static Status add_input(TfliteBuild *b, bool is_float)
 {
     const GraphTensor *x = &b->g->tensor[0];
