@@ -29,11 +29,12 @@ static const ImportOp ops[] = {
     {"GlobalMaxPool", import_global_maxpool, 1, 1, ""},
     {"ReduceMean", import_reduce_mean, 1, 2, "axes keepdims noop_with_empty_axes"},
     {"Pad", import_pad, 1, 4, "mode pads value"},
+    {"Gather", import_gather, 2, 2, "axis"},
     {"Softmax", import_softmax, 1, 1, "axis"},
     {"LogSoftmax", import_softmax, 1, 1, "axis"},
     {"Identity", import_same, 1, 1, ""},
     {"Dropout", import_same, 1, 3, "ratio seed"},
-    {"Cast", import_same, 1, 1, "to saturate"},
+    {"Cast", import_cast, 1, 1, "to saturate"},
     {"Transpose", import_transpose, 1, 1, "perm"},
     {"Flatten", import_flatten, 1, 1, "axis"},
     {"Reshape", import_reshape, 1, 2, "shape allowzero"},
@@ -44,7 +45,6 @@ static const ImportOp ops[] = {
     /* of constants and shapes only */
     {"Constant", NULL, 0, 0, "value value_int value_ints value_float value_floats"},
     {"Shape", NULL, 1, 1, ""},
-    {"Gather", NULL, 2, 2, "axis"},
     {"Floor", NULL, 1, 1, ""},
     {"Ceil", NULL, 1, 1, ""},
     {"ConstantOfShape", NULL, 1, 1, "value"},
@@ -195,8 +195,8 @@ static Status take_output(Import *im)
     const Value *v = &im->value[im->output];
     const char *name = v->name;
     const Activated *a = v->activated;
-    if (v->kind != VALUE_ACTIVATION || a->groups.count > 0 || a->source != im->layers - 1 || im->layers == 0 ||
-        (a->pad[0] | a->pad[1] | a->pad[2] | a->pad[3]) != 0)
+    if (v->kind != VALUE_ACTIVATION || a->groups.count > 0 || a->indices || a->source != im->layers - 1 ||
+        im->layers == 0 || (a->pad[0] | a->pad[1] | a->pad[2] | a->pad[3]) != 0)
         return status_fail(STATUS_UNSUPPORTED,
                            "%s: output \"%.100s\": is not what a layer gives; must be a row of logits", im->path, name);
     if (im->quantized && !a->on_grid && !a->probabilities)

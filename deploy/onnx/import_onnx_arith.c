@@ -177,6 +177,9 @@ static Status add_activations(Import *im, const ImportNode *n)
 Status import_add(Import *im, const ImportNode *n)
 {
     if (!is_constant(im, n, 0) && !is_constant(im, n, 1)) return add_activations(im, n);
+    const int i = is_constant(im, n, 0) ? 1 : 0;
+    const Value *v = import_input(im, n, i);
+    if (v != NULL && v->kind == VALUE_ACTIVATION && v->activated->indices) return import_shift_indices(im, n, i);
     return import_scale(im, n);
 }
 

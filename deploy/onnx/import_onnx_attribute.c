@@ -147,8 +147,8 @@ static Status pad_values(Import *im, const ImportNode *n)
 static Status cast_values(Import *im, const ImportNode *n)
 {
     const int64_t to = onnx_attribute_int(n->proto, "to", 0);
-    if (to == ONNX_FLOAT) return STATUS_OK;
-    return UNSUPPORTED(im, n, "to: %lld; must be 1 (float) of an activation", (long long)to);
+    if (to == ONNX_FLOAT || to == ONNX_INT32) return STATUS_OK;
+    return UNSUPPORTED(im, n, "to: %lld; must be 1 (float) of an activation, or 6 (int32) of codes", (long long)to);
 }
 
 static Status reshape_values(Import *im, const ImportNode *n)

@@ -58,6 +58,77 @@ bool import_gated(Import *im, const ImportNode *n, const Activated a[2])
     return false;
 }
 
+/* ---- tables: codes as int32, from 0 up, by which a Gather chooses ------------------------------------------------- */
+
+Status import_cast(Import *im, const ImportNode *n)
+{
+    Activated a;
+    TRY(import_activation(im, n, 0, &a));
+    const bool to_integers = onnx_attribute_int(n->proto, "to", 0) == ONNX_INT32;
+    if (!to_integers && a.codes) return UNSUPPORTED(im, n, "of codes; must be DequantizeLinear, which has their scale");
+    if (to_integers && !(a.codes && a.on_grid))
+        return UNSUPPORTED(im, n, "to: 6 (int32); must be of codes after QuantizeLinear");
+    if (!to_integers) return import_same(im, n);
+    a.indices = true;
+    a.shift = a.unsigned_codes ? 128 : 0;
+    import_set_activation(im, n, &a);
+    return STATUS_OK;
+}
+
+Status import_shift_indices(Import *im, const ImportNode *n, int i)
+{
+    Activated a;
+    float by;
+    TRY(import_activation(im, n, i, &a));
+    TRY(import_scalar(im, n, 1 - i, &by));
+    if (!(fabsf(by) <= 256.0f))
+        return UNSUPPORTED(im, n, "%g added to codes as int32; must be 256 at most", (double)by);
+    a.shift += (int)by;
+    import_set_activation(im, n, &a);
+    return STATUS_OK;
+}
+
+/* The table as int8. */
+static Status table_of(Import *im, const ImportNode *n, const int8_t **table, bool *is_unsigned)
+{
+    Constant *c;
+    TRY(import_constant(im, n, 0, &c));
+    const OnnxTensor *t = &c->tensor;
+    *is_unsigned = t->type == ONNX_UINT8;
+    if (t->rank != 1 || t->count != 256 || (t->type != ONNX_UINT8 && t->type != ONNX_INT8) || c->scales != 0)
+        return UNSUPPORTED(im, n, "from %lld values of data type %d; must be a table of 256 int8 or uint8 codes",
+                           (long long)t->count, (int)t->type);
+    int8_t *codes = import_alloc(im, 256);
+    if (codes == NULL) return import_at(im, n, STATUS_NOMEM);
+    for (int i = 0; i < 256; i++)
+        codes[i] = (int8_t)(*is_unsigned ? ((const uint8_t *)t->data)[i] - 128 : ((const int8_t *)t->data)[i]);
+    *table = codes;
+    return STATUS_OK;
+}
+
+Status import_gather(Import *im, const ImportNode *n)
+{
+    Activated a;
+    const int8_t *table = NULL;
+    bool is_unsigned;
+    int layer;
+    TRY(import_activation(im, n, 1, &a));
+    if (!a.indices || a.shift != 128 || onnx_attribute_int(n->proto, "axis", 0) != 0)
+        return UNSUPPORTED(im, n, "of an activation; must choose from a table, by codes as int32 from 0 up");
+    TRY(table_of(im, n, &table, &is_unsigned));
+    if (a.source == THE_IMAGE && !im->image_bound) import_bind_image(im, &a.view);
+    a.indices = a.codes = false;
+    TRY(import_layer(im, n, IMPORT_ACTIVATION, 1, &a, &layer));
+    im->layer[layer].table = table;
+    Activated y = import_layer_output(im, n, layer, &a.view);
+    y.codes = y.on_grid = true;
+    y.unsigned_codes = is_unsigned;
+    import_set_activation(im, n, &y);
+    return STATUS_OK;
+}
+
+/* ---- fusion ------------------------------------------------------------------------------------------------------ */
+
 /* Whether a curve can be this layer's activation. */
 static bool takes_curve(const ImportLayer *l)
 {

@@ -49,7 +49,9 @@ typedef struct {
     bool on_grid;        /* quantized model: its numbers are codes of the source's grid */
     bool codes;          /* it is the codes themselves: after QuantizeLinear ... */
     bool unsigned_codes; /* ... as uint8 */
-    bool probabilities;  /* the logits, after a softmax that was left out */
+    bool indices;        /* the codes as int32, with `shift` added: what a Gather chooses from a table with */
+    int shift;
+    bool probabilities; /* the logits, after a softmax that was left out */
     ChannelGroups groups;
 } Activated;
 
@@ -101,6 +103,7 @@ typedef struct {
     float epsilon, momentum;
     bool has_grid; /* the output's; pools have their input's until another is asked for */
     ImportGrid grid;
+    const int8_t *table; /* [256] by code + 128: quantized, it is one; NULL: it is none */
 } ImportLayer;
 
 /* ---- the walk ---------------------------------------------------------------------------------------------------- */
@@ -302,6 +305,8 @@ Status import_join_groups(Import *im, const ImportNode *n, Activated *a, int ran
 /* Whether a product is one of a value with its own gate: x sigmoid(x) is silu, x hard_sigmoid(x) hard_swish; it is then
  * the output of n. */
 bool import_gated(Import *im, const ImportNode *n, const Activated a[2]);
+/* Adds the constant to the indices, input i. */
+Status import_shift_indices(Import *im, const ImportNode *n, int i);
 /* When all layers of a float network are there: curves become the activations of the layers before them. */
 void import_fuse_curves(Import *im);
 
@@ -343,6 +348,8 @@ IMPORT_HANDLER(pad);
 IMPORT_HANDLER(relu);
 IMPORT_HANDLER(clip);
 IMPORT_HANDLER(add);
+IMPORT_HANDLER(cast);
+IMPORT_HANDLER(gather);
 IMPORT_HANDLER(sigmoid);
 IMPORT_HANDLER(tanh);
 IMPORT_HANDLER(hard_sigmoid);

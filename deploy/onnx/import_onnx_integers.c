@@ -20,7 +20,8 @@ static const NodeKind ops[] = {
 
 const NodeType *import_node_type(const ImportLayer *l)
 {
-    return activation_curve(l->activation) != NULL ? &node_lut : node_types[ops[l->kind]];
+    const bool table = l->table != NULL || activation_curve(l->activation) != NULL;
+    return table ? &node_lut : node_types[ops[l->kind]];
 }
 
 /* The width that holds so many codes. */
@@ -142,7 +143,7 @@ static int on_grid_of(Builder *b, const ImportLayer *l, int i, int from)
 static bool joins_clamp(Builder *b, int index)
 {
     const ImportLayer *l = &b->im->layer[index];
-    if (l->kind != IMPORT_ACTIVATION || activation_curve(l->activation) != NULL || l->input[0] < 0 ||
+    if (l->kind != IMPORT_ACTIVATION || import_node_type(l)->clamp != CLAMP_CODES || l->input[0] < 0 ||
         b->readers[l->input[0] + 1] != 1)
         return false;
     const ImportLayer *before = &b->im->layer[l->input[0]];
@@ -195,8 +196,8 @@ static Status add_layer(Builder *b, int index)
         y.bits = width(y.qmax - y.qmin + 1);
     }
     const CurveType *curve = activation_curve(l->activation);
-    Node *n = add_node(b, curve != NULL ? NODE_LUT : ops[l->kind], &y);
-    if (curve != NULL) n->table = table_of(b, curve, x, &y);
+    Node *n = add_node(b, type == &node_lut ? NODE_LUT : ops[l->kind], &y);
+    if (type == &node_lut) n->table = curve != NULL ? table_of(b, curve, x, &y) : l->table;
     n->inputs = l->inputs;
     for (int i = 0; i < l->inputs; i++) n->input[i] = from[i];
     if (l->grid.qmin == l->grid.qmax) {

@@ -66,6 +66,8 @@ Status import_activation(Import *im, const ImportNode *n, int i, Activated *a)
     if (a->groups.count > 0 && strcmp(n->proto->op_type, "Reshape") != 0 && strcmp(n->proto->op_type, "Transpose") != 0)
         return UNSUPPORTED(im, n, "input %d: its channels in %d groups; must be joined again by a Reshape", i,
                            a->groups.count);
+    if (a->indices && strcmp(n->proto->op_type, "Add") != 0 && strcmp(n->proto->op_type, "Gather") != 0)
+        return UNSUPPORTED(im, n, "input %d: codes as int32; a Gather must choose from a table with them", i);
     if (a->probabilities && strcmp(n->proto->op_type, "Identity") != 0 && strcmp(n->proto->op_type, "Reshape") != 0 &&
         strcmp(n->proto->op_type, "QuantizeLinear") != 0 && strcmp(n->proto->op_type, "DequantizeLinear") != 0)
         return UNSUPPORTED(im, n, "reads what a softmax gives; a softmax must be the end of the network");

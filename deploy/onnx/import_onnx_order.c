@@ -20,8 +20,6 @@ Status import_same(Import *im, const ImportNode *n)
     Activated a;
     if (import_output(im, n, 1) != NULL && import_output(im, n, 1)->readers > 0)
         return UNSUPPORTED(im, n, "its second output is read; only the first is known");
-    if (strcmp(n->proto->op_type, "Cast") == 0 && import_input(im, n, 0)->activated->codes)
-        return UNSUPPORTED(im, n, "of codes; must be DequantizeLinear, which has their scale");
     TRY(import_activation(im, n, 0, &a));
     import_set_activation(im, n, &a);
     return STATUS_OK;

@@ -140,6 +140,10 @@ Status import_dequantize(Import *im, const ImportNode *n)
         im->image_grid = g;
         im->image_has_grid = true;
     }
+    if (a.source != THE_IMAGE && im->layer[a.source].table != NULL && !im->layer[a.source].has_grid) {
+        im->layer[a.source].grid = g;
+        im->layer[a.source].has_grid = true;
+    }
     const ImportGrid *has = import_grid_of(im, a.source);
     if (!same_grid(has, &g))
         return UNSUPPORTED(im, n, "scale %.9g, zero point %d of codes made with %.9g, %d; must be the same",
