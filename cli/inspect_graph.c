@@ -94,7 +94,7 @@ static void text(Arena *arena, const Graph *g)
     }
     cli_print(
         "\n%ld weights, %ld MACs an image\nint8 deployment: flash %zu bytes (weights, biases, scales), RAM %zu bytes "
-        "(activations)\ndialect: %s\n",
+        "(activations)\nrounding: %s\n",
         weights, macs, graph_flash_bytes(g), graph_arena_bytes(g), rounding_names[g->rounding]);
     inspect_print_warnings(arena, g);
 }
@@ -115,7 +115,7 @@ static void json(Arena *arena, const Graph *g)
         cJSON_AddItemToArray(list, item);
     }
     inspect_add_warnings(arena, g, root);
-    cJSON_AddStringToObject(root, "dialect", rounding_names[g->rounding]);
+    cJSON_AddStringToObject(root, "rounding", rounding_names[g->rounding]);
     cJSON_AddNumberToObject(root, "flash_bytes", (double)graph_flash_bytes(g));
     cJSON_AddNumberToObject(root, "arena_bytes", (double)graph_arena_bytes(g));
     cli_print_json(arena, root);

@@ -15,13 +15,13 @@ Status inspect_target(Arena *arena, const Options *o, const Graph *g)
     if (o->json) {
         cJSON *json = c_cost_json(g, &cost);
         cJSON_AddStringToObject(json, "target", o->target);
-        cJSON_AddStringToObject(json, "dialect", rounding);
+        cJSON_AddStringToObject(json, "rounding", rounding);
         cli_print_json(arena, json);
         return STATUS_OK;
     }
     c_cost_print(arena, g, &cost, "", stdout);
     if (rounding_is_float(g->rounding))
-        cli_print("note: dialect %s; export --to c writes tflite-single, unless --set quant.dialect=tflite-double\n",
+        cli_print("note: rounding %s; export --to c writes tflite-single, unless --set quant.target=tflite-micro\n",
                   rounding);
     return STATUS_OK;
 }

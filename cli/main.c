@@ -9,6 +9,7 @@
 #include "base/field.h"
 #include "base/parallel.h"
 #include "cli/cli.h"
+#include "quant/target.h"
 #include "cli/options.h"
 #include "include/bitfold.h"
 #include "kernels/kernels.h"
@@ -74,6 +75,17 @@ static bool open_standard_streams(void)
     return true;
 }
 
+/* Assignments to keys that have another name now. */
+static void note_old_keys(const Options *o)
+{
+    static const char old[] = "quant.dialect=";
+    for (int i = 0; o->sets != NULL && o->sets[i] != NULL; i++)
+        for (int r = 0; strncmp(o->sets[i], old, strlen(old)) == 0 && r < ROUNDINGS; r++)
+            if (strcmp(o->sets[i] + strlen(old), rounding_names[r]) == 0)
+                cli_note("note: quant.dialect is the old name of quant.target: here quant.target=%s\n",
+                         target_of((Rounding)r)->name);
+}
+
 int main(int argc, char **argv)
 {
     if (!open_standard_streams()) return EXIT_FAIL; /* and nowhere to say why */
@@ -103,6 +115,7 @@ int main(int argc, char **argv)
         if (!kernels_select(NULL, &error))
             status = status_fail(STATUS_STATE, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
         if (options.threads > 0) parallel_set_threads(options.threads);
+        if (!options.quiet) note_old_keys(&options);
         if (status == STATUS_OK) status = cli_find_model(arena, verb, &options);
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);
         if (status != STATUS_OK && code == EXIT_OK) {

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "deploy/exporter.h"
+#include "quant/target.h"
 
 typedef struct {
     Arena *arena;
@@ -125,6 +126,7 @@ static void show_registries(Page *p)
     SHOW_REGISTRY(p, "observers", observer_types);
     SHOW_REGISTRY(p, "quantizers", quantizer_types);
     SHOW_REGISTRY(p, "ptq steps", ptq_steps);
+    SHOW_REGISTRY(p, "targets", target_types);
     SHOW_REGISTRY(p, "exporters", exporters);
 }
 
@@ -191,8 +193,8 @@ static void know_field(void *context, const char *path, const Field *f)
 
 static Status refuse_unknown(Arena *arena, const char *word)
 {
-    static const char *const titles[] = {"layers",    "datasets",   "optimizers", "schedules",
-                                         "observers", "quantizers", "ptq steps",  "exporters"};
+    static const char *const titles[] = {"layers",     "datasets",  "optimizers", "schedules", "observers",
+                                         "quantizers", "ptq steps", "targets",    "exporters"};
     Known *k = ARENA_ARRAY(arena, Known, 1);
     k->arena = arena, k->word = word;
     field_visit(config_fields, "", know_field, k);
@@ -204,15 +206,16 @@ static Status refuse_unknown(Arena *arena, const char *word)
     KNOW_REGISTRY(k, observer_types);
     KNOW_REGISTRY(k, quantizer_types);
     KNOW_REGISTRY(k, ptq_steps);
+    KNOW_REGISTRY(k, target_types);
     KNOW_REGISTRY(k, exporters);
     const char *nearest = nearest_name(word, k->name);
     const char *meant = k->ends != NULL ? k->ends : nearest != NULL ? arena_printf(arena, "\"%s\"", nearest) : NULL;
     if (meant != NULL) return status_fail(STATUS_INVALID, "describe: \"%s\"; did you mean %s?", word, meant);
-    return status_fail(
-        STATUS_INVALID,
-        "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
-        "layers, datasets, optimizers, schedules, observers, quantizers, ptq steps, exporters, or the name of one",
-        word);
+    return status_fail(STATUS_INVALID,
+                       "describe: \"%s\"; must be a key such as train or quant.weights, a layer type, "
+                       "layers, datasets, optimizers, schedules, observers, quantizers, ptq steps, targets, exporters, "
+                       "or the name of one",
+                       word);
 }
 
 static Status run_describe(Arena *arena, const Options *o, int *exit_code)

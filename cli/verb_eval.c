@@ -191,10 +191,10 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
         cJSON_AddNumberToObject(json, "different", (double)result.different);
         cJSON_AddNumberToObject(json, "images", data.test.n);
         cJSON_AddNumberToObject(json, "layers", open.model->layers);
-        cJSON_AddStringToObject(json, "dialect", rounding_names[open.config->quant.rounding]);
+        cJSON_AddStringToObject(json, "rounding", rounding_names[open.config->quant.rounding]);
         cli_print_json(arena, json);
     } else {
-        cli_print("%d test images, %d layers, dialect %s: %ld codes compared, %ld different\n", data.test.n,
+        cli_print("%d test images, %d layers, rounding %s: %ld codes compared, %ld different\n", data.test.n,
                   open.model->layers, rounding_names[open.config->quant.rounding], result.values, result.different);
         if (result.first != NULL) cli_print("first: %s\n", result.first);
     }

@@ -49,9 +49,10 @@ static Status notes_on(Arena *arena, const ExportModel *m, const char *exporter_
         TRY(export_measure(arena, m, change));
         note[(*notes)++] = export_change_text(arena, m, change);
     } else if (m->graph->rounding != m->wanted) {
-        note[(*notes)++] =
-            arena_printf(arena, "quant.dialect=%s was not heeded: runtimes of %s files round as %s, as the model does",
-                         rounding_names[m->wanted], m->file_suffix, rounding_names[m->graph->rounding]);
+        note[(*notes)++] = arena_printf(
+            arena,
+            "the rounding %s of quant.target was not heeded: runtimes of %s files round as %s, as the model does",
+            rounding_names[m->wanted], m->file_suffix, rounding_names[m->graph->rounding]);
     }
     if (exporter_says != NULL) note[(*notes)++] = exporter_says;
     return STATUS_OK;
@@ -80,14 +81,14 @@ static Status export_integers(Arena *arena, const Options *o, const ExporterType
         cJSON *json = cJSON_CreateObject();
         cJSON_AddStringToObject(json, "file", o->output);
         if (beside != NULL) cJSON_AddStringToObject(json, "beside", beside);
-        cJSON_AddStringToObject(json, "dialect", rounding_names[graph->rounding]);
+        cJSON_AddStringToObject(json, "rounding", rounding_names[graph->rounding]);
         cJSON_AddNumberToObject(json, "flash_bytes", (double)flash);
         cJSON_AddNumberToObject(json, "arena_bytes", (double)ram);
-        if (m.trained != NULL) cJSON_AddItemToObject(json, "rounding", change_json(arena, &m, &change));
+        if (m.trained != NULL) cJSON_AddItemToObject(json, "rounding_change", change_json(arena, &m, &change));
         if (notes > 0) cJSON_AddItemToObject(json, "notes", cJSON_CreateStringArray(note, notes));
         cli_print_json(arena, json);
     } else {
-        cli_print("%s: dialect %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
+        cli_print("%s: rounding %s, %zu bytes of weights, biases and scales, %zu bytes of activations\n", o->output,
                   rounding_names[graph->rounding], flash, ram);
         if (beside != NULL) cli_print("%s: beside it\n", beside);
         for (int i = 0; i < notes; i++) cli_print("note: %s\n", note[i]);

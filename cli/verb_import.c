@@ -13,7 +13,7 @@ static cJSON *import_json(const ImportOutcome *out)
     cJSON_AddItemToObject(json, "input", cJSON_CreateIntArray(m->input, 3));
     cJSON_AddNumberToObject(json, "classes", m->classes);
     if (m->graph != NULL)
-        cJSON_AddStringToObject(json, "dialect", rounding_names[m->graph->rounding]);
+        cJSON_AddStringToObject(json, "rounding", rounding_names[m->graph->rounding]);
     else
         cJSON_AddNumberToObject(json, "parameters", (double)model_parameters(out->model));
     cJSON_AddItemToObject(json, "notes", cJSON_CreateStringArray(m->note, m->notes));
@@ -41,7 +41,7 @@ static Status run(Arena *arena, const Options *o, int *exit_code)
     cli_print("%s: image %d x %d x %d, %d classes, ", out.model_path, m->input[0], m->input[1], m->input[2],
               m->classes);
     if (m->graph != NULL)
-        cli_print("int8 in %d nodes, dialect %s\n", m->graph->nodes, rounding_names[m->graph->rounding]);
+        cli_print("int8 in %d nodes, rounding %s\n", m->graph->nodes, rounding_names[m->graph->rounding]);
     else
         cli_print("%ld parameters in %d layers\n", model_parameters(out.model), out.model->layers);
     return STATUS_OK;

@@ -137,7 +137,8 @@ Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, co
     TRY(graph_check(g));
     const Rounding usual = exporter_rounding(type, g->rounding);
     if (usual != g->rounding)
-        return status_fail(STATUS_UNSUPPORTED, "dialect %s; must be one that runtimes of %s files round as, such as %s",
+        return status_fail(STATUS_UNSUPPORTED,
+                           "rounding %s; must be one that runtimes of %s files round as, such as %s",
                            rounding_names[g->rounding], type->name, rounding_names[usual]);
     TRY(check_floats(type, g));
     for (int i = 0; i < g->nodes; i++)

@@ -137,10 +137,11 @@ Status model_floor_grids(Model *m, Rounding rounding)
     const char *last = NULL;
     for (int round = 0; round < ROUNDS + m->layers; round++)
         if ((last = one_round(m, rounding)) == NULL) return STATUS_OK;
-    return status_fail(STATUS_UNSUPPORTED,
-                       "%s: its scale, after %d rounds of raising scales; must be one that dialect %s holds beside its "
-                       "neighbours'",
-                       last, ROUNDS + m->layers, rounding_names[rounding]);
+    return status_fail(
+        STATUS_UNSUPPORTED,
+        "%s: its scale, after %d rounds of raising scales; must be one that the rounding %s holds beside its "
+        "neighbours'",
+        last, ROUNDS + m->layers, rounding_names[rounding]);
 }
 
 const char **model_floor_notes(Arena *arena, const Model *m)

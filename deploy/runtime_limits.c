@@ -35,7 +35,7 @@ const char *graph_runtime_refusal(Arena *arena, const Graph *g)
     if (!rounding_is_float(g->rounding) || graph_check_runtime(g) == STATUS_OK) return NULL;
     return arena_printf(
         arena,
-        "%s: export to .onnx, and to .tflite in dialect xnnpack, will refuse the model; verify and .safetensors "
+        "%s: export to .onnx, and to .tflite with the rounding xnnpack, will refuse the model; verify and .safetensors "
         "will not",
         status_message());
 }

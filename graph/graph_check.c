@@ -64,7 +64,7 @@ static Status check_tensor(const Graph *g, int index)
 static Status check_header(const Graph *g)
 {
     if ((int)g->rounding < ROUNDING_XNNPACK || (int)g->rounding >= ROUNDINGS)
-        return status_fail(STATUS_UNSUPPORTED, "graph: dialect %d; must be 0 to %d", (int)g->rounding, ROUNDINGS - 1);
+        return status_fail(STATUS_UNSUPPORTED, "graph: rounding %d; must be 0 to %d", (int)g->rounding, ROUNDINGS - 1);
     if (g->nodes < 1 || g->nodes > GRAPH_MAX_NODES || g->tensors != g->nodes + 1)
         return status_fail(STATUS_UNSUPPORTED, "graph: %d nodes and %d tensors; must be 1 to %d nodes, one tensor more",
                            g->nodes, g->tensors, GRAPH_MAX_NODES);

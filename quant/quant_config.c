@@ -3,7 +3,7 @@
 #include <fnmatch.h>
 
 #include "base/json.h"
-#include "base/rounding.h"
+#include "quant/target.h"
 
 #define OBSERVER(name) #name,
 const char *const observer_choices[] = {"auto",
@@ -105,10 +105,9 @@ const Field quant_fields[] = {
      .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
-    {"dialect", FIELD_ENUM, offsetof(QuantConfig, rounding), .names = rounding_names, .def = "\"xnnpack\"",
-     .doc =
-         "whose rounding the integers follow: xnnpack (LiteRT), tflite-single, tflite-double (TFLite Micro, CMSIS-NN), "
-         "onnxruntime"},
+    {"target", FIELD_ENUM, offsetof(QuantConfig, target), .names = target_names, .def = "\"litert\"",
+     .doc = "where the model will run: the integers are rounded as they are there (`describe targets`). An export to a "
+            "format whose runtimes round otherwise follows those, and says what changed"},
     {"freeze_bn_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_bn_at), .min = 0, .max = 1, .def = "0.4",
      .doc = "share of the QAT steps after which batch norm uses its running statistics"},
     {"freeze_observers_at", FIELD_FLOAT, offsetof(QuantConfig, freeze_observers_at), .min = 0, .max = 1, .def = "0.5",

@@ -51,7 +51,8 @@ typedef struct {
     int first_last_bits;                      /* 0: as the others */
     int avgpool_input_bits;                   /* 0: as the others */
     ObjectList overrides;                     /* QuantOverride */
-    int rounding;                             /* Rounding */
+    int target;                               /* index into target_types */
+    int rounding;                             /* Rounding: the target's, which a config that is read sets */
     double freeze_bn_at, freeze_observers_at; /* shares of the QAT steps */
 } QuantConfig;
 extern const Field quant_fields[], override_fields[]; /* of a QuantConfig; of a QuantOverride */

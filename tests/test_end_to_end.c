@@ -75,7 +75,7 @@ static void check_model(const char *model)
         cJSON *verified = program_json(arena, folder, arena_printf(arena, "verify %s", set));
         ck_assert_msg(number(verified, "different") == 0.0, "%s: %g different", set, number(verified, "different"));
         ck_assert_double_gt(number(verified, "values"), 40.0 * PIXELS);
-        ck_assert_str_eq(text(verified, "dialect"), rounding_names[d]);
+        ck_assert_str_eq(text(verified, "rounding"), rounding_names[d]);
         cJSON_Delete(verified);
         program_must(arena, folder, arena_printf(arena, "export %s --to safetensors -o a.safetensors --quiet", set));
         program_must(arena, folder, arena_printf(arena, "export %s -o b.safetensors --quiet", set));
@@ -95,7 +95,7 @@ static void check_model(const char *model)
     cJSON_Delete(real);
 }
 
-START_TEST(every_model_is_proven_in_every_dialect)
+START_TEST(every_model_is_proven_in_every_rounding)
 {
     begin_trained();
     cJSON *trained = program_json(arena, folder, "eval float/last.safetensors --engine float --split test");
@@ -342,5 +342,5 @@ START_TEST(compare_fills_the_table)
 }
 END_TEST
 
-TEST_MAIN("end_to_end", every_model_is_proven_in_every_dialect, predict_names_classes_and_dumps_every_layer,
+TEST_MAIN("end_to_end", every_model_is_proven_in_every_rounding, predict_names_classes_and_dumps_every_layer,
           folders_of_pictures_teach_their_names, inspect_tells_what_scripts_ask, compare_fills_the_table)

@@ -338,7 +338,7 @@ START_TEST(what_c_cannot_say_is_refused)
     Graph *g = zoo_graph(arena);
     g->rounding = ROUNDING_XNNPACK;
     refused(export_c(g, "m.c", NULL),
-            "dialect xnnpack; must be one that runtimes of c files round as, such as tflite-single");
+            "rounding xnnpack; must be one that runtimes of c files round as, such as tflite-single");
     g->rounding = ROUNDING_TFLITE_DOUBLE;
     refused(export_c(g, "m.c", "{\"prefix\": \"9a\"}"), "prefix: \"9a\"; must be a letter");
     refused(export_c(g, "m.c", "{\"prefix\": \"a-b\"}"), "prefix: \"a-b\"; must be a letter");

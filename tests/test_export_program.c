@@ -77,8 +77,8 @@ static void check_export(const char *arguments, const char *wanted, const char *
 {
     const bool told = strcmp(rounding, "xnnpack") != 0;
     cJSON *json = program_json(arena, folder, arena_printf(arena, "export %s", arguments));
-    ck_assert_msg(strcmp(text(json, "dialect"), rounding) == 0, "%s: %s", arguments, text(json, "dialect"));
-    const cJSON *change = cJSON_GetObjectItem(json, "rounding"), *notes = cJSON_GetObjectItem(json, "notes");
+    ck_assert_msg(strcmp(text(json, "rounding"), rounding) == 0, "%s: %s", arguments, text(json, "rounding"));
+    const cJSON *change = cJSON_GetObjectItem(json, "rounding_change"), *notes = cJSON_GetObjectItem(json, "notes");
     ck_assert_msg((change != NULL) == told, "%s", arguments);
     ck_assert_msg((notes != NULL) == (told || strcmp(rounding, wanted) != 0), "%s", arguments);
     if (told) check_change(change, rounding);
@@ -115,9 +115,9 @@ START_TEST(what_was_not_measured_is_said)
     must(file_make_dir(inside("alone")));
     program_must(arena, folder, "export q/model.safetensors -o alone/m.safetensors --quiet");
     const char *said = program_must(arena, folder, "export alone/m.safetensors -o m.c");
-    ck_assert_ptr_nonnull(strstr(said,
-                                 "note: quantized in dialect xnnpack, written in tflite-single, as runtimes of .c "
-                                 "files round: codes may differ in every layer"));
+    ck_assert_ptr_nonnull(
+        strstr(said, "note: quantized with the rounding xnnpack, written with tflite-single, as runtimes of .c "
+                     "files round: codes may differ in every layer"));
     ck_assert_ptr_nonnull(strstr(said, "not measured, for want of test images: its data are not known"));
     said =
         program_must(arena, folder, "export q/model.safetensors -o m.c --set data.dataset=folder --set data.dir=none");
@@ -131,15 +131,16 @@ START_TEST(what_was_not_measured_is_said)
 }
 END_TEST
 
-START_TEST(a_dialect_no_runtime_has_is_said)
+START_TEST(a_rounding_no_runtime_has_is_said)
 {
     begin_zoo();
     program_must(arena, folder, "train zoo.json --quiet --out float --set train.epochs=1");
     program_must(arena, folder, "ptq float/last.safetensors --quiet --out q --set quant.dialect=onnxruntime");
     const char *said = program_must(arena, folder, "export q/model.safetensors --set quant.dialect=xnnpack -o m.onnx");
-    ck_assert_ptr_nonnull(strstr(said, "m.onnx: dialect onnxruntime"));
-    ck_assert_ptr_nonnull(strstr(said, "note: quant.dialect=xnnpack was not heeded: runtimes of .onnx files round as "
-                                       "onnxruntime, as the model does"));
+    ck_assert_ptr_nonnull(strstr(said, "m.onnx: rounding onnxruntime"));
+    ck_assert_ptr_nonnull(
+        strstr(said, "note: the rounding xnnpack of quant.target was not heeded: runtimes of .onnx files round as "
+                     "onnxruntime, as the model does"));
     end();
 }
 END_TEST
@@ -235,7 +236,7 @@ START_TEST(costs_on_a_microcontroller_are_those_of_the_export)
     ck_assert_ptr_nonnull(strstr(said, arena_printf(arena, "\nflash %.0f bytes", flash)));
     ck_assert_ptr_nonnull(strstr(said, arena_printf(arena, "\nRAM %.0f bytes", number(json, "arena_bytes"))));
     ck_assert_ptr_nonnull(strstr((char *)header, arena_printf(arena, "M_FLASH_BYTES %.0f\n", flash)));
-    ck_assert_ptr_nonnull(strstr(said, "note: dialect xnnpack; export --to c writes tflite-single"));
+    ck_assert_ptr_nonnull(strstr(said, "note: rounding xnnpack; export --to c writes tflite-single"));
     cJSON_Delete(json);
     const Where where = {.folder = folder};
     const Outcome o = program_run(arena, &where, "inspect q/model.safetensors --target avr");
@@ -246,5 +247,5 @@ START_TEST(costs_on_a_microcontroller_are_those_of_the_export)
 END_TEST
 
 TEST_MAIN("export program", every_format_gets_a_rounding_its_runtimes_have, what_was_not_measured_is_said,
-          a_dialect_no_runtime_has_is_said, bits_that_tflite_clips_by_operators_are_told_before_training,
+          a_rounding_no_runtime_has_is_said, bits_that_tflite_clips_by_operators_are_told_before_training,
           costs_on_a_microcontroller_are_those_of_the_export)

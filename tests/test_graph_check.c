@@ -32,7 +32,7 @@ static float *scale_of(Graph *g, int t) { return (float *)(uintptr_t)g->node[t -
     }
 static const char *break_tensors(Graph *g, int k, int *i)
 {
-    CASE(g->rounding = (Rounding)4, "graph: dialect 4; must be 0 to 3")
+    CASE(g->rounding = (Rounding)4, "graph: rounding 4; must be 0 to 3")
     CASE(g->nodes = 0, "graph: 0 nodes and 15 tensors; must be 1 to 4096 nodes")
     CASE(g->tensors--, "graph: 14 nodes and 14 tensors")
     CASE(T(DW).name = "", "tensor 2: its name; must be 1 to 255 bytes")

@@ -133,7 +133,7 @@ START_TEST(integers_are_a_model_for_what_runs_them)
     ck_assert_double_eq(accuracy_of("eval m/model.safetensors"),
                         accuracy_of("eval ptq/model.safetensors --set quant.dialect=onnxruntime"));
     cJSON *json = program_json(arena, folder, "inspect m/model.safetensors");
-    ck_assert_str_eq(text(json, "dialect"), "onnxruntime");
+    ck_assert_str_eq(text(json, "rounding"), "onnxruntime");
     cJSON_Delete(json);
     program_must(arena, folder, "inspect m/model.safetensors --target c");
     program_must(arena, folder, "export m/model.safetensors --to tflite -o m.tflite --set quant.dialect=xnnpack");
@@ -144,13 +144,13 @@ START_TEST(integers_are_a_model_for_what_runs_them)
         {"eval m/model.safetensors --engine float",
          "--engine float: m/model.safetensors holds integers only; must be int8"},
         {"eval m/model.safetensors --set data.normalize.mean=0.5",
-         "holds integers only; quant.dialect, seed and data.*"},
+         "holds integers only; quant.target, seed and data.*"},
         {"import q.onnx -o m", "m: exists; must be a new folder"},
         {"import q.onnx", "import: no -o FOLDER; it is required"},
         {"import zoo.json -o n", "zoo.json: its bytes are no ONNX model; must be one"},
         {"import q.onnx -o n --set quant.dialect=fast", "quant.dialect: \"fast\"; must be one of"},
         {"import q.onnx -o n --set quant.weights.bits=4",
-         "--set quant.weights.bits=4: q.onnx holds integers only; quant.dialect, seed, name and data.*"},
+         "--set quant.weights.bits=4: q.onnx holds integers only; quant.target, seed, name and data.*"},
         {"import q.onnx -o n --set data.dataset=foldr", "(did you mean \"folder\"?)"},
         {"import q.onnx -o n --set data.dataset=folder --set data.dir=none", "none\"; must be a folder that exists"},
         {"verify m/model.safetensors", "m/model.safetensors: holds integers only; a model with its trained floats"},

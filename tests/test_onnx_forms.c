@@ -225,7 +225,7 @@ START_TEST(refusals)
     Graph *zoo = zoo_graph(arena), *g = narrow("relu");
     zoo->rounding = ROUNDING_XNNPACK;
     refused_and_no_file(onnx_exported_export(zoo, "{}"),
-                        "dialect xnnpack; must be one that runtimes of onnx files round");
+                        "rounding xnnpack; must be one that runtimes of onnx files round");
     refused_and_no_file(onnx_exported_export(g, "{\"layout\":\"chwn\"}"), "layout");
     refused_and_no_file(onnx_exported_export(g, "{\"activation\":\"int8\"}"), "activations");
     float *scale = ARENA_ARRAY(arena, float, g->node[0].geom.o);

@@ -152,8 +152,9 @@ START_TEST(scales_beyond_the_runtimes_are_refused_by_name)
         g->rounding = ROUNDING_XNNPACK;
         const char *refusal = graph_runtime_refusal(arena, g);
         ck_assert_ptr_nonnull(refusal);
-        ck_assert_ptr_nonnull(strstr(refusal, ": export to .onnx, and to .tflite in dialect xnnpack, will refuse the "
-                                              "model; verify and .safetensors will not"));
+        ck_assert_ptr_nonnull(strstr(refusal,
+                                     ": export to .onnx, and to .tflite with the rounding xnnpack, will refuse the "
+                                     "model; verify and .safetensors will not"));
         g->rounding = ROUNDING_TFLITE_DOUBLE;
         ck_assert_ptr_null(graph_runtime_refusal(arena, g));
     }

@@ -381,7 +381,7 @@ START_TEST(refusals_name_the_layer)
     refused(g, NULL, "layer \"avg\": an average pool");
     g = tflite_zoo_graph(arena);
     g->rounding = ROUNDING_ONNXRUNTIME;
-    refused(g, NULL, "dialect onnxruntime; must be one that runtimes of tflite files round as, such as xnnpack");
+    refused(g, NULL, "rounding onnxruntime; must be one that runtimes of tflite files round as, such as xnnpack");
     g->rounding = ROUNDING_XNNPACK;
     ((float *)g->node[CONV - 1].weight_scale)[2] = 2000.0f;
     refused(g, NULL, "layer \"conv\": output 2: multiplier");

@@ -93,6 +93,15 @@ START_TEST(learning_rate_and_epochs_follow_the_kind)
     ck_assert_double_eq_tol(train_lr(&q.job), 0.005, 1e-12);
     ck_assert_int_eq(train_epochs(&q.job), 3);
     ck_assert_double_eq_tol(train_lr(&n.job), 0.1, 1e-12);
+    /* What layers have counts, not what the defaults say: one of few bits, and none in spite of a default of 4. */
+    static const char *const one[] = {"qat.lr=0", "train.optimizer.lr=0.5",
+                                      "quant.overrides=[{\"layers\":\"dw\",\"weight_bits\":3}]", NULL};
+    static const char *const none[] = {"qat.lr=0", "train.optimizer.lr=0.5", "quant.weights.bits=4",
+                                       "quant.overrides=[{\"layers\":\"*\",\"weight_bits\":8}]", NULL};
+    Setup few = setup(one, MODEL_QAT, NULL), wide = setup(none, MODEL_QAT, NULL);
+    few.job.from_scratch = wide.job.from_scratch = false;
+    ck_assert_double_eq_tol(train_lr(&few.job), 0.1, 1e-12);
+    ck_assert_double_eq_tol(train_lr(&wide.job), 0.005, 1e-12);
     end();
 }
 END_TEST

@@ -95,7 +95,8 @@ START_TEST(c_of_an_imported_model)
     program_must(arena, folder, "import wide.onnx -o back --set data.dataset=synthetic --set data.classes=3");
     const Outcome r = program_run(arena, &(Where){.folder = folder}, "export back/model.safetensors -o back.c");
     ck_assert_msg(r.code == 0, "%s", r.err);
-    ck_assert_msg(strstr(r.out, "quantized in dialect onnxruntime, written in tflite-single") != NULL, "%s", r.out);
+    ck_assert_msg(strstr(r.out, "quantized with the rounding onnxruntime, written with tflite-single") != NULL, "%s",
+                  r.out);
     ck_assert_msg(strstr(r.out, "accuracy") != NULL || strstr(r.out, "none of") != NULL, "%s", r.out);
     program_must(arena, folder, "eval back/model.safetensors --set quant.dialect=tflite-single");
     end();

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "quant/target.h"
 #include "train/config_patch.h"
 
 static const Field train_fields[] = {
@@ -34,7 +35,8 @@ static const Field qat_fields[] = {
     {"epochs", FIELD_INT, offsetof(QatConfig, epochs), .min = 1, .max = 100000, .def = "2", .unit = "epochs",
      .doc = "passes over the training images with quantization in the loop, after float training"},
     {"lr", FIELD_FLOAT, offsetof(QatConfig, lr), .min = 0, .max = 1e30, .def = "0",
-     .doc = "learning rate; 0: 1 % of train's at 8 bits, 20 % below (from scratch: train's)"},
+     .doc = "learning rate; 0: 1 % of train's where every layer has 8 bits, overrides included, else 20 % (from "
+            "scratch: train's)"},
     {"weight_decay", FIELD_FLOAT, offsetof(QatConfig, weight_decay), .min = -1, .max = 10, .def = "-1",
      .doc = "weight decay; -1: train's"},
     {"clip_norm", FIELD_FLOAT, offsetof(QatConfig, clip_norm), .min = -1, .max = 1e30, .def = "1",
@@ -139,12 +141,54 @@ static Status check(const Config *c)
     return STATUS_OK;
 }
 
+/* The same as quant.target, by its name in earlier versions: a rounding. */
+static Status old_target(Arena *arena, const cJSON *root, const char *path, const cJSON **with)
+{
+    const cJSON *quant = json_get(root, "quant"), *old = json_get(quant, "dialect"),
+                *target = json_get(quant, "target");
+    *with = root;
+    if (old == NULL) return STATUS_OK;
+    int rounding = 0;
+    while (rounding < ROUNDINGS && (!cJSON_IsString(old) || strcmp(old->valuestring, rounding_names[rounding]) != 0))
+        rounding++;
+    if (rounding == ROUNDINGS)
+        return status_fail(STATUS_CONFIG,
+                           "%s: quant.dialect: %s; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime",
+                           path, json_brief(arena, old));
+    const TargetType *named = target_of((Rounding)rounding);
+    for (int i = 0; cJSON_IsString(target) && target_types[i] != NULL; i++)
+        if (strcmp(target->valuestring, target_types[i]->name) == 0) named = target_types[i];
+    if (named->rounding != (Rounding)rounding)
+        return status_fail(STATUS_CONFIG,
+                           "%s: quant.dialect: %s; contradicts quant.target, %s, of which it is the old name; one of "
+                           "them is required to go",
+                           path, json_brief(arena, old), json_brief(arena, target));
+    cJSON *copy = cJSON_Duplicate(root, true), *section = cJSON_GetObjectItemCaseSensitive(copy, "quant");
+    cJSON_DeleteItemFromObjectCaseSensitive(section, "dialect");
+    if (target == NULL) cJSON_AddStringToObject(section, "target", named->name);
+    *with = json_copy(arena, copy);
+    cJSON_Delete(copy);
+    return STATUS_OK;
+}
+
+/* What is assigned takes the place of what the file says under the other name. */
+static void choose_target(cJSON *root, const char *assignment)
+{
+    static const char *const names[] = {"dialect", "target"};
+    for (int i = 0; i < 2; i++) {
+        const char *start = i == 0 ? "quant.dialect=" : "quant.target=";
+        if (strncmp(assignment, start, strlen(start)) == 0)
+            cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "quant"), names[1 - i]);
+    }
+}
+
 /* Applies an assignment.  A folder that it gives is one as seen from the working directory, where the user is; made
  * absolute, it holds wherever the config is kept. */
 static Status assign(Arena *arena, cJSON *root, const char *assignment)
 {
     const cJSON *before = json_get(json_get(root, "data"), "dir");
     TRY(json_set(root, "--set", assignment));
+    choose_target(root, assignment);
     cJSON *dir = json_get(json_get(root, "data"), "dir");
     if (dir == before || !cJSON_IsString(dir) || dir->valuestring[0] == '/') return STATUS_OK;
     char here[PATH_MAX];
@@ -180,7 +224,9 @@ static Status find_renormalized(Arena *arena, const cJSON *before, Config *c)
     const cJSON *given = json_get(json_get(c->assigned, "data"), "normalize");
     if (given == NULL || json_get(json_get(before, "data"), "normalize") == NULL) return STATUS_OK;
     Config *was = ARENA_ARRAY(arena, Config, 1);
-    TRY(field_parse(config_fields, before, c->path, was, arena));
+    const cJSON *parsed;
+    TRY(old_target(arena, before, c->path, &parsed));
+    TRY(field_parse(config_fields, parsed, c->path, was, arena));
     const NormalizeConfig *a = &was->data.normalize, *b = &c->data.normalize;
     c->renormalized = !same_floats(&a->mean, &b->mean) || !same_floats(&a->std, &b->std);
     return STATUS_OK;
@@ -198,7 +244,10 @@ static void choose_rows(const cJSON *root, CompareConfig *c)
 /* The config in `root`, to which the assignments have been made. */
 static Status resolve(Arena *arena, const cJSON *root, const char *path, Config *c)
 {
-    TRY(field_parse(config_fields, root, path, c, arena));
+    const cJSON *parsed;
+    TRY(old_target(arena, root, path, &parsed));
+    TRY(field_parse(config_fields, parsed, path, c, arena));
+    c->quant.rounding = (int)target_types[c->quant.target]->rounding;
     c->path = path;
     c->folder = file_dirname(arena, path);
     c->given = json_copy(arena, root);
@@ -242,6 +291,8 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
     const Config origin = {.path = arena_strdup(arena, path),
                            .sets = copy_sets(arena, sets),
                            .file = sets == NULL || sets[0] == NULL ? NULL : json_copy(arena, root)};
+    const cJSON *unused;
+    TRY(old_target(arena, config_given(arena, sets), "--set", &unused)); /* both, and they contradict */
     for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(assign(arena, root, sets[i]));
     Config *c = ARENA_ARRAY(arena, Config, 1);
     const Status status = resolve(arena, root, origin.path, c);

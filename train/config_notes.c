@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "quant/target.h"
 
 enum { MAX_NOTES = 32 };
 
@@ -146,9 +147,19 @@ static void of_compare(Notes *n)
     replaced(n, "quant.activations.observer", "compare.calibrators in the ptq rows");
 }
 
+/* Of the file; the command line's is told by whoever reads it. */
+static void of_target(Notes *n)
+{
+    if (given(n, "quant.dialect") == NULL || find_key(n->config->assigned, "quant.dialect") != NULL) return;
+    n->note[n->notes++] =
+        arena_printf(n->arena, "quant.dialect is the old name of quant.target: here quant.target is %s",
+                     target_names[n->config->quant.target]);
+}
+
 const char **config_notes(Arena *arena, const Config *config, ConfigUse use)
 {
     Notes n = {.arena = arena, .config = config, .note = ARENA_ARRAY(arena, const char *, MAX_NOTES + 1)};
+    of_target(&n);
     if (use != USE_PTQ) of_optimizer(&n);
     if (use == USE_TRAIN || use == USE_COMPARE) of_schedule(&n, "train.schedule", &config->train.schedule);
     if (use == USE_QAT || use == USE_QAT_SCRATCH || use == USE_COMPARE)

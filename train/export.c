@@ -118,7 +118,7 @@ Status export_measure(Arena *arena, const ExportModel *m, RoundingChange *r)
 
 const char *export_change_text(Arena *arena, const ExportModel *m, const RoundingChange *r)
 {
-    const char *head = arena_printf(arena, "quantized in dialect %s, written in %s",
+    const char *head = arena_printf(arena, "quantized with the rounding %s, written with %s",
                                     rounding_names[m->trained->rounding], rounding_names[m->graph->rounding]);
     if (m->graph->rounding != m->wanted)
         head = arena_printf(arena, "%s, as runtimes of %s files round", head, m->file_suffix);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "graph/graph_check.h"
 #include "graph/graph_read.h"
+#include "quant/target.h"
 
 static bool begins(const char *text, const char *start) { return strncmp(text, start, strlen(start)) == 0; }
 
@@ -13,9 +14,10 @@ Status integers_settable(const char *path, const char *const *sets, bool import)
 {
     for (int i = 0; sets != NULL && sets[i] != NULL; i++) {
         const bool data = begins(sets[i], "data.") && !begins(sets[i], "data.normalize");
-        if (data || begins(sets[i], "quant.dialect=") || begins(sets[i], "seed=")) continue;
+        if (data || begins(sets[i], "quant.target=") || begins(sets[i], "quant.dialect=") || begins(sets[i], "seed="))
+            continue;
         if (import && (begins(sets[i], "data") || begins(sets[i], "name="))) continue;
-        return status_fail(STATUS_CONFIG, "--set %s: %s holds integers only; quant.dialect, seed%s are what can be set",
+        return status_fail(STATUS_CONFIG, "--set %s: %s holds integers only; quant.target, seed%s are what can be set",
                            sets[i], path, import ? ", name and data.*" : " and data.* but data.normalize");
     }
     return STATUS_OK;
@@ -38,7 +40,7 @@ static Status read_config(Arena *arena, const char *path, const char *const *set
     cJSON_AddItemToObject(model, "input",
                           cJSON_CreateIntArray((int[]){g->tensor[0].h, g->tensor[0].w, g->tensor[0].c}, 3));
     cJSON_AddArrayToObject(model, "layers");
-    cJSON_AddStringToObject(quant, "dialect", rounding_names[g->rounding]);
+    cJSON_AddStringToObject(quant, "target", target_of(g->rounding)->name);
     cJSON_DeleteItemFromObjectCaseSensitive(root, "model");
     cJSON_DeleteItemFromObjectCaseSensitive(root, "quant");
     cJSON_AddItemToObject(root, "model", model);

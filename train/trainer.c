@@ -34,15 +34,22 @@ int train_epochs(const TrainJob *job)
     return job->kind == MODEL_QAT && !job->from_scratch ? job->config->qat.epochs : job->config->train.epochs;
 }
 
+/* Of all weights and outputs, as overrides and the ends leave them. */
+static int fewest_bits(const Model *m)
+{
+    int bits = 8;
+    for (int i = 0; i < m->quantizers; i++)
+        if (m->quantizer[i]->qp.bits < bits) bits = m->quantizer[i]->qp.bits;
+    return bits;
+}
+
 double train_lr(const TrainJob *job)
 {
     const Config *c = job->config;
     if (job->kind != MODEL_QAT) return c->train.optimizer.lr;
     if (c->qat.lr > 0.0) return c->qat.lr;
     if (job->from_scratch) return c->train.optimizer.lr;
-    const int bits =
-        c->quant.weights.bits < c->quant.activations.bits ? c->quant.weights.bits : c->quant.activations.bits;
-    return c->train.optimizer.lr * (bits >= 8 ? 0.01 : 0.2);
+    return c->train.optimizer.lr * (fewest_bits(job->model) >= 8 ? 0.01 : 0.2);
 }
 
 ForwardMode train_mode(const QuantConfig *quant, ModelKind kind, long step, long steps)
