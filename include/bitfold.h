@@ -86,7 +86,8 @@ BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *
 
 /* ---- finished models ---- */
 
-/* The accuracy of a model, float or quantized (then by the integer engine), 0 to 1.
+/* The accuracy of a model, 0 to 1, or for a task other than classification its metric (docs/tasks.md): by the float
+ * layers, or of a quantized model by the integer engine.
  *   data           NULL: the test images of the data that the model's config names.  Otherwise a folder: if it has a
  *                  subfolder for each class, named as the model's classes (some may be missing), all pictures in them;
  *                  else it must hold files of the kind that the config's data are of, and their test images are taken.
@@ -103,14 +104,15 @@ BITFOLD_API bitfold_status bitfold_evaluate(const char *model, const char *data,
  * The rounding is the model's own, which the setting "quant.dialect=..." of bitfold_ptq or bitfold_qat chose, if
  * runtimes of the format round so: "safetensors" has any, "c" tflite-single and tflite-double, "onnx" onnxruntime,
  * "tflite" all but onnxruntime.  If not, the model is lowered again, in tflite-single, onnxruntime or xnnpack, and its
- * codes may then differ by one from those of bitfold_run.
+ * codes may then differ from those of bitfold_run.
  * BITFOLD_UNSUPPORTED names the layer that the format cannot hold. */
 BITFOLD_API bitfold_status bitfold_export(const char *model, const char *format, const char *file);
 
 /* A quantized model in memory, run by the integer engine. */
 typedef struct bitfold_model bitfold_model;
 
-/* Reads a quantized model (BITFOLD_STATE: it is float); its files are not needed afterwards.  *out is the caller's, who gives it back with bitfold_close; after a failure there is nothing to close. */
+/* Reads a quantized model (BITFOLD_STATE: it is float); its files are not needed afterwards.  *out is the caller's, who
+ * gives it back with bitfold_close; after a failure there is nothing to close. */
 BITFOLD_API bitfold_status bitfold_open(const char *model, bitfold_model **out);
 
 /* Frees the model and all that was got from it.  NULL is allowed. */
@@ -119,8 +121,8 @@ BITFOLD_API void bitfold_close(bitfold_model *model);
 /* The size of the images that the model takes, and the number of its outputs.  No pointer may be NULL. */
 BITFOLD_API void bitfold_shape(const bitfold_model *model, int *rows, int *columns, int *channels, int *classes);
 
-/* The name of the class, or the value, of output `index`, 0 to classes - 1, as the training data had it; "0", "1", ... if they had
- * none.  The text belongs to the model.  NULL: there is no such output. */
+/* The name of the class, or the value, of output `index`, 0 to classes - 1, as the training data had it; "0", "1", ...
+ * if they had none.  The text belongs to the model.  NULL: there is no such output. */
 BITFOLD_API const char *bitfold_class_name(const bitfold_model *model, int index);
 
 /* Runs `images` images, 0 or more, one after the other in memory and spread over the threads.
