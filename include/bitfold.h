@@ -91,7 +91,7 @@ BITFOLD_API bitfold_status bitfold_qat(const char *model_or_config, const char *
  *   data           NULL: the test images of the data that the model's config names.  Otherwise a folder: if it has a
  *                  subfolder for each class, named as the model's classes (some may be missing), all pictures in them;
  *                  else it must hold files of the kind that the config's data are of, and their test images are taken.
- *   settings       as above; of a quantized model only quant.dialect, data.* and keys that leave the network as it is.
+ *   settings       as above; of a quantized model only quant.target, data.* and keys that leave the network as it is.
  *   accuracy       may be NULL. */
 BITFOLD_API bitfold_status bitfold_evaluate(const char *model, const char *data, const char *const *settings,
                                             double *accuracy);
@@ -101,7 +101,7 @@ BITFOLD_API bitfold_status bitfold_evaluate(const char *model, const char *data,
  *   file           a path that ends in .safetensors, .onnx, .tflite or .c, as the format is.  "c" writes a header and
  *                  "safetensors" a .json page of the same name next to it.  A file that exists is replaced only if it
  *                  is an earlier export in the same format (BITFOLD_STATE).
- * The rounding is the model's own, which the setting "quant.dialect=..." of bitfold_ptq or bitfold_qat chose, if
+ * The rounding is the model's own, which the setting "quant.target=..." of bitfold_ptq or bitfold_qat chose, if
  * runtimes of the format round so: "safetensors" has any, "c" tflite-single and tflite-double, "onnx" onnxruntime,
  * "tflite" all but onnxruntime.  If not, the model is lowered again, in tflite-single, onnxruntime or xnnpack, and its
  * codes may then differ from those of bitfold_run.
