@@ -33,6 +33,19 @@ static void reads_as(Arena *a, const Dataset *set, const uint8_t *want)
     }
 }
 
+/* Pictures, and the table that gives each of them a number. */
+static void put_table_set(const char *folder)
+{
+    enum { PICTURES = 10 };
+    char text[16 + 16 * PICTURES] = "file,angle\n", name[16];
+    for (int i = 0; i < PICTURES; i++) {
+        snprintf(name, sizeof name, "p%d.png", i);
+        put_gray(folder, name, (uint8_t)(20 * i));
+        snprintf(text + strlen(text), sizeof text - strlen(text), "p%d.png,%d.5\n", i, i);
+    }
+    put_bytes(folder, "targets.csv", text, strlen(text));
+}
+
 static void put_set_of(const char *dataset, const char *folder)
 {
     if (strcmp(dataset, "cifar10") == 0)
@@ -41,23 +54,40 @@ static void put_set_of(const char *dataset, const char *folder)
         put_npy_set(folder, 1, "|u1", 1, false);
     else if (strcmp(dataset, "folder") == 0)
         put_classes(folder, "", 9);
-    else if (strcmp(dataset, "synthetic") != 0)
+    else if (strcmp(dataset, "table") == 0)
+        put_table_set(folder);
+    else if (strcmp(dataset, "synthetic") != 0 && strcmp(dataset, "bars") != 0)
         put_idx_set(folder, false);
 }
 
-static void load(const char *dataset, const char *folder, uint64_t memory, Arena *a, DataSplits *s)
+static void load(const DatasetType *type, const char *folder, uint64_t memory, Arena *a, DataSplits *s)
 {
+    const char *dataset = type->name, *angle[] = {"angle", NULL};
+    const bool values = type->gives == GIVES_VALUES, table = strcmp(dataset, "table") == 0;
     const DataConfig cfg = {.dataset = dataset,
                             .path = folder,
                             .memory = memory,
+                            .target = values ? TARGET_VALUES : TARGET_CLASS,
+                            .targets = {table ? 1 : 0, angle},
+                            .table = "targets.csv",
                             .validation = 0.3,
                             .train_limit = 4,
                             .synthetic_train = 9,
                             .synthetic_test = 5,
                             .synthetic_noise = 1};
     const bool cifar = strcmp(dataset, "cifar10") == 0;
-    const Status status = dataset_load(&cfg, cifar ? (int[3]){32, 32, 3} : (int[3]){4, 3, 1}, 3, a, s);
+    const Status status = dataset_load(&cfg, cifar ? (int[3]){32, 32, 3} : (int[3]){4, 3, 1}, values ? 0 : 3, a, s);
     ck_assert_msg(status == STATUS_OK, "%s: %s", dataset, status_message());
+}
+
+static void same_targets(const Dataset *a, const Dataset *b)
+{
+    ck_assert_int_eq(a->targets.width, b->targets.width);
+    ck_assert((a->targets.label == NULL) == (b->targets.label == NULL));
+    if (b->targets.label != NULL)
+        ck_assert_mem_eq(a->targets.label, b->targets.label, (size_t)b->n * sizeof(int32_t));
+    else
+        ck_assert_mem_eq(a->targets.value, b->targets.value, (size_t)b->n * (size_t)b->targets.width * sizeof(float));
 }
 
 /* Every kind of data, with the validation split and limits, without a limit of memory, with room for the training set
@@ -66,10 +96,10 @@ START_TEST(kept_and_read_anew_are_the_same)
 {
     const int threads = parallel_threads();
     for (int d = 0; dataset_types[d] != NULL; d++) {
-        const char *dataset = dataset_types[d]->name;
+        const DatasetType *dataset = dataset_types[d];
         Arena *a = arena_create();
         char *folder = folder_make(a);
-        put_set_of(dataset, folder);
+        put_set_of(dataset->name, folder);
         DataSplits all, some;
         load(dataset, folder, 0, a, &all);
         const Dataset *const sets[] = {&all.train, &all.validation, &all.test};
@@ -85,8 +115,7 @@ START_TEST(kept_and_read_anew_are_the_same)
                 const Dataset *const others[] = {&some.train, &some.validation, &some.test};
                 for (int i = 0; i < 3; i++) {
                     ck_assert_int_eq(others[i]->n, sets[i]->n);
-                    ck_assert_mem_eq(others[i]->targets.label, sets[i]->targets.label,
-                                     (size_t)sets[i]->n * sizeof(int32_t));
+                    same_targets(others[i], sets[i]);
                     reads_as(a, others[i], want[i]);
                 }
             }
