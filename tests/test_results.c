@@ -1,4 +1,4 @@
-/* The results that every build must give again.  bench/results.csv has the accuracy, the parameters and the exports of
+/* The results that every build must give again.  bench/results.csv has the accuracy (of a regression R2), the parameters and the exports of
  * whole trainings, bench/curves.csv the loss of each of their steps.  RESULTS_WRITE=1 (`make results`) writes both anew,
  * so that a change of a result is a change of a file.  The last column, instructions on a Cortex-M4, is
  * tests/interop/instructions.sh's, which runs the C that is left in RESULTS_EXPORTS, a folder for each
@@ -37,6 +37,7 @@ static const Network networks[] = {
      4,
      false,
      {"data.synthetic_train=256", "data.synthetic_test=50"}},
+    {"bars", "configs/regression_bars.json", 32, true, {"data.synthetic_train=1600", "data.synthetic_test=200"}},
 };
 enum { NETWORKS = sizeof networks / sizeof networks[0] };
 
@@ -267,9 +268,9 @@ static void add_result(Training *t, const char *isa)
     const Status status =
         evaluate(arena, &task, t->model, graph, &t->data.test, graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &test);
     ck_assert_msg(status == STATUS_OK, "%s", status_message());
-    add_line(&results,
-             arena_printf(arena, "%s,%s,%s,%s,%.2f,%08lx,%s,%s,%s,%s", t->network->name, steps, isa, t->variant->name,
-                          100.0 * test.value, parameters_crc(t->model), c, tflite, onnx, cost));
+    add_line(&results, arena_printf(arena, "%s,%s,%s,%s,%s,%08lx,%s,%s,%s,%s", t->network->name, steps, isa,
+                                    t->variant->name, metric_number(arena, task.metric, test.value),
+                                    parameters_crc(t->model), c, tflite, onnx, cost));
 }
 
 static const Model *train_variant(const Network *network, const Variant *variant, bool whole, const Model *from)
