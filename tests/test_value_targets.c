@@ -83,7 +83,7 @@ START_TEST(npy_values_that_are_refused)
 {
     Arena *a = arena_create();
     char *folder = npy_folder(a);
-    const double bad[IMAGES] = {1, 2, NAN, 4, 5}, large[IMAGES] = {1, 2, 3, 4, 1e300};
+    const double bad[IMAGES] = {1, 2, (double)NAN, 4, 5}, large[IMAGES] = {1, 2, 3, 4, 1e300};
     const char *names[] = {"a", "b", "c"};
 #define TARGETS(text, data) put_npy(folder, "train_targets.npy", 1, text, data, sizeof data)
     refused("npy", folder, (StringList){3, names}, "data.targets: 3 names; must be 2, the values of each image in ");
