@@ -109,3 +109,5 @@ void format_unpack(Format f, size_t n, const void *stored, float *x)
         x[i] = format_decode(f, code);
     }
 }
+
+float format_largest(Format f) { return format_decode(f, layouts[f].largest); }

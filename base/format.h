@@ -41,6 +41,9 @@ uint32_t format_encode(Format f, float x);
 /* The value of such bits, exactly. */
 float format_decode(Format f, uint32_t bits);
 
+/* The largest finite value. */
+float format_largest(Format f);
+
 /* y[n] = the nearest values of the format, by format_encode; y may be x.  Nothing to do for float32. */
 void format_round(Format f, size_t n, const float *x, float *y);
 

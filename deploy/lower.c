@@ -1,4 +1,5 @@
 #include "deploy/lower.h"
+#include "deploy/lower_floats.h"
 #include "graph/engine.h"
 #include "graph/graph_check.h"
 
@@ -26,15 +27,32 @@ static Status check_values(const Model *m)
     return STATUS_OK;
 }
 
-static Status lower_layers(Model *m, Lowering *w, int *tensor_of)
+/* Of the image and of each layer: its output, and that in the other form, codes or floats; 0: nobody has asked yet. */
+typedef struct {
+    int *natural, *other;
+} Forms;
+
+/* The inputs of a layer in the form that it reads. */
+static void read_forms(const Model *m, const Layer *l, Lowering *w, Forms *f)
+{
+    for (int k = 0; k < l->inputs; k++) {
+        const int source = l->input[k], at = source + 1;
+        const bool same = graph_tensor_is_float(&w->graph->tensor[f->natural[at]]) == l->in_floats;
+        if (!same && f->other[at] == 0) f->other[at] = lower_converted(w, m, source, f->natural[at]);
+        w->tensor_of[at] = same ? f->natural[at] : f->other[at];
+    }
+}
+
+static Status lower_layers(Model *m, Lowering *w, Forms *f)
 {
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
         if (l->type->lower == NULL)
             return status_fail(STATUS_UNSUPPORTED, "%s: layers of type %s cannot be exported", l->name, l->type->name);
         if (l->out_q != NULL) l->out_q->type->prepare(l->out_q, NULL);
-        TRY(l->type->lower(l, w));
-        tensor_of[i + 1] = w->graph->node[w->graph->nodes - 1].output;
+        read_forms(m, l, w, f);
+        TRY(l->in_floats ? lower_floats(l, w) : l->type->lower(l, w));
+        f->natural[i + 1] = w->graph->node[w->graph->nodes - 1].output;
     }
     return STATUS_OK;
 }
@@ -52,9 +70,12 @@ Status model_lower_unchecked(Arena *arena, Model *m, Rounding rounding, Graph **
                  .mean = m->mean,
                  .std = m->std,
                  .model_name = m->name};
-    int *tensor_of = ARENA_ARRAY(arena, int, m->layers + 1);
+    Forms forms = {ARENA_ARRAY(arena, int, m->layers + 1), ARENA_ARRAY(arena, int, m->layers + 1)};
     Arena *step = arena_create();
-    Lowering w = {.arena = arena, .tape = tape_create(arena, step), .graph = g, .tensor_of = tensor_of};
+    Lowering w = {.arena = arena,
+                  .tape = tape_create(arena, step),
+                  .graph = g,
+                  .tensor_of = ARENA_ARRAY(arena, int, m->layers + 1)};
     const QuantParams *in = &m->input_grid;
     lowering_add_tensor(&w, &(GraphTensor){.name = "input",
                                            .h = m->input.h,
@@ -65,10 +86,10 @@ Status model_lower_unchecked(Arena *arena, Model *m, Rounding rounding, Graph **
                                            .bits = 8,
                                            .qmin = in->qmin,
                                            .qmax = in->qmax});
-    const Status status = lower_layers(m, &w, tensor_of);
+    const Status status = lower_layers(m, &w, &forms);
     arena_destroy(step);
     TRY(status);
-    g->output = tensor_of[m->layers];
+    g->output = forms.natural[m->layers];
     *out = g;
     return STATUS_OK;
 }
@@ -77,6 +98,18 @@ Status model_lower(Arena *arena, Model *m, Rounding rounding, Graph **out)
 {
     TRY(model_lower_unchecked(arena, m, rounding, out));
     return graph_check(*out);
+}
+
+static void compare_floats(const char *name, const float *a, const float *b, long n, Arena *arena, VerifyResult *r)
+{
+    r->values += n;
+    if (memcmp(a, b, sizeof *a * (size_t)n) == 0) return;
+    for (long i = 0; i < n; i++) {
+        if (memcmp(&a[i], &b[i], sizeof *a) == 0) continue;
+        if (r->first == NULL)
+            r->first = arena_printf(arena, "%s[%ld]: %.9g trained, %.9g deployed", name, i, (double)a[i], (double)b[i]);
+        r->different++;
+    }
 }
 
 static void compare(const char *name, const int8_t *a, const int8_t *b, long n, Arena *arena, VerifyResult *r)
@@ -98,7 +131,7 @@ Status verify_batch(Model *m, Tape *t, Engine *engine, const Graph *graph, const
     if (model_forward(m, t, &mode, pixels, n) == NULL) return status_fail(t->status, "%s", t->message);
     const long image = (long)m->input.h * m->input.w * m->input.c;
     int8_t *codes = arena_alloc(t->arena, (size_t)(n * image));
-    int8_t *logits = arena_alloc(t->arena, (size_t)n * (size_t)m->classes);
+    void *logits = arena_alloc(t->arena, (size_t)n * graph_tensor_bytes(&graph->tensor[graph->output]));
     graph_quantize_pixels(graph, pixels, n, codes);
     engine_run(engine, codes, n, logits);
     compare("input", m->image->codes, codes, n * image, m->arena, result);
@@ -107,8 +140,12 @@ Status verify_batch(Model *m, Tape *t, Engine *engine, const Graph *graph, const
         while (tensor < graph->tensors && strcmp(graph->tensor[tensor].name, m->layer[i].name) != 0) tensor++;
         if (tensor == graph->tensors)
             return status_fail(STATUS_FORMAT, "layer \"%s\": is not in the exported graph", m->layer[i].name);
-        compare(m->layer[i].name, m->out[i]->codes, engine_tensor(engine, tensor), tensor_elements(m->out[i]), m->arena,
-                result);
+        const Tensor *out = m->out[i];
+        const int8_t *deployed = engine_tensor(engine, tensor);
+        if (graph_tensor_is_float(&graph->tensor[tensor]))
+            compare_floats(m->layer[i].name, out->x, (const void *)deployed, tensor_elements(out), m->arena, result);
+        else
+            compare(m->layer[i].name, out->codes, deployed, tensor_elements(out), m->arena, result);
     }
     return STATUS_OK;
 }

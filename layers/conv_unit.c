@@ -1,7 +1,9 @@
 #include "layers/conv_unit.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "quant/format_ops.h"
 #include "quant/int_ops.h"
 
 const char *const bias_choices[] = {"auto", "off", "on", NULL};
@@ -32,7 +34,7 @@ Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape wei
         complete = complete && l->bias != NULL;
     }
     if (!complete) return STATUS_CONFIG;
-    if (b->quant != NULL) {
+    if (b->quant != NULL && !format_is_float(l->weight_format)) {
         const QuantizerSpec spec = quant_weight_spec(b->quant, b->place);
         l->weight_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &spec,
                                        (QuantizedTensor){.is_weight = true, .channels = outputs, .axis = axis});
@@ -84,6 +86,25 @@ static Folded fold(Layer *l, Tape *t)
     return f;
 }
 
+/* The real weights and bias that a layer in floats is deployed with. */
+static Folded fold_floats(Layer *l, Tape *t)
+{
+    Folded f;
+    if (l->weight_q != NULL) {
+        f = fold(l, t);
+        if (f.u != NULL && l->weight_q->qp.n > 1) f.w = op_deployed_weights(t, f.w, f.u);
+        return f;
+    }
+    f = (Folded){.w = leaf(t, l->weight), .b = leaf(t, l->bias)};
+    if (l->norm != NULL) {
+        f.u = op_norm_scale(t, leaf(t, l->gamma), l->norm);
+        f.b = op_norm_shift(t, f.u, leaf(t, l->beta), l->norm);
+        f.w = op_scale_weights(t, f.w, f.u, l->weight->shape.dim[0] == l->gamma->count);
+    }
+    f.w = op_round(t, f.w, l->weight_format);
+    return f;
+}
+
 static Tensor *linear(ConvKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g)
 {
     if (kind == CONV_DENSE) return op_dense(t, x, w, b);
@@ -111,10 +132,17 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
                        .batch_statistics = batch_statistics,
                        .defer = l->norm_deferred && t->grad && !mode->observe && !mode->keep_outputs,
                        .epilogue = layer_epilogue(l, mode, act)};
-    if (mode->arithmetic == ARITHMETIC_FLOAT) {
+    if (mode->in_floats && mode->deployed) {
+        const Folded f = fold_floats(l, t);
+        block.bias = f.b;
+        return op_conv_block(t, x, f.w, &block);
+    }
+    if (mode->arithmetic == ARITHMETIC_FLOAT && !(mode->in_floats && l->weight_q != NULL)) {
+        Tensor *w = leaf(t, l->weight);
+        if (mode->in_floats) w = op_round(t, w, l->weight_format);
         block.bias = leaf(t, l->bias);
         block.gamma = leaf(t, l->gamma), block.beta = leaf(t, l->beta), block.norm = l->norm;
-        return layer_observe(l, mode, t, op_conv_block(t, x, leaf(t, l->weight), &block));
+        return layer_observe(l, mode, t, op_conv_block(t, x, w, &block));
     }
     const Folded f = fold(l, t);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
@@ -164,5 +192,38 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     n->weights = fold_int.weights;
     n->bias = fold_int.bias;
     n->weight_scale = fold_int.weight_scale;
+    return STATUS_OK;
+}
+
+static void lower_codes(Layer *l, Lowering *w, const Folded *f, Node *n)
+{
+    const QuantParams *qp = &l->weight_q->qp;
+    const int outputs = n->geom.o;
+    float *scale = ARENA_ARRAY(w->arena, float, outputs);
+    for (int o = 0; o < outputs; o++) {
+        scale[o] = qp->scale[qp->n == 1 ? 0 : o];
+        if (f->u != NULL && qp->n > 1) scale[o] *= fabsf(f->u->x[o]);
+    }
+    n->weight_format = FORMAT_INT8;
+    n->weight_bits = qp->bits;
+    n->weights = memcpy(arena_alloc(w->arena, (size_t)l->weight->count), f->w->codes, (size_t)l->weight->count);
+    n->weight_scale = scale;
+}
+
+Status unit_lower_floats(Layer *l, Lowering *w, Node *n)
+{
+    tape_reset(w->tape, false);
+    const Folded f = l->weight_q != NULL ? fold(l, w->tape) : fold_floats(l, w->tape);
+    if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
+    const size_t outputs = (size_t)n->geom.o, count = (size_t)l->weight->count;
+    float *bias = ARENA_ARRAY(w->arena, float, outputs);
+    if (f.b != NULL) memcpy(bias, f.b->x, sizeof *bias * outputs);
+    n->float_bias = bias;
+    if (l->weight_q != NULL) {
+        lower_codes(l, w, &f, n);
+        return STATUS_OK;
+    }
+    n->weight_format = l->weight_format;
+    n->float_weights = memcpy(arena_alloc(w->arena, sizeof(float) * count), f.w->x, sizeof(float) * count);
     return STATUS_OK;
 }

@@ -66,6 +66,8 @@ void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, ui
 Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const ForwardMode *mode,
                      Tape *t, Tensor *x);
 FloatOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g);
+/* Weights and bias of the node that such a layer in floats is, its batch norm folded. */
+Status unit_lower_floats(Layer *l, Lowering *w, Node *n);
 Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, Lowering *w);
 
 #endif

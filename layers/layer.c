@@ -52,7 +52,8 @@ static Status output_quantizer(Layer *l, LayerBuilder *b, QuantizerSpec spec, bo
 
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
 {
-    if (b->quant == NULL) return STATUS_OK;
+    l->out_signed = is_signed;
+    if (b->quant == NULL || (format_is_float(l->out_format) && !l->feeds_codes)) return STATUS_OK;
     return output_quantizer(l, b, quant_activation_spec(b->quant, b->place), is_signed);
 }
 
@@ -84,7 +85,7 @@ EpilogueConfig layer_epilogue(const Layer *l, const ForwardMode *mode, Activatio
 
 Tensor *layer_observe(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y)
 {
-    if (mode->arithmetic != ARITHMETIC_FLOAT || !mode->observe || tape_failed(t)) return y;
+    if (mode->arithmetic != ARITHMETIC_FLOAT || !mode->observe || l->out_q == NULL || tape_failed(t)) return y;
     const Status status = observer_update(&l->out_q->observer, y->x, (size_t)tensor_elements(y));
     if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
     return y;

@@ -31,6 +31,9 @@ typedef struct {
     bool observe;          /* observers see this pass, and ranges that are observed follow */
     bool keep_outputs;     /* all of Model.out can be read after the pass, not the logits alone (model_forward) */
     Rounding rounding;     /* ARITHMETIC_INT, and average pools on codes: whose integers are computed */
+    /* ARITHMETIC_FLOAT, of a layer in floats in a pass whose arithmetic is another (Layer.in_floats): its values are
+     * rounded to its formats.  deployed: batch norm is folded into weights and bias as in the deployed model. */
+    bool in_floats, deployed;
 } ForwardMode;
 
 struct LayerType;
@@ -55,7 +58,14 @@ typedef struct Layer {
     Quantizer *weight_q, *out_q; /* NULL in a float model */
     bool frozen;                 /* its parameters stay, and batch norm uses its running statistics (model_freeze) */
     bool norm_deferred;          /* it is read once, by a layer that applies_norm */
-    const ConvGeom *geom;        /* on which its kernel depends; NULL: on none */
+    /* What a quantized model's layer has; of a float model all are int8 and false.  A layer in floats computes in float32 on
+     * dequantized inputs and rounds its result to out_format; codes are made of it by out_q where out_format is int8, or
+     * where a layer in integers reads it. */
+    Format weight_format, out_format;
+    bool in_floats;       /* not all of its output and weights are codes */
+    bool feeds_codes;     /* in floats, and a layer in integers reads it */
+    bool out_signed;      /* its output may be below 0 */
+    const ConvGeom *geom; /* on which its kernel depends; NULL: on none */
 } Layer;
 
 /* What a layer may use while it is built. */
@@ -66,13 +76,14 @@ typedef struct {
     QuantPlace place;         /* where in the network the layer stands, by which bits and quantizers are chosen */
 } LayerBuilder;
 
-/* What a layer may use while it is lowered: the graph so far; tensor_of[i + 1] is layer i's output, [0] the image. */
+/* What a layer may use while it is lowered: the graph so far; tensor_of[i + 1] is layer i's output, [0] the image;
+ * of the inputs of the layer that is being lowered, in the form that it reads: codes, or floats if it is in floats. */
 typedef struct {
     Arena *arena;
     Tape *tape; /* does not record; for the ops that quantize weights */
     Graph *graph;
     int tensor_room, node_room; /* elements of the graph's arrays, which grow as they are needed */
-    const int *tensor_of;
+    int *tensor_of;
 } Lowering;
 
 /* What a layer computes in real numbers: y = act(norm(op(x))), with the weights, bias and batch norm of the layer. */
@@ -178,7 +189,8 @@ extern const char *const activation_names[];
 Activation activation_from(int choice);
 const CurveType *activation_curve(int choice); /* NULL: it is no curve */
 
-/* Gives the layer its output quantizer, "<name>.out", as the config asks for this place; nothing in a float model. */
+/* Gives the layer its output quantizer, "<name>.out", as the config asks for this place; nothing in a float model, or where
+ * its output is in floats and nobody reads it in integers. */
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
 /* The same for what a curve gives. */
 Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "layers/model_formats.h"
 
 void model_init(Model *m, uint64_t seed)
 {
@@ -57,13 +58,19 @@ static bool read_later(const Model *m, int layer, int source)
     return false;
 }
 
+static void release_forms(const Model *m, Tape *t, int source)
+{
+    tensor_release(t, source < 0 ? m->image : m->out[source]);
+    if (m->converted[source + 1] != NULL) tensor_release(t, m->converted[source + 1]);
+}
+
 /* What layer `i` made for itself, and the inputs it was the last to read. */
 static void release_behind(const Model *m, int i, Tape *t, const Tensor *made_before, Tensor *const *x)
 {
     const Layer *l = &m->layer[i];
     tape_release_since(t, made_before, m->out[i]);
     for (int k = 0; k < l->inputs; k++)
-        if (x[k] != m->out[i] && !read_later(m, i, l->input[k])) tensor_release(t, x[k]);
+        if (x[k] != m->out[i] && !read_later(m, i, l->input[k])) release_forms(m, t, l->input[k]);
 }
 
 Tensor *model_forward(Model *m, Tape *t, const ForwardMode *mode, const uint8_t *pixels, int n)
@@ -73,13 +80,14 @@ Tensor *model_forward(Model *m, Tape *t, const ForwardMode *mode, const uint8_t 
                                                     : tape_codes(t, "input", shape, &m->input_grid);
     Image im = {m, pixels, n, m->image};
     parallel_rows(n, parallel_chunks(n), image_chunk, &im);
+    for (int i = 0; i <= m->layers; i++) m->converted[i] = NULL;
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
         Tensor *x[LAYER_MAX_INPUTS];
-        for (int k = 0; k < l->inputs; k++) x[k] = l->input[k] < 0 ? m->image : m->out[l->input[k]];
         t->where = l->name;
+        for (int k = 0; k < l->inputs; k++) x[k] = model_input(m, t, mode, l, l->input[k]);
         const Tensor *made_before = t->made;
-        m->out[i] = tape_failed(t) ? NULL : l->type->forward(l, mode, t, x);
+        m->out[i] = tape_failed(t) ? NULL : model_run_layer(l, mode, t, x);
         if (m->out[i] != NULL && !t->grad && !mode->keep_outputs) release_behind(m, i, t, made_before, x);
     }
     return op_reshape(t, m->out[m->layers - 1], shape_2(n, m->classes));

@@ -38,6 +38,8 @@ typedef struct {
     const QuantConfig *quant; /* NULL: float */
     Tensor **out;             /* [layers] what each layer gave in the last forward pass */
     Tensor *image;            /* and what went in */
+    Tensor **
+        converted; /* [1 + layers] image and outputs, floats as codes or codes as floats, where a layer reads them so */
 } Model;
 
 /* Builds the graph, shapes, parameters (zero until model_init or a checkpoint) and quantizers.  `where` names the

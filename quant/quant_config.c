@@ -1,6 +1,7 @@
 #include "quant/quant_config.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 
 #include "base/json.h"
 #include "quant/target.h"
@@ -15,6 +16,22 @@ const char *const quantizer_choices[] = {"auto",
 #include "quant/quantizers.def"
                                          NULL};
 #undef QUANTIZER
+const char *const format_choices[] = {"auto", "int2",    "int3",    "int4",     "int5",        "int6",        "int7",
+                                      "int8", "float32", "float16", "bfloat16", "float8_e4m3", "float8_e5m2", NULL};
+enum { FORMAT_CHOICE_INT2 = 1, FORMAT_CHOICE_INT8 = 7, FORMAT_CHOICE_FLOAT32 = 8 };
+
+/* The bits of a choice among integers; 0: auto, or floats. */
+static int format_bits(int choice)
+{
+    return choice >= FORMAT_CHOICE_INT2 && choice <= FORMAT_CHOICE_INT8 ? choice - FORMAT_CHOICE_INT2 + 2 : 0;
+}
+
+static Format format_chosen(int choice)
+{
+    return choice < FORMAT_CHOICE_FLOAT32 ? FORMAT_INT8
+                                          : (Format)((int)FORMAT_FLOAT32 + choice - FORMAT_CHOICE_FLOAT32);
+}
+
 static const char *const granularities[] = {"per_channel", "per_tensor", NULL};
 static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", NULL};
 static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
@@ -38,6 +55,10 @@ static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 static const Field weight_fields[] = {
     {"bits", FIELD_INT, offsetof(WeightQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS, .def = "8",
      .unit = "bits", .doc = "width of the weights' codes"},
+    {"format", FIELD_ENUM, offsetof(WeightQuantConfig, format), .names = format_choices, .def = "\"auto\"",
+     .doc = "auto: integers of so many bits; int2 to int8: the same with the bits in the name; a float format: the "
+            "weights "
+            "are floats, and their layers compute in float32"},
     {"granularity", FIELD_ENUM, offsetof(WeightQuantConfig, granularity), .names = granularities,
      .def = "\"per_channel\"", .doc = "one scale per output channel, or one for the tensor"},
     {"quantizer", FIELD_ENUM, offsetof(WeightQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
@@ -58,6 +79,10 @@ static const Field weight_fields[] = {
 static const Field activation_fields[] = {
     {"bits", FIELD_INT, offsetof(ActivationQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS, .def = "8",
      .unit = "bits", .doc = "width of the activations' codes"},
+    {"format", FIELD_ENUM, offsetof(ActivationQuantConfig, format), .names = format_choices, .def = "\"auto\"",
+     .doc = "auto: integers of so many bits; int2 to int8: the same with the bits in the name; a float format: the "
+            "outputs "
+            "are floats, and their layers compute in float32"},
     {"quantizer", FIELD_ENUM, offsetof(ActivationQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = QUANTIZER_DOC},
     {"observer", FIELD_ENUM, offsetof(ActivationQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
@@ -82,6 +107,12 @@ const Field override_fields[] = {
      .unit = "bits", .doc = "width of these layers' weights; 0: unchanged"},
     {"activation_bits", FIELD_INT, offsetof(QuantOverride, activation_bits), .min = 0, .max = QUANT_MAX_BITS,
      .def = "0", .unit = "bits", .doc = "width of these layers' outputs; 0: unchanged"},
+    {"format", FIELD_ENUM, offsetof(QuantOverride, format), .names = format_choices, .def = "\"auto\"",
+     .doc = "of these layers' weights and outputs; auto: unchanged"},
+    {"weight_format", FIELD_ENUM, offsetof(QuantOverride, weight_format), .names = format_choices, .def = "\"auto\"",
+     .doc = "of these layers' weights; auto: as format"},
+    {"activation_format", FIELD_ENUM, offsetof(QuantOverride, activation_format), .names = format_choices,
+     .def = "\"auto\"", .doc = "of these layers' outputs; auto: as format"},
     {"granularity", FIELD_ENUM, offsetof(QuantOverride, granularity), .names = granularity_choices, .def = "\"same\"",
      .doc = "of these layers' weights"},
     {"quantizer", FIELD_ENUM, offsetof(QuantOverride, quantizer), .names = quantizer_choices, .def = "\"auto\"",
@@ -165,6 +196,7 @@ static Status check_override(Arena *arena, const QuantConfig *c, int index, cons
             "behind that one",
             where);
     const char *of_weights = o->weight_bits > 0        ? "weight_bits"
+                             : o->weight_format > 0    ? "weight_format"
                              : o->granularity > 0      ? "granularity"
                              : o->weight_quantizer > 0 ? "weight_quantizer"
                                                        : NULL;
@@ -176,17 +208,77 @@ static Status check_override(Arena *arena, const QuantConfig *c, int index, cons
 
 Status quant_check_overrides(Arena *arena, const QuantConfig *c, const QuantLayers *layers)
 {
+    TRY(quant_check_formats(c));
     for (int i = 0; i < c->overrides.n; i++) TRY(check_override(arena, c, i, layers));
+    return STATUS_OK;
+}
+
+/* Of an override: the format of one kind of tensor, or of both. */
+static int own_format_bits(int one, int both) { return format_bits(one > 0 ? one : both); }
+
+static int weight_choice(const QuantConfig *c, const char *name)
+{
+    const QuantOverride *o = quant_override(c, name);
+    const int own = o == NULL ? 0 : o->weight_format > 0 ? o->weight_format : o->format;
+    return own > 0 ? own : c->weights.format;
+}
+
+static int activation_choice(const QuantConfig *c, const char *name)
+{
+    const QuantOverride *o = quant_override(c, name);
+    const int own = o == NULL ? 0 : o->activation_format > 0 ? o->activation_format : o->format;
+    return own > 0 ? own : c->activations.format;
+}
+
+Format quant_weight_format(const QuantConfig *c, QuantPlace place)
+{
+    return format_chosen(weight_choice(c, place.name));
+}
+
+Format quant_activation_format(const QuantConfig *c, QuantPlace place)
+{
+    return format_chosen(activation_choice(c, place.name));
+}
+
+/* bits 0: not given; else `usual` may be a default that nobody gave. */
+static Status check_format(const char *where, int choice, const char *key, int bits, int usual)
+{
+    if (choice == 0 || bits == 0 || bits == usual || bits == format_bits(choice)) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "%s.%s: %d beside format \"%s\"; leave one of them out", where, key, bits,
+                       format_choices[choice]);
+}
+
+const char *quant_width(Arena *arena, int format, int bits)
+{
+    if (format >= FORMAT_CHOICE_FLOAT32) return format_choices[format];
+    return arena_printf(arena, "%d", format_bits(format) > 0 ? format_bits(format) : bits);
+}
+
+Status quant_check_formats(const QuantConfig *c)
+{
+    TRY(check_format("quant.weights", c->weights.format, "bits", c->weights.bits, 8));
+    TRY(check_format("quant.activations", c->activations.format, "bits", c->activations.bits, 8));
+    for (int i = 0; i < c->overrides.n; i++) {
+        const QuantOverride *o = &((const QuantOverride *)c->overrides.at)[i];
+        char where[48];
+        snprintf(where, sizeof where, "quant.overrides[%d]", i);
+        TRY(check_format(where, o->weight_format > 0 ? o->weight_format : o->format, "weight_bits", o->weight_bits, 0));
+        TRY(check_format(where, o->activation_format > 0 ? o->activation_format : o->format, "activation_bits",
+                         o->activation_bits, 0));
+    }
     return STATUS_OK;
 }
 
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 {
     const WeightQuantConfig *w = &c->weights;
-    int bits = w->bits, granularity = w->granularity, quantizer = w->quantizer;
+    int bits = format_bits(w->format) > 0 ? format_bits(w->format) : w->bits;
+    int granularity = w->granularity, quantizer = w->quantizer;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
+    if (o != NULL && own_format_bits(o->weight_format, o->format) > 0)
+        bits = own_format_bits(o->weight_format, o->format);
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (o != NULL && o->weight_quantizer > 0) quantizer = o->weight_quantizer;
@@ -206,11 +298,13 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
 {
     const ActivationQuantConfig *a = &c->activations;
-    int bits = a->bits, quantizer = a->quantizer;
+    int bits = format_bits(a->format) > 0 ? format_bits(a->format) : a->bits, quantizer = a->quantizer;
     if (place.feeds_avgpool && c->avgpool_input_bits > 0) bits = c->avgpool_input_bits;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
+    if (o != NULL && own_format_bits(o->activation_format, o->format) > 0)
+        bits = own_format_bits(o->activation_format, o->format);
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (o != NULL && o->activation_quantizer > 0) quantizer = o->activation_quantizer;
     if (place.is_output || place.feeds_table) bits = 8;

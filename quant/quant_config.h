@@ -3,6 +3,7 @@
 #define BITFOLD_QUANT_QUANT_CONFIG_H
 
 #include "base/field.h"
+#include "base/format.h"
 #include "quant/fake_quant.h"
 
 /* The keys that quantizers have of their own, by their place in quantizers.def. */
@@ -21,6 +22,7 @@ typedef enum { GRANULARITY_PER_CHANNEL, GRANULARITY_PER_TENSOR } Granularity;
 
 typedef struct {
     int bits;
+    int format;       /* format_choices: 0 auto */
     int granularity;  /* Granularity */
     int quantizer;    /* quantizer_choices: 0 auto */
     int observer;     /* observer_choices: 0 auto */
@@ -31,6 +33,7 @@ typedef struct {
 
 typedef struct {
     int bits;
+    int format; /* format_choices: 0 auto */
     int quantizer, observer;
     bool symmetric;
     double momentum, percentile;
@@ -40,6 +43,8 @@ typedef struct {
 typedef struct {
     const char *layers;                         /* a name or a pattern with * and ? */
     int weight_bits, activation_bits;           /* 0: as the defaults */
+    int format;                                 /* of both, format_choices; 0: as the defaults */
+    int weight_format, activation_format;       /* 0: as `format` */
     int granularity;                            /* 0: as the default; else 1 + Granularity */
     int quantizer;                              /* of both; 0: as the defaults */
     int weight_quantizer, activation_quantizer; /* 0: as `quantizer` */
@@ -58,6 +63,7 @@ typedef struct {
 extern const Field quant_fields[], override_fields[]; /* of a QuantConfig; of a QuantOverride */
 extern const char *const observer_choices[];          /* "auto", then observers.def */
 extern const char *const quantizer_choices[];         /* "auto", then quantizers.def */
+extern const char *const format_choices[];            /* "auto", "int2" to "int8", then the float formats */
 
 /* The override that decides on a layer, the last that matches; NULL: none. */
 const QuantOverride *quant_override(const QuantConfig *c, const char *layer);
@@ -68,6 +74,12 @@ typedef struct {
     const char *const *name; /* NULL-ended */
     const bool *has_weights;
 } QuantLayers;
+
+/* How wide a choice of format beside bits is: "8", "float16". */
+const char *quant_width(Arena *arena, int format, int bits);
+
+/* STATUS_CONFIG where format and bits of one place contradict each other. */
+Status quant_check_formats(const QuantConfig *c);
 
 /* STATUS_CONFIG for an override without effect: one that matches no layer (with the nearest name), that later ones hide,
  * or that sets weights where there are none. */
@@ -84,6 +96,9 @@ typedef struct {
 
 /* Precedence: logits and what a table reads 8 bits; an override by name (the last that matches); first_last_bits; avgpool_input_bits;
  * defaults. */
+/* FORMAT_INT8: of so many bits as the spec of the place says; of a place in floats the spec is of the codes made of it. */
+Format quant_weight_format(const QuantConfig *c, QuantPlace place);
+Format quant_activation_format(const QuantConfig *c, QuantPlace place);
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place);
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place);
 

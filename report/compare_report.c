@@ -97,7 +97,7 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
     int n = 0;
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
-        if (l->weight == NULL) continue;
+        if (l->weight_q == NULL) continue; /* none, or floats */
         tape_reset(t, false);
         Tensor *w = tape_leaf(t, l->weight->name, l->weight->shape, l->weight->x, NULL);
         const Tensor *q = op_fake_quant_weights(t, w, l->weight_q, NULL);

@@ -378,7 +378,9 @@ Status config_text(Arena *arena, const Config *config, const char *folder, char 
 
 char *config_bits_text(Arena *arena, const QuantConfig *quant)
 {
-    return arena_printf(arena, "W%dA%d", quant->weights.bits, quant->activations.bits);
+    const char *weights = quant_width(arena, quant->weights.format, quant->weights.bits);
+    return arena_printf(arena, "W%sA%s", weights,
+                        quant_width(arena, quant->activations.format, quant->activations.bits));
 }
 
 PixelScale config_pixels(const Config *c)

@@ -233,6 +233,8 @@ long layer_size_bytes(const Layer *l)
     if (l->weight == NULL) return 0;
     if (l->weight_q != NULL)
         return (l->weight->count * l->weight_q->qp.bits + 7) / 8 + 4L * l->out.c + 4L * l->weight_q->qp.n;
+    if (format_is_float(l->weight_format))
+        return l->weight->count * (long)format_bytes(l->weight_format) + 4L * l->out.c;
     Param *params[LAYER_PARAMS];
     const int n = layer_params(l, params);
     long floats = 0;

@@ -1,0 +1,218 @@
+/* Layers in floats beside layers in integers: what a model computes in training's end is what its graph computes, bit for
+ * bit, and every parameter learns. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "deploy/lower.h"
+#include "deploy/safetensors/export_safetensors.h"
+#include "graph/engine.h"
+#include "graph/graph_read.h"
+#include "graph/node.h"
+#include "quant/format_ops.h"
+#include "tests/support/conformance.h"
+#include "tests/support/fixture.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/small_model.h"
+#include "tests/support/suite.h"
+
+static int nodes_of(const Graph *g, NodeKind kind)
+{
+    int n = 0;
+    for (int i = 0; i < g->nodes; i++) n += g->node[i].op == kind;
+    return n;
+}
+
+static void verify_in(Model *m, Tape *t, Rounding rounding, const uint8_t *pixels, const char *what)
+{
+    Graph *graph, *read;
+    Engine *engine;
+    ck_assert_msg(model_lower(m->arena, m, rounding, &graph) == STATUS_OK, "%s: %s", what, status_message());
+    must(export_safetensors(m->arena, graph, model_path));
+    must(graph_read(m->arena, model_path, &read));
+    ck_assert_int_eq(engine_create(m->arena, read, SMALL_IMAGES, &engine), STATUS_OK);
+    VerifyResult result = {0};
+    ck_assert_msg(verify_batch(m, t, engine, read, pixels, SMALL_IMAGES, &result) == STATUS_OK, "%s: %s", what,
+                  status_message());
+    ck_assert_msg(result.different == 0, "%s, %s: %ld of %ld values differ, first %s", what, rounding_names[rounding],
+                  result.different, result.values, result.first);
+}
+
+static void every_parameter_learns(const Model *m, const char *what)
+{
+    for (int i = 0; i < m->params.n; i++) {
+        const Param *p = m->params.param[i];
+        double sum = 0;
+        for (long k = 0; k < p->count; k++) sum += fabs((double)p->dx[k]);
+        ck_assert_msg(isfinite(sum) && (sum > 0 || p->kind == PARAM_QUANTIZER), "%s: %s has no gradient", what,
+                      p->name);
+    }
+}
+
+static void step(Model *m, Tape *t, ForwardMode mode, const uint8_t *pixels, const char *what)
+{
+    small_step(m, t, &mode, pixels);
+    every_parameter_learns(m, what);
+    for (size_t i = 0; i < m->params.count; i++) m->params.x[i] -= 1e-3f * m->params.dx[i];
+}
+
+/* A model calibrated, trained with batch norm apart, and frozen; after each, in every rounding. */
+static void check(const char *model, const char *quant, int roundings)
+{
+    Bench b = bench_make();
+    Model *m = small_model(arena, model, quant, 51);
+    const uint8_t *pixels = small_pixels(arena, m, 52);
+    for (int r = 0; r < roundings; r++) verify_in(m, b.tape, (Rounding)r, pixels, quant);
+    step(m, b.tape, (ForwardMode){.arithmetic = ARITHMETIC_FAKE, .batch_statistics = true, .observe = true}, pixels,
+         quant);
+    verify_in(m, b.tape, ROUNDING_XNNPACK, pixels, quant);
+    step(m, b.tape, (ForwardMode){.arithmetic = ARITHMETIC_INT, .rounding = ROUNDING_XNNPACK}, pixels, quant);
+    verify_in(m, b.tape, ROUNDING_ONNXRUNTIME, pixels, quant);
+    bench_end(&b);
+}
+
+static const char *const quants[] = {
+    "{\"overrides\":[{\"layers\":\"a\",\"format\":\"float32\"}]}",
+    "{\"overrides\":[{\"layers\":\"d\",\"format\":\"float32\"}]}",
+    "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4,\"symmetric\":true},\"first_last_bits\":0,"
+    "\"overrides\":[{\"layers\":\"[bcs]\",\"format\":\"float16\"}]}",
+    "{\"activations\":{\"format\":\"float32\"}}",
+    "{\"weights\":{\"format\":\"int4\",\"granularity\":\"per_tensor\"},\"activations\":{\"format\":\"float32\"}}",
+    "{\"weights\":{\"format\":\"bfloat16\"}}",
+    "{\"weights\":{\"format\":\"float8_e4m3\"},\"activations\":{\"format\":\"float8_e5m2\"},"
+    "\"overrides\":[{\"layers\":\"b\",\"format\":\"int8\"}]}",
+    "{\"overrides\":[{\"layers\":\"s\",\"activation_format\":\"bfloat16\"}]}"};
+enum { QUANTS = sizeof quants / sizeof quants[0] };
+
+static const char graph_model[] =
+    "{\"input\":[8,8,4],\"layers\":["
+    "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
+    "{\"type\":\"depthwise_conv2d\",\"name\":\"b\",\"kernel\":3,\"batch_norm\":true},"
+    "{\"type\":\"add\",\"name\":\"s\",\"inputs\":[\"a\",\"b\"],\"activation\":\"relu6\"},"
+    "{\"type\":\"avgpool\",\"name\":\"p\",\"kernel\":2},"
+    "{\"type\":\"maxpool\",\"name\":\"q\",\"kernel\":2,\"inputs\":\"b\"},"
+    "{\"type\":\"activation\",\"name\":\"r\",\"inputs\":\"q\"},"
+    "{\"type\":\"concat\",\"name\":\"c\",\"inputs\":[\"p\",\"q\",\"r\"]},"
+    "{\"type\":\"flatten\",\"name\":\"f\"},"
+    "{\"type\":\"dense\",\"name\":\"e\",\"units\":12,\"activation\":\"relu\"},"
+    "{\"type\":\"dense\",\"name\":\"d\",\"units\":3}]}";
+
+START_TEST(graphs)
+{
+    begin_model();
+    for (int i = 0; i < QUANTS; i++) check(graph_model, quants[i], ROUNDINGS);
+    end_model();
+}
+END_TEST
+
+static void check_example(const LayerType *layer, const char *example, const char *model)
+{
+    (void)layer, (void)example;
+    static const char *const all[] = {"{\"activations\":{\"format\":\"float32\"}}",
+                                      "{\"weights\":{\"format\":\"float16\"},\"activations\":{\"format\":\"float16\"}}",
+                                      "{\"overrides\":[{\"layers\":\"[abc]\",\"format\":\"float32\"}]}"};
+    for (int i = 0; i < 3; i++) {
+        Model *m;
+        const Status status = small_model_build(arena, model, all[i], &m);
+        if (status == STATUS_OK)
+            check(model, all[i], 1);
+        else /* a curve */
+            refused(status, "which is a table of codes; int8 is required");
+    }
+}
+
+START_TEST(every_layer)
+{
+    begin_model();
+    for_each_layer_example(check_example);
+    end_model();
+}
+END_TEST
+
+/* One layer in floats: the nodes around it, and nothing else that is other. */
+START_TEST(nodes_where_formats_meet)
+{
+    begin_model();
+    Model *m = small_model(arena, graph_model, quants[0], 5);
+    Graph *g;
+    must(model_lower(arena, m, ROUNDING_XNNPACK, &g));
+    ck_assert_int_eq(nodes_of(g, NODE_DEQUANTIZE), 1); /* the image, read by a */
+    ck_assert_int_eq(nodes_of(g, NODE_QUANTIZE), 1);   /* a, read by b and s */
+    ck_assert_str_eq(g->node[0].name, "input.dequantized");
+    ck_assert_str_eq(g->node[1].name, "a");
+    ck_assert(node_is_float(g, &g->node[1]) && g->node[1].weight_format == FORMAT_FLOAT32);
+    ck_assert_str_eq(g->node[2].name, "a.quantized");
+    ck_assert(m->layer[0].weight_q == NULL && m->layer[0].out_q != NULL && m->layer[0].feeds_codes);
+    for (int i = 3; i < g->nodes; i++) ck_assert(!node_is_float(g, &g->node[i]));
+    m = small_model(arena, graph_model, quants[1], 5);
+    must(model_lower(arena, m, ROUNDING_XNNPACK, &g));
+    ck_assert(graph_tensor_is_float(&g->tensor[g->output]));
+    ck_assert_ptr_null(m->layer[small_layer(m, "d")].out_q);
+    /* An integer network is what it was. */
+    m = small_model(arena, graph_model, "{}", 5);
+    must(model_lower(arena, m, ROUNDING_XNNPACK, &g));
+    ck_assert(graph_is_integer(g));
+    ck_assert_int_eq(nodes_of(g, NODE_QUANTIZE) + nodes_of(g, NODE_DEQUANTIZE), 0);
+    end_model();
+}
+END_TEST
+
+static Status built(const char *quant)
+{
+    Model *m;
+    return small_model_build(arena, graph_model, quant, &m);
+}
+
+static Status checked(const char *quant)
+{
+    Model *m;
+    TRY(small_model_build(arena, graph_model, quant, &m));
+    return quant_check_formats(m->quant);
+}
+
+START_TEST(format_and_bits)
+{
+    begin_model();
+    must(built("{\"weights\":{\"format\":\"int4\",\"bits\":4}}"));
+    refused(checked("{\"weights\":{\"format\":\"float32\",\"bits\":4}}"),
+            "quant.weights.bits: 4 beside format \"float32\"; leave one of them out");
+    refused(checked("{\"activations\":{\"format\":\"int8\",\"bits\":4}}"),
+            "quant.activations.bits: 4 beside format \"int8\"");
+    refused(checked("{\"overrides\":[{\"layers\":\"a\",\"format\":\"float16\",\"weight_bits\":8}]}"),
+            "quant.overrides[0].weight_bits: 8 beside format \"float16\"");
+    refused(checked("{\"overrides\":[{\"layers\":\"a\",\"activation_format\":\"int4\",\"activation_bits\":8}]}"),
+            "quant.overrides[0].activation_bits: 8 beside format \"int4\"");
+    must(checked("{\"overrides\":[{\"layers\":\"a\",\"activation_format\":\"int4\",\"weight_bits\":8}]}"));
+    Model *m;
+    must(small_model_build(
+        arena, graph_model,
+        "{\"overrides\":[{\"layers\":\"b\",\"format\":\"int4\"},{\"layers\":\"s\",\"format\":\"int3\"}]}", &m));
+    ck_assert_int_eq(m->layer[small_layer(m, "b")].weight_q->qp.bits, 4);
+    ck_assert_int_eq(m->layer[small_layer(m, "b")].out_q->qp.bits, 4);
+    ck_assert_int_eq(m->layer[small_layer(m, "s")].out_q->qp.bits, 3);
+    end_model();
+}
+END_TEST
+
+/* op_round is the identity to its gradient, within the format's range. */
+START_TEST(rounding_passes_gradients)
+{
+    begin_model();
+    Bench b = bench_make();
+    tape_reset(b.tape, true);
+    float x[4] = {0.3f, -449.0f, 448.0f, 1000.0f}, dx[4] = {0};
+    Tensor *leaf = tape_leaf(b.tape, "x", shape_1(4), x, dx);
+    ck_assert_ptr_eq(op_round(b.tape, leaf, FORMAT_FLOAT32), leaf);
+    Tensor *y = op_round(b.tape, leaf, FORMAT_FLOAT8_E4M3);
+    const float want[4] = {0.3125f, -448.0f, 448.0f, 448.0f}, passes[4] = {1, 0, 1, 0};
+    ck_assert_mem_eq(y->x, want, sizeof want);
+    float *dy = tensor_grad(b.tape, y);
+    for (int i = 0; i < 4; i++) dy[i] = 1.0f;
+    b.tape->last->type->backward(b.tape, b.tape->last);
+    ck_assert_mem_eq(dx, passes, sizeof passes);
+    bench_end(&b);
+    end_model();
+}
+END_TEST
+
+TEST_MAIN("layer_formats", graphs, every_layer, nodes_where_formats_meet, format_and_bits, rounding_passes_gradients)
