@@ -253,7 +253,8 @@ format: ## rewrite the sources with clang-format
 # How each file is compiled, for clang-tidy and editors.
 compile_command = {"directory": "$(CURDIR)", "file": "$1", "command": "$(CC) $(CFLAGS_ALL) $(call isa_flags,$1) $(call kind_flags,$1) -c $1"}
 $(BUILD)/compile_commands.json: $(OUT)/flags $(SOURCES) Makefile
-	@printf '%s\n' '[' $(foreach f,$(SOURCES),'$(call compile_command,$f),') | sed '$$s/,$$//' >$@
+	$(file >$@,[)$(foreach f,$(SOURCES),$(file >>$@,$(call compile_command,$f),)) # too long for one command
+	@sed -i '$$s/,$$//' $@
 	@echo ']' >>$@
 
 demo: all ## the sample of MNIST, float against PTQ against QAT, into runs/demo

@@ -250,6 +250,8 @@ static Status check_format(const char *where, int choice, const char *key, int b
 
 const char *quant_width(Arena *arena, int format, int bits)
 {
+    /* The choices end with the last float format. */
+    // cppcheck-suppress arrayIndexOutOfBoundsCond
     if (format >= FORMAT_CHOICE_FLOAT32) return format_choices[format];
     return arena_printf(arena, "%d", format_bits(format) > 0 ? format_bits(format) : bits);
 }

@@ -222,7 +222,7 @@ START_TEST(the_healthy_stay_as_they_are)
         OpenModel open;
         must(model_open(arena, inside("p/model.safetensors"), sets, &open));
         Model *m = open.model;
-        float before[64];
+        float before[64] = {0};
         for (int i = 0; i < m->quantizers; i++) before[i] = m->quantizer[i]->qp.scale[0];
         must(model_floor_grids(m, (Rounding)d));
         ck_assert_ptr_null(model_floor_notes(arena, m)[0]);

@@ -103,7 +103,8 @@ static double loss(const Grids *g)
     set_weights(g, NULL);
     const float *z = float_values(g);
     const Quantizer *q = g->l->out_q;
-    const QuantizerRun run = q == NULL ? (QuantizerRun){0} : out_run(g);
+    QuantizerRun run = {0};
+    if (q != NULL) run = out_run(g);
     double sum = 0;
     for (long i = 0; i < g->outputs; i++) {
         const double x = (double)z[i];
