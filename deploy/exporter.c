@@ -122,11 +122,10 @@ static Status check_floats(const ExporterType *type, const Graph *g)
 {
     for (int i = 0; i < g->nodes && !type->floats; i++)
         if (node_is_float(g, &g->node[i]))
-            return status_fail(
-                STATUS_UNSUPPORTED,
-                "layer \"%s\": computes in %s; --to %s writes integers only: export --to safetensors, or "
-                "quantize it in int8",
-                g->node[i].name, format_names[node_y(g, &g->node[i])->format], type->name);
+            return status_fail(STATUS_UNSUPPORTED,
+                               "layer \"%s\": computes in %s; --to %s writes integers only: export --to safetensors or "
+                               "--to onnx, or quantize it in int8",
+                               g->node[i].name, format_names[node_y(g, &g->node[i])->format], type->name);
     return STATUS_OK;
 }
 

@@ -161,6 +161,7 @@ const ExporterType exporter_onnx = {
     .options_bytes = sizeof(OnnxOptions),
     .roundings = roundings,
     .carries = onnx_carries,
+    .floats = true,
     .runtime = "ONNX",
     .write = write_integers,
     .write_float = write_float,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "deploy/onnx/onnx_tensor.h"
 #include "graph/node.h"
 #include "kernels/requant.h"
 
@@ -245,9 +246,9 @@ static OnnxResult lut(OnnxNet *net, const OnnxOp *op, const char *weight, const 
 /* By kind; NULL: ONNX has no operator, or needs none. */
 static OnnxResult (*const kinds[NODE_KINDS])(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias,
                                              const char *output) = {
-    [NODE_CONV2D] = conv,          [NODE_DWCONV2D] = conv, [NODE_DENSE] = dense,   [NODE_MAXPOOL] = max_pool,
-    [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,       [NODE_CONCAT] = concat, [NODE_REQUANT] = on_grid,
-    [NODE_MULTIPLY] = multiply,    [NODE_LUT] = lut,
+    [NODE_CONV2D] = conv,          [NODE_DWCONV2D] = conv, [NODE_DENSE] = dense,      [NODE_MAXPOOL] = max_pool,
+    [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,       [NODE_CONCAT] = concat,    [NODE_REQUANT] = on_grid,
+    [NODE_MULTIPLY] = multiply,    [NODE_LUT] = lut,       [NODE_QUANTIZE] = on_grid, [NODE_DEQUANTIZE] = on_grid,
 };
 
 bool onnx_carries(NodeKind kind) { return kinds[kind] != NULL || node_types[kind]->shows_input; }
@@ -256,6 +257,29 @@ OnnxResult onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const cha
 {
     ASSERT(kinds[op->op] != NULL);
     return kinds[op->op](net, op, weight, bias, output);
+}
+
+const uint8_t *onnx_as_uint8(Arena *arena, const int8_t *codes, int64_t n)
+{
+    uint8_t *u = ARENA_ARRAY(arena, uint8_t, n);
+    for (int64_t i = 0; i < n; i++) u[i] = (uint8_t)(codes[i] + 128);
+    return u;
+}
+
+const char *onnx_dequantized(OnnxNet *net, const char *name, const char *values, OnnxDataType type, const float *scale,
+                             int n)
+{
+    const int64_t dim[1] = {n};
+    const int rank = n == 1 ? 0 : 1;
+    const void *zeros = arena_zalloc(onnx_arena(net->b), onnx_type_bytes(type) * (size_t)n);
+    if (type == ONNX_UINT8) zeros = onnx_as_uint8(onnx_arena(net->b), zeros, n);
+    const char *const input[3] = {values,
+                                  onnx_constant(net->b, onnx_part(net, name, "scale"), ONNX_FLOAT, rank, dim, scale),
+                                  onnx_constant(net->b, onnx_part(net, name, "zero_point"), type, rank, dim, zeros)};
+    const char *out = onnx_node(net->b, "DequantizeLinear", onnx_part(net, name, "dequantize"), 3, input,
+                                onnx_part(net, name, "values"));
+    if (rank == 1) onnx_int(net->b, "axis", 0);
+    return out;
 }
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */

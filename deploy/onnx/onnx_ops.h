@@ -74,6 +74,13 @@ bool onnx_carries(NodeKind kind);
  * one that shows its input, which is no node (onnx_value_reshape). */
 OnnxResult onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output);
 
+/* int8 codes as uint8, 128 added; zeros become zero points. */
+const uint8_t *onnx_as_uint8(Arena *arena, const int8_t *codes, int64_t n);
+
+/* Dequantizes a constant: a scale for each of n channels, or a scalar for one.  Its zero point is what stands for 0. */
+const char *onnx_dequantized(OnnxNet *net, const char *name, const char *values, OnnxDataType type, const float *scale,
+                             int n);
+
 /* Weights (kernels.h) in ONNX's layout: [O,C/groups,KH,KW], or [O,I] with I in the order that onnx_op reads it.  In the
  * arena; dim gets the shape, the result is its rank. */
 int onnx_weights(OnnxNet *net, const OnnxOp *op, const void *weights, size_t element_bytes, int64_t dim[4],

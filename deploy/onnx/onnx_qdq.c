@@ -2,6 +2,7 @@
 
 #include <float.h>
 
+#include "deploy/onnx/onnx_node_float.h"
 #include "deploy/onnx/onnx_tensor.h"
 #include "deploy/runtime_limits.h"
 #include "graph/node.h"
@@ -106,6 +107,7 @@ static void settle(Qdq *q, int tensor, const char *codes, int rank)
 static const char *moved(OnnxNet *net, int value, const char *place, const char *name)
 {
     Qdq *q = net->context;
+    if (graph_tensor_is_float(&q->g->tensor[value])) return name;
     const char *codes = quantize(q, value, onnx_part(net, place, "quantize"), name, onnx_part(net, place, "codes"));
     return dequantize(q, value, onnx_part(net, place, "dequantize"), codes, onnx_part(net, place, "values"));
 }
@@ -116,29 +118,6 @@ bool onnx_weights_uint8(const OnnxForm *form, const Graph *g, const Node *n)
 {
     if (form->weights != WEIGHTS_AUTO) return form->weights == WEIGHTS_UINT8;
     return form->uint8 && node_products_saturate(g, n);
-}
-
-/* int8 codes as uint8, 128 added; zeros become zero points. */
-static const uint8_t *as_uint8(Arena *arena, const int8_t *codes, int64_t n)
-{
-    uint8_t *u = ARENA_ARRAY(arena, uint8_t, n);
-    for (int64_t i = 0; i < n; i++) u[i] = (uint8_t)(codes[i] + 128);
-    return u;
-}
-
-/* Dequantizes a constant: a scale for each of n channels, or a scalar for one.  Its zero point is what stands for 0. */
-static const char *channels(Qdq *q, const char *name, const char *values, OnnxDataType type, const float *scale, int n)
-{
-    const int64_t dim[1] = {n};
-    const int rank = n == 1 ? 0 : 1;
-    const void *zeros = arena_zalloc(onnx_arena(q->net.b), onnx_type_bytes(type) * (size_t)n);
-    if (type == ONNX_UINT8) zeros = as_uint8(onnx_arena(q->net.b), zeros, n);
-    const char *const input[3] = {values, onnx_constant(q->net.b, part(q, name, "scale"), ONNX_FLOAT, rank, dim, scale),
-                                  onnx_constant(q->net.b, part(q, name, "zero_point"), type, rank, dim, zeros)};
-    const char *out =
-        onnx_node(q->net.b, "DequantizeLinear", part(q, name, "dequantize"), 3, input, part(q, name, "values"));
-    if (rank == 1) onnx_int(q->net.b, "axis", 0);
-    return out;
 }
 
 static Status weights(Qdq *q, const Node *n, const OnnxOp *op, const char **weight, const char **bias)
@@ -159,11 +138,11 @@ static Status weights(Qdq *q, const Node *n, const OnnxOp *op, const char **weig
     const void *stored = NULL;
     const int rank = onnx_weights(&q->net, op, n->weights, 1, dim, &stored);
     const OnnxDataType type = onnx_weights_uint8(q->form, q->g, n) ? ONNX_UINT8 : ONNX_INT8;
-    if (type == ONNX_UINT8) stored = as_uint8(onnx_arena(q->net.b), stored, node_weights(n));
+    if (type == ONNX_UINT8) stored = onnx_as_uint8(onnx_arena(q->net.b), stored, node_weights(n));
     onnx_constant(q->net.b, w, type, rank, dim, stored);
     onnx_constant(q->net.b, b, ONNX_INT32, 1, length, n->bias);
-    *weight = channels(q, w, w, type, n->weight_scale, outputs);
-    *bias = channels(q, b, b, ONNX_INT32, product, outputs);
+    *weight = onnx_dequantized(&q->net, w, w, type, n->weight_scale, outputs);
+    *bias = onnx_dequantized(&q->net, b, b, ONNX_INT32, product, outputs);
     return STATUS_OK;
 }
 
@@ -204,9 +183,26 @@ static const char *look_up(Qdq *q, const Node *n, const char *real)
         index = onnx_node(b, "Add", part(q, n->name, "shift"), 2, sum, part(q, n->name, "index"));
     }
     const int64_t codes[1] = {256};
-    const void *table = type == ONNX_UINT8 ? (const void *)as_uint8(onnx_arena(b), n->table, 256) : n->table;
+    const void *table = type == ONNX_UINT8 ? (const void *)onnx_as_uint8(onnx_arena(b), n->table, 256) : n->table;
     const char *const input[2] = {onnx_constant(b, part(q, n->name, "table"), type, 1, codes, table), index};
     return onnx_node(b, "Gather", n->name, 2, input, part(q, n->name, "codes"));
+}
+
+/* Codes to floats: the values that DequantizeLinear gave, through a Clip to all of float32, which changes none.  Without
+ * it ONNX Runtime takes a float operation between DequantizeLinear and QuantizeLinear for one that is meant in integers:
+ * it quantizes the weights of a convolution there, and adds and averages codes.  Floats to codes: a pair. */
+static void convert(Qdq *q, const Node *n, OnnxResult x)
+{
+    const GraphTensor *y = &q->g->tensor[n->output];
+    if (graph_tensor_is_float(y)) {
+        const float low = -FLT_MAX, high = FLT_MAX;
+        const char *min = onnx_scalar(q->net.b, part(q, n->name, "min"), ONNX_FLOAT, &low);
+        const char *max = onnx_scalar(q->net.b, part(q, n->name, "max"), ONNX_FLOAT, &high);
+        const char *values = clip(q, n->name, x.result, min, max, onnx_own_name(&q->net, n->name));
+        onnx_value_set(&q->net, n->output, values, x.rank);
+    } else {
+        settle(q, n->output, round_and_clip(q, n->output, x.result, y->qmin, y->qmax), x.rank);
+    }
 }
 
 static Status add_node(Qdq *q, const Node *n)
@@ -214,6 +210,11 @@ static Status add_node(Qdq *q, const Node *n)
     const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
     if (node_type(n)->shows_input) {
         onnx_value_reshape(&q->net, n->output, n->input[0]);
+        return STATUS_OK;
+    }
+    if (node_is_float(q->g, n)) return onnx_node_float(&q->net, q->g, n);
+    if (node_type(n)->converts) {
+        convert(q, n, onnx_op(&q->net, &op, NULL, NULL, NULL));
         return STATUS_OK;
     }
     const char *weight = NULL, *bias = NULL;

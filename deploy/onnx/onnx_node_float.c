@@ -1,0 +1,85 @@
+#include "deploy/onnx/onnx_node_float.h"
+
+#include "deploy/onnx/onnx_tensor.h"
+#include "graph/node_float.h"
+
+enum { ONNX_TYPE_BFLOAT16 = 16 }; /* of a Cast; no constant of ours is one */
+
+static Status check_format(const Node *n, Format f)
+{
+    if (f != FORMAT_FLOAT8_E4M3 && f != FORMAT_FLOAT8_E5M2) return STATUS_OK;
+    return status_fail(
+        STATUS_UNSUPPORTED,
+        "layer \"%s\": %s, which ONNX has not in operator set %d; must be float32, float16, bfloat16 or int8", n->name,
+        format_names[f], (int)ONNX_BUILD_OPSET);
+}
+
+static const char *cast(OnnxNet *net, const char *name, const char *input, int type, const char *output)
+{
+    onnx_unary(net, "Cast", name, input, output);
+    onnx_int(net->b, "to", type);
+    return output;
+}
+
+static const char *weights(OnnxNet *net, const Node *n, const OnnxOp *op)
+{
+    Arena *arena = onnx_arena(net->b);
+    const char *name = onnx_part(net, n->name, "weight");
+    int64_t dim[4];
+    const void *stored;
+    const bool codes = n->weights != NULL;
+    const int rank = codes ? onnx_weights(net, op, n->weights, 1, dim, &stored)
+                           : onnx_weights(net, op, n->float_weights, sizeof(float), dim, &stored);
+    if (codes) {
+        onnx_constant(net->b, name, ONNX_INT8, rank, dim, stored);
+        return onnx_dequantized(net, name, name, ONNX_INT8, n->weight_scale, n->geom.o);
+    }
+    if (n->weight_format != FORMAT_FLOAT16) return onnx_constant(net->b, name, ONNX_FLOAT, rank, dim, stored);
+    const size_t count = (size_t)node_weights(n);
+    void *half = arena_alloc(arena, count * format_bytes(FORMAT_FLOAT16));
+    format_pack(FORMAT_FLOAT16, count, stored, half);
+    onnx_constant(net->b, name, ONNX_FLOAT16, rank, dim, half);
+    return cast(net, onnx_part(net, name, "widen"), name, ONNX_FLOAT, onnx_part(net, name, "values"));
+}
+
+static const char *activate(OnnxNet *net, const Node *n, const char *input, const char *output)
+{
+    const char *name = n->op == NODE_REQUANT ? n->name : onnx_part(net, n->name, "activation");
+    if (n->activation == 1) return onnx_unary(net, "Relu", name, input, output);
+    const float zero = 0.0f, six = 6.0f;
+    const char *const inputs[3] = {input, onnx_scalar(net->b, onnx_part(net, n->name, "min"), ONNX_FLOAT, &zero),
+                                   onnx_scalar(net->b, onnx_part(net, n->name, "max"), ONNX_FLOAT, &six)};
+    return onnx_node(net->b, "Clip", name, 3, inputs, output);
+}
+
+static const char *round_to(OnnxNet *net, const Node *n, Format f, const char *input, const char *output)
+{
+    const int type = f == FORMAT_FLOAT16 ? (int)ONNX_FLOAT16 : (int)ONNX_TYPE_BFLOAT16;
+    const char *narrow =
+        cast(net, onnx_part(net, n->name, "narrow"), input, type, onnx_part(net, n->name, format_names[f]));
+    return cast(net, onnx_part(net, n->name, "widen"), narrow, ONNX_FLOAT, output);
+}
+
+Status onnx_node_float(OnnxNet *net, const Graph *g, const Node *n)
+{
+    const Format format = node_y(g, n)->format;
+    const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
+    TRY(check_format(n, format));
+    TRY(check_format(n, n->weight_format));
+    const char *weight = NULL, *bias = NULL;
+    if (node_has_weights(n)) {
+        const int64_t outputs[1] = {n->geom.o};
+        weight = weights(net, n, &op);
+        bias = onnx_constant(net->b, onnx_part(net, n->name, "bias"), ONNX_FLOAT, 1, outputs, n->float_bias);
+    }
+    const bool rounds = format != FORMAT_FLOAT32, acts = n->activation > 0;
+    const char *end = n->op == NODE_DENSE && n->output == g->output ? onnx_output_name : onnx_own_name(net, n->name);
+    const char *sum = acts || rounds ? onnx_part(net, n->name, "sum") : end;
+    OnnxResult r = onnx_op(net, &op, weight, bias, sum);
+    if (r.is_input && !acts && !rounds) /* another name for the same values */
+        r.result = onnx_unary(net, "Identity", n->name, r.result, end);
+    if (acts) r.result = activate(net, n, r.result, rounds ? onnx_part(net, n->name, "active") : end);
+    if (rounds) r.result = round_to(net, n, format, r.result, end);
+    onnx_value_set(net, n->output, r.result, r.rank);
+    return STATUS_OK;
+}
