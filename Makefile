@@ -222,7 +222,7 @@ ENV_coverage = BITFOLD_PROFILES=$(CURDIR)/$(OUT)/profiles
 coverage: ## which lines the tests run: each file, the sum, at least 90 % (gcovr)
 	@rm -rf $(BUILD)/coverage/profiles
 	@$(MAKE) --no-print-directory MODE=coverage CC=gcc test
-	@sh tests/coverage.sh $(BUILD)/coverage
+	@sh tests/coverage.sh $(BUILD)/coverage $(ROOMS)
 
 fuzz-seeds: $(OUT)/tests/fuzz_seeds ## write tests/fuzz/seeds again, from the exporters as they are
 	@FUZZ_SEEDS=tests/fuzz/seeds $(OUT)/tests/fuzz_seeds
@@ -240,7 +240,7 @@ check: ## format, lint, -Werror with gcc and clang, tests under both sanitizers
 
 lint: ## the project's rules, shellcheck, the man page, cppcheck, clang-tidy
 	@$(MAKE) --no-print-directory MODE=release objects $(BUILD)/release/libbitfold.so $(BUILD)/compile_commands.json
-	@sh tests/lint.sh $(BUILD)/release
+	@sh tests/lint.sh $(BUILD)/release $(ROOMS)
 	@shellcheck setup.sh .ci/run dist/bitfold.bash $(wildcard tests/*.sh tests/fuzz/*.sh tests/interop/*.sh tests/random/*.sh bench/*.sh)
 	@warnings=$$(man --warnings -E UTF-8 -l docs/bitfold.1 2>&1 >/dev/null); test -z "$$warnings" || { echo "$$warnings"; exit 1; }
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt -I. -I$(GEN) \

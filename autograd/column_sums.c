@@ -3,7 +3,6 @@
 
 typedef struct {
     const float *x;
-    long rows;
     ChannelSums sums;
 } Columns;
 
@@ -15,7 +14,7 @@ static void sums_chunk(void *context, const ParallelRows *rows)
 
 void column_sums(Tape *t, const float *x, long rows, int c, float *out_add)
 {
-    Columns s = {.x = x, .rows = rows, .sums = channel_sums_make(t->arena, c, parallel_chunks(rows))};
+    Columns s = {.x = x, .sums = channel_sums_make(t->arena, c, parallel_chunks(rows))};
     parallel_rows(rows, s.sums.chunks, sums_chunk, &s);
     channel_sums_join(&s.sums, out_add);
 }

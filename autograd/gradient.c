@@ -8,7 +8,6 @@
 typedef struct {
     const float *a, *b; /* b NULL: a copy */
     float *y;
-    long n;
 } Sum;
 
 static void sum_chunk(void *context, const ParallelRows *rows)
@@ -23,7 +22,7 @@ static void sum_chunk(void *context, const ParallelRows *rows)
 
 void add_values(const float *a, const float *b, float *y, long n)
 {
-    Sum s = {a, b, y, n};
+    Sum s = {a, b, y};
     parallel_rows(n, PARALLEL_CHUNKS, sum_chunk, &s);
 }
 

@@ -11,13 +11,10 @@ typedef struct {
     long each, factors; /* values of an image of a, and of b */
 } Multiply;
 
-static void forward_chunk(void *context, int chunk, int thread)
+static void forward_images(void *context, const ParallelRows *images)
 {
-    (void)thread;
     const Multiply *m = context;
-    long first, last;
-    parallel_range(m->images, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long n = first; n < last; n++)
+    for (long n = images->first; n < images->last; n++)
         for (long at = n * m->each; at < (n + 1) * m->each; at += m->factors) {
             const float *a = m->a + at, *b = m->b + n * m->factors;
             float *y = m->y + at;
@@ -27,13 +24,10 @@ static void forward_chunk(void *context, int chunk, int thread)
 }
 
 /* da and db may be one, of a square. */
-static void backward_chunk(void *context, int chunk, int thread)
+static void backward_images(void *context, const ParallelRows *images)
 {
-    (void)thread;
     const Multiply *m = context;
-    long first, last;
-    parallel_range(m->images, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long n = first; n < last; n++)
+    for (long n = images->first; n < images->last; n++)
         for (long at = n * m->each; at < (n + 1) * m->each; at += m->factors) {
             const float *a = m->a + at, *b = m->b + n * m->factors, *dy = m->dy + at;
             if (m->da != NULL)
@@ -75,7 +69,7 @@ void multiply_gradients(Tape *t, Tensor *a, Tensor *b, const Tensor *y)
 {
     Multiply m = multiply_of(t, a, b);
     m.dy = y->dx, m.da = tensor_grad(t, a), m.db = tensor_grad(t, b);
-    parallel_for(PARALLEL_CHUNKS, backward_chunk, &m);
+    parallel_rows(m.images, PARALLEL_CHUNKS, backward_images, &m);
     multiply_done(t, &m, a, b);
 }
 
@@ -89,7 +83,7 @@ Tensor *op_multiply(Tape *t, Tensor *a, Tensor *b)
     Tensor *in[] = {a, b}, *y = tape_tensor(t, "multiply", a->shape);
     Multiply m = multiply_of(t, a, b);
     m.y = y->x;
-    parallel_for(PARALLEL_CHUNKS, forward_chunk, &m);
+    parallel_rows(m.images, PARALLEL_CHUNKS, forward_images, &m);
     multiply_done(t, &m, a, b);
     tape_record(t, &multiply_type, 2, in, y);
     return y;

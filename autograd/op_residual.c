@@ -3,18 +3,14 @@
 
 #include <math.h>
 
-typedef struct {
-    const float *slope; /* [N,K] d loss / d z, the mean's 1 / (N K) left out */
-} Residual;
-
 static void residual_backward(Tape *t, TapeNode *node)
 {
-    const Residual *r = node->saved;
+    const float *slope = node->saved; /* [N,K] d loss / d z, the mean's 1 / (N K) left out */
     const long n = tensor_elements(node->in[0]);
     const float dloss = node->out->dx[0] / (float)n;
     bool fresh;
     float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
-    for (long i = 0; i < n; i++) dz[i] = (fresh ? 0.0f : dz[i]) + dloss * r->slope[i];
+    for (long i = 0; i < n; i++) dz[i] = (fresh ? 0.0f : dz[i]) + dloss * slope[i];
 }
 
 static const OpType mse_type = {"mse", "z[N,K] -> loss[A]", residual_backward};
@@ -37,11 +33,7 @@ static Tensor *residual_loss(Tape *t, const OpType *type, Tensor *z, const float
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
     y->x[0] = (float)(sum / (double)n);
     TapeNode *node = tape_record(t, type, 1, &z, y);
-    if (node != NULL) {
-        Residual *r = arena_zalloc(t->arena, sizeof *r);
-        r->slope = slope;
-        node->saved = r;
-    }
+    if (node != NULL) node->saved = slope;
     node_keep(t, node, slope);
     return y;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/align.h"
+#include "base/text.h"
 
 enum { ALIGN_FLOATS = ALIGN_BYTES / sizeof(float) };
 /* Up to here offsets and byte counts cannot overflow; whether there is memory for them the arena decides. */
@@ -63,19 +64,11 @@ Status param_set_place(ParamSet *set, Arena *arena)
 
 void param_set_zero_grad(ParamSet *set) { memset(set->dx, 0, set->count * sizeof(float)); }
 
-/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
-static uint64_t hash_name(const char *name)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (; *name != '\0'; name++) h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-    return h;
-}
-
 /* He et al. 2015 (arXiv 1502.01852, eq. 10); Glorot and Bengio 2010 (eq. 16). */
 void param_init(Param *p, InitKind kind, long fan_in, long fan_out, uint64_t seed)
 {
     ASSERT(p->x != NULL && fan_in > 0 && fan_out > 0);
-    Rng rng = rng_make(seed, RNG_INIT, hash_name(p->name));
+    Rng rng = rng_make(seed, RNG_INIT, text_hash(p->name));
     if (kind == INIT_HE) {
         const float deviation = (float)sqrt(2.0 / (double)fan_in);
         for (long i = 0; i < p->count; i++) p->x[i] = deviation * rng_normal(&rng);

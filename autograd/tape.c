@@ -151,14 +151,19 @@ static void dequantize_chunk(void *context, const ParallelRows *rows)
     }
 }
 
+void tensor_dequantize(const Tensor *x, float *values)
+{
+    Dequantize d = {x, values};
+    parallel_rows(tensor_elements(x), PARALLEL_CHUNKS, dequantize_chunk, &d);
+}
+
 const float *tensor_values(Tape *t, const Tensor *x)
 {
     ASSERT(x->deferred_norm == NULL);
     if (x->x != NULL) return x->x;
-    const long n = tensor_elements(x);
-    Dequantize d = {x, tape_buffer(t, sizeof(float) * (size_t)n)};
-    parallel_rows(n, PARALLEL_CHUNKS, dequantize_chunk, &d);
-    return d.x;
+    float *values = tape_buffer(t, sizeof(float) * (size_t)tensor_elements(x));
+    tensor_dequantize(x, values);
+    return values;
 }
 
 void tensor_values_release(Tape *t, const Tensor *x, const float *values)

@@ -100,6 +100,8 @@ void tensor_release(Tape *t, Tensor *x);
  * layer made for itself, when nothing is recorded. */
 void tape_release_since(Tape *t, const Tensor *made_before, const Tensor *keep);
 
+/* values[tensor_elements(x)] = what the codes of x stand for. */
+void tensor_dequantize(const Tensor *x, float *values);
 /* The values of x as floats: x->x, or its codes dequantized into a buffer, and the release of that buffer; or its
  * keeping for the node's backward (node_keep). */
 const float *tensor_values(Tape *t, const Tensor *x);

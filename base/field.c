@@ -1,6 +1,5 @@
 #include "base/field.h"
 
-#include <limits.h>
 #include <math.h>
 #include <string.h>
 

@@ -110,6 +110,9 @@ void field_visit(const Field *fields, const char *prefix, FieldVisitor *visit, v
  * words, in the arena. */
 char *field_rule(Arena *arena, const Field *field);
 
+/* The place of a name in a NULL-ended list; -1: it is not there, or NULL. */
+int name_find(const char *const *names, const char *name);
+
 /* The candidate nearest to `word` by edit distance (at most half its length away), or NULL: for "did you mean". */
 const char *nearest_name(const char *word, const char *const *candidates);
 

@@ -16,17 +16,18 @@ const char *const format_names[] = {[FORMAT_INT8] = "int8",
 
 typedef struct {
     int bytes, exponent, fraction, bias; /* bits of exponent and fraction; integers: 0 */
-    uint32_t largest, beyond, nan;       /* as magnitudes: the largest value, what is too large, a NaN */
+    /* As magnitudes: the largest value, what is too large, infinity (where there is none: a NaN), a NaN. */
+    uint32_t largest, beyond, infinity, nan;
 } Layout;
 
 static const Layout layouts[FORMATS] = {
     [FORMAT_INT8] = {.bytes = 1},
     [FORMAT_INT16] = {.bytes = 2},
-    [FORMAT_FLOAT32] = {4, 8, 23, 127, 0x7f7fffff, 0x7f800000, 0x7fc00000},
-    [FORMAT_FLOAT16] = {2, 5, 10, 15, 0x7bff, 0x7c00, 0x7e00},
-    [FORMAT_BFLOAT16] = {2, 8, 7, 127, 0x7f7f, 0x7f80, 0x7fc0},
-    [FORMAT_FLOAT8_E4M3] = {1, 4, 3, 7, 0x7e, 0x7e, 0x7f},
-    [FORMAT_FLOAT8_E5M2] = {1, 5, 2, 15, 0x7b, 0x7b, 0x7e},
+    [FORMAT_FLOAT32] = {4, 8, 23, 127, 0x7f7fffff, 0x7f800000, 0x7f800000, 0x7fc00000},
+    [FORMAT_FLOAT16] = {2, 5, 10, 15, 0x7bff, 0x7c00, 0x7c00, 0x7e00},
+    [FORMAT_BFLOAT16] = {2, 8, 7, 127, 0x7f7f, 0x7f80, 0x7f80, 0x7fc0},
+    [FORMAT_FLOAT8_E4M3] = {1, 4, 3, 7, 0x7e, 0x7e, 0x7f, 0x7f},
+    [FORMAT_FLOAT8_E5M2] = {1, 5, 2, 15, 0x7b, 0x7b, 0x7c, 0x7e},
 };
 
 size_t format_bytes(Format f) { return (size_t)layouts[f].bytes; }
@@ -65,17 +66,17 @@ float format_decode(Format f, uint32_t bits)
     float x;
     if (f == FORMAT_FLOAT32) return memcpy(&x, &bits, sizeof x), x;
     const uint32_t magnitude = bits & ((1u << (l->exponent + l->fraction)) - 1);
-    const bool negative = (bits >> (l->exponent + l->fraction) & 1) != 0, has_infinity = l->beyond > l->largest;
-    const uint32_t infinity = f == FORMAT_FLOAT8_E5M2 ? 0x7c : has_infinity ? l->beyond : l->nan;
+    const bool negative = (bits >> (l->exponent + l->fraction) & 1) != 0;
     const int field = (int)(magnitude >> l->fraction);
-    if (magnitude > infinity || magnitude == l->nan) {
+    if (magnitude > l->infinity || magnitude == l->nan) {
         x = NAN;
-    } else if (magnitude == infinity) {
+    } else if (magnitude == l->infinity) {
         x = INFINITY;
+    } else if (field > 0) { /* a normal float32, too */
+        const uint32_t u = (magnitude << (23 - l->fraction)) + ((uint32_t)(127 - l->bias) << 23);
+        memcpy(&x, &u, sizeof x);
     } else {
-        const uint32_t fraction = magnitude & ((1u << l->fraction) - 1);
-        const uint32_t significand = field > 0 ? fraction | 1u << l->fraction : fraction;
-        x = ldexpf((float)significand, (field > 0 ? field : 1) - l->bias - l->fraction);
+        x = ldexpf((float)magnitude, 1 - l->bias - l->fraction);
     }
     return negative ? -x : x;
 }

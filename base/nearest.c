@@ -41,3 +41,10 @@ const char *nearest_name(const char *word, const char *const *candidates)
     }
     return nearest;
 }
+
+int name_find(const char *const *names, const char *name)
+{
+    for (int i = 0; name != NULL && names[i] != NULL; i++)
+        if (strcmp(names[i], name) == 0) return i;
+    return -1;
+}

@@ -11,12 +11,16 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/arena.h"
 
 /* `text`, shown, in the arena. */
 char *text_shown(Arena *arena, const char *text);
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo), of its bytes. */
+uint64_t text_hash(const char *text);
 
 /* vsnprintf whose %s arguments are shown; what `format` itself says stays.  A precision bounds the bytes read, as in
  * C; a width counts characters, not bytes.  Conversions d i u x o c e f g s and %, with flags, width, precision and the

@@ -79,11 +79,13 @@ static bool open_standard_streams(void)
 static void note_old_keys(const Options *o)
 {
     static const char old[] = "quant.dialect=";
-    for (int i = 0; o->sets != NULL && o->sets[i] != NULL; i++)
-        for (int r = 0; strncmp(o->sets[i], old, strlen(old)) == 0 && r < ROUNDINGS; r++)
-            if (strcmp(o->sets[i] + strlen(old), rounding_names[r]) == 0)
-                cli_note("note: quant.dialect is the old name of quant.target: here quant.target=%s\n",
-                         target_of((Rounding)r)->name);
+    for (int i = 0; o->sets != NULL && o->sets[i] != NULL; i++) {
+        if (strncmp(o->sets[i], old, strlen(old)) != 0) continue;
+        const int rounding = name_find(rounding_names, o->sets[i] + strlen(old));
+        if (rounding >= 0)
+            cli_note("note: quant.dialect is the old name of quant.target: here quant.target=%s\n",
+                     target_of((Rounding)rounding)->name);
+    }
 }
 
 int main(int argc, char **argv)

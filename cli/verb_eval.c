@@ -45,7 +45,8 @@ static void eval_text(Arena *arena, const EvalResult *r, const char *engine, con
     if (test->folder != NULL) cli_print("%s: ", test->folder);
     cli_print("%s%s, %s engine: %s, loss %.4f, %.0f images/s\n\n", test->name, test->whole ? " pictures" : " split",
               engine, type->summary(arena, &r->score), r->loss, r->images_per_s);
-    for (int i = 0; type->line(arena, &r->score, i) != NULL; i++) cli_print("%s\n", type->line(arena, &r->score, i));
+    const char *line;
+    for (int i = 0; (line = type->line(arena, &r->score, i)) != NULL; i++) cli_print("%s\n", line);
 }
 
 /* --dump: what the evaluation is of. */

@@ -1,7 +1,6 @@
 /* export: a finished model as a file of another kind. */
 #include <stdio.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "train/export.h"

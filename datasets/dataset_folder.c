@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "base/folder.h"
-#include "base/rng.h"
 #include "base/utf8.h"
 #include "datasets/reader.h"
 
@@ -106,12 +105,8 @@ static void split_tree(Arena *arena, uint64_t seed, Tree *train, Tree *test)
     *test = (Tree){.classes = train->classes, .files = ARENA_ARRAY(arena, FolderNames, train->classes.n)};
     for (int k = 0; k < train->classes.n; k++) {
         FolderNames all = train->files[k];
-        uint32_t *order = ARENA_ARRAY(arena, uint32_t, all.n);
-        bool *chosen = ARENA_ARRAY(arena, bool, all.n);
-        Rng rng = rng_make(seed, RNG_SPLIT, 1 + (uint64_t)k); /* index 0 is the validation split */
-        rng_permutation(&rng, (uint32_t)all.n, order);
-        const int held = all.n < 2 ? 0 : all.n < 5 ? 1 : (all.n + 2) / 5;
-        for (int i = 0; i < held; i++) chosen[order[i]] = true;
+        int held;
+        const bool *chosen = reader_hold(arena, seed, k, all.n, &held);
         FolderNames *const part[] = {&train->files[k], &test->files[k]};
         part[0]->at = ARENA_ARRAY(arena, char *, all.n - held);
         part[1]->at = ARENA_ARRAY(arena, char *, held);
@@ -123,33 +118,17 @@ static void split_tree(Arena *arena, uint64_t seed, Tree *train, Tree *test)
 }
 
 /* The pictures of a split, class after class. */
-typedef struct {
-    bool crop;
-    const char **path; /* [count] */
-} Pictures;
-
-static Status read_one(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
-{
-    const Pictures *p = source->context;
-    return picture_read_into(scratch, p->path[index], source->input.dim, p->crop, input);
-}
-
-/* Nothing is decoded before it is needed. */
-static Status tree_source(const Tree *tree, const int want_hwc[3], bool crop, Arena *arena, DataSplits *out,
+static Status tree_source(const DataConfig *cfg, const Tree *tree, const int want_hwc[3], Arena *arena, DataSplits *out,
                           Dataset *set)
 {
-    Pictures *pictures = ARENA_ARRAY(arena, Pictures, 1);
-    pictures->crop = crop;
-    pictures->path = arena_try_alloc(arena, (size_t)tree->total * sizeof *pictures->path);
+    const char **path = arena_try_alloc(arena, (size_t)tree->total * sizeof *path);
     int32_t *labels = arena_try_alloc(arena, (size_t)tree->total * sizeof *labels);
-    if (pictures->path == NULL || labels == NULL)
-        return status_prefix(STATUS_NOMEM, "data.dir: %d pictures", tree->total);
+    if (path == NULL || labels == NULL) return status_prefix(STATUS_NOMEM, "data.dir: %d pictures", tree->total);
     int n = 0;
     for (int k = 0; k < tree->classes.n; k++)
-        for (int i = 0; i < tree->files[k].n; i++, n++) pictures->path[n] = tree->files[k].at[i], labels[n] = k;
+        for (int i = 0; i < tree->files[k].n; i++, n++) path[n] = tree->files[k].at[i], labels[n] = k;
     SampleSource *source;
-    TRY(source_of_files(arena, n, want_hwc, targets_classes(labels), read_one, pictures,
-                        reader_keeps(out, (uint64_t)n, want_hwc), &source));
+    TRY(pictures_source(arena, cfg, n, path, want_hwc, targets_classes(labels), out, &source));
     *set = dataset_of(source, tree->classes.n);
     set->by_class = true;
     return STATUS_OK;
@@ -233,7 +212,6 @@ static Status list_whole(Arena *arena, const char *root, Tree *test, Leftover *l
 
 static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, Arena *arena, DataSplits *out)
 {
-    const bool crop = cfg->resize != NULL && strcmp(cfg->resize, "crop") == 0;
     Tree train, test;
     Leftover left = {0};
     if (cfg->whole) {
@@ -253,8 +231,8 @@ static Status load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed, 
     if (test.total < 1)
         return status_fail(STATUS_FORMAT,
                            "%s: one picture in each class; at least 2 in some class are required to split", cfg->path);
-    if (!cfg->whole) TRY(tree_source(&train, want_hwc, crop, arena, out, &out->train));
-    TRY(tree_source(&test, want_hwc, crop, arena, out, &out->test));
+    if (!cfg->whole) TRY(tree_source(cfg, &train, want_hwc, arena, out, &out->train));
+    TRY(tree_source(cfg, &test, want_hwc, arena, out, &out->test));
     if (cfg->whole) {
         out->train = out->test;
         out->train.n = 0;

@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/json.h"
-#include "base/rng.h"
 #include "datasets/csv.h"
 #include "datasets/reader.h"
 
@@ -73,8 +72,8 @@ static Status match_pictures(Arena *arena, const CsvTable *t, const Rows *rows)
         TRY(folder_names(arena, folder, &all));
         for (int k = 0; k < all.n; k++) {
             const char *path = file_join(arena, folder, all.at[k]);
-            if (all.at[k][0] != '.' && picture_is_read(all.at[k]) && !file_is_dir(path) &&
-                bsearch(&path, sorted, (size_t)rows->n, sizeof *sorted, by_text) == NULL)
+            if (all.at[k][0] != '.' && picture_is_read(all.at[k]) &&
+                bsearch(&path, sorted, (size_t)rows->n, sizeof *sorted, by_text) == NULL && !file_is_dir(path))
                 return status_fail(STATUS_FORMAT, "%s: a picture without a row in %s; each must have one", path,
                                    t->path);
         }
@@ -113,14 +112,10 @@ static Status read_rows(const DataConfig *cfg, const char *folder, Arena *arena,
 static Status split_rows(Arena *arena, uint64_t seed, const char *folder, Rows *train, Rows *test)
 {
     const Rows all = *train;
-    const int held = all.n < 5 ? 1 : (all.n + 2) / 5;
     if (all.n < 2) return status_fail(STATUS_FORMAT, "%s: one picture; at least 2 are required to split", folder);
     const size_t K = (size_t)all.width;
-    uint32_t *order = ARENA_ARRAY(arena, uint32_t, all.n);
-    bool *chosen = ARENA_ARRAY(arena, bool, all.n);
-    Rng rng = rng_make(seed, RNG_SPLIT, 1); /* index 0 is the validation split */
-    rng_permutation(&rng, (uint32_t)all.n, order);
-    for (int i = 0; i < held; i++) chosen[order[i]] = true;
+    int held;
+    const bool *chosen = reader_hold(arena, seed, 0, all.n, &held);
     Rows *const part[] = {train, test};
     for (int p = 0; p < 2; p++)
         *part[p] = (Rows){.width = all.width,
@@ -134,25 +129,12 @@ static Status split_rows(Arena *arena, uint64_t seed, const char *folder, Rows *
     return STATUS_OK;
 }
 
-typedef struct {
-    bool crop;
-    const char **path; /* [count] */
-} Pictures;
-
-static Status read_one(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
-{
-    const Pictures *p = source->context;
-    return picture_read_into(scratch, p->path[index], source->input.dim, p->crop, input);
-}
-
 static Status rows_source(const DataConfig *cfg, const Rows *rows, const int want_hwc[3], Arena *arena, DataSplits *out,
                           Dataset *set)
 {
-    Pictures *pictures = ARENA_ARRAY(arena, Pictures, 1);
-    *pictures = (Pictures){cfg->resize != NULL && strcmp(cfg->resize, "crop") == 0, rows->path};
     SampleSource *source;
-    TRY(source_of_files(arena, rows->n, want_hwc, targets_values(rows->width, rows->value), read_one, pictures,
-                        reader_keeps(out, (uint64_t)rows->n, want_hwc), &source));
+    TRY(pictures_source(arena, cfg, rows->n, rows->path, want_hwc, targets_values(rows->width, rows->value), out,
+                        &source));
     *set = dataset_of(source, rows->width);
     return STATUS_OK;
 }

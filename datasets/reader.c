@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/rng.h"
 
 /* A deflate stream grows by at most this when it is unpacked (258 bytes from 2 bits). */
 enum { DEFLATE_RATIO = 1032 };
@@ -181,6 +182,36 @@ Status value_names(const DataConfig *cfg, int values, DataSplits *out)
                            cfg->targets.n, values, cfg->path);
     out->class_names = cfg->targets.at;
     return STATUS_OK;
+}
+
+typedef struct {
+    bool crop;
+    const char **path; /* [count] */
+} Pictures;
+
+static Status read_picture(const SampleSource *source, int index, Arena *scratch, uint8_t *input)
+{
+    const Pictures *p = source->context;
+    return picture_read_into(scratch, p->path[index], source->input.dim, p->crop, input);
+}
+
+Status pictures_source(Arena *arena, const DataConfig *cfg, int n, const char **path, const int hwc[3], Targets targets,
+                       DataSplits *out, SampleSource **source)
+{
+    Pictures *pictures = ARENA_ARRAY(arena, Pictures, 1);
+    *pictures = (Pictures){cfg->resize != NULL && strcmp(cfg->resize, "crop") == 0, path};
+    return source_of_files(arena, n, hwc, targets, read_picture, pictures, reader_keeps(out, (uint64_t)n, hwc), source);
+}
+
+bool *reader_hold(Arena *arena, uint64_t seed, int group, int n, int *held)
+{
+    uint32_t *order = ARENA_ARRAY(arena, uint32_t, n);
+    bool *chosen = ARENA_ARRAY(arena, bool, n);
+    Rng rng = rng_make(seed, RNG_SPLIT, 1 + (uint64_t)group); /* index 0 is the validation split */
+    rng_permutation(&rng, (uint32_t)n, order);
+    *held = n < 2 ? 0 : n < 5 ? 1 : (n + 2) / 5;
+    for (int i = 0; i < *held; i++) chosen[order[i]] = true;
+    return chosen;
 }
 
 int label_limit(const DataConfig *cfg, int of_format)

@@ -43,6 +43,15 @@ bool data_file_is_plain(const DataFile *file);
 /* Whether a set of n images is to be kept in memory; its bytes are then taken from what data.memory has left. */
 bool reader_keeps(DataSplits *out, uint64_t n, const int hwc[3]);
 
+/* The pictures path[n], which must stay there, as a source: each is decoded, and resized as data.resize says, when it is
+ * asked for. */
+Status pictures_source(Arena *arena, const DataConfig *cfg, int n, const char **path, const int hwc[3], Targets targets,
+                       DataSplits *out, SampleSource **source);
+
+/* Which of n samples become the test set where the data have none: a fifth, rounded, of 2 to 4 one, of a single one none;
+ * drawn by the seed, for each group (of folders: the class) anew.  [n], *held of them true. */
+bool *reader_hold(Arena *arena, uint64_t seed, int group, int n, int *held);
+
 /* n images [H,W,C], all that follows in the file, as a source: in memory, or read from there one by one.  A file that is
  * packed must be kept: STATUS_UNSUPPORTED otherwise. */
 Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], Targets targets, bool keep,

@@ -13,19 +13,14 @@ struct SourceCache {
 
 size_t sample_bytes(const SampleShape *shape)
 {
-    static const size_t element_bytes[] = {
-        [SAMPLE_U8] = sizeof(uint8_t), [SAMPLE_I32] = sizeof(int32_t), [SAMPLE_F32] = sizeof(float)};
+    static const size_t element_bytes[] = {[SAMPLE_U8] = sizeof(uint8_t)};
     return element_bytes[shape->type] * (size_t)shape->dim[0] * (size_t)shape->dim[1] * (size_t)shape->dim[2];
 }
 
 static SampleSource *source_new(Arena *arena, int n, const int hwc[3], Targets targets)
 {
-    const bool classes = targets.width == 0;
     SampleSource *source = ARENA_ARRAY(arena, SampleSource, 1);
-    *source = (SampleSource){.count = n,
-                             .input = {SAMPLE_U8, {hwc[0], hwc[1], hwc[2]}},
-                             .target = {classes ? SAMPLE_I32 : SAMPLE_F32, {1, 1, classes ? 1 : targets.width}},
-                             .targets = targets};
+    *source = (SampleSource){.count = n, .input = {SAMPLE_U8, {hwc[0], hwc[1], hwc[2]}}, .targets = targets};
     return source;
 }
 

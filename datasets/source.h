@@ -14,10 +14,9 @@
 #include "base/status.h"
 #include "tasks/target.h"
 
-typedef enum { SAMPLE_U8, SAMPLE_I32, SAMPLE_F32 } SampleType;
+typedef enum { SAMPLE_U8 } SampleType;
 
-/* Elements in the order [rows, columns, channels].  An image is bytes, a class one int32, a vector
- * of real numbers floats. */
+/* Elements in the order [rows, columns, channels]. */
 typedef struct {
     SampleType type;
     int dim[3];
@@ -36,7 +35,7 @@ typedef Status SourceRead(const SampleSource *source, int index, Arena *scratch,
 /* It lives in the arena it was made in, and is not changed after that but for its cache. */
 struct SampleSource {
     int count;
-    SampleShape input, target;
+    SampleShape input;
     Targets targets;      /* [count] */
     const uint8_t *bytes; /* [count,H,W,C]: the images are in memory; NULL: `read` reads them */
     SourceRead *read;     /* NULL where there are bytes */

@@ -56,29 +56,21 @@ static void restore(const Model *m, const Saved *all, const bool *moved)
     }
 }
 
-/* No layer has its name. */
-static bool is_converted(const Floor *f, int tensor)
-{
-    for (int i = 0; i < f->m->layers; i++)
-        if (strcmp(f->m->layer[i].name, f->g->tensor[tensor].name) == 0) return false;
-    return true;
-}
-
 /* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; of an input that a
- * concat brings to its own grid, the concat.  NULL: the image. */
+ * concat brings to its own grid, the concat; of codes made of floats, the layer whose floats they are.  NULL: the image. */
 static Quantizer *quantizer_of(const Floor *f, int tensor)
 {
     const Model *m = f->m;
-    for (int k = 0; k < f->g->nodes; k++) /* codes made of floats: those of the layer whose floats they are */
-        if (f->g->node[k].output == tensor && f->g->node[k].op == NODE_QUANTIZE && is_converted(f, tensor))
-            return quantizer_of(f, f->g->node[k].input[0]);
     int i = 0;
     while (i < m->layers && strcmp(m->layer[i].name, f->g->tensor[tensor].name) != 0) i++;
     while (i >= 0 && i < m->layers && m->layer[i].out_q == NULL) i = m->layer[i].input[0];
     if (i != m->layers) return i >= 0 ? m->layer[i].out_q : NULL;
-    for (int k = 0; k < f->g->nodes; k++)
-        for (int p = 0; p < f->g->node[k].inputs; p++)
-            if (f->g->node[k].input[p] == tensor) return quantizer_of(f, f->g->node[k].output);
+    for (int k = 0; k < f->g->nodes; k++) { /* who makes a tensor stands before who reads it */
+        const Node *n = &f->g->node[k];
+        if (n->output == tensor && n->op == NODE_QUANTIZE) return quantizer_of(f, n->input[0]);
+        for (int p = 0; p < n->inputs; p++)
+            if (n->input[p] == tensor) return quantizer_of(f, n->output);
+    }
     return NULL;
 }
 

@@ -100,25 +100,20 @@ Status model_lower(Arena *arena, Model *m, Rounding rounding, Graph **out)
     return graph_check(*out);
 }
 
-static void compare_floats(const char *name, const float *a, const float *b, long n, Arena *arena, VerifyResult *r)
+/* n values of one layer, codes or floats: what was trained against what is deployed, bit for bit. */
+static void compare(const char *name, const void *a, const void *b, bool floats, long n, Arena *arena, VerifyResult *r)
 {
+    const size_t size = floats ? sizeof(float) : sizeof(int8_t);
     r->values += n;
-    if (memcmp(a, b, sizeof *a * (size_t)n) == 0) return;
+    if (memcmp(a, b, size * (size_t)n) == 0) return;
     for (long i = 0; i < n; i++) {
-        if (memcmp(&a[i], &b[i], sizeof *a) == 0) continue;
-        if (r->first == NULL)
-            r->first = arena_printf(arena, "%s[%ld]: %.9g trained, %.9g deployed", name, i, (double)a[i], (double)b[i]);
-        r->different++;
-    }
-}
-
-static void compare(const char *name, const int8_t *a, const int8_t *b, long n, Arena *arena, VerifyResult *r)
-{
-    r->values += n;
-    if (memcmp(a, b, (size_t)n) == 0) return;
-    for (long i = 0; i < n; i++) {
-        if (a[i] == b[i]) continue;
-        if (r->first == NULL) r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i, a[i], b[i]);
+        if (memcmp((const char *)a + size * (size_t)i, (const char *)b + size * (size_t)i, size) == 0) continue;
+        if (r->first == NULL && floats)
+            r->first = arena_printf(arena, "%s[%ld]: %.9g trained, %.9g deployed", name, i,
+                                    (double)((const float *)a)[i], (double)((const float *)b)[i]);
+        else if (r->first == NULL)
+            r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i, ((const int8_t *)a)[i],
+                                    ((const int8_t *)b)[i]);
         r->different++;
     }
 }
@@ -134,18 +129,16 @@ Status verify_batch(Model *m, Tape *t, Engine *engine, const Graph *graph, const
     void *logits = arena_alloc(t->arena, (size_t)n * graph_tensor_bytes(&graph->tensor[graph->output]));
     graph_quantize_pixels(graph, pixels, n, codes);
     engine_run(engine, codes, n, logits);
-    compare("input", m->image->codes, codes, n * image, m->arena, result);
+    compare("input", m->image->codes, codes, false, n * image, m->arena, result);
     for (int i = 0; i < m->layers; i++) {
         int tensor = 0;
         while (tensor < graph->tensors && strcmp(graph->tensor[tensor].name, m->layer[i].name) != 0) tensor++;
         if (tensor == graph->tensors)
             return status_fail(STATUS_FORMAT, "layer \"%s\": is not in the exported graph", m->layer[i].name);
         const Tensor *out = m->out[i];
-        const int8_t *deployed = engine_tensor(engine, tensor);
-        if (graph_tensor_is_float(&graph->tensor[tensor]))
-            compare_floats(m->layer[i].name, out->x, (const void *)deployed, tensor_elements(out), m->arena, result);
-        else
-            compare(m->layer[i].name, out->codes, deployed, tensor_elements(out), m->arena, result);
+        const bool floats = graph_tensor_is_float(&graph->tensor[tensor]);
+        compare(m->layer[i].name, floats ? (const void *)out->x : out->codes, engine_tensor(engine, tensor), floats,
+                tensor_elements(out), m->arena, result);
     }
     return STATUS_OK;
 }

@@ -1,58 +1,41 @@
 #include "deploy/lower_floats.h"
 
-#include "graph/node.h"
+#include "graph/node_float.h"
 #include "layers/conv_unit.h"
 
-/* The grid of the codes that out_q makes. */
-static GraphTensor on_grid(const Layer *l, const char *name)
+/* A node that makes tensor `to` of tensor `from`. */
+static int convert(Lowering *w, int from, int to)
 {
-    const QuantParams *qp = &l->out_q->qp;
-    return (GraphTensor){.name = name,
-                         .h = l->out.h,
-                         .w = l->out.w,
-                         .c = l->out.c,
-                         .scale = qp->scale[0],
-                         .zero_point = qp->zero_point,
-                         .bits = qp->bits,
-                         .qmin = qp->qmin,
-                         .qmax = qp->qmax};
-}
-
-static int convert(Lowering *w, int from, const GraphTensor *to)
-{
-    const int y = lowering_add_tensor(w, to);
-    lowering_add_node(w, &(Node){.op = graph_tensor_is_float(to) ? NODE_DEQUANTIZE : NODE_QUANTIZE,
-                                 .name = to->name,
+    const GraphTensor y = w->graph->tensor[to];
+    lowering_add_node(w, &(Node){.op = graph_tensor_is_float(&y) ? NODE_DEQUANTIZE : NODE_QUANTIZE,
+                                 .name = y.name,
                                  .inputs = 1,
                                  .input = {from},
-                                 .output = y,
-                                 .lo = to->qmin,
-                                 .hi = to->qmax});
-    return y;
+                                 .output = to,
+                                 .lo = y.qmin,
+                                 .hi = y.qmax});
+    return to;
 }
 
 int lower_converted(Lowering *w, const Model *m, int source, int natural)
 {
     const GraphTensor x = w->graph->tensor[natural];
-    if (!graph_tensor_is_float(&x)) {
-        const GraphTensor y = {.name = arena_printf(w->arena, "%s.dequantized", x.name),
-                               .h = x.h,
-                               .w = x.w,
-                               .c = x.c,
-                               .format = FORMAT_FLOAT32};
-        return convert(w, natural, &y);
+    if (graph_tensor_is_float(&x)) {
+        const int codes = lower_tensor(w, &m->layer[source], -1);
+        w->graph->tensor[codes].name = arena_printf(w->arena, "%s.quantized", x.name);
+        return convert(w, natural, codes);
     }
-    const GraphTensor y = on_grid(&m->layer[source], arena_printf(w->arena, "%s.quantized", x.name));
-    return convert(w, natural, &y);
+    const GraphTensor floats = {.name = arena_printf(w->arena, "%s.dequantized", x.name),
+                                .h = x.h,
+                                .w = x.w,
+                                .c = x.c,
+                                .format = FORMAT_FLOAT32};
+    return convert(w, natural, lowering_add_tensor(w, &floats));
 }
 
-static int activation_index(Activation a) { return !a.relu ? 0 : a.limit < INFINITY ? 2 : 1; }
-
-/* What is read again at every cell comes second. */
-static void larger_first(const Graph *g, Node *n)
+static int activation_index(Activation a)
 {
-    const int a = n->input[0], b = n->input[1];
-    if (graph_tensor_elements(&g->tensor[a]) < graph_tensor_elements(&g->tensor[b])) n->input[0] = b, n->input[1] = a;
+    return !a.relu ? NODE_NO_ACTIVATION : a.limit < INFINITY ? NODE_RELU6 : NODE_RELU;
 }
 
 Status lower_floats(Layer *l, Lowering *w)
@@ -73,10 +56,9 @@ Status lower_floats(Layer *l, Lowering *w)
     n->geom = r.geom;
     if (r.geom.kh > 0) n->geom.n = 1;
     n->activation = activation_index(r.act);
-    if (r.op == NODE_MULTIPLY) larger_first(w->graph, n);
+    if (r.op == NODE_MULTIPLY) lower_larger_first(w, n);
     if (l->weight != NULL) TRY(unit_lower_floats(l, w, n));
     if (!ends_in_codes) return STATUS_OK;
-    const GraphTensor codes = on_grid(l, l->name);
-    convert(w, output, &codes);
+    convert(w, output, lower_tensor(w, l, -1));
     return STATUS_OK;
 }

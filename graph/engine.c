@@ -18,7 +18,7 @@ struct Engine {
     int8_t **base;       /* [slots][tensors]; kept tensors: every slot sees the same block   */
     const int8_t *input; /* of the run in progress                                          */
     int8_t *logits;      /* the bytes of codes or floats */
-    int n, chunks;
+    int n;
 };
 
 static Status prepare_node(Arena *arena, const Graph *g, const Node *n, EngineNode *e)
@@ -108,22 +108,19 @@ static void run_image(const Engine *e, long image, int slot)
     memcpy(e->logits + (size_t)image * logits, base[g->output] + (size_t)image * e->step[g->output], logits);
 }
 
-static void run_chunk(void *context, int chunk, int thread)
+static void run_images(void *context, const ParallelRows *images)
 {
-    const Engine *e = context;
-    long first, last;
-    parallel_range(e->n, e->chunks, chunk, &first, &last);
-    for (long i = first; i < last; i++) run_image(e, i, thread);
+    for (long i = images->first; i < images->last; i++) run_image(context, i, images->thread);
 }
 
 void engine_run(Engine *e, const int8_t *input, int n, void *logits)
 {
     ASSERT(n >= 0 && (e->batch == 0 || n <= e->batch));
     e->input = input, e->logits = logits, e->n = n;
-    e->chunks = n < RUN_CHUNKS ? n : RUN_CHUNKS;
+    int chunks = n < RUN_CHUNKS ? n : RUN_CHUNKS;
     /* No more workers than chunks: threads added since engine_create find no working memory and are not used. */
-    if (parallel_threads() > e->slots && e->chunks > e->slots) e->chunks = e->slots;
-    parallel_for(e->chunks, run_chunk, e);
+    if (parallel_threads() > e->slots && chunks > e->slots) chunks = e->slots;
+    parallel_rows(n, chunks, run_images, e);
 }
 
 const int8_t *engine_tensor(const Engine *e, int tensor)

@@ -75,3 +75,13 @@ void graph_quantize_pixels(const Graph *g, const uint8_t *pixels, int n, int8_t 
         for (size_t i = (size_t)c; i < total; i += step) codes[i] = table[pixels[i]];
     }
 }
+
+Status target_scale_check(const char *path, const TargetScale *scale, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (!isfinite(scale->mean[k]) || !isfinite(scale->std[k]) || scale->std[k] <= 0.0f)
+            return status_fail(STATUS_FORMAT,
+                               "%s: target.mean[%d], target.std[%d]: %g, %g; must be finite, std above 0", path, k, k,
+                               (double)scale->mean[k], (double)scale->std[k]);
+    return STATUS_OK;
+}

@@ -110,4 +110,7 @@ size_t graph_flash_bytes(const Graph *g);
  * mean[c])/std[c]), each operation in float32. */
 void graph_quantize_pixels(const Graph *g, const uint8_t *pixels, int n, int8_t *codes);
 
+/* That n means are finite, and deviations above 0: else STATUS_FORMAT, which names the file. */
+Status target_scale_check(const char *path, const TargetScale *scale, int n);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/field.h"
 #include "base/json.h"
 #include "base/safetensors.h"
 #include "graph/graph_check.h"
@@ -33,9 +34,8 @@ static Status read_identity(const SafeFile *file, Graph *g, bool *is_first)
         return status_fail(STATUS_FORMAT, "%s: version \"%.60s\"; this program reads versions 1 and 2", file->path,
                            version);
     *is_first = strcmp(version, "1") == 0;
-    int d = 0;
-    while (rounding_names[d] != NULL && strcmp(rounding_names[d], rounding) != 0) d++;
-    if (rounding_names[d] == NULL) {
+    const int d = name_find(rounding_names, rounding);
+    if (d < 0) {
         char names[128] = "";
         for (size_t i = 0, at = 0; i < ROUNDINGS; i++)
             at += (size_t)snprintf(names + at, sizeof names - at, i == 0 ? "%s" : ", %s", rounding_names[i]);
@@ -137,16 +137,6 @@ static Status read_node(Arena *arena, const SafeFile *file, const Graph *g, Node
     return STATUS_OK;
 }
 
-static Status check_scale(const SafeFile *file, const Graph *g)
-{
-    for (int k = 0; k < g->classes; k++)
-        if (!isfinite(g->scale.mean[k]) || !isfinite(g->scale.std[k]) || g->scale.std[k] <= 0.0f)
-            return status_fail(STATUS_FORMAT,
-                               "%s: target.mean[%d], target.std[%d]: %g, %g; must be finite, std above 0", file->path,
-                               k, k, (double)g->scale.mean[k], (double)g->scale.std[k]);
-    return STATUS_OK;
-}
-
 static Status read_binary(Arena *arena, const SafeFile *file, Graph *g)
 {
     const int64_t tensors[1] = {g->tensors}, channels[1] = {g->tensor[0].c};
@@ -168,7 +158,7 @@ static Status read_binary(Arena *arena, const SafeFile *file, Graph *g)
         TRY(want(file, "target.mean", ST_F32, 1, outputs, &mean));
         TRY(want(file, "target.std", ST_F32, 1, outputs, &std));
         g->scale = (TargetScale){mean, std};
-        TRY(check_scale(file, g));
+        TRY(target_scale_check(file->path, &g->scale, g->classes));
         used += 2;
     }
     for (int i = 0; i < g->nodes; i++) TRY(read_node(arena, file, g, &g->node[i], &used));

@@ -148,6 +148,11 @@ static inline float node_scale_ratio(const Graph *g, const Node *n, int k)
 {
     return g->tensor[n->input[k]].scale / node_y(g, n)->scale;
 }
+/* Of a node for which memory is missing; arena_try_alloc's sentence is there. */
+static inline Status node_no_room(const EngineNode *e)
+{
+    return status_prefix(STATUS_NOMEM, "node \"%s\"", e->node->name);
+}
 /* Computes in floats; a node that converts does not. */
 static inline bool node_is_float(const Graph *g, const Node *n)
 {

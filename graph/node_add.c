@@ -6,7 +6,6 @@
 #include "graph/node_text.h"
 
 static const Field add_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
-static const Field add_float_fields[] = {NODE_FIELDS, {NODE_ACTIVATION}, FIELD_END};
 
 static bool add_params(const Graph *g, const Node *n, AddParams *p)
 {
@@ -88,7 +87,7 @@ static NodeOverwrites add_overwrites(const Graph *g, const Node *n, int input)
     return OVERWRITES;
 }
 
-static const NodeFloat add_float = {.fields = add_float_fields, .run = add_float_run};
+static const NodeFloat add_float = {.fields = node_float_fields, .run = add_float_run};
 
 const NodeType node_add = {.name = "add",
                            .doc = "the sum of two tensors of one shape, each on a grid of its own, with clamp",

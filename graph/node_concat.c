@@ -22,28 +22,22 @@ static Status concat_check(const Graph *g, const Node *n)
     return STATUS_OK;
 }
 
-static void put_together(const EngineNode *e, const int8_t *const *in, int8_t *out, size_t bytes)
+static void concat_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
+    (void)scratch;
     const GraphTensor *y = node_y(e->g, e->node);
-    const size_t cells = (size_t)y->h * (size_t)y->w, all = (size_t)y->c * bytes;
+    const size_t cells = (size_t)y->h * (size_t)y->w, all = graph_tensor_bytes(y) / cells;
     size_t first = 0;
     for (int k = 0; k < e->node->inputs; k++) {
-        const size_t part = (size_t)e->g->tensor[e->node->input[k]].c * bytes;
+        const size_t part = graph_tensor_bytes(&e->g->tensor[e->node->input[k]]) / cells;
         for (size_t i = 0; i < cells; i++) memcpy(out + i * all + first, in[k] + i * part, part);
         first += part;
     }
 }
 
-static void concat_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
-{
-    (void)scratch;
-    put_together(e, in, out, 1);
-}
-
 static void concat_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
-    (void)scratch;
-    put_together(e, in, out, sizeof(float));
+    concat_run(e, in, out, scratch);
     node_float_end(e, node_floats_out(out));
 }
 

@@ -7,13 +7,22 @@
 #include "graph/node_check.h"
 #include "graph/node_text.h"
 
-const char *const node_activation_names[] = {"none", "relu", "relu6", NULL};
+const char *const node_activation_names[] = {
+    [NODE_NO_ACTIVATION] = "none", [NODE_RELU] = "relu", [NODE_RELU6] = "relu6", [NODE_ACTIVATIONS] = NULL};
+
+Activation node_activation(const Node *n)
+{
+    return (Activation){.relu = n->activation != NODE_NO_ACTIVATION,
+                        .limit = n->activation == NODE_RELU6 ? 6.0f : INFINITY};
+}
+
+const Field node_float_fields[] = {NODE_FIELDS, {NODE_ACTIVATION}, FIELD_END};
 
 void node_float_end(const EngineNode *e, float *values)
 {
     const size_t count = (size_t)graph_tensor_elements(node_y(e->g, e->node));
-    const int activation = e->node->activation;
-    if (activation > 0) kernels()->relu_f32(count, activation == 2 ? 6.0f : INFINITY, values, values);
+    const Activation act = node_activation(e->node);
+    if (act.relu) kernels()->relu_f32(count, act.limit, values, values);
     format_round(node_y(e->g, e->node)->format, count, values, values);
 }
 
@@ -98,8 +107,6 @@ typedef struct {
     size_t period;
 } FloatWeights;
 
-static Status no_room(const EngineNode *e) { return status_prefix(STATUS_NOMEM, "node \"%s\"", e->node->name); }
-
 /* y = 1 * conv(x, w) + bias by the pass that op_conv_block ends on. */
 Status node_float_weights_prepare(Arena *arena, EngineNode *e)
 {
@@ -107,7 +114,7 @@ Status node_float_weights_prepare(Arena *arena, EngineNode *e)
     const ConvGeom *geom = &n->geom;
     FloatWeights *s = e->state = arena_zalloc(arena, sizeof *s);
     s->w = node_real_weights(arena, n);
-    if (s->w == NULL) return no_room(e);
+    if (s->w == NULL) return node_no_room(e);
     float *ones = ARENA_ARRAY(arena, float, geom->o);
     for (int o = 0; o < geom->o; o++) ones[o] = 1.0f;
     s->period = tile_period(geom->o);
@@ -115,7 +122,7 @@ Status node_float_weights_prepare(Arena *arena, EngineNode *e)
     s->bias = tile_channels(arena, geom->o, n->float_bias);
     if (n->op == NODE_DWCONV2D) return STATUS_OK;
     float *packed = arena_try_alloc(arena, sizeof *packed * conv_f32_packed_count(geom));
-    if (packed == NULL) return no_room(e);
+    if (packed == NULL) return node_no_room(e);
     conv_f32_pack(geom, s->w, packed);
     s->w = packed;
     e->scratch_bytes = conv_scratch_bytes(geom);

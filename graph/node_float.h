@@ -8,9 +8,12 @@
 #define BITFOLD_GRAPH_NODE_FLOAT_H
 
 #include "graph/node.h"
+#include "quant/grid.h"
 
-extern const char *const node_activation_names[]; /* none, relu, relu6; NULL-ended */
-enum { NODE_ACTIVATIONS = 3 };
+/* Node.activation of a node that computes in floats. */
+enum { NODE_NO_ACTIVATION, NODE_RELU, NODE_RELU6, NODE_ACTIVATIONS };
+extern const char *const node_activation_names[]; /* in this order, NULL-ended */
+Activation node_activation(const Node *n);
 
 /* A tensor's bytes as its floats. */
 static inline const float *node_floats(const int8_t *bytes) { return (const void *)bytes; }
@@ -18,6 +21,9 @@ static inline float *node_floats_out(int8_t *bytes) { return (void *)bytes; }
 
 /* The end of a run: the activation and the rounding of `values`, the output's, in place. */
 void node_float_end(const EngineNode *e, float *values);
+
+/* Of a node that has an activation and nothing else of its own. */
+extern const Field node_float_fields[];
 
 /* How a format's values lie in a safetensors file. */
 SafeType node_safe_type(Format format);

@@ -8,7 +8,6 @@
 #include "kernels/requant_multiply.h"
 
 static const Field multiply_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
-static const Field multiply_float_fields[] = {NODE_FIELDS, {NODE_ACTIVATION}, FIELD_END};
 
 static bool multiply_params(const Graph *g, const Node *n, MultiplyParams *p)
 {
@@ -89,7 +88,7 @@ static void multiply_float_run(const EngineNode *e, const int8_t *const *in, int
     node_float_end(e, y);
 }
 
-static const NodeFloat multiply_float = {.fields = multiply_float_fields, .run = multiply_float_run};
+static const NodeFloat multiply_float = {.fields = node_float_fields, .run = multiply_float_run};
 
 /* An input that is read again at every cell must stay. */
 static NodeOverwrites multiply_overwrites(const Graph *g, const Node *n, int input)

@@ -8,7 +8,6 @@
 #include "graph/node_text.h"
 
 static const Field requant_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
-static const Field requant_float_fields[] = {NODE_FIELDS, {NODE_ACTIVATION}, FIELD_END};
 
 static bool requant_table(const Graph *g, const Node *n, int8_t table[256])
 {
@@ -70,7 +69,7 @@ static void requant_float_run(const EngineNode *e, const int8_t *const *in, int8
     node_float_end(e, node_floats_out(out));
 }
 
-static const NodeFloat requant_in_float = {.fields = requant_float_fields, .run = requant_float_run};
+static const NodeFloat requant_in_float = {.fields = node_float_fields, .run = requant_float_run};
 
 const NodeType node_requant = {.name = "requant",
                                .doc = "the input on another grid, with clamp",

@@ -20,16 +20,10 @@ static Status reshape_check(const Graph *g, const Node *n)
 static void reshape_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
     (void)scratch;
-    if (out != in[0]) memcpy(out, in[0], (size_t)graph_tensor_elements(node_y(e->g, e->node)));
-}
-
-static void reshape_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
-{
-    (void)scratch;
     if (out != in[0]) memcpy(out, in[0], graph_tensor_bytes(node_y(e->g, e->node)));
 }
 
-static const NodeFloat reshape_float = {.fields = reshape_fields, .run = reshape_float_run};
+static const NodeFloat reshape_float = {.fields = reshape_fields, .run = reshape_run};
 
 const NodeType node_reshape = {.name = "reshape",
                                .doc = "the same codes in another shape",

@@ -169,8 +169,6 @@ typedef struct {
     int zero_point;
 } WeightsState;
 
-static Status no_room(const EngineNode *e) { return status_prefix(STATUS_NOMEM, "node \"%s\"", e->node->name); }
-
 /* y = requant(acc + bias) with M[o] = s_x s_w[o] / s_y in the rounding's form; |acc + bias| < 2^31 by graph_check. */
 Status node_weights_prepare(Arena *arena, EngineNode *e, const ConvS8 *conv)
 {
@@ -180,14 +178,14 @@ Status node_weights_prepare(Arena *arena, EngineNode *e, const ConvS8 *conv)
     const GraphTensor *x = node_x(e->g, n), *y = node_y(e->g, n);
     Multiplier *M = arena_try_alloc(arena, sizeof *M * (size_t)geom->o);
     void *tables = arena_try_alloc(arena, requant_rows_bytes(geom->o));
-    if (M == NULL || tables == NULL) return no_room(e);
+    if (M == NULL || tables == NULL) return node_no_room(e);
     for (int o = 0; o < geom->o; o++) M[o] = multiplier_make(rounding, x->scale, n->weight_scale[o], y->scale);
     WeightsState *s = e->state = arena_zalloc(arena, sizeof *s);
     s->requant = requant_rows_make(rounding, geom->o, n->bias, M, y->zero_point, n->lo, n->hi, tables);
     s->zero_point = x->zero_point;
     s->conv = conv;
     s->packed = arena_try_alloc(arena, conv->packed_bytes(geom));
-    if (s->packed == NULL) return no_room(e);
+    if (s->packed == NULL) return node_no_room(e);
     conv->pack(geom, n->weights, s->packed);
     e->scratch_bytes = conv->scratch_bytes(geom);
     return STATUS_OK;

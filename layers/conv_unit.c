@@ -64,44 +64,36 @@ static const float *factor_signs(Tape *t, const Param *gamma)
     return sign;
 }
 
-/* The quantized weights, and in u and b what batch norm leaves for the scale and the bias. */
+/* The weights on their grid or in their format, and in u and b what batch norm leaves for the scale and the bias. */
 typedef struct {
     Tensor *w, *u, *b;
 } Folded;
 
-/* Per channel W itself is quantized; per tensor u * W is (batch norm changes which weight is the largest). */
+/* Per channel W itself is quantized; per tensor, and in floats, u * W is (batch norm changes which weight is the
+ * largest). */
 static Folded fold(Layer *l, Tape *t)
 {
     Folded f = {.w = leaf(t, l->weight), .b = leaf(t, l->bias)};
+    Quantizer *q = l->weight_q;
     const float *sign = NULL;
     if (l->norm != NULL) {
         f.u = op_norm_scale(t, leaf(t, l->gamma), l->norm);
         f.b = op_norm_shift(t, f.u, leaf(t, l->beta), l->norm);
-        if (l->weight_q->qp.n > 1)
+        if (q != NULL && q->qp.n > 1)
             sign = factor_signs(t, l->gamma);
         else
-            f.w = op_scale_weights(t, f.w, f.u, l->weight_q->qp.axis == 0);
+            f.w =
+                op_scale_weights(t, f.w, f.u, q != NULL ? q->qp.axis == 0 : l->weight->shape.dim[0] == l->gamma->count);
     }
-    f.w = op_fake_quant_weights(t, f.w, l->weight_q, sign);
+    f.w = q != NULL ? op_fake_quant_weights(t, f.w, q, sign) : op_round(t, f.w, l->weight_format);
     return f;
 }
 
 /* The real weights and bias that a layer in floats is deployed with. */
 static Folded fold_floats(Layer *l, Tape *t)
 {
-    Folded f;
-    if (l->weight_q != NULL) {
-        f = fold(l, t);
-        if (f.u != NULL && l->weight_q->qp.n > 1) f.w = op_deployed_weights(t, f.w, f.u);
-        return f;
-    }
-    f = (Folded){.w = leaf(t, l->weight), .b = leaf(t, l->bias)};
-    if (l->norm != NULL) {
-        f.u = op_norm_scale(t, leaf(t, l->gamma), l->norm);
-        f.b = op_norm_shift(t, f.u, leaf(t, l->beta), l->norm);
-        f.w = op_scale_weights(t, f.w, f.u, l->weight->shape.dim[0] == l->gamma->count);
-    }
-    f.w = op_round(t, f.w, l->weight_format);
+    Folded f = fold(l, t);
+    if (f.u != NULL && l->weight_q != NULL && l->weight_q->qp.n > 1) f.w = op_deployed_weights(t, f.w, f.u);
     return f;
 }
 
@@ -213,7 +205,7 @@ static void lower_codes(Layer *l, Lowering *w, const Folded *f, Node *n)
 Status unit_lower_floats(Layer *l, Lowering *w, Node *n)
 {
     tape_reset(w->tape, false);
-    const Folded f = l->weight_q != NULL ? fold(l, w->tape) : fold_floats(l, w->tape);
+    const Folded f = fold(l, w->tape);
     if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
     const size_t outputs = (size_t)n->geom.o, count = (size_t)l->weight->count;
     float *bias = ARENA_ARRAY(w->arena, float, outputs);

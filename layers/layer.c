@@ -143,6 +143,13 @@ Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output)
     return n;
 }
 
+void lower_larger_first(const Lowering *w, Node *n)
+{
+    const GraphTensor *t = w->graph->tensor;
+    const int a = n->input[0], b = n->input[1];
+    if (graph_tensor_elements(&t[a]) < graph_tensor_elements(&t[b])) n->input[0] = b, n->input[1] = a;
+}
+
 QuantParams *lower_grid(Lowering *w, int tensor)
 {
     const GraphTensor *x = &w->graph->tensor[tensor];

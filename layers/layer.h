@@ -68,6 +68,9 @@ typedef struct Layer {
     const ConvGeom *geom; /* on which its kernel depends; NULL: on none */
 } Layer;
 
+/* Its name in the config: of a curve that is another layer's activation, that layer's. */
+static inline const char *layer_given_name(const Layer *l) { return l->curve_of != NULL ? l->curve_of : l->name; }
+
 /* What a layer may use while it is built. */
 typedef struct {
     Arena *arena; /* lives as long as the model */
@@ -209,6 +212,8 @@ Node *lowering_add_node(Lowering *w, const Node *node);
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
 /* A node with the layer's inputs and output. */
 Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output);
+/* Of a node of two inputs: what is read again at every cell of the other comes second. */
+void lower_larger_first(const Lowering *w, Node *n);
 /* The grid of a lowered tensor as QuantParams, in the arena. */
 QuantParams *lower_grid(Lowering *w, int tensor);
 

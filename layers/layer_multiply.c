@@ -49,8 +49,7 @@ static Status multiply_lower(Layer *l, Lowering *w)
 {
     const int y = lower_tensor(w, l, -1);
     Node *n = lower_node(w, l, NODE_MULTIPLY, y);
-    const int a = n->input[whole(l)], b = n->input[1 - whole(l)];
-    n->input[0] = a, n->input[1] = b;
+    lower_larger_first(w, n);
     activation_clamp(lower_grid(w, y), act(l), &n->lo, &n->hi);
     return STATUS_OK;
 }

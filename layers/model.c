@@ -30,7 +30,6 @@ long layer_macs(const Layer *l)
 typedef struct {
     const Model *m;
     const uint8_t *pixels;
-    int n;
     Tensor *out;
 } Image;
 
@@ -78,7 +77,7 @@ Tensor *model_forward(Model *m, Tape *t, const ForwardMode *mode, const uint8_t 
     const Shape shape = shape_4(n, m->input.h, m->input.w, m->input.c);
     m->image = mode->arithmetic == ARITHMETIC_FLOAT ? tape_tensor(t, "input", shape)
                                                     : tape_codes(t, "input", shape, &m->input_grid);
-    Image im = {m, pixels, n, m->image};
+    Image im = {m, pixels, m->image};
     parallel_rows(n, parallel_chunks(n), image_chunk, &im);
     for (int i = 0; i <= m->layers; i++) m->converted[i] = NULL;
     for (int i = 0; i < m->layers; i++) {

@@ -134,9 +134,6 @@ static Status resolve_inputs(Builder *b, int i)
     return STATUS_OK;
 }
 
-/* As the config calls it. */
-static const char *given_name(const Layer *l) { return l->curve_of != NULL ? l->curve_of : l->name; }
-
 /* Moves the layers into an order in which every one follows its inputs, otherwise as listed. */
 static Status sort_layers(Builder *b)
 {
@@ -171,7 +168,7 @@ static Status sort_layers(Builder *b)
             return status_fail(STATUS_CONFIG,
                                "%s: model.layers[%d] \"%s\": no layer reads its output; only the last layer of "
                                "the list may give the logits",
-                               b->where, b->index[i], given_name(&b->listed[i]));
+                               b->where, b->index[i], layer_given_name(&b->listed[i]));
     }
     return STATUS_OK;
 }

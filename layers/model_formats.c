@@ -10,7 +10,7 @@ static Status check_curve(const Layer *l, const char *where)
     if (curve == NULL || !l->in_floats) return STATUS_OK;
     return status_fail(STATUS_CONFIG,
                        "%s: layer \"%s\": format \"%s\" with the curve %s, which is a table of codes; int8 is required",
-                       where, l->curve_of != NULL ? l->curve_of : l->name, format_names[l->out_format], curve->name);
+                       where, layer_given_name(l), format_names[l->out_format], curve->name);
 }
 
 Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *place, const char *where)

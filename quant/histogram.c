@@ -52,7 +52,6 @@ static void histogram_cover(Histogram *h, Arena *arena, float max)
 typedef struct {
     const Histogram *h;
     const float *x;
-    size_t n;
     int chunks;
 } CountJob;
 
@@ -79,7 +78,7 @@ void histogram_add(Histogram *h, Arena *arena, const float *x, size_t n, float m
         h->count[0] += n;
         return;
     }
-    CountJob job = {.h = h, .x = x, .n = n, .chunks = parallel_chunks((long)((n - 1) / CHUNK_VALUES + 1))};
+    CountJob job = {.h = h, .x = x, .chunks = parallel_chunks((long)((n - 1) / CHUNK_VALUES + 1))};
     parallel_rows((long)n, job.chunks, count_chunk, &job);
     for (int c = 0; c < job.chunks; c++) {
         const uint32_t *restrict partial = h->partial + (size_t)c * (size_t)h->capacity;

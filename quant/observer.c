@@ -45,7 +45,6 @@ static float value_of(int32_t key)
 
 typedef struct {
     const float *x;
-    size_t n;
     int chunks;
     int32_t min[PARALLEL_CHUNKS], max[PARALLEL_CHUNKS]; /* keys */
 } ScanJob;
@@ -75,7 +74,7 @@ Status observer_update(Observer *o, const float *x, size_t n)
 {
     enum { CHUNK_VALUES = 16384 };
     if (n == 0) return STATUS_OK;
-    ScanJob job = {.x = x, .n = n, .chunks = parallel_chunks((long)((n - 1) / CHUNK_VALUES + 1))};
+    ScanJob job = {.x = x, .chunks = parallel_chunks((long)((n - 1) / CHUNK_VALUES + 1))};
     parallel_rows((long)n, job.chunks, scan_chunk, &job);
     int32_t min_key = job.min[0], max_key = job.max[0];
     for (int c = 1; c < job.chunks; c++) {

@@ -11,7 +11,8 @@ typedef struct {
     int8_t table[256];
     CurveValues values;
     GridBackward grid;
-    bool occurs[PARALLEL_CHUNKS][256]; /* which codes x has */
+    bool learns;                       /* the observer sees what y spans */
+    bool occurs[PARALLEL_CHUNKS][256]; /* learns: which codes x has */
     float *dx;
     const float *dy;
 } CurveNode;
@@ -20,14 +21,14 @@ static void forward_chunk(void *context, const ParallelRows *rows)
 {
     CurveNode *d = context;
     const int8_t *x = d->x->codes;
+    int8_t *y = d->y->codes; /* bytes, which could lie anywhere: what the loops need is read before */
+    const long first = rows->first, last = rows->last;
+    for (long i = first; i < last; i++) y[i] = d->table[x[i] + 128];
     bool *occurs = d->occurs[rows->chunk];
-    for (long i = rows->first; i < rows->last; i++) {
-        d->y->codes[i] = d->table[x[i] + 128];
-        occurs[x[i] + 128] = true;
-    }
+    for (long i = first; d->learns && i < last; i++) occurs[x[i] + 128] = true;
     if (!grid_kept(&d->grid)) return;
-    for (long at = rows->first; at < rows->last; at += GRID_BLOCK) {
-        const long n = rows->last - at < GRID_BLOCK ? rows->last - at : GRID_BLOCK;
+    for (long at = first; at < last; at += GRID_BLOCK) {
+        const long n = last - at < GRID_BLOCK ? last - at : GRID_BLOCK;
         float v[GRID_BLOCK];
         for (long i = 0; i < n; i++) v[i] = d->values.v[x[at + i] + 128];
         grid_mark(&d->grid, at, n, v);
@@ -76,10 +77,11 @@ Tensor *op_curve_int(Tape *t, Tensor *x, const CurveType *curve, Quantizer *q, b
     d->x = x;
     d->y = tape_codes(t, q->name, x->shape, grid_of_step(t, q));
     curve_table(curve, x->qp, d->y->qp, d->table);
-    curve_values(curve, x->qp, d->y->qp, &d->values);
+    d->learns = observe && !q->type->learns;
+    if (d->learns || t->grad) curve_values(curve, x->qp, d->y->qp, &d->values);
     grid_make(t, &d->grid, q, d->y, gate_of(d->y->qp, (Activation){.limit = INFINITY}));
     parallel_rows(d->grid.n, PARALLEL_CHUNKS, forward_chunk, d);
-    if (observe && !q->type->learns) learn(t, d, q);
+    if (d->learns) learn(t, d, q);
     if (tape_failed(t)) return NULL;
     TapeNode *node = tape_record(t, &curve_int_type, 2, in, d->y);
     grid_keep(t, &d->grid, node);

@@ -8,18 +8,6 @@
 
 /* ---- codes to floats --------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    const Tensor *x;
-    float *y;
-} Dequantize;
-
-static void dequantize_rows(void *context, const ParallelRows *rows)
-{
-    const Dequantize *d = context;
-    const QuantParams *qp = d->x->qp;
-    kernels()->dequantize((size_t)rows->n, d->x->codes + rows->first, qp->scale[0], qp->zero_point, d->y + rows->first);
-}
-
 static void dequantize_backward(Tape *t, TapeNode *node) { tensor_grad_pass(t, node->in[0], node->out); }
 
 static const OpType dequantize_type = {"dequantize", "x[...] -> y[...]", dequantize_backward};
@@ -28,8 +16,7 @@ Tensor *op_dequantize(Tape *t, Tensor *x)
 {
     if (!tape_contract(t, &dequantize_type, 1, &x)) return NULL;
     Tensor *y = tape_tensor(t, "dequantize", x->shape);
-    Dequantize d = {x, y->x};
-    parallel_rows(tensor_elements(x), PARALLEL_CHUNKS, dequantize_rows, &d);
+    tensor_dequantize(x, y->x);
     tape_record(t, &dequantize_type, 1, &x, y);
     return y;
 }

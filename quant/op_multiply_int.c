@@ -26,13 +26,11 @@ static void keep_gates(const MultiplyNode *d, long at, const int8_t *a, const in
     }
 }
 
-static void multiply_chunk(void *context, int chunk, int thread)
+/* A row: as many values as b has of an image. */
+static void multiply_chunk(void *context, const ParallelRows *rows)
 {
-    (void)thread;
     const MultiplyNode *d = context;
-    long first, last;
-    parallel_range(d->grid.n / d->factors, PARALLEL_CHUNKS, chunk, &first, &last);
-    for (long k = first; k < last; k++) {
+    for (long k = rows->first; k < rows->last; k++) {
         const long at = k * d->factors, image = at / d->each;
         const int8_t *a = d->a->codes + at, *b = d->b->codes + image * d->factors;
         requant_multiply_rows(&d->params, (size_t)d->factors, a, b, d->y->codes + at);
@@ -70,7 +68,7 @@ Tensor *op_multiply_int(Tape *t, Tensor *a, Tensor *b, Quantizer *q, Activation 
         return NULL;
     }
     grid_make(t, &d->grid, q, d->y, gate_of(qy, act));
-    parallel_for(PARALLEL_CHUNKS, multiply_chunk, d);
+    parallel_rows(d->grid.n / d->factors, PARALLEL_CHUNKS, multiply_chunk, d);
     TapeNode *node = tape_record(t, &multiply_int_type, 3, in, d->y);
     grid_keep(t, &d->grid, node);
     if (node != NULL) node->saved = d;

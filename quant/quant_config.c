@@ -32,7 +32,7 @@ static Format format_chosen(int choice)
                                           : (Format)((int)FORMAT_FLOAT32 + choice - FORMAT_CHOICE_FLOAT32);
 }
 
-static const char *const granularities[] = {"per_channel", "per_tensor", NULL};
+const char *const granularity_names[] = {"per_channel", "per_tensor", NULL};
 static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", NULL};
 static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 
@@ -59,7 +59,7 @@ static const Field weight_fields[] = {
      .doc = "auto: integers of so many bits; int2 to int8: the same with the bits in the name; a float format: the "
             "weights "
             "are floats, and their layers compute in float32"},
-    {"granularity", FIELD_ENUM, offsetof(WeightQuantConfig, granularity), .names = granularities,
+    {"granularity", FIELD_ENUM, offsetof(WeightQuantConfig, granularity), .names = granularity_names,
      .def = "\"per_channel\"", .doc = "one scale per output channel, or one for the tensor"},
     {"quantizer", FIELD_ENUM, offsetof(WeightQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = QUANTIZER_DOC},
@@ -213,31 +213,26 @@ Status quant_check_overrides(Arena *arena, const QuantConfig *c, const QuantLaye
     return STATUS_OK;
 }
 
-/* Of an override: the format of one kind of tensor, or of both. */
-static int own_format_bits(int one, int both) { return format_bits(one > 0 ? one : both); }
+/* The first of two choices, or the second where that is not given (0). */
+static int first_given(int first, int second) { return first > 0 ? first : second; }
 
-static int weight_choice(const QuantConfig *c, const char *name)
-{
-    const QuantOverride *o = quant_override(c, name);
-    const int own = o == NULL ? 0 : o->weight_format > 0 ? o->weight_format : o->format;
-    return own > 0 ? own : c->weights.format;
-}
+/* The bits that a choice of format gives, or else these. */
+static int bits_of(int choice, int bits) { return first_given(format_bits(choice), bits); }
 
-static int activation_choice(const QuantConfig *c, const char *name)
-{
-    const QuantOverride *o = quant_override(c, name);
-    const int own = o == NULL ? 0 : o->activation_format > 0 ? o->activation_format : o->format;
-    return own > 0 ? own : c->activations.format;
-}
+/* The format that an override gives weights or activations. */
+static int weight_choice(const QuantOverride *o) { return first_given(o->weight_format, o->format); }
+static int activation_choice(const QuantOverride *o) { return first_given(o->activation_format, o->format); }
 
 Format quant_weight_format(const QuantConfig *c, QuantPlace place)
 {
-    return format_chosen(weight_choice(c, place.name));
+    const QuantOverride *o = quant_override(c, place.name);
+    return format_chosen(first_given(o == NULL ? 0 : weight_choice(o), c->weights.format));
 }
 
 Format quant_activation_format(const QuantConfig *c, QuantPlace place)
 {
-    return format_chosen(activation_choice(c, place.name));
+    const QuantOverride *o = quant_override(c, place.name);
+    return format_chosen(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
 }
 
 /* bits 0: not given; else `usual` may be a default that nobody gave. */
@@ -250,10 +245,8 @@ static Status check_format(const char *where, int choice, const char *key, int b
 
 const char *quant_width(Arena *arena, int format, int bits)
 {
-    /* The choices end with the last float format. */
-    // cppcheck-suppress arrayIndexOutOfBoundsCond
-    if (format >= FORMAT_CHOICE_FLOAT32) return format_choices[format];
-    return arena_printf(arena, "%d", format_bits(format) > 0 ? format_bits(format) : bits);
+    const Format chosen = format_chosen(format);
+    return format_is_float(chosen) ? format_names[chosen] : arena_printf(arena, "%d", bits_of(format, bits));
 }
 
 Status quant_check_formats(const QuantConfig *c)
@@ -264,9 +257,8 @@ Status quant_check_formats(const QuantConfig *c)
         const QuantOverride *o = &((const QuantOverride *)c->overrides.at)[i];
         char where[48];
         snprintf(where, sizeof where, "quant.overrides[%d]", i);
-        TRY(check_format(where, o->weight_format > 0 ? o->weight_format : o->format, "weight_bits", o->weight_bits, 0));
-        TRY(check_format(where, o->activation_format > 0 ? o->activation_format : o->format, "activation_bits",
-                         o->activation_bits, 0));
+        TRY(check_format(where, weight_choice(o), "weight_bits", o->weight_bits, 0));
+        TRY(check_format(where, activation_choice(o), "activation_bits", o->activation_bits, 0));
     }
     return STATUS_OK;
 }
@@ -274,13 +266,12 @@ Status quant_check_formats(const QuantConfig *c)
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 {
     const WeightQuantConfig *w = &c->weights;
-    int bits = format_bits(w->format) > 0 ? format_bits(w->format) : w->bits;
+    int bits = bits_of(w->format, w->bits);
     int granularity = w->granularity, quantizer = w->quantizer;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
-    if (o != NULL && own_format_bits(o->weight_format, o->format) > 0)
-        bits = own_format_bits(o->weight_format, o->format);
+    if (o != NULL) bits = bits_of(weight_choice(o), bits);
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (o != NULL && o->weight_quantizer > 0) quantizer = o->weight_quantizer;
@@ -300,13 +291,12 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
 {
     const ActivationQuantConfig *a = &c->activations;
-    int bits = format_bits(a->format) > 0 ? format_bits(a->format) : a->bits, quantizer = a->quantizer;
+    int bits = bits_of(a->format, a->bits), quantizer = a->quantizer;
     if (place.feeds_avgpool && c->avgpool_input_bits > 0) bits = c->avgpool_input_bits;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
-    if (o != NULL && own_format_bits(o->activation_format, o->format) > 0)
-        bits = own_format_bits(o->activation_format, o->format);
+    if (o != NULL) bits = bits_of(activation_choice(o), bits);
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (o != NULL && o->activation_quantizer > 0) quantizer = o->activation_quantizer;
     if (place.is_output || place.feeds_table) bits = 8;

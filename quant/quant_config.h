@@ -19,6 +19,7 @@ typedef union {
 } QuantizerKeys;
 
 typedef enum { GRANULARITY_PER_CHANNEL, GRANULARITY_PER_TENSOR } Granularity;
+extern const char *const granularity_names[]; /* in this order, NULL-ended */
 
 typedef struct {
     int bits;

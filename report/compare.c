@@ -9,15 +9,6 @@
 #include "report/compare_state.h"
 #include "train/model_task.h"
 
-int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
-
-uint64_t compare_seed(const Config *config, int k)
-{
-    return config->compare.seeds.n > 0 ? (uint64_t)config->compare.seeds.at[k] : config->seed;
-}
-
-static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
-
 static void mean_and_spread(const double *x, int n, double *mean, double *spread)
 {
     double sum = 0, squares = 0;
@@ -89,7 +80,7 @@ static void describe_row(const CompareJob *job, const RowPlan *plan, CompareRow 
     row->weight_bits = real ? 32 : plan->weight_bits;
     row->act_bits = real ? 32 : plan->act_bits;
     row->ends = !real && (plan->own || plan->bits < 8) ? plan->ends : 0;
-    row->granularity = real ? "" : granularity_texts[plan->granularity];
+    row->granularity = real ? "" : granularity_names[plan->granularity];
     row->calibrator = plan->kind == MODEL_PTQ ? calibrator_names[plan->calibrator] : "";
     row->accuracy = row->accuracy_int8 = row->p = (double)NAN;
 }

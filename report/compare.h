@@ -54,10 +54,6 @@ Status compare_note(Arena *arena, const char *folder, const CompareResult *resul
 
 /* ---- shared with compare_report.c -------------------------------------------------------------------------------- */
 
-/* How many seeds, and the k-th. */
-int compare_seeds(const Config *config);
-uint64_t compare_seed(const Config *config, int k);
-
 /* The model that a row left behind for the k-th seed: read once, kept by the plan in `arena`. */
 Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, int k, Model **model);
 

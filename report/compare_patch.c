@@ -2,13 +2,13 @@
 
 #include <string.h>
 
+#include "base/field.h"
 #include "base/json.h"
 #include "train/provenance.h"
 
 typedef struct {
     Arena *arena;
     const Config *config;
-    bool copied;
     const RowPatch *row;
     const cJSON *relevant[2]; /* of the row's kind, and of the float network it starts from (may be NULL) */
     cJSON *idle;              /* keys of grid patches that no row heeds yet: {"KEY": "why"}; NULL: of a row */
@@ -88,11 +88,12 @@ static Status first_key(void *context, const char *key, const cJSON *value)
 }
 
 /* idle NULL: a row of compare.rows, of which each key must have an effect. */
-static Status check_patch(Arena *arena, const Config *config, bool copied, const RowPatch *row, cJSON *idle)
+static Status check_patch(Arena *arena, const Config *config, bool copied, RowPatch *row, cJSON *idle)
 {
-    Checks c = {.arena = arena, .config = config, .copied = copied, .row = row, .idle = idle};
+    Checks c = {.arena = arena, .config = config, .row = row, .idle = idle};
     Config *patched;
     TRY(config_patch(arena, config, row->patch, row->where, &patched));
+    row->config = patched;
     c.relevant[0] = relevant_json(arena, patched, row->kind);
     if (!copied) c.relevant[1] = relevant_json(arena, patched, MODEL_FLOAT);
     TRY(config_patch_keys(arena, row->patch, check_key, &c));
@@ -106,8 +107,8 @@ static Status find_kind(const Config *config, const cJSON *patch, RowPatch *row)
 {
     const cJSON *kind = json_get(patch, "kind");
     const char *text = cJSON_GetStringValue(kind);
-    for (int i = 0; text != NULL && model_kind_names[i] != NULL; i++)
-        if (strcmp(text, model_kind_names[i]) == 0) return row->kind = (ModelKind)i, STATUS_OK;
+    const int found = name_find(model_kind_names, text);
+    if (found >= 0) return row->kind = (ModelKind)found, STATUS_OK;
     const char *nearest = text == NULL ? NULL : nearest_name(text, model_kind_names);
     return status_fail(STATUS_CONFIG, "%s: %s: kind: %s%s%s; must be one of: float, ptq, qat%s%s%s", config->path,
                        row->where, text == NULL ? "" : "\"",

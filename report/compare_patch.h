@@ -10,6 +10,7 @@ typedef struct {
     const char *where; /* "compare.rows[1] (\"w4\")" */
     ModelKind kind;
     const cJSON *patch; /* without name and kind */
+    Config *config;     /* with the patch applied */
 } RowPatch;
 
 typedef struct {

@@ -8,7 +8,12 @@
 #include "report/compare_patch.h"
 #include "train/provenance.h"
 
-static const char *const granularity_texts[] = {"per_channel", "per_tensor"};
+int compare_seeds(const Config *config) { return config->compare.seeds.n > 0 ? config->compare.seeds.n : 1; }
+
+uint64_t compare_seed(const Config *config, int k)
+{
+    return config->compare.seeds.n > 0 ? (uint64_t)config->compare.seeds.at[k] : config->seed;
+}
 
 typedef struct {
     Arena *arena;
@@ -50,8 +55,13 @@ static const char *plan_name(Arena *arena, const RowPlan *p, const char *suffix)
 {
     if (p->kind == MODEL_FLOAT) return "float";
     if (p->kind == MODEL_QAT) return arena_printf(arena, "qat %s%s", p->bits_text, suffix);
-    return arena_printf(arena, "ptq %s%s %s %s", p->bits_text, suffix, granularity_texts[p->granularity],
+    return arena_printf(arena, "ptq %s%s %s %s", p->bits_text, suffix, granularity_names[p->granularity],
                         calibrator_names[p->calibrator]);
+}
+
+static const char *origin(Arena *arena, ModelKind kind, const Config *config)
+{
+    return provenance_now(arena, config, (RunStart){kind, "model"}, "").config;
 }
 
 /* ---- adding ------------------------------------------------------------------------------------------------------ */
@@ -68,19 +78,17 @@ static void add(Rows *rows, RowPlan p)
     for (int k = 2; label_taken(rows, label); k++)
         label = arena_printf(arena, "%s-%d", row_file_name(arena, p.name), k);
     p.label = label;
+    p.origin = origin(arena, p.kind, p.config);
     p.model = ARENA_ARRAY(arena, Model *, rows->seeds);
     p.renewed = ARENA_ARRAY(arena, bool, rows->seeds);
     rows->plan[rows->n++] = p;
 }
 
-/* The config of a patch, its quant section as its kind uses it. */
-static Status patch(const Rows *rows, ModelKind kind, const cJSON *json, const char *where, const Config **config)
+/* A patched config, its quant section as the kind uses it. */
+static const Config *used(const Rows *rows, ModelKind kind, Config *patched)
 {
-    Config *c;
-    TRY(config_patch(rows->arena, rows->config, json, where, &c));
-    if (kind == MODEL_PTQ) c->quant = ptq_quant_config(rows->arena, &c->quant);
-    *config = c;
-    return STATUS_OK;
+    if (kind == MODEL_PTQ) patched->quant = ptq_quant_config(rows->arena, &patched->quant);
+    return patched;
 }
 
 /* ---- rows of the short keys -------------------------------------------------------------------------------------- */
@@ -95,7 +103,7 @@ static cJSON *short_patch(const RowPlan *p)
     cJSON_AddNumberToObject(outputs, "bits", p->bits);
     cJSON_AddNumberToObject(quant, "first_last_bits", p->ends);
     if (p->kind != MODEL_PTQ) return json;
-    cJSON_AddStringToObject(weights, "granularity", granularity_texts[p->granularity]);
+    cJSON_AddStringToObject(weights, "granularity", granularity_names[p->granularity]);
     cJSON_AddStringToObject(outputs, "observer", calibrator_names[p->calibrator]);
     return json;
 }
@@ -104,9 +112,11 @@ static cJSON *short_patch(const RowPlan *p)
 static Status add_short(Rows *rows, RowPlan p)
 {
     cJSON *json = short_patch(&p);
-    const Status status = patch(rows, p.kind, json, "compare", &p.config);
+    Config *patched;
+    const Status status = config_patch(rows->arena, rows->config, json, "compare", &patched);
     cJSON_Delete(json);
     TRY(status);
+    p.config = used(rows, p.kind, patched);
     row_bits(rows->arena, rows->m, &p);
     p.name = plan_name(rows->arena, &p, "");
     if (name_taken(rows, p.name)) p.name = plan_name(rows->arena, &p, arena_printf(rows->arena, " of %d", p.bits));
@@ -139,59 +149,49 @@ static Status add_shorts(Rows *rows)
 
 /* ---- rows of patches --------------------------------------------------------------------------------------------- */
 
-/* What a float network of the config follows from. */
-static const char *float_origin(Arena *arena, const Config *config)
-{
-    return provenance_now(arena, config, (RunStart){MODEL_FLOAT, "config"}, "").config;
-}
-
 /* The float row that a row of this config starts from; a new one, if there is none. */
 static int float_row(Rows *rows, const Config *config, const char *name)
 {
     if (rows->copied) return 0;
     Arena *arena = rows->arena;
-    const char *origin = float_origin(arena, config);
+    const char *text = origin(arena, MODEL_FLOAT, config);
     for (int i = 0; i < rows->n; i++)
-        if (rows->plan[i].kind == MODEL_FLOAT && strcmp(float_origin(arena, rows->plan[i].config), origin) == 0)
-            return i;
+        if (rows->plan[i].kind == MODEL_FLOAT && strcmp(rows->plan[i].origin, text) == 0) return i;
     const char *own = arena_printf(arena, "float of %s", name);
     while (name_taken(rows, own)) own = arena_printf(arena, "%s again", own);
     add(rows, (RowPlan){.kind = MODEL_FLOAT, .config = config, .start = -1, .own = true, .name = own});
     return rows->n - 1;
 }
 
-static const char *origin(Arena *arena, const RowPlan *p)
-{
-    return provenance_now(arena, p->config, (RunStart){p->kind, "model"}, "").config;
-}
-
 /* What would make the table wrong, or larger without need. */
 static Status check_new(const Rows *rows, const RowPlan *p)
 {
     Arena *arena = rows->arena;
-    const char *path = rows->config->path;
+    const char *path = rows->config->path, *text = origin(arena, p->kind, p->config);
     if (name_taken(rows, p->name))
         return status_fail(STATUS_CONFIG, "%s: %s: name: another row has it; each must have a name of its own", path,
                            p->where);
     for (int i = 0; i < rows->n; i++)
-        if (rows->plan[i].kind == p->kind && rows->plan[i].start == p->start &&
-            strcmp(origin(arena, &rows->plan[i]), origin(arena, p)) == 0)
+        if (rows->plan[i].kind == p->kind && rows->plan[i].start == p->start && strcmp(rows->plan[i].origin, text) == 0)
             return status_fail(STATUS_CONFIG,
                                "%s: %s: its patch has no effect: \"%s\" is the same row; each must be another one",
                                path, p->where, rows->plan[i].name);
     return STATUS_OK;
 }
 
-/* The network of a patched config, which must be one. */
-static Status build(const Rows *rows, const RowPlan *p, Model **m)
+/* Builds the network of a patched config, which must be one, to see its bits. */
+static Status find_bits(const Rows *rows, RowPlan *p)
 {
+    Arena *own = arena_create();
+    Model *m;
     const QuantConfig *quant = p->kind == MODEL_FLOAT ? NULL : &p->config->quant;
-    const Status status = experiment_model(rows->arena, p->config, quant, rows->data, m);
-    if (status == STATUS_OK) return STATUS_OK;
-    const char *message = arena_strdup(rows->arena, status_message()), *path = rows->config->path;
-    const size_t n = strlen(path);
-    if (strncmp(message, path, n) == 0 && message[n] == ':') message += n + 2;
-    return status_fail(status, "%s: %s: %s", path, p->where, message);
+    Status status = experiment_model(own, p->config, quant, rows->data, &m);
+    if (status == STATUS_OK)
+        row_bits(rows->arena, m, p);
+    else
+        status = config_patch_failed(own, rows->config, p->where, status);
+    arena_destroy(own);
+    return status;
 }
 
 static int calibrator_of(const Config *config)
@@ -202,30 +202,28 @@ static int calibrator_of(const Config *config)
 
 static Status add_own(Rows *rows, const RowPatch *row)
 {
-    RowPlan p = {.kind = row->kind, .own = true, .name = row->name, .where = row->where, .start = -1};
-    TRY(patch(rows, p.kind, row->patch, row->where, &p.config));
+    RowPlan p = {.kind = row->kind,
+                 .config = used(rows, row->kind, row->config),
+                 .own = true,
+                 .name = row->name,
+                 .where = row->where,
+                 .start = -1};
     const QuantConfig *quant = &p.config->quant;
     const int outputs = quant->activations.bits;
     p.bits = quant->weights.bits;
     p.ends = p.bits < 8 || outputs < 8 ? quant->first_last_bits : 0;
     p.granularity = quant->weights.granularity;
     p.calibrator = calibrator_of(p.config);
-    Model *m;
-    TRY(build(rows, &p, &m));
+    TRY(find_bits(rows, &p));
     if (p.kind != MODEL_FLOAT) p.start = float_row(rows, p.config, p.name);
     TRY(check_new(rows, &p));
-    row_bits(rows->arena, m, &p);
     add(rows, p);
     return STATUS_OK;
 }
 
 Status compare_rows(Arena *arena, const Config *config, const DataSplits *data, bool copied, RowPlans *out)
 {
-    Rows rows = {.arena = arena,
-                 .config = config,
-                 .data = data,
-                 .copied = copied,
-                 .seeds = config->compare.seeds.n > 0 ? config->compare.seeds.n : 1};
+    Rows rows = {.arena = arena, .config = config, .data = data, .copied = copied, .seeds = compare_seeds(config)};
     Model *m;
     TRY(experiment_model(arena, config, NULL, data, &m));
     rows.m = m;

@@ -17,6 +17,7 @@ typedef struct {
     const char *bits_text;                   /* "W4A4 ends 8", "W4-8A8" where overrides mix */
     const char *name;                        /* "qat W4A4" */
     const char *label;                       /* its folder's name, without the seed */
+    const char *origin;                      /* all that its model follows from, as text */
     Model **model;                           /* [seeds] what was read of its models */
     bool *renewed;                           /* [seeds] made again, though the table had it */
 } RowPlan;
@@ -25,6 +26,10 @@ typedef struct {
     int n;
     RowPlan *at;
 } RowPlans;
+
+/* How many seeds a table has, and the k-th. */
+int compare_seeds(const Config *config);
+uint64_t compare_seed(const Config *config, int k);
 
 /* The rows in the table's order, row 0 float; a row whose float network would be another one has a float row of its own
  * before it, unless all start from one model (`copied`).  STATUS_CONFIG, with file, row and key: a name that stands

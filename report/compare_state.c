@@ -4,15 +4,15 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "deploy/grid_floor.h"
-#include "graph/plan.h"
 
 static const char *row_label(Arena *arena, const CompareJob *job, const RowPlan *plan, int k)
 {
     return arena_printf(arena, "%s-seed%llu", plan->label, (unsigned long long)compare_seed(job->config, k));
 }
 
-Config *row_config(Arena *arena, const CompareJob *job, const RowPlan *plan, int k)
+static Config *row_config(Arena *arena, const CompareJob *job, const RowPlan *plan, int k)
 {
     Config *c = ARENA_ARRAY(arena, Config, 1);
     *c = *plan->config;
@@ -59,14 +59,6 @@ static Provenance provenance_of(Arena *arena, const CompareJob *job, const RowPl
     return provenance_now(arena, config, start, job->data_text);
 }
 
-/* FNV-1a, 64 bits. */
-static const char *digest_of(Arena *arena, const char *text)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) h = (h ^ *p) * 0x100000001b3u;
-    return arena_printf(arena, "%016llx", (unsigned long long)h);
-}
-
 /* Of the row's kind and config, and those of the float row it starts from. */
 static const char *row_digest(Arena *arena, const CompareJob *job, const RowPlans *plans, const RowState *s)
 {
@@ -76,7 +68,7 @@ static const char *row_digest(Arena *arena, const CompareJob *job, const RowPlan
         const Provenance p = provenance_of(arena, job, start, row_config(arena, job, start, s->seed));
         text = arena_printf(arena, "%s %s", text, p.config);
     }
-    return digest_of(arena, text);
+    return arena_printf(arena, "%016llx", (unsigned long long)text_hash(text));
 }
 
 static Status write_digest(Arena *arena, const RowState *s)

@@ -17,8 +17,7 @@ typedef struct {
     bool changed;           /* a resumed table has it, of another config */
 } RowState;
 
-/* The row's config for the k-th seed, and its folder in the table's. */
-Config *row_config(Arena *arena, const CompareJob *job, const RowPlan *plan, int k);
+/* The folder of the row's k-th seed, in the table's. */
 const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan, int k);
 
 /* Whether the row's model is trained, not calibrated or copied. */

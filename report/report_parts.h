@@ -33,6 +33,12 @@ bool row_has_accuracy(const CompareRow *row);
 double metric_drop(const Metric *metric, double reference, double value);
 static inline bool row_is_float(const CompareRow *row) { return strcmp(row->kind, "float") == 0; }
 
+/* Of values of a metric as shown, its factor applied. */
+static inline const char *metric_format(const Metric *m)
+{
+    return m->any_size ? "%.4g" : m->digits == 4 ? "%.4f" : "%.2f";
+}
+
 /* Of which rows the latency was measured while the machine was busy. */
 typedef enum { NO_ROWS, SOME_ROWS, ALL_ROWS } RowsDisturbed;
 RowsDisturbed rows_disturbed(const CompareRow *row, int rows);

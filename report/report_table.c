@@ -56,10 +56,7 @@ void html_count(FILE *out, long value)
     }
 }
 
-static void put_value(FILE *out, const Metric *m, double shown)
-{
-    html_number(out, m->any_size ? "%.4g" : m->digits == 4 ? "%.4f" : "%.2f", shown);
-}
+static void put_value(FILE *out, const Metric *m, double shown) { html_number(out, metric_format(m), shown); }
 
 static void put_range(FILE *out, const Metric *m, Interval range)
 {

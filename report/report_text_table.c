@@ -53,8 +53,6 @@ char *report_text_head(Arena *arena, const Metric *metric)
     return line(arena, "", cell);
 }
 
-static const char *format_of(const Metric *m) { return m->any_size ? "%.4g" : m->digits == 4 ? "%.4f" : "%.2f"; }
-
 /* In the room of a line's cells; whole in the table's files. */
 static char *failed_row(Arena *arena, const CompareRow *row)
 {
@@ -71,9 +69,9 @@ char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy
     const double drop = row_is_float(row) ? (double)NAN : metric_drop(m, float_accuracy, accuracy);
     const double least = m->any_size ? 0 : 0.5 * pow(10, -m->digits); /* that is not shown as 0 */
     const char *const cell[CELLS] = {
-        number(arena, format_of(m), m->factor * accuracy),
-        row->seeds > 1 ? number(arena, format_of(m), m->factor * row->accuracy_std) : "-",
-        number(arena, format_of(m), fabs(drop) < least ? 0 : drop),
+        number(arena, metric_format(m), m->factor * accuracy),
+        row->seeds > 1 ? number(arena, metric_format(m), m->factor * row->accuracy_std) : "-",
+        number(arena, metric_format(m), fabs(drop) < least ? 0 : drop),
         number(arena, "%.1f", (double)row->size_bytes / 1024),
         row->ram_bytes == 0 ? "-" : number(arena, "%.1f", (double)row->ram_bytes / 1024),
         short_count(arena, row->macs),

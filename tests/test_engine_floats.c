@@ -147,20 +147,7 @@ static Graph *two_nodes(void)
                       .weight_format = FORMAT_FLOAT32,
                       .float_weights = w,
                       .float_bias = bias};
-    nodes[1].geom = (ConvGeom){.n = 1,
-                               .h = 1,
-                               .w = 1,
-                               .c = 2,
-                               .o = 2,
-                               .oh = 1,
-                               .ow = 1,
-                               .kh = 1,
-                               .kw = 1,
-                               .sh = 1,
-                               .sw = 1,
-                               .dh = 1,
-                               .dw = 1,
-                               .groups = 1};
+    nodes[1].geom = dense_geom(1, 2, 2);
     g = (Graph){.tensors = 3,
                 .nodes = 2,
                 .tensor = tensors,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/field.h"
 #include "base/json.h"
 #include "base/safetensors.h"
 
@@ -132,8 +133,8 @@ Status checkpoint_open(Arena *arena, const char *path, Checkpoint *c)
         return status_fail(STATUS_FORMAT,
                            "%s: format \"%s\", version \"%s\"; must be a bitfold-checkpoint of version 1", path,
                            format == NULL ? "" : format, version == NULL ? "" : version);
-    for (int i = 0; name != NULL && model_kind_names[i] != NULL; i++)
-        if (strcmp(name, model_kind_names[i]) == 0) return c->kind = (ModelKind)i, STATUS_OK;
+    const int kind = name_find(model_kind_names, name);
+    if (kind >= 0) return c->kind = (ModelKind)kind, STATUS_OK;
     return status_fail(STATUS_FORMAT, "%s: kind \"%s\"; must be float, ptq or qat", path, name == NULL ? "" : name);
 }
 
@@ -174,12 +175,7 @@ static Status read_scale(Reader *r, Model *m)
 {
     TRY(read_vector(r, "target.mean", ST_F32, m->classes, (float *)m->scale.mean));
     TRY(read_vector(r, "target.std", ST_F32, m->classes, (float *)m->scale.std));
-    for (int k = 0; k < m->classes; k++)
-        if (!isfinite(m->scale.mean[k]) || !isfinite(m->scale.std[k]) || m->scale.std[k] <= 0.0f)
-            return status_fail(STATUS_FORMAT,
-                               "%s: target.mean[%d], target.std[%d]: %g, %g; must be finite, std above 0",
-                               r->file->path, k, k, (double)m->scale.mean[k], (double)m->scale.std[k]);
-    return STATUS_OK;
+    return target_scale_check(r->file->path, &m->scale, m->classes);
 }
 
 static Status read_network(Reader *r, Model *m)

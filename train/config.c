@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/field.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "quant/target.h"
@@ -53,7 +54,6 @@ const char *const calibrator_names[] = {
 #include "quant/observers.def"
     NULL};
 #undef OBSERVER
-static const char *const granularity_names[] = {"per_channel", "per_tensor", NULL};
 
 static const Field compare_fields[] = {
     {"seeds", FIELD_INTS, offsetof(CompareConfig, seeds), .min = 0, .max = 2147483647, .scalar_ok = true,
@@ -148,10 +148,8 @@ static Status old_target(Arena *arena, const cJSON *root, const char *path, cons
                 *target = json_get(quant, "target");
     *with = root;
     if (old == NULL) return STATUS_OK;
-    int rounding = 0;
-    while (rounding < ROUNDINGS && (!cJSON_IsString(old) || strcmp(old->valuestring, rounding_names[rounding]) != 0))
-        rounding++;
-    if (rounding == ROUNDINGS)
+    const int rounding = name_find(rounding_names, cJSON_GetStringValue(old));
+    if (rounding < 0)
         return status_fail(STATUS_CONFIG,
                            "%s: quant.dialect: %s; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime",
                            path, json_brief(arena, old));
@@ -291,15 +289,15 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
     const Config origin = {.path = arena_strdup(arena, path),
                            .sets = copy_sets(arena, sets),
                            .file = sets == NULL || sets[0] == NULL ? NULL : json_copy(arena, root)};
-    const cJSON *unused;
-    TRY(old_target(arena, config_given(arena, sets), "--set", &unused)); /* both, and they contradict */
+    const cJSON *given = config_given(arena, sets), *unused;
+    TRY(old_target(arena, given, "--set", &unused)); /* both, and they contradict */
     for (int i = 0; sets != NULL && sets[i] != NULL; i++) TRY(assign(arena, root, sets[i]));
     Config *c = ARENA_ARRAY(arena, Config, 1);
     const Status status = resolve(arena, root, origin.path, c);
     if (status != STATUS_OK) return config_blame(&origin, NULL, NULL, status);
     c->sets = origin.sets;
     c->file = origin.file;
-    c->assigned = config_given(arena, sets);
+    c->assigned = given;
     if (c->file != NULL) TRY(find_renormalized(arena, c->file, c));
     *out = c;
     return STATUS_OK;

@@ -28,8 +28,7 @@ static Status merge(Arena *arena, cJSON *to, const cJSON *patch, const char *whe
     return STATUS_OK;
 }
 
-/* "FILE: what is wrong" as "FILE: WHERE: what is wrong". */
-static Status place(Arena *arena, const Config *config, const char *where, Status status)
+Status config_patch_failed(Arena *arena, const Config *config, const char *where, Status status)
 {
     const char *message = arena_strdup(arena, status_message()), *file = arena_printf(arena, "%s: ", config->path);
     const size_t n = strlen(file), m = strlen(where);
@@ -45,7 +44,7 @@ Status config_patch(Arena *arena, const Config *config, const cJSON *patch, cons
     Status status = merge(arena, root, patch, where);
     if (status == STATUS_OK) status = config_from_json(arena, root, config->path, NULL, &c);
     cJSON_Delete(root);
-    if (status != STATUS_OK) return place(arena, config, where, status);
+    if (status != STATUS_OK) return config_patch_failed(arena, config, where, status);
     c->folder = config->folder, c->data.path = config->data.path;
     c->given = config->given, c->assigned = config->assigned, c->renormalized = config->renormalized;
     *patched = c;

@@ -13,6 +13,9 @@
  * combination that a config refuses. */
 Status config_patch(Arena *arena, const Config *config, const cJSON *patch, const char *where, Config **patched);
 
+/* Of a patched config that failed later: the message "FILE: ..." becomes "FILE: WHERE: ...". */
+Status config_patch_failed(Arena *arena, const Config *config, const char *where, Status status);
+
 /* Calls `visit` for each key of a patch that has a value, by its dotted path, in order, until one fails. */
 typedef Status PatchVisitor(void *context, const char *key, const cJSON *value);
 Status config_patch_keys(Arena *arena, const cJSON *patch, PatchVisitor *visit, void *context);

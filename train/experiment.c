@@ -7,15 +7,12 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/parallel.h"
-#include "base/safetensors.h"
 #include "datasets/classes.h"
 #include "deploy/exporter.h"
-#include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/integers.h"
 #include "train/model_file.h"
 #include "train/model_task.h"
-#include "train/transfer.h"
 
 /* An accuracy says nothing of a class that is not tested. */
 static void check_tested(Arena *arena, DataSplits *data)

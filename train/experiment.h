@@ -27,13 +27,13 @@ Status experiment_model(Arena *arena, const Config *config, const QuantConfig *q
 Status experiment_freeze(const Config *config, Model *m);
 
 /* Reads MODEL (a checkpoint of any kind, or the run directory it is in: model_file) and config.json next to it, with
- * assignments applied.  For a quantized model only quant.dialect, data.* and keys that do not change the network may be
+ * assignments applied.  For a quantized model only quant.target, data.* and keys that do not change the network may be
  * assigned; others fail when the file is read. */
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open);
 
 /* Any MODEL or its run directory: a checkpoint as model_open reads it, and the integer graph of a quantized one (NULL:
  * float); or a bitfold-int8 file (docs/format.md).  Of that data.* (not data.normalize, which is in the file), seed and
- * quant.dialect can be assigned; its open->model has the image's size and the classes, no layers; its data are those of
+ * quant.target can be assigned; its open->model has the image's size and the classes, no layers; its data are those of
  * config.json next to it, if there is one. */
 Status any_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open, Graph **graph);
 

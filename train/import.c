@@ -177,7 +177,7 @@ static Status write_float(Arena *arena, const ImportRequest *r, ImportOutcome *o
     TRY(fill_model(out->model, &out->imported, r->path));
     TRY(run_folder_begin(&out->run, out->config));
     out->model_path = file_join(arena, r->out, "last.safetensors");
-    const TrainState state = {.kind = MODEL_FLOAT, .seed = out->config->seed, .best = -1.0};
+    const TrainState state = {.kind = MODEL_FLOAT, .seed = out->config->seed};
     return checkpoint_write(out->model_path, out->model, NULL, &state);
 }
 

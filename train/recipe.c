@@ -2,9 +2,7 @@
 
 #include "base/file.h"
 #include "base/timing.h"
-#include "compress/calibrate.h"
 #include "deploy/grid_floor.h"
-#include "train/model_task.h"
 
 /* ---- the steps --------------------------------------------------------------------------------------------------- */
 
@@ -77,10 +75,7 @@ static Status train_model(Recipe *r, const PtqStep *ptq)
 static Status write_model(Recipe *r, const PtqStep *ptq)
 {
     (void)ptq;
-    const TrainState state = {.kind = r->kind,
-                              .seed = r->config->seed,
-                              .best = model_task(r->config, r->model).metric->none,
-                              .provenance = r->provenance};
+    const TrainState state = {.kind = r->kind, .seed = r->config->seed, .provenance = r->provenance};
     TRY(checkpoint_write(file_join(r->arena, r->folder, recipe_file(r->kind)), r->model, NULL, &state));
     return note(r, "");
 }

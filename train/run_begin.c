@@ -1,7 +1,6 @@
 #include "train/run_begin.h"
 
 #include "base/file.h"
-#include "base/json.h"
 #include "train/model_data.h"
 #include "train/run_resume.h"
 #include "train/tflite_note.h"

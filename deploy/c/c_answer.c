@@ -86,18 +86,11 @@ static void values_usage(const CWriter *w)
             w->upper, w->upper, w->prefix);
 }
 
-static void write_list(const CWriter *w, const char *name, const float *x)
-{
-    fprintf(w->out, "#define %s_%s {", w->upper, name);
-    for (int i = 0; i < w->g->classes; i++) fprintf(w->out, "%s%s", i == 0 ? "" : ", ", c_literal(w, x[i]));
-    fputs("}\n", w->out);
-}
-
 static void values_constants(const CWriter *w)
 {
     fputs("\n/* By output, for an array: value = mean + std * real. */\n", w->out);
-    write_list(w, "TARGET_MEAN", w->g->scale.mean);
-    write_list(w, "TARGET_STD", w->g->scale.std);
+    c_write_list(w, "TARGET_MEAN", w->g->scale.mean, w->g->classes);
+    c_write_list(w, "TARGET_STD", w->g->scale.std, w->g->classes);
 }
 
 static void values_declare(const CWriter *w)

@@ -15,6 +15,19 @@ char *c_layer_name(const CWriter *w, int node)
     return name;
 }
 
+char *c_literal(const CWriter *w, float x)
+{
+    char *text = arena_printf(w->arena, "%.9g", (double)x);
+    return arena_printf(w->arena, "%s%sf", text, strpbrk(text, ".e") == NULL ? ".0" : "");
+}
+
+void c_write_list(const CWriter *w, const char *name, const float *x, int n)
+{
+    fprintf(w->out, "#define %s_%s {", w->upper, name);
+    for (int i = 0; i < n; i++) fprintf(w->out, "%s%s", i == 0 ? "" : ", ", c_literal(w, x[i]));
+    fputs("}\n", w->out);
+}
+
 /* Lines of about 110 columns.  -2^31 has no literal in C: 2^31 is no int32_t. */
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes)
 {

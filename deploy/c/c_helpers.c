@@ -5,12 +5,6 @@
 #include "deploy/c/c_writer.h"
 #include "graph/engine.h"
 
-char *c_literal(const CWriter *w, float x)
-{
-    char *text = arena_printf(w->arena, "%.9g", (double)x);
-    return arena_printf(w->arena, "%s%sf", text, strpbrk(text, ".e") == NULL ? ".0" : "");
-}
-
 static char *minus(const CWriter *w, int value)
 {
     return arena_printf(w->arena, value < 0 ? "+ %d" : "- %d", value < 0 ? -value : value);
@@ -87,13 +81,6 @@ static void write_declarations(const CWriter *w)
                 P, w->golden, w->golden == 1 ? "" : "s", p);
 }
 
-static void write_per_channel(const CWriter *w, const char *name, const float *values)
-{
-    fprintf(w->out, "#define %s_%s {", w->upper, name);
-    for (int c = 0; c < w->g->channels; c++) fprintf(w->out, "%s%s", c == 0 ? "" : ", ", c_literal(w, values[c]));
-    fputs("}\n", w->out);
-}
-
 void c_write_header(const CWriter *w)
 {
     const GraphTensor *x = &w->g->tensor[0], *y = &w->g->tensor[w->g->output];
@@ -114,8 +101,8 @@ void c_write_header(const CWriter *w)
             w->cost.arena_bytes, P, w->cost.macs, P, c_literal(w, x->scale), P,
             arena_printf(w->arena, x->zero_point < 0 ? "(%d)" : "%d", x->zero_point), P, c_literal(w, y->scale), P,
             arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
-    write_per_channel(w, "MEAN", w->g->mean);
-    write_per_channel(w, "STD", w->g->std);
+    c_write_list(w, "MEAN", w->g->mean, w->g->channels);
+    c_write_list(w, "STD", w->g->std, w->g->channels);
     c_answer(w)->constants(w);
     fputc('\n', w->out);
     write_declarations(w);

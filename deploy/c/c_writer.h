@@ -42,6 +42,10 @@ void c_write_kernels(const CWriter *w);
 char *c_layer_name(const CWriter *w, int node);
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
 void c_write_weights(const CWriter *w, int node);
+/* A float32 constant, read back to the same bits; C++ takes it, too. */
+char *c_literal(const CWriter *w, float x);
+/* #define NAME {x[0], x[1], ...} */
+void c_write_list(const CWriter *w, const char *name, const float *x, int n);
 
 /* deploy/c/c_layers.c: constants and description of each layer; the function that runs them. */
 void c_write_layers(const CWriter *w);
@@ -58,9 +62,6 @@ typedef struct {
     void (*dequantize)(const CWriter *w);
 } CAnswer;
 const CAnswer *c_answer(const CWriter *w);
-
-/* A float32 constant, read back to the same bits; C++ takes it, too. */
-char *c_literal(const CWriter *w, float x);
 
 /* deploy/c/c_helpers.c: what stands around the model. */
 void c_write_header(const CWriter *w); /* all but the end of its include guard */

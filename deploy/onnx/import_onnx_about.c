@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/field.h"
 #include "base/json.h"
 #include "deploy/onnx/import_onnx_graph.h"
 
@@ -56,7 +57,6 @@ void import_about(Import *im, const Onnx__ModelProto *proto, ImportedModel *out)
     if (out->mean == NULL || out->std == NULL) out->mean = out->std = NULL;
     out->class_names = read_strings(im, proto, "classes", out->classes);
     out->title = onnx_metadata(proto, "model");
-    const char *rounding = onnx_metadata(proto, "dialect");
-    for (int d = 0; rounding != NULL && rounding_names[d] != NULL; d++)
-        if (strcmp(rounding_names[d], rounding) == 0) out->rounding = rounding_names[d];
+    const int rounding = name_find(rounding_names, onnx_metadata(proto, "dialect"));
+    if (rounding >= 0) out->rounding = rounding_names[rounding];
 }

@@ -1,7 +1,6 @@
 /* Sigmoid, Tanh, HardSigmoid, HardSwish, and products of a value with its own gate: curves.  Each becomes a layer; where
  * all layers are known, one that alone reads a layer without an activation becomes that layer's. */
 #include <math.h>
-#include <string.h>
 
 #include "deploy/onnx/import_onnx_graph.h"
 

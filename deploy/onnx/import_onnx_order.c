@@ -1,6 +1,4 @@
 /* Operators that only move, rename, join or split dimensions, and how layers ask for those they compute in. */
-#include <string.h>
-
 #include "deploy/onnx/import_onnx_graph.h"
 
 Status import_nchw(Import *im, const ImportNode *n, int i, Activated *a)

@@ -77,16 +77,6 @@ static const char *normalize(FloatNet *f, const Layer *l, const char *input, con
     return output;
 }
 
-static const char *activate(FloatNet *f, const Layer *l, const Activation *act, const char *input, const char *output)
-{
-    const char *name = l->type->real(l).op == NODE_REQUANT ? l->name : part(f, l->name, "activation");
-    if (isinf(act->limit)) return onnx_unary(&f->net, "Relu", name, input, output);
-    const float zero = 0.0f;
-    const char *const inputs[3] = {input, onnx_scalar(f->net.b, part(f, l->name, "min"), ONNX_FLOAT, &zero),
-                                   onnx_scalar(f->net.b, part(f, l->name, "max"), ONNX_FLOAT, &act->limit)};
-    return onnx_node(f->net.b, "Clip", name, 3, inputs, output);
-}
-
 static Status check_finite(const Param *p)
 {
     for (long i = 0; i < p->count; i++)
@@ -123,7 +113,7 @@ static Status add_layer(FloatNet *f, int index, bool last)
     if (l->weight != NULL) weights(f, l, &r, &op, &weight, &bias);
     OnnxResult y = onnx_op(&f->net, &op, weight, bias, norm || r.act.relu ? part(f, l->name, "sum") : end);
     if (norm) y.result = normalize(f, l, y.result, r.act.relu ? part(f, l->name, "normal") : end);
-    if (r.act.relu) y.result = activate(f, l, &r.act, y.result, end);
+    if (r.act.relu) y.result = onnx_activate(&f->net, r.op, l->name, r.act, y.result, end);
     onnx_value_set(&f->net, index + 1, y.result, y.rank);
     return STATUS_OK;
 }

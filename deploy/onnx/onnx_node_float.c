@@ -42,16 +42,6 @@ static const char *weights(OnnxNet *net, const Node *n, const OnnxOp *op)
     return cast(net, onnx_part(net, name, "widen"), name, ONNX_FLOAT, onnx_part(net, name, "values"));
 }
 
-static const char *activate(OnnxNet *net, const Node *n, const char *input, const char *output)
-{
-    const char *name = n->op == NODE_REQUANT ? n->name : onnx_part(net, n->name, "activation");
-    if (n->activation == 1) return onnx_unary(net, "Relu", name, input, output);
-    const float zero = 0.0f, six = 6.0f;
-    const char *const inputs[3] = {input, onnx_scalar(net->b, onnx_part(net, n->name, "min"), ONNX_FLOAT, &zero),
-                                   onnx_scalar(net->b, onnx_part(net, n->name, "max"), ONNX_FLOAT, &six)};
-    return onnx_node(net->b, "Clip", name, 3, inputs, output);
-}
-
 static const char *round_to(OnnxNet *net, const Node *n, Format f, const char *input, const char *output)
 {
     const int type = f == FORMAT_FLOAT16 ? (int)ONNX_FLOAT16 : (int)ONNX_TYPE_BFLOAT16;
@@ -78,7 +68,9 @@ Status onnx_node_float(OnnxNet *net, const Graph *g, const Node *n)
     OnnxResult r = onnx_op(net, &op, weight, bias, sum);
     if (r.is_input && !acts && !rounds) /* another name for the same values */
         r.result = onnx_unary(net, "Identity", n->name, r.result, end);
-    if (acts) r.result = activate(net, n, r.result, rounds ? onnx_part(net, n->name, "active") : end);
+    if (acts)
+        r.result = onnx_activate(net, n->op, n->name, node_activation(n), r.result,
+                                 rounds ? onnx_part(net, n->name, "active") : end);
     if (rounds) r.result = round_to(net, n, format, r.result, end);
     onnx_value_set(net, n->output, r.result, r.rank);
     return STATUS_OK;

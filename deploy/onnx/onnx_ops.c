@@ -1,5 +1,7 @@
 #include "deploy/onnx/onnx_ops.h"
 
+#include <math.h>
+
 #include <string.h>
 
 #include "deploy/onnx/onnx_tensor.h"
@@ -14,6 +16,17 @@ const char *onnx_part(const OnnxNet *net, const char *name, const char *part)
 const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const char *input, const char *output)
 {
     return onnx_node(net->b, op, name, 1, &input, output);
+}
+
+const char *onnx_activate(OnnxNet *net, NodeKind op, const char *layer, Activation act, const char *input,
+                          const char *output)
+{
+    const char *name = op == NODE_REQUANT ? layer : onnx_part(net, layer, "activation");
+    if (isinf(act.limit)) return onnx_unary(net, "Relu", name, input, output);
+    const float zero = 0.0f;
+    const char *const inputs[3] = {input, onnx_scalar(net->b, onnx_part(net, layer, "min"), ONNX_FLOAT, &zero),
+                                   onnx_scalar(net->b, onnx_part(net, layer, "max"), ONNX_FLOAT, &act.limit)};
+    return onnx_node(net->b, "Clip", name, 3, inputs, output);
 }
 
 /* The axes of `input` in the order of `axes`, as in {0, 3, 1, 2}. */

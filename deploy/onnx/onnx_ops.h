@@ -7,6 +7,7 @@
 
 #include "autograd/curve.h"
 #include "deploy/onnx/onnx_build.h"
+#include "quant/grid.h"
 #include "graph/graph.h"
 
 enum { ONNX_ROW = 2, ONNX_MAP = 4 }; /* ranks: [N,C] and [N,C,H,W] */
@@ -45,6 +46,10 @@ const char *onnx_own_name(const OnnxNet *net, const char *name);
 
 /* A node with one input. */
 const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const char *input, const char *output);
+/* Relu, or Clip for one with a limit, at the end of a layer of this name; of a layer that is nothing else (NODE_REQUANT) it
+ * is the node of that name. */
+const char *onnx_activate(OnnxNet *net, NodeKind op, const char *layer, Activation act, const char *input,
+                          const char *output);
 
 /* Tensor `value` is `real`, an [N,C,H,W] or an [N,C]. */
 void onnx_value_set(OnnxNet *net, int value, const char *real, int rank);

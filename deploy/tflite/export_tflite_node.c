@@ -264,15 +264,17 @@ static bool curve_operator(const Graph *g, const Node *n, TfliteOpIndex *op)
 {
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
     float s_x = x->scale, s_y = y->scale;
+    const bool logistic_grid = s_y == 0x1p-8f && y->zero_point == INT8_MIN;
+    const bool tanh_grid = s_y == 0x1p-7f && y->zero_point == 0;
+    if (g->rounding != ROUNDING_XNNPACK || !(logistic_grid || tanh_grid)) return false;
     const QuantParams from = {.qmin = x->qmin, .qmax = x->qmax, .scale = &s_x, .zero_point = x->zero_point};
     const QuantParams to = {.qmin = INT8_MIN, .qmax = INT8_MAX, .scale = &s_y, .zero_point = y->zero_point};
     double steps;
     const CurveType *curve = curve_of_table(&from, &to, n->table, &steps);
-    if (g->rounding != ROUNDING_XNNPACK || curve == NULL || steps < FLOAT_STEPS) return false;
-    const bool logistic = curve == &curve_types[CURVE_INDEX_sigmoid] && s_y == 0x1p-8f && y->zero_point == INT8_MIN;
-    const bool hyperbolic = curve == &curve_types[CURVE_INDEX_tanh] && s_y == 0x1p-7f && y->zero_point == 0;
-    *op = logistic ? TFLITE_LOGISTIC : TFLITE_TANH;
-    return logistic || hyperbolic;
+    if (curve != &curve_types[logistic_grid ? CURVE_INDEX_sigmoid : CURVE_INDEX_tanh] || steps < FLOAT_STEPS)
+        return false;
+    *op = logistic_grid ? TFLITE_LOGISTIC : TFLITE_TANH;
+    return true;
 }
 
 /* Codes as indices: int32, 128 added. */

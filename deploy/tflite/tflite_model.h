@@ -39,7 +39,6 @@ enum { FC_ACTIVATION, FC_WEIGHTS_FORMAT, FC_KEEP_DIMS, FC_ASYMMETRIC_INPUTS };
 enum { ADD_ACTIVATION };
 enum { MUL_ACTIVATION };
 enum { CAST_FROM, CAST_TO };
-enum { GATHER_AXIS, GATHER_BATCH_DIMS };
 
 typedef struct {
     int bytes;      /* 1 or 4; 0: no such field, or one that is no scalar */

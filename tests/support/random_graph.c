@@ -189,20 +189,9 @@ static void add_multiply(Build *b, int in)
     } else {
         Node *mean = append(b, NODE_AVGPOOL, x, 1, 1, x.c);
         connect(mean, in);
-        mean->geom = (ConvGeom){.n = 1,
-                                .h = x.h,
-                                .w = x.w,
-                                .c = x.c,
-                                .o = x.c,
-                                .oh = 1,
-                                .ow = 1,
-                                .kh = x.h,
-                                .kw = x.w,
-                                .sh = 1,
-                                .sw = 1,
-                                .dh = 1,
-                                .dw = 1,
-                                .groups = 1};
+        mean->geom = (ConvGeom){.kh = x.h, .kw = x.w, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+        const Status status = conv_geom_fill(&mean->geom, shape_4(1, x.h, x.w, x.c), x.c);
+        ASSERT(status == STATUS_OK);
         other = mean->output;
     }
     const float product = x.scale * b->g->tensor[other].scale;
