@@ -18,6 +18,17 @@ int64_t node_largest_sum(const Graph *g, const Node *n)
     return type->largest_sum == NULL || node_is_float(g, n) ? 0 : type->largest_sum(g, n);
 }
 
+int node_weight_shape(const Node *n, int64_t dim[4]) { return node_type(n)->weights->shape(n, dim); }
+
+long node_weights(const Node *n)
+{
+    if (!node_has_weights(n)) return 0;
+    int64_t dim[4], count = 1;
+    const int rank = node_weight_shape(n, dim);
+    for (int i = 0; i < rank; i++) count *= dim[i];
+    return (long)count;
+}
+
 void node_clamp(const Graph *g, const Node *n, int *lo, int *hi)
 {
     const NodeClamp clamp = node_type(n)->clamp;

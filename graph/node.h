@@ -164,7 +164,7 @@ int64_t node_largest_sum(const Graph *g, const Node *n);
 /* What the codes that the node's operation gives must be clamped to beyond int8's own ends (NodeClamp). */
 void node_clamp(const Graph *g, const Node *n, int *lo, int *hi);
 
-/* ---- of a node that has weights (graph/node_weights.c) ------------------------------------------------------------ */
+/* ---- of a node that has weights ----------------------------------------------------------------------------------- */
 /* How many; 0 of a node that has none. */
 long node_weights(const Node *n);
 /* Shape of the weights as they are stored: [O,KH,KW,C/groups], [1,KH,KW,C*M] or [O,I].  Returns the rank, 4 or 2. */

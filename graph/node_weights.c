@@ -10,17 +10,6 @@
 
 enum { MAX_WEIGHTS = 1 << 28 };
 
-int node_weight_shape(const Node *n, int64_t dim[4]) { return node_type(n)->weights->shape(n, dim); }
-
-long node_weights(const Node *n)
-{
-    if (!node_has_weights(n)) return 0;
-    int64_t dim[4], count = 1;
-    const int rank = node_weight_shape(n, dim);
-    for (int i = 0; i < rank; i++) count *= dim[i];
-    return (long)count;
-}
-
 /* The weights of one output: count of them, step apart. */
 typedef struct {
     const int8_t *w;

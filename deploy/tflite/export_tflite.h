@@ -39,10 +39,12 @@ typedef struct {
 } TflitePadding;
 TflitePadding tflite_padding(const ConvGeom *g);
 
+/* n numbers, in the arena. */
+int32_t *tflite_words(Arena *arena, int n, const int32_t *from);
 /* A tensor on the grid of g->tensor[like]. */
 int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int32_t *shape, int like);
-/* An int32 tensor of the shape of tensor `like`, on no grid. */
-int tflite_add_integers(TfliteBuild *b, const char *name, int like);
+/* A tensor of the shape of the model's tensor `like`, on no grid. */
+int tflite_add_plain(TfliteBuild *b, const char *name, TfliteType type, int like);
 /* A constant; its scales are added by the caller. */
 TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType type, int rank, const int32_t *shape,
                                   const void *data);

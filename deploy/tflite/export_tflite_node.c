@@ -281,13 +281,13 @@ static bool curve_operator(const Graph *g, const Node *n, TfliteOpIndex *op)
 static int32_t add_indices(TfliteBuild *b, const Node *n, int32_t x)
 {
     static const int32_t offset = 128;
-    const int32_t wide = tflite_add_integers(b, arena_printf(b->arena, "%s/wide", n->name), x);
+    const int32_t wide = tflite_add_plain(b, arena_printf(b->arena, "%s/wide", n->name), TFLITE_INT32, x);
     TfliteOperator *cast = tflite_add_operator(b, TFLITE_CAST, 1, &x, wide);
     cast->option[CAST_FROM] = TFLITE_INT8, cast->option[CAST_TO] = TFLITE_INT32;
     const int32_t input[2] = {wide, b->m->tensors};
     tflite_add_constant(b, arena_printf(b->arena, "%s/offset", n->name), TFLITE_INT32, 1, (const int32_t[]){1},
                         &offset);
-    const int32_t indices = tflite_add_integers(b, arena_printf(b->arena, "%s/indices", n->name), x);
+    const int32_t indices = tflite_add_plain(b, arena_printf(b->arena, "%s/indices", n->name), TFLITE_INT32, x);
     tflite_add_operator(b, TFLITE_ADD, 2, input, indices)->version = TFLITE_ADD_INT32_VERSION;
     return indices;
 }
