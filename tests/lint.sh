@@ -110,6 +110,27 @@ check_declarations() {
         breach 'a header declares what its own room defines'
 }
 
+# Pairs of objects, caller and called, from what `nm -A` says.  Types that are reached through a table (LayerType,
+# NodeType, ...) are data: whoever calls through it knows none of them.
+calls() {
+    sed "s|^$objects/||" | awk '{ split($1, part, ":"); name = $NF }
+        $(NF - 1) == "T" { owner[name] = part[1] }
+        $(NF - 1) == "U" { user[++n] = part[1]; used[n] = name }
+        END { for (i = 1; i <= n; i++) if (used[i] in owner && owner[used[i]] != user[i]) print user[i], owner[used[i]] }'
+}
+# A line for each circle in pairs: the files on it.
+circles() { LC_ALL=C tsort 2>&1 >/dev/null | sed 's/^tsort: //; s/\.o$/.c/; s/^-: .*/:/' | tr '\n' ' ' | tr ':' '\n' | sed 's/^ *//; s/ *$//' | grep .; }
+
+check_circles() {
+    made='a.o:0 T fa\na.o: U fb\nb.o:0 T fb\nb.o: U fc\nc.o:0 T fc\n'
+    # shellcheck disable=SC2059 # the text is the format
+    if printf "$made" | calls | circles >/dev/null || [ "$(printf "${made}c.o: U fa\n" | calls | circles | wc -w)" != 3 ]; then
+        echo tests/lint.sh: | breach 'does not know a circle'
+    fi
+    # shellcheck disable=SC2086
+    nm -A $object_files | calls | circles | breach 'call each other in a circle'
+}
+
 check_calls() {
     refers '^base/arena\.o$' '^(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|strn?dup|v?asprintf)$' |
         breach 'memory comes from base/arena.c alone'
@@ -164,6 +185,7 @@ check_sources
 check_library_page
 check_include_order
 check_declarations
+check_circles
 check_calls
 check_globals
 check_exports

@@ -67,9 +67,6 @@ Status config_read(Arena *arena, const char *path, const char *const *sets, Conf
 /* The same from JSON that is in memory; `path` names it and gives the folder. */
 Status config_from_json(Arena *arena, cJSON *root, const char *path, const char *const *sets, Config **config);
 
-/* A config as the file has it with the first `n` of its assignments (config->sets is not NULL). */
-Status config_with(Arena *arena, const Config *config, int n, Config **some);
-
 /* Says whose fault a failure is: of an assignment, if it is one that brought the message about.
  *
  * `status` with its message, mostly "<config->path>: ...", is what `check` says of the config (NULL: what reading it says).

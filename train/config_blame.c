@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "train/config.h"
+#include "train/config_resolve.h"
 
 enum { SHOWN_BYTES = 100 }; /* of an assignment in a message */
 

@@ -23,7 +23,4 @@ Status config_patch_keys(Arena *arena, const cJSON *patch, PatchVisitor *visit, 
 /* Whether JSON of a config has anything at a dotted path; what lies in a list is not looked for. */
 bool config_has_key(const cJSON *config, const char *key);
 
-/* That rows is a list of objects with names, and grid a list of lists of objects; NULL: not given. */
-Status config_check_rows(const char *path, const cJSON *rows, const cJSON *grid);
-
 #endif

@@ -1,0 +1,113 @@
+#include "train/config_resolve.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/field.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "quant/target.h"
+
+/* A width that may be left to another key by 0. */
+static Status check_bits(const char *path, const char *key, int bits)
+{
+    if (bits == 0 || bits >= QUANT_MIN_BITS) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "%s: %s: %d; must be 0, or %d to %d", path, key, bits, QUANT_MIN_BITS,
+                       QUANT_MAX_BITS);
+}
+
+/* A single mean with several stds, or the other way round, stands for all channels. */
+static void broadcast(Arena *arena, FloatList *list, int n)
+{
+    if (list->n != 1 || n <= 1) return;
+    double *all = ARENA_ARRAY(arena, double, n);
+    for (int i = 0; i < n; i++) all[i] = list->at[0];
+    *list = (FloatList){n, all};
+}
+
+static Status check(const Config *c)
+{
+    const NormalizeConfig *n = &c->data.normalize;
+    if (n->mean.n != n->std.n)
+        return status_fail(STATUS_CONFIG,
+                           "%s: data.normalize: %d means and %d stds; must be as many of one as of the other", c->path,
+                           n->mean.n, n->std.n);
+    for (int i = 0; i < n->std.n; i++)
+        if (!(n->std.at[i] >= 1e-4))
+            return status_fail(STATUS_CONFIG, "%s: data.normalize.std[%d]: %g; must be at least 0.0001", c->path, i,
+                               n->std.at[i]);
+    const QuantConfig *q = &c->quant;
+    TRY(check_bits(c->path, "quant.first_last_bits", q->first_last_bits));
+    TRY(check_bits(c->path, "quant.avgpool_input_bits", q->avgpool_input_bits));
+    const QuantOverride *all = q->overrides.at;
+    for (int i = 0; i < q->overrides.n; i++) {
+        TRY(check_bits(c->path, "quant.overrides[].weight_bits", all[i].weight_bits));
+        TRY(check_bits(c->path, "quant.overrides[].activation_bits", all[i].activation_bits));
+    }
+    TRY(ptq_check(&c->ptq, c->path));
+    for (int i = 0; i < c->compare.ends.n; i++) TRY(check_bits(c->path, "compare.ends", c->compare.ends.at[i]));
+    return STATUS_OK;
+}
+
+Status config_assign(Arena *arena, cJSON *root, const char *assignment)
+{
+    const cJSON *before = json_get(json_get(root, "data"), "dir");
+    TRY(json_set(root, "--set", assignment));
+    config_drop_other_name(root, assignment);
+    cJSON *dir = json_get(json_get(root, "data"), "dir");
+    if (dir == before || !cJSON_IsString(dir) || dir->valuestring[0] == '/') return STATUS_OK;
+    char here[PATH_MAX];
+    if (getcwd(here, sizeof here) == NULL)
+        return status_fail(STATUS_IO, "--set %s: the working directory has no name; an absolute path is required",
+                           assignment);
+    const char *rest = dir->valuestring;
+    while (rest[0] == '.' && rest[1] == '/') rest += 2;
+    const char *absolute = strcmp(rest, ".") == 0 || rest[0] == '\0' ? here : file_join(arena, here, rest);
+    return cJSON_SetValuestring(dir, absolute) != NULL ? STATUS_OK
+                                                       : status_fail(STATUS_NOMEM, "%s: no memory", absolute);
+}
+
+/* Rows of one's own stand for the default ones, unless those are given as well. */
+static void choose_rows(const cJSON *root, CompareConfig *c)
+{
+    if (cJSON_GetArraySize(c->rows) == 0 && cJSON_GetArraySize(c->grid) == 0) return;
+    const cJSON *compare = json_get(root, "compare");
+    if (json_get(compare, "ptq_bits") == NULL) c->ptq_bits.n = 0;
+    if (json_get(compare, "qat_bits") == NULL) c->qat_bits.n = 0;
+}
+
+Status config_resolve(Arena *arena, const cJSON *root, const char *path, Config *c)
+{
+    const cJSON *parsed;
+    TRY(config_rename_keys(arena, root, path, &parsed));
+    TRY(field_parse(config_fields, parsed, path, c, arena));
+    c->quant.rounding = (int)target_types[c->quant.target]->rounding;
+    c->path = path;
+    c->folder = file_dirname(arena, path);
+    c->given = json_copy(arena, root);
+    if (c->name == NULL || c->name[0] == '\0') c->name = file_stem(arena, path);
+    if (strchr(c->name, '/') != NULL || c->name[0] == '.')
+        return status_fail(STATUS_CONFIG, "%s: name: \"%s\"; must be a file name without '/', not beginning with '.'",
+                           path, c->name);
+    const bool here = c->data.dir != NULL && strcmp(c->data.dir, ".") == 0;
+    c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
+    broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
+    broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
+    TRY(task_check(arena, &c->task, path));
+    c->data.target = task_types[c->task.type]->target;
+    TRY(config_check_rows(path, c->compare.rows, c->compare.grid));
+    choose_rows(root, &c->compare);
+    return check(c);
+}
+
+Status config_with(Arena *arena, const Config *config, int n, Config **some)
+{
+    cJSON *root = cJSON_Duplicate(config->file, true);
+    Status status = STATUS_OK;
+    for (int i = 0; i < n && status == STATUS_OK; i++) status = config_assign(arena, root, config->sets[i]);
+    *some = ARENA_ARRAY(arena, Config, 1);
+    if (status == STATUS_OK) status = config_resolve(arena, root, config->path, *some);
+    cJSON_Delete(root);
+    return status;
+}
