@@ -23,5 +23,6 @@ Status inspect_target(Arena *arena, const Options *o, const Graph *g)
     if (rounding_is_float(g->rounding))
         cli_print("note: rounding %s; export --to c writes tflite-single, unless --set quant.target=tflite-micro\n",
                   rounding);
+    if (!graph_is_integer(g)) cli_print("note: layers in floats; export --to c writes them with --option floats=yes\n");
     return STATUS_OK;
 }

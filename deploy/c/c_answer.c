@@ -40,6 +40,10 @@ static void declare_names(const CWriter *w, const char *of)
 
 static void class_usage(const CWriter *w)
 {
+    if (c_float_answer(w)) {
+        fputs(" * Answer: the largest value is the class; probabilities are the softmax of the values.\n", w->out);
+        return;
+    }
     fprintf(w->out,
             " * Answer: the largest code is the class; probabilities are the softmax of\n"
             " * %s_OUTPUT_SCALE * (code - %s_OUTPUT_ZERO_POINT).\n",
@@ -49,19 +53,20 @@ static void class_usage(const CWriter *w)
 static void class_declare(const CWriter *w)
 {
     fprintf(w->out,
-            "\n/* The class with the largest code, the first of equals. */\n"
-            "int %s_argmax(const int8_t *out);\n",
-            w->prefix);
+            "\n/* The class with the largest %s, the first of equals. */\n"
+            "int %s_argmax(const %s *out);\n",
+            c_float_answer(w) ? "value" : "code", w->prefix, c_float_answer(w) ? "float" : "int8_t");
     declare_names(w, "class");
 }
 
 static void class_define(const CWriter *w)
 {
     fprintf(w->out,
-            "int %s_argmax(const int8_t *out)\n{\n    int best = 0;\n"
-            "    for (int i = 1; i < %s_OUTPUT_BYTES; i++)\n        if (out[i] > out[best]) best = i;\n"
+            "int %s_argmax(const %s *out)\n{\n    int best = 0;\n"
+            "    for (int i = 1; i < %s_%s; i++)\n        if (out[i] > out[best]) best = i;\n"
             "    return best;\n}\n\n",
-            w->prefix, w->upper);
+            w->prefix, c_float_answer(w) ? "float" : "int8_t", w->upper,
+            c_float_answer(w) ? "OUTPUTS" : "OUTPUT_BYTES");
     write_names(w, "class");
 }
 
@@ -80,6 +85,10 @@ static void nothing(const CWriter *w) { (void)w; }
 
 static void values_usage(const CWriter *w)
 {
+    if (c_float_answer(w)) {
+        fprintf(w->out, " * Answer: value i is %s_TARGET_MEAN[i] + %s_TARGET_STD[i] * out[i].\n", w->upper, w->upper);
+        return;
+    }
     fprintf(w->out,
             " * Answer: value i is %s_TARGET_MEAN[i] + %s_TARGET_STD[i] * real, with the real number of code i;\n"
             " * %s_dequantize computes it.\n",
@@ -110,6 +119,8 @@ static void values_dequantize(const CWriter *w)
             "        values[i] = mean[i] + std[i] * (%s_OUTPUT_SCALE * (float)(out[i] - %s_OUTPUT_ZERO_POINT));\n}\n",
             w->prefix, w->upper, w->upper, w->upper, w->upper, w->upper);
 }
+
+bool c_float_answer(const CWriter *w) { return graph_tensor_is_float(&w->g->tensor[w->g->output]); }
 
 const CAnswer *c_answer(const CWriter *w)
 {

@@ -51,11 +51,13 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
         if (node_type(n)->flash_bytes != NULL) cost.weight_bytes = node_type(n)->flash_bytes(n);
         return cost;
     }
+    const bool floats = node_is_float(g, n);
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
-    cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);
+    cost.weight_bytes =
+        floats ? ((size_t)node_weights(n) * (size_t)cost.weight_width + 7) / 8 : (size_t)c_runs(n) * c_run_bytes(n);
     cost.bias_bytes = 4 * (size_t)n->geom.o;
-    cost.multiplier_bytes = 5 * (size_t)n->geom.o;
+    cost.multiplier_bytes = (floats ? n->weights == NULL ? 0 : 4 : 5) * (size_t)n->geom.o;
     return cost;
 }
 
@@ -65,7 +67,7 @@ CCost c_cost(Arena *arena, const Graph *g, const Plan *plan)
     CCost cost = {.layer = layer,
                   .arena_bytes = plan->bytes,
                   .input_bytes = (size_t)graph_tensor_elements(&g->tensor[0]),
-                  .output_bytes = (size_t)g->classes,
+                  .output_bytes = graph_tensor_bytes(&g->tensor[g->output]),
                   .pixel_table_bytes = 256 * (size_t)c_pixels(arena, g).tables};
     cost.flash_bytes = cost.pixel_table_bytes;
     for (int i = 0; i < g->nodes; i++) {

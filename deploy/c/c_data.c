@@ -43,6 +43,19 @@ void c_write_array(const CWriter *w, const char *type, const char *name, long co
     fprintf(w->out, "\n};\n");
 }
 
+void c_write_floats(const CWriter *w, const char *name, long count, const float *data)
+{
+    enum { COLUMNS = 110 };
+    fprintf(w->out, "static const float %s[%ld] = {", name, count);
+    int column = COLUMNS;
+    for (long i = 0; i < count; i++) {
+        if (column >= COLUMNS) column = fprintf(w->out, "\n    ");
+        column += fprintf(w->out, "%s,", c_literal(w, data[i]));
+        if (column < COLUMNS && i + 1 < count) column += fprintf(w->out, " ");
+    }
+    fprintf(w->out, "\n};\n");
+}
+
 /* Of 8 bits: the stored weights; of fewer: the codes, from the lowest bits of a byte up, each run in bytes of its own. */
 static int8_t *pack(const CWriter *w, const Node *n, size_t *bytes)
 {

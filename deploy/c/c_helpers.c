@@ -3,7 +3,6 @@
 
 #include "base/rng.h"
 #include "deploy/c/c_writer.h"
-#include "graph/engine.h"
 
 static char *minus(const CWriter *w, int value)
 {
@@ -17,11 +16,16 @@ static void write_about(const CWriter *w)
     const Graph *g = w->g;
     const GraphTensor *x = &g->tensor[0], *y = &g->tensor[g->output];
     fprintf(w->out,
-            " * Model \"%s\", dialect %s, int8 in, int8 out, no floating point, no heap, no library.\n *\n"
-            " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code %s)\n"
-            " * out: %d codes, one for each %s; real = %.9g * (code %s)\n",
-            c_comment(w->arena, g->model_name), rounding_names[g->rounding], x->h, x->w, x->c, (double)x->scale,
-            minus(w, x->zero_point), g->classes, c_answer(w)->each, (double)y->scale, minus(w, y->zero_point));
+            " * Model \"%s\", dialect %s, int8 in, %s out, %s, no heap, no library.\n *\n"
+            " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code %s)\n",
+            c_comment(w->arena, g->model_name), rounding_names[g->rounding], c_float_answer(w) ? "float" : "int8",
+            c_has_floats(g) ? "some layers in floats" : "no floating point", x->h, x->w, x->c, (double)x->scale,
+            minus(w, x->zero_point));
+    if (c_float_answer(w))
+        fprintf(w->out, " * out: %d floats, one for each %s\n", g->classes, c_answer(w)->each);
+    else
+        fprintf(w->out, " * out: %d codes, one for each %s; real = %.9g * (code %s)\n", g->classes, c_answer(w)->each,
+                (double)y->scale, minus(w, y->zero_point));
     if (g->class_names != NULL) {
         int column = fprintf(w->out, " * %s:", c_answer(w)->all);
         for (int i = 0; i < g->classes; i++) {
@@ -53,6 +57,13 @@ static void write_usage(const CWriter *w)
         " * Link: the code calls no library, but compilers put in calls of memcpy, memmove, memset and memcmp and, on\n"
         " * cores without the instructions, of their own helpers for division and for 64-bit products and shifts.\n",
         P, self_test, P);
+    if (c_has_floats(w->g))
+        fputs(
+            " * Floats: sums are made in a fixed order, each product rounded before it is added.  Every compiler for\n"
+            " * IEEE 754 floats then gives the same bits if it fuses none (-ffp-contract=off, part of gcc's -std=c99) "
+            "and\n"
+            " * takes no liberties (no -ffast-math).\n",
+            w->out);
 }
 
 static void write_declarations(const CWriter *w)
@@ -60,18 +71,26 @@ static void write_declarations(const CWriter *w)
     const char *p = w->prefix, *P = w->upper;
     fprintf(w->out,
             "/* One image to one answer.  in and out do not overlap; the arena is static, so one call at a time. */\n"
-            "void %s_run(const int8_t *in, int8_t *out);\n\n"
+            "void %s_run(const int8_t *in, %s *out);\n\n"
             "/* Camera bytes, %d x %d x %d, [row][column][channel], to codes. */\n"
             "void %s_quantize_pixels(const uint8_t *pixels, int8_t *in);\n",
-            p, w->g->tensor[0].h, w->g->tensor[0].w, w->g->tensor[0].c, p);
+            p, c_float_answer(w) ? "float" : "int8_t", w->g->tensor[0].h, w->g->tensor[0].w, w->g->tensor[0].c, p);
     c_answer(w)->declare(w);
-    fprintf(w->out,
-            "\n#ifdef %s_WITH_FLOATS /* beside the data path, for those who have floats anyhow */\n"
-            "/* Real numbers, (byte / 255 - mean) / std, to codes; codes of the answer to %s. */\n"
-            "void %s_quantize(const float *values, int8_t *in);\n"
-            "void %s_dequantize(const int8_t *out, float *%s);\n"
-            "#endif\n",
-            P, c_answer(w)->reals, p, p, c_answer(w)->values);
+    if (c_float_answer(w))
+        fprintf(w->out,
+                "\n#ifdef %s_WITH_FLOATS\n"
+                "/* Real numbers, (byte / 255 - mean) / std, to codes. */\n"
+                "void %s_quantize(const float *values, int8_t *in);\n"
+                "#endif\n",
+                P, p);
+    else
+        fprintf(w->out,
+                "\n#ifdef %s_WITH_FLOATS /* beside the data path, for those who have floats anyhow */\n"
+                "/* Real numbers, (byte / 255 - mean) / std, to codes; codes of the answer to %s. */\n"
+                "void %s_quantize(const float *values, int8_t *in);\n"
+                "void %s_dequantize(const int8_t *out, float *%s);\n"
+                "#endif\n",
+                P, c_answer(w)->reals, p, p, c_answer(w)->values);
     if (w->golden > 0)
         fprintf(w->out,
                 "\n#ifdef %s_SELF_TEST\n"
@@ -94,13 +113,16 @@ void c_write_header(const CWriter *w)
             "#define %s_INPUT_BYTES %zu\n#define %s_OUTPUT_BYTES %zu\n"
             "#define %s_FLASH_BYTES %zu\n#define %s_ARENA_BYTES %zu\n#define %s_MACS %ld\n\n"
             "/* real = scale * (code - zero point) */\n"
-            "#define %s_INPUT_SCALE %s\n#define %s_INPUT_ZERO_POINT %s\n"
-            "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n\n"
-            "/* By channel, for an array: real = (byte / 255 - mean) / std. */\n",
+            "#define %s_INPUT_SCALE %s\n#define %s_INPUT_ZERO_POINT %s\n",
             P, P, P, x->h, P, x->w, P, x->c, P, w->cost.input_bytes, P, w->cost.output_bytes, P, w->cost.flash_bytes, P,
             w->cost.arena_bytes, P, w->cost.macs, P, c_literal(w, x->scale), P,
-            arena_printf(w->arena, x->zero_point < 0 ? "(%d)" : "%d", x->zero_point), P, c_literal(w, y->scale), P,
-            arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
+            arena_printf(w->arena, x->zero_point < 0 ? "(%d)" : "%d", x->zero_point));
+    if (c_float_answer(w))
+        fprintf(w->out, "\n/* Floats of an answer. */\n#define %s_OUTPUTS %d\n", P, w->g->classes);
+    else
+        fprintf(w->out, "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n", P, c_literal(w, y->scale), P,
+                arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
+    fputs("\n/* By channel, for an array: real = (byte / 255 - mean) / std. */\n", w->out);
     c_write_list(w, "MEAN", w->g->mean, w->g->channels);
     c_write_list(w, "STD", w->g->std, w->g->channels);
     c_answer(w)->constants(w);
@@ -152,7 +174,7 @@ static void write_floats(const CWriter *w)
             w->upper, w->prefix, w->upper, w->upper, c_literal(w, (float)(x->qmin - x->zero_point)),
             c_literal(w, (float)(x->qmin - x->zero_point)), c_literal(w, (float)(x->qmax - x->zero_point)),
             c_literal(w, (float)(x->qmax - x->zero_point)), w->upper);
-    c_answer(w)->dequantize(w);
+    if (!c_float_answer(w)) c_answer(w)->dequantize(w);
     fputs("#endif\n\n", w->out);
 }
 
@@ -165,32 +187,58 @@ void c_write_helpers(const CWriter *w)
 
 /* ---- the self-test ----------------------------------------------------------------------------------------------- */
 
+/* What it compares, codes or floats; the end of the loop over one answer. */
+static void write_compare(const CWriter *w)
+{
+    const char *P = w->upper;
+    if (!c_float_answer(w)) {
+        fprintf(w->out,
+                "        for (int i = 0; i < %s_OUTPUT_BYTES; i++)\n"
+                "            if (out[i] != golden_out[n * %s_OUTPUT_BYTES + i]) return n + 1;\n",
+                P, P);
+        return;
+    }
+    fprintf(w->out,
+            "        const float *expected = golden_out + n * %s_OUTPUTS;\n"
+            "        float most = 0.0f;\n"
+            "        for (int i = 0; i < %s_OUTPUTS; i++) {\n"
+            "            const float size = expected[i] < 0.0f ? -expected[i] : expected[i];\n"
+            "            most = size > most ? size : most;\n"
+            "        }\n"
+            "        for (int i = 0; i < %s_OUTPUTS; i++) {\n"
+            "            const float off = out[i] - expected[i], bound = 1e-5f * most;\n"
+            "            if (!(off <= bound && off >= -bound)) return n + 1;\n"
+            "        }\n",
+            P, P, P);
+}
+
 Status c_write_self_test(const CWriter *w)
 {
     enum { SEED = 1 };
     const GraphTensor *x = &w->g->tensor[0];
     const long input = (long)w->cost.input_bytes, output = (long)w->cost.output_bytes;
+    const bool floats = c_float_answer(w);
     if (w->golden == 0) return STATUS_OK;
-    Engine *engine;
-    TRY(engine_create_planned(w->arena, w->g, &engine));
     int8_t *in = arena_alloc(w->arena, (size_t)(w->golden * input));
-    int8_t *out = arena_alloc(w->arena, (size_t)(w->golden * output));
+    void *out = arena_alloc(w->arena, (size_t)(w->golden * output));
     Rng rng = rng_make(SEED, RNG_TEST, 0);
     for (long i = 0; i < w->golden * input; i++)
         in[i] = (int8_t)(x->qmin + (int)rng_below(&rng, (uint32_t)(x->qmax - x->qmin + 1)));
-    engine_run(engine, in, w->golden, out);
+    TRY(c_golden(w->arena, w->g, in, w->golden, out));
     fprintf(w->out, "#ifdef %s_SELF_TEST\n", w->upper);
     c_write_array(w, "int8_t", "golden_in", w->golden * input, in, 1);
-    c_write_array(w, "int8_t", "golden_out", w->golden * output, out, 1);
+    if (floats)
+        c_write_floats(w, "golden_out", (long)w->golden * w->g->classes, out);
+    else
+        c_write_array(w, "int8_t", "golden_out", w->golden * output, out, 1);
     fprintf(w->out,
             "\nint %s_self_test(void)\n{\n"
-            "    static int8_t out[%s_OUTPUT_BYTES];\n"
+            "    static %s out[%s_%s];\n"
             "    for (int n = 0; n < %d; n++) {\n"
-            "        %s_run(golden_in + n * %s_INPUT_BYTES, out);\n"
-            "        for (int i = 0; i < %s_OUTPUT_BYTES; i++)\n"
-            "            if (out[i] != golden_out[n * %s_OUTPUT_BYTES + i]) return n + 1;\n"
-            "    }\n"
-            "    return 0;\n}\n#endif\n",
-            w->prefix, w->upper, w->golden, w->prefix, w->upper, w->upper, w->upper);
+            "        %s_run(golden_in + n * %s_INPUT_BYTES, out);\n",
+            w->prefix, floats ? "float" : "int8_t", w->upper, floats ? "OUTPUTS" : "OUTPUT_BYTES", w->golden, w->prefix,
+            w->upper);
+    write_compare(w);
+    fputs("    }\n    return 0;\n}\n#endif\n", w->out);
     return STATUS_OK;
 }

@@ -2,18 +2,10 @@
 #include "graph/node_window.h"
 #include "kernels/requant.h"
 
-static const char *place(const CWriter *w, int tensor)
-{
-    const PlanTensor *t = &w->plan.tensor[tensor];
-    return t->place == PLAN_INPUT    ? "in"
-           : t->place == PLAN_OUTPUT ? "out"
-                                     : arena_printf(w->arena, "arena + %zu", t->offset);
-}
-
 static const char *scratch(const CWriter *w, int node)
 {
     const PlanNode *n = &w->plan.node[node];
-    return n->scratch_bytes == 0 ? "NULL" : arena_printf(w->arena, "arena + %zu", n->scratch);
+    return n->scratch_bytes == 0 ? "NULL" : c_codes_at(w, n->scratch);
 }
 
 /* A convolution of single cells, not by rows: all of them are one row. */
@@ -153,13 +145,13 @@ static void call_rows(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     fprintf(w->out, "    %s(&%s, %s, 0, %d, %s, %s);\n", c_ops[n->op]->rows, c_layer_name(w, node),
-            place(w, n->input[0]), is_flat(w, node) ? 1 : n->geom.oh, place(w, n->output), scratch(w, node));
+            c_place(w, n->input[0]), is_flat(w, node) ? 1 : n->geom.oh, c_place(w, n->output), scratch(w, node));
 }
 
 static void call_dense(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
-    fprintf(w->out, "    dense(&%s, %s, %s);\n", c_layer_name(w, node), place(w, n->input[0]), place(w, n->output));
+    fprintf(w->out, "    dense(&%s, %s, %s);\n", c_layer_name(w, node), c_place(w, n->input[0]), c_place(w, n->output));
 }
 
 /* The convolution whose rows node takes, -1: none. */
@@ -179,29 +171,30 @@ static void call_add(const CWriter *w, int node)
     const char *name = c_layer_name(w, node);
     if (rows < 0) {
         fprintf(w->out, "    add(&%s, %ld, %s, %s, %s);\n", name, graph_tensor_elements(&w->g->tensor[n->output]),
-                place(w, n->input[0]), place(w, n->input[1]), place(w, n->output));
+                c_place(w, n->input[0]), c_place(w, n->input[1]), c_place(w, n->output));
         return;
     }
     const Node *conv = &w->g->node[rows];
     const size_t bytes = w->plan.node[rows].row_bytes;
-    const char *row = arena_printf(w->arena, "arena + %zu", w->plan.node[rows].row), *operand[2];
+    const char *row = c_codes_at(w, w->plan.node[rows].row), *operand[2];
     for (int k = 0; k < 2; k++)
-        operand[k] =
-            n->input[k] == conv->output ? row : arena_printf(w->arena, "%s + %zu * row", place(w, n->input[k]), bytes);
+        operand[k] = n->input[k] == conv->output
+                         ? row
+                         : arena_printf(w->arena, "%s + %zu * row", c_place(w, n->input[k]), bytes);
     fprintf(w->out,
             "    for (int32_t row = 0; row < %d; row++) {\n"
             "        %s(&%s, %s, row, 1, %s, %s);\n"
             "        add(&%s, %zu, %s, %s, %s + %zu * row);\n"
             "    }\n",
-            conv->geom.oh, c_ops[conv->op]->rows, c_layer_name(w, rows), place(w, conv->input[0]), row,
-            scratch(w, rows), name, bytes, operand[0], operand[1], place(w, n->output), bytes);
+            conv->geom.oh, c_ops[conv->op]->rows, c_layer_name(w, rows), c_place(w, conv->input[0]), row,
+            scratch(w, rows), name, bytes, operand[0], operand[1], c_place(w, n->output), bytes);
 }
 
 static void call_multiply(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
-    fprintf(w->out, "    multiply(&%s, %s, %s, %s);\n", c_layer_name(w, node), place(w, n->input[0]),
-            place(w, n->input[1]), place(w, n->output));
+    fprintf(w->out, "    multiply(&%s, %s, %s, %s);\n", c_layer_name(w, node), c_place(w, n->input[0]),
+            c_place(w, n->input[1]), c_place(w, n->output));
 }
 
 static void call_concat(const CWriter *w, int node)
@@ -211,8 +204,8 @@ static void call_concat(const CWriter *w, int node)
     int first = 0;
     for (int k = 0; k < n->inputs; k++) {
         const int channels = w->g->tensor[n->input[k]].c;
-        fprintf(w->out, "    concat(%s, %d, %d, %d, %s + %d);\n", place(w, n->input[k]), y->h * y->w, channels, y->c,
-                place(w, n->output), first);
+        fprintf(w->out, "    concat(%s, %d, %d, %d, %s + %d);\n", c_place(w, n->input[k]), y->h * y->w, channels, y->c,
+                c_place(w, n->output), first);
         first += channels;
     }
 }
@@ -221,21 +214,21 @@ static void call_pool(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     fprintf(w->out, "    %s_pool(&%s, %s, %s);\n", n->op == NODE_MAXPOOL ? "max" : "average", c_layer_name(w, node),
-            place(w, n->input[0]), place(w, n->output));
+            c_place(w, n->input[0]), c_place(w, n->output));
 }
 
 static void call_requantize(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     fprintf(w->out, "    requantize(&%s, %ld, %s, %s);\n", c_layer_name(w, node),
-            graph_tensor_elements(&w->g->tensor[n->output]), place(w, n->input[0]), place(w, n->output));
+            graph_tensor_elements(&w->g->tensor[n->output]), c_place(w, n->input[0]), c_place(w, n->output));
 }
 
 static void call_table(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     fprintf(w->out, "    look_up(%s, %ld, %s, %s);\n", c_layer_name(w, node),
-            graph_tensor_elements(&w->g->tensor[n->output]), place(w, n->input[0]), place(w, n->output));
+            graph_tensor_elements(&w->g->tensor[n->output]), c_place(w, n->input[0]), c_place(w, n->output));
 }
 
 static void call_reshape(const CWriter *w, int node)
@@ -243,7 +236,31 @@ static void call_reshape(const CWriter *w, int node)
     const Node *n = &w->g->node[node];
     if (w->plan.node[node].copies)
         fprintf(w->out, "    copy(%ld, %s, %s);\n", graph_tensor_elements(&w->g->tensor[n->output]),
-                place(w, n->input[0]), place(w, n->output));
+                c_place(w, n->input[0]), c_place(w, n->output));
+}
+
+static void layer_quantize(const CWriter *w, int node)
+{
+    const GraphTensor *y = node_y(w->g, &w->g->node[node]);
+    begin_layer(w, "grid", c_layer_name(w, node));
+    fprintf(w->out, "    .scale = %s, .lo = %s, .hi = %s, .zero = %d,\n};\n\n", c_literal(w, y->scale),
+            c_literal(w, (float)(y->qmin - y->zero_point)), c_literal(w, (float)(y->qmax - y->zero_point)),
+            y->zero_point);
+}
+
+static void call_quantize(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    quantize_floats(&%s, %ld, %s, %s);\n", c_layer_name(w, node),
+            graph_tensor_elements(node_y(w->g, n)), c_place(w, n->input[0]), c_place(w, n->output));
+}
+
+static void call_dequantize(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const GraphTensor *x = node_x(w->g, n);
+    fprintf(w->out, "    dequantize_codes(%s, %d, %ld, %s, %s);\n", c_literal(w, x->scale), x->zero_point,
+            graph_tensor_elements(x), c_place(w, n->input[0]), c_place(w, n->output));
 }
 
 /* ---- the kinds of nodes ------------------------------------------------------------------------------------------- */
@@ -291,34 +308,60 @@ static const COp average_pool = {
 static const COp requantize = {
     .kernels = KERNELS("rescale", "clamp", "requantize"), .layer = layer_requantize, .call = call_requantize};
 static const COp table = {.kernels = KERNELS("look_up"), .layer = layer_table, .call = call_table};
+static const COp quantize = {.kernels = KERNELS("quantize_floats"), .layer = layer_quantize, .call = call_quantize};
+static const COp dequantize = {.kernels = KERNELS("dequantize_codes"), .call = call_dequantize};
 static const COp reshape = {.kernels = KERNELS(NULL), .call = call_reshape}; /* a copy, where one is needed */
 
 const COp *const c_ops[NODE_KINDS] = {
-    [NODE_CONV2D] = &conv2d, [NODE_DWCONV2D] = &depthwise, [NODE_DENSE] = &dense,          [NODE_ADD] = &add,
-    [NODE_CONCAT] = &concat, [NODE_MAXPOOL] = &max_pool,   [NODE_AVGPOOL] = &average_pool, [NODE_REQUANT] = &requantize,
-    [NODE_LUT] = &table,     [NODE_RESHAPE] = &reshape,    [NODE_MULTIPLY] = &multiply,
+    [NODE_CONV2D] = &conv2d,
+    [NODE_DWCONV2D] = &depthwise,
+    [NODE_DENSE] = &dense,
+    [NODE_ADD] = &add,
+    [NODE_CONCAT] = &concat,
+    [NODE_MAXPOOL] = &max_pool,
+    [NODE_AVGPOOL] = &average_pool,
+    [NODE_REQUANT] = &requantize,
+    [NODE_LUT] = &table,
+    [NODE_RESHAPE] = &reshape,
+    [NODE_MULTIPLY] = &multiply,
+    [NODE_QUANTIZE] = &quantize,
+    [NODE_DEQUANTIZE] = &dequantize,
 };
+
+const COp *c_op(const CWriter *w, const Node *n) { return (node_is_float(w->g, n) ? c_float_ops : c_ops)[n->op]; }
 
 bool c_carries(NodeKind kind) { return c_ops[kind] != NULL; }
 
 void c_write_layers(const CWriter *w)
 {
     fputs("/* ---- layers ---- */\n\n", w->out);
-    for (int i = 0; i < w->g->nodes; i++)
-        if (w->plan.node[i].runs && c_ops[w->g->node[i].op]->layer != NULL) c_ops[w->g->node[i].op]->layer(w, i);
+    for (int i = 0; i < w->g->nodes; i++) {
+        const COp *op = c_op(w, &w->g->node[i]);
+        if (w->plan.node[i].runs && op->layer != NULL) op->layer(w, i);
+    }
+}
+
+static void write_arena(const CWriter *w)
+{
+    if (w->plan.bytes == 0) return;
+    fputs("/* Every activation while it is needed. */\nstatic ", w->out);
+    if (c_has_floats(w->g))
+        fprintf(w->out, "union {\n    float values[%zu];\n    int8_t codes[%zu];\n} arena;\n\n",
+                w->plan.bytes / sizeof(float), w->plan.bytes);
+    else
+        fprintf(w->out, "int8_t arena[%zu];\n\n", w->plan.bytes);
 }
 
 void c_write_run(const CWriter *w)
 {
-    if (w->plan.bytes > 0)
-        fprintf(w->out, "/* Every activation while it is needed. */\nstatic int8_t arena[%zu];\n\n", w->plan.bytes);
-    fprintf(w->out, "void %s_run(const int8_t *in, int8_t *out)\n{\n", w->prefix);
+    write_arena(w);
+    fprintf(w->out, "void %s_run(const int8_t *in, %s *out)\n{\n", w->prefix, c_float_answer(w) ? "float" : "int8_t");
     for (int i = 0; i < w->g->nodes; i++) {
         const Node *n = &w->g->node[i];
         const GraphTensor *y = &w->g->tensor[n->output];
         if (!w->plan.node[i].runs || (node_type(n)->shows_input && !w->plan.node[i].copies)) continue;
         fprintf(w->out, "    /* %s: %dx%dx%d */\n", c_comment(w->arena, n->name), y->h, y->w, y->c);
-        if (!w->plan.node[i].by_rows) c_ops[n->op]->call(w, i);
+        if (!w->plan.node[i].by_rows) c_op(w, n)->call(w, i);
     }
     fputs("}\n\n", w->out);
 }

@@ -2,7 +2,11 @@
 
 #include "deploy/c/c_writer.h"
 
-int c_weight_width(const Node *n) { return n->weight_bits > 4 ? 8 : n->weight_bits > 2 ? 4 : 2; }
+int c_weight_width(const Node *n)
+{
+    if (n->float_weights != NULL) return 8 * (int)format_bytes(n->weight_format);
+    return n->weight_bits > 4 ? 8 : n->weight_bits > 2 ? 4 : 2;
+}
 
 bool c_direct(const Node *n)
 {
@@ -11,15 +15,19 @@ bool c_direct(const Node *n)
     return g->groups == 1 && g->dw == 1 && (g->kh == 1 || g->kw * g->c >= LEAST_RUN);
 }
 
-static bool gives_rows(const Node *n) { return c_ops[n->op]->rows != NULL; }
+/* Its kernel computes the whole output, and not in place. */
+static bool has_float_weights(const Node *n) { return n->float_bias != NULL; }
+
+static bool gives_rows(const Node *n) { return c_ops[n->op]->rows != NULL && !has_float_weights(n); }
 
 static bool takes_rows(const Node *n) { return c_ops[n->op]->takes_rows; }
 
-static bool copies(const Node *n) { return c_ops[n->op]->scratch_bytes != NULL; }
+static bool copies(const Node *n) { return c_ops[n->op]->scratch_bytes != NULL && !has_float_weights(n); }
 
 static size_t scratch_bytes(const Node *n, bool in_place)
 {
-    return c_ops[n->op]->scratch_bytes == NULL ? 0 : c_ops[n->op]->scratch_bytes(n, in_place);
+    if (c_ops[n->op]->scratch_bytes == NULL || has_float_weights(n)) return 0;
+    return c_ops[n->op]->scratch_bytes(n, in_place);
 }
 
 Plan c_plan_make(Arena *arena, const Graph *g)

@@ -7,7 +7,7 @@
 
 #include "graph/plan.h"
 
-/* Bits that a weight of the node takes in flash: 2, 4 or 8. */
+/* Bits that a weight of the node takes in flash: 2, 4 or 8, of a node in floats also 16 or 32. */
 int c_weight_width(const Node *n);
 
 /* A convolution's windows are read where they are, row by row: they are contiguous, and long enough to pay. */

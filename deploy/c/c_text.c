@@ -40,7 +40,34 @@ static const char *const order[] = {"base",
                                     "concat",
                                     "requantize",
                                     "look_up",
-                                    "copy"};
+                                    "copy",
+                                    "float_end",
+                                    "float_bits",
+                                    "narrow",
+                                    "widen",
+                                    "format_float16",
+                                    "format_bfloat16",
+                                    "format_float8_e4m3",
+                                    "format_float8_e5m2",
+                                    "float_weights",
+                                    "float_dot_32",
+                                    "float_dot_16",
+                                    "float_dot_8",
+                                    "float_dot_code8",
+                                    "float_dot_code4",
+                                    "float_dot_code2",
+                                    "float_window",
+                                    "float_conv2d",
+                                    "float_depthwise",
+                                    "float_pool",
+                                    "float_max_pool",
+                                    "float_average_pool",
+                                    "float_add",
+                                    "float_multiply",
+                                    "float_activate",
+                                    "float_concat",
+                                    "quantize_floats",
+                                    "dequantize_codes"};
 enum { KERNELS = (int)(sizeof order / sizeof order[0]) };
 
 static void need(bool *needed, const char *name)
@@ -51,14 +78,36 @@ static void need(bool *needed, const char *name)
     needed[i] = true;
 }
 
+/* What stands for numbers of a format; `use`: narrow or widen. */
+static void need_format(const CWriter *w, Format f, const char *use, bool *needed)
+{
+    if (f == FORMAT_FLOAT32) return;
+    need(needed, "float_bits");
+    need(needed, use);
+    need(needed, arena_printf(w->arena, "format_%s", format_names[f]));
+}
+
+static void need_of_float_node(const CWriter *w, const Node *n, bool *needed)
+{
+    need_format(w, node_y(w->g, n)->format, "narrow", needed);
+    if (!node_has_weights(n)) return;
+    need(needed, c_float_dot(w->arena, n));
+    if (n->float_weights != NULL) need_format(w, n->weight_format, "widen", needed);
+    if (n->weights != NULL && c_weight_width(n) < 8) need(needed, arena_printf(w->arena, "code%d", c_weight_width(n)));
+}
+
 static void need_of_node(const CWriter *w, int node, bool *needed)
 {
     const Node *n = &w->g->node[node];
-    const COp *op = c_ops[n->op];
+    const COp *op = c_op(w, n);
     const char *rescale = w->g->rounding == ROUNDING_TFLITE_SINGLE ? "rescale_single" : "rescale_double";
     for (const char *const *name = op->kernels; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
+    if (node_is_float(w->g, n)) {
+        need_of_float_node(w, n, needed);
+        return;
+    }
     if (!node_has_weights(n)) return;
     const int width = c_weight_width(n);
     if (width < 8) need(needed, arena_printf(w->arena, "code%d", width));

@@ -31,8 +31,22 @@ typedef struct {
      * not do so. */
     size_t (*scratch_bytes)(const Node *n, bool in_place);
 } COp;
-extern const COp *const c_ops[NODE_KINDS]; /* NULL: C has no kernel for the kind */
+/* By kind, in integers and in floats.  NULL: C has no kernel for it. */
+extern const COp *const c_ops[NODE_KINDS], *const c_float_ops[NODE_KINDS]; /* the second: deploy/c/c_floats.c */
+const COp *c_op(const CWriter *w, const Node *n);
 bool c_carries(NodeKind kind);
+
+/* deploy/c/c_place.c: any tensor holds floats.  Then the arena holds both kinds of values (c_write_run).  Expressions:
+ * where codes lie in it; where a tensor lies. */
+bool c_has_floats(const Graph *g);
+const char *c_codes_at(const CWriter *w, size_t offset);
+const char *c_place(const CWriter *w, int tensor);
+/* deploy/c/c_floats.c: how weights of a node in floats lie in flash: a text of deploy/c_kernels, "float_dot_16", that
+ * reads them. */
+const char *c_float_dot(Arena *arena, const Node *n);
+/* deploy/c/c_golden.c: what the exported code gives for n images: codes, or floats, whose order of sums and rounding are
+ * those of the exported code on every machine. */
+Status c_golden(Arena *arena, const Graph *g, const int8_t *images, int n, void *answers);
 
 /* deploy/c/c_text.c: kernels of deploy/c_kernels that the graph needs, in an order in which they compile. */
 void c_write_kernels(const CWriter *w);
@@ -42,6 +56,7 @@ void c_write_kernels(const CWriter *w);
 char *c_layer_name(const CWriter *w, int node);
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
 void c_write_weights(const CWriter *w, int node);
+void c_write_floats(const CWriter *w, const char *name, long count, const float *data);
 /* A float32 constant, read back to the same bits; C++ takes it, too. */
 char *c_literal(const CWriter *w, float x);
 /* #define NAME {x[0], x[1], ...} */
@@ -62,6 +77,8 @@ typedef struct {
     void (*dequantize)(const CWriter *w);
 } CAnswer;
 const CAnswer *c_answer(const CWriter *w);
+/* It is floats, not codes. */
+bool c_float_answer(const CWriter *w);
 
 /* deploy/c/c_helpers.c: what stands around the model. */
 void c_write_header(const CWriter *w); /* all but the end of its include guard */

@@ -1,5 +1,5 @@
-/* The model as one .c and one .h file of C99 for microcontrollers: integers only, constants in flash, one static arena.
- */
+/* The model as one .c and one .h file of C99 for microcontrollers: integers, floats only where they are asked for,
+ * constants in flash, one static arena. */
 #include <ctype.h>
 #include <string.h>
 #include <zlib.h>
@@ -15,10 +15,13 @@
 typedef struct {
     const char *prefix;
     int golden;
+    int floats;
 } COptions;
 
 /* A run of codes of 4 bits and as many of the image sum up to less than 2^31. */
 enum { MAX_GOLDEN = 16, MAX_PREFIX_BYTES = 40, MAX_RUN = 1 << 20 };
+
+static const char *const no_or_yes[] = {"no", "yes", NULL};
 
 static const Field fields[] = {
     {"prefix", FIELD_STRING, offsetof(COptions, prefix), .min = 1, .max = MAX_PREFIX_BYTES,
@@ -26,6 +29,8 @@ static const Field fields[] = {
             "file's name)"},
     {"golden", FIELD_INT, offsetof(COptions, golden), .min = 0, .max = MAX_GOLDEN, .def = "2",
      .doc = "images of the self-test, with the answers they must give; 0: no self-test"},
+    {"floats", FIELD_ENUM, offsetof(COptions, floats), .names = no_or_yes, .def = "\"no\"",
+     .doc = "yes: layers in floats are written, as C99 with floats; no: a model with such layers is refused"},
     FIELD_END};
 
 static bool is_name(const char *text)
@@ -54,11 +59,22 @@ static Status choose_prefix(Arena *arena, const char *stem, const char *given, c
 /* The other roundings rescale in float. */
 static const Rounding roundings[] = {ROUNDING_TFLITE_SINGLE, ROUNDING_TFLITE_DOUBLE, (Rounding)ROUNDINGS};
 
+static Status check_floats(const Graph *g, bool floats)
+{
+    for (int i = 0; i < g->nodes && !floats; i++)
+        if (node_is_float(g, &g->node[i]))
+            return status_fail(STATUS_UNSUPPORTED,
+                               "layer \"%s\": computes in %s, and C is written in integers only; give --option "
+                               "floats=yes to have it in C99 with floats, or quantize it in int8",
+                               g->node[i].name, format_names[node_y(g, &g->node[i])->format]);
+    return STATUS_OK;
+}
+
 static Status check_runs(const Graph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
-        if (node_has_weights(n) && c_run(n) > MAX_RUN)
+        if (node_has_weights(n) && !node_is_float(g, n) && c_run(n) > MAX_RUN)
             return status_fail(STATUS_UNSUPPORTED, "c: layer \"%s\": %ld weights in a row; at most %d", n->name,
                                c_run(n), MAX_RUN);
     }
@@ -104,8 +120,8 @@ static long write_digest(const CWriter *w, const char *before, const char *after
 static Status write_source(CWriter *w, const char *stem, Digest *digest)
 {
     write_owner(w->out, MARK_SOURCE, arena_printf(w->arena, "%s.h says what it does and what it costs.", stem));
-    fprintf(w->out, " * C99 without floats, heap or library; %s_SELF_TEST, when defined, adds %s_self_test.\n */\n",
-            w->upper, w->prefix);
+    fprintf(w->out, " * C99 without %sheap or library; %s_SELF_TEST, when defined, adds %s_self_test.\n */\n",
+            c_has_floats(w->g) ? "" : "floats, ", w->upper, w->prefix);
     fprintf(w->out, "#include \"%s.h\"\n\n", stem);
     digest->at[1] = write_digest(w, arena_printf(w->arena, "#if %s_EXPORT != ", w->upper), "\n");
     fprintf(w->out, "#error \"%s.c and %s.h come from different exports; both files of one are required\"\n#endif\n\n",
@@ -161,6 +177,7 @@ static Status write_c(Arena *arena, const Graph *g, const char *path, const void
     const COptions *o = options;
     const char *stem = file_stem(arena, path);
     CWriter w = {.arena = arena, .g = g, .golden = o->golden};
+    TRY(check_floats(g, o->floats));
     TRY(check_runs(g));
     TRY(check_stem(stem, path));
     TRY(choose_prefix(arena, stem, o->prefix, &w.prefix));
@@ -188,7 +205,8 @@ static void cost(Arena *arena, const Graph *g, size_t *flash_bytes, size_t *ram_
 
 const ExporterType exporter_c = {
     .name = "c",
-    .doc = "one .c and one .h of C99 for microcontrollers: integers only, constants in flash, one static arena",
+    .doc = "one .c and one .h of C99 for microcontrollers: integers only unless floats are asked for, constants in "
+           "flash, one static arena",
     .extension = ".c",
     .signature = MARK_SOURCE,
     .companion = ".h",
@@ -197,6 +215,8 @@ const ExporterType exporter_c = {
     .options_bytes = sizeof(COptions),
     .roundings = roundings,
     .carries = c_carries,
+    .floats = true,
+    .floats_option = "{\"floats\": \"yes\"}",
     .runtime = "C",
     .write = write_c,
     .cost = cost,

@@ -1,0 +1,4 @@
+typedef union {
+    float value;
+    uint32_t bits;
+} float_bits;

@@ -1,0 +1,16 @@
+/* Floats to codes of a grid: divided, clipped to lo .. hi, rounded, half away from zero. */
+typedef struct {
+    float scale, lo, hi;
+    int32_t zero;
+} grid;
+
+static void quantize_floats(const grid *n, int32_t count, const float *x, int8_t *y)
+{
+    for (int32_t i = 0; i < count; i++) {
+        const float steps = x[i] / n->scale;
+        const float low = steps > n->lo ? steps : n->lo, v = low < n->hi ? low : n->hi;
+        const int32_t whole = (int32_t)v;
+        const float rest = v - (float)whole;
+        y[i] = (int8_t)(whole + (rest >= 0.5f) - (rest <= -0.5f) + n->zero);
+    }
+}

@@ -1,0 +1,297 @@
+/* Layers in floats in exported C: compiled strictly, the answers are bit for bit those of the engine with the portable
+ * kernels, in every format, whatever the compiler and the CPU; what was not asked for is refused. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "deploy/c/c_cost.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
+#include "graph/engine.h"
+#include "graph/node.h"
+#include "kernels/kernels.h"
+#include "tests/support/mixed_graph.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/scratch.h"
+#include "tests/support/small_model.h"
+#include "tests/support/suite.h"
+
+enum { IMAGES = 4, MIXED = 20, LOWERED = 4, GRAPHS = MIXED + LOWERED, MAX_TEXT = 1 << 24 };
+#define STRICT "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wdouble-promotion -Werror"
+static const char floats_yes[] = "{\"floats\": \"yes\"}";
+
+static Arena *arena;
+static const char *folder;
+
+static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
+
+/* The order of sums that exported C has. */
+static void begin(void)
+{
+    const char *error = NULL;
+    arena = arena_create();
+    folder = scratch_folder(arena);
+    ck_assert_msg(kernels_select("ref", &error), "%s", error);
+}
+
+static int shell(const char *command) { return system(command); } /* NOLINT: commands of this file */
+
+static void end(void)
+{
+    ck_assert_int_eq(shell(arena_printf(arena, "rm -r %s", folder)), 0);
+    arena_destroy(arena);
+}
+
+static const char *path_of(const char *name) { return file_join(arena, folder, name); }
+
+static Status export_c(const Graph *g, const char *name, const char *options)
+{
+    cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
+    const Status status = exporter_write(exporter_find("c"), arena, g, path_of(name), json);
+    cJSON_Delete(json);
+    return status;
+}
+
+static char *text_of(const char *name, size_t *bytes)
+{
+    unsigned char *data;
+    must(file_read(arena, path_of(name), MAX_TEXT, &data, bytes));
+    return memcpy(arena_zalloc(arena, *bytes + 1), data, *bytes);
+}
+
+static void put(const char *name, const char *text) { must(file_write(arena, path_of(name), text, strlen(text))); }
+
+/* A residual network, depthwise layers of both kinds, a product of channels: weights of few bits, activations floats. */
+static const char net[] =
+    "{\"input\":[9,8,3],\"layers\":["
+    "{\"type\":\"conv2d\",\"name\":\"stem\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
+    "{\"type\":\"depthwise_conv2d\",\"name\":\"d3\",\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu6\"},"
+    "{\"type\":\"depthwise_conv2d\",\"name\":\"d2\",\"kernel\":[2,3],\"multiplier\":2},"
+    "{\"type\":\"conv2d\",\"name\":\"p\",\"filters\":6,\"kernel\":1,\"groups\":2},"
+    "{\"type\":\"add\",\"name\":\"s\",\"inputs\":[\"p\",\"d3\"],\"activation\":\"relu\"},"
+    "{\"type\":\"global_avgpool\",\"name\":\"g\"},{\"type\":\"dense\",\"name\":\"logits\",\"units\":5}]}";
+
+static Graph *lowered(int number, Rounding rounding)
+{
+    static const char *const quants[LOWERED] = {
+        "{\"weights\":{\"bits\":8},\"activations\":{\"format\":\"float32\"}}",
+        "{\"weights\":{\"bits\":4},\"activations\":{\"format\":\"float32\"},\"first_last_bits\":0}",
+        "{\"weights\":{\"bits\":2},\"activations\":{\"format\":\"float16\"},\"first_last_bits\":0}",
+        "{\"overrides\":[{\"layers\":\"d*\",\"format\":\"bfloat16\"},{\"layers\":\"stem\",\"format\":\"float32\"}]}"};
+    Graph *g;
+    must(model_lower(arena, small_model(arena, net, quants[number], 51), rounding, &g));
+    return g;
+}
+
+static const Graph *graph(int i)
+{
+    const Rounding rounding = i % 2 == 0 ? ROUNDING_TFLITE_SINGLE : ROUNDING_TFLITE_DOUBLE;
+    if (i >= MIXED) return lowered(i - MIXED, rounding);
+    return mixed_graph(arena, random_graph(arena, 700 + (uint64_t)i, 8, rounding), (uint64_t)i,
+                       i % 6 == 5   ? MIX_ALL
+                       : i % 6 == 4 ? MIX_FLOAT32
+                                    : MIX_FORMATS);
+}
+
+static void count(const Graph *g, int seen[NODE_KINDS], int formats[FORMATS], int weights[FORMATS], int bits[9])
+{
+    for (int k = 0; k < g->nodes; k++) {
+        const Node *n = &g->node[k];
+        if (!node_is_float(g, n) && !node_type(n)->converts) continue;
+        seen[n->op]++, formats[node_y(g, n)->format]++;
+        if (node_is_float(g, n) && node_has_weights(n)) weights[n->weight_format]++, bits[n->weight_bits]++;
+    }
+}
+
+/* Every kind of node, every format of outputs and weights, and codes of 8, 4 and 2 bits are among the graphs. */
+static void all_are_seen(const Graph *const *g)
+{
+    int seen[NODE_KINDS] = {0}, formats[FORMATS] = {0}, weights[FORMATS] = {0}, bits[9] = {0};
+    for (int i = 0; i < GRAPHS; i++) count(g[i], seen, formats, weights, bits);
+    for (int k = 0; k < NODE_KINDS; k++)
+        if (node_types[k]->in_float != NULL || node_types[k]->converts)
+            ck_assert_msg(seen[k] > 0, "%s", node_types[k]->name);
+    for (int f = FORMAT_FLOAT32; f < FORMATS; f++)
+        ck_assert_msg(formats[f] > 0 && weights[f] > 0, "%s", format_names[f]);
+    ck_assert(bits[8] > 0 && bits[4] > 0 && bits[2] > 0);
+}
+
+/* ---- a program around them --------------------------------------------------------------------------------------- */
+
+static const char harness[] = "#include <stdio.h>\n#include \"models.h\"\n"
+                              "static int8_t in[1 << 16];\nstatic float out[1 << 14];\n"
+                              "int main(int argc, char **argv)\n{\n"
+                              "    FILE *from = fopen(argv[argc - 2], \"rb\"), *to = fopen(argv[argc - 1], \"wb\");\n"
+                              "    for (int m = 0; m < MODELS; m++) {\n"
+                              "        for (int i = 0; i < IMAGES; i++) {\n"
+                              "            if (fread(in, 1, model[m].in, from) != model[m].in) return 100;\n"
+                              "            model[m].run(in, out);\n"
+                              "            fwrite(out, 1, model[m].out, to);\n"
+                              "        }\n"
+                              "        if (model[m].self_test() != 0) return m + 1;\n"
+                              "    }\n"
+                              "    return fclose(to) == 0 ? 0 : 102;\n}\n";
+
+static void put_program(const Graph *const *g)
+{
+    char *includes = arena_strdup(arena, ""), *rows = includes, *calls = includes;
+    for (int i = 0; i < GRAPHS; i++) {
+        const bool floats = graph_tensor_is_float(&g[i]->tensor[g[i]->output]);
+        must(export_c(g[i], arena_printf(arena, "m%d.c", i), floats_yes));
+        includes = arena_printf(arena, "%s#include \"m%d.h\"\n", includes, i);
+        calls = arena_printf(arena, "%sstatic void run%d(const int8_t *x, void *y) { m%d_run(x, (%s *)y); }\n", calls,
+                             i, i, floats ? "float" : "int8_t");
+        rows =
+            arena_printf(arena, "%s    {run%d, m%d_self_test, M%d_INPUT_BYTES, M%d_OUTPUT_BYTES},\n", rows, i, i, i, i);
+    }
+    put("models.h", arena_printf(arena,
+                                 "%senum { MODELS = %d, IMAGES = %d };\n%s"
+                                 "static const struct {\n    void (*run)(const int8_t *, void *);\n"
+                                 "    int (*self_test)(void);\n    size_t in, out;\n} model[] = {\n%s};\n",
+                                 includes, GRAPHS, IMAGES, calls, rows));
+    put("main.c", harness);
+}
+
+static const char *switches(void)
+{
+    char *list = arena_strdup(arena, "");
+    for (int i = 0; i < GRAPHS; i++) list = arena_printf(arena, "%s -DM%d_SELF_TEST -DM%d_WITH_FLOATS", list, i, i);
+    return list;
+}
+
+static size_t write_images(const Graph *const *g, char *answers)
+{
+    char *images = arena_alloc(arena, 1 << 20);
+    size_t in = 0, out = 0;
+    for (int i = 0; i < GRAPHS; i++) {
+        const size_t x = IMAGES * graph_tensor_bytes(&g[i]->tensor[0]);
+        const size_t y = IMAGES * graph_tensor_bytes(&g[i]->tensor[g[i]->output]);
+        Engine *engine;
+        ck_assert(in + x <= 1 << 20 && out + y <= 1 << 20);
+        memcpy(images + in, random_images(arena, g[i], (uint64_t)i, IMAGES), x);
+        must(engine_create_planned(arena, g[i], &engine));
+        engine_run(engine, (const int8_t *)images + in, IMAGES, answers + out);
+        in += x, out += y;
+    }
+    must(file_write(arena, path_of("in.bin"), images, in));
+    return out;
+}
+
+START_TEST(answers_are_the_portable_engines)
+{
+    static const char *const compilers[] = {"gcc -O2 -march=native",
+                                            "clang -O0 -fsanitize=undefined -fno-sanitize-recover=all"};
+    begin();
+    const Graph *g[GRAPHS];
+    for (int i = 0; i < GRAPHS; i++) g[i] = graph(i);
+    all_are_seen(g);
+    put_program(g);
+    char *expected = arena_alloc(arena, 1 << 20);
+    const size_t bytes = write_images(g, expected);
+    int built = 0;
+    for (size_t c = 0; c < sizeof compilers / sizeof compilers[0]; c++) {
+        const int name = (int)strcspn(compilers[c], " ");
+        if (shell(arena_printf(arena, "command -v %.*s >/dev/null", name, compilers[c])) != 0) continue;
+        const char *build = arena_printf(arena, "cd %s && %s " STRICT "%s *.c -o program && ./program in.bin out.bin",
+                                         folder, compilers[c], switches());
+        const int status = shell(build);
+        ck_assert_msg(status == 0, "%s: %d", build, status);
+        size_t got;
+        const char *answers = text_of("out.bin", &got);
+        ck_assert_uint_eq(got, bytes);
+        for (size_t i = 0; i < bytes; i++)
+            ck_assert_msg(answers[i] == expected[i], "%s: byte %zu of %zu", compilers[c], i, bytes);
+        built++;
+    }
+    ck_assert_int_gt(built, 0);
+    end();
+}
+END_TEST
+
+/* The text does not depend on the CPU that wrote it; freestanding compilers take it. */
+START_TEST(equal_on_every_level)
+{
+    begin();
+    const Graph *g = graph(2);
+    size_t bytes, again;
+    const char *error = NULL;
+    must(export_c(g, "m.c", floats_yes));
+    const char *first = text_of("m.c", &bytes);
+    ck_assert(kernels_select(NULL, &error));
+    must(export_c(g, "m.c", floats_yes));
+    ck_assert_str_eq(text_of("m.c", &again), first);
+    ck_assert_uint_eq(bytes, again);
+    if (shell("command -v arm-none-eabi-gcc >/dev/null") == 0)
+        ck_assert_int_eq(shell(arena_printf(arena,
+                                            "cd %s && arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -O2 " STRICT
+                                            " -ffreestanding -DM_SELF_TEST -c m.c",
+                                            folder)),
+                         0);
+    end();
+}
+END_TEST
+
+START_TEST(self_test_notices_a_bias)
+{
+    begin();
+    size_t bytes;
+    must(export_c(lowered(1, ROUNDING_TFLITE_SINGLE), "m.c", floats_yes));
+    put("main.c", "#include \"m.h\"\nint main(void) { return m_self_test(); }\n");
+    const char *build =
+        arena_printf(arena, "cd %s && cc -std=c99 -DM_SELF_TEST m.c main.c -o program && ./program", folder);
+    ck_assert_int_eq(shell(build), 0);
+    char *text = text_of("m.c", &bytes), *digit = strchr(strstr(text, "logits_bias["), '{');
+    digit += strcspn(digit, "123456789");
+    digit[0] = digit[0] == '9' ? '1' : '9';
+    put("m.c", text);
+    ck_assert_int_ne(shell(build), 0);
+    end();
+}
+END_TEST
+
+/* Weights as they are stored, and 4 bytes for each value of an activation. */
+START_TEST(costs_are_counted)
+{
+    begin();
+    const Graph *g = lowered(2, ROUNDING_TFLITE_SINGLE); /* 2 bits, float16 */
+    const Plan plan = c_plan_make(arena, g);
+    const CCost cost = c_cost(arena, g, &plan);
+    ck_assert_uint_eq(cost.output_bytes, 5 * sizeof(float));
+    for (int i = 0; i < cost.layers; i++) {
+        const Node *n = cost.layer[i].node;
+        if (!node_has_weights(n)) continue;
+        ck_assert_uint_eq(cost.layer[i].weight_bytes, (size_t)(2 * node_weights(n) + 7) / 8);
+        ck_assert_uint_eq(cost.layer[i].bias_bytes, 4 * (size_t)n->geom.o);
+        ck_assert_uint_eq(cost.layer[i].multiplier_bytes, 4 * (size_t)n->geom.o);
+    }
+    ck_assert_uint_ge(cost.arena_bytes, (size_t)9 * 8 * 6 * sizeof(float) * 2); /* the sum's inputs */
+    end();
+}
+END_TEST
+
+START_TEST(refused_unless_asked_for)
+{
+    begin();
+    const Graph *g = lowered(3, ROUNDING_TFLITE_SINGLE);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(export_c(g, "m.c", i == 0 ? NULL : "{\"floats\": \"no\"}") == STATUS_UNSUPPORTED);
+        ck_assert_str_eq(status_message(),
+                         "layer \"stem\": computes in float32, and C is written in integers only; give --option "
+                         "floats=yes to have it in C99 with floats, or quantize it in int8");
+        ck_assert(!file_exists(path_of("m.c")) && !file_exists(path_of("m.h")));
+    }
+    /* A model in integers is the same text with either. */
+    size_t bytes;
+    const Graph *integers = random_graph(arena, 7, 8, ROUNDING_TFLITE_SINGLE);
+    must(export_c(integers, "m.c", NULL));
+    const char *source = text_of("m.c", &bytes), *header = text_of("m.h", &bytes);
+    must(export_c(integers, "m.c", floats_yes));
+    ck_assert_str_eq(text_of("m.c", &bytes), source);
+    ck_assert_str_eq(text_of("m.h", &bytes), header);
+    ck_assert_ptr_nonnull(strstr(header, "no floating point"));
+    end();
+}
+END_TEST
+
+TEST_MAIN("export_c_floats", answers_are_the_portable_engines, equal_on_every_level, self_test_notices_a_bias,
+          costs_are_counted, refused_unless_asked_for)
