@@ -74,21 +74,6 @@ static Status clip_codes(Import *im, const ImportNode *n, Activated *a, float lo
     return STATUS_OK;
 }
 
-Status import_clip(Import *im, const ImportNode *n)
-{
-    Activated a;
-    float lo, hi;
-    TRY(import_activation(im, n, 0, &a));
-    TRY(limit(im, n, "min", 1, -INFINITY, &lo));
-    TRY(limit(im, n, "max", 2, INFINITY, &hi));
-    if (a.codes) return clip_codes(im, n, &a, lo, hi);
-    const bool above = lo == 0.0f || (lo < 0.0f && import_not_negative(im, a.source)), open = hi > 3e38f;
-    if (im->quantized ? !(lo <= hi) : !above || !(open || hi == 6.0f))
-        return UNSUPPORTED(im, n, "min: %g, max: %g; must be 0 without a maximum (relu) or 0 and 6 (relu6)", (double)lo,
-                           (double)hi);
-    return activate(im, n, (Bounds){open ? RELU : RELU6, lo, hi});
-}
-
 /* ---- factors and shifts per channel ------------------------------------------------------------------------------ */
 
 /* The constant's numbers for each channel.  Its dims are those of the activation's last ones; all but that of the
@@ -151,6 +136,38 @@ static Status scale_and_shift(Import *im, const ImportNode *n, Activated *a, con
     return STATUS_OK;
 }
 
+/* The sum before a clip that makes no curve of it, where it would have been added. */
+static Status raise_input(Import *im, const ImportNode *n, Activated *a)
+{
+    const ImportNode *sum = n - 1;
+    while (sum->outputs == 0 || sum->output[0] != n->input[0]) sum--;
+    float *shift = ARENA_ARRAY(im->arena, float, a->size.c);
+    for (int c = 0; c < a->size.c; c++) shift[c] = 3.0f;
+    a->raised = false;
+    return scale_and_shift(im, sum, a, NULL, shift);
+}
+
+Status import_clip(Import *im, const ImportNode *n)
+{
+    Activated a;
+    float lo, hi;
+    bool taken;
+    TRY(import_unfinished(im, n, 0, &a));
+    TRY(limit(im, n, "min", 1, -INFINITY, &lo));
+    TRY(limit(im, n, "max", 2, INFINITY, &hi));
+    if (a.codes) return clip_codes(im, n, &a, lo, hi);
+    if (a.raised) {
+        TRY(import_clip_raised(im, n, lo, hi, &taken));
+        if (taken) return STATUS_OK;
+        TRY(raise_input(im, n, &a));
+    }
+    const bool above = lo == 0.0f || (lo < 0.0f && import_not_negative(im, a.source)), open = hi > 3e38f;
+    if (im->quantized ? !(lo <= hi) : !above || !(open || hi == 6.0f))
+        return UNSUPPORTED(im, n, "min: %g, max: %g; must be 0 without a maximum (relu) or 0 and 6 (relu6)", (double)lo,
+                           (double)hi);
+    return activate(im, n, (Bounds){open ? RELU : RELU6, lo, hi});
+}
+
 /* ---- Add, Sub, Mul, Div ------------------------------------------------------------------------------------------ */
 
 static bool is_constant(const Import *im, const ImportNode *n, int i)
@@ -180,7 +197,7 @@ Status import_add(Import *im, const ImportNode *n)
     const int i = is_constant(im, n, 0) ? 1 : 0;
     const Value *v = import_input(im, n, i);
     if (v != NULL && v->kind == VALUE_ACTIVATION && v->activated->indices) return import_shift_indices(im, n, i);
-    return import_scale(im, n);
+    return import_raises(im, n, 1 - i) ? STATUS_OK : import_scale(im, n);
 }
 
 /* Of one cell, whose channels lie along the same dimension as the other's. */
@@ -199,8 +216,9 @@ static Status multiply_activations(Import *im, const ImportNode *n)
 {
     Activated a[2];
     int layer;
-    for (int i = 0; i < 2; i++) TRY(import_settled(im, n, i, &a[i]));
+    for (int i = 0; i < 2; i++) TRY(import_unfinished(im, n, i, &a[i]));
     if (import_gated(im, n, a)) return STATUS_OK;
+    for (int i = 0; i < 2; i++) TRY(import_settled(im, n, i, &a[i]));
     const Extent x = a[0].size, y = a[1].size;
     const bool same = x.h == y.h && x.w == y.w && x.c == y.c && view_equal(&a[0].view, &a[1].view);
     if (!same && !is_cell_of(&a[0], &a[1]) && !is_cell_of(&a[1], &a[0]))
@@ -231,6 +249,7 @@ Status import_scale(Import *im, const ImportNode *n)
     float *numbers;
     const char op = n->proto->op_type[0]; /* A, S, M, D */
     const int constant = is_constant(im, n, 0) && (op == 'A' || op == 'M') ? 0 : 1;
+    if (import_takes_factor(im, n, constant)) return STATUS_OK;
     TRY(import_settled(im, n, 1 - constant, &a));
     ImportLayer *open = open_weights(im, &a);
     if (im->quantized && op == 'A' && open != NULL && open->bias == NULL && open->bias_codes == NULL) {

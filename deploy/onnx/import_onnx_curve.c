@@ -37,7 +37,7 @@ static const struct {
 /* Which curve x times `gate` is; -1: none, or integers, where the gate has a grid of its own. */
 static int product_of(const Import *im, const Activated *x, const Activated *gate)
 {
-    if (im->quantized || gate->source == THE_IMAGE || !gate->exclusive) return -1;
+    if (im->quantized || gate->source == THE_IMAGE || !gate->exclusive || x->raised || x->factor != 0.0f) return -1;
     const ImportLayer *l = &im->layer[gate->source];
     if (l->kind != IMPORT_ACTIVATION || l->input[0] != x->source || !view_equal(&x->view, &gate->view)) return -1;
     for (size_t i = 0; i < sizeof products / sizeof products[0]; i++)
@@ -49,7 +49,7 @@ bool import_gated(Import *im, const ImportNode *n, const Activated a[2])
 {
     for (int k = 0; k < 2; k++) {
         const int product = product_of(im, &a[1 - k], &a[k]);
-        if (product < 0) continue;
+        if (product < 0 || (a[k].factor != 0.0f && !import_before_product(im, n))) continue;
         im->layer[a[k].source].activation = ACTIVATION_FIRST_CURVE + product;
         import_set_activation(im, n, &a[k]);
         return true;

@@ -52,6 +52,8 @@ typedef struct {
     bool indices;        /* the codes as int32, with `shift` added: what a Gather chooses from a table with */
     int shift;
     bool probabilities; /* the logits, after a softmax that was left out */
+    bool raised;        /* 3 is still to be added: a Clip to 0..6 makes a hard_sigmoid of it (import_onnx_hard.c) */
+    float factor;       /* still to be multiplied with; 0: none */
     ChannelGroups groups;
 } Activated;
 
@@ -230,6 +232,8 @@ Status import_ints(Import *im, const ImportNode *n, const char *attribute, int i
 
 /* Input i, which must be an activation. */
 Status import_activation(Import *im, const ImportNode *n, int i, Activated *a);
+/* The same with what is still to be added to it or multiplied with, which a layer of its own does otherwise. */
+Status import_unfinished(Import *im, const ImportNode *n, int i, Activated *a);
 /* The same, with its padding in a layer of its own: then the image's axes are settled (Pad settles them). */
 Status import_plain(Import *im, const ImportNode *n, int i, Activated *a);
 /* The same, the image's axes settled: for what makes a layer of it. */
@@ -309,6 +313,17 @@ bool import_gated(Import *im, const ImportNode *n, const Activated a[2]);
 Status import_shift_indices(Import *im, const ImportNode *n, int i);
 /* When all layers of a float network are there: curves become the activations of the layers before them. */
 void import_fuse_curves(Import *im);
+
+/* ---- hard curves in pieces (import_onnx_hard.c) ------------------------------------------------------------------- */
+
+/* Whether n, a sum with the constant in input `constant`, is the x + 3 before a Clip; its output then is unfinished. */
+bool import_raises(Import *im, const ImportNode *n, int constant);
+/* Whether n, a Clip to lo..hi of an unfinished x + 3, gives 6 hard_sigmoid(x), which it then does.  *taken false: no. */
+Status import_clip_raised(Import *im, const ImportNode *n, float lo, float hi, bool *taken);
+/* Whether n, a product with or a division by a constant, takes away the 6 of an unfinished value. */
+bool import_takes_factor(Import *im, const ImportNode *n, int constant);
+/* Whether the only reader of n is a product or a division. */
+bool import_before_product(const Import *im, const ImportNode *n);
 
 /* ---- windows (import_onnx_window.c) ------------------------------------------------------------------------------ */
 

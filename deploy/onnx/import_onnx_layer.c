@@ -56,7 +56,7 @@ static const char *layer_name(const Import *im, const ImportNode *n)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
-Status import_activation(Import *im, const ImportNode *n, int i, Activated *a)
+Status import_unfinished(Import *im, const ImportNode *n, int i, Activated *a)
 {
     const Value *v = import_input(im, n, i);
     if (v == NULL) return MALFORMED(im, n, "input %d: left out; it is required", i);
@@ -82,6 +82,20 @@ void import_set_activation(const Import *im, const ImportNode *n, const Activate
     v->activated = ARENA_ARRAY(im->arena, Activated, 1);
     *v->activated = *a;
     v->activated->exclusive = a->exclusive && v->readers == 1;
+}
+
+Status import_activation(Import *im, const ImportNode *n, int i, Activated *a)
+{
+    TRY(import_unfinished(im, n, i, a));
+    if (!a->raised && a->factor == 0.0f) return STATUS_OK;
+    float *numbers = ARENA_ARRAY(im->arena, float, a->size.c);
+    for (int c = 0; c < a->size.c; c++) numbers[c] = a->raised ? 3.0f : a->factor;
+    const Activated from = *a;
+    int layer;
+    a->raised = false, a->factor = 0.0f;
+    TRY(import_scale_layer(im, n, a, from.raised ? NULL : numbers, from.raised ? numbers : NULL, &layer));
+    *a = import_layer_output(im, n, layer, &from.view);
+    return STATUS_OK;
 }
 
 static bool has_pad(const Activated *a) { return (a->pad[0] | a->pad[1] | a->pad[2] | a->pad[3]) != 0; }
@@ -116,7 +130,7 @@ Status import_plain(Import *im, const ImportNode *n, int i, Activated *a)
 
 Status import_settled(Import *im, const ImportNode *n, int i, Activated *a)
 {
-    TRY(import_activation(im, n, i, a));
+    TRY(import_unfinished(im, n, i, a));
     if (a->source == THE_IMAGE && !im->image_bound) import_bind_image(im, &a->view);
     return import_plain(im, n, i, a);
 }
