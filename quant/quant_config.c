@@ -3,7 +3,6 @@
 #include <fnmatch.h>
 #include <stdio.h>
 
-#include "base/json.h"
 #include "quant/target.h"
 
 #define OBSERVER(name) #name,
@@ -121,6 +120,11 @@ const Field override_fields[] = {
      .def = "\"auto\"", .doc = "of these layers' weights; auto: as quantizer"},
     {"activation_quantizer", FIELD_ENUM, offsetof(QuantOverride, activation_quantizer), .names = quantizer_choices,
      .def = "\"auto\"", .doc = "of these layers' outputs; auto: as quantizer"},
+#define QUANTIZER_KEYS(name, sections)                                                                                 \
+    {#name, FIELD_JSON, offsetof(QuantOverride, keys[QUANTIZER_INDEX_##name]),                                         \
+     .doc = "keys of the quantizer " #name " for these layers, as an object; those left out are as in the section"},
+#include "quant/quantizer_keys.def"
+#undef QUANTIZER_KEYS
     FIELD_END};
 
 const Field quant_fields[] = {
@@ -153,11 +157,14 @@ static const QuantizerType *choose_quantizer(int choice, int bits)
     return quantizer_type(bits >= 8 ? "observed" : "lsq");
 }
 
-static const void *keys_of(const QuantizerType *type, const QuantizerKeys *keys)
+/* The keys of a type in its section, and those that an override has in their place. */
+static void set_keys(QuantizerSpec *spec, const QuantizerKeys *keys, const QuantOverride *o)
 {
     int i = 0;
-    while (quantizer_types[i] != type) i++;
-    return type->fields == NULL ? NULL : &keys[i];
+    while (quantizer_types[i] != spec->type) i++;
+    if (spec->type->fields == NULL) return;
+    spec->keys = &keys[i];
+    spec->own_keys = o == NULL ? NULL : o->keys[i];
 }
 
 static const ObserverType *choose_observer(int choice, const char *automatic)
@@ -171,46 +178,6 @@ const QuantOverride *quant_override(const QuantConfig *c, const char *name)
     for (int i = 0; i < c->overrides.n; i++)
         if (fnmatch(all[i].layers, name, 0) == 0) found = &all[i];
     return found;
-}
-
-static Status check_override(Arena *arena, const QuantConfig *c, int index, const QuantLayers *layers)
-{
-    const QuantOverride *o = &((const QuantOverride *)c->overrides.at)[index];
-    int matched = 0, weighted = 0, won = 0;
-    for (int i = 0; i < layers->n; i++) {
-        if (fnmatch(o->layers, layers->name[i], 0) != 0) continue;
-        matched++, weighted += layers->has_weights[i], won += quant_override(c, layers->name[i]) == o;
-    }
-    const char *nearest = matched > 0 ? NULL : nearest_name(o->layers, layers->name);
-    const char *where = arena_printf(arena, "quant.overrides[%d].layers: %s", index, json_quote(arena, o->layers));
-    const char *known = "";
-    for (int i = 0; i < layers->n && matched == 0; i++)
-        known = arena_printf(arena, "%s%s%s", known, i == 0 ? "" : ", ", layers->name[i]);
-    if (matched == 0)
-        return status_fail(STATUS_CONFIG, "%s matches no layer, of: %s%s", where, known,
-                           nearest == NULL ? "" : arena_printf(arena, " (did you mean \"%s\"?)", nearest));
-    if (won == 0)
-        return status_fail(
-            STATUS_CONFIG,
-            "%s, of which a later override matches every layer; the last that matches wins: it must stand "
-            "behind that one",
-            where);
-    const char *of_weights = o->weight_bits > 0        ? "weight_bits"
-                             : o->weight_format > 0    ? "weight_format"
-                             : o->granularity > 0      ? "granularity"
-                             : o->weight_quantizer > 0 ? "weight_quantizer"
-                                                       : NULL;
-    if (of_weights != NULL && weighted == 0)
-        return status_fail(STATUS_CONFIG, "%s with %s, but without weights; layers with weights are required", where,
-                           of_weights);
-    return STATUS_OK;
-}
-
-Status quant_check_overrides(Arena *arena, const QuantConfig *c, const QuantLayers *layers)
-{
-    TRY(quant_check_formats(c));
-    for (int i = 0; i < c->overrides.n; i++) TRY(check_override(arena, c, i, layers));
-    return STATUS_OK;
 }
 
 /* The first of two choices, or the second where that is not given (0). */
@@ -277,15 +244,16 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
     if (o != NULL && o->weight_quantizer > 0) quantizer = o->weight_quantizer;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
     const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
-    return (QuantizerSpec){.bits = bits,
-                           .per_channel = granularity == GRANULARITY_PER_CHANNEL,
-                           .narrow = narrow,
-                           .symmetric = true,
-                           .type = type,
-                           .keys = keys_of(type, w->keys),
-                           .observer = choose_observer(w->observer, "max"),
-                           .momentum = 1.0,
-                           .percentile = w->percentile};
+    QuantizerSpec spec = {.bits = bits,
+                          .per_channel = granularity == GRANULARITY_PER_CHANNEL,
+                          .narrow = narrow,
+                          .symmetric = true,
+                          .type = type,
+                          .observer = choose_observer(w->observer, "max"),
+                          .momentum = 1.0,
+                          .percentile = w->percentile};
+    set_keys(&spec, w->keys, o);
+    return spec;
 }
 
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
@@ -301,12 +269,13 @@ QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
     if (o != NULL && o->activation_quantizer > 0) quantizer = o->activation_quantizer;
     if (place.is_output || place.feeds_table) bits = 8;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
-    return (QuantizerSpec){.bits = bits,
-                           .narrow = !type->learns,
-                           .symmetric = a->symmetric,
-                           .type = type,
-                           .keys = keys_of(type, a->keys),
-                           .observer = choose_observer(a->observer, type->learns ? "mse" : "ema_minmax"),
-                           .momentum = a->momentum,
-                           .percentile = a->percentile};
+    QuantizerSpec spec = {.bits = bits,
+                          .narrow = !type->learns,
+                          .symmetric = a->symmetric,
+                          .type = type,
+                          .observer = choose_observer(a->observer, type->learns ? "mse" : "ema_minmax"),
+                          .momentum = a->momentum,
+                          .percentile = a->percentile};
+    set_keys(&spec, a->keys, o);
+    return spec;
 }

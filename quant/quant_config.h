@@ -49,6 +49,7 @@ typedef struct {
     int granularity;                            /* 0: as the default; else 1 + Granularity */
     int quantizer;                              /* of both; 0: as the defaults */
     int weight_quantizer, activation_quantizer; /* 0: as `quantizer` */
+    const cJSON *keys[QUANTIZER_TYPES];         /* of quantizers, instead of the section's; NULL: none */
 } QuantOverride;
 
 typedef struct {
@@ -69,22 +70,11 @@ extern const char *const format_choices[];            /* "auto", "int2" to "int8
 /* The override that decides on a layer, the last that matches; NULL: none. */
 const QuantOverride *quant_override(const QuantConfig *c, const char *layer);
 
-/* The layers of a network. */
-typedef struct {
-    int n;
-    const char *const *name; /* NULL-ended */
-    const bool *has_weights;
-} QuantLayers;
-
 /* How wide a choice of format beside bits is: "8", "float16". */
 const char *quant_width(Arena *arena, int format, int bits);
 
 /* STATUS_CONFIG where format and bits of one place contradict each other. */
 Status quant_check_formats(const QuantConfig *c);
-
-/* STATUS_CONFIG for an override without effect: one that matches no layer (with the nearest name), that later ones hide,
- * or that sets weights where there are none. */
-Status quant_check_overrides(Arena *arena, const QuantConfig *c, const QuantLayers *layers);
 
 /* Where a layer stands, as far as its bits depend on it. */
 typedef struct {

@@ -49,17 +49,24 @@ static Status check_use(const QuantizerType *type, QuantizedTensor tensor)
                        use_words(type->uses), tensor.is_weight ? "weight_quantizer" : "activation_quantizer");
 }
 
-static const void *copy_keys(Arena *arena, const QuantizerSpec *spec)
+/* The type's keys: the spec's or the defaults, and those given apart in their place. */
+static Status copy_keys(Arena *arena, const QuantizerSpec *spec, const void **copy)
 {
     const QuantizerType *type = spec->type;
-    if (type->fields == NULL) return NULL;
+    *copy = NULL;
+    if (type->fields == NULL) return STATUS_OK;
     ASSERT(type->config_bytes <= QUANTIZER_KEYS_BYTES);
     void *keys = arena_zalloc(arena, type->config_bytes);
-    if (spec->keys != NULL)
-        memcpy(keys, spec->keys, type->config_bytes);
-    else if (field_parse(type->fields, NULL, type->name, keys, arena) != STATUS_OK)
-        ASSERT(false); /* a default that its own rule refuses */
-    return keys;
+    cJSON *all = spec->keys == NULL ? cJSON_CreateObject() : field_dump(type->fields, spec->keys);
+    const cJSON *own = spec->own_keys == NULL ? NULL : spec->own_keys->child;
+    for (; own != NULL; own = own->next) {
+        cJSON_DeleteItemFromObjectCaseSensitive(all, own->string);
+        cJSON_AddItemToObject(all, own->string, cJSON_Duplicate(own, true));
+    }
+    const Status status = field_parse(type->fields, all, type->name, keys, arena);
+    cJSON_Delete(all);
+    *copy = keys;
+    return status;
 }
 
 Param *quantizer_param(Quantizer *q, ParamSet *params, Arena *arena, const char *suffix, int values, ParamRule rule)
@@ -75,7 +82,8 @@ Param *quantizer_param(Quantizer *q, ParamSet *params, Arena *arena, const char 
 Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
                             QuantizedTensor tensor)
 {
-    if (check_use(spec->type, tensor) != STATUS_OK) return NULL;
+    const void *keys;
+    if (check_use(spec->type, tensor) != STATUS_OK || copy_keys(arena, spec, &keys) != STATUS_OK) return NULL;
     const bool is_signed = tensor.is_weight || tensor.is_signed;
     const bool symmetric = tensor.is_weight || spec->symmetric || spec->type->centred;
     const int scales = tensor.is_weight && spec->per_channel ? tensor.channels : 1;
@@ -83,7 +91,7 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
     *q = (Quantizer){
         .name = arena_strdup(arena, name),
         .type = spec->type,
-        .keys = copy_keys(arena, spec),
+        .keys = keys,
         .is_weight = tensor.is_weight,
         .symmetric = symmetric,
         .qp = {.bits = spec->bits,

@@ -39,7 +39,8 @@ typedef struct {
     bool per_channel;       /* weights only */
     bool narrow, symmetric; /* symmetric: activations; weights always are */
     const struct QuantizerType *type;
-    const void *keys; /* the type's own (QuantizerType.fields), copied; NULL: their defaults */
+    const void *keys;      /* the type's own (QuantizerType.fields), copied; NULL: their defaults */
+    const cJSON *own_keys; /* some of them, which take the place of those; NULL: none */
     const ObserverType *observer;
     double momentum, percentile;
 } QuantizerSpec;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "quant/fake_quant.h"
-#include "quant/quant_config.h"
+#include "quant/override_check.h"
 #include "tests/support/gradcheck.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
@@ -64,7 +64,41 @@ START_TEST(keys_and_overrides)
     ck_assert_double_eq(a->out_q->param[0]->rule.decay, 0.01);
     ck_assert_str_eq(logits->weight_q->type->name, "observed");
     ck_assert_str_eq(logits->out_q->type->name, "observed");
+    m = small_model(arena, model,
+                    "{\"activations\":{\"pact\":{\"alpha\":4,\"decay\":0.01}},\"overrides\":[{\"layers\":\"a\","
+                    "\"activation_quantizer\":\"pact\",\"pact\":{\"alpha\":2}}]}",
+                    1);
+    a = &m->layer[0];
+    ck_assert_str_eq(a->out_q->type->name, "pact");
+    ck_assert(a->out_q->param[0]->x[0] == 2.0f && a->out_q->qp.scale[0] == 2.0f / 255.0f);
+    ck_assert_double_eq(a->out_q->param[0]->rule.decay, 0.01);
     arena_destroy(arena);
+}
+END_TEST
+
+/* What an override says of a quantizer is said of one that its layers have, in that one's keys. */
+START_TEST(keys_of_overrides)
+{
+    static const char *const cases[][2] = {
+        {"{\"layers\":\"a\",\"pact\":{\"alpha\":2}}", "overrides[0].pact: {\"alpha\":2}; these layers have another"},
+        {"{\"layers\":\"a\",\"weight_quantizer\":\"lsq\",\"pact\":{}}",
+         "overrides[0].pact: {}; these layers have another"},
+        {"{\"layers\":\"a\",\"activation_quantizer\":\"pact\",\"pact\":{\"alfa\":2}}",
+         "overrides[0].pact: unknown key \"alfa\"; did you mean \"alpha\"?"},
+        {"{\"layers\":\"a\",\"activation_quantizer\":\"pact\",\"pact\":{\"alpha\":-2}}",
+         "overrides[0].pact: alpha: -2"},
+        {"{\"layers\":\"a\",\"activation_quantizer\":\"pact\",\"pact\":4}", "overrides[0].pact: 4; must be an object"}};
+    const OverriddenLayer layer = {.name = "a", .has_weights = true, .has_grid = true};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Arena *arena = arena_create();
+        QuantConfig quant;
+        cJSON *json = cJSON_Parse(arena_printf(arena, "{\"overrides\":[%s]}", cases[i][0]));
+        ck_assert_int_eq(field_parse(quant_fields, json, "c", &quant, arena), STATUS_OK);
+        cJSON_Delete(json);
+        ck_assert_int_eq(quant_check_overrides(arena, &quant, 1, &layer), STATUS_CONFIG);
+        ck_assert_msg(strstr(status_message(), cases[i][1]) != NULL, "%s", status_message());
+        arena_destroy(arena);
+    }
 }
 END_TEST
 
@@ -84,4 +118,4 @@ START_TEST(refused_elsewhere)
 }
 END_TEST
 
-TEST_MAIN("pact", by_hand, keys_and_overrides, refused_elsewhere)
+TEST_MAIN("pact", by_hand, keys_and_overrides, keys_of_overrides, refused_elsewhere)

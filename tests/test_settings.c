@@ -30,6 +30,14 @@ START_TEST(overrides_without_effect)
         {"[{\"layers\":\"pool*\",\"weight_bits\":4}]",
          "quant.overrides[0].layers: \"pool*\" with weight_bits, but without weights"},
         {"[{\"layers\":\"cat\",\"granularity\":\"per_tensor\"}]", "\"cat\" with granularity, but without weights"},
+        {"[{\"layers\":\"pool*\",\"format\":\"float32\"}]",
+         "quant.overrides[0].layers: \"pool*\" with format, but it has that of its input; a layer that computes"},
+        {"[{\"layers\":\"pool*\",\"activation_bits\":4}]",
+         "\"pool*\" with activation_bits, but it stays on the grid of its input; a layer with a grid of its own"},
+        {"[{\"layers\":\"pool*\",\"quantizer\":\"lsq\"}]", "\"pool*\" with quantizer, but it stays on the grid"},
+        {"[{\"layers\":\"dw\",\"quantizer\":\"lsq\",\"pact\":{\"alpha\":4}}]",
+         "quant.overrides[0].pact: {\"alpha\":4}; these layers have another quantizer: \"quantizer\": \"pact\", or "},
+        {"[{\"layers\":\"dw\",\"lsq\":{\"alpha\":4}}]", "unknown key \"lsq\""},
     };
     static const char *const verbs[] = {"train zoo.json --out r", "qat zoo.json --out r", "compare zoo.json --out r",
                                         "inspect zoo.json"};
@@ -41,6 +49,8 @@ START_TEST(overrides_without_effect)
     program_must(arena, folder,
                  "inspect zoo.json --set quant.overrides=[{\"layers\":\"*\",\"activation_bits\":8},{\"layers\":\"dw\","
                  "\"weight_bits\":4}]");
+    program_must(arena, folder, /* some of these layers have a format of their own */
+                 "inspect zoo.json --set quant.overrides=[{\"layers\":\"*\",\"format\":\"int8\"}]");
     end();
 }
 END_TEST

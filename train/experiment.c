@@ -10,6 +10,7 @@
 #include "datasets/classes.h"
 #include "deploy/exporter.h"
 #include "deploy/lower.h"
+#include "quant/override_check.h"
 #include "train/integers.h"
 #include "train/model_file.h"
 #include "train/model_task.h"
@@ -44,11 +45,15 @@ Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
 
 static Status check_overrides(Arena *arena, const Config *config, const Model *m)
 {
-    const char **names = ARENA_ARRAY(arena, const char *, m->layers + 1);
-    bool *weights = ARENA_ARRAY(arena, bool, m->layers);
-    for (int i = 0; i < m->layers; i++) names[i] = m->layer[i].name, weights[i] = m->layer[i].type->has_weights;
-    const QuantLayers layers = {m->layers, names, weights};
-    const Status status = quant_check_overrides(arena, &config->quant, &layers);
+    OverriddenLayer *layer = ARENA_ARRAY(arena, OverriddenLayer, m->layers);
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        layer[i] = (OverriddenLayer){.name = l->name,
+                                     .has_weights = l->type->has_weights,
+                                     .has_grid = !l->type->keeps_grid || l->out_q != NULL || m->quant == NULL,
+                                     .keeps_format = l->type->keeps_grid};
+    }
+    const Status status = quant_check_overrides(arena, &config->quant, m->layers, layer);
     return status == STATUS_OK ? STATUS_OK : status_prefix(status, "%s", config->path);
 }
 
