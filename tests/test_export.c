@@ -313,6 +313,21 @@ START_TEST(no_operation_is_left_out)
 }
 END_TEST
 
+/* A type that says nothing of floats is never given any. */
+START_TEST(floats_are_not_given_to_others)
+{
+    begin();
+    ExporterType other = *exporter_find("safetensors");
+    other.name = "other", other.floats = false;
+    const char *path = inside(arena_printf(arena, "m%s", other.extension));
+    const Graph *g = mixed_graph(arena, random_graph(arena, 1, 3, ROUNDING_XNNPACK), 1, MIX_ALL);
+    ck_assert_int_eq(exporter_write(&other, arena, g, path, NULL), STATUS_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(status_message(), "computes in float32; --to other writes integers only"));
+    ck_assert(!file_exists(path));
+    end();
+}
+END_TEST
+
 /* The same of graphs in floats: every kind that computes in them, and those that convert. */
 START_TEST(floats_are_written_or_refused)
 {
@@ -349,6 +364,6 @@ START_TEST(floats_are_written_or_refused)
 }
 END_TEST
 
-TEST_MAIN("export", no_operation_is_left_out, floats_are_written_or_refused, written_is_read_and_written_the_same,
-          manifest_tells_the_truth, exporters_are_registered, only_an_export_is_replaced,
-          a_failed_write_leaves_the_old_file)
+TEST_MAIN("export", no_operation_is_left_out, floats_are_not_given_to_others, floats_are_written_or_refused,
+          written_is_read_and_written_the_same, manifest_tells_the_truth, exporters_are_registered,
+          only_an_export_is_replaced, a_failed_write_leaves_the_old_file)

@@ -191,8 +191,12 @@ static long different_codes(const Graph *g, const char *options, uint64_t seed)
             const TfliteTensor *y;
             const TfliteOperator *o = writer_of(m, g->node[i].name, &y);
             const long n = elements(y);
-            const int8_t *want = engine_tensor(engine, g->node[i].output) + k * n;
-            for (long e = 0; e < n; e++) different += value[o->output[0]][e] != want[e];
+            const int8_t *want = engine_tensor(engine, g->node[i].output) + k * n, *got = value[o->output[0]];
+            const GraphTensor *t = &g->tensor[g->node[i].output];
+            for (long e = 0; e < n; e++)
+                different += y->type == TFLITE_FLOAT32
+                                 ? ((const float *)(const void *)got)[e] != t->scale * (float)(want[e] - t->zero_point)
+                                 : got[e] != want[e];
         }
     }
     return different;

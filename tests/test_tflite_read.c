@@ -40,7 +40,7 @@ static unsigned long walk(const TfliteModel *m)
         const TfliteTensor *t = &m->tensor[i];
         size_t elements = 1;
         for (int k = 0; k < t->rank; k++) elements *= (size_t)t->shape[k];
-        if (t->data != NULL) sum += byte_sum(t->data, elements * tflite_type_bytes(t->type));
+        if (t->data != NULL) sum += byte_sum(t->data, tflite_bytes(t->type, elements));
         sum += text_sum(t->name) + byte_sum(t->scale, sizeof(float) * (size_t)t->scales) +
                byte_sum(t->zero_point, sizeof(int64_t) * (size_t)t->zero_points) +
                byte_sum(t->signature, sizeof(int32_t) * (size_t)t->signature_rank);

@@ -28,7 +28,8 @@ static Status check_size(const Graph *g)
     int64_t bytes = 0;
     for (int i = 0; i < g->nodes; i++)
         if (node_has_weights(&g->node[i]))
-            bytes += node_weights(&g->node[i]) + OUTPUT_BYTES * (int64_t)g->node[i].geom.o;
+            bytes += node_weights(&g->node[i]) * (node_is_float(g, &g->node[i]) ? (int64_t)sizeof(float) : 1) +
+                     OUTPUT_BYTES * (int64_t)g->node[i].geom.o;
     if (bytes > INT32_MAX / 4 * 3)
         return status_fail(STATUS_UNSUPPORTED,
                            "%lld bytes of weights, biases and scales; a .tflite file takes at most %d",
@@ -74,6 +75,7 @@ const ExporterType exporter_tflite = {
     .options_bytes = sizeof(TfliteOptions),
     .roundings = roundings,
     .carries = tflite_carries,
+    .floats = true,
     .runtime = "TFLite",
     .write = write_file,
 };

@@ -41,10 +41,12 @@ TflitePadding tflite_padding(const ConvGeom *g);
 
 /* n numbers, in the arena. */
 int32_t *tflite_words(Arena *arena, int n, const int32_t *from);
-/* A tensor on the grid of g->tensor[like]. */
+/* A tensor on the grid of g->tensor[like], or of floats as that is. */
 int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int32_t *shape, int like);
 /* A tensor of the shape of the model's tensor `like`, on no grid. */
 int tflite_add_plain(TfliteBuild *b, const char *name, TfliteType type, int like);
+/* Floats of a shape that does not depend on the number of images, as weights are. */
+int tflite_add_fixed(TfliteBuild *b, const char *name, int rank, const int32_t *shape);
 /* A constant; its scales are added by the caller. */
 TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType type, int rank, const int32_t *shape,
                                   const void *data);
@@ -60,6 +62,20 @@ bool tflite_carries(NodeKind kind);
 
 /* Adds the operators of a node of a kind that it carries.  STATUS_UNSUPPORTED where they would compute other integers. */
 Status tflite_add_node(TfliteBuild *b, const Node *n);
+
+/* ---- of nodes that compute in floats (deploy/tflite/export_tflite_float.c) ------------------------------------------ */
+extern const float tflite_lowest_float; /* the border of a max pool */
+int tflite_float_activation(const Node *n);
+/* STATUS_UNSUPPORTED, by the layer's name, for formats that TFLite's kernels do not know. */
+Status tflite_check_formats(const Graph *g, const Node *n);
+/* Weights in float32 or, for LiteRT, made so by a DEQUANTIZE, of float16, int8 or int4, and a bias: tensors input[1] and
+ * input[2]. */
+Status tflite_add_float_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *shape, int axis,
+                                int32_t input[3]);
+void tflite_set_float_version(TfliteOperator *o);
+/* The node's values have to be rounded to float16; the CASTs that do it, of tensor x to tensor y. */
+bool tflite_rounds(const Graph *g, const Node *n);
+void tflite_add_rounding(TfliteBuild *b, const Node *n, int x, int y);
 
 /* The whole graph with names, signature and metadata; g has passed graph_check. */
 Status tflite_build(Arena *arena, const Graph *g, const TfliteOptions *options, TfliteModel **model);

@@ -38,7 +38,11 @@ static TfliteTensor *add_computed(TfliteBuild *b, const char *name, TfliteType t
 
 int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int32_t *shape, int like)
 {
-    set_grid(b, add_computed(b, name, TFLITE_INT8, rank, shape), &b->g->tensor[like]);
+    const GraphTensor *t = &b->g->tensor[like];
+    if (graph_tensor_is_float(t))
+        add_computed(b, name, TFLITE_FLOAT32, rank, shape);
+    else
+        set_grid(b, add_computed(b, name, TFLITE_INT8, rank, shape), t);
     return b->m->tensors - 1;
 }
 
@@ -46,6 +50,12 @@ int tflite_add_plain(TfliteBuild *b, const char *name, TfliteType type, int like
 {
     const TfliteTensor *t = &b->m->tensor[like];
     add_computed(b, name, type, t->rank, t->shape);
+    return b->m->tensors - 1;
+}
+
+int tflite_add_fixed(TfliteBuild *b, const char *name, int rank, const int32_t *shape)
+{
+    add_tensor(b, name, TFLITE_FLOAT32, rank, shape);
     return b->m->tensors - 1;
 }
 
@@ -62,8 +72,10 @@ TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType t
                                   const void *data)
 {
     TfliteTensor *t = add_tensor(b, name, type, rank, shape);
-    t->data = data, t->data_bytes = tflite_type_bytes(type);
-    for (int i = 0; i < rank; i++) t->data_bytes *= (size_t)shape[i];
+    t->data = data;
+    size_t count = 1;
+    for (int i = 0; i < rank; i++) count *= (size_t)shape[i];
+    t->data_bytes = tflite_bytes(type, count);
     return t;
 }
 

@@ -32,7 +32,7 @@ static void add_output(TfliteBuild *b, bool is_float)
 {
     const int *form = b->form[b->g->output];
     int32_t output = form[FORM_FLAT] >= 0 ? form[FORM_FLAT] : form[FORM_IMAGE];
-    if (is_float) {
+    if (is_float && !graph_tensor_is_float(&b->g->tensor[b->g->output])) {
         TfliteTensor *codes = &b->m->tensor[output];
         const int32_t input = output;
         output = tflite_add_plain(b, codes->name, TFLITE_FLOAT32, input);

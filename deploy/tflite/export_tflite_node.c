@@ -17,6 +17,8 @@ TfliteClamp tflite_clamp(const Graph *g, const Node *n)
 {
     const GraphTensor *y = &g->tensor[n->output];
     int lo, hi;
+    if (node_is_float(g, n)) return (TfliteClamp){tflite_float_activation(n), INT8_MIN, INT8_MAX};
+    if (n->op == NODE_QUANTIZE) return (TfliteClamp){TFLITE_NO_ACTIVATION, y->qmin, y->qmax};
     node_clamp(g, n, &lo, &hi);
     const float six = 6.0f / y->scale;
     const bool relu = lo == y->zero_point;
@@ -32,35 +34,7 @@ TfliteClamp tflite_clamp(const Graph *g, const Node *n)
     return clamp;
 }
 
-/* ---- windows ------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    int before, after; /* cells outside that some window reaches */
-    bool same;         /* as TensorFlow's SAME places them */
-} AxisPadding;
-
-static AxisPadding axis_padding(int in, int out, int window, int stride, int before)
-{
-    const int reach = (out - 1) * stride + window, total = reach > in ? reach - in : 0;
-    const int beyond = reach - in - before;
-    return (AxisPadding){.before = before,
-                         .after = beyond > 0 ? beyond : 0,
-                         .same = out == (in + stride - 1) / stride && before == total / 2};
-}
-
-TflitePadding tflite_padding(const ConvGeom *g)
-{
-    const AxisPadding rows = axis_padding(g->h, g->oh, (g->kh - 1) * g->dh + 1, g->sh, g->pt);
-    const AxisPadding columns = axis_padding(g->w, g->ow, (g->kw - 1) * g->dw + 1, g->sw, g->pl);
-    TflitePadding p = {.padding = TFLITE_VALID};
-    if (rows.before + rows.after + columns.before + columns.after == 0) return p;
-    if (rows.same && columns.same) {
-        p.padding = TFLITE_SAME;
-        return p;
-    }
-    p.top = rows.before, p.bottom = rows.after, p.left = columns.before, p.right = columns.after;
-    return p;
-}
+/* ---- padding ----------------------------------------------------------------------------------------------------- */
 
 static bool needs_pad(const TflitePadding *p) { return p->top + p->bottom + p->left + p->right > 0; }
 
@@ -74,7 +48,8 @@ static void add_code(TfliteBuild *b, const char *name, int code, int like)
     t->scales = t->zero_points = 1, t->scale = grid->scale, t->zero_point = grid->zero_point;
 }
 
-/* x with a border of `code`: PAD has real zero for it, PADV2 any. */
+/* x with a border of `code`, in floats of the lowest value if that is the lowest code: PAD has real zero for it, PADV2
+ * any. */
 static int add_pad(TfliteBuild *b, const Node *n, int x, const TflitePadding *p, int code)
 {
     const GraphTensor *from = &b->g->tensor[n->input[0]];
@@ -85,11 +60,16 @@ static int add_pad(TfliteBuild *b, const Node *n, int x, const TflitePadding *p,
     int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
     tflite_add_constant(b, arena_printf(b->arena, "%s/paddings", n->name), TFLITE_INT32, 2, (const int32_t[]){4, 2},
                         data);
-    if (code == from->zero_point) {
+    const bool floats = graph_tensor_is_float(from);
+    if (code == (floats ? 0 : from->zero_point)) {
         tflite_add_operator(b, TFLITE_PAD, 2, input, y);
         return y;
     }
-    add_code(b, arena_printf(b->arena, "%s/border", n->name), code, y);
+    const char *border_name = arena_printf(b->arena, "%s/border", n->name);
+    if (floats)
+        tflite_add_constant(b, border_name, TFLITE_FLOAT32, 1, (const int32_t[]){1}, &tflite_lowest_float);
+    else
+        add_code(b, border_name, code, y);
     tflite_add_operator(b, TFLITE_PADV2, 3, input, y);
     return y;
 }
@@ -100,7 +80,7 @@ static int64_t *zeros(TfliteBuild *b, int n) { return ARENA_ARRAY(b->arena, int6
 
 /* Weights and bias of a node, as tensors b->m->tensors and the next: one scale for each output, or one in all where
  * `join` allows it and they are equal. */
-static void add_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *shape, int axis, bool join)
+static void add_int_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *shape, int axis, bool join)
 {
     const int outputs = n->geom.o;
     const float s_x = b->g->tensor[n->input[0]].scale;
@@ -119,14 +99,24 @@ static void add_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *
     bias->scale = product, bias->zero_point = w->zero_point;
 }
 
-static Status check_weights(const Node *n)
+static Status check_weights(const TfliteBuild *b, const Node *n)
 {
-    const long count = node_weights(n);
+    const long count = node_is_float(b->g, n) ? 0 : node_weights(n);
     for (long i = 0; i < count; i++)
         if (n->weights[i] == INT8_MIN)
             return fail_node(n,
                              "a weight of -128, as only imported models have; must be -127 to 127: export --to onnx or "
                              "--to c, or quantize the float model with bitfold");
+    return STATUS_OK;
+}
+
+/* input[1] and input[2]: weights and bias. */
+static Status add_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *shape, int axis, bool join,
+                          int32_t input[3])
+{
+    if (node_is_float(b->g, n)) return tflite_add_float_weights(b, n, rank, shape, axis, input);
+    input[1] = b->m->tensors, input[2] = b->m->tensors + 1;
+    add_int_weights(b, n, rank, shape, axis, join);
     return STATUS_OK;
 }
 
@@ -147,12 +137,12 @@ static Status add_conv(TfliteBuild *b, const Node *n)
     const bool depthwise = n->op == NODE_DWCONV2D;
     const TflitePadding p = tflite_padding(g);
     const TfliteClamp clamp = tflite_clamp(b->g, n);
-    TRY(check_weights(n));
+    TRY(check_weights(b, n));
     int x = tflite_form(b, n->input[0], FORM_IMAGE);
     if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].zero_point);
-    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
+    int32_t input[3] = {x};
     const int32_t filters[4] = {depthwise ? 1 : g->o, g->kh, g->kw, depthwise ? g->o : g->c / g->groups};
-    add_weights(b, n, 4, filters, depthwise ? 3 : 0, false);
+    TRY(add_weights(b, n, 4, filters, depthwise ? 3 : 0, false, input));
     TfliteOperator *o = tflite_add_operator(b, depthwise ? TFLITE_DEPTHWISE_CONV_2D : TFLITE_CONV_2D, 3, input,
                                             add_output(b, n, FORM_IMAGE));
     o->option[CONV_PADDING] = p.padding;
@@ -171,10 +161,10 @@ static Status add_conv(TfliteBuild *b, const Node *n)
 static Status add_dense(TfliteBuild *b, const Node *n)
 {
     const TfliteClamp clamp = tflite_clamp(b->g, n);
-    TRY(check_weights(n));
+    TRY(check_weights(b, n));
     const int x = tflite_form(b, n->input[0], FORM_FLAT);
-    const int32_t input[3] = {x, b->m->tensors, b->m->tensors + 1};
-    add_weights(b, n, 2, (const int32_t[]){n->geom.o, n->geom.c}, 0, true);
+    int32_t input[3] = {x};
+    TRY(add_weights(b, n, 2, (const int32_t[]){n->geom.o, n->geom.c}, 0, true, input));
     TfliteOperator *o = tflite_add_operator(b, TFLITE_FULLY_CONNECTED, 3, input, add_output(b, n, FORM_FLAT));
     o->option[FC_ACTIVATION] = clamp.activation;
     return STATUS_OK;
@@ -191,7 +181,8 @@ static Status add_pool(TfliteBuild *b, const Node *n)
         return fail_node(n, "an average pool whose padding is not TensorFlow's \"same\"; must be that or none, so that "
                             "cells outside do not count");
     int x = tflite_form(b, n->input[0], FORM_IMAGE);
-    if (needs_pad(&p)) x = add_pad(b, n, x, &p, b->g->tensor[n->input[0]].qmin);
+    const GraphTensor *from = node_x(b->g, n);
+    if (needs_pad(&p)) x = add_pad(b, n, x, &p, graph_tensor_is_float(from) ? INT8_MIN : from->qmin);
     const int32_t input = x;
     TfliteOperator *o = tflite_add_operator(b, max ? TFLITE_MAX_POOL_2D : TFLITE_AVERAGE_POOL_2D, 1, &input,
                                             add_output(b, n, FORM_IMAGE));
@@ -242,6 +233,15 @@ static Status add_requant(TfliteBuild *b, const Node *n)
     const TfliteClamp clamp = tflite_clamp(b->g, n);
     const int form = common_form(b, n);
     const int32_t x = tflite_form(b, n->input[0], form);
+    const TfliteOpIndex relu = clamp.activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP;
+    if (node_is_float(b->g, n) && clamp.activation == TFLITE_NO_ACTIVATION) {
+        tflite_add_reshape(b, x, add_output(b, n, form)); /* the same values */
+        return STATUS_OK;
+    }
+    if (node_is_float(b->g, n)) {
+        tflite_add_operator(b, relu, 1, &x, add_output(b, n, form));
+        return STATUS_OK;
+    }
     if (clamp.activation == TFLITE_NO_ACTIVATION) {
         tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, add_output(b, n, form));
         return STATUS_OK;
@@ -250,8 +250,15 @@ static Status add_requant(TfliteBuild *b, const Node *n)
     const int32_t y =
         tflite_add_activation(b, arena_printf(b->arena, "%s/codes", n->name), from->rank, from->shape, n->output);
     tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, y);
-    tflite_add_operator(b, clamp.activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP, 1, &y,
-                        add_output(b, n, form));
+    tflite_add_operator(b, relu, 1, &y, add_output(b, n, form));
+    return STATUS_OK;
+}
+
+static Status add_converter(TfliteBuild *b, const Node *n)
+{
+    const int form = common_form(b, n);
+    const int32_t x = tflite_form(b, n->input[0], form);
+    tflite_add_operator(b, n->op == NODE_QUANTIZE ? TFLITE_QUANTIZE : TFLITE_DEQUANTIZE, 1, &x, add_output(b, n, form));
     return STATUS_OK;
 }
 
@@ -324,10 +331,11 @@ static Status add_reshape(TfliteBuild *b, const Node *n)
 
 /* By kind; NULL: TFLite has no operator. */
 static Status (*const kinds[NODE_KINDS])(TfliteBuild *b, const Node *n) = {
-    [NODE_CONV2D] = add_conv,       [NODE_DWCONV2D] = add_conv,   [NODE_DENSE] = add_dense,
-    [NODE_MAXPOOL] = add_pool,      [NODE_AVGPOOL] = add_pool,    [NODE_ADD] = add_join,
-    [NODE_CONCAT] = add_join,       [NODE_REQUANT] = add_requant, [NODE_RESHAPE] = add_reshape,
-    [NODE_MULTIPLY] = add_multiply, [NODE_LUT] = add_lut,
+    [NODE_CONV2D] = add_conv,          [NODE_DWCONV2D] = add_conv,   [NODE_DENSE] = add_dense,
+    [NODE_MAXPOOL] = add_pool,         [NODE_AVGPOOL] = add_pool,    [NODE_ADD] = add_join,
+    [NODE_CONCAT] = add_join,          [NODE_REQUANT] = add_requant, [NODE_RESHAPE] = add_reshape,
+    [NODE_MULTIPLY] = add_multiply,    [NODE_LUT] = add_lut,         [NODE_QUANTIZE] = add_converter,
+    [NODE_DEQUANTIZE] = add_converter,
 };
 
 bool tflite_carries(NodeKind kind) { return kinds[kind] != NULL; }
@@ -346,8 +354,24 @@ static void add_bound(TfliteBuild *b, const Node *n, TfliteOpIndex op, const cha
     tflite_add_operator(b, op, 2, input, y);
 }
 
+/* In floats: each operator's version, and the rounding to a format of fewer bits, what was written so far going before. */
+static Status add_float_node(TfliteBuild *b, const Node *n)
+{
+    const int first = b->m->operators;
+    TRY(tflite_check_formats(b->g, n));
+    TRY(kinds[n->op](b, n));
+    for (int i = first; i < b->m->operators; i++) tflite_set_float_version(&b->m->node[i]);
+    if (!tflite_rounds(b->g, n)) return STATUS_OK;
+    const int form = b->form[n->output][FORM_FLAT] >= 0 ? FORM_FLAT : FORM_IMAGE;
+    const int values = b->form[n->output][form];
+    b->m->tensor[values].name = arena_printf(b->arena, "%s/values", n->name);
+    tflite_add_rounding(b, n, values, add_output(b, n, form));
+    return STATUS_OK;
+}
+
 Status tflite_add_node(TfliteBuild *b, const Node *n)
 {
+    if (node_is_float(b->g, n)) return add_float_node(b, n);
     TRY(kinds[n->op](b, n));
     const TfliteClamp clamp = tflite_clamp(b->g, n);
     if (clamp.lowest > INT8_MIN) add_bound(b, n, TFLITE_MAXIMUM, "lowest", clamp.lowest);

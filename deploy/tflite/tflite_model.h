@@ -19,14 +19,20 @@ enum { TFLITE_VERSION = 3, TFLITE_MAX_RANK = 8, TFLITE_MAX_OPTIONS = 7, TFLITE_B
 /* The format's own numbers. */
 typedef enum {
     TFLITE_FLOAT32 = 0,
+    TFLITE_FLOAT16 = 1,
     TFLITE_INT32 = 2,
     TFLITE_UINT8 = 3,
     TFLITE_INT64 = 4,
     TFLITE_BOOL = 6,
     TFLITE_INT16 = 7,
     TFLITE_INT8 = 9,
+    TFLITE_INT4 = 17, /* two to a byte, the first in the lower half */
 } TfliteType;
 enum { TFLITE_CONV_GROUPED_VERSION = 6, TFLITE_ADD_INT32_VERSION = 1 };
+/* Of operators on floats; a depthwise one that is dilated. */
+enum { TFLITE_FLOAT_VERSION = 1, TFLITE_DILATED_FLOAT_VERSION = 2 };
+/* Of a DEQUANTIZE of float16, of int8 with a scale for each channel, of int4. */
+enum { TFLITE_FROM_FLOAT16_VERSION = 3, TFLITE_PER_CHANNEL_VERSION = 5, TFLITE_FROM_INT4_VERSION = 6 };
 enum { TFLITE_SAME = 0, TFLITE_VALID = 1 };
 enum { TFLITE_NO_ACTIVATION = 0, TFLITE_RELU = 1, TFLITE_RELU6 = 3 };
 
@@ -127,7 +133,9 @@ typedef struct {
     size_t metadata_bytes;
 } TfliteModel;
 
+/* Of a value: 0 for a type that is not known; of an int4, which has half of one, 1.  Of n values. */
 size_t tflite_type_bytes(TfliteType type);
+size_t tflite_bytes(TfliteType type, size_t n);
 
 /* The file; its size goes to *bytes.  Equal models give equal bytes. */
 unsigned char *tflite_write(Arena *arena, const TfliteModel *m, size_t *bytes);

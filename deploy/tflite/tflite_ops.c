@@ -48,11 +48,18 @@ size_t tflite_type_bytes(TfliteType type)
     case TFLITE_INT64:
         return 8;
     case TFLITE_INT16:
+    case TFLITE_FLOAT16:
         return 2;
     case TFLITE_UINT8:
     case TFLITE_BOOL:
     case TFLITE_INT8:
+    case TFLITE_INT4:
         return 1;
     }
     return 0;
+}
+
+size_t tflite_bytes(TfliteType type, size_t n)
+{
+    return type == TFLITE_INT4 ? (n + 1) / 2 : n * tflite_type_bytes(type);
 }

@@ -113,6 +113,7 @@ static void read_shape(Reader *r, FlatTable table, TfliteTensor *t, int i)
                  "tensors[%d]: size %d of dimension %d, %d in its shape signature; must be the same or -1", i,
                  t->shape[k], k, t->signature[k]);
     }
+    if (t->type == TFLITE_INT4) bytes = (int64_t)tflite_bytes(TFLITE_INT4, (size_t)bytes);
     if (t->data != NULL)
         RULE(r, t->data_bytes == (size_t)bytes, "tensors[%d]: a constant of %zu bytes; must be %lld", i, t->data_bytes,
              (long long)bytes);
@@ -154,8 +155,8 @@ static void read_tensor(Reader *r, FlatTable table, int i)
     const uint32_t buffer = (uint32_t)flat_int32(&r->flat, table, TENSOR_BUFFER, 0);
     t->name = name == NULL ? "" : name, t->type = (TfliteType)type;
     if (tflite_type_bytes(t->type) == 0)
-        fail(r, STATUS_UNSUPPORTED, "tensors[%d]: type %d; must be float32, int32, uint8, int64, bool, int16 or int8",
-             i, type);
+        fail(r, STATUS_UNSUPPORTED,
+             "tensors[%d]: type %d; must be float32, float16, int32, uint8, int64, bool, int16, int8 or int4", i, type);
     if (flat_int8(&r->flat, table, TENSOR_VARIABLE, 0) != 0 || flat_int32(&r->flat, table, TENSOR_SPARSITY, 0) != 0 ||
         flat_int32(&r->flat, table, TENSOR_EXTERNAL_BUFFER, 0) != 0)
         fail(r, STATUS_UNSUPPORTED, "tensors[%d]: variable, sparse or in another file; must be plain", i);

@@ -49,8 +49,8 @@ static const int32_t *odd_list(Arena *arena, Rng *rng, const int32_t *list, int 
 
 static void change_tensor(Arena *arena, Rng *rng, TfliteTensor *t)
 {
-    static const TfliteType types[] = {TFLITE_FLOAT32, TFLITE_INT32, TFLITE_UINT8, TFLITE_INT64,
-                                       TFLITE_BOOL,    TFLITE_INT16, TFLITE_INT8};
+    static const TfliteType types[] = {TFLITE_FLOAT32, TFLITE_INT32, TFLITE_UINT8,   TFLITE_INT64, TFLITE_BOOL,
+                                       TFLITE_INT16,   TFLITE_INT8,  TFLITE_FLOAT16, TFLITE_INT4};
     static const float scales[] = {1e-38f, 1.0f, 3e38f, 0.0f, -1.0f};
     switch (rng_below(rng, 7)) {
     case 0:

@@ -50,7 +50,9 @@ static int in_form(Mix *m, int t, int form)
 
 static Format random_format(Mix *m)
 {
-    if (m->mixture != MIX_FORMATS || rng_below(&m->rng, 2) == 0) return FORMAT_FLOAT32;
+    const bool varies = m->mixture == MIX_FORMATS || m->mixture == MIX_FLOAT16;
+    if (!varies || rng_below(&m->rng, 2) == 0) return FORMAT_FLOAT32;
+    if (m->mixture == MIX_FLOAT16) return FORMAT_FLOAT16;
     return (Format)((int)FORMAT_FLOAT32 + (int)rng_below(&m->rng, FORMATS - FORMAT_FLOAT32));
 }
 

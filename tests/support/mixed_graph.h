@@ -7,6 +7,7 @@
 typedef enum {
     MIX_FORMATS, /* about half of the nodes, chosen by the seed, in floats of various formats */
     MIX_FLOAT32, /* the same in float32 alone */
+    MIX_FLOAT16, /* the same in float32 and float16 */
     MIX_ALL,     /* every node that can be, in float32 */
 } Mixture;
 

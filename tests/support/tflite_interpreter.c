@@ -4,21 +4,21 @@
 #include <string.h>
 
 #include "kernels/requant_multiply.h"
+#include "tests/support/tflite_run.h"
 
-typedef struct {
-    const TfliteModel *m;
-    Rounding rounding;
-    int8_t **value;
-} Run;
+typedef TfliteRun Run;
+typedef TfliteWindow Window;
 
-static const TfliteTensor *tensor(const Run *r, int32_t t) { return &r->m->tensor[t]; }
+const TfliteTensor *tflite_run_tensor(const Run *r, int32_t t) { return &r->m->tensor[t]; }
+static const TfliteTensor *tensor(const Run *r, int32_t t) { return tflite_run_tensor(r, t); }
 
-static long elements(const TfliteTensor *t)
+long tflite_elements(const TfliteTensor *t)
 {
     long n = 1;
     for (int i = 0; i < t->rank; i++) n *= t->shape[i];
     return n;
 }
+static long elements(const TfliteTensor *t) { return tflite_elements(t); }
 
 static int zero_point(const TfliteTensor *t) { return (int)t->zero_point[0]; }
 
@@ -34,16 +34,11 @@ static int lowest(const TfliteTensor *y, int activation)
     return activation == TFLITE_NO_ACTIVATION ? INT8_MIN : zero_point(y);
 }
 
-/* Cells before the image's first: TensorFlow's SAME leaves the odd one to the end. */
-static int before(int padding, int in, int out, int stride, int window)
+int tflite_before(int padding, int in, int out, int stride, int window)
 {
     const int total = (out - 1) * stride + window - in;
     return padding == TFLITE_SAME && total > 0 ? total / 2 : 0;
 }
-
-typedef struct {
-    int kh, kw, sh, sw, dh, dw, padding, activation, multiplier; /* multiplier 0: not depthwise */
-} Window;
 
 static void convolve(const Run *r, const TfliteOperator *o, Window k)
 {
@@ -52,8 +47,8 @@ static void convolve(const Run *r, const TfliteOperator *o, Window k)
     const int32_t *bias = tensor(r, o->input[2])->data;
     const int outputs = y->shape[3], channels = x->shape[3], per_group = k.multiplier > 0 ? 1 : w->shape[3];
     const int groups = channels / per_group;
-    const int top = before(k.padding, x->shape[1], y->shape[1], k.sh, (k.kh - 1) * k.dh + 1);
-    const int left = before(k.padding, x->shape[2], y->shape[2], k.sw, (k.kw - 1) * k.dw + 1);
+    const int top = tflite_before(k.padding, x->shape[1], y->shape[1], k.sh, (k.kh - 1) * k.dh + 1);
+    const int left = tflite_before(k.padding, x->shape[2], y->shape[2], k.sw, (k.kw - 1) * k.dw + 1);
     int8_t *out = r->value[o->output[0]];
     for (int oy = 0; oy < y->shape[1]; oy++)
         for (int ox = 0; ox < y->shape[2]; ox++)
@@ -81,8 +76,8 @@ static void pool(const Run *r, const TfliteOperator *o, bool max)
     const TfliteTensor *x = tensor(r, o->input[0]), *y = tensor(r, o->output[0]);
     const int32_t *k = o->option;
     const int channels = x->shape[3];
-    const int top = before(k[POOL_PADDING], x->shape[1], y->shape[1], k[POOL_STRIDE_H], k[POOL_HEIGHT]);
-    const int left = before(k[POOL_PADDING], x->shape[2], y->shape[2], k[POOL_STRIDE_W], k[POOL_WIDTH]);
+    const int top = tflite_before(k[POOL_PADDING], x->shape[1], y->shape[1], k[POOL_STRIDE_H], k[POOL_HEIGHT]);
+    const int left = tflite_before(k[POOL_PADDING], x->shape[2], y->shape[2], k[POOL_STRIDE_W], k[POOL_WIDTH]);
     int8_t *out = r->value[o->output[0]];
     for (int oy = 0; oy < y->shape[1]; oy++)
         for (int ox = 0; ox < y->shape[2]; ox++)
@@ -228,20 +223,42 @@ static void dense(const Run *r, const TfliteOperator *o)
     }
 }
 
+bool tflite_window(const Run *r, const TfliteOperator *o, Window *window)
+{
+    const int32_t *k = o->option, *w = o->inputs > 1 ? tensor(r, o->input[1])->shape : NULL;
+    if (o->op == &tflite_ops[TFLITE_CONV_2D])
+        *window = (Window){w[1],
+                           w[2],
+                           k[CONV_STRIDE_H],
+                           k[CONV_STRIDE_W],
+                           k[CONV_DILATION_H],
+                           k[CONV_DILATION_W],
+                           k[CONV_PADDING],
+                           k[CONV_ACTIVATION],
+                           0};
+    else if (o->op == &tflite_ops[TFLITE_DEPTHWISE_CONV_2D])
+        *window = (Window){w[1],
+                           w[2],
+                           k[DW_STRIDE_H],
+                           k[DW_STRIDE_W],
+                           k[DW_DILATION_H],
+                           k[DW_DILATION_W],
+                           k[DW_PADDING],
+                           k[DW_ACTIVATION],
+                           k[DW_MULTIPLIER]};
+    else
+        return false;
+    return true;
+}
+
 static void run_operator(const Run *r, const TfliteOperator *o)
 {
-    const int32_t *k = o->option;
-    const int32_t *w = o->inputs > 1 ? tensor(r, o->input[1])->shape : NULL;
+    Window window;
+    if (tflite_run_floats(r, o)) return;
     switch ((TfliteOpIndex)(o->op - tflite_ops)) {
     case TFLITE_CONV_2D:
-        convolve(r, o,
-                 (Window){w[1], w[2], k[CONV_STRIDE_H], k[CONV_STRIDE_W], k[CONV_DILATION_H], k[CONV_DILATION_W],
-                          k[CONV_PADDING], k[CONV_ACTIVATION], 0});
-        break;
     case TFLITE_DEPTHWISE_CONV_2D:
-        convolve(r, o,
-                 (Window){w[1], w[2], k[DW_STRIDE_H], k[DW_STRIDE_W], k[DW_DILATION_H], k[DW_DILATION_W], k[DW_PADDING],
-                          k[DW_ACTIVATION], k[DW_MULTIPLIER]});
+        if (tflite_window(r, o, &window)) convolve(r, o, window);
         break;
     case TFLITE_FULLY_CONNECTED:
         dense(r, o);
@@ -278,10 +295,7 @@ static void run_operator(const Run *r, const TfliteOperator *o)
         pad(r, o);
         break;
     case TFLITE_QUANTIZE:
-        if (tensor(r, o->input[0])->type == TFLITE_FLOAT32)
-            copy(r, o);
-        else
-            quantize(r, o);
+        quantize(r, o);
         break;
     case TFLITE_RELU_OP:
     case TFLITE_RELU6_OP:
@@ -292,7 +306,6 @@ static void run_operator(const Run *r, const TfliteOperator *o)
         bound_codes(r, o, o->op == &tflite_ops[TFLITE_MAXIMUM]);
         break;
     case TFLITE_RESHAPE:
-    case TFLITE_DEQUANTIZE:
         copy(r, o);
         break;
     default:
@@ -300,15 +313,32 @@ static void run_operator(const Run *r, const TfliteOperator *o)
     }
 }
 
-int8_t **tflite_run(Arena *arena, const TfliteModel *m, Rounding rounding, const int8_t *image)
+/* The reals of codes, on the grid to which the first operator quantizes them. */
+static void dequantize_image(const Run *r, const int8_t *image, float *reals)
 {
-    const Run r = {m, rounding, ARENA_ARRAY(arena, int8_t *, m->tensors)};
-    const long pixels = elements(&m->tensor[m->input[0]]);
-    r.value[m->input[0]] = memcpy(ARENA_ARRAY(arena, int8_t, pixels), image, (size_t)pixels);
+    const TfliteTensor *grid = tensor(r, r->m->node[0].output[0]);
+    for (long i = 0; i < elements(grid); i++) reals[i] = grid->scale[0] * (float)(image[i] - zero_point(grid));
+}
+
+int8_t **tflite_run_knowing(Arena *arena, const TfliteModel *m, Rounding rounding, const int8_t *image,
+                            const float *const *known)
+{
+    const Run r = {m, rounding, ARENA_ARRAY(arena, int8_t *, m->tensors), known};
+    const TfliteTensor *x = &m->tensor[m->input[0]];
+    r.value[m->input[0]] = arena_alloc(arena, sizeof(float) * (size_t)elements(x));
+    if (x->type == TFLITE_FLOAT32)
+        dequantize_image(&r, image, (void *)r.value[m->input[0]]);
+    else
+        memcpy(r.value[m->input[0]], image, (size_t)elements(x));
     for (int i = 0; i < m->operators; i++) {
         const int32_t y = m->node[i].output[0];
-        r.value[y] = ARENA_ARRAY(arena, int8_t, elements(tensor(&r, y)));
+        r.value[y] = arena_zalloc(arena, sizeof(float) * (size_t)elements(tensor(&r, y)));
         run_operator(&r, &m->node[i]);
     }
     return r.value;
+}
+
+int8_t **tflite_run(Arena *arena, const TfliteModel *m, Rounding rounding, const int8_t *image)
+{
+    return tflite_run_knowing(arena, m, rounding, image, NULL);
 }

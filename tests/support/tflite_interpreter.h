@@ -6,9 +6,12 @@
 #include "base/qparams.h"
 #include "deploy/tflite/tflite_model.h"
 
-/* Codes of every int8 tensor for one image of codes; value[t] is [elements of tensor t], NULL for constants and what no
- * operator writes.  QUANTIZE and DEQUANTIZE at the ends of a float model are passed: value[] of the float tensors are
- * the codes. */
+/* Every tensor for one image of codes; value[t] is [elements of tensor t], int8 codes or floats by its type (float16 as
+ * floats), NULL for constants and what no operator writes.  The image of a model with a float input is the reals of the
+ * codes. */
 int8_t **tflite_run(Arena *arena, const TfliteModel *m, Rounding rounding, const int8_t *image);
+/* The same; what reads a float tensor t sees known[t] where that is not NULL. */
+int8_t **tflite_run_knowing(Arena *arena, const TfliteModel *m, Rounding rounding, const int8_t *image,
+                            const float *const *known);
 
 #endif
