@@ -5,6 +5,7 @@
 //     identical   every value is the same
 //     argmax      the answer is the same for 99.9 % of the images
 //     within=X    no value is off by more than X
+//     relative=X  no value is off by more than X times the largest
 //     nothing     the row only reports: its last column is "-"
 // --floats yes: OUTPUT holds the reals that the codes stand for; one that stands between two codes is different.
 // Where several classes share the largest value the first is the answer, here as everywhere in bitfold.
@@ -48,11 +49,12 @@ function answer(logits, image, classes) {
 }
 
 function compare(expected, given, classes) {
-    const result = {images: given.length / classes, values: given.length, different: 0, largest: 0, same: 0};
+    const result = {images: given.length / classes, values: given.length, different: 0, largest: 0, same: 0, most: 0};
     for (let i = 0; i < given.length; i++) {
         const off = Math.abs(given[i] - expected[i]);
         if (off !== 0) result.different++; // NaN differs, too
         if (!(off <= result.largest)) result.largest = off;
+        result.most = Math.max(result.most, Math.abs(expected[i]));
     }
     for (let i = 0; i < result.images; i++)
         if (answer(expected, i, classes) === answer(given, i, classes)) result.same++;
@@ -63,9 +65,10 @@ function meets(need, r) {
     if (need === 'nothing') return true;
     if (need === 'identical') return r.different === 0;
     if (need === 'argmax') return r.same >= ANSWERS_NEEDED * r.images;
-    const bound = Number(need.replace(/^within=/, ''));
-    if (!(bound > 0)) throw new Error(`--need ${need}; must be identical, argmax, within=X or nothing`);
-    return r.largest <= bound;
+    const [kind, number] = need.split('='), bound = Number(number);
+    if (!['within', 'relative'].includes(kind) || !(bound > 0))
+        throw new Error(`--need ${need}; must be identical, argmax, within=X, relative=X or nothing`);
+    return r.largest <= bound * (kind === 'relative' ? r.most : 1);
 }
 
 function percent(part, whole) {

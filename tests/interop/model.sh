@@ -11,7 +11,7 @@ mkdir -p "$dir"
 exec 3>&1 >"$dir/log" 2>&1
 images=${IMAGES:-1000}
 mcu_images=$([ -n "${FULL:-}" ] && echo "$images" || echo 200)
-targets=${TARGETS:-c tflite onnx float import}
+targets=${TARGETS:-c tflite onnx float import mixed}
 op_images=$([ -n "${FULL:-}" ] && echo 200 || echo 50)
 codes=${CODES:-32}
 # Where the CPU can be emulated.
@@ -336,6 +336,9 @@ target_import() {
             "$dir/$time/model.safetensors"
     done
 }
+
+# shellcheck source=tests/interop/mixed.sh
+. "$HERE/mixed.sh"
 
 if ! { case $given in /*) use_model "$given" ;; *) make_model ;; esac && dump_model; }; then
     say "no model: $(tail -n 1 "$dir/log")"

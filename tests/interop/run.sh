@@ -3,7 +3,7 @@
 #     sh tests/interop/run.sh BUILD
 # Trains six small models on data of this repository (MODELS="DIR..." takes quantized run directories instead), exports
 # each in every way, runs the exports on 1,000 images (IMAGES=N) and compares the answers with bitfold's own engine.
-# The microcontrollers run the first 200, with FULL=1 all.  TARGETS="c tflite onnx float import" chooses; CODES=16 lets
+# The microcontrollers run the first 200, with FULL=1 all.  TARGETS="c tflite onnx float import mixed" chooses; CODES=16 lets
 # in models whose layers take fewer values than 32 (check_model.cjs).
 # ONNX Runtime is tried in a default session and in one with session.x64quantprecision, and, on x86-64, on an emulated CPU
 # with AVX2 only (the first 10 images, with FULL=1 100).

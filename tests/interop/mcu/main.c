@@ -1,9 +1,14 @@
 /* Runs model.c, a model exported to C, on images of a file:  program INPUT OUTPUT IMAGES
- * INPUT holds the input's codes, image after image; the codes of the logits go to OUTPUT. */
+ * INPUT holds the input's codes, image after image; the logits go to OUTPUT, codes or floats. */
 #include "host.h"
 #include "model.h"
 
-static int8_t input[MODEL_INPUT_BYTES], output[MODEL_OUTPUT_BYTES];
+static int8_t input[MODEL_INPUT_BYTES];
+#ifdef MODEL_OUTPUTS
+static float output[MODEL_OUTPUTS];
+#else
+static int8_t output[MODEL_OUTPUT_BYTES];
+#endif
 
 static uint32_t number(const char *text)
 {
