@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "kernels/kernels.h"
 #include "tests/random/random.h"
 #include "tests/support/data_files.h"
 #include "tests/support/scratch.h"
@@ -73,6 +74,9 @@ static bool run_net(const Net *net, uint64_t seed, Tally *tally, int *refused)
     bool same = made != BROKEN;
     *refused += made == REFUSED;
     if (made == REFUSED) return true;
+    /* Exported C has the floats of the portable kernels. */
+    const char *error;
+    same = same && kernels_select(random_net_in_floats(net->number) ? "ref" : NULL, &error);
     for (int i = 0; same && random_targets[i].name != NULL; i++) same = random_targets[i].run(net, &tally[i]);
     if (!same) {
         const char *left = arena_printf(net->arena, "%s/random_%llu_%d.json", net->keep == NULL ? "." : net->keep,

@@ -7,11 +7,14 @@
 #include "quant/quant_config.h"
 #include "tests/random/random.h"
 
+enum { MAX_LAYERS = 512 };
+
 typedef struct {
     Arena *arena;
     Rng rng;
     char *text;
-    int layers, h, w, c; /* so far; the last layer's size */
+    int layers, h, w, c;       /* so far; the last layer's size */
+    bool computes[MAX_LAYERS]; /* layers of sums, which can be in floats */
 } Build;
 
 static int pick(Build *b, int lo, int hi) { return lo + (int)rng_below(&b->rng, (uint32_t)(hi - lo + 1)); }
@@ -31,7 +34,7 @@ __attribute__((format(printf, 2, 3))) static void put(Build *b, const char *form
 static void layer(Build *b, const char *type)
 {
     put(b, "%s{\"type\": \"%s\", \"name\": \"l%d\"", b->layers == 0 ? "" : ",\n  ", type, b->layers);
-    b->layers++;
+    b->computes[b->layers++] = strstr(type, "conv2d") != NULL || strcmp(type, "dense") == 0 || strcmp(type, "add") == 0;
 }
 
 static int out_size(int in, int before, int after, int kernel, int stride, int dilation)
@@ -197,7 +200,21 @@ static const char *quantizer(Build *b, int bits, unsigned uses)
     return name;
 }
 
-static void quant(Build *b)
+/* Some layers in floats, the first of them always; not the last, whose codes are compared. */
+static void float_layers(Build *b)
+{
+    static const char *const formats[] = {"float32", "float32", "float16", "bfloat16"};
+    const char *before = "";
+    put(b, ",\n  \"overrides\": [");
+    for (int i = 0; i < b->layers - 1; i++) {
+        if (!b->computes[i] || (i > 0 && !chance(b, 3))) continue;
+        put(b, "%s{\"layers\": \"l%d\", \"format\": \"%s\"}", before, i, formats[pick(b, 0, 3)]);
+        before = ", ";
+    }
+    put(b, "]");
+}
+
+static void quant(Build *b, bool floats)
 {
     static const int ends[] = {8, 8, 0, 4};
     const int w = bits(b), a = bits(b);
@@ -208,7 +225,9 @@ static void quant(Build *b)
         chance(b, 2) ? "per_tensor" : "per_channel", w_quantizer);
     put(b, "  \"activations\": {\"bits\": %d, \"quantizer\": \"%s\", \"observer\": \"%s\", \"symmetric\": %s},\n", a,
         a_quantizer, one_of(b, observer_choices), chance(b, 4) ? "true" : "false");
-    put(b, "  \"first_last_bits\": %d, \"avgpool_input_bits\": %d},\n", ends[pick(b, 0, 3)], chance(b, 3) ? 0 : 8);
+    put(b, "  \"first_last_bits\": %d, \"avgpool_input_bits\": %d", ends[pick(b, 0, 3)], chance(b, 3) ? 0 : 8);
+    if (floats) float_layers(b);
+    put(b, "},\n");
 }
 
 char *random_net(Arena *arena, uint64_t seed, int number)
@@ -224,7 +243,7 @@ char *random_net(Arena *arena, uint64_t seed, int number)
     put(&b, " \"model\": {\"input\": [%d, %d, %d], \"layers\": [\n  ", b.h, b.w, b.c);
     layers(&b, classes);
     put(&b, "]},\n");
-    quant(&b);
+    quant(&b, random_net_in_floats(number));
     put(&b,
         " \"train\": {\"epochs\": 1, \"batch\": 16, \"optimizer\": {\"lr\": 0.02}}, \"qat\": {\"epochs\": %d}, "
         "\"ptq\": {\"images\": 48}}\n",

@@ -1,6 +1,8 @@
-/* Random networks, held to be the same integers everywhere: `make test-random`. */
+/* Random networks, held to be the same integers everywhere, and the same floats but for last bits: `make test-random`. */
 #ifndef BITFOLD_TESTS_RANDOM_RANDOM_H
 #define BITFOLD_TESTS_RANDOM_RANDOM_H
+
+#include <stdbool.h>
 
 #include "base/arena.h"
 #include "graph/graph.h"
@@ -10,11 +12,14 @@
  * and rounding.  The text is the same on every machine. */
 char *random_net(Arena *arena, uint64_t seed, int number);
 
+/* Whether some of its layers, but not the last, are in floats: each fourth network. */
+static inline bool random_net_in_floats(int number) { return number % 4 == 3; }
+
 /* What one way out of bitfold made of the networks. */
 typedef struct {
     const char *name;
     int nets, refused;      /* that it carried, and that it said it cannot */
-    long values, different; /* codes compared */
+    long values, different; /* codes compared, and floats of networks that have some */
 } Tally;
 
 typedef struct {

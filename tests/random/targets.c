@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,21 @@ static bool count(const Net *net, Tally *tally, const char *what, const int8_t *
     if (different != 0)
         return broken(net, tally->name, arena_printf(net->arena, "%s: %ld of %ld codes differ", what, different, n));
     return true;
+}
+
+/* Floats of another order of sums: within 1e-5 of the largest, or a step of the format. */
+static bool count_floats(const Net *net, Tally *tally, const GraphTensor *t, const float *a, const double *b)
+{
+    static const double steps[FORMATS] = {[FORMAT_FLOAT16] = 0x1p-10, [FORMAT_BFLOAT16] = 0x1p-7};
+    const long n = graph_tensor_elements(t);
+    double most = 0.0;
+    long different = 0;
+    for (long i = 0; i < n; i++) most = fmax(most, fabs(b[i]));
+    for (long i = 0; i < n; i++) different += !(fabs((double)a[i] - b[i]) <= most * (1e-5 + steps[t->format]));
+    tally->values += n;
+    tally->different += different;
+    if (different == 0) return true;
+    return broken(net, tally->name, arena_printf(net->arena, "%s: %ld of %ld floats differ", t->name, different, n));
 }
 
 /* The model's integers in a rounding, what they answer to random images, and files for others. */
@@ -96,6 +112,23 @@ static bool run_verify(const Net *net, Tally *tally)
     return same;
 }
 
+/* Tensor t of image k: the interpreter's against the engine's, whose floats it goes on with. */
+static bool interpreted(const Net *net, Tally *tally, const Integers *n, NaiveModel *naive, int k, int t)
+{
+    const long elements = naive_elements(naive, t);
+    const GraphTensor *tensor = &n->g->tensor[t];
+    const int8_t *mine = engine_tensor(n->engine, t) + (size_t)k * graph_tensor_bytes(tensor);
+    if (graph_tensor_is_float(tensor)) {
+        const float *floats = (const void *)mine;
+        const bool same = count_floats(net, tally, tensor, floats, naive_floats(naive, t));
+        naive_set_floats(naive, t, floats);
+        return same;
+    }
+    int8_t *codes = arena_alloc(net->arena, (size_t)elements);
+    for (long i = 0; i < elements; i++) codes[i] = (int8_t)naive_codes(naive, t)[i];
+    return count(net, tally, naive_name(naive, t), mine, codes, elements);
+}
+
 /* Every tensor of the exported file by the interpreter that is written from its page. */
 static bool run_interpreter(const Net *net, Tally *tally)
 {
@@ -110,14 +143,9 @@ static bool run_interpreter(const Net *net, Tally *tally)
         NaiveModel *naive = naive_open(n.path);
         if (naive == NULL) return broken(net, tally->name, "the file is not what its page describes");
         for (int k = 0; k < RANDOM_IMAGES; k++) {
-            naive_run(naive, n.images + k * n.input);
-            for (int t = 0; t < n.g->tensors; t++) {
-                const long elements = naive_elements(naive, t);
-                int8_t *codes = arena_alloc(net->arena, (size_t)elements);
-                for (long i = 0; i < elements; i++) codes[i] = (int8_t)naive_codes(naive, t)[i];
-                same &=
-                    count(net, tally, naive_name(naive, t), engine_tensor(n.engine, t) + k * elements, codes, elements);
-            }
+            naive_image(naive, n.images + k * n.input);
+            for (int i = 0; i < naive_nodes(naive); i++)
+                same &= interpreted(net, tally, &n, naive, k, naive_step(naive, i));
         }
         naive_close(naive);
         tally->nets++;
@@ -134,7 +162,8 @@ static bool run_c(const Net *net, Tally *tally)
         int done = integers(net, tally, (Rounding)d, &n);
         if (done == 1)
             done = of_model(net, tally, (Rounding)d,
-                            "export run/last.safetensors --to c --option prefix=model -o model.c", &last);
+                            "export run/last.safetensors --to c --option prefix=model --option floats=yes -o model.c",
+                            &last);
         if (done != 1) {
             same &= done == 0;
             continue;
@@ -181,6 +210,18 @@ static bool keep(const Net *net, const char *format, const char *file, const Int
     return broken(net, format, status_message());
 }
 
+/* Of each tensor of the file that is one of the graph, in floats: the engine's for image k. */
+static const float *const *known_floats(const Net *net, const Integers *n, const TfliteModel *m, int k)
+{
+    const float **known = ARENA_ARRAY(net->arena, const float *, m->tensors);
+    for (int t = 0; t < n->g->tensors; t++)
+        for (int i = 0; graph_tensor_is_float(&n->g->tensor[t]) && i < m->tensors; i++)
+            if (strcmp(m->tensor[i].name, n->g->tensor[t].name) == 0)
+                known[i] = (const float *)(const void *)engine_tensor(n->engine, t) +
+                           k * graph_tensor_elements(&n->g->tensor[t]);
+    return known;
+}
+
 /* The file's operators by the interpreter that knows nothing of our graphs. */
 static bool run_tflite(const Net *net, Tally *tally)
 {
@@ -196,9 +237,10 @@ static bool run_tflite(const Net *net, Tally *tally)
     if (file_read(net->arena, path, SIZE_MAX, &file, &bytes) != STATUS_OK ||
         tflite_check(net->arena, file, bytes, path, &m) != STATUS_OK)
         return broken(net, tally->name, status_message());
-    bool same = keep(net, "tflite", path, &n);
+    const bool floats = random_net_in_floats(net->number);
+    bool same = floats || keep(net, "tflite", path, &n);
     for (int k = 0; k < RANDOM_IMAGES; k++) {
-        int8_t **value = tflite_run(net->arena, m, d, n.images + k * n.input);
+        int8_t **value = tflite_run_knowing(net->arena, m, d, n.images + k * n.input, known_floats(net, &n, m, k));
         same &= count(net, tally, "logits", n.logits + k * n.output, value[m->output[0]], n.output);
     }
     tally->nets++;
@@ -212,6 +254,7 @@ static bool run_onnx(const Net *net, Tally *tally)
     const Rounding d = ROUNDING_ONNXRUNTIME;
     bool same = true;
     Integers n;
+    if (random_net_in_floats(net->number)) return true; /* such files are not imported */
     int done = integers(net, tally, d, &n);
     if (done != 1) return done == 0;
     for (int i = 0; i < 2; i++) {
