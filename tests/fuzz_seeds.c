@@ -44,6 +44,9 @@ static const char joined[] =
     "{\"type\":\"flatten\",\"name\":\"f\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":4}]}";
 static const char four[] = "{\"weights\":{\"bits\":4},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
 static const char eight[] = "{}";
+static const char in_floats[] =
+    "{\"weights\":{\"bits\":4},\"activations\":{\"format\":\"float16\"},\"first_last_bits\":0,"
+    "\"overrides\":[{\"layers\":\"d\",\"weight_format\":\"float16\"}]}";
 static const char three[] = "{\"weights\":{\"bits\":3},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
 
 static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
@@ -99,6 +102,9 @@ static void put_models(void)
         put_graph(g, models[i].name, "tflite", "tflite", NULL);
         must(model_lower(arena, small_model(arena, models[i].model, eight, 1), ROUNDING_TFLITE_SINGLE, &g));
         put_graph(g, arena_printf(arena, "%s_8", models[i].name), "tflite", "tflite", NULL);
+        Graph *floats;
+        must(model_lower(arena, small_model(arena, models[i].model, in_floats, 1), ROUNDING_XNNPACK, &floats));
+        put_graph(floats, arena_printf(arena, "%s_floats", models[i].name), "tflite", "tflite", NULL);
         put_graph(g, models[i].name, "onnx", "onnx", NULL);
         put_graph(g, models[i].name, "safetensors", "int8_model", NULL);
     }

@@ -1,10 +1,13 @@
 // The networks of random_nets on LiteRT and ONNX Runtime:  node run_node.cjs FOLDER
-// Prints a line for each runtime; exits with 1 when LiteRT gives another integer, or a runtime had nothing to run.
+// Prints a line for each runtime; exits with 1 when LiteRT gives another integer, for networks with layers in floats,
+// whose codes may lie next to a tie, more than FEW of them, or where there was nothing to run.
 'use strict';
 const fs = require('fs');
 const path = require('path');
 const litert = require('../interop/run_tflite.cjs');
 const onnx = require('../interop/run_onnx.cjs');
+
+const FEW = 0.02;
 
 function floats(bytes) {
     return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
@@ -31,13 +34,14 @@ async function main() {
         if (file.endsWith('.tflite')) {
             const compiled = await litert.compile(wasm, fs.readFileSync(model));
             const got = new Int8Array(await litert.run(wasm, compiled, input));
-            count(tally('LiteRT'), want.map((w, i) => got[i] - w));
+            count(tally(file.endsWith('.floats.tflite') ? 'LiteRT, floats' : 'LiteRT'), want.map((w, i) => got[i] - w));
         } else {
             const got = floats(await onnx.run(model, 'all', [{bytes: input, hwc: null}], images, null));
             count(tally(`ONNX Runtime, ${file.split('.')[1]}`), want.map((w, i) => got[i] / scale + zero - w));
         }
     }
-    let failed = !tallies.LiteRT || tallies.LiteRT.different !== 0;
+    const mixed = tally('LiteRT, floats');
+    const failed = !tallies.LiteRT || tallies.LiteRT.different !== 0 || mixed.different > FEW * mixed.values;
     for (const [name, t] of Object.entries(tallies).sort())
         console.log(`${name.padEnd(20)} ${String(t.nets).padStart(5)} run, ${t.values} logits compared, ` +
             `${t.different} different, by at most ${t.largest}`);

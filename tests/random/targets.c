@@ -238,7 +238,7 @@ static bool run_tflite(const Net *net, Tally *tally)
         tflite_check(net->arena, file, bytes, path, &m) != STATUS_OK)
         return broken(net, tally->name, status_message());
     const bool floats = random_net_in_floats(net->number);
-    bool same = floats || keep(net, "tflite", path, &n);
+    bool same = keep(net, floats ? "floats.tflite" : "tflite", path, &n);
     for (int k = 0; k < RANDOM_IMAGES; k++) {
         int8_t **value = tflite_run_knowing(net->arena, m, d, n.images + k * n.input, known_floats(net, &n, m, k));
         same &= count(net, tally, "logits", n.logits + k * n.output, value[m->output[0]], n.output);
