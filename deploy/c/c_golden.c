@@ -6,6 +6,7 @@
 #include "graph/node.h"
 #include "kernels/dwconv_f32.h"
 
+/* NOLINTBEGIN(bugprone-suspicious-include) ; exported text is what is to be run */
 #include "deploy/c/c_kernels/clip.c"
 #include "deploy/c/c_kernels/dequantize_codes.c"
 #include "deploy/c/c_kernels/float_end.c"
@@ -29,6 +30,7 @@
 #include "deploy/c/c_kernels/format_float8_e5m2.c"
 #include "deploy/c/c_kernels/narrow.c"
 #include "deploy/c/c_kernels/quantize_floats.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 typedef struct {
     const Graph *g;
