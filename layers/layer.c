@@ -143,6 +143,36 @@ Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output)
     return n;
 }
 
+/* Tensor `from` on the grid of out_q. */
+static int lower_input(Lowering *w, const Layer *l, int i, int from)
+{
+    const QuantParams *qp = &l->out_q->qp;
+    GraphTensor y = w->graph->tensor[from];
+    if (y.scale == qp->scale[0] && y.zero_point == qp->zero_point && y.qmin >= qp->qmin && y.qmax <= qp->qmax)
+        return from;
+    y.name = arena_printf(w->arena, "%s.input%d", l->name, i);
+    y.scale = qp->scale[0], y.zero_point = qp->zero_point;
+    y.bits = qp->bits, y.qmin = qp->qmin, y.qmax = qp->qmax;
+    const int to = lowering_add_tensor(w, &y);
+    lowering_add_node(w, &(Node){.op = NODE_REQUANT,
+                                 .name = y.name,
+                                 .inputs = 1,
+                                 .input = {from},
+                                 .output = to,
+                                 .lo = qp->qmin,
+                                 .hi = qp->qmax});
+    return to;
+}
+
+Node *lower_node_of_one_grid(Lowering *w, const Layer *l, NodeKind op)
+{
+    int source[LAYER_MAX_INPUTS] = {0};
+    for (int i = 0; i < l->inputs; i++) source[i] = lower_input(w, l, i, w->tensor_of[l->input[i] + 1]);
+    Node *n = lower_node(w, l, op, lower_tensor(w, l, -1));
+    for (int i = 0; i < l->inputs; i++) n->input[i] = source[i];
+    return n;
+}
+
 void lower_larger_first(const Lowering *w, Node *n)
 {
     const GraphTensor *t = w->graph->tensor;

@@ -212,6 +212,9 @@ Node *lowering_add_node(Lowering *w, const Node *node);
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
 /* A node with the layer's inputs and output. */
 Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output);
+/* A node whose inputs lie on the grid of its output, as a type that keeps the grid demands: an input on another gets a
+ * requant node of its own, "<layer>.input<i>". */
+Node *lower_node_of_one_grid(Lowering *w, const Layer *l, NodeKind op);
 /* Of a node of two inputs: what is read again at every cell of the other comes second. */
 void lower_larger_first(const Lowering *w, Node *n);
 /* The grid of a lowered tensor as QuantParams, in the arena. */

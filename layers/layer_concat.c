@@ -34,31 +34,9 @@ static FloatOp concat_real(const Layer *l)
     return (FloatOp){.op = NODE_CONCAT, .act = activation_from(0)};
 }
 
-/* Inputs on another grid get a requant node of their own: the concat itself only copies. */
 static Status concat_lower(Layer *l, Lowering *w)
 {
-    int source[LAYER_MAX_INPUTS] = {0};
-    const QuantParams *qp = &l->out_q->qp;
-    for (int i = 0; i < l->inputs; i++) {
-        const int from = w->tensor_of[l->input[i] + 1];
-        source[i] = from;
-        GraphTensor y = w->graph->tensor[from];
-        if (y.scale == qp->scale[0] && y.zero_point == qp->zero_point && y.qmin >= qp->qmin && y.qmax <= qp->qmax)
-            continue;
-        y.name = arena_printf(w->arena, "%s.input%d", l->name, i);
-        y.scale = qp->scale[0], y.zero_point = qp->zero_point;
-        y.bits = qp->bits, y.qmin = qp->qmin, y.qmax = qp->qmax;
-        source[i] = lowering_add_tensor(w, &y);
-        lowering_add_node(w, &(Node){.op = NODE_REQUANT,
-                                     .name = y.name,
-                                     .inputs = 1,
-                                     .input = {from},
-                                     .output = source[i],
-                                     .lo = qp->qmin,
-                                     .hi = qp->qmax});
-    }
-    Node *n = lower_node(w, l, NODE_CONCAT, lower_tensor(w, l, -1));
-    for (int i = 0; i < l->inputs; i++) n->input[i] = source[i];
+    lower_node_of_one_grid(w, l, NODE_CONCAT);
     return STATUS_OK;
 }
 

@@ -53,6 +53,10 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *out, Rou
 bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Rounding rounding, int lo,
                    int hi, int8_t table[256]);
 
+/* The same from grid x to all codes of grid y; codes stay as they are where they lie on it. */
+bool grid_table(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Rounding rounding,
+                int8_t table[256]);
+
 /* codes = rescale_table[x]: x, of any shape, on the output's grid, with the activation. */
 Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Rounding rounding);
 

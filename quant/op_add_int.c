@@ -98,15 +98,13 @@ Tensor *op_concat_int(Tape *t, int inputs, Tensor *const *x, Quantizer *q, Round
         int8_t table[256];
         const float ratio = qx->scale[0] / qy->scale[0];
         const int c = x[i]->shape.dim[3];
-        const bool same = qx->scale[0] == qy->scale[0] && qx->zero_point == qy->zero_point && qx->qmin >= qy->qmin &&
-                          qx->qmax <= qy->qmax;
-        if (!same && !rescale_codes(t, q->name, qx, qy, rounding, qy->qmin, qy->qmax, table)) return NULL;
+        if (!grid_table(t, q->name, qx, qy, rounding, table)) return NULL;
         for (long r = 0; r < rows; r++)
             for (int k = 0; k < c; k++) {
                 const int q_x = x[i]->codes[r * c + k];
                 const float v = ratio * (float)(q_x - qx->zero_point);
                 const long j = r * shape.dim[3] + at + k;
-                y->codes[j] = same ? (int8_t)q_x : table[q_x + 128];
+                y->codes[j] = table[q_x + 128];
                 if (grid_kept(grid)) grid_mark(grid, j, 1, &v);
             }
         at += c;

@@ -13,6 +13,15 @@ bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantP
     return false;
 }
 
+bool grid_table(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Rounding rounding,
+                int8_t table[256])
+{
+    const bool same =
+        x->scale[0] == y->scale[0] && x->zero_point == y->zero_point && x->qmin >= y->qmin && x->qmax <= y->qmax;
+    for (int i = 0; same && i < 256; i++) table[i] = (int8_t)(i - 128);
+    return same || rescale_codes(t, name, x, y, rounding, y->qmin, y->qmax, table);
+}
+
 typedef struct {
     const Tensor *x;
     Tensor *y;

@@ -247,6 +247,13 @@ static FloatOp a_table(const Layer *l)
     return (FloatOp){.op = NODE_LUT};
 }
 
+static const CurveType unknown_curve = {.name = "bend"};
+static FloatOp a_curve(const Layer *l)
+{
+    (void)l;
+    return (FloatOp){.op = NODE_LUT, .curve = &unknown_curve};
+}
+
 /* A float network, too, is refused by the layer's name where ONNX has no operation for it: it does not go missing. */
 START_TEST(float_layers_without_an_operation)
 {
@@ -259,6 +266,9 @@ START_TEST(float_layers_without_an_operation)
     curve.real = a_table;
     m->layer[0].type = &curve;
     refused_and_no_file(onnx_exported_export_float(m, "{}"), "layer \"a\": a node of type lut, for which ONNX has no");
+    curve.real = a_curve;
+    refused_and_no_file(onnx_exported_export_float(m, "{}"),
+                        "layer \"a\": bend, for which ONNX has no operator; export");
     onnx_exported_end();
 }
 END_TEST

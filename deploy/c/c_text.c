@@ -3,7 +3,7 @@
 #include "deploy/c/c_writer.h"
 #include "graph/node.h"
 
-/* deploy/c_kernels/NAME.c as TEXT(NAME, "..."). */
+/* deploy/c/c_kernels/NAME.c as TEXT(NAME, "..."). */
 static const struct {
     const char *name, *text;
 } kernel_text[] = {
@@ -13,7 +13,7 @@ static const struct {
 };
 enum { TEXTS = (int)(sizeof kernel_text / sizeof kernel_text[0]) };
 
-/* Each after what it uses. */
+/* Each after what it uses; the others, which nothing uses, follow by their names. */
 static const char *const order[] = {"base",
                                     "rescale_single",
                                     "rescale_double",
@@ -68,15 +68,17 @@ static const char *const order[] = {"base",
                                     "float_concat",
                                     "quantize_floats",
                                     "dequantize_codes"};
-enum { KERNELS = (int)(sizeof order / sizeof order[0]) };
+enum { ORDERED = (int)(sizeof order / sizeof order[0]) };
 
-static void need(bool *needed, const char *name)
+static int text_index(const char *name)
 {
     int i = 0;
-    while (i < KERNELS && strcmp(order[i], name) != 0) i++;
-    ASSERT(i < KERNELS);
-    needed[i] = true;
+    while (i < TEXTS && strcmp(kernel_text[i].name, name) != 0) i++;
+    ASSERT(i < TEXTS); /* every name is a file in deploy/c/c_kernels */
+    return i;
 }
+
+static void need(bool *needed, const char *name) { needed[text_index(name)] = true; }
 
 /* What stands for numbers of a format; `use`: narrow or widen. */
 static void need_format(const CWriter *w, Format f, const char *use, bool *needed)
@@ -115,21 +117,16 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     if (op->unpack != NULL && width < 8) need(needed, arena_printf(w->arena, "%s%d", op->unpack, width));
 }
 
-static const char *text_of(const char *name)
-{
-    for (int i = 0; i < TEXTS; i++)
-        if (strcmp(kernel_text[i].name, name) == 0) return kernel_text[i].text;
-    ASSERT(false); /* every name above is a file in deploy/c_kernels */
-    return NULL;
-}
-
 void c_write_kernels(const CWriter *w)
 {
-    bool needed[KERNELS] = {false};
+    bool needed[TEXTS] = {false};
     need(needed, "base");
     for (int i = 0; i < w->g->nodes; i++)
         if (w->plan.node[i].runs) need_of_node(w, i, needed);
     fputs("/* ---- kernels ---- */\n\n", w->out);
-    for (int i = 0; i < KERNELS; i++)
-        if (needed[i]) fprintf(w->out, "%s\n", text_of(order[i]));
+    for (int i = 0; i < ORDERED + TEXTS; i++) {
+        const int k = i < ORDERED ? text_index(order[i]) : i - ORDERED;
+        if (needed[k]) fprintf(w->out, "%s\n", kernel_text[k].text);
+        needed[k] = false;
+    }
 }

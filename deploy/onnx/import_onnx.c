@@ -12,9 +12,11 @@ static const ImportOp ops[] = {
     {"BatchNormalization", import_batch_norm, 5, 5, "epsilon momentum training_mode spatial"},
     {"Relu", import_relu, 1, 1, ""},
     {"Clip", import_clip, 1, 3, "min max"},
-    {"Sigmoid", import_sigmoid, 1, 1, ""},
-    {"Tanh", import_tanh, 1, 1, ""},
-    {"HardSigmoid", import_hard_sigmoid, 1, 1, "alpha beta"},
+#define ONNX_CURVE(curve, operator, attributes) {operator, import_curve, 1, 1, attributes},
+#define ONNX_PRODUCT(curve, gate)
+#include "deploy/onnx/onnx_curves.def"
+#undef ONNX_CURVE
+#undef ONNX_PRODUCT
     {"HardSwish", import_hard_swish, 1, 1, ""},
     {"Add", import_add, 2, 2, ""},
     {"Sub", import_scale, 2, 2, ""},

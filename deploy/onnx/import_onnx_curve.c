@@ -1,6 +1,7 @@
 /* Sigmoid, Tanh, HardSigmoid, HardSwish, and products of a value with its own gate: curves.  Each becomes a layer; where
  * all layers are known, one that alone reads a layer without an activation becomes that layer's. */
 #include <math.h>
+#include <string.h>
 
 #include "deploy/onnx/import_onnx_graph.h"
 
@@ -16,12 +17,24 @@ static Status curve_layer(Import *im, const ImportNode *n, int index)
     return STATUS_OK;
 }
 
-Status import_sigmoid(Import *im, const ImportNode *n) { return curve_layer(im, n, CURVE_INDEX_sigmoid); }
-Status import_tanh(Import *im, const ImportNode *n) { return curve_layer(im, n, CURVE_INDEX_tanh); }
 Status import_hard_swish(Import *im, const ImportNode *n) { return curve_layer(im, n, CURVE_INDEX_hard_swish); }
 
-Status import_hard_sigmoid(Import *im, const ImportNode *n)
+static const struct {
+    const char *op;
+    int index;
+} curves[] = {
+#define ONNX_CURVE(curve, operator, attributes) {operator, CURVE_INDEX_##curve },
+#define ONNX_PRODUCT(curve, gate)
+#include "deploy/onnx/onnx_curves.def"
+#undef ONNX_CURVE
+#undef ONNX_PRODUCT
+};
+
+Status import_curve(Import *im, const ImportNode *n)
 {
+    int i = 0;
+    while (strcmp(curves[i].op, n->proto->op_type) != 0) i++; /* it is in the list of operators by one of these rows */
+    if (curves[i].index != CURVE_INDEX_hard_sigmoid) return curve_layer(im, n, curves[i].index);
     const float alpha = onnx_attribute_float(n->proto, "alpha", 0.2f);
     const float beta = onnx_attribute_float(n->proto, "beta", 0.5f);
     if (!(fabsf(alpha - 1.0f / 6.0f) < 1e-5f) || beta != 0.5f)
@@ -32,7 +45,13 @@ Status import_hard_sigmoid(Import *im, const ImportNode *n)
 
 static const struct {
     int gate, product;
-} products[] = {{CURVE_INDEX_sigmoid, CURVE_INDEX_silu}, {CURVE_INDEX_hard_sigmoid, CURVE_INDEX_hard_swish}};
+} products[] = {
+#define ONNX_CURVE(curve, operator, attributes)
+#define ONNX_PRODUCT(curve, gate) {CURVE_INDEX_##gate, CURVE_INDEX_##curve},
+#include "deploy/onnx/onnx_curves.def"
+#undef ONNX_CURVE
+#undef ONNX_PRODUCT
+};
 
 /* Which curve x times `gate` is; -1: none, or integers, where the gate has a grid of its own. */
 static int product_of(const Import *im, const Activated *x, const Activated *gate)

@@ -232,26 +232,41 @@ static OnnxResult on_grid(OnnxNet *net, const OnnxOp *op, const char *weight, co
     return pointwise(net, op, NULL, output);
 }
 
-/* A curve as an operator, or as the product of its input with one. */
-static const struct {
-    const char *op;
-    bool times_x;
-} curve_ops[CURVES] = {[CURVE_INDEX_sigmoid] = {"Sigmoid", false},
-                       [CURVE_INDEX_tanh] = {"Tanh", false},
-                       [CURVE_INDEX_hard_sigmoid] = {"HardSigmoid", false},
-                       [CURVE_INDEX_silu] = {"Sigmoid", true},
-                       [CURVE_INDEX_hard_swish] = {"HardSigmoid", true}};
+/* By curve; NULL: it has no operator of its own. */
+static const char *const curve_operators[CURVES] = {
+#define ONNX_CURVE(curve, operator, attributes) [CURVE_INDEX_##curve] = operator,
+#define ONNX_PRODUCT(curve, gate)
+#include "deploy/onnx/onnx_curves.def"
+#undef ONNX_CURVE
+#undef ONNX_PRODUCT
+};
+/* By curve, the index of the one that x is multiplied with and 1; 0: it is no product. */
+static const int curve_gates[CURVES] = {
+#define ONNX_CURVE(curve, operator, attributes)
+#define ONNX_PRODUCT(curve, gate) [CURVE_INDEX_##curve] = CURVE_INDEX_##gate + 1,
+#include "deploy/onnx/onnx_curves.def"
+#undef ONNX_CURVE
+#undef ONNX_PRODUCT
+};
+
+bool onnx_has_curve(const CurveType *curve)
+{
+    for (int k = 0; k < CURVES; k++)
+        if (curve == &curve_types[k]) return curve_operators[k] != NULL || curve_gates[k] != 0;
+    return false;
+}
 
 static OnnxResult lut(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
 {
     (void)weight, (void)bias;
     const OnnxResult x = pointwise(net, op, NULL, output);
     if (op->curve == NULL) return x;
-    const int index = (int)(op->curve - curve_types);
-    const bool product = curve_ops[index].times_x, hard = strcmp(curve_ops[index].op, "HardSigmoid") == 0;
+    const long index = op->curve - curve_types;
+    const bool product = curve_gates[index] != 0;
+    const char *kind = curve_operators[product ? curve_gates[index] - 1 : index];
     const char *gate = product ? onnx_part(net, op->name, "gate") : output;
-    onnx_unary(net, curve_ops[index].op, product ? gate : op->name, x.result, gate);
-    if (hard) onnx_float(net->b, "alpha", 1.0f / 6.0f), onnx_float(net->b, "beta", 0.5f);
+    onnx_unary(net, kind, product ? gate : op->name, x.result, gate);
+    if (strcmp(kind, "HardSigmoid") == 0) onnx_float(net->b, "alpha", 1.0f / 6.0f), onnx_float(net->b, "beta", 0.5f);
     if (product) onnx_node(net->b, "Mul", op->name, 2, (const char *const[]){x.result, gate}, output);
     return (OnnxResult){.result = output, .rank = x.rank};
 }

@@ -74,6 +74,8 @@ typedef struct {
 
 /* ONNX has something for an operation of this kind. */
 bool onnx_carries(NodeKind kind);
+/* A curve of real numbers is an operator there, or x times one. */
+bool onnx_has_curve(const CurveType *curve);
 
 /* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  Of a kind that ONNX carries, but not
  * one that shows its input, which is no node (onnx_value_reshape). */
