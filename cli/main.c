@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "cli/cli.h"
 #include "quant/target.h"
+#include "train/config_old_keys.h"
 #include "cli/options.h"
 #include "include/bitfold.h"
 #include "kernels/kernels.h"
@@ -78,13 +79,16 @@ static bool open_standard_streams(void)
 /* Assignments to keys that have another name now. */
 static void note_old_keys(const Options *o)
 {
-    static const char old[] = "quant.dialect=";
     for (int i = 0; o->sets != NULL && o->sets[i] != NULL; i++) {
-        if (strncmp(o->sets[i], old, strlen(old)) != 0) continue;
-        const int rounding = name_find(rounding_names, o->sets[i] + strlen(old));
-        if (rounding >= 0)
+        const OldKey *key = config_assigned_old_key(o->sets[i]);
+        if (key == NULL) continue;
+        const char *value = strchr(o->sets[i], '=');
+        const int rounding = value == NULL ? -1 : name_find(rounding_names, value + 1);
+        if (key == config_old_keys && rounding >= 0)
             cli_note("note: quant.dialect is the old name of quant.target: here quant.target=%s\n",
                      target_of((Rounding)rounding)->name);
+        else if (key != config_old_keys)
+            cli_note("note: %s.%s is the old name of %s.%s\n", key->section, key->old, key->section, key->name);
     }
 }
 

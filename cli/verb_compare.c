@@ -73,9 +73,9 @@ static cJSON *row_json(Arena *arena, const CompareRow *r)
     cJSON_AddStringToObject(json, "kind", r->kind);
     cJSON_AddNumberToObject(json, "weight_bits", r->weight_bits);
     cJSON_AddNumberToObject(json, "act_bits", r->act_bits);
-    cJSON_AddNumberToObject(json, "first_last_bits", r->ends);
+    cJSON_AddNumberToObject(json, "first_last_bits", r->first_last_bits);
     cJSON_AddStringToObject(json, "granularity", r->granularity);
-    cJSON_AddStringToObject(json, "calibrator", r->calibrator);
+    cJSON_AddStringToObject(json, "observer", r->observer);
     if (r->error != NULL) {
         cJSON_AddStringToObject(json, "error", r->error);
         return json;

@@ -79,9 +79,9 @@ static void describe_row(const CompareJob *job, const RowPlan *plan, CompareRow 
     row->kind = model_kind_names[plan->kind];
     row->weight_bits = real ? 32 : plan->weight_bits;
     row->act_bits = real ? 32 : plan->act_bits;
-    row->ends = !real && (plan->own || plan->bits < 8) ? plan->ends : 0;
+    row->first_last_bits = !real && (plan->own || plan->bits < 8) ? plan->first_last_bits : 0;
     row->granularity = real ? "" : granularity_names[plan->granularity];
-    row->calibrator = plan->kind == MODEL_PTQ ? calibrator_names[plan->calibrator] : "";
+    row->observer = plan->kind == MODEL_PTQ ? observer_names[plan->observer] : "";
     row->accuracy = row->accuracy_int8 = row->p = (double)NAN;
 }
 

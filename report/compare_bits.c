@@ -20,26 +20,26 @@ static const char *widths_text(Arena *arena, char kind, Widths w)
 void row_bits(Arena *arena, const Model *m, RowPlan *plan)
 {
     const QuantConfig *quant = &plan->config->quant;
-    const int asked[] = {quant->weights.bits, quant->activations.bits}, ends = quant->first_last_bits;
+    const int asked[] = {quant->weights.bits, quant->activations.bits}, first_last = quant->first_last_bits;
     Widths w = {0}, a = {0};
     int first = -1, last = -1, logits = m->layers - 1;
     for (int i = m->layers - 1; i >= 0; i--)
         if (m->layer[i].type->has_weights) first = i, last = last < 0 ? i : last;
     while (logits > 0 && m->layer[logits].type->keeps_grid) logits = m->layer[logits].input[0];
-    const bool ends_apart = ends > 0 && (asked[0] < 8 || asked[1] < 8); /* and named apart */
+    const bool apart = first_last > 0 && (asked[0] < 8 || asked[1] < 8); /* and named apart */
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         const QuantOverride *o = quant_override(quant, l->name);
-        const bool end = (i == first || i == last) && ends > 0;
+        const bool end = (i == first || i == last) && first_last > 0;
         const bool weights = o != NULL && o->weight_bits > 0, outputs = o != NULL && o->activation_bits > 0;
-        if (l->type->has_weights && (weights || !(end && ends_apart)))
-            widen(&w, weights ? o->weight_bits : end ? ends : asked[0]);
+        if (l->type->has_weights && (weights || !(end && apart)))
+            widen(&w, weights ? o->weight_bits : end ? first_last : asked[0]);
         if (l->type->keeps_grid || i == logits) continue; /* the logits have 8 bits always */
-        if (outputs || !(end && ends_apart)) widen(&a, outputs ? o->activation_bits : end ? ends : asked[1]);
+        if (outputs || !(end && apart)) widen(&a, outputs ? o->activation_bits : end ? first_last : asked[1]);
     }
     if (w.most == 0) widen(&w, asked[0]);
     if (a.most == 0) widen(&a, asked[1]);
     plan->weight_bits = w.most, plan->act_bits = a.most;
     plan->bits_text = arena_printf(arena, "%s%s%s", widths_text(arena, 'W', w), widths_text(arena, 'A', a),
-                                   ends_apart ? arena_printf(arena, " ends %d", ends) : "");
+                                   apart ? arena_printf(arena, " ends %d", first_last) : "");
 }

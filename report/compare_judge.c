@@ -6,8 +6,9 @@
 
 static bool keeps_weights_alike(const CompareRow *a, const CompareRow *b)
 {
-    const int ends_a = a->ends == 0 ? a->weight_bits : a->ends, ends_b = b->ends == 0 ? b->weight_bits : b->ends;
-    return !row_is_float(a) && !row_is_float(b) && a->weight_bits == b->weight_bits && ends_a == ends_b;
+    const int bits_a = a->first_last_bits == 0 ? a->weight_bits : a->first_last_bits,
+              bits_b = b->first_last_bits == 0 ? b->weight_bits : b->first_last_bits;
+    return !row_is_float(a) && !row_is_float(b) && a->weight_bits == b->weight_bits && bits_a == bits_b;
 }
 
 /* Row i is more accurate than every other with weights of as many bits, of which there are some. */

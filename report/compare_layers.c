@@ -13,8 +13,9 @@ enum { FLASH_COLUMNS = 8 };
 static const char *width_name(Arena *arena, const RowPlan *p)
 {
     if (p->own) return p->name;
-    if (p->bits == 8 || p->ends == 0 || p->ends == p->bits) return arena_printf(arena, "W%d", p->bits);
-    return arena_printf(arena, "W%d ends %d", p->bits, p->ends);
+    if (p->bits == 8 || p->first_last_bits == 0 || p->first_last_bits == p->bits)
+        return arena_printf(arena, "W%d", p->bits);
+    return arena_printf(arena, "W%d ends %d", p->bits, p->first_last_bits);
 }
 
 /* The rows whose flash is shown: of each width of weights the last, which is a trained one where there is one.  Widest

@@ -118,7 +118,7 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
-/* One histogram of |x| per quantizer on the calibration images, and each calibrator's threshold on it. */
+/* One histogram of |x| per quantizer on the calibration images, and each observer's threshold on it. */
 static Status gather_activations(Gather *g)
 {
     const CompareConfig *c = &g->job->config->compare;
@@ -138,17 +138,17 @@ static Status gather_activations(Gather *g)
         if (q->is_weight || q->observer.hist.width <= 0.0) continue;
         const Histogram *h = &q->observer.hist;
         double *count = ARENA_ARRAY(g->arena, double, h->bins),
-               *threshold = ARENA_ARRAY(g->arena, double, c->calibrators.n);
-        const char **names = ARENA_ARRAY(g->arena, const char *, c->calibrators.n);
+               *threshold = ARENA_ARRAY(g->arena, double, c->observers.n);
+        const char **names = ARENA_ARRAY(g->arena, const char *, c->observers.n);
         for (int b = 0; b < h->bins; b++) count[b] = (double)h->count[b];
-        for (int k = 0; k < c->calibrators.n; k++) {
+        for (int k = 0; k < c->observers.n; k++) {
             float lo, hi;
-            observer_types[c->calibrators.at[k]]->range(&q->observer, &q->goal, &lo, &hi);
-            names[k] = calibrator_names[c->calibrators.at[k]];
+            observer_types[c->observers.at[k]]->range(&q->observer, &q->goal, &lo, &hi);
+            names[k] = observer_names[c->observers.at[k]];
             threshold[k] = fmax(fabs((double)lo), fabs((double)hi));
         }
         all[n++] =
-            (ActivationHistogram){q->name, q->qp.bits, h->bins, h->width, count, c->calibrators.n, names, threshold};
+            (ActivationHistogram){q->name, q->qp.bits, h->bins, h->width, count, c->observers.n, names, threshold};
     }
     g->report.activation_histograms = n;
     g->report.activations = all;

@@ -56,7 +56,7 @@ static const char *plan_name(Arena *arena, const RowPlan *p, const char *suffix)
     if (p->kind == MODEL_FLOAT) return "float";
     if (p->kind == MODEL_QAT) return arena_printf(arena, "qat %s%s", p->bits_text, suffix);
     return arena_printf(arena, "ptq %s%s %s %s", p->bits_text, suffix, granularity_names[p->granularity],
-                        calibrator_names[p->calibrator]);
+                        observer_names[p->observer]);
 }
 
 static const char *origin(Arena *arena, ModelKind kind, const Config *config)
@@ -101,10 +101,10 @@ static cJSON *short_patch(const RowPlan *p)
           *outputs = cJSON_AddObjectToObject(quant, "activations");
     cJSON_AddNumberToObject(weights, "bits", p->bits);
     cJSON_AddNumberToObject(outputs, "bits", p->bits);
-    cJSON_AddNumberToObject(quant, "first_last_bits", p->ends);
+    cJSON_AddNumberToObject(quant, "first_last_bits", p->first_last_bits);
     if (p->kind != MODEL_PTQ) return json;
     cJSON_AddStringToObject(weights, "granularity", granularity_names[p->granularity]);
-    cJSON_AddStringToObject(outputs, "observer", calibrator_names[p->calibrator]);
+    cJSON_AddStringToObject(outputs, "observer", observer_names[p->observer]);
     return json;
 }
 
@@ -130,16 +130,16 @@ static Status add_shorts(Rows *rows)
     for (int kind = MODEL_PTQ; kind <= MODEL_QAT; kind++) {
         const IntList *widths = kind == MODEL_PTQ ? &c->ptq_bits : &c->qat_bits;
         for (int b = 0; b < widths->n; b++)
-            for (int e = 0; e < (widths->at[b] < 8 ? c->ends.n : 1); e++) {
+            for (int e = 0; e < (widths->at[b] < 8 ? c->first_last_bits.n : 1); e++) {
                 RowPlan p = {.kind = (ModelKind)kind,
                              .bits = widths->at[b],
-                             .ends = c->ends.at[e],
+                             .first_last_bits = c->first_last_bits.at[e],
                              .granularity = rows->config->quant.weights.granularity};
                 if (kind == MODEL_QAT) TRY(add_short(rows, p));
                 for (int g = 0; g < c->granularities.n && kind == MODEL_PTQ; g++)
-                    for (int k = 0; k < c->calibrators.n; k++) {
+                    for (int k = 0; k < c->observers.n; k++) {
                         p.granularity = c->granularities.at[g];
-                        p.calibrator = c->calibrators.at[k];
+                        p.observer = c->observers.at[k];
                         TRY(add_short(rows, p));
                     }
             }
@@ -194,7 +194,7 @@ static Status find_bits(const Rows *rows, RowPlan *p)
     return status;
 }
 
-static int calibrator_of(const Config *config)
+static int observer_of(const Config *config)
 {
     const int choice = config->quant.activations.observer; /* 0 is "auto" */
     return choice > 0 ? choice - 1 : 0;
@@ -211,9 +211,9 @@ static Status add_own(Rows *rows, const RowPatch *row)
     const QuantConfig *quant = &p.config->quant;
     const int outputs = quant->activations.bits;
     p.bits = quant->weights.bits;
-    p.ends = p.bits < 8 || outputs < 8 ? quant->first_last_bits : 0;
+    p.first_last_bits = p.bits < 8 || outputs < 8 ? quant->first_last_bits : 0;
     p.granularity = quant->weights.granularity;
-    p.calibrator = calibrator_of(p.config);
+    p.observer = observer_of(p.config);
     TRY(find_bits(rows, &p));
     if (p.kind != MODEL_FLOAT) p.start = float_row(rows, p.config, p.name);
     TRY(check_new(rows, &p));

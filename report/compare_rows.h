@@ -5,21 +5,21 @@
 #include "train/recipe.h"
 
 /* What a row asks for.  Every row is the table's config with a patch: those of compare.rows and compare.grid the user's,
- * those of ptq_bits, qat_bits, ends, granularities and calibrators the ones that these stand for. */
+ * those of ptq_bits, qat_bits, first_last_bits, granularities and observers the ones that these stand for. */
 typedef struct {
     ModelKind kind;
     const Config *config; /* resolved; name and seed are the table's */
     int start;            /* the float row whose network it starts from; a float row: -1 */
     bool own;             /* named by compare.rows or compare.grid; or a float row for one of those */
     const char *where;    /* of its patch, for messages; NULL: a row of the short keys */
-    int bits, ends, granularity, calibrator; /* bits: of the weights; calibrator: an index into calibrator_names */
-    int weight_bits, act_bits;               /* the most that a layer has, ends and logits apart: overrides count */
-    const char *bits_text;                   /* "W4A4 ends 8", "W4-8A8" where overrides mix */
-    const char *name;                        /* "qat W4A4" */
-    const char *label;                       /* its folder's name, without the seed */
-    const char *origin;                      /* all that its model follows from, as text */
-    Model **model;                           /* [seeds] what was read of its models */
-    bool *renewed;                           /* [seeds] made again, though the table had it */
+    int bits, first_last_bits, granularity, observer; /* bits: of the weights; observer: an index into observer_names */
+    int weight_bits, act_bits; /* the most that a layer has, ends and logits apart: overrides count */
+    const char *bits_text;     /* "W4A4 ends 8", "W4-8A8" where overrides mix */
+    const char *name;          /* "qat W4A4" */
+    const char *label;         /* its folder's name, without the seed */
+    const char *origin;        /* all that its model follows from, as text */
+    Model **model;             /* [seeds] what was read of its models */
+    bool *renewed;             /* [seeds] made again, though the table had it */
 } RowPlan;
 
 typedef struct {

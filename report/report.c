@@ -255,7 +255,7 @@ static void put_activations(FILE *out, const Report *report, const ReportPlots *
     bool any = false;
     for (int i = 0; i < report->activation_histograms; i++) any = any || plots->activations[i] >= 0;
     if (!any) return;
-    fputs("<section>\n<h2>Activations and the calibrators’ thresholds</h2>\n<p class=\"note\">Layer outputs on the "
+    fputs("<section>\n<h2>Activations and the observers’ thresholds</h2>\n<p class=\"note\">Layer outputs on the "
           "calibration images",
           out);
     if (plots->gnuplot.svg == NULL) {
@@ -265,7 +265,7 @@ static void put_activations(FILE *out, const Report *report, const ReportPlots *
         return;
     }
     fputs(": number of values by magnitude, on a logarithmic axis. Values to the right of a line are cut off when that "
-          "calibrator sets the range.</p>\n<div class=\"grid large\">\n",
+          "observer sets the range.</p>\n<div class=\"grid large\">\n",
           out);
     for (int i = 0; i < report->activation_histograms; i++) {
         if (plots->activations[i] < 0) continue;
@@ -273,7 +273,7 @@ static void put_activations(FILE *out, const Report *report, const ReportPlots *
         put_layer(out, report->activations[i].layer, report->activations[i].bits);
         fputs("</figcaption>\n", out);
         gnuplot_write_svg(&plots->gnuplot, plots->activations[i],
-                          "Histogram of a layer's outputs with the calibrators' thresholds", out);
+                          "Histogram of a layer's outputs with the observers' thresholds", out);
         fputs("</figure>\n", out);
     }
     fputs("</div>\n</section>\n", out);

@@ -11,14 +11,14 @@
 #include "tasks/task.h"
 
 typedef struct {
-    const char *name;                     /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
-    const char *kind;                     /* "float", "ptq", "qat" */
-    int weight_bits, act_bits;            /* 32 for float */
-    int ends;                             /* bits of the first and last layer; 0: as the rest */
-    const char *granularity, *calibrator; /* "" for float; calibrator "" for qat */
-    const Metric *metric;                 /* that is told as accuracy here; NULL: accuracy */
-    double accuracy, accuracy_std;        /* mean, sample deviation; float engine or simulator */
-    double accuracy_int8;                 /* by the integer engine; NAN for float */
+    const char *name;                   /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
+    const char *kind;                   /* "float", "ptq", "qat" */
+    int weight_bits, act_bits;          /* 32 for float */
+    int first_last_bits;                /* bits of the first and last layer; 0: as the rest */
+    const char *granularity, *observer; /* "" for float; observer "" for qat */
+    const Metric *metric;               /* that is told as accuracy here; NULL: accuracy */
+    double accuracy, accuracy_std;      /* mean, sample deviation; float engine or simulator */
+    double accuracy_int8;               /* by the integer engine; NAN for float */
     int seeds;
     Interval accuracy_range; /* 95 % by Wilson's method on the test images, of the accuracy that is shown */
     /* 95 % of how much worse than the float row's it is, paired: of accuracy that one less this.  No use in the float row */
@@ -55,7 +55,7 @@ typedef struct {
     double width; /* bin j covers |x| in [j, j+1) * width */
     const double *count;
     int thresholds;
-    const char **calibrator;
+    const char **observer;
     const double *threshold;
 } ActivationHistogram;
 
@@ -127,7 +127,7 @@ Status report_write(Arena *arena, const Report *report, const char *path);
 int row_verdict(const CompareRow *row);
 
 /* The table as CSV by RFC 4180 (header line, one row per line, CR LF, names quoted where needed, nothing for NAN),
- * atomically; first_last_bits is `ends`; only where a row failed there is a column more, `error`.  Equal runs give equal bytes: latency is not in it. */
+ * atomically; only where a row failed there is a column more, `error`.  Equal runs give equal bytes: latency is not in it. */
 Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const char *path);
 
 /* The table as text for a terminal, lines of at most 100 columns without newline: the head, one row (accuracy by the

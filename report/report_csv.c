@@ -40,7 +40,7 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
     FILE *out = writer.stream;
     const char *m = rows == 0 ? metric_accuracy.name : row_metric(row)->name;
     fprintf(out,
-            "name,kind,weight_bits,act_bits,granularity,calibrator,%s,%s_std,seeds,%s_int8,size_bytes,"
+            "name,kind,weight_bits,act_bits,granularity,observer,%s,%s_std,seeds,%s_int8,size_bytes,"
             "first_last_bits,ram_bytes,macs,%s_low,%s_high,drop_low,drop_high,p_value",
             m, m, m, m, m);
     bool failed = false;
@@ -53,14 +53,14 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
         fprintf(out, ",%d,%d,", r->weight_bits, r->act_bits);
         csv_text(out, r->granularity);
         fputc(',', out);
-        csv_text(out, r->calibrator);
+        csv_text(out, r->observer);
         fputc(',', out);
         csv_number(out, r->accuracy);
         fputc(',', out);
         csv_number(out, r->accuracy_std);
         fprintf(out, ",%d,", r->seeds);
         csv_number(out, r->accuracy_int8);
-        fprintf(out, ",%ld,%d,", r->size_bytes, r->ends);
+        fprintf(out, ",%ld,%d,", r->size_bytes, r->first_last_bits);
         if (r->ram_bytes > 0) fprintf(out, "%ld", r->ram_bytes);
         fprintf(out, ",%ld", r->macs);
         const double drop = row_is_float(r) ? (double)NAN : 1;

@@ -82,7 +82,7 @@ static int by_place(const void *a, const void *b)
 
 static const char *label_text(Arena *arena, const ActivationHistogram *h, Threshold t)
 {
-    return arena_printf(arena, "%s %.3g", text_clip(arena, h->calibrator[t.index], LABEL_COLUMNS), t.at);
+    return arena_printf(arena, "%s %.3g", text_clip(arena, h->observer[t.index], LABEL_COLUMNS), t.at);
 }
 
 static int label_pixels(Arena *arena, const ActivationHistogram *h, Threshold t)

@@ -71,7 +71,7 @@ void table_activations(FILE *out, const ActivationHistogram *histogram, int hist
             fputs("<tr><th scope=\"row\">", out);
             html_text(out, h->layer);
             fprintf(out, "</th><td>%d</td><td>", h->bits);
-            html_text(out, h->calibrator[i]);
+            html_text(out, h->observer[i]);
             fputs("</td>", out);
             put_number(out, h->threshold[i]);
             put_number(out, beyond(h, h->threshold[i]));

@@ -143,7 +143,8 @@ static void put_row(FILE *out, const CompareRow *row, int rows, int i)
     put_accuracy(out, r);
     put_drop(out, r, rows_float_accuracy(row, rows));
     fprintf(out, "<td>%d / %d", r->weight_bits, r->act_bits);
-    if (r->ends != 0 && r->ends != r->weight_bits && !row_is_float(r)) fprintf(out, "<small>ends %d</small>", r->ends);
+    if (r->first_last_bits != 0 && r->first_last_bits != r->weight_bits && !row_is_float(r))
+        fprintf(out, "<small>ends %d</small>", r->first_last_bits);
     fprintf(out, "</td><td>%.1f<small>", (double)r->size_bytes / 1024);
     html_number(out, "%.2f×", float_bytes > 0 ? (double)r->size_bytes / (double)float_bytes : (double)NAN);
     fputs("</small></td><td>", out);

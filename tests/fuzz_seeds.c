@@ -135,7 +135,7 @@ static void put_configs(void)
             "\"model\":%s,\"train\":{\"epochs\":2,\"optimizer\":{\"type\":\"adamw\",\"lr\":1e-3},\"schedule\":"
             "{\"type\":\"cosine\",\"warmup\":0.05}},\"quant\":%s,\"qat\":{\"epochs\":1},\"compare\":{\"ptq_bits\":[8,4]"
             ","
-            "\"calibrators\":[\"minmax\",\"mse\"]}}\n",
+            "\"observers\":[\"minmax\",\"mse\"]}}\n",
             models[i], i == 0 ? three : four);
         must(file_write(arena, place("config", arena_printf(arena, "%d.json", (int)i)), text, strlen(text)));
     }

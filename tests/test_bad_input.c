@@ -8,7 +8,7 @@
 SPOIL(no_value, bad_text("{\n  \"seed\": 1,\n  \"data\": ,\n}"))
 SPOIL(cut_short, bad_text("{\"seed\": 1"))
 SPOIL(empty_file, bad_text(""))
-SPOIL(trailing, bad_config(" \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"calibrators\": \"minmax\"}}\n",
+SPOIL(trailing, bad_config(" \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"observers\": \"minmax\"}}\n",
                            "\"name\": \"x\"} more"))
 SPOIL(duplicate, bad_config("\"seed\": 3,", "\"seed\": 3, \"seed\": 4,"))
 SPOIL(zero_one, bad_config("\"seed\": 3", "\"seed\": 01"))

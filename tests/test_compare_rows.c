@@ -61,7 +61,7 @@ START_TEST(rows_are_patches)
     const cJSON *row = row_named(json, "stem 8/all");
     ck_assert_str_eq(text(row, "kind"), "qat");
     ck_assert(number(row, "weight_bits") == 6 && number(row, "act_bits") == 5);
-    ck_assert_str_eq(text(row_named(json, "mse"), "calibrator"), "mse");
+    ck_assert_str_eq(text(row_named(json, "mse"), "observer"), "mse");
     cJSON_Delete(json);
     ck_assert(file_exists(inside("t/stem-8-all-seed3/last.safetensors")));
     ck_assert(file_exists(inside("t/mse-seed3/model.safetensors")));

@@ -271,7 +271,7 @@ START_TEST(compare_fills_the_table)
     begin_trained();
     cJSON *json = program_json(arena, folder,
                                "compare zoo.json --quiet --out table --set compare.ptq_bits=[8,4] --set "
-                               "compare.seeds=[1,2] --set compare.calibrators=[\"minmax\",\"mse\"] --set "
+                               "compare.seeds=[1,2] --set compare.observers=[\"minmax\",\"mse\"] --set "
                                "compare.granularities=[\"per_tensor\",\"per_channel\"]");
     const cJSON *rows = json_get(json, "rows"), *row;
     ck_assert_int_eq(cJSON_GetArraySize(rows), 1 + 2 * 2 * 2 + 1);
@@ -284,7 +284,7 @@ START_TEST(compare_fills_the_table)
         ck_assert_double_eq(number(row, "weight_bits"), i == 0 ? 32 : i <= 4 ? 8 : 4);
         ck_assert_double_eq(number(row, "act_bits"), number(row, "weight_bits"));
         ck_assert_ptr_nonnull(text(row, "granularity"));
-        ck_assert_ptr_nonnull(text(row, "calibrator"));
+        ck_assert_ptr_nonnull(text(row, "observer"));
         ck_assert(number(row, "accuracy") >= 0.0 && number(row, "accuracy") <= 1.0);
         ck_assert(number(row, "accuracy_std") >= 0.0);
         ck_assert_double_eq(number(row, "seeds"), 2);
@@ -326,7 +326,7 @@ START_TEST(compare_fills_the_table)
     /* Another folder, other threads: the same table, byte for byte; what the machine did is in the page alone. */
     program_must(arena, folder,
                  "compare zoo.json --quiet --out table2 --threads 1 --set compare.ptq_bits=[8,4] --set "
-                 "compare.seeds=[1,2] --set compare.calibrators=[\"minmax\",\"mse\"] --set "
+                 "compare.seeds=[1,2] --set compare.observers=[\"minmax\",\"mse\"] --set "
                  "compare.granularities=[\"per_tensor\",\"per_channel\"]");
     same_bytes("table/compare.csv", "table2/compare.csv");
     ck_assert_ptr_null(strstr((char *)csv, "latency"));

@@ -209,7 +209,7 @@ START_TEST(csv_is_exact)
     ck_assert_int_eq(report_write_csv(p.arena, row, 3, p.page), STATUS_OK);
     ck_assert_str_eq(
         place_read(&p, p.page),
-        "name,kind,weight_bits,act_bits,granularity,calibrator,accuracy,accuracy_std,seeds,accuracy_int8,"
+        "name,kind,weight_bits,act_bits,granularity,observer,accuracy,accuracy_std,seeds,accuracy_int8,"
         "size_bytes,first_last_bits,ram_bytes,macs,accuracy_low,accuracy_high,drop_low,drop_high,p_value\r\n"
         "float,float,32,32,,,0.99,0.001,2,,40960,0,,1234567,0.9846,0.9935,,,\r\n"
         "\"a, \"\"b\"\"\nc\",ptq,8,8,per_channel,minmax,0.3333333333333333,0.0005,2,0.9875,10752,8,5888,1234567,0.9817,"

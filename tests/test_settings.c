@@ -80,7 +80,9 @@ START_TEST(keys_of_what_is_not_chosen)
          "note: quant.activations.bits, 8, is replaced by the widths of the rows, compare.ptq_bits and "
          "compare.qat_bits\n"},
         {"compare float/last.safetensors --set quant.first_last_bits=4",
-         "note: quant.first_last_bits, 4, is replaced by compare.ends\n"},
+         "note: quant.first_last_bits, 4, is replaced by compare.first_last_bits\n"},
+        {"compare float/last.safetensors --set compare.ends=8",
+         "note: compare.ends is the old name of compare.first_last_bits\n"},
         {"qat float/last.safetensors --set train.epochs=7",
          "note: train.epochs has no effect: qat of a model takes qat.epochs\n"},
         {"qat zoo.json --set train.epochs=1 --set qat.epochs=9",
@@ -142,7 +144,8 @@ START_TEST(rows_are_named_after_their_layers)
     cJSON_Delete(json);
     json = program_json(
         arena, folder,
-        arena_printf(arena, "%s[{\"layers\":\"*\",\"weight_bits\":4,\"activation_bits\":6}] --set compare.ends=0",
+        arena_printf(arena,
+                     "%s[{\"layers\":\"*\",\"weight_bits\":4,\"activation_bits\":6}] --set compare.first_last_bits=0",
                      rows));
     ck_assert_str_eq(row_name(json, 2), "qat W4A6");
     ck_assert_str_eq(row_name(json, 3), "qat W4A6 of 4");

@@ -2,20 +2,25 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "quant/target.h"
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
 #include "train/config.h"
 
-/* zoo.json with a quant section. */
-static void put_quant(const char *quant)
+/* zoo.json with a section more, or in the place of what it has of it. */
+static void put_section(const char *name, const char *object)
 {
-    const char *at = strstr(zoo_config, " \"train\": {");
-    ck_assert_ptr_nonnull(at);
-    put_text(folder, "c.json",
-             arena_printf(arena, "%.*s \"quant\": {%s},\n%s", (int)(at - zoo_config), zoo_config, quant, at));
+    cJSON *root = cJSON_Parse(zoo_config);
+    ck_assert_ptr_nonnull(root);
+    cJSON_DeleteItemFromObjectCaseSensitive(root, name);
+    cJSON_AddItemToObject(root, name, cJSON_Parse(object));
+    put_text(folder, "c.json", json_print(arena, root));
+    cJSON_Delete(root);
 }
+
+static void put_quant(const char *members) { put_section("quant", arena_printf(arena, "{%s}", members)); }
 
 static Status read(const char *a, const char *b, Config **c)
 {
@@ -89,6 +94,30 @@ START_TEST(the_old_key_is_read)
 }
 END_TEST
 
+START_TEST(old_keys_of_tables_are_read)
+{
+    begin_zoo();
+    Config *c;
+    char *text;
+    put_section("compare", "{\"ends\": [8, 4], \"calibrators\": \"mse\"}");
+    must(read(NULL, NULL, &c));
+    ck_assert(c->compare.first_last_bits.n == 2 && c->compare.first_last_bits.at[1] == 4);
+    ck_assert_str_eq(observer_names[c->compare.observers.at[0]], "mse");
+    must(config_text(arena, c, folder, &text));
+    ck_assert(strstr(text, "ends") == NULL && strstr(text, "calibrators") == NULL);
+    must(read("compare.ends=4", "compare.observers=max", &c));
+    ck_assert(c->compare.first_last_bits.n == 1 && c->compare.first_last_bits.at[0] == 4);
+    ck_assert_str_eq(observer_names[c->compare.observers.at[0]], "max");
+    refused(read("compare.ends=4", "compare.first_last_bits=8", &c),
+            "contradicts compare.first_last_bits, 8, of which");
+    put_section("compare", "{\"calibrators\": [\"mse\"], \"observers\": [\"max\"]}");
+    refused(read(NULL, NULL, &c), "compare.calibrators: [\"mse\"]; contradicts compare.observers, [\"max\"]");
+    must(read("compare.observers=mse", NULL, &c));
+    ck_assert_str_eq(observer_names[c->compare.observers.at[0]], "mse");
+    end();
+}
+END_TEST
+
 START_TEST(the_old_key_is_noted)
 {
     begin_zoo();
@@ -116,4 +145,5 @@ START_TEST(the_old_key_is_noted)
 }
 END_TEST
 
-TEST_MAIN("target", each_target_has_its_rounding, the_old_key_is_read, the_old_key_is_noted)
+TEST_MAIN("target", each_target_has_its_rounding, the_old_key_is_read, old_keys_of_tables_are_read,
+          the_old_key_is_noted)

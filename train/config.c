@@ -9,6 +9,7 @@
 #include "base/field.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "train/config_old_keys.h"
 #include "train/config_resolve.h"
 
 static const char *const *copy_sets(Arena *arena, const char *const *sets)

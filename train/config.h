@@ -30,10 +30,10 @@ enum { COMPARE_MAX_SEEDS = 64 };
 typedef struct {
     IntList seeds;              /* empty: the config's own */
     IntList ptq_bits, qat_bits; /* weights and activations alike */
-    IntList calibrators;        /* indices into calibrator_names */
+    IntList observers;          /* indices into observer_names */
     IntList granularities;      /* Granularity */
-    IntList ends;               /* first_last_bits values */
-    const cJSON *rows, *grid;   /* patches (train/config_patch.h); NULL: none */
+    IntList first_last_bits;
+    const cJSON *rows, *grid; /* patches (train/config_patch.h); NULL: none */
 } CompareConfig;
 
 typedef struct {
@@ -55,7 +55,7 @@ typedef struct {
     CompareConfig compare;
 } Config;
 extern const Field config_fields[];
-extern const char *const calibrator_names[];
+extern const char *const observer_names[];
 
 /* The assignments alone, as an object; one that reaches into what only the config has is left out. */
 const cJSON *config_given(Arena *arena, const char *const *sets);

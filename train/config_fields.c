@@ -42,7 +42,7 @@ static const Field qat_fields[] = {
     FIELD_END};
 
 #define OBSERVER(name) #name,
-const char *const calibrator_names[] = {
+const char *const observer_names[] = {
 #include "quant/observers.def"
     NULL};
 #undef OBSERVER
@@ -56,15 +56,15 @@ static const Field compare_fields[] = {
     {"qat_bits", FIELD_INTS, offsetof(CompareConfig, qat_bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS,
      .scalar_ok = true, .max_count = 7, .def = "[8, 4, 2]", .unit = "bits",
      .doc = "widths of quantization-aware training"},
-    {"calibrators", FIELD_ENUMS, offsetof(CompareConfig, calibrators), .names = calibrator_names, .scalar_ok = true,
+    {"observers", FIELD_ENUMS, offsetof(CompareConfig, observers), .names = observer_names, .scalar_ok = true,
      .max_count = 8, .def = "[\"minmax\", \"percentile\", \"entropy\", \"mse\"]",
      .doc = "observers that set the activations' ranges in post-training quantization"},
     {"granularities", FIELD_ENUMS, offsetof(CompareConfig, granularities), .names = granularity_names,
      .scalar_ok = true, .max_count = 2, .def = "[\"per_tensor\", \"per_channel\"]",
      .doc = "of the weights in post-training quantization"},
-    {"ends", FIELD_INTS, offsetof(CompareConfig, ends), .min = 0, .max = QUANT_MAX_BITS, .scalar_ok = true,
-     .min_count = 1, .max_count = 3, .def = "[8]", .unit = "bits",
-     .doc = "values of quant.first_last_bits to compare below 8 bits; 0: the ends as the rest"},
+    {"first_last_bits", FIELD_INTS, offsetof(CompareConfig, first_last_bits), .min = 0, .max = QUANT_MAX_BITS,
+     .scalar_ok = true, .min_count = 1, .max_count = 3, .def = "[8]", .unit = "bits",
+     .doc = "values of quant.first_last_bits to compare below 8 bits; 0: as the rest"},
     {"rows", FIELD_JSON, offsetof(CompareConfig, rows),
      .doc =
          "rows of one's own: a list of {\"name\": ..., \"kind\": float, ptq or qat} with whatever keys of the config "

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "quant/target.h"
+#include "train/config_old_keys.h"
 
 enum { MAX_NOTES = 32 };
 
@@ -142,24 +143,28 @@ static void of_compare(Notes *n)
     if (n->config->compare.ptq_bits.n == 0 && n->config->compare.qat_bits.n == 0) return;
     replaced(n, "quant.weights.bits", widths);
     replaced(n, "quant.activations.bits", widths);
-    replaced(n, "quant.first_last_bits", "compare.ends");
+    replaced(n, "quant.first_last_bits", "compare.first_last_bits");
     replaced(n, "quant.weights.granularity", "compare.granularities in the ptq rows");
-    replaced(n, "quant.activations.observer", "compare.calibrators in the ptq rows");
+    replaced(n, "quant.activations.observer", "compare.observers in the ptq rows");
 }
 
-/* Of the file; the command line's is told by whoever reads it. */
-static void of_target(Notes *n)
+/* Of the file; the command line's are told by whoever reads it. */
+static void of_old_keys(Notes *n)
 {
-    if (given(n, "quant.dialect") == NULL || find_key(n->config->assigned, "quant.dialect") != NULL) return;
-    n->note[n->notes++] =
-        arena_printf(n->arena, "quant.dialect is the old name of quant.target: here quant.target is %s",
-                     target_names[n->config->quant.target]);
+    for (const OldKey *k = config_old_keys; k->section != NULL && n->notes < MAX_NOTES; k++) {
+        const char *key = arena_printf(n->arena, "%s.%s", k->section, k->old);
+        if (given(n, key) == NULL || find_key(n->config->assigned, key) != NULL) continue;
+        const char *value = k != config_old_keys ? ""
+                                                 : arena_printf(n->arena, ": here quant.target is %s",
+                                                                target_names[n->config->quant.target]);
+        n->note[n->notes++] = arena_printf(n->arena, "%s is the old name of %s.%s%s", key, k->section, k->name, value);
+    }
 }
 
 const char **config_notes(Arena *arena, const Config *config, ConfigUse use)
 {
     Notes n = {.arena = arena, .config = config, .note = ARENA_ARRAY(arena, const char *, MAX_NOTES + 1)};
-    of_target(&n);
+    of_old_keys(&n);
     if (use != USE_PTQ) of_optimizer(&n);
     if (use == USE_TRAIN || use == USE_COMPARE) of_schedule(&n, "train.schedule", &config->train.schedule);
     if (use == USE_QAT || use == USE_QAT_SCRATCH || use == USE_COMPARE)

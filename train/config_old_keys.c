@@ -1,45 +1,99 @@
-/* Keys by their names in earlier versions. */
+#include "train/config_old_keys.h"
+
 #include <string.h>
 
+#include "base/field.h"
 #include "base/json.h"
 #include "quant/target.h"
-#include "train/config_resolve.h"
 
-/* The same as quant.target, by its name in earlier versions: a rounding. */
-Status config_rename_keys(Arena *arena, const cJSON *root, const char *path, const cJSON **with)
+const OldKey config_old_keys[] = {{"quant", "dialect", "target"},
+                                  {"compare", "calibrators", "observers"},
+                                  {"compare", "ends", "first_last_bits"},
+                                  {.section = NULL}};
+
+static Status contradicts(const OldKey *key, const char *path, const char *old, const char *given)
 {
-    const cJSON *quant = json_get(root, "quant"), *old = json_get(quant, "dialect"),
-                *target = json_get(quant, "target");
-    *with = root;
-    if (old == NULL) return STATUS_OK;
+    return status_fail(STATUS_CONFIG,
+                       "%s: %s.%s: %s; contradicts %s.%s, %s, of which it is the old name; one of them is required to "
+                       "go",
+                       path, key->section, key->old, old, key->section, key->name, given);
+}
+
+/* quant.dialect was a rounding: *value becomes the target that has it, `given` if that is one. */
+static Status target_of_dialect(Arena *arena, const OldKey *key, const char *path, const cJSON *old, const cJSON *given,
+                                cJSON **value)
+{
     const int rounding = name_find(rounding_names, cJSON_GetStringValue(old));
     if (rounding < 0)
         return status_fail(STATUS_CONFIG,
                            "%s: quant.dialect: %s; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime",
                            path, json_brief(arena, old));
     const TargetType *named = target_of((Rounding)rounding);
-    for (int i = 0; cJSON_IsString(target) && target_types[i] != NULL; i++)
-        if (strcmp(target->valuestring, target_types[i]->name) == 0) named = target_types[i];
+    for (int i = 0; cJSON_IsString(given) && target_types[i] != NULL; i++)
+        if (strcmp(given->valuestring, target_types[i]->name) == 0) named = target_types[i];
     if (named->rounding != (Rounding)rounding)
-        return status_fail(STATUS_CONFIG,
-                           "%s: quant.dialect: %s; contradicts quant.target, %s, of which it is the old name; one of "
-                           "them is required to go",
-                           path, json_brief(arena, old), json_brief(arena, target));
-    cJSON *copy = cJSON_Duplicate(root, true), *section = cJSON_GetObjectItemCaseSensitive(copy, "quant");
-    cJSON_DeleteItemFromObjectCaseSensitive(section, "dialect");
-    if (target == NULL) cJSON_AddStringToObject(section, "target", named->name);
-    *with = json_copy(arena, copy);
-    cJSON_Delete(copy);
+        return contradicts(key, path, json_brief(arena, old), json_brief(arena, given));
+    *value = given != NULL ? cJSON_Duplicate(given, true) : cJSON_CreateString(named->name);
     return STATUS_OK;
 }
 
-/* What is assigned takes the place of what the file says under the other name. */
+static Status same_value(Arena *arena, const OldKey *key, const char *path, const cJSON *old, const cJSON *given,
+                         cJSON **value)
+{
+    if (given != NULL && !cJSON_Compare(old, given, true))
+        return contradicts(key, path, json_brief(arena, old), json_brief(arena, given));
+    *value = cJSON_Duplicate(old, true);
+    return STATUS_OK;
+}
+
+static Status rename_key(Arena *arena, const OldKey *key, cJSON *root, const char *path)
+{
+    cJSON *section = cJSON_GetObjectItemCaseSensitive(root, key->section), *value;
+    const cJSON *old = json_get(section, key->old), *given = json_get(section, key->name);
+    if (old == NULL) return STATUS_OK;
+    TRY((key == config_old_keys ? target_of_dialect : same_value)(arena, key, path, old, given, &value));
+    cJSON_DeleteItemFromObjectCaseSensitive(section, key->old);
+    cJSON_DeleteItemFromObjectCaseSensitive(section, key->name);
+    cJSON_AddItemToObject(section, key->name, value);
+    return STATUS_OK;
+}
+
+Status config_rename_keys(Arena *arena, const cJSON *root, const char *path, const cJSON **with)
+{
+    bool any = false;
+    for (const OldKey *k = config_old_keys; k->section != NULL; k++)
+        any |= json_get(json_get(root, k->section), k->old) != NULL;
+    *with = root;
+    if (!any) return STATUS_OK;
+    cJSON *copy = cJSON_Duplicate(root, true);
+    Status status = STATUS_OK;
+    for (const OldKey *k = config_old_keys; k->section != NULL && status == STATUS_OK; k++)
+        status = rename_key(arena, k, copy, path);
+    if (status == STATUS_OK) *with = json_copy(arena, copy);
+    cJSON_Delete(copy);
+    return status;
+}
+
+/* Whether an assignment, "SECTION.NAME=..." or "SECTION.NAME[0]=...", gives the key. */
+static bool assigns(const char *assignment, const char *section, const char *name)
+{
+    const size_t n = strlen(section), m = strlen(name);
+    return strncmp(assignment, section, n) == 0 && assignment[n] == '.' && strncmp(assignment + n + 1, name, m) == 0 &&
+           (assignment[n + 1 + m] == '=' || assignment[n + 1 + m] == '[');
+}
+
+const OldKey *config_assigned_old_key(const char *assignment)
+{
+    for (const OldKey *k = config_old_keys; k->section != NULL; k++)
+        if (assigns(assignment, k->section, k->old)) return k;
+    return NULL;
+}
+
 void config_drop_other_name(cJSON *root, const char *assignment)
 {
-    static const char *const names[] = {"dialect", "target"};
-    for (int i = 0; i < 2; i++) {
-        const char *start = i == 0 ? "quant.dialect=" : "quant.target=";
-        if (strncmp(assignment, start, strlen(start)) == 0)
-            cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "quant"), names[1 - i]);
+    for (const OldKey *k = config_old_keys; k->section != NULL; k++) {
+        cJSON *section = cJSON_GetObjectItemCaseSensitive(root, k->section);
+        if (assigns(assignment, k->section, k->old)) cJSON_DeleteItemFromObjectCaseSensitive(section, k->name);
+        if (assigns(assignment, k->section, k->name)) cJSON_DeleteItemFromObjectCaseSensitive(section, k->old);
     }
 }

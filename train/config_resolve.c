@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "quant/target.h"
+#include "train/config_old_keys.h"
 
 /* A width that may be left to another key by 0. */
 static Status check_bits(const char *path, const char *key, int bits)
@@ -46,7 +47,8 @@ static Status check(const Config *c)
         TRY(check_bits(c->path, "quant.overrides[].activation_bits", all[i].activation_bits));
     }
     TRY(ptq_check(&c->ptq, c->path));
-    for (int i = 0; i < c->compare.ends.n; i++) TRY(check_bits(c->path, "compare.ends", c->compare.ends.at[i]));
+    for (int i = 0; i < c->compare.first_last_bits.n; i++)
+        TRY(check_bits(c->path, "compare.first_last_bits", c->compare.first_last_bits.at[i]));
     return STATUS_OK;
 }
 

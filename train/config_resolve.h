@@ -14,13 +14,6 @@ Status config_assign(Arena *arena, cJSON *root, const char *assignment);
 /* A config as the file has it with the first `n` of its assignments (config->sets is not NULL). */
 Status config_with(Arena *arena, const Config *config, int n, Config **some);
 
-/* *with: root with keys that have a new name under that one; root itself if it has none.  STATUS_CONFIG: both are there
- * and contradict. */
-Status config_rename_keys(Arena *arena, const cJSON *root, const char *path, const cJSON **with);
-
-/* Before an assignment: what it gives takes the place of what the file says under the key's other name. */
-void config_drop_other_name(cJSON *root, const char *assignment);
-
 /* That rows is a list of objects with names, and grid a list of lists of objects; NULL: not given. */
 Status config_check_rows(const char *path, const cJSON *rows, const cJSON *grid);
 

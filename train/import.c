@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/timing.h"
 #include "datasets/classes.h"
+#include "quant/target.h"
 #include "train/checkpoint.h"
 #include "train/integers.h"
 #include "graph/graph_check.h"
@@ -38,8 +39,10 @@ static cJSON *config_json(ImportedModel *m)
         m->model = cJSON_CreateObject();
         cJSON_AddItemToObject(m->model, "input", cJSON_CreateIntArray(m->input, 3));
         cJSON_AddArrayToObject(m->model, "layers");
-        cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "quant"), "dialect",
-                                m->rounding != NULL ? m->rounding : rounding_names[ROUNDING_ONNXRUNTIME]);
+        cJSON_AddStringToObject(
+            cJSON_AddObjectToObject(root, "quant"), "target",
+            target_of(m->rounding != NULL ? (Rounding)name_find(rounding_names, m->rounding) : ROUNDING_ONNXRUNTIME)
+                ->name);
     }
     cJSON_AddItemToObject(root, "model", m->model);
     m->model = NULL;

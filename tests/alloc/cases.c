@@ -50,7 +50,7 @@ static const char config[] =
     "  {\"type\": \"dense\", \"name\": \"logits\", \"units\": 3}]},\n"
     " \"train\": {\"epochs\": 1, \"batch\": 8, \"checkpoint_every\": 1},\n"
     " \"ptq\": {\"images\": 8}, \"qat\": {\"epochs\": 1, \"lr\": 0.01},\n"
-    " \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"calibrators\": \"minmax\"}}\n";
+    " \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"observers\": \"minmax\"}}\n";
 
 static const char synthetic[] =
     "\"dataset\": \"synthetic\", \"classes\": 3, \"synthetic_train\": 16, \"synthetic_test\": 8, "

@@ -55,7 +55,7 @@ static const char config[] =
     "  {\"type\": \"dense\", \"name\": \"logits\", \"units\": 3}]},\n"
     " \"train\": {\"epochs\": 2, \"batch\": 16, \"checkpoint_every\": 1},\n"
     " \"ptq\": {\"images\": 16}, \"qat\": {\"epochs\": 2, \"lr\": 0.01},\n"
-    " \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [8], \"calibrators\": \"minmax\", \"granularities\": "
+    " \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [8], \"observers\": \"minmax\", \"granularities\": "
     "\"per_channel\"}}\n";
 
 static void put(const char *folder, const char *name, const char *text) { put_bytes(folder, name, text, strlen(text)); }

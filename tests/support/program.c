@@ -40,7 +40,7 @@ const char zoo_config[] =
     "  {\"type\": \"dense\", \"name\": \"logits\", \"units\": 4}]},\n"
     " \"train\": {\"epochs\": 3, \"batch\": 16, \"checkpoint_every\": 4},\n"
     " \"ptq\": {\"images\": 48}, \"qat\": {\"epochs\": 2, \"lr\": 0.01},\n"
-    " \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"calibrators\": \"minmax\"}}\n";
+    " \"compare\": {\"ptq_bits\": 8, \"qat_bits\": [4], \"observers\": \"minmax\"}}\n";
 
 void put_text(const char *folder, const char *name, const char *text) { put_bytes(folder, name, text, strlen(text)); }
 
