@@ -62,7 +62,7 @@ SCRIPTS  := $(wildcard tests/test_*.sh)
 FAULT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/faults/*.c))
 ALLOC_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/alloc/c*.c))
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) deploy/c/c_kernels include bench tests tests/support tests/alloc tests/faults tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h))
+FORMATTED := $(foreach d,$(ROOMS) deploy/c/c_kernels include bench tests tests/support tests/alloc tests/faults tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h $d/*.inc))
 OBJECTS  := $(RANDOM_OBJ) $(FAULT_OBJ) $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the

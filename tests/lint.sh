@@ -15,7 +15,7 @@ list() {
         for pattern in "$@"; do find . -path ./build -prune -o -type f -name "$pattern" -print; done | sed 's|^\./||'
     fi
 }
-sources=$(list '*.c' '*.h' '*.def')
+sources=$(list '*.c' '*.h' '*.def' '*.inc')
 in_rooms=$(for room in $rooms; do printf '%s\n' "$sources" | grep -E "^$room/[^/]*\$"; done)
 object_files=$(for room in $rooms; do find "$objects/$room" -maxdepth 1 -name '*.o' 2>/dev/null; done)
 if [ -z "$in_rooms" ] || [ -z "$object_files" ]; then
