@@ -1,5 +1,5 @@
-/* Curves: activation functions that are no clamp.  On grids one is a table with a code for each of its input's, which is
- * what every target computes. */
+/* Curves: activation functions that are no clamp.  On grids one is a table with a code for each of its input's, which
+ * is what every target computes. */
 #ifndef BITFOLD_AUTOGRAD_CURVE_H
 #define BITFOLD_AUTOGRAD_CURVE_H
 
@@ -10,8 +10,8 @@
 typedef enum {
     CURVE_FREE,   /* of its values' own range */
     CURVE_CLOSED, /* from lo to hi, which it reaches: these are the grid's first and last code */
-    CURVE_OPEN, /* from lo to hi, which it does not reach: the codes cut the range into 2^bits steps, as TFLite's LOGISTIC
-                     (1/256, -128) and TANH (1/128, 0) demand at 8 bits */
+    CURVE_OPEN,   /* from lo to hi, which it does not reach: the codes cut the range into 2^bits steps, as TFLite's
+                     LOGISTIC (1/256, -128) and TANH (1/128, 0) demand at 8 bits */
 } CurveRange;
 
 typedef struct {
@@ -45,8 +45,8 @@ void curve_values(const CurveType *curve, const QuantParams *x, const QuantParam
  * double.  In every rounding. */
 void curve_table(const CurveType *curve, const QuantParams *x, const QuantParams *y, int8_t table[256]);
 
-/* Which curve is this table on these grids; NULL: none.  steps: how near to a tie its values come, in steps of y, at most
- * 1/2; one that computes in float32 gives the same codes where they keep away. */
+/* Which curve is this table on these grids; NULL: none.  steps: how near to a tie its values come, in steps of y, at
+ * most 1/2; one that computes in float32 gives the same codes where they keep away. */
 const CurveType *curve_of_table(const QuantParams *x, const QuantParams *y, const int8_t table[256], double *steps);
 
 #endif

@@ -1,4 +1,5 @@
-/* Losses of residuals r = z - target; see ops.h.   mse: dz = 2 r / (N K).   huber: dz = clamp(r, -delta, delta) / (N K). */
+/* Losses of residuals r = z - target; see ops.h.   mse: dz = 2 r / (N K).   huber: dz = clamp(r, -delta, delta) / (N
+ * K). */
 #include "autograd/ops.h"
 
 #include <math.h>

@@ -66,7 +66,8 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
 /* loss = mean_{n,k} (z[n,k] - target[n,k])^2 */
 Tensor *op_mse(Tape *t, Tensor *z, const float *target);
 
-/* loss = mean_{n,k} h(z - target), h(r) = r^2 / 2 where |r| <= delta, delta (|r| - delta / 2) elsewhere (Huber 1964). */
+/* loss = mean_{n,k} h(z - target), h(r) = r^2 / 2 where |r| <= delta, delta (|r| - delta / 2) elsewhere (Huber
+ * 1964). */
 Tensor *op_huber(Tape *t, Tensor *z, const float *target, float delta);
 
 /* y = a + b, or a where b is NULL, on n elements by all threads; y may be a or b. */

@@ -50,8 +50,8 @@ typedef struct {
 } FileWriter;
 /* STATUS_STATE when another process is writing the same path. */
 Status file_begin(Arena *arena, const char *path, FileWriter *writer);
-/* flush, fsync; no writing after it.  Of files that belong together all are finished before the first is committed: then
- * a full disk leaves every earlier one in place. */
+/* flush, fsync; no writing after it.  Of files that belong together all are finished before the first is committed:
+ * then a full disk leaves every earlier one in place. */
 Status file_finish(FileWriter *writer);
 Status file_commit(FileWriter *writer); /* file_finish, rename, fsync of the folder; on failure nothing is left */
 void file_abort(FileWriter *writer);    /* drops what was written; safe after a failed begin or commit */

@@ -34,9 +34,9 @@ extern const char *const format_names[]; /* "int8", "int16", "float32", ...: in 
 static inline bool format_is_float(Format f) { return f >= FORMAT_FLOAT32; }
 size_t format_bytes(Format f); /* of one value, as it is stored in a file */
 
-/* The nearest value of a float format, as its bits; of two equally near ones the even (IEEE 754).  Subnormal results are
- * kept.  Beyond the largest value: infinity in float16 and bfloat16, the largest value in the 8-bit formats, infinity
- * included.  NaN gives a quiet NaN. */
+/* The nearest value of a float format, as its bits; of two equally near ones the even (IEEE 754).  Subnormal results
+ * are kept.  Beyond the largest value: infinity in float16 and bfloat16, the largest value in the 8-bit formats,
+ * infinity included.  NaN gives a quiet NaN. */
 uint32_t format_encode(Format f, float x);
 /* The value of such bits, exactly. */
 float format_decode(Format f, uint32_t bits);

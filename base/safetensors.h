@@ -4,8 +4,8 @@
  * What we write: the header is compact JSON, padded with spaces so that the data begins at a multiple of 8.  Its first
  * member __metadata__ (string to string) begins with "crc32": 8 lower-case hex digits of the CRC-32 (zlib's) over the
  * whole file with those 8 digits set to '0'; the other keys follow in the order they were added.  Tensors stand, in the
- * header as in the data, by element size (8, 4, 2, 1 bytes), then in the order they were added: without a hole every one
- * begins at a multiple of its element size.  Nothing else enters the file: equal content, equal bytes.
+ * header as in the data, by element size (8, 4, 2, 1 bytes), then in the order they were added: without a hole every
+ * one begins at a multiple of its element size.  Nothing else enters the file: equal content, equal bytes.
  *
  * What we read: any file that keeps the format's rules, which want the data to be covered without holes or overlap, and
  * whose types are among ours.
@@ -53,8 +53,8 @@ typedef struct {
 /* Reads and checks the whole file (at most 4 GiB): the CRC when there is one, and that there is one if require_crc; the
  * header's length and JSON; types, ranks <= 8, shapes whose product must equal the byte range, ranges that cover the
  * data without hole or overlap, no duplicate name, no overflow anywhere.  STATUS_FORMAT names the file and the tensor.
- * Tensors and metadata come in the header's order, "crc32" included.  No tensor is read before the header is known to be
- * good and to fit the file's size.  Memory: the file, and while its header is read at most 64 times the header. */
+ * Tensors and metadata come in the header's order, "crc32" included.  No tensor is read before the header is known to
+ * be good and to fit the file's size.  Memory: the file, and while its header is read at most 64 times the header. */
 Status safe_read(Arena *arena, const char *path, bool require_crc, SafeFile *file);
 
 const SafeTensor *safe_find(const SafeFile *file, const char *name); /* NULL if absent */

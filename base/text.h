@@ -3,8 +3,8 @@
  * Names of classes, layers and files come from folders and from files of others: printed as they are, they can move the
  * cursor, colour or clear the screen, or end a line and begin one that looks like ours.  Shown, they cannot: control
  * characters, bytes that are no UTF-8 and characters that turn the direction of writing become escapes as C writes
- * them, "\n", "\x1b", "\u202e"; everything else stays.  A backslash stays too, so shown text is for reading, and showing
- * it again changes nothing.
+ * them, "\n", "\x1b", "\u202e"; everything else stays.  A backslash stays too, so shown text is for reading, and
+ * showing it again changes nothing.
  */
 #ifndef BITFOLD_BASE_TEXT_H
 #define BITFOLD_BASE_TEXT_H

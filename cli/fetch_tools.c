@@ -69,7 +69,8 @@ static int wait_for(pid_t pid)
     }
 }
 
-/* The child, from here on, until it is the program: 0 to 2 and the limits are set, then what failed is told by errno. */
+/* The child, from here on, until it is the program: 0 to 2 and the limits are set, then what failed is told by
+ * errno. */
 static void become(const char *const argv[], const ToolPlace *place, int output, pid_t parent)
 {
     sigset_t none;

@@ -8,16 +8,16 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* Where a program runs: in folder `cwd` (NULL: here), with `input` as its standard input (NULL: nothing to read), and no
- * file it writes may become longer than file_most_bytes (0: any length). */
+/* Where a program runs: in folder `cwd` (NULL: here), with `input` as its standard input (NULL: nothing to read), and
+ * no file it writes may become longer than file_most_bytes (0: any length). */
 typedef struct {
     const char *cwd, *input;
     size_t file_most_bytes;
 } ToolPlace;
 
 /* Runs argv[0], found by PATH, and waits.  However this program ends, the one it started ends, too.  *output (may be
- * NULL) gets what it wrote, both streams, the first 64 KiB.  STATUS_IO: could not start, or did not end with 0, with the
- * first line it wrote; STATUS_INTERRUPTED: a signal of tool_signals came and the program was ended. */
+ * NULL) gets what it wrote, both streams, the first 64 KiB.  STATUS_IO: could not start, or did not end with 0, with
+ * the first line it wrote; STATUS_INTERRUPTED: a signal of tool_signals came and the program was ended. */
 Status tool_run(Arena *arena, const char *const argv[], const ToolPlace *place, char **output);
 
 /* Holds back SIGINT, SIGTERM and SIGHUP, so that tool_run can end its program and the caller clean up; then lets them

@@ -1,7 +1,7 @@
 /* Steps of post-training quantization: what is done, in order, to a model that has just got its quantizers.
  *
- * A step is one file, compress/ptq_step_<name>.c, and one line in compress/ptq_steps.def.  `ptq.steps` of a config lists
- * them by name.
+ * A step is one file, compress/ptq_step_<name>.c, and one line in compress/ptq_steps.def.  `ptq.steps` of a config
+ * lists them by name.
  */
 #ifndef BITFOLD_COMPRESS_PTQ_STEP_H
 #define BITFOLD_COMPRESS_PTQ_STEP_H

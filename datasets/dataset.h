@@ -76,9 +76,9 @@ typedef struct {
 /* Adds a sentence to data->note. */
 void data_note(Arena *arena, DataSplits *data, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A kind of data set.  `load` looks at cfg->path, checks all that it reads and fills train and test (train.h/w/c are the
- * model's [H,W,C] that the caller wants; a reader that cannot resize refuses another size).  A set whose images fit what
- * is left of data.memory (reader_keeps) may be kept; one that does not is read image by image.  dataset_load then
+/* A kind of data set.  `load` looks at cfg->path, checks all that it reads and fills train and test (train.h/w/c are
+ * the model's [H,W,C] that the caller wants; a reader that cannot resize refuses another size).  A set whose images fit
+ * what is left of data.memory (reader_keeps) may be kept; one that does not is read image by image.  dataset_load then
  * applies the validation split and the limits. */
 typedef struct {
     const char *name, *doc;

@@ -3,9 +3,9 @@
  *     pixel = 128 + 80 g (coverage - 1/2) + 40 noise N,   N ~ normal(0, 1)
  *
  * A bar has a centre within a sixth of the sides about the middle, a length of 0.5 to 0.8 and a width of 0.1 to 0.2 of
- * the shorter side, a contrast g of 0.7 to 1.3 and an angle a of 0 to half a turn, after which it is the same bar.  So its
- * targets are cos 2a and sin 2a, which have no jump anywhere.  The coverage of a pixel is 1/2 less its centre's distance
- * from the edge, within 0 and 1. */
+ * the shorter side, a contrast g of 0.7 to 1.3 and an angle a of 0 to half a turn, after which it is the same bar.  So
+ * its targets are cos 2a and sin 2a, which have no jump anywhere.  The coverage of a pixel is 1/2 less its centre's
+ * distance from the edge, within 0 and 1. */
 #include <math.h>
 
 #include "base/rng.h"

@@ -1,6 +1,6 @@
-/* Pictures beside a CSV file that has real numbers for each: DIR/train/targets.csv and DIR/test/targets.csv, or one table
- * (DIR/targets.csv or DIR/train/targets.csv alone) of which a fifth, drawn by the seed, becomes the test set.  The first
- * column has the pictures' files, as seen from the table's folder. */
+/* Pictures beside a CSV file that has real numbers for each: DIR/train/targets.csv and DIR/test/targets.csv, or one
+ * table (DIR/targets.csv or DIR/train/targets.csv alone) of which a fifth, drawn by the seed, becomes the test set.
+ * The first column has the pictures' files, as seen from the table's folder. */
 #include <stdlib.h>
 #include <string.h>
 

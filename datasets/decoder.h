@@ -47,9 +47,9 @@ const char *picture_kinds(Arena *arena);
 /* The picture of a file of any kind that is read, resized (bilinear) or, if `crop`, its centre: bytes [H,W,C] in the
  * arena, C 1 (gray) or 3 (RGB).
  *
- * At most 16384 pixels a side, and pixels of 2^28 bytes and 64 more for each byte of the file (a 2 MB file: 0.4 GB, some
- * seconds).  Memory: the file and some rows; of an interlaced PNG, of at most 2^24 pixels, all of it, and of a JPEG in
- * several scans, of at most 2^25 pixels, its coefficients. */
+ * At most 16384 pixels a side, and pixels of 2^28 bytes and 64 more for each byte of the file (a 2 MB file: 0.4 GB,
+ * some seconds).  Memory: the file and some rows; of an interlaced PNG, of at most 2^24 pixels, all of it, and of a
+ * JPEG in several scans, of at most 2^25 pixels, its coefficients. */
 Status picture_read(Arena *arena, const char *path, const int want_hwc[3], bool crop, uint8_t **pixels);
 
 /* picture_read into memory of the caller; `scratch` holds the file and some rows meanwhile and may be reset after. */
@@ -63,8 +63,8 @@ Status picture_check_sides(const PictureJob *job, uint32_t h, uint32_t w);
 Status picture_check_bytes(const PictureJob *job, int h, int w, uint64_t row_bytes);
 
 /* Takes the rows of a picture, one after the other, of 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGB and alpha)
- * channels; job->out is complete with the last one.  Alpha is over black; gray of a colour is its luma (ITU-R BT.601), in
- * 16-bit fixed point. */
+ * channels; job->out is complete with the last one.  Alpha is over black; gray of a colour is its luma (ITU-R BT.601),
+ * in 16-bit fixed point. */
 typedef struct PictureRows PictureRows;
 Status picture_rows_create(const PictureJob *job, int h, int w, int channels, PictureRows **rows);
 void picture_rows_take(PictureRows *rows, const uint8_t *row);

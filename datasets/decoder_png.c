@@ -1,6 +1,6 @@
-/* PNG files.  They are decoded row by row; only an interlaced picture is decoded as a whole.  libpng's memory comes from
- * the scratch arena, and it skips everything that is not pixels.  It reports failure by longjmp, so what must outlive
- * that is in one struct outside the function that calls setjmp. */
+/* PNG files.  They are decoded row by row; only an interlaced picture is decoded as a whole.  libpng's memory comes
+ * from the scratch arena, and it skips everything that is not pixels.  It reports failure by longjmp, so what must
+ * outlive that is in one struct outside the function that calls setjmp. */
 #include <png.h>
 #include <setjmp.h>
 #include <string.h>

@@ -28,8 +28,8 @@ typedef struct {
     Arena *scratch; /* of a thread that reads */
 } Worker;
 
-/* Two slots: the caller holds one while the threads fill the other.  `lock` guards `wanted`, `stop` and a slot's counters
- * and failure; its images belong to who took them, and `order` changes while nothing is wanted only. */
+/* Two slots: the caller holds one while the threads fill the other.  `lock` guards `wanted`, `stop` and a slot's
+ * counters and failure; its images belong to who took them, and `order` changes while nothing is wanted only. */
 struct Loader {
     LoaderConfig config;
     int batches;

@@ -1,4 +1,5 @@
-/* Batches of images, shuffled and augmented as (seed, epoch, image) alone say, and prepared by threads of the loader. */
+/* Batches of images, shuffled and augmented as (seed, epoch, image) alone say, and prepared by threads of the
+ * loader. */
 #ifndef BITFOLD_DATASETS_LOADER_H
 #define BITFOLD_DATASETS_LOADER_H
 
@@ -20,8 +21,8 @@ typedef struct {
 } LoaderConfig;
 
 typedef struct Loader Loader;
-/* config->data, and what it points to, must outlive the loader; the arena holds its buffers.  STATUS_INVALID: no images,
- * or a batch below 1; STATUS_NOMEM. */
+/* config->data, and what it points to, must outlive the loader; the arena holds its buffers.  STATUS_INVALID: no
+ * images, or a batch below 1; STATUS_NOMEM. */
 Status loader_create(Arena *arena, const LoaderConfig *config, Loader **loader);
 void loader_destroy(Loader *loader); /* stops the threads; NULL is allowed */
 

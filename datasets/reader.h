@@ -43,17 +43,17 @@ bool data_file_is_plain(const DataFile *file);
 /* Whether a set of n images is to be kept in memory; its bytes are then taken from what data.memory has left. */
 bool reader_keeps(DataSplits *out, uint64_t n, const int hwc[3]);
 
-/* The pictures path[n], which must stay there, as a source: each is decoded, and resized as data.resize says, when it is
- * asked for. */
+/* The pictures path[n], which must stay there, as a source: each is decoded, and resized as data.resize says, when it
+ * is asked for. */
 Status pictures_source(Arena *arena, const DataConfig *cfg, int n, const char **path, const int hwc[3], Targets targets,
                        DataSplits *out, SampleSource **source);
 
-/* Which of n samples become the test set where the data have none: a fifth, rounded, of 2 to 4 one, of a single one none;
- * drawn by the seed, for each group (of folders: the class) anew.  [n], *held of them true. */
+/* Which of n samples become the test set where the data have none: a fifth, rounded, of 2 to 4 one, of a single one
+ * none; drawn by the seed, for each group (of folders: the class) anew.  [n], *held of them true. */
 bool *reader_hold(Arena *arena, uint64_t seed, int group, int n, int *held);
 
-/* n images [H,W,C], all that follows in the file, as a source: in memory, or read from there one by one.  A file that is
- * packed must be kept: STATUS_UNSUPPORTED otherwise. */
+/* n images [H,W,C], all that follows in the file, as a source: in memory, or read from there one by one.  A file that
+ * is packed must be kept: STATUS_UNSUPPORTED otherwise. */
 Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], Targets targets, bool keep,
                         SampleSource **source);
 
@@ -86,8 +86,8 @@ const char *fetch_hint(Arena *arena, const char *dataset, const char *dir);
 
 /* pixels[h,w,c], of which the centre of the wanted aspect if `crop`, resampled to out[H,W,c].  Separable triangle
  * filter: bilinear interpolation when enlarging, the same filter stretched over the pixels that fall together when
- * reducing.  resizer_take gets the rows of pixels, one after the other; `out` is complete with the last one.  A few rows
- * are kept, never the picture. */
+ * reducing.  resizer_take gets the rows of pixels, one after the other; `out` is complete with the last one.  A few
+ * rows are kept, never the picture. */
 typedef struct Resizer Resizer;
 Resizer *resizer_create(Arena *scratch, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out);
 void resizer_take(Resizer *r, const uint8_t *row);

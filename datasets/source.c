@@ -3,8 +3,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* An image that is asked for goes from absent to kept by the one thread that gets it to busy; a thread that finds it busy
- * reads for itself. */
+/* An image that is asked for goes from absent to kept by the one thread that gets it to busy; a thread that finds it
+ * busy reads for itself. */
 enum { ABSENT, BUSY, KEPT };
 struct SourceCache {
     uint8_t *bytes;         /* [count,H,W,C]; pages that nobody has written to take no memory */

@@ -28,8 +28,8 @@ typedef struct SourceCache SourceCache;
 
 /* Reads sample `index`, 0 to count - 1, into input[sample_bytes(&source->input)], which is the caller's.  What it needs
  * meanwhile it takes from `scratch`, which the caller may reset afterwards.  The same index gives the same bytes each
- * time.  Several threads call it at a time, each with a scratch of its own; it changes nothing that they share.  After a
- * failure (STATUS_IO, _FORMAT, _UNSUPPORTED or _NOMEM, with a sentence that names the file) input holds anything. */
+ * time.  Several threads call it at a time, each with a scratch of its own; it changes nothing that they share.  After
+ * a failure (STATUS_IO, _FORMAT, _UNSUPPORTED or _NOMEM, with a sentence that names the file) input holds anything. */
 typedef Status SourceRead(const SampleSource *source, int index, Arena *scratch, uint8_t *input);
 
 /* It lives in the arena it was made in, and is not changed after that but for its cache. */
@@ -51,7 +51,8 @@ SampleSource *source_of_bytes(Arena *arena, int n, const int hwc[3], const uint8
 Status source_of_files(Arena *arena, int n, const int hwc[3], Targets targets, SourceRead *read, const void *context,
                        bool keep, SampleSource **source);
 
-/* Where sample `index` lies in memory, valid as long as the source; NULL: it must be read.  For any number of threads. */
+/* Where sample `index` lies in memory, valid as long as the source; NULL: it must be read.  For any number of
+ * threads. */
 const uint8_t *source_kept(const SampleSource *source, int index);
 
 /* As SourceRead, whether the sample is in memory or not. */

@@ -1,4 +1,5 @@
-/* The engine: runs a graph on the CPU, integers exactly, floats in float32 by the kernels that layers are trained with. */
+/* The engine: runs a graph on the CPU, integers exactly, floats in float32 by the kernels that layers are trained
+ * with. */
 #ifndef BITFOLD_GRAPH_ENGINE_H
 #define BITFOLD_GRAPH_ENGINE_H
 
@@ -14,10 +15,11 @@ typedef struct Engine Engine;
 Status engine_create(Arena *arena, const Graph *g, int batch, Engine **engine);
 Status engine_create_planned(Arena *arena, const Graph *g, Engine **engine);
 /* input: n images of tensor[0] (n <= batch where tensors are kept), codes within its qmin..qmax.  logits: [n, classes],
- * codes or floats as the output tensor is (graph_tensor_bytes).  Threads over images; nothing allocates; the values do not
- * depend on the threads. */
+ * codes or floats as the output tensor is (graph_tensor_bytes).  Threads over images; nothing allocates; the values do
+ * not depend on the threads. */
 void engine_run(Engine *engine, const int8_t *input, int n, void *logits);
-/* The codes of a tensor, or the bytes of its floats, aligned for them, for all n images of the last run, [n,H,W,C].  Only of an engine_create. */
+/* The codes of a tensor, or the bytes of its floats, aligned for them, for all n images of the last run, [n,H,W,C].
+ * Only of an engine_create. */
 const int8_t *engine_tensor(const Engine *engine, int tensor);
 
 #endif

@@ -1,5 +1,5 @@
-/* The part of a graph that is text: tensors, nodes and their wiring, as the JSON of docs/format.md.  The table of each node type
- * (NodeType.fields) drives both directions. */
+/* The part of a graph that is text: tensors, nodes and their wiring, as the JSON of docs/format.md.  The table of each
+ * node type (NodeType.fields) drives both directions. */
 #ifndef BITFOLD_GRAPH_GRAPH_TEXT_H
 #define BITFOLD_GRAPH_GRAPH_TEXT_H
 

@@ -28,9 +28,9 @@ extern const Field node_float_fields[];
 /* How a format's values lie in a safetensors file. */
 SafeType node_safe_type(Format format);
 
-/* ---- of a node that has weights ----------------------------------------------------------------------------------- */
-/* The real weights as float32: float_weights, or weight_scale[o] * weights, one rounding each, in the arena (NULL: there
- * is no room). */
+/* ---- of a node that has weights ---------------------------------------------------------------------------------- */
+/* The real weights as float32: float_weights, or weight_scale[o] * weights, one rounding each, in the arena (NULL:
+ * there is no room). */
 const float *node_real_weights(Arena *arena, const Node *n);
 Status node_check_float_weights(const Graph *g, const Node *n);
 /* act(conv(x, w) + bias); for conv2d and dense, and for depthwise_conv2d. */

@@ -15,8 +15,8 @@ typedef struct {
     bool best_fit;      /* a block goes into the smallest gap that holds it; else to the lowest offset that is free */
     bool caller_owns;   /* image and logits lie with the caller; nodes that the logits do not depend on do not run */
     bool in_place;      /* a node may overwrite an input that it is the last to read (NodeType.overwrites) */
-    /* The kernel of node n overwrites its input where it has to copy for that (OVERWRITES_COPIED), which the plan lets it
-     * do if the arena is smaller for it.  NULL: none does. */
+    /* The kernel of node n overwrites its input where it has to copy for that (OVERWRITES_COPIED), which the plan lets
+     * it do if the arena is smaller for it.  NULL: none does. */
     bool (*copies)(const Node *n);
     /* The kernel of n can give its rows one by one (NodeType.gives_rows) to an only reader that takes them
      * (NodeType.takes_rows), so that n's output never exists as a whole.  NULL: none does. */

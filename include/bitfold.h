@@ -2,9 +2,9 @@
  *
  * The library does what the program does, from C: cc app.c $(pkg-config --cflags --libs bitfold).
  *
- * Errors.  Every function that can fail returns BITFOLD_OK or another status; bitfold_message() then tells, in one line,
- * where, what was given and what is required.  After a failure nothing is written through output arguments, and no
- * half-written file stands under a final name.  The library prints nothing and never exits, except when memory runs
+ * Errors.  Every function that can fail returns BITFOLD_OK or another status; bitfold_message() then tells, in one
+ * line, where, what was given and what is required.  After a failure nothing is written through output arguments, and
+ * no half-written file stands under a final name.  The library prints nothing and never exits, except when memory runs
  * out: one line on stderr, and exit.
  * Arguments.  Texts are UTF-8, end in a NUL, belong to the caller and are read during the call alone.  A pointer may be
  * NULL only where it is said.  Relative paths are relative to the working directory.
@@ -40,8 +40,8 @@ typedef enum {
     BITFOLD_INTERRUPTED, /* stopped by a signal: only the program catches signals, no function here returns it */
 } bitfold_status;
 
-/* The sentence of the last failure in the calling thread; "" if there was none.  A success does not change it.  The text
- * belongs to the library and is valid until the thread's next call that fails. */
+/* The sentence of the last failure in the calling thread; "" if there was none.  A success does not change it.  The
+ * text belongs to the library and is valid until the thread's next call that fails. */
 BITFOLD_API const char *bitfold_message(void);
 /* The version of the library that is loaded, as BITFOLD_VERSION is that of this header.  A constant. */
 BITFOLD_API const char *bitfold_version(void);
@@ -55,8 +55,8 @@ BITFOLD_API void bitfold_set_threads(int threads);
  *
  * A model is a .safetensors file that has its config.json in the same folder, or the run directory that both are in,
  * which stands for its best.safetensors, else its last.safetensors, else its model.safetensors.  A file that
- * bitfold_export wrote as "safetensors" is a model, too, and needs no config.json: it holds integers alone, so it can be
- * opened, exported and evaluated, but no run starts from it.
+ * bitfold_export wrote as "safetensors" is a model, too, and needs no config.json: it holds integers alone, so it can
+ * be opened, exported and evaluated, but no run starts from it.
  *
  * Each of the four functions makes one run: it reads the data that the config names, trains or calibrates, and writes a
  * run directory.  It returns when the run is complete.
@@ -67,9 +67,9 @@ BITFOLD_API void bitfold_set_threads(int threads);
  *   bitfold_qat    quantization-aware training from a model of the same network, float or quantized, or from scratch
  *                  (a .json config); writes OUT/last.safetensors
  *
- *   settings       NULL, or a list of "a.b.c=value" that ends in NULL: keys of the config (docs/config.md) and what they
- *                  are to be instead; the last of equal keys holds.  BITFOLD_CONFIG: an unknown key, or a value that
- *                  breaks its rule.
+ *   settings       NULL, or a list of "a.b.c=value" that ends in NULL: keys of the config (docs/config.md) and what
+ *                  they are to be instead; the last of equal keys holds.  BITFOLD_CONFIG: an unknown key, or a value
+ *                  that breaks its rule.
  *   out            the run directory.  It must not exist yet (BITFOLD_STATE).  NULL: runs/NAME, with NAME the config's,
  *                  and "-tuned" (bitfold_train of a model), "-ptq" or "-qat" at its end.  A run that fails before it
  *                  has a model removes it again.

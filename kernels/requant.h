@@ -7,8 +7,8 @@
  *   xnnpack        float32 scale, rne (XNNPACK, LiteRT); ADD with 21-bit, rescaling with 8-bit fractions, half up
  *   tflite-single  31-bit fixed point, one rounding, half up (TFLITE_SINGLE_ROUNDING)
  *   tflite-double  31-bit fixed point, rounding high multiply and rounding shift (TFLM and CMSIS-NN default)
- *   onnxruntime    float32 scale, rne; ADD, average pool and rescaling in float32 too, on codes + 128: what ONNX Runtime
- *                  makes of int8 and of uint8 models on x86-64
+ *   onnxruntime    float32 scale, rne; ADD, average pool and rescaling in float32 too, on codes + 128: what ONNX
+ *                  Runtime makes of int8 and of uint8 models on x86-64
  */
 #ifndef BITFOLD_KERNELS_REQUANT_H
 #define BITFOLD_KERNELS_REQUANT_H
@@ -185,9 +185,9 @@ static inline int8_t requant_add(const AddParams *p, int q1, int q2)
     return (int8_t)clamp_int(p->zy + y, p->lo, p->hi);
 }
 
-/* x[n] -> codes[n] of a grid, as the target's own quantize operator rounds: v = x * (1 / s) half to even (xnnpack), x / s
- * half away from zero (tflite-*), x / s half to even (onnxruntime), in float32; q = v clipped to the codes + zero point.
- * NaN becomes the lowest code. */
+/* x[n] -> codes[n] of a grid, as the target's own quantize operator rounds: v = x * (1 / s) half to even (xnnpack), x /
+ * s half away from zero (tflite-*), x / s half to even (onnxruntime), in float32; q = v clipped to the codes + zero
+ * point.  NaN becomes the lowest code. */
 void quantize_reals(Rounding rounding, size_t n, const float *x, const QuantizeGrid *grid, int8_t *codes);
 
 /* A pool's one window is the image, without padding. */

@@ -26,10 +26,10 @@ typedef struct OptimizerType {
     int slots;                     /* 0 to OPTIMIZER_MAX_SLOTS */
     const char *const *slot_names; /* [slots] their names in a checkpoint: "momentum"; "m", "v" */
     /* One step of n elements x of one parameter.  The gradient is scale * dx (scale: 1 unless it is clipped); slot[k]
-     * are their elements of slot k.  lr >= 0 is the learning rate of this step and this parameter, decay >= 0 its weight
-     * decay; t = 1, 2, ... is the step's number.  Writes x and the slots.  Every element is computed from itself alone,
-     * so how a parameter is split between calls and threads does not show.  Called by several threads at a time, for
-     * different elements; cannot fail. */
+     * are their elements of slot k.  lr >= 0 is the learning rate of this step and this parameter, decay >= 0 its
+     * weight decay; t = 1, 2, ... is the step's number.  Writes x and the slots.  Every element is computed from itself
+     * alone, so how a parameter is split between calls and threads does not show.  Called by several threads at a time,
+     * for different elements; cannot fail. */
     void (*update)(const OptimizerConfig *cfg, float lr, float decay, float scale, long t, long n, float *restrict x,
                    const float *restrict dx, float *const slot[]);
 } OptimizerType;
@@ -53,8 +53,8 @@ Status optimizer_make(Arena *arena, const OptimizerConfig *config, ParamSet *par
 /* One step with learning rate `lr`: config.lr times the schedule's factor.  t counts from 1.  Gradients are clipped to
  * config.clip_norm (global L2 norm, computed in fixed chunks) as they are read; they stay as they are.  PARAM_QUANTIZER
  * values have the decay, the learning rate and the least value of their rule; frozen parameters and their slots do not
- * change.  Returns the gradient norm before clipping, or 0 if clip_norm is 0 and the norm was not computed.  A norm that
- * is not finite is returned without a step: parameters and slots are as they were.  Same bits with any number of
+ * change.  Returns the gradient norm before clipping, or 0 if clip_norm is 0 and the norm was not computed.  A norm
+ * that is not finite is returned without a step: parameters and slots are as they were.  Same bits with any number of
  * threads. */
 float optimizer_step(Optimizer *o, float lr, long t);
 
@@ -72,7 +72,8 @@ extern const char *const schedule_names[]; /* "constant", "step", "cosine", NULL
 typedef struct ScheduleType {
     const char *name, *doc; /* the name in the config; one sentence, no final period */
     /* The factor on the learning rate in step `step`, counted from 0, with warmup_steps <= step < steps; the steps of
-     * the warm-up are schedule_factor's.  Depends on its arguments alone, so that a resumed training goes on as it was. */
+     * the warm-up are schedule_factor's.  Depends on its arguments alone, so that a resumed training goes on as it
+     * was. */
     double (*factor)(const ScheduleConfig *config, long step, long warmup_steps, long steps);
 } ScheduleType;
 extern const ScheduleType *const schedule_types[]; /* in the order of schedule_names, NULL-ended */

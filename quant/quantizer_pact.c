@@ -1,6 +1,7 @@
 /* PACT (Choi 2018, 1805.06085): the clipping value alpha of a tensor that leaves a ReLU is a parameter.
  *   y = rne(clip(x, 0, alpha) / s) * s,  s = alpha / (2^bits - 1);
- *   dy/dx = 1 where 0 <= x <= alpha, else 0;  dy/dalpha = 1 where x > alpha, else 0;  alpha has a weight decay of its own. */
+ *   dy/dx = 1 where 0 <= x <= alpha, else 0;  dy/dalpha = 1 where x > alpha, else 0;  alpha has a weight decay of its
+ * own. */
 #include <math.h>
 
 #include "quant/quantizer_type.h"

@@ -1,19 +1,20 @@
 /* Quantizers as objects: how a tensor is brought to its grid in training, and what of that is learned.
  *
- * An object is for one tensor, the weights or the output of one layer; its type may be for weights, activations or both.  Its type is a file, quant/quantizer_<name>.c, and a line in
- * quant/quantizers.def.  What leaves a quantizer are codes of its grid (`qp`): the deployed model knows nothing else.
+ * An object is for one tensor, the weights or the output of one layer; its type may be for weights, activations or
+ * both. Its type is a file, quant/quantizer_<name>.c, and a line in quant/quantizers.def.  What leaves a quantizer are
+ * codes of its grid (`qp`): the deployed model knows nothing else.
  *
  * A type that rounds to the nearest code of the grid and whose gradient in the input is 0 or 1 leaves `quantize` and
  * `backward` NULL: it is fused into the operations that end on a grid.  Any other takes the plain path, where the
  * operation is composed of separate ones (op_fake_quant after it); what it computes is the same.
  *
  * Order of the calls: create, while the model is built; start, once the first values are known; then in each step
- * prepare and quantize in the forward pass; in the backward pass backward_params and backward, in chunks of the values and
- * in either order, and finish after the last backward_params of a run.  The optimizer moves the parameters after that, and the next prepare
- * reads them.  An evaluation calls prepare and quantize alone.  Only quantize, backward and backward_params are called
- * from inside a parallel region, and only they may be called for one object by several threads at a time.  No callback
- * keeps a pointer it was given, none can fail but create, and none allocates but create and start (temporaries in an
- * arena of its own).
+ * prepare and quantize in the forward pass; in the backward pass backward_params and backward, in chunks of the values
+ * and in either order, and finish after the last backward_params of a run.  The optimizer moves the parameters after
+ * that, and the next prepare reads them.  An evaluation calls prepare and quantize alone.  Only quantize, backward and
+ * backward_params are called from inside a parallel region, and only they may be called for one object by several
+ * threads at a time. No callback keeps a pointer it was given, none can fail but create, and none allocates but create
+ * and start (temporaries in an arena of its own).
  */
 #ifndef BITFOLD_QUANT_QUANTIZER_TYPE_H
 #define BITFOLD_QUANT_QUANTIZER_TYPE_H
@@ -111,7 +112,8 @@ typedef struct QuantizerType {
 
     /* Adds its own parameters with quantizer_param, and its state from the arena, both of which live as long as the
      * model; q->qp has bits, code range and number of scales, and q->keys is filled.  Values do not exist yet: `start`
-     * sets them.  False when a parameter was refused, with the sentence that quantizer_param left.  NULL: it has none. */
+     * sets them.  False when a parameter was refused, with the sentence that quantizer_param left.  NULL: it has
+     * none. */
     bool (*create)(Quantizer *q, ParamSet *params, Arena *arena);
 
     /* Sets qp->scale, for activations qp->zero_point, the parameters, and `ready`.  Called before the first step, and
@@ -139,17 +141,19 @@ typedef struct QuantizerType {
      * the order of the chunks.  x and dy are only read.  NULL: it has no parameters. */
     void (*backward_params)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy,
                             double *sum);
-    /* After all pieces of a run: adds the gradients that follow from the sums to Param.dx of each of q->param, at element
-     * run->channel of one that has a value for each scale, with the scaling that the method prescribes.  NULL: it has no
-     * parameters. */
+    /* After all pieces of a run: adds the gradients that follow from the sums to Param.dx of each of q->param, at
+     * element run->channel of one that has a value for each scale, with the scaling that the method prescribes.  NULL:
+     * it has no parameters. */
     void (*finish)(Quantizer *q, const QuantizerRun *run, const double *sum);
 
-    /* The function whose derivatives `backward` and `backward_params` give: y of one x, smooth but for kinks at the gate's
-     * bounds, with the rounding residual frozen.  `param` are the values of this run's parameters, one for each of
-     * q->param; `residual` is in steps of run->scale, which stays what it was; with the residual that the test took the
-     * surrogate equals the code.  An activation function has been applied to x.  Only tests call it.  Never NULL. */
+    /* The function whose derivatives `backward` and `backward_params` give: y of one x, smooth but for kinks at the
+     * gate's bounds, with the rounding residual frozen.  `param` are the values of this run's parameters, one for each
+     * of q->param; `residual` is in steps of run->scale, which stays what it was; with the residual that the test took
+     * the surrogate equals the code.  An activation function has been applied to x.  Only tests call it.  Never
+     * NULL. */
     double (*surrogate)(const Quantizer *q, const QuantizerRun *run, const double *param, double residual, double x);
-    /* The factor by which `finish` multiplies the surrogate's gradient in parameter k.  NULL: 1.  Only tests call it. */
+    /* The factor by which `finish` multiplies the surrogate's gradient in parameter k.  NULL: 1.  Only tests call
+     * it. */
     double (*gradient_scale)(const Quantizer *q, const QuantizerRun *run, int k);
 } QuantizerType;
 
@@ -172,7 +176,8 @@ typedef struct {
 Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, const QuantizerSpec *spec,
                             QuantizedTensor tensor);
 
-/* For `create`: a parameter "<q's name>.<suffix>" of this many values, the next of q->param; NULL when it is refused. */
+/* For `create`: a parameter "<q's name>.<suffix>" of this many values, the next of q->param; NULL when it is
+ * refused. */
 Param *quantizer_param(Quantizer *q, ParamSet *params, Arena *arena, const char *suffix, int values, ParamRule rule);
 
 /* The first range of activations, lo <= 0 <= hi. */

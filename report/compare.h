@@ -44,8 +44,9 @@ typedef struct {
 void compare_judge(Arena *arena, CompareRow *row, const Answers *answers, int rows);
 
 /* Runs all rows, then writes compare.csv and report.html into the folder.  A row that fails has its error in the table,
- * and the others are made all the same, but for those that start from it; without a float row there is no page.  What is
- * wrong with the table as a whole, a full disk among it, ends it at once: then nothing is written but what rows left. */
+ * and the others are made all the same, but for those that start from it; without a float row there is no page.  What
+ * is wrong with the table as a whole, a full disk among it, ends it at once: then nothing is written but what rows
+ * left. */
 Status compare_run(Arena *arena, const CompareJob *job, CompareResult *result);
 
 /* Adds "latency" to the run.json in the folder: of each row the least and the median time, and whether the machine was

@@ -20,9 +20,9 @@ typedef struct {
 
 enum { COMPARE_MAX_ROWS = 256 };
 
-/* Those of the rows, then those of the grid's product, the first list changing slowest; in the arena.  `copied`: no float
- * network is trained.  STATUS_CONFIG names row and key: kind missing, a key that is the table's own or has no effect on a
- * row of the kind, a row whose patch changes nothing. */
+/* Those of the rows, then those of the grid's product, the first list changing slowest; in the arena.  `copied`: no
+ * float network is trained.  STATUS_CONFIG names row and key: kind missing, a key that is the table's own or has no
+ * effect on a row of the kind, a row whose patch changes nothing. */
 Status compare_patches(Arena *arena, const Config *config, bool copied, RowPatches *patches);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "train/recipe.h"
 
-/* What a row asks for.  Every row is the table's config with a patch: those of compare.rows and compare.grid the user's,
- * those of ptq_bits, qat_bits, first_last_bits, granularities and observers the ones that these stand for. */
+/* What a row asks for.  Every row is the table's config with a patch: those of compare.rows and compare.grid the
+ * user's, those of ptq_bits, qat_bits, first_last_bits, granularities and observers the ones that these stand for. */
 typedef struct {
     ModelKind kind;
     const Config *config; /* resolved; name and seed are the table's */
@@ -33,8 +33,8 @@ uint64_t compare_seed(const Config *config, int k);
 
 /* The rows in the table's order, row 0 float; a row whose float network would be another one has a float row of its own
  * before it, unless all start from one model (`copied`).  STATUS_CONFIG, with file, row and key: a name that stands
- * twice, a key that is not known or is the table's, one without effect on a row of its kind, a patch without any effect,
- * a network that cannot be built. */
+ * twice, a key that is not known or is the table's, one without effect on a row of its kind, a patch without any
+ * effect, a network that cannot be built. */
 Status compare_rows(Arena *arena, const Config *config, const DataSplits *data, bool copied, RowPlans *rows);
 
 /* Fills weight_bits, act_bits and bits_text for the layers of m. */

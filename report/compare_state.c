@@ -96,8 +96,8 @@ static const char *read_digest(Arena *arena, const RowState *s)
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
 
-/* Whether the model in the folder is of another config, its own or that of the row it starts from; *what: says of which,
- * "" if that is not known. */
+/* Whether the model in the folder is of another config, its own or that of the row it starts from; *what: says of
+ * which, "" if that is not known. */
 static Status find_changes(Arena *arena, const RowPlans *plans, RowState *s, const Checkpoint *last, const char **what)
 {
     const char *was = read_digest(arena, s);

@@ -24,7 +24,8 @@ const char *row_folder(Arena *arena, const CompareJob *job, const RowPlan *plan,
 bool row_is_trained(const CompareJob *job, const RowPlan *plan);
 
 /* Whether a resumed table has the model, made of what it would be made of now.  One of another config counts as not
- * there, which a note tells, unless job->allow_changed lets a training go on.  STATUS_STATE: of other data or kernels. */
+ * there, which a note tells, unless job->allow_changed lets a training go on.  STATUS_STATE: of other data or
+ * kernels. */
 Status row_find(Arena *arena, const CompareJob *job, const RowPlans *plans, int row, int k, RowState *s);
 
 /* Whether the training of a row that is there can go on from its checkpoint, and how many steps are left. */

@@ -35,8 +35,8 @@ void gnuplot_text(FILE *script, const char *text);
 Status gnuplot_run(Arena *arena, Gnuplot *gnuplot);
 
 /* Writes a figure as an <svg> element for an HTML page: no prolog, title, namespace or empty group; every id starts
- * with the figure's number; black becomes currentColor and any other colour #rrggbb the variable --c-rrggbb, itself where
- * the style sheet does not set it; the size is left to the style sheet.  `label` says what is seen
+ * with the figure's number; black becomes currentColor and any other colour #rrggbb the variable --c-rrggbb, itself
+ * where the style sheet does not set it; the size is left to the style sheet.  `label` says what is seen
  * to those who cannot see it, already escaped. */
 void gnuplot_write_svg(const Gnuplot *gnuplot, int figure, const char *label, FILE *out);
 

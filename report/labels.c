@@ -110,8 +110,8 @@ static bool crowded(int n, const Box *point, int i)
     return false;
 }
 
-/* The best free place: in rings around the point, to its right first, of one that has others close by far enough for its
- * leader to be seen; where these are full, anywhere. */
+/* The best free place: in rings around the point, to its right first, of one that has others close by far enough for
+ * its leader to be seen; where these are full, anywhere. */
 static void place_label(const Plot *plot, int i)
 {
     enum { DIRECTIONS = 24, RINGS = 40 };

@@ -21,7 +21,8 @@ typedef struct {
     double accuracy_int8;               /* by the integer engine; NAN for float */
     int seeds;
     Interval accuracy_range; /* 95 % by Wilson's method on the test images, of the accuracy that is shown */
-    /* 95 % of how much worse than the float row's it is, paired: of accuracy that one less this.  No use in the float row */
+    /* 95 % of how much worse than the float row's it is, paired: of accuracy that one less this.  No use in the float
+     * row */
     Interval drop_range;
     double p;          /* of that difference being none, adjusted for the number of rows; NAN: not tested */
     bool leads;        /* more accurate than each row with weights of as many bits, beyond chance */
@@ -127,7 +128,8 @@ Status report_write(Arena *arena, const Report *report, const char *path);
 int row_verdict(const CompareRow *row);
 
 /* The table as CSV by RFC 4180 (header line, one row per line, CR LF, names quoted where needed, nothing for NAN),
- * atomically; only where a row failed there is a column more, `error`.  Equal runs give equal bytes: latency is not in it. */
+ * atomically; only where a row failed there is a column more, `error`.  Equal runs give equal bytes: latency is not in
+ * it. */
 Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const char *path);
 
 /* The table as text for a terminal, lines of at most 100 columns without newline: the head, one row (accuracy by the

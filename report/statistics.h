@@ -12,9 +12,10 @@ typedef struct {
  * half width z sqrt(p (1 - p) / n + z^2 / 4n^2) / (1 + z^2 / n), z = 1.96.  n > 0; right need not be whole. */
 Interval wilson_interval(double right, long n);
 
-/* 95 % interval of p1 - p2, two proportions of the same n things (Newcombe 1998, Statistics in Medicine 17, 2635, method
- * 10): the distances of Wilson's limits from p1 and p2, joined with the correlation phi between the two, whose numerator
- * is lessened by n/2 where positive.  both, neither: right or wrong in both; first, second: right in one alone. */
+/* 95 % interval of p1 - p2, two proportions of the same n things (Newcombe 1998, Statistics in Medicine 17, 2635,
+ * method 10): the distances of Wilson's limits from p1 and p2, joined with the correlation phi between the two, whose
+ * numerator is lessened by n/2 where positive.  both, neither: right or wrong in both; first, second: right in one
+ * alone. */
 Interval newcombe_interval(long both, long first, long second, long neither);
 
 /* McNemar's exact test of two classifiers on the same images: of the first + second images that one alone gets right,
@@ -26,8 +27,8 @@ double mcnemar_exact(long first, long second);
 double student_p(double t, int freedom);
 double student_t95(int freedom);
 
-/* Holm 1979: p-values of n tests, each replaced by the least level at which it is rejected while the chance of any false
- * rejection is kept to that level.  NAN is no test. */
+/* Holm 1979: p-values of n tests, each replaced by the least level at which it is rejected while the chance of any
+ * false rejection is kept to that level.  NAN is no test. */
 void holm_adjust(double *p, int n);
 
 /* What the networks of a row of a table answered on the same images. */
@@ -52,8 +53,8 @@ Interval mean_interval(const double *part, int n);
  * Several: Student's t on the seeds' differences, and the sign test on the images (as McNemar's, by the number of seeds
  * that answer right); the larger of both p-values.  The interval is the wider of Student's, and the normal one of the
  * images' mean differences: a difference counts only if neither other seeds nor other images are likely to undo it.
- * Of parts, Student's t on the images' differences stands in for McNemar's and the sign test, and the normal interval for
- * Newcombe's. */
+ * Of parts, Student's t on the images' differences stands in for McNemar's and the sign test, and the normal interval
+ * for Newcombe's. */
 Paired paired_difference(const Answers *a, const Answers *b);
 
 #endif

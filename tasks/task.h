@@ -1,6 +1,6 @@
-/* Tasks: what a network is for.  A task says what the targets are, what the loss is, how good outputs are, what the head
- * must be, and how results are told.  One file each (task_<name>.c), listed in tasks.def; the code that trains, evaluates,
- * compares and exports asks the task and knows none by name. */
+/* Tasks: what a network is for.  A task says what the targets are, what the loss is, how good outputs are, what the
+ * head must be, and how results are told.  One file each (task_<name>.c), listed in tasks.def; the code that trains,
+ * evaluates, compares and exports asks the task and knows none by name. */
 #ifndef BITFOLD_TASKS_TASK_H
 #define BITFOLD_TASKS_TASK_H
 
@@ -50,8 +50,8 @@ typedef struct Score Score;
 
 typedef struct {
     const char *name, *doc; /* the name in the config; one sentence, no final period */
-    /* The loss of a batch as an operation of the tape, with its backward: outputs z[N,task->outputs], floats or codes, and
-     * their N targets -> loss[1], a mean over the samples.  *running += the sum over the samples of what each is to
+    /* The loss of a batch as an operation of the tape, with its backward: outputs z[N,task->outputs], floats or codes,
+     * and their N targets -> loss[1], a mean over the samples.  *running += the sum over the samples of what each is to
      * task->type->running.  Keeps targets until the tape is reset.  NULL after a failure of the tape. */
     Tensor *(*run)(Tape *t, const Task *task, Tensor *z, Targets targets, double *running);
     /* Of one output that is off by r; NULL: the loss is no mean over outputs. */

@@ -1,7 +1,7 @@
 /* Regression: a vector of real numbers for each sample.
  *
- * The network learns targets of mean 0 and variance 1: output k stands for mean[k] + std[k] * z[k], with the mean and the
- * standard deviation of target k over the training samples.  Losses are of z, metrics of what it stands for. */
+ * The network learns targets of mean 0 and variance 1: output k stands for mean[k] + std[k] * z[k], with the mean and
+ * the standard deviation of target k over the training samples.  Losses are of z, metrics of what it stands for. */
 #include <float.h>
 #include <math.h>
 #include <string.h>

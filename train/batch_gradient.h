@@ -1,4 +1,5 @@
-/* The loss of one batch and its gradient: what a training step is made of, for training and for code that looks at a loss without training. */
+/* The loss of one batch and its gradient: what a training step is made of, for training and for code that looks at a
+ * loss without training. */
 #ifndef BITFOLD_TRAIN_BATCH_GRADIENT_H
 #define BITFOLD_TRAIN_BATCH_GRADIENT_H
 

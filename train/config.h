@@ -69,9 +69,10 @@ Status config_from_json(Arena *arena, cJSON *root, const char *path, const char 
 
 /* Says whose fault a failure is: of an assignment, if it is one that brought the message about.
  *
- * `status` with its message, mostly "<config->path>: ...", is what `check` says of the config (NULL: what reading it says).
- * It is asked again for the file alone, with the first assignment, the first two, ...; where the message is there from
- * one assignment on, it becomes "--set KEY=VALUE: ..." (of another file than the config: with its name), otherwise it stays. */
+ * `status` with its message, mostly "<config->path>: ...", is what `check` says of the config (NULL: what reading it
+ * says).  It is asked again for the file alone, with the first assignment, the first two, ...; where the message is
+ * there from one assignment on, it becomes "--set KEY=VALUE: ..." (of another file than the config: with its name),
+ * otherwise it stays. */
 typedef Status ConfigCheck(Arena *arena, const Config *config, const void *context);
 Status config_blame(const Config *config, ConfigCheck *check, const void *context, Status status);
 

@@ -6,7 +6,8 @@
 #include "layers/model.h"
 #include "graph/graph.h"
 
-/* Writes into `folder` (made if it is not there), values of all images of `data` back to back, [n,H,W,C], little-endian:
+/* Writes into `folder` (made if it is not there), values of all images of `data` back to back, [n,H,W,C],
+ * little-endian:
  *     pixels.u8    the images as the data set has them
  *     labels.i32   the class of each; or targets.f32, the values of each, [n,K]
  *     input.i8     the codes the first layer reads, and NAME.i8 those of the logits; with `layers` of every tensor

@@ -23,12 +23,12 @@ typedef struct {
     RunFolder run;          /* what the folder is held by; given back when the import ends */
 } ImportOutcome;
 
-/* A float network becomes config.json and a float checkpoint, what training would have left: ptq, qat, compare, eval and
- * export take it.  Unless assigned, data.dataset is "synthetic" with the network's classes.
- * A quantized one becomes a bitfold-int8 file in the rounding of quant.target.  Unless assigned, that is onnxruntime, and data.normalize
- * such that the image's codes are its pixels.  An export of this program brings rounding, normalize and class names.
- * What was assumed is among the imported notes.  STATUS_CONFIG, before anything is written: an unknown data set, a
- * data.dir that is no folder, an assignment that cannot matter to integers. */
+/* A float network becomes config.json and a float checkpoint, what training would have left: ptq, qat, compare, eval
+ * and export take it.  Unless assigned, data.dataset is "synthetic" with the network's classes.
+ * A quantized one becomes a bitfold-int8 file in the rounding of quant.target.  Unless assigned, that is onnxruntime,
+ * and data.normalize such that the image's codes are its pixels.  An export of this program brings rounding, normalize
+ * and class names.  What was assumed is among the imported notes.  STATUS_CONFIG, before anything is written: an
+ * unknown data set, a data.dir that is no folder, an assignment that cannot matter to integers. */
 Status run_import(Arena *arena, const ImportRequest *request, ImportOutcome *outcome);
 
 #endif

@@ -20,7 +20,8 @@ typedef struct {
  * NULL, by the float network.  At least 101 times, and for a fifteenth of a second where that takes at most 10,000. */
 Status latency_measure(Arena *arena, Model *m, const Graph *graph, const Dataset *test, Latency *latency);
 
-/* The machine had other work to do, which makes figures too high: more than a tenth of its processors, or of the time. */
+/* The machine had other work to do, which makes figures too high: more than a tenth of its processors, or of the
+ * time. */
 bool latency_disturbed(const Latency *latency);
 
 #endif

@@ -18,8 +18,8 @@ Status metrics_open(Arena *arena, const char *folder, const char *phase, long ke
 void metrics_close(Metrics *metrics);
 
 /* {"phase", "step", "epoch", "images", "loss", the task's running metric by its name ("accuracy"), "lr"} and, at an
- * epoch's end where there is a validation split, "validation" (the task's metric) and "validation_loss".  Loss and running
- * metric are means over the `images` trained on since the line before. */
+ * epoch's end where there is a validation split, "validation" (the task's metric) and "validation_loss".  Loss and
+ * running metric are means over the `images` trained on since the line before. */
 typedef struct {
     const char *phase;
     long step;

@@ -1,5 +1,5 @@
-/* What a training's result follows from: its config, its data, the arithmetic of its kernels.  Checkpoints carry it, and
- * a run that goes on compares. */
+/* What a training's result follows from: its config, its data, the arithmetic of its kernels.  Checkpoints carry it,
+ * and a run that goes on compares. */
 #ifndef BITFOLD_TRAIN_PROVENANCE_H
 #define BITFOLD_TRAIN_PROVENANCE_H
 
@@ -14,8 +14,8 @@ typedef struct {
 /* Whether the run began with a config, not with a model. */
 bool run_from_config(RunStart start);
 
-/* What data are: of each split the count, and a CRC-32 of images and labels (which model_data has matched to the classes
- * of the model by name).  Reads all images: one that is damaged is told before training begins. */
+/* What data are: of each split the count, and a CRC-32 of images and labels (which model_data has matched to the
+ * classes of the model by name).  Reads all images: one that is damaged is told before training begins. */
 Status provenance_data(Arena *arena, const DataSplits *data, const char **text);
 
 /* As it is now, with data as provenance_data tells them.  Of the config all that a result of this kind depends on,

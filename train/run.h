@@ -44,8 +44,8 @@ static inline void run_note(const RunRequest *request, const char *text)
  * given: `path` may be the run directory itself. */
 Status run_train(Arena *arena, const RunRequest *request, RunOutcome *outcome);
 Status run_ptq(Arena *arena, const RunRequest *request, RunOutcome *outcome); /* from a float model */
-/* From a model of any kind, whose weights and batch norm it takes, or a .json config.  A resumed run that is given other
- * epochs, and nothing else that is other, goes on with them: so does run_train. */
+/* From a model of any kind, whose weights and batch norm it takes, or a .json config.  A resumed run that is given
+ * other epochs, and nothing else that is other, goes on with them: so does run_train. */
 Status run_qat(Arena *arena, const RunRequest *request, RunOutcome *outcome);
 
 #endif

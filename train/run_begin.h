@@ -12,8 +12,8 @@ typedef struct {
     Recipe recipe;
 } RunBegin;
 
-/* Fills *b and of the outcome the config, the folder, which is held then, what a resumed run goes on from, and the model
- * after the recipe's RECIPE_BEGIN. */
+/* Fills *b and of the outcome the config, the folder, which is held then, what a resumed run goes on from, and the
+ * model after the recipe's RECIPE_BEGIN. */
 Status run_begin(Arena *arena, const RunRequest *r, ModelKind kind, RunBegin *b, RunOutcome *out);
 
 #endif

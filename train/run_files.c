@@ -79,8 +79,8 @@ static bool was_table(Arena *arena, const char *folder, const FolderNames *all)
     return table && has(arena, folder, "config.json");
 }
 
-/* *marker: the folder has one, whose first line is one of ours; one that was never filled is of a run killed at its very
- * beginning.  *row: it is of a row of a table. */
+/* *marker: the folder has one, whose first line is one of ours; one that was never filled is of a run killed at its
+ * very beginning.  *row: it is of a row of a table. */
 static Status read_marker(Arena *arena, const char *folder, bool *marker, bool *row)
 {
     unsigned char *text;

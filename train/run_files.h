@@ -12,8 +12,8 @@
 #define RUN_MARKER_FROM "bitfold run directory of a run from a model\n"
 #define RUN_MARKER_ROW "bitfold row of a table\n"
 
-/* A folder that a run was begun in: it has the marker, or is empty (the marker is the first file), or an earlier version
- * left a model or metrics there. */
+/* A folder that a run was begun in: it has the marker, or is empty (the marker is the first file), or an earlier
+ * version left a model or metrics there. */
 bool run_files_known(Arena *arena, const char *folder);
 
 /* The file that a run directory stands for: best.safetensors, else last.safetensors, else model.safetensors.  NULL: the

@@ -2,8 +2,8 @@
  *
  * Every run writes the marker ".bitfold" first, and holds a lock on it (flock, which the kernel takes back however the
  * run ends) as long as it writes.  The marker tells a directory of ours from one that only has files of such names, and
- * the next run who is in the way; it stays when the run has ended, and says then whether the run began with a model, which
- * a run without a checkpoint must be given to start again.
+ * the next run who is in the way; it stays when the run has ended, and says then whether the run began with a model,
+ * which a run without a checkpoint must be given to start again.
  */
 #ifndef BITFOLD_TRAIN_RUN_FOLDER_H
 #define BITFOLD_TRAIN_RUN_FOLDER_H
@@ -42,8 +42,8 @@ typedef struct {
 /* Whether `path` is the folder or lies in it, whatever names and symbolic links lead there. */
 bool run_folder_holds(const char *folder, const char *path);
 
-/* Makes the folder and takes it for this run; changes nothing in it.  STATUS_STATE: it exists (RUN_NEW), is not a run's,
- * or another run holds it, whose process and command the message names. */
+/* Makes the folder and takes it for this run; changes nothing in it.  STATUS_STATE: it exists (RUN_NEW), is not a
+ * run's, or another run holds it, whose process and command the message names. */
 Status run_folder_open(Arena *arena, const char *path, const RunTerms *terms, RunFolder *f);
 
 /* From here on the folder is this run's.  What an earlier one left goes (of a run that goes on, only files half

@@ -8,8 +8,8 @@
  * train.epochs): out->same_but_epochs; says that they are others. */
 Status run_compare_config(Arena *arena, const RunRequest *r, const Config *config, bool qat, RunOutcome *out);
 
-/* Fills out->provenance, what the result will follow from.  STATUS_STATE: the run began with something else, unless that
- * is allowed; then out->change tells it. */
+/* Fills out->provenance, what the result will follow from.  STATUS_STATE: the run began with something else, unless
+ * that is allowed; then out->change tells it. */
 Status run_trace(Arena *arena, const RunRequest *r, RunStart start, const DataSplits *data, RunOutcome *out);
 
 /* Says what the run goes on with that is other (out->change), and where no step is `left` that this has no effect: of

@@ -16,9 +16,9 @@ extern const char *const split_names[]; /* "train", "validation", "test", NULL *
 /* Images for `open`, the model in the file `path`, their labels renumbered to its classes by name.
  *
  * folder NULL: a split of the config's data.  Otherwise the data in `folder`, without the limits that the config sets
- * its own: all pictures of one that has subfolders, each of which is a class, or where the config's data are pictures or
- * synthetic; else files of the kind that the config's data are of, and a split of them.  split: one of split_names, NULL
- * for "test"; pictures that are taken whole have no splits, it must be NULL.
+ * its own: all pictures of one that has subfolders, each of which is a class, or where the config's data are pictures
+ * or synthetic; else files of the kind that the config's data are of, and a split of them.  split: one of split_names,
+ * NULL for "test"; pictures that are taken whole have no splits, it must be NULL.
  * STATUS_IO: `folder` is none, or cannot be read; STATUS_INVALID: a split of pictures that are taken whole;
  * STATUS_STATE: an empty split; and what model_data refuses. */
 Status test_data(Arena *arena, const OpenModel *open, const char *path, const char *folder, const char *split,

@@ -11,8 +11,9 @@ typedef struct {
     StringList unused; /* of the old model */
 } Transfer;
 
-/* Copies weights, biases and batch norm with its statistics from `from` to `to`, matched by name and shape; those of the
- * layer `renewed` (-1: none) are left as they are.  Learned steps are part of no transfer.  transfer NULL: not told. */
+/* Copies weights, biases and batch norm with its statistics from `from` to `to`, matched by name and shape; those of
+ * the layer `renewed` (-1: none) are left as they are.  Learned steps are part of no transfer.  transfer NULL: not
+ * told. */
 void model_transfer(Arena *arena, Model *to, const Model *from, int renewed, Transfer *transfer);
 
 /* "starts from runs/a/best.safetensors: 12 parameters taken; new: logits.weight; unused: fc.weight". */

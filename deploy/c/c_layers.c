@@ -263,7 +263,7 @@ static void call_dequantize(const CWriter *w, int node)
             graph_tensor_elements(x), c_place(w, n->input[0]), c_place(w, n->output));
 }
 
-/* ---- the kinds of nodes ------------------------------------------------------------------------------------------- */
+/* ---- the kinds of nodes ------------------------------------------------------------------------------------------ */
 
 /* Two windows that are copied, where they are not read as they lie. */
 static size_t conv2d_scratch(const Node *n, bool in_place)

@@ -175,7 +175,8 @@ static bool is_behind(const Import *im, const ImportNode *n)
     return false;
 }
 
-/* Takes the nodes in order; after one that is refused only those that do not follow from it, for what else is refused. */
+/* Takes the nodes in order; after one that is refused only those that do not follow from it, for what else is
+ * refused. */
 static Status take_nodes(Import *im, const bool *depends)
 {
     ImportRefusals *r = ARENA_ARRAY(im->arena, ImportRefusals, 1);

@@ -2,8 +2,8 @@
  * quantized one (QuantizeLinear, DequantizeLinear) an integer graph with the scales it came with.
  *
  * The file is walked once, in its own order.  Every value is a constant, or the output of a layer seen through a view:
- * which of its rows, columns and channels each ONNX dimension runs along.  Transpose, Reshape and their like only change
- * the view, so NCHW and NHWC need no copies; a layer checks that the view is the one it computes in.
+ * which of its rows, columns and channels each ONNX dimension runs along.  Transpose, Reshape and their like only
+ * change the view, so NCHW and NHWC need no copies; a layer checks that the view is the one it computes in.
  */
 #ifndef BITFOLD_DEPLOY_ONNX_IMPORT_ONNX_H
 #define BITFOLD_DEPLOY_ONNX_IMPORT_ONNX_H

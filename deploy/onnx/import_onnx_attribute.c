@@ -1,5 +1,6 @@
-/* Attributes by themselves: their types, and values that no layer has.  The reading functions of deploy/onnx/onnx_file.h
- * take the field of the type they are for; that it is the one that is filled, is checked here, once for each node. */
+/* Attributes by themselves: their types, and values that no layer has.  The reading functions of
+ * deploy/onnx/onnx_file.h take the field of the type they are for; that it is the one that is filled, is checked here,
+ * once for each node. */
 #include <string.h>
 
 #include "deploy/onnx/import_onnx_graph.h"

@@ -1,6 +1,6 @@
 /* Channels that are left out or change places: Slice, Split, and the shuffle that ShuffleNet makes of a Reshape, a
- * Transpose and a Reshape.  A graph moves no channels, so each is a convolution of 1 x 1 whose weights are 0 and 1, which
- * is exact in floats, and in codes on the grid they are on already. */
+ * Transpose and a Reshape.  A graph moves no channels, so each is a convolution of 1 x 1 whose weights are 0 and 1,
+ * which is exact in floats, and in codes on the grid they are on already. */
 #include <string.h>
 
 #include "deploy/onnx/import_onnx_graph.h"

@@ -1,4 +1,5 @@
-/* Add, Sub, Mul, Div, Floor and Ceil of constants: what exporters compute shapes with, and factors they did not fold. */
+/* Add, Sub, Mul, Div, Floor and Ceil of constants: what exporters compute shapes with, and factors they did not
+ * fold. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* ONNX files as the messages of deploy/onnx/onnx.proto: reading within a stated amount of memory, writing, and accessors
- * that know what a field that is not there means.  Tensors: deploy/onnx/onnx_tensor.h.
+/* ONNX files as the messages of deploy/onnx/onnx.proto: reading within a stated amount of memory, writing, and
+ * accessors that know what a field that is not there means.  Tensors: deploy/onnx/onnx_tensor.h.
  */
 #ifndef BITFOLD_DEPLOY_ONNX_ONNX_FILE_H
 #define BITFOLD_DEPLOY_ONNX_ONNX_FILE_H

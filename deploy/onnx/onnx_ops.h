@@ -46,8 +46,8 @@ const char *onnx_own_name(const OnnxNet *net, const char *name);
 
 /* A node with one input. */
 const char *onnx_unary(OnnxNet *net, const char *op, const char *name, const char *input, const char *output);
-/* Relu, or Clip for one with a limit, at the end of a layer of this name; of a layer that is nothing else (NODE_REQUANT) it
- * is the node of that name. */
+/* Relu, or Clip for one with a limit, at the end of a layer of this name; of a layer that is nothing else
+ * (NODE_REQUANT) it is the node of that name. */
 const char *onnx_activate(OnnxNet *net, NodeKind op, const char *layer, Activation act, const char *input,
                           const char *output);
 

@@ -54,9 +54,9 @@ static const char *clip(Qdq *q, const char *name, const char *input, const char 
     return onnx_node(q->net.b, "Clip", name, 3, (const char *const[]){input, lo, hi}, output);
 }
 
-/* Relu or Clip, the node `name`, so that QuantizeLinear gives codes from lo to hi.  The bounds are what DequantizeLinear
- * makes of these codes, but 127's is a quarter of a step lower, which rounds up: so the Clip is never one that int8's own
- * ends make superfluous, and ONNX Runtime keeps it. */
+/* Relu or Clip, the node `name`, so that QuantizeLinear gives codes from lo to hi.  The bounds are what
+ * DequantizeLinear makes of these codes, but 127's is a quarter of a step lower, which rounds up: so the Clip is never
+ * one that int8's own ends make superfluous, and ONNX Runtime keeps it. */
 static const char *clip_values(Qdq *q, int tensor, const char *name, const char *real, int lo, int hi)
 {
     const GraphTensor *t = &q->g->tensor[tensor];
@@ -168,8 +168,8 @@ static const char *finish(Qdq *q, const Node *n, OnnxResult r)
     return round_and_clip(q, n->output, real, lo, hi);
 }
 
-/* The codes of a node that is a table: from real numbers on its input's grid to their codes, which as indices choose from
- * it. */
+/* The codes of a node that is a table: from real numbers on its input's grid to their codes, which as indices choose
+ * from it. */
 static const char *look_up(Qdq *q, const Node *n, const char *real)
 {
     OnnxBuilder *b = q->net.b;
@@ -188,9 +188,9 @@ static const char *look_up(Qdq *q, const Node *n, const char *real)
     return onnx_node(b, "Gather", n->name, 2, input, part(q, n->name, "codes"));
 }
 
-/* Codes to floats: the values that DequantizeLinear gave, through a Clip to all of float32, which changes none.  Without
- * it ONNX Runtime takes a float operation between DequantizeLinear and QuantizeLinear for one that is meant in integers:
- * it quantizes the weights of a convolution there, and adds and averages codes.  Floats to codes: a pair. */
+/* Codes to floats: the values that DequantizeLinear gave, through a Clip to all of float32, which changes none.
+ * Without it ONNX Runtime takes a float operation between DequantizeLinear and QuantizeLinear for one that is meant in
+ * integers: it quantizes the weights of a convolution there, and adds and averages codes.  Floats to codes: a pair. */
 static void convert(Qdq *q, const Node *n, OnnxResult x)
 {
     const GraphTensor *y = &q->g->tensor[n->output];

@@ -6,14 +6,15 @@
  *     tensor   QuantizeLinear -> DequantizeLinear, scale and zero point scalars, after every operation
  *
  * Every clamp but int8's own ends is a node of its own, so that the operation before it can be fused and saturates as
- * deployed: Clip between QuantizeLinear and DequantizeLinear (CLIP_CODES), or Relu or Clip on the dequantized values and
- * a second pair on the same grid, which gives the codes back as they are (CLIP_VALUES).  CLIP_AUTO: codes, but values
- * for the lower end of a ReLU in int8: ONNX Runtime for x86 turns int8 pairs into uint8 ones before it fuses, and leaves
- * those around a Clip alone.
+ * deployed: Clip between QuantizeLinear and DequantizeLinear (CLIP_CODES), or Relu or Clip on the dequantized values
+ * and a second pair on the same grid, which gives the codes back as they are (CLIP_VALUES).  CLIP_AUTO: codes, but
+ * values for the lower end of a ReLU in int8: ONNX Runtime for x86 turns int8 pairs into uint8 ones before it fuses,
+ * and leaves those around a Clip alone.
  *
- * Weights as uint8 are codes and zero points + 128, the same numbers.  ONNX Runtime for x86 CPUs without VNNI multiplies
- * uint8 by int8 with saturation (node_products_saturate), and uint8 by uint8 without.  WEIGHTS_AUTO: uint8 for the
- * layers of which that is true, if the activations are uint8; runtimes fuse int8 activations with int8 weights only.
+ * Weights as uint8 are codes and zero points + 128, the same numbers.  ONNX Runtime for x86 CPUs without VNNI
+ * multiplies uint8 by int8 with saturation (node_products_saturate), and uint8 by uint8 without.  WEIGHTS_AUTO: uint8
+ * for the layers of which that is true, if the activations are uint8; runtimes fuse int8 activations with int8 weights
+ * only.
  */
 #ifndef BITFOLD_DEPLOY_ONNX_ONNX_QDQ_H
 #define BITFOLD_DEPLOY_ONNX_ONNX_QDQ_H

@@ -25,8 +25,8 @@ Status onnx_tensor_count(const Onnx__TensorProto *t, int64_t *count);
 size_t onnx_type_bytes(int32_t data_type);
 
 /* Reads the tensor.  folder: of the model file, where external data must lie ("a/b.bin": below it, no "..", not
- * absolute).  STATUS_FORMAT: sizes that disagree, values outside their type, a bad location.  STATUS_UNSUPPORTED: a type
- * not in OnnxDataType.  STATUS_IO: the external file. */
+ * absolute).  STATUS_FORMAT: sizes that disagree, values outside their type, a bad location.  STATUS_UNSUPPORTED: a
+ * type not in OnnxDataType.  STATUS_IO: the external file. */
 Status onnx_tensor_read(Arena *arena, const Onnx__TensorProto *t, const char *folder, OnnxTensor *out);
 
 /* Values as float, or as int64, in the arena.  Floats: of every type (integers beyond 2^24 rounded).  Integers: of the

@@ -4,8 +4,8 @@
 
 #include "graph/graph.h"
 
-/* path: NAME.safetensors; a readable NAME.json manifest is written next to it.  Both atomic, reproducible byte for byte.
- * Refuses a graph that graph_check refuses. */
+/* path: NAME.safetensors; a readable NAME.json manifest is written next to it.  Both atomic, reproducible byte for
+ * byte.  Refuses a graph that graph_check refuses. */
 Status export_safetensors(Arena *arena, const Graph *g, const char *path);
 
 #endif

@@ -16,7 +16,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* Written top-down: a table comes with empty references, what they refer to is written after it and linked.  Positions
  * are byte offsets in the file. */
@@ -53,7 +53,7 @@ size_t flat_references(FlatWriter *w, size_t count);
 void flat_link(FlatWriter *w, size_t table, int id, size_t target);
 void flat_link_element(FlatWriter *w, size_t vector, size_t index, size_t target);
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* Nothing in the bytes is trusted.  The first failure sticks: `status` and the sentence hold it, later reads give
  * defaults and empty vectors.  Views lie inside data[0, bytes).  What several references share is counted each time,

@@ -20,7 +20,7 @@ static size_t write_words(FlatWriter *w, int n, const int32_t *word)
     return flat_vector(w, (size_t)n, sizeof *word, sizeof *word, word);
 }
 
-/* ---- operators ---------------------------------------------------------------------------------------------------- */
+/* ---- operators --------------------------------------------------------------------------------------------------- */
 
 /* The operator codes in use, each pair of operator and version once, in order of appearance. */
 typedef struct {
@@ -84,7 +84,7 @@ static size_t write_operators(FlatWriter *w, const TfliteModel *m, const Codes *
     return list;
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------------------ */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 static size_t write_quantization(FlatWriter *w, const TfliteTensor *t)
 {
@@ -138,7 +138,7 @@ static size_t write_buffers(FlatWriter *w, const TfliteModel *m, const int *buff
     return list;
 }
 
-/* ---- the model ---------------------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 static size_t write_subgraph(FlatWriter *w, const TfliteModel *m, const Codes *codes, const int *buffer_of)
 {
