@@ -117,7 +117,6 @@ static void fail_row(Arena *arena, const RowPlan *plan, Status status, CompareRe
     const char *message = arena_strdup(arena, status_message());
     const size_t n = strlen(plan->name);
     CompareRow *row = &result->row[i];
-    describe_row(&(CompareJob){.config = plan->config}, plan, row);
     row->size_bytes = row->ram_bytes = row->macs = 0, row->latency = (Latency){0};
     row->error = strncmp(message, plan->name, n) == 0 && message[n] == ':' ? message + n + 2 : message;
     if (result->failed++ == 0) result->status = status, result->message = message;
