@@ -25,7 +25,7 @@ START_TEST(values_and_slopes)
 {
     for (int k = 0; k < CURVES; k++) {
         const CurveType *c = &curve_types[k];
-        for (double x = -9.03; x < 9; x += 0.07) {
+        for (double x = -9.01; x < 9; x += 0.07) /* not at 0, where second derivatives may jump */ {
             const double h = 1e-5, difference = (c->value(x + h) - c->value(x - h)) / (2 * h);
             ck_assert_msg(fabs(c->value(x) - definition(c->name, x)) < 1e-12, "%s(%g)", c->name, x);
             ck_assert_msg(fabs(c->slope(x) - difference) < 1e-8, "%s'(%g): %g, by differences %g", c->name, x,
