@@ -64,12 +64,13 @@ static const float *factor_signs(Tape *t, const Param *gamma)
     return sign;
 }
 
-/* The weights on their grid or in their format, and in u and b what batch norm leaves for the scale and the bias. */
+/* The weights on their grid or in their format, and in bn_scale and b what batch norm leaves for the scale and the
+ * bias. */
 typedef struct {
-    Tensor *w, *u, *b;
+    Tensor *w, *bn_scale, *b;
 } Folded;
 
-/* Per channel W itself is quantized; per tensor, and in floats, u * W is (batch norm changes which weight is the
+/* Per channel W itself is quantized; per tensor, and in floats, bn_scale * W is (batch norm changes which weight is the
  * largest). */
 static Folded fold(Layer *l, Tape *t)
 {
@@ -77,13 +78,13 @@ static Folded fold(Layer *l, Tape *t)
     Quantizer *q = l->weight_q;
     const float *sign = NULL;
     if (l->norm != NULL) {
-        f.u = op_norm_scale(t, leaf(t, l->gamma), l->norm);
-        f.b = op_norm_shift(t, f.u, leaf(t, l->beta), l->norm);
+        f.bn_scale = op_norm_scale(t, leaf(t, l->gamma), l->norm);
+        f.b = op_norm_shift(t, f.bn_scale, leaf(t, l->beta), l->norm);
         if (q != NULL && q->qp.n > 1)
             sign = factor_signs(t, l->gamma);
         else
-            f.w =
-                op_scale_weights(t, f.w, f.u, q != NULL ? q->qp.axis == 0 : l->weight->shape.dim[0] == l->gamma->count);
+            f.w = op_scale_weights(t, f.w, f.bn_scale,
+                                   q != NULL ? q->qp.axis == 0 : l->weight->shape.dim[0] == l->gamma->count);
     }
     f.w = q != NULL ? op_fake_quant_weights(t, f.w, q, sign) : op_round(t, f.w, l->weight_format);
     return f;
@@ -93,7 +94,8 @@ static Folded fold(Layer *l, Tape *t)
 static Folded fold_floats(Layer *l, Tape *t)
 {
     Folded f = fold(l, t);
-    if (f.u != NULL && l->weight_q != NULL && l->weight_q->qp.n > 1) f.w = op_deployed_weights(t, f.w, f.u);
+    if (f.bn_scale != NULL && l->weight_q != NULL && l->weight_q->qp.n > 1)
+        f.w = op_deployed_weights(t, f.w, f.bn_scale);
     return f;
 }
 
@@ -103,14 +105,14 @@ static Tensor *linear(ConvKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, c
     return kind == CONV_DEPTHWISE ? op_depthwise(t, x, w, b, g) : op_conv2d(t, x, w, b, g);
 }
 
-/* conv(x, Q(u W)) with u divided out again before batch norm takes its statistics: grids per tensor, where u moves the
- * codes. */
-static Tensor *normalize_unscaled(Layer *l, Tape *t, Tensor *y, Tensor *u)
+/* conv(x, Q(bn_scale W)) with bn_scale divided out again before batch norm takes its statistics: grids per tensor,
+ * where bn_scale moves the codes. */
+static Tensor *normalize_unscaled(Layer *l, Tape *t, Tensor *y, Tensor *bn_scale)
 {
     if (tape_failed(t)) return NULL;
     const Shape shape = y->shape;
     if (shape.rank == 2) y = op_reshape(t, y, shape_4(shape.dim[0], 1, 1, shape.dim[1]));
-    y = op_batchnorm(t, op_unscale(t, y, u), leaf(t, l->gamma), leaf(t, l->beta), l->norm, true);
+    y = op_batchnorm(t, op_unscale(t, y, bn_scale), leaf(t, l->gamma), leaf(t, l->beta), l->norm, true);
     return shape.rank == 2 ? op_reshape(t, y, shape) : y;
 }
 
@@ -140,10 +142,10 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
     if (mode->arithmetic == ARITHMETIC_INT) {
         const ConvIntConfig c = {.kind = kind, .geom = g, .out = l->out_q, .act = act, .rounding = mode->rounding};
-        return op_conv_int(t, x, f.w, folded ? NULL : f.u, f.b, &c);
+        return op_conv_int(t, x, f.w, folded ? NULL : f.bn_scale, f.b, &c);
     }
     if (folded && batch_statistics)
-        return layer_finish(l, mode, t, normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.u), act);
+        return layer_finish(l, mode, t, normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.bn_scale), act);
     if (l->norm == NULL || folded)
         block.bias = f.b;
     else
@@ -172,9 +174,9 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     const int y = lower_tensor(w, l, -1);
     Node *n = lower_node(w, l, ops[kind], y);
     ConvInt fold_int;
-    TRY(conv_int_fold(w->arena, l->name, lower_grid(w, n->input[0]), f.w, folded || f.u == NULL ? NULL : f.u->x,
-                      f.b == NULL ? NULL : f.b->x, lower_grid(w, y), activation_from(config->activation),
-                      w->graph->rounding, true, &fold_int));
+    TRY(conv_int_fold(w->arena, l->name, lower_grid(w, n->input[0]), f.w,
+                      folded || f.bn_scale == NULL ? NULL : f.bn_scale->x, f.b == NULL ? NULL : f.b->x,
+                      lower_grid(w, y), activation_from(config->activation), w->graph->rounding, true, &fold_int));
     n->geom = unit_geom(l, kind, g);
     n->geom.n = 1;
     n->weight_bits = l->weight_q->qp.bits;
@@ -194,7 +196,7 @@ static void lower_codes(Layer *l, Lowering *w, const Folded *f, Node *n)
     float *scale = ARENA_ARRAY(w->arena, float, outputs);
     for (int o = 0; o < outputs; o++) {
         scale[o] = qp->scale[qp->n == 1 ? 0 : o];
-        if (f->u != NULL && qp->n > 1) scale[o] *= fabsf(f->u->x[o]);
+        if (f->bn_scale != NULL && qp->n > 1) scale[o] *= fabsf(f->bn_scale->x[o]);
     }
     n->weight_format = FORMAT_INT8;
     n->weight_bits = qp->bits;

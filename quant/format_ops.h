@@ -15,8 +15,9 @@ Tensor *op_quantize(Tape *t, Tensor *x, Quantizer *q, Rounding rounding);
 /* y = x rounded to a float format; float32: x itself.  Gradient: dy inside the format's range, 0 beyond. */
 Tensor *op_round(Tape *t, Tensor *x, Format format);
 
-/* The real weights of a node whose weights are codes: y = (s_w[c] |u[c]|) * code, the product of the scales rounded
- * before; w from op_fake_quant_weights, u[C] the factor of batch norm.  Gradients are op_scale_weights'. */
-Tensor *op_deployed_weights(Tape *t, Tensor *w, Tensor *u);
+/* The real weights of a node whose weights are codes: y = (s_w[c] |bn_scale[c]|) * code, the product of the scales
+ * rounded before; w from op_fake_quant_weights, bn_scale[C] the factor of batch norm.  Gradients are
+ * op_scale_weights'. */
+Tensor *op_deployed_weights(Tape *t, Tensor *w, Tensor *bn_scale);
 
 #endif

@@ -91,15 +91,15 @@ Tensor *op_round(Tape *t, Tensor *x, Format format)
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-Tensor *op_deployed_weights(Tape *t, Tensor *w, Tensor *u)
+Tensor *op_deployed_weights(Tape *t, Tensor *w, Tensor *bn_scale)
 {
     if (tape_failed(t)) return NULL;
     const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
-    Tensor *y = op_scale_weights(t, w, u, v.outermost);
+    Tensor *y = op_scale_weights(t, w, bn_scale, v.outermost);
     if (y == NULL) return NULL;
     for (long i = 0; i < v.n; i++) {
         const long c = channel_at(&v, i);
-        const float scale = w->qp->scale[w->qp->n == 1 ? 0 : c] * fabsf(u->x[c]);
+        const float scale = w->qp->scale[w->qp->n == 1 ? 0 : c] * fabsf(bn_scale->x[c]);
         y->x[i] = scale * (float)w->codes[i];
     }
     return y;

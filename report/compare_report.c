@@ -101,13 +101,14 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
         tape_reset(t, false);
         Tensor *w = tape_leaf(t, l->weight->name, l->weight->shape, l->weight->x, NULL);
         const Tensor *q = op_fake_quant_weights(t, w, l->weight_q, NULL);
-        double reach = 1e-9;
-        for (long k = 0; k < l->weight->count; k++) reach = fmax(reach, fabs((double)w->x[k]));
+        double max_magnitude = 1e-9;
+        for (long k = 0; k < l->weight->count; k++) max_magnitude = fmax(max_magnitude, fabs((double)w->x[k]));
         double *before = ARENA_ARRAY(g->arena, double, WEIGHT_BINS),
                *after = ARENA_ARRAY(g->arena, double, WEIGHT_BINS);
-        count_weights(w->x, l->weight->count, -reach, reach, before);
-        count_weights(q->x, l->weight->count, -reach, reach, after);
-        all[n++] = (WeightHistogram){l->name, l->weight_q->qp.bits, WEIGHT_BINS, -reach, reach, before, after};
+        count_weights(w->x, l->weight->count, -max_magnitude, max_magnitude, before);
+        count_weights(q->x, l->weight->count, -max_magnitude, max_magnitude, after);
+        all[n++] =
+            (WeightHistogram){l->name, l->weight_q->qp.bits, WEIGHT_BINS, -max_magnitude, max_magnitude, before, after};
     }
     arena_destroy(memory);
     g->report.weights_row = plan->name;

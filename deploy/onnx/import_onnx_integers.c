@@ -76,8 +76,8 @@ static void weight_width(Node *n, long count)
     int all = 0, most = 0;
     for (long i = 0; i < count; i++) {
         all |= n->weights[i];
-        const int reach = n->weights[i] < 0 ? -1 - n->weights[i] : n->weights[i];
-        most = reach > most ? reach : most;
+        const int max_magnitude = n->weights[i] < 0 ? -1 - n->weights[i] : n->weights[i];
+        most = max_magnitude > most ? max_magnitude : most;
     }
     n->weight_shift = 0;
     while (all != 0 && (all >> n->weight_shift & 1) == 0) n->weight_shift++;

@@ -6,7 +6,7 @@
 #include "graph/graph.h"
 
 /* The description begins with it and stands before all else. */
-#define TFLITE_MARK "bitfold int8 model"
+#define TFLITE_SIGNATURE "bitfold int8 model"
 
 enum { TFLITE_IO_INT8, TFLITE_IO_FLOAT };
 typedef struct {

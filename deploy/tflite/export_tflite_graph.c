@@ -85,7 +85,8 @@ Status tflite_build(Arena *arena, const Graph *g, const TfliteOptions *options, 
     TRY(add_input(&b, is_float));
     for (int i = 0; i < g->nodes; i++) TRY(tflite_add_node(&b, &g->node[i]));
     add_output(&b, is_float);
-    m->description = arena_printf(arena, TFLITE_MARK ", dialect %s: %s", rounding_names[g->rounding], g->model_name);
+    m->description =
+        arena_printf(arena, TFLITE_SIGNATURE ", dialect %s: %s", rounding_names[g->rounding], g->model_name);
     m->signature_key = "serving_default";
     m->input_names = m->output_names = 1;
     m->input_name = one_name(arena, g->tensor[0].name, m->input[0]);
