@@ -1,5 +1,5 @@
 # bitfold: `make help` lists the targets.
-ROOMS   := base kernels autograd quant graph layers tasks optim datasets deploy deploy/safetensors deploy/onnx deploy/tflite deploy/c compress train report cli
+ROOMS   := base kernels autograd quant graph layers tasks optim datasets deploy deploy/safetensors deploy/onnx deploy/tflite deploy/c compress train search report cli
 VERSION := $(shell sed -n 's/^\#define BITFOLD_VERSION "\(.*\)"/\1/p' include/bitfold.h)
 PREFIX  ?= /usr/local
 DESTDIR ?=

@@ -16,6 +16,8 @@ typedef enum {
     RNG_SPLIT,     /* train / validation / test split */
     RNG_CALIBRATE, /* choice of calibration images */
     RNG_TEST,      /* tests and benchmarks */
+    RNG_HESSIAN,   /* directions in which second derivatives are looked at; index = draw */
+    RNG_SEARCH,    /* choice of the images that sensitivity is measured on */
 } RngPurpose;
 
 typedef struct {

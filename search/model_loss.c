@@ -1,0 +1,40 @@
+#include "search/model_loss.h"
+
+#include <string.h>
+
+#include "train/batch_gradient.h"
+
+static Status gradient(void *context, double *g)
+{
+    const ModelLoss *l = context;
+    const ParamSet *p = &l->model->params;
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
+    memset(g, 0, sizeof *g * p->count);
+    for (int first = 0; first < l->sample->n; first += SAMPLE_BATCH) {
+        const Batch batch = sample_batch(l->sample, first);
+        BatchLoss loss;
+        TRY(batch_gradient(l->tape, l->model, &mode, &batch, l->task, &loss));
+        const double share = (double)batch.n / l->sample->n;
+        for (size_t i = 0; i < p->count; i++) g[i] += share * (double)p->dx[i];
+    }
+    return STATUS_OK;
+}
+
+void model_loss_begin(ModelLoss *loss, Model *m, const Task *task, const Sample *sample)
+{
+    *loss = (ModelLoss){.surface = {(long)m->params.count, m->params.x, gradient, loss},
+                        .model = m,
+                        .task = task,
+                        .sample = sample,
+                        .own = arena_create(),
+                        .step = arena_create()};
+    loss->tape = tape_create(loss->own, loss->step);
+}
+
+void model_loss_end(ModelLoss *loss)
+{
+    arena_destroy(loss->step);
+    arena_destroy(loss->own);
+}
+
+ParamBlock weight_block(const Layer *l) { return (ParamBlock){(long)l->weight->offset, l->weight->count}; }
