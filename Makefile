@@ -205,7 +205,7 @@ ubsan: ## run the tests under UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory MODE=ubsan test
 
 # OpenMP's barriers and locks are known to ThreadSanitizer through Archer, a tool that LLVM's runtime loads.
-ARCHER   = $(dir $(realpath $(shell command -v clang)))../lib/libarcher.so
+ARCHER   = $(shell clang -print-resource-dir 2>/dev/null)/../../libarcher.so
 ENV_tsan = OMP_TOOL_LIBRARIES=$(ARCHER) OMP_NUM_THREADS=4 GOMP_SPINCOUNT=2000 \
            TSAN_OPTIONS=ignore_noninstrumented_modules=1:exitcode=66:suppressions=$(CURDIR)/tests/tsan.txt
 tsan: ## run the tests with 4 threads under ThreadSanitizer (clang, LLVM's OpenMP with Archer); TESTS="build/tsan/tests/test_X"

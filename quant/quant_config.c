@@ -25,7 +25,7 @@ static int format_bits(int choice)
     return choice >= FORMAT_CHOICE_INT2 && choice <= FORMAT_CHOICE_INT8 ? choice - FORMAT_CHOICE_INT2 + 2 : 0;
 }
 
-static Format format_chosen(int choice)
+Format quant_choice_format(int choice)
 {
     return choice < FORMAT_CHOICE_FLOAT32 ? FORMAT_INT8
                                           : (Format)((int)FORMAT_FLOAT32 + choice - FORMAT_CHOICE_FLOAT32);
@@ -193,13 +193,13 @@ static int activation_choice(const QuantOverride *o) { return first_given(o->act
 Format quant_weight_format(const QuantConfig *c, QuantPlace place)
 {
     const QuantOverride *o = quant_override(c, place.name);
-    return format_chosen(first_given(o == NULL ? 0 : weight_choice(o), c->weights.format));
+    return quant_choice_format(first_given(o == NULL ? 0 : weight_choice(o), c->weights.format));
 }
 
 Format quant_activation_format(const QuantConfig *c, QuantPlace place)
 {
     const QuantOverride *o = quant_override(c, place.name);
-    return format_chosen(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
+    return quant_choice_format(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
 }
 
 /* bits 0: not given; else `usual` may be a default that nobody gave. */
@@ -212,7 +212,7 @@ static Status check_format(const char *where, int choice, const char *key, int b
 
 const char *quant_width(Arena *arena, int format, int bits)
 {
-    const Format chosen = format_chosen(format);
+    const Format chosen = quant_choice_format(format);
     return format_is_float(chosen) ? format_names[chosen] : arena_printf(arena, "%d", bits_of(format, bits));
 }
 

@@ -66,6 +66,7 @@ extern const Field quant_fields[], override_fields[]; /* of a QuantConfig; of a 
 extern const char *const observer_choices[];          /* "auto", then observers.def */
 extern const char *const quantizer_choices[];         /* "auto", then quantizers.def */
 extern const char *const format_choices[];            /* "auto", "int2" to "int8", then the float formats */
+Format quant_choice_format(int choice);               /* FORMAT_INT8 of "auto" and of fewer bits */
 
 /* The override that decides on a layer, the last that matches; NULL: none. */
 const QuantOverride *quant_override(const QuantConfig *c, const char *layer);

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "report/report_parts.h"
 
-static void csv_text(FILE *out, const char *text)
+void csv_text(FILE *out, const char *text)
 {
     if (text == NULL) return;
     if (strpbrk(text, ",\"\r\n") == NULL) {
@@ -21,8 +21,7 @@ static void csv_text(FILE *out, const char *text)
     fputc('"', out);
 }
 
-/* In the shortest form that reads back to the same double; nothing for what is not a number. */
-static void csv_number(FILE *out, double value)
+void csv_number(FILE *out, double value)
 {
     if (!isfinite(value)) return;
     char text[64];

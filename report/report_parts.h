@@ -22,6 +22,13 @@ int text_columns(const char *text);
  * html_text replaces, and tab and newline, is U+FFFD. */
 char *text_clip(Arena *arena, const char *text, int columns);
 
+/* ---- CSV (RFC 4180) ---- */
+
+/* A field, in quotes where it must be; NULL is nothing. */
+void csv_text(FILE *out, const char *text);
+/* In the shortest form that reads back to the same double; nothing for what is not a number. */
+void csv_number(FILE *out, double value);
+
 /* ---- rows ---- */
 
 /* Share of right answers as shown: the integer engine's; of the float row, and where that is unknown, `accuracy`. */

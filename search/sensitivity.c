@@ -1,0 +1,309 @@
+#include "search/sensitivity.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/timing.h"
+#include "quant/quantizer.h"
+#include "search/sensitivity_state.h"
+
+enum { EIGEN_PRODUCTS = 20 };
+static const double TRACE_TOLERANCE = 0.02, EIGEN_TOLERANCE = 0.02;
+static const Measurement unmeasured = {(double)NAN, (double)NAN, (double)NAN};
+
+/* ---- which rows there are --------------------------------------------------------------------------------------------- */
+
+/* Whether a unit has something to choose in this part. */
+static bool asked(const FormatGroups *g, FormatPart part, int unit, int format)
+{
+    if (part == PART_WEIGHTS) return g->layer[unit].has_weights;
+    const bool codes = !format_is_float(quant_choice_format(format));
+    if (part == PART_ACTIVATIONS) return !(g->group[unit].fixed && codes && strcmp(format_choices[format], "int8") != 0);
+    return g->group[unit].has_weights; /* of an add alone both is no other than its outputs */
+}
+
+static void list_rows(Arena *arena, const SensitivityOptions *o, Sensitivity *s)
+{
+    const FormatGroups *g = &s->groups;
+    s->row = ARENA_ARRAY(arena, SensitivityRow, (g->layers + 2 * g->groups) * o->formats.n);
+    s->uniform = ARENA_ARRAY(arena, UniformRow, (PART_BOTH + 1) * o->formats.n);
+    for (FormatPart part = PART_WEIGHTS; part <= PART_BOTH; part++) {
+        if (!o->part[part]) continue;
+        for (int unit = 0; unit < (part == PART_WEIGHTS ? g->layers : g->groups); unit++)
+            for (int f = 0; f < o->formats.n; f++) {
+                if (!asked(g, part, unit, o->formats.at[f])) continue;
+                SensitivityRow *row = &s->row[s->rows++];
+                *row = (SensitivityRow){.part = part, .format = o->formats.at[f], .unit = unit};
+                row->layer = part == PART_WEIGHTS ? g->layer[unit].name : g->group[unit].name;
+                row->alone = row->spared = unmeasured;
+                for (int k = 0; k < PREDICTORS; k++) row->predicted[k] = (double)NAN;
+            }
+        for (int f = 0; f < o->formats.n; f++)
+            s->uniform[s->uniforms++] = (UniformRow){part, o->formats.at[f], unmeasured};
+    }
+}
+
+/* ---- one row ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const SensitivityJob *job;
+    Sensitivity *s;
+    Arena *arena; /* of the run */
+    int float32;
+    const Graph *floats; /* in float32 */
+    ModelLoss loss;      /* what follows: of predictors */
+    Sample sample;
+    double *gradient;
+    TraceEstimate *trace;  /* [layers] */
+    double *eigenvalue;    /* [layers] */
+    OutputSample outputs;  /* of the unit looked at last */
+    Arena *unit_arena;
+    int unit_part, unit;
+    const char **output_name;
+} Run;
+
+static void set_unit(const FormatGroups *g, const FormatChoice *c, FormatPart part, int unit, int format)
+{
+    if (part == PART_WEIGHTS) {
+        c->weights[unit] = format;
+        return;
+    }
+    c->activations[unit] = format;
+    for (int k = 0; k < g->group[unit].layers && part == PART_BOTH; k++) c->weights[g->group[unit].layer[k]] = format;
+}
+
+/* Everything of the part in `rest`, everything else in float32. */
+static FormatChoice choice_of(const Run *r, Arena *arena, FormatPart part, int rest)
+{
+    return format_choice(arena, &r->s->groups, part == PART_ACTIVATIONS ? r->float32 : rest,
+                         part == PART_WEIGHTS ? r->float32 : rest);
+}
+
+static Status measure(const Run *r, Arena *arena, const FormatChoice *choice, Graph **graph, Measurement *m)
+{
+    Candidate c;
+    TRY(judge_make(r->job->judge, arena, &r->s->groups, choice, &c));
+    *graph = c.graph;
+    return judge_graph(r->job->judge, c.graph, 0, NULL, NULL, m);
+}
+
+/* ---- predictors -------------------------------------------------------------------------------------------------------- */
+
+static const Layer *weighted_layer(const Run *r, int layer)
+{
+    return &r->job->judge->model->layer[r->s->groups.layer[layer].first];
+}
+
+static Status begin_predictors(Run *r)
+{
+    const SensitivityOptions *o = &r->job->options;
+    Judge *judge = r->job->judge;
+    Sensitivity *s = r->s;
+    const int layers = s->groups.layers;
+    r->sample = sample_first(&judge->sample, o->predictor_images);
+    model_loss_begin(&r->loss, judge->model, &judge->task, &r->sample);
+    const LossSurface *loss = &r->loss.surface;
+    r->gradient = ARENA_ARRAY(r->arena, double, loss->n);
+    r->trace = ARENA_ARRAY(r->arena, TraceEstimate, layers);
+    r->eigenvalue = ARENA_ARRAY(r->arena, double, layers);
+    ParamBlock *block = ARENA_ARRAY(r->arena, ParamBlock, layers);
+    int blocks = 0;
+    for (int i = 0; i < layers; i++)
+        if (s->groups.layer[i].has_weights) block[blocks++] = weight_block(weighted_layer(r, i));
+    double start = timing_seconds();
+    TRY(loss->gradient(loss->context, r->gradient));
+    s->predicting[PREDICT_FIRST_ORDER] += timing_seconds() - start;
+    start = timing_seconds();
+    TraceEstimate *trace = ARENA_ARRAY(r->arena, TraceEstimate, layers);
+    TRY(hessian_traces(loss, block, blocks, judge->config->seed, o->trace_draws / 2 > 2 ? o->trace_draws / 2 : 2,
+                       o->trace_draws, TRACE_TOLERANCE, trace));
+    s->predicting[PREDICT_TRACE] += timing_seconds() - start;
+    start = timing_seconds();
+    for (int i = 0, b = 0; i < layers; i++) {
+        if (!s->groups.layer[i].has_weights) continue;
+        EigenEstimate e;
+        TRY(hessian_eigenvalue(loss, block[b], judge->config->seed, EIGEN_PRODUCTS, EIGEN_TOLERANCE, &e));
+        r->eigenvalue[i] = e.value;
+        r->trace[i] = trace[b++];
+    }
+    s->predicting[PREDICT_EIGENVALUE] += timing_seconds() - start;
+    return STATUS_OK;
+}
+
+/* The outputs that a unit changes, in floats: kept for its other formats. */
+static Status look_at_outputs(Run *r, const SensitivityRow *row)
+{
+    if (r->unit_part == (int)(row->part == PART_WEIGHTS) && r->unit == row->unit) return STATUS_OK;
+    arena_reset(r->unit_arena);
+    const FormatGroups *g = &r->s->groups;
+    const Model *m = r->job->judge->model;
+    const FormatGroup *group = row->part == PART_WEIGHTS ? NULL : &g->group[row->unit];
+    const int layers = group == NULL ? 1 : group->layers;
+    int *layer = ARENA_ARRAY(r->unit_arena, int, layers);
+    r->output_name = ARENA_ARRAY(r->unit_arena, const char *, layers);
+    for (int k = 0; k < layers; k++) {
+        layer[k] = g->layer[group == NULL ? row->unit : group->layer[k]].last;
+        r->output_name[k] = m->layer[layer[k]].name;
+    }
+    r->unit_part = row->part == PART_WEIGHTS, r->unit = row->unit;
+    return output_sample(r->unit_arena, r->job->judge->model, &r->job->judge->task, &r->sample, r->sample.n, layer,
+                         layers, &r->outputs);
+}
+
+/* Adds what the change of one layer's weights predicts. */
+static Status add_weights(Run *r, Arena *arena, const Graph *graph, int layer, double *d, double sum[PREDICTORS])
+{
+    const Layer *l = weighted_layer(r, layer);
+    const ParamBlock block = weight_block(l);
+    (void)arena;
+    TRY(weight_change(l, r->floats, graph, d + block.first));
+    double squares = 0.0;
+    for (long i = block.first; i < block.first + block.count; i++) {
+        squares += d[i] * d[i];
+        sum[PREDICT_FIRST_ORDER] += fabs(r->gradient[i] * d[i]);
+    }
+    sum[PREDICT_TRACE] += squares * r->trace[layer].mean / (double)block.count;
+    sum[PREDICT_EIGENVALUE] += squares * r->eigenvalue[layer];
+    return STATUS_OK;
+}
+
+static Status predict_weights(Run *r, Arena *arena, const Graph *graph, const SensitivityRow *row,
+                              double sum[PREDICTORS])
+{
+    const FormatGroups *g = &r->s->groups;
+    double *d = ARENA_ARRAY(arena, double, r->loss.surface.n);
+    if (row->part == PART_WEIGHTS) {
+        TRY(add_weights(r, arena, graph, row->unit, d, sum));
+    } else {
+        for (int k = 0; k < g->group[row->unit].layers; k++)
+            if (g->layer[g->group[row->unit].layer[k]].has_weights)
+                TRY(add_weights(r, arena, graph, g->group[row->unit].layer[k], d, sum));
+    }
+    const double start = timing_seconds();
+    TRY(hessian_form(&r->loss.surface, d, &sum[PREDICT_SECOND_ORDER]));
+    sum[PREDICT_SECOND_ORDER] *= 0.5;
+    r->s->predicting[PREDICT_SECOND_ORDER] += timing_seconds() - start;
+    return STATUS_OK;
+}
+
+/* graph: the unit alone in the format; uniform: everything. */
+static Status predict(Run *r, Arena *arena, const Graph *graph, const Graph *uniform, SensitivityRow *row)
+{
+    double start = timing_seconds();
+    TRY(look_at_outputs(r, row));
+    OutputChange local, cumulative;
+    TRY(output_change(r->job->judge, graph, &r->outputs, r->output_name, &local));
+    const double shared = (timing_seconds() - start) / 3;
+    r->s->predicting[PREDICT_LOCAL_SQNR] += shared;
+    r->s->predicting[PREDICT_FIRST_ORDER] += shared;
+    r->s->predicting[PREDICT_FISHER] += shared;
+    start = timing_seconds();
+    TRY(output_change(r->job->judge, uniform, &r->outputs, r->output_name, &cumulative));
+    r->s->predicting[PREDICT_CUMULATIVE_SQNR] += timing_seconds() - start;
+
+    double sum[PREDICTORS] = {0};
+    if (row->part != PART_ACTIVATIONS) TRY(predict_weights(r, arena, graph, row, sum));
+    row->predicted[PREDICT_LOCAL_SQNR] = local.sqnr;
+    row->predicted[PREDICT_CUMULATIVE_SQNR] = cumulative.sqnr;
+    row->predicted[PREDICT_FISHER] = local.fisher;
+    row->predicted[PREDICT_FIRST_ORDER] =
+        sum[PREDICT_FIRST_ORDER] + (row->part == PART_WEIGHTS ? 0.0 : local.first_order);
+    for (int k = PREDICT_SECOND_ORDER; k < PREDICTORS && row->part != PART_ACTIVATIONS; k++)
+        row->predicted[k] = sum[k];
+    return STATUS_OK;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------- */
+
+static UniformRow *uniform_of(const Sensitivity *s, const SensitivityRow *row)
+{
+    UniformRow *u = s->uniform;
+    while (u->part != row->part || u->format != row->format) u++;
+    return u;
+}
+
+static Status run_row(Run *r, SensitivityRow *row)
+{
+    const SensitivityJob *job = r->job;
+    Sensitivity *s = r->s;
+    Arena *own = arena_create();
+    const double start = timing_seconds();
+    double predicted = 0.0;
+    for (int k = 0; k < PREDICTORS; k++) predicted -= s->predicting[k];
+    Graph *alone = NULL, *spared = NULL, *all = NULL;
+    FormatChoice c = choice_of(r, own, row->part, r->float32);
+    set_unit(&s->groups, &c, row->part, row->unit, row->format);
+    Status status = measure(r, own, &c, &alone, &row->alone);
+    UniformRow *uniform = uniform_of(s, row);
+    if (status == STATUS_OK && (job->options.predict || isnan(uniform->all.loss))) {
+        c = choice_of(r, own, row->part, row->format);
+        Candidate candidate;
+        status = judge_make(job->judge, own, &s->groups, &c, &candidate);
+        if (status == STATUS_OK) all = candidate.graph;
+        if (status == STATUS_OK && isnan(uniform->all.loss))
+            status = judge_graph(job->judge, all, 0, NULL, NULL, &uniform->all);
+    }
+    if (status == STATUS_OK && job->options.leave_out) {
+        c = choice_of(r, own, row->part, row->format);
+        set_unit(&s->groups, &c, row->part, row->unit, r->float32);
+        status = measure(r, own, &c, &spared, &row->spared);
+    }
+    if (status == STATUS_OK && job->options.predict) status = predict(r, own, alone, all, row);
+    for (int k = 0; k < PREDICTORS; k++) predicted += s->predicting[k];
+    s->measuring += timing_seconds() - start - predicted;
+    arena_destroy(own);
+    return status;
+}
+
+static Status run_rows(Run *r)
+{
+    const SensitivityJob *job = r->job;
+    Sensitivity *s = r->s;
+    FormatChoice c = choice_of(r, r->arena, PART_BOTH, r->float32);
+    Candidate floats;
+    TRY(judge_make(job->judge, r->arena, &s->groups, &c, &floats));
+    r->floats = floats.graph;
+    if (job->options.predict && s->taken < s->rows) TRY(begin_predictors(r));
+    const double start = timing_seconds();
+    for (int i = s->taken; i < s->rows; i++) {
+        if (job->stop != NULL && *job->stop != 0)
+            return status_fail(STATUS_INTERRUPTED, "stopped after %d of %d rows", i, s->rows);
+        TRY(run_row(r, &s->row[i]));
+        TRY(sensitivity_state_write(job, s, i + 1));
+        const int made = i + 1 - s->taken;
+        if (job->progress != NULL)
+            job->progress(job->context, s, i + 1, (timing_seconds() - start) / made * (s->rows - i - 1));
+    }
+    return STATUS_OK;
+}
+
+Status sensitivity_run(Arena *arena, const SensitivityJob *job, Sensitivity *s)
+{
+    *s = (Sensitivity){.groups = format_groups(arena, job->quantized),
+                       .floats = job->judge->floats,
+                       .images = job->judge->sample.n};
+    list_rows(arena, &job->options, s);
+    TRY(sensitivity_state_read(arena, job, s));
+    Run r = {.job = job, .s = s, .arena = arena, .unit = -1, .unit_arena = arena_create()};
+    while (strcmp(format_choices[r.float32], "float32") != 0) r.float32++;
+    const Status status = run_rows(&r);
+    if (r.loss.own != NULL) model_loss_end(&r.loss);
+    arena_destroy(r.unit_arena);
+    return status;
+}
+
+double sensitivity_cost(const Sensitivity *s, const SensitivityRow *row) { return row->alone.loss - s->floats.loss; }
+
+double sensitivity_correlation(Arena *arena, const Sensitivity *s, PredictorKind kind, int part, int format)
+{
+    double *predicted = ARENA_ARRAY(arena, double, s->rows), *cost = ARENA_ARRAY(arena, double, s->rows);
+    int n = 0;
+    for (int i = 0; i < s->rows; i++) {
+        const SensitivityRow *row = &s->row[i];
+        if ((part >= 0 && (int)row->part != part) || (format >= 0 && row->format != format)) continue;
+        if (isnan(row->predicted[kind]) || isnan(row->alone.loss)) continue;
+        predicted[n] = predictors[kind].of_quality ? -row->predicted[kind] : row->predicted[kind];
+        cost[n++] = sensitivity_cost(s, row);
+    }
+    return rank_correlation(arena, predicted, cost, n);
+}
