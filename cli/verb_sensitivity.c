@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "report/report_sensitivity.h"
+#include "search/sensitivity_rank.h"
 #include "search/sensitivity_state.h"
 #include "train/model_data.h"
 #include "train/provenance.h"
@@ -40,8 +41,10 @@ static Status read_formats(Arena *arena, const char *text, IntList *formats)
         int format = format_named(word);
         if (format < 0) format = format_named(arena_printf(arena, "int%s", word));
         if (format < 0)
-            return status_fail(STATUS_CONFIG, "--formats: \"%s\"; must be formats with commas between them: int2 to int8, "
-                                              "float16, ...", word);
+            return status_fail(STATUS_CONFIG,
+                               "--formats: \"%s\"; must be formats with commas between them: int2 to int8, "
+                               "float16, ...",
+                               word);
         for (int i = 0; i < n; i++)
             if (at[i] == format) return status_fail(STATUS_CONFIG, "--formats: \"%s\" stands twice", word);
         at[n++] = format;

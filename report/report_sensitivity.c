@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "report/report_parts.h"
+#include "search/sensitivity_rank.h"
 
 enum { BAR = 24 };
 
@@ -54,8 +55,8 @@ char *sensitivity_table(Arena *arena, const Sensitivity *s, const Metric *metric
     for (int i = 0; i < s->rows; i++) {
         const SensitivityRow *row = &s->row[i];
         if (i == 0 || row->part != s->row[i - 1].part)
-            text = arena_printf(arena, "%s\n%s alone\n%-*s  %-12s %8s  %10s\n", text, format_part_names[row->part], width,
-                                "layer", "format", metric->brief, "loss");
+            text = arena_printf(arena, "%s\n%s alone\n%-*s  %-12s %8s  %10s\n", text, format_part_names[row->part],
+                                width, "layer", "format", metric->brief, "loss");
         text = arena_printf(arena, "%s%s", text, row_line(arena, s, row, metric, most, width));
     }
     return predicted ? arena_printf(arena, "%s%s", text, correlation_lines(arena, s)) : text;

@@ -113,8 +113,8 @@ static cJSON *begin_override(const Config *config, const char *layer)
 {
     const QuantOverride *own = quant_override(&config->quant, layer);
     cJSON *json = own == NULL ? cJSON_CreateObject() : field_dump(override_fields, own);
-    const char *const replaced[] = {"layers",        "weight_bits",       "activation_bits", "format",
-                                    "weight_format", "activation_format", NULL};
+    const char *const replaced[] = {
+        "layers", "weight_bits", "activation_bits", "format", "weight_format", "activation_format", NULL};
     for (int i = 0; replaced[i] != NULL; i++) cJSON_DeleteItemFromObjectCaseSensitive(json, replaced[i]);
     cJSON_AddStringToObject(json, "layers", layer);
     return json;

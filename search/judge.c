@@ -54,7 +54,7 @@ Status judge_begin(Arena *arena, const Config *config, Model *model, const DataS
     *judge = (Judge){.config = config, .model = model, .data = data, .task = model_task(config, model)};
     judge->sample = *sample;
     const size_t outputs = (size_t)judge->task.outputs;
-    judge->logits = ARENA_ARRAY(arena, float, (size_t)sample->n * outputs);
+    judge->logits = ARENA_ARRAY(arena, float, (size_t)sample->n *outputs);
     Arena *own = arena_create(), *step = arena_create();
     Tape *t = tape_create(own, step);
     Opinion all = {.score = score_begin(own, &judge->task, sample->n), .judge = judge};
@@ -100,8 +100,8 @@ Status judge_graph(Judge *judge, const Graph *graph, int images, JudgeWatch *wat
     float *logits = ARENA_ARRAY(own, float, SAMPLE_BATCH *outputs);
     Opinion all = {.score = score_begin(own, &judge->task, sample.n), .judge = judge};
     Engine *engine;
-    Status status = watch == NULL ? engine_create_planned(own, graph, &engine)
-                                  : engine_create(own, graph, SAMPLE_BATCH, &engine);
+    Status status =
+        watch == NULL ? engine_create_planned(own, graph, &engine) : engine_create(own, graph, SAMPLE_BATCH, &engine);
     for (int first = 0; status == STATUS_OK && first < sample.n; first += SAMPLE_BATCH) {
         const Batch batch = sample_batch(&sample, first);
         graph_quantize_pixels(graph, batch.pixels, batch.n, codes);

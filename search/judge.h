@@ -10,7 +10,7 @@
 typedef struct {
     double value; /* of the task's metric */
     double loss;  /* mean over images */
-    double kl;    /* mean over images of KL(p || q), p the float network's probabilities and q these; NAN: the answers are
+    double kl; /* mean over images of KL(p || q), p the float network's probabilities and q these; NAN: the answers are
                    * no classes */
 } Measurement;
 

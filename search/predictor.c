@@ -47,8 +47,8 @@ Status output_sample(Arena *arena, Model *m, const Task *task, const Sample *sam
     for (int k = 0; k < layers; k++) {
         const Extent e = m->layer[layer[k]].out;
         out->elements[k] = (long)e.h * e.w * e.c;
-        out->y[k] = ARENA_ARRAY(arena, float, (size_t)some.n * (size_t)out->elements[k]);
-        out->g[k] = ARENA_ARRAY(arena, float, (size_t)some.n * (size_t)out->elements[k]);
+        out->y[k] = ARENA_ARRAY(arena, float, (size_t)some.n *(size_t)out->elements[k]);
+        out->g[k] = ARENA_ARRAY(arena, float, (size_t)some.n *(size_t)out->elements[k]);
     }
     Arena *own = arena_create(), *step = arena_create();
     Tape *t = tape_create(own, step);
@@ -115,11 +115,10 @@ Status output_change(Judge *judge, const Graph *graph, const OutputSample *outpu
         ASSERT(tensor[k] >= 0);
         if (outputs->elements[k] > largest) largest = outputs->elements[k];
     }
-    Change c = {graph, outputs, tensor, ARENA_ARRAY(own, float, (size_t)SAMPLE_BATCH * (size_t)largest), 0, 0, 0, 0};
+    Change c = {graph, outputs, tensor, ARENA_ARRAY(own, float, (size_t)SAMPLE_BATCH *(size_t)largest), 0, 0, 0, 0};
     Measurement unused;
     const Status status = judge_graph(judge, graph, outputs->images, sum_batch, &c, &unused);
-    *change =
-        (OutputChange){decibel(c.signal, c.noise), c.first_order / outputs->images, c.fisher / outputs->images};
+    *change = (OutputChange){decibel(c.signal, c.noise), c.first_order / outputs->images, c.fisher / outputs->images};
     arena_destroy(own);
     return status;
 }
@@ -145,14 +144,13 @@ Status weight_change(const Layer *l, const Graph *floats, const Graph *chosen, d
     const Node *a = node_named(floats, l->name), *b = node_named(chosen, l->name);
     if (a == NULL || b == NULL)
         return status_fail(STATUS_STATE, "layer \"%s\": has no node of its own with weights", l->name);
-    const bool outermost = l->weight->shape.dim[0] == a->geom.o && l->type->kernels != NULL &&
-                           strcmp(l->type->kernels, "dwconv") != 0;
+    const bool outermost =
+        l->weight->shape.dim[0] == a->geom.o && l->type->kernels != NULL && strcmp(l->type->kernels, "dwconv") != 0;
     const ChannelView v = channel_view(l->weight->shape, outermost);
     for (long i = 0; i < v.n; i++) {
         const long o = channel_at(&v, i);
         double factor = 1.0;
-        if (l->norm != NULL)
-            factor = (double)l->gamma->x[o] / sqrt((double)l->norm->var[o] + (double)l->norm->epsilon);
+        if (l->norm != NULL) factor = (double)l->gamma->x[o] / sqrt((double)l->norm->var[o] + (double)l->norm->epsilon);
         change[i] = factor == 0.0 ? 0.0 : (node_weight(b, i, o) - node_weight(a, i, o)) / factor;
     }
     return STATUS_OK;

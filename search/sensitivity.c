@@ -18,7 +18,8 @@ static bool asked(const FormatGroups *g, FormatPart part, int unit, int format)
 {
     if (part == PART_WEIGHTS) return g->layer[unit].has_weights;
     const bool codes = !format_is_float(quant_choice_format(format));
-    if (part == PART_ACTIVATIONS) return !(g->group[unit].fixed && codes && strcmp(format_choices[format], "int8") != 0);
+    if (part == PART_ACTIVATIONS)
+        return !(g->group[unit].fixed && codes && strcmp(format_choices[format], "int8") != 0);
     return g->group[unit].has_weights; /* of an add alone both is no other than its outputs */
 }
 
@@ -54,9 +55,9 @@ typedef struct {
     ModelLoss loss;      /* what follows: of predictors */
     Sample sample;
     double *gradient;
-    TraceEstimate *trace;  /* [layers] */
-    double *eigenvalue;    /* [layers] */
-    OutputSample outputs;  /* of the unit looked at last */
+    TraceEstimate *trace; /* [layers] */
+    double *eigenvalue;   /* [layers] */
+    OutputSample outputs; /* of the unit looked at last */
     Arena *unit_arena;
     int unit_part, unit;
     const char **output_name;
@@ -208,8 +209,7 @@ static Status predict(Run *r, Arena *arena, const Graph *graph, const Graph *uni
     row->predicted[PREDICT_FISHER] = local.fisher;
     row->predicted[PREDICT_FIRST_ORDER] =
         sum[PREDICT_FIRST_ORDER] + (row->part == PART_WEIGHTS ? 0.0 : local.first_order);
-    for (int k = PREDICT_SECOND_ORDER; k < PREDICTORS && row->part != PART_ACTIVATIONS; k++)
-        row->predicted[k] = sum[k];
+    for (int k = PREDICT_SECOND_ORDER; k < PREDICTORS && row->part != PART_ACTIVATIONS; k++) row->predicted[k] = sum[k];
     return STATUS_OK;
 }
 
@@ -279,9 +279,8 @@ static Status run_rows(Run *r)
 
 Status sensitivity_run(Arena *arena, const SensitivityJob *job, Sensitivity *s)
 {
-    *s = (Sensitivity){.groups = format_groups(arena, job->quantized),
-                       .floats = job->judge->floats,
-                       .images = job->judge->sample.n};
+    *s = (Sensitivity){
+        .groups = format_groups(arena, job->quantized), .floats = job->judge->floats, .images = job->judge->sample.n};
     list_rows(arena, &job->options, s);
     TRY(sensitivity_state_read(arena, job, s));
     Run r = {.job = job, .s = s, .arena = arena, .unit = -1, .unit_arena = arena_create()};
@@ -290,20 +289,4 @@ Status sensitivity_run(Arena *arena, const SensitivityJob *job, Sensitivity *s)
     if (r.loss.own != NULL) model_loss_end(&r.loss);
     arena_destroy(r.unit_arena);
     return status;
-}
-
-double sensitivity_cost(const Sensitivity *s, const SensitivityRow *row) { return row->alone.loss - s->floats.loss; }
-
-double sensitivity_correlation(Arena *arena, const Sensitivity *s, PredictorKind kind, int part, int format)
-{
-    double *predicted = ARENA_ARRAY(arena, double, s->rows), *cost = ARENA_ARRAY(arena, double, s->rows);
-    int n = 0;
-    for (int i = 0; i < s->rows; i++) {
-        const SensitivityRow *row = &s->row[i];
-        if ((part >= 0 && (int)row->part != part) || (format >= 0 && row->format != format)) continue;
-        if (isnan(row->predicted[kind]) || isnan(row->alone.loss)) continue;
-        predicted[n] = predictors[kind].of_quality ? -row->predicted[kind] : row->predicted[kind];
-        cost[n++] = sensitivity_cost(s, row);
-    }
-    return rank_correlation(arena, predicted, cost, n);
 }

@@ -18,10 +18,11 @@ typedef struct {
 
 typedef struct {
     FormatPart part;
-    int format;               /* index into format_choices */
-    int unit;                 /* PART_WEIGHTS: the layer of FormatGroups; else the group */
-    const char *layer;        /* its name */
-    Measurement alone, spared; /* nothing but it in the format, the rest float32; all in it but this; not measured: NAN */
+    int format;        /* index into format_choices */
+    int unit;          /* PART_WEIGHTS: the layer of FormatGroups; else the group */
+    const char *layer; /* its name */
+    Measurement alone,
+        spared; /* nothing but it in the format, the rest float32; all in it but this; not measured: NAN */
     double predicted[PREDICTORS]; /* NAN: says nothing about such a row */
 } SensitivityRow;
 
@@ -39,9 +40,9 @@ typedef struct {
     int rows, uniforms;
     SensitivityRow *row;
     UniformRow *uniform;
-    int taken;                       /* rows that were there already */
-    double measuring;                /* seconds, of what was made now */
-    double predicting[PREDICTORS];   /* local SQNR, first order and Fisher come of one pass and share its time */
+    int taken;                     /* rows that were there already */
+    double measuring;              /* seconds, of what was made now */
+    double predicting[PREDICTORS]; /* local SQNR, first order and Fisher come of one pass and share its time */
 } Sensitivity;
 
 typedef struct {
@@ -58,13 +59,5 @@ typedef struct {
 
 /* Measures all rows, or those that the folder has not; in the arena.  STATUS_INTERRUPTED: what was made is kept. */
 Status sensitivity_run(Arena *arena, const SensitivityJob *job, Sensitivity *s);
-
-/* By how much the loss is higher than float's with one format alone: what predictors are to tell, and what layers are put
- * in order by. */
-double sensitivity_cost(const Sensitivity *s, const SensitivityRow *row);
-
-/* The rank correlation of a predictor with that over the rows of one part and format (-1: all of them) of which it says
- * something; the sign is such that 1 is a perfect predictor.  NAN: fewer than three such rows. */
-double sensitivity_correlation(Arena *arena, const Sensitivity *s, PredictorKind kind, int part, int format);
 
 #endif

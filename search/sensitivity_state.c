@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "search/sensitivity_rank.h"
 
 /* ---- writing --------------------------------------------------------------------------------------------------------- */
 

@@ -13,10 +13,12 @@
 
 /* A residual network: stem and c2 meet in the add; c2 has neither batch norm nor activation. */
 static const char net[] =
-    "{\"seed\": 3, \"data\": {\"dataset\": \"synthetic\", \"synthetic_train\": 300, \"synthetic_test\": 60, \"classes\": 4,"
+    "{\"seed\": 3, \"data\": {\"dataset\": \"synthetic\", \"synthetic_train\": 300, \"synthetic_test\": 60, "
+    "\"classes\": 4,"
     " \"validation\": 0.3},"
     "\"model\": {\"input\": [8, 8, 2], \"layers\": ["
-    "{\"type\": \"conv2d\", \"name\": \"stem\", \"filters\": 6, \"kernel\": 3, \"batch_norm\": true, \"activation\": \"relu\"},"
+    "{\"type\": \"conv2d\", \"name\": \"stem\", \"filters\": 6, \"kernel\": 3, \"batch_norm\": true, \"activation\": "
+    "\"relu\"},"
     "{\"type\": \"conv2d\", \"name\": \"c1\", \"filters\": 6, \"kernel\": 3, \"activation\": \"relu\"},"
     "{\"type\": \"conv2d\", \"name\": \"c2\", \"filters\": 6, \"kernel\": 3},"
     "{\"type\": \"add\", \"name\": \"sum\", \"inputs\": [\"c2\", \"stem\"], \"activation\": \"relu\"},"
@@ -71,7 +73,8 @@ START_TEST(what_meets_shares_a_format)
     const char *groups = "";
     for (int i = 0; i < s.groups.groups; i++) {
         const FormatGroup *g = &s.groups.group[i];
-        groups = arena_printf(arena, "%s%s%s%s ", groups, g->name, g->has_weights ? " w" : "", g->fixed ? " fixed" : "");
+        groups =
+            arena_printf(arena, "%s%s%s%s ", groups, g->name, g->has_weights ? " w" : "", g->fixed ? " fixed" : "");
     }
     ck_assert_str_eq(groups, "stem+c2 w c1 w sum logits w fixed ");
     ck_assert_int_eq(s.groups.layers, 7);
@@ -241,8 +244,8 @@ START_TEST(rows_say_what_was_measured)
     ck_assert_int_eq(cJSON_GetArraySize(json_get(json, "rows")), 3 * 4 + 3 * 4 - 1 + 3 * 3);
     ck_assert_int_eq(json_get(json, "images")->valueint, 60);
     const cJSON *two = row_of(json, "c1", "weights", "int2"), *eight = row_of(json, "c1", "weights", "int8");
-    const char *const numbers[] = {"accuracy", "loss", "kl", "local_sqnr", "cumulative_sqnr", "first_order", "fisher",
-                                   "second_order", "trace", "eigenvalue"};
+    const char *const numbers[] = {"accuracy",    "loss",   "kl",           "local_sqnr", "cumulative_sqnr",
+                                   "first_order", "fisher", "second_order", "trace",      "eigenvalue"};
     for (int i = 0; i < 10; i++) ck_assert_msg(cJSON_IsNumber(json_get(two, numbers[i])), "%s", numbers[i]);
     ck_assert_double_gt(json_get(two, "kl")->valuedouble, 10 * json_get(eight, "kl")->valuedouble);
     ck_assert_double_gt(json_get(eight, "local_sqnr")->valuedouble, json_get(two, "local_sqnr")->valuedouble + 20);
