@@ -22,11 +22,6 @@ static Outcome run(const char *command)
     return program_run(arena, &where, command);
 }
 
-static void has(const char *text, const char *words)
-{
-    ck_assert_msg(strstr(text, words) != NULL, "\"%s\" is not in: %s", words, text);
-}
-
 START_TEST(every_verb_helps)
 {
     begin_zoo();

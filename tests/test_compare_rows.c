@@ -23,14 +23,6 @@ static void put_config(const char *name, const char *compare)
              arena_printf(arena, "%.*s\"compare\": {%s}}\n", (int)(at - zoo_config), zoo_config, compare));
 }
 
-static const char *text_of(const char *name)
-{
-    unsigned char *data;
-    size_t bytes;
-    must(file_read(arena, inside(name), 1 << 24, &data, &bytes));
-    return (const char *)data;
-}
-
 static const cJSON *row_named(const cJSON *json, const char *name)
 {
     const cJSON *row;

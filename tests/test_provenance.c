@@ -24,8 +24,6 @@ static Content content_of(const char *path)
     return c;
 }
 
-static const char *text_of(const char *path) { return (const char *)content_of(path).data; }
-
 static void same_file(const char *a, const char *b)
 {
     const Content x = content_of(a), y = content_of(b);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "include/bitfold.h"
 #include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
 
@@ -21,13 +22,6 @@ static const char bars[] =
     "\"train\":{\"epochs\":6,\"batch\":32,\"optimizer\":{\"type\":\"adamw\",\"lr\":0.005}},\"qat\":{\"epochs\":1},"
     "\"compare\":{\"calibrators\":[\"minmax\"],\"granularities\":[\"per_channel\"],\"qat_bits\":[4]}}";
 
-static double number(const cJSON *json, const char *key)
-{
-    const cJSON *item = json_get(json, key);
-    ck_assert_msg(cJSON_IsNumber(item), "%s", key);
-    return item->valuedouble;
-}
-
 static double r2_of(const char *command)
 {
     cJSON *json = program_json(arena, folder, command);
@@ -41,21 +35,6 @@ static double r2_of(const char *command)
     ck_assert_double_eq_tol(r2, mean, 1e-12);
     cJSON_Delete(json);
     return r2;
-}
-
-static void has(const char *text, const char *words)
-{
-    ck_assert_msg(strstr(text, words) != NULL, "\"%s\" is not in: %s", words, text);
-}
-
-static char *text_of(const char *name)
-{
-    unsigned char *bytes;
-    size_t n;
-    ck_assert_msg(file_read(arena, file_join(arena, folder, name), 1 << 24, &bytes, &n) == STATUS_OK, "%s",
-                  status_message());
-    char *text = arena_zalloc(arena, n + 1);
-    return memcpy(text, bytes, n);
 }
 
 START_TEST(from_pictures_to_exports)

@@ -35,14 +35,6 @@ static const char *const writers[] = {"train zoo.json --quiet --out r",
                                       "import q.onnx -o r"};
 enum { WRITERS = (int)(sizeof writers / sizeof writers[0]), RESUMABLE = 2 };
 
-static char *text_of(const char *path)
-{
-    unsigned char *text;
-    size_t bytes;
-    ck_assert_msg(file_read(arena, inside(path), 1 << 20, &text, &bytes) == STATUS_OK, "%s", status_message());
-    return (char *)text;
-}
-
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     (void)st, (void)type, (void)where;

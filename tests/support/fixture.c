@@ -45,6 +45,19 @@ void end_model(void)
     arena_destroy(arena);
 }
 
+const char *text_of(const char *name)
+{
+    unsigned char *text;
+    size_t bytes;
+    must(file_read(arena, inside(name), 1 << 24, &text, &bytes));
+    return (const char *)text;
+}
+
+void has(const char *text, const char *words)
+{
+    ck_assert_msg(strstr(text, words) != NULL, "\"%s\" is not in: %s", words, text);
+}
+
 void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
 
 void refused(Status status, const char *words)

@@ -7,7 +7,8 @@
 
 extern Arena *arena;
 extern const char *folder;
-const char *inside(const char *name); /* folder/name */
+const char *inside(const char *name);  /* folder/name */
+const char *text_of(const char *name); /* what the file folder/name holds */
 
 void begin(void);
 void begin_zoo(void); /* and zoo_config in folder/zoo.json */
@@ -19,6 +20,7 @@ void begin_model(void);
 void end_model(void);
 
 void must(Status status);
+void has(const char *text, const char *words);  /* must have them */
 void refused(Status status, const char *words); /* must fail with a sentence that has these words */
 
 #endif
