@@ -44,8 +44,8 @@ const char *c_place(const CWriter *w, int tensor);
 /* deploy/c/c_floats.c: how weights of a node in floats lie in flash: a text of deploy/c_kernels, "float_dot_16", that
  * reads them. */
 const char *c_float_dot(Arena *arena, const Node *n);
-/* deploy/c/c_golden.c: what the exported code gives for n images: codes, or floats, whose order of sums and rounding are
- * those of the exported code on every machine. */
+/* deploy/c/c_golden.c: what the exported code gives for n images: codes, or floats, whose order of sums and rounding
+ * are those of the exported code on every machine. */
 Status c_golden(Arena *arena, const Graph *g, const int8_t *images, int n, void *answers);
 
 /* deploy/c/c_text.c: kernels of deploy/c_kernels that the graph needs, in an order in which they compile. */

@@ -261,7 +261,7 @@ bool view_has_axes(const View *v);
 bool view_is_nchw(const View *v, Extent e);
 const char *view_text(const Import *im, const View *v); /* "[N, H, W C]" */
 
-/* ---- operators that move dimensions (import_onnx_order.c) --------------------------------------------------------- */
+/* ---- operators that move dimensions (import_onnx_order.c) -------------------------------------------------------- */
 
 /* Checks that dimensions 1, 2, 3 are channels, rows, columns; settles the image's axes if they are open. */
 Status import_nchw(Import *im, const ImportNode *n, int i, Activated *a);
@@ -314,11 +314,12 @@ Status import_shift_indices(Import *im, const ImportNode *n, int i);
 /* When all layers of a float network are there: curves become the activations of the layers before them. */
 void import_fuse_curves(Import *im);
 
-/* ---- hard curves in pieces (import_onnx_hard.c) ------------------------------------------------------------------- */
+/* ---- hard curves in pieces (import_onnx_hard.c) ------------------------------------------------------------------ */
 
 /* Whether n, a sum with the constant in input `constant`, is the x + 3 before a Clip; its output then is unfinished. */
 bool import_raises(Import *im, const ImportNode *n, int constant);
-/* Whether n, a Clip to lo..hi of an unfinished x + 3, gives 6 hard_sigmoid(x), which it then does.  *taken false: no. */
+/* Whether n, a Clip to lo..hi of an unfinished x + 3, gives 6 hard_sigmoid(x), which it then does.  *taken false:
+ * no. */
 Status import_clip_raised(Import *im, const ImportNode *n, float lo, float hi, bool *taken);
 /* Whether n, a product with or a division by a constant, takes away the 6 of an unfinished value. */
 bool import_takes_factor(Import *im, const ImportNode *n, int constant);

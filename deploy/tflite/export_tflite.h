@@ -60,16 +60,17 @@ int tflite_form(TfliteBuild *b, int t, int form);
 /* TFLite has operators for a node of this kind. */
 bool tflite_carries(NodeKind kind);
 
-/* Adds the operators of a node of a kind that it carries.  STATUS_UNSUPPORTED where they would compute other integers. */
+/* Adds the operators of a node of a kind that it carries.  STATUS_UNSUPPORTED where they would compute other
+ * integers. */
 Status tflite_add_node(TfliteBuild *b, const Node *n);
 
-/* ---- of nodes that compute in floats (deploy/tflite/export_tflite_float.c) ------------------------------------------ */
+/* ---- of nodes that compute in floats (deploy/tflite/export_tflite_float.c) --------------------------------------- */
 extern const float tflite_lowest_float; /* the border of a max pool */
 int tflite_float_activation(const Node *n);
 /* STATUS_UNSUPPORTED, by the layer's name, for formats that TFLite's kernels do not know. */
 Status tflite_check_formats(const Graph *g, const Node *n);
-/* Weights in float32 or, for LiteRT, made so by a DEQUANTIZE, of float16, int8 or int4, and a bias: tensors input[1] and
- * input[2]. */
+/* Weights in float32 or, for LiteRT, made so by a DEQUANTIZE, of float16, int8 or int4, and a bias: tensors input[1]
+ * and input[2]. */
 Status tflite_add_float_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *shape, int axis,
                                 int32_t input[3]);
 void tflite_set_float_version(TfliteOperator *o);

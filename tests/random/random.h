@@ -1,4 +1,5 @@
-/* Random networks, held to be the same integers everywhere, and the same floats but for last bits: `make test-random`. */
+/* Random networks, held to be the same integers everywhere, and the same floats but for last bits: `make
+ * test-random`. */
 #ifndef BITFOLD_TESTS_RANDOM_RANDOM_H
 #define BITFOLD_TESTS_RANDOM_RANDOM_H
 
@@ -7,9 +8,9 @@
 #include "base/arena.h"
 #include "graph/graph.h"
 
-/* A config of network number `number`: convolutions in groups, dilated, with uneven padding, depthwise ones, pools, adds,
- * concats, activations and both kinds of end, on a small synthetic data set, with its own bits, granularity, quantizers
- * and rounding.  The text is the same on every machine. */
+/* A config of network number `number`: convolutions in groups, dilated, with uneven padding, depthwise ones, pools,
+ * adds, concats, activations and both kinds of end, on a small synthetic data set, with its own bits, granularity,
+ * quantizers and rounding.  The text is the same on every machine. */
 char *random_net(Arena *arena, uint64_t seed, int number);
 
 /* Whether some of its layers, but not the last, are in floats: each fourth network. */

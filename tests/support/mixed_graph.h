@@ -11,8 +11,8 @@ typedef enum {
     MIX_ALL,     /* every node that can be, in float32 */
 } Mixture;
 
-/* A sound integer graph with nodes in floats, their weights floats or codes; quantize and dequantize nodes stand between.
- * graph_check accepts it. */
+/* A sound integer graph with nodes in floats, their weights floats or codes; quantize and dequantize nodes stand
+ * between.  graph_check accepts it. */
 Graph *mixed_graph(Arena *arena, const Graph *integers, uint64_t seed, Mixture mixture);
 
 #endif

@@ -18,8 +18,8 @@ const int64_t *naive_codes(const NaiveModel *m, int tensor);
 /* The floats, in double where nothing says otherwise; NULL of codes. */
 const double *naive_floats(const NaiveModel *m, int tensor);
 
-/* naive_run node by node; the result is the tensor that it wrote.  Where floats are summed in another order the last bits
- * differ, and a code that follows from them may: naive_set_floats puts the engine's in their place. */
+/* naive_run node by node; the result is the tensor that it wrote.  Where floats are summed in another order the last
+ * bits differ, and a code that follows from them may: naive_set_floats puts the engine's in their place. */
 int naive_nodes(const NaiveModel *m);
 void naive_image(NaiveModel *m, const int8_t *image);
 int naive_step(NaiveModel *m, int node);

@@ -1,5 +1,5 @@
-/* What a quantizer claims to differentiate (QuantizerType.surrogate), with the values of its parameters in arrays beside
- * theirs, so that they can be varied. */
+/* What a quantizer claims to differentiate (QuantizerType.surrogate), with the values of its parameters in arrays
+ * beside theirs, so that they can be varied. */
 #ifndef BITFOLD_TESTS_SUPPORT_SURROGATE_H
 #define BITFOLD_TESTS_SUPPORT_SURROGATE_H
 
