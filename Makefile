@@ -180,6 +180,7 @@ test-isa: all tests ## run the tests of numbers with the kernels of each instruc
 test-interop: all $(OUT)/tests/test_results $(OUT)/tests/test_curve_exports ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/interop/run.sh $(BUILD)
 	@sh tests/interop/curves.sh $(BUILD)
+	@sh tests/interop/int16.sh $(BUILD)
 	@sh tests/interop/instructions.sh $(BUILD)
 
 $(OUT)/random_nets: $(RANDOM_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a

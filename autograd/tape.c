@@ -67,13 +67,22 @@ Tensor *tape_codes(Tape *t, const char *name, Shape shape, const QuantParams *qp
     return y;
 }
 
+Tensor *tape_wide(Tape *t, const char *name, Shape shape, const QuantParams *qp)
+{
+    Tensor *y = tape_tensor(t, name, shape);
+    y->wide = tape_buffer(t, sizeof *y->wide * (size_t)shape_elements(shape));
+    y->qp = qp;
+    return y;
+}
+
 Tensor *tape_alias(Tape *t, const char *name, Shape shape, const Tensor *x)
 {
     ASSERT(x->deferred_norm == NULL);
     Tensor *y = x->owned ? owned_tensor(t, name, shape) : tensor_header(t, name, shape);
-    y->x = x->x, y->codes = x->codes, y->qp = x->qp, y->sign = x->sign;
+    y->x = x->x, y->codes = x->codes, y->wide = x->wide, y->qp = x->qp, y->sign = x->sign;
     if (y->owned && y->x != NULL) tape_share(t, y->x);
     if (y->owned && y->codes != NULL) tape_share(t, y->codes);
+    if (y->owned && y->wide != NULL) tape_share(t, y->wide);
     return y;
 }
 
@@ -82,9 +91,11 @@ void tensor_release(Tape *t, Tensor *x)
     if (!x->owned) return;
     tape_release(t, x->x);
     tape_release(t, x->codes);
+    tape_release(t, x->wide);
     tape_release(t, x->dx);
     x->x = x->dx = NULL;
     x->codes = NULL;
+    x->wide = NULL;
 }
 
 void tape_release_since(Tape *t, const Tensor *made_before, const Tensor *keep)

@@ -64,6 +64,7 @@ void tape_release(Tape *tape, void *buffer);
 /* A tensor of this shape that owns its buffers.  needs_grad is decided by tape_record. */
 Tensor *tape_tensor(Tape *tape, const char *name, Shape shape);                       /* x allocated */
 Tensor *tape_codes(Tape *tape, const char *name, Shape shape, const QuantParams *qp); /* codes allocated, x NULL */
+Tensor *tape_wide(Tape *tape, const char *name, Shape shape, const QuantParams *qp);  /* wide and x allocated */
 /* The values and codes of x, shared, under another shape with as many elements. */
 Tensor *tape_alias(Tape *tape, const char *name, Shape shape, const Tensor *x);
 /* A leaf around memory that somebody else owns (a parameter, the image). */

@@ -2,10 +2,12 @@
  *
  *     real = scale * (q - zero_point),      qmin <= q <= qmax
  *
- * Deployed codes are int8 always.  A signed b-bit tensor uses [-2^(b-1), 2^(b-1)-1] (narrow: without the lowest
+ * Deployed codes are int8, or int16 with 16 bits.  A signed b-bit tensor uses [-2^(b-1), 2^(b-1)-1] (narrow: without the lowest
  * code).  An unsigned b-bit tensor (what leaves a ReLU, or a camera) sits at the TOP of int8, in
  * [127-(2^b-1), 127]: its upper clip is then int8's own saturation, at every width, and 8 bits give [-128, 127], the
  * grid TFLite and CMSIS-NN use.  The zero point is never stored negated.
+ *
+ * A 16-bit grid of activations lies in int16: [-2^15, 2^15-1], unsigned [0, 2^15-1], zero point 0.
  */
 #ifndef BITFOLD_BASE_QPARAMS_H
 #define BITFOLD_BASE_QPARAMS_H
@@ -16,7 +18,7 @@
 #include "base/rounding.h"
 
 typedef struct {
-    int bits;           /* 2 .. 8 */
+    int bits;           /* 2 .. 8, or 16 */
     bool is_signed;     /* false: the grid starts at real 0 (or is asymmetric with unsigned placement) */
     int qmin, qmax;     /* the codes in use */
     int axis;           /* -1: one scale for the tensor; else the axis that scale[] runs along */

@@ -16,7 +16,10 @@ static Status write_npy(Arena *arena, const char *path, const GraphTensor *t, co
 {
     char header[128];
     const int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d, %d), }",
-                           graph_tensor_is_float(t) ? "<f4" : "|i1", t->h, t->w, t->c);
+                           graph_tensor_is_float(t)  ? "<f4"
+                           : graph_tensor_is_wide(t) ? "<i2"
+                                                     : "|i1",
+                           t->h, t->w, t->c);
     memset(header + n, ' ', sizeof header - (size_t)n);
     header[117] = '\n'; /* 10 + 118 = 128 bytes of head */
     FileWriter w;
@@ -42,13 +45,13 @@ static Status write_c(Arena *arena, const char *path, const GraphTensor *t, cons
     FileWriter w;
     TRY(file_begin(arena, path, &w));
     if (graph_tensor_is_float(t)) return write_c_floats(&w, arena, t, identifier, (const void *)codes);
-    fprintf(
-        w.stream,
-        "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const signed char %s[%ld] = {",
-        c_comment(arena, t->name), t->h, t->w, t->c, (double)t->scale, t->zero_point, identifier,
-        graph_tensor_elements(t));
+    fprintf(w.stream,
+            "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const %s %s[%ld] = {",
+            c_comment(arena, t->name), t->h, t->w, t->c, (double)t->scale, t->zero_point,
+            graph_tensor_is_wide(t) ? "short" : "signed char", identifier, graph_tensor_elements(t));
     for (long i = 0; i < graph_tensor_elements(t); i++)
-        fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ", codes[i]);
+        fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ",
+                graph_tensor_is_wide(t) ? ((const int16_t *)(const void *)codes)[i] : codes[i]);
     fprintf(w.stream, "\n};\n");
     return file_commit(&w);
 }

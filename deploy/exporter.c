@@ -129,6 +129,19 @@ static Status check_floats(const ExporterType *type, const Graph *g)
     return STATUS_OK;
 }
 
+/* The same for int16 codes. */
+static Status check_wide(const ExporterType *type, const Graph *g)
+{
+    for (int i = 0; i < g->nodes && !type->wide; i++)
+        if (node_is_wide(g, &g->node[i]) || graph_tensor_is_wide(node_y(g, &g->node[i])))
+            return status_fail(
+                STATUS_UNSUPPORTED,
+                "layer \"%s\": codes of 16 bits; --to %s writes int8 codes only: export --to safetensors, "
+                "or quantize it in 8 bits",
+                g->node[i].name, type->name);
+    return STATUS_OK;
+}
+
 Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, const char *path, const cJSON *options)
 {
     void *parsed = NULL;
@@ -140,6 +153,7 @@ Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, co
                            "rounding %s; must be one that runtimes of %s files round as, such as %s",
                            rounding_names[g->rounding], type->name, rounding_names[usual]);
     TRY(check_floats(type, g));
+    TRY(check_wide(type, g));
     for (int i = 0; i < g->nodes; i++)
         if (!exporter_carries(type, g->node[i].op)) return exporter_refuse(type, g->node[i].name, g->node[i].op);
     return type->write(arena, g, path, parsed);

@@ -56,6 +56,26 @@ static void restore(const Model *m, const Saved *all, const bool *moved)
     }
 }
 
+static bool changes_width(const Graph *g, const Node *n)
+{
+    return graph_tensor_is_wide(node_x(g, n)) != graph_tensor_is_wide(node_y(g, n));
+}
+
+static Quantizer *quantizer_of(const Floor *f, int tensor);
+
+/* Of a node that makes codes of another form: the source's quantizer of that form.  int16 codes of int8 ones follow
+ * these. */
+static Quantizer *converted_of(const Floor *f, const Node *n)
+{
+    const Model *m = f->m;
+    int i = 0;
+    while (i < m->layers && strcmp(m->layer[i].name, node_x(f->g, n)->name) != 0) i++;
+    const bool from_int8 = node_x(f->g, n)->format == FORMAT_INT8;
+    const bool is_other = n->op == NODE_REQUANT ? !from_int8 : graph_tensor_is_wide(node_y(f->g, n));
+    return i < m->layers && is_other && m->layer[i].other_q != NULL ? m->layer[i].other_q
+                                                                    : quantizer_of(f, n->input[0]);
+}
+
 /* Who decides on the grid of a tensor: the layer of that name, or the one whose grid it keeps; of an input that a
  * concat brings to its own grid, the concat; of codes made of floats, the layer whose floats they are.  NULL: the image. */
 static Quantizer *quantizer_of(const Floor *f, int tensor)
@@ -67,7 +87,8 @@ static Quantizer *quantizer_of(const Floor *f, int tensor)
     if (i != m->layers) return i >= 0 ? m->layer[i].out_q : NULL;
     for (int k = 0; k < f->g->nodes; k++) { /* who makes a tensor stands before who reads it */
         const Node *n = &f->g->node[k];
-        if (n->output == tensor && n->op == NODE_QUANTIZE) return quantizer_of(f, n->input[0]);
+        if (n->output == tensor && n->op == NODE_QUANTIZE) return converted_of(f, n);
+        if (n->output == tensor && n->op == NODE_REQUANT && changes_width(f->g, n)) return converted_of(f, n);
         for (int p = 0; p < n->inputs; p++)
             if (n->input[p] == tensor) return quantizer_of(f, n->output);
     }

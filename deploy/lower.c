@@ -27,19 +27,29 @@ static Status check_values(const Model *m)
     return STATUS_OK;
 }
 
-/* Of the image and of each layer: its output, and that in the other form, codes or floats; 0: nobody has asked yet. */
+/* Of the image and of each layer: its output, and that in the forms that are not its own, int8 codes, int16 codes and
+ * floats; 0: nobody has asked yet. */
 typedef struct {
-    int *natural, *other;
+    int *natural, *as[3];
 } Forms;
+
+static int form_of(Format f) { return format_is_float(f) ? 2 : f == FORMAT_INT16; }
+
+static Format read_format(const Layer *l)
+{
+    return l->in_floats ? FORMAT_FLOAT32 : layer_is_wide(l) ? FORMAT_INT16 : FORMAT_INT8;
+}
 
 /* The inputs of a layer in the form that it reads. */
 static void read_forms(const Model *m, const Layer *l, Lowering *w, Forms *f)
 {
+    const Format reads = read_format(l);
     for (int k = 0; k < l->inputs; k++) {
         const int source = l->input[k], at = source + 1;
-        const bool same = graph_tensor_is_float(&w->graph->tensor[f->natural[at]]) == l->in_floats;
-        if (!same && f->other[at] == 0) f->other[at] = lower_converted(w, m, source, f->natural[at]);
-        w->tensor_of[at] = same ? f->natural[at] : f->other[at];
+        const bool same = form_of(w->graph->tensor[f->natural[at]].format) == form_of(reads);
+        int *other = &f->as[form_of(reads)][at];
+        if (!same && *other == 0) *other = lower_converted(w, m, source, f->natural[at], reads);
+        w->tensor_of[at] = same ? f->natural[at] : *other;
     }
 }
 
@@ -70,7 +80,8 @@ Status model_lower_unchecked(Arena *arena, Model *m, Rounding rounding, Graph **
                  .mean = m->mean,
                  .std = m->std,
                  .model_name = m->name};
-    Forms forms = {ARENA_ARRAY(arena, int, m->layers + 1), ARENA_ARRAY(arena, int, m->layers + 1)};
+    Forms forms = {.natural = ARENA_ARRAY(arena, int, m->layers + 1)};
+    for (int k = 0; k < 3; k++) forms.as[k] = ARENA_ARRAY(arena, int, m->layers + 1);
     Arena *step = arena_create();
     Lowering w = {.arena = arena,
                   .tape = tape_create(arena, step),
@@ -100,10 +111,12 @@ Status model_lower(Arena *arena, Model *m, Rounding rounding, Graph **out)
     return graph_check(*out);
 }
 
-/* n values of one layer, codes or floats: what was trained against what is deployed, bit for bit. */
-static void compare(const char *name, const void *a, const void *b, bool floats, long n, Arena *arena, VerifyResult *r)
+/* n values of one layer, in the format of its tensor: what was trained against what is deployed, bit for bit. */
+static void compare(const char *name, const void *a, const void *b, Format format, long n, Arena *arena,
+                    VerifyResult *r)
 {
-    const size_t size = floats ? sizeof(float) : sizeof(int8_t);
+    const bool floats = format_is_float(format), wide = format == FORMAT_INT16;
+    const size_t size = floats ? sizeof(float) : wide ? sizeof(int16_t) : sizeof(int8_t);
     r->values += n;
     if (memcmp(a, b, size * (size_t)n) == 0) return;
     for (long i = 0; i < n; i++) {
@@ -112,8 +125,9 @@ static void compare(const char *name, const void *a, const void *b, bool floats,
             r->first = arena_printf(arena, "%s[%ld]: %.9g trained, %.9g deployed", name, i,
                                     (double)((const float *)a)[i], (double)((const float *)b)[i]);
         else if (r->first == NULL)
-            r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i, ((const int8_t *)a)[i],
-                                    ((const int8_t *)b)[i]);
+            r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i,
+                                    wide ? ((const int16_t *)a)[i] : ((const int8_t *)a)[i],
+                                    wide ? ((const int16_t *)b)[i] : ((const int8_t *)b)[i]);
         r->different++;
     }
 }
@@ -129,16 +143,19 @@ Status verify_batch(Model *m, Tape *t, Engine *engine, const Graph *graph, const
     void *logits = arena_alloc(t->arena, (size_t)n * graph_tensor_bytes(&graph->tensor[graph->output]));
     graph_quantize_pixels(graph, pixels, n, codes);
     engine_run(engine, codes, n, logits);
-    compare("input", m->image->codes, codes, false, n * image, m->arena, result);
+    compare("input", m->image->codes, codes, FORMAT_INT8, n * image, m->arena, result);
     for (int i = 0; i < m->layers; i++) {
         int tensor = 0;
         while (tensor < graph->tensors && strcmp(graph->tensor[tensor].name, m->layer[i].name) != 0) tensor++;
         if (tensor == graph->tensors)
             return status_fail(STATUS_FORMAT, "layer \"%s\": is not in the exported graph", m->layer[i].name);
         const Tensor *out = m->out[i];
-        const bool floats = graph_tensor_is_float(&graph->tensor[tensor]);
-        compare(m->layer[i].name, floats ? (const void *)out->x : out->codes, engine_tensor(engine, tensor), floats,
-                tensor_elements(out), m->arena, result);
+        const Format format = graph->tensor[tensor].format;
+        const void *values = format_is_float(format)  ? (const void *)out->x
+                             : format == FORMAT_INT16 ? (const void *)out->wide
+                                                      : out->codes;
+        compare(m->layer[i].name, values, engine_tensor(engine, tensor), format, tensor_elements(out), m->arena,
+                result);
     }
     return STATUS_OK;
 }

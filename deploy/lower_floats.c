@@ -1,13 +1,17 @@
 #include "deploy/lower_floats.h"
 
 #include "graph/node_float.h"
+#include "kernels/requant_s16.h"
 #include "layers/conv_unit.h"
 
 /* A node that makes tensor `to` of tensor `from`. */
 static int convert(Lowering *w, int from, int to)
 {
-    const GraphTensor y = w->graph->tensor[to];
-    lowering_add_node(w, &(Node){.op = graph_tensor_is_float(&y) ? NODE_DEQUANTIZE : NODE_QUANTIZE,
+    const GraphTensor x = w->graph->tensor[from], y = w->graph->tensor[to];
+    const bool both_codes = !graph_tensor_is_float(&x) && !graph_tensor_is_float(&y);
+    lowering_add_node(w, &(Node){.op = both_codes                  ? NODE_REQUANT
+                                       : graph_tensor_is_float(&y) ? NODE_DEQUANTIZE
+                                                                   : NODE_QUANTIZE,
                                  .name = y.name,
                                  .inputs = 1,
                                  .input = {from},
@@ -17,20 +21,31 @@ static int convert(Lowering *w, int from, int to)
     return to;
 }
 
-int lower_converted(Lowering *w, const Model *m, int source, int natural)
+/* Codes of x on a grid of the layer's own. */
+static int on_grid_of(Lowering *w, const Layer *l, const Quantizer *q, const char *name)
+{
+    const int to = lower_tensor_on(w, l, q);
+    w->graph->tensor[to].name = name;
+    return to;
+}
+
+int lower_converted(Lowering *w, const Model *m, int source, int natural, Format reads)
 {
     const GraphTensor x = w->graph->tensor[natural];
-    if (graph_tensor_is_float(&x)) {
-        const int codes = lower_tensor(w, &m->layer[source], -1);
-        w->graph->tensor[codes].name = arena_printf(w->arena, "%s.quantized", x.name);
-        return convert(w, natural, codes);
+    const Layer *l = source < 0 ? NULL : &m->layer[source];
+    GraphTensor y = {.h = x.h, .w = x.w, .c = x.c, .format = reads};
+    if (format_is_float(reads)) {
+        y.name = arena_printf(w->arena, "%s.dequantized", x.name);
+        return convert(w, natural, lowering_add_tensor(w, &y));
     }
-    const GraphTensor floats = {.name = arena_printf(w->arena, "%s.dequantized", x.name),
-                                .h = x.h,
-                                .w = x.w,
-                                .c = x.c,
-                                .format = FORMAT_FLOAT32};
-    return convert(w, natural, lowering_add_tensor(w, &floats));
+    if (graph_tensor_is_float(&x) && reads == FORMAT_INT8)
+        return convert(w, natural, on_grid_of(w, l, l->out_q, arena_printf(w->arena, "%s.quantized", x.name)));
+    const char *name = arena_printf(w->arena, "%s.%s", x.name, format_names[reads]);
+    if (x.format != FORMAT_INT8) return convert(w, natural, on_grid_of(w, l, l->other_q, name));
+    y.name = name;
+    y.scale = x.scale / S16_WIDENED;
+    y.bits = QUANT_WIDE_BITS, y.qmin = S16_MIN, y.qmax = S16_MAX;
+    return convert(w, natural, lowering_add_tensor(w, &y));
 }
 
 static int activation_index(Activation a)

@@ -4,9 +4,9 @@
 
 #include "layers/model.h"
 
-/* The output of layer `source` (-1: the image), lowered to tensor `natural`, in the other form, behind a quantize or
- * dequantize node: the index of that tensor. */
-int lower_converted(Lowering *w, const Model *m, int source, int natural);
+/* The output of layer `source` (-1: the image), lowered to tensor `natural`, in another form, int8 codes, int16 codes or
+ * float32, behind a requant, quantize or dequantize node: the index of that tensor. */
+int lower_converted(Lowering *w, const Model *m, int source, int natural, Format reads);
 
 /* A layer in floats.  STATUS_UNSUPPORTED, naming it, where it has no float form. */
 Status lower_floats(Layer *l, Lowering *w);

@@ -13,7 +13,7 @@ static const char *runtime_of(const Graph *g)
 
 static bool outside(const Graph *g, const Node *n, char why[WHY_BYTES])
 {
-    if (node_is_float(g, n)) return false;
+    if (node_is_float(g, n) || node_is_wide(g, n)) return false; /* XNNPACK has no int16 */
     const NodeType *type = node_type(n);
     char given[NODE_GIVEN_BYTES];
     if (type->exceeds == NULL || !type->exceeds(g, n, given)) return false;
@@ -44,7 +44,7 @@ const char *graph_runtime_refusal(Arena *arena, const Graph *g)
 static int64_t largest_mixed_sum(const Graph *g, const Node *n)
 {
     int64_t most = 0;
-    for (int o = 0; node_has_weights(n) && !node_is_float(g, n) && o < n->geom.o; o++) {
+    for (int o = 0; node_has_weights(n) && !node_is_float(g, n) && !node_is_wide(g, n) && o < n->geom.o; o++) {
         if (node_channel_weights(n, o).magnitude == 0) continue;
         const int64_t sum = node_output_sum(g, n, o);
         most = sum > most ? sum : most;
@@ -85,7 +85,9 @@ static int largest_pair(const int8_t *weights, long inner, int outputs)
 
 bool node_products_saturate(const Graph *g, const Node *n)
 {
-    if (!node_has_weights(n) || node_is_float(g, n) || (n->op == NODE_DWCONV2D && n->geom.o == n->geom.c)) return false;
+    if (!node_has_weights(n) || node_is_float(g, n) || node_is_wide(g, n) ||
+        (n->op == NODE_DWCONV2D && n->geom.o == n->geom.c))
+        return false;
     const int highest = g->tensor[n->input[0]].qmax + 128;
     /* Depthwise weights are [KH,KW,C M]: their pairs are looked for among all, which is never too few. */
     const bool depthwise = n->op == NODE_DWCONV2D;

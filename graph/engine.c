@@ -21,15 +21,6 @@ struct Engine {
     int n;
 };
 
-static Status prepare_node(Arena *arena, const Graph *g, const Node *n, EngineNode *e)
-{
-    const NodeType *type = node_type(n);
-    const bool is_float = node_is_float(g, n);
-    Status (*prepare)(Arena *, EngineNode *) = is_float ? type->in_float->prepare : type->prepare;
-    *e = (EngineNode){.g = g, .node = n, .run = is_float ? type->in_float->run : type->run};
-    return prepare == NULL ? STATUS_OK : prepare(arena, e);
-}
-
 static Status alloc_scratch(Arena *arena, Engine *e)
 {
     size_t bytes = 0;
@@ -77,7 +68,7 @@ static Status create(Arena *arena, const Graph *g, int batch, Engine **engine)
     e->node = ARENA_ARRAY(arena, EngineNode, g->nodes);
     e->step = ARENA_ARRAY(arena, size_t, g->tensors);
     e->base = ARENA_ARRAY(arena, int8_t *, e->slots * g->tensors);
-    for (int i = 0; i < g->nodes; i++) TRY(prepare_node(arena, g, &g->node[i], &e->node[i]));
+    for (int i = 0; i < g->nodes; i++) TRY(engine_node_prepare(arena, g, &g->node[i], &e->node[i]));
     TRY(alloc_scratch(arena, e));
     TRY(batch > 0 ? alloc_kept(arena, e) : alloc_planned(arena, e));
     *engine = e;

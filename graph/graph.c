@@ -10,7 +10,8 @@ long graph_tensor_elements(const GraphTensor *t) { return (long)t->h * t->w * t-
 
 size_t graph_tensor_bytes(const GraphTensor *t)
 {
-    return (size_t)graph_tensor_elements(t) * (graph_tensor_is_float(t) ? sizeof(float) : 1);
+    const size_t each = graph_tensor_is_float(t) ? sizeof(float) : graph_tensor_is_wide(t) ? sizeof(int16_t) : 1;
+    return (size_t)graph_tensor_elements(t) * each;
 }
 
 bool graph_is_integer(const Graph *g)
@@ -20,12 +21,19 @@ bool graph_is_integer(const Graph *g)
     return true;
 }
 
-int graph_version(const Graph *g) { return graph_is_integer(g) ? 1 : 2; }
+int graph_version(const Graph *g)
+{
+    for (int i = 0; i < g->tensors; i++)
+        if (g->tensor[i].format != FORMAT_INT8) return 2;
+    return 1;
+}
 
 void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals)
 {
     if (graph_tensor_is_float(t))
         memcpy(reals, values, sizeof *reals * count);
+    else if (graph_tensor_is_wide(t))
+        dequantize_s16(values, count, t->scale, reals);
     else
         dequantize_tensor(values, count, t->scale, t->zero_point, reals);
 }

@@ -1,10 +1,11 @@
 /* The closed IR: what a trained model is once it is frozen, and what every engine and exporter reads.
  *
- * Tensors are NHWC without the batch dimension.  Each has a format: int8 codes of a grid, which is the rule, or floats.
+ * Tensors are NHWC without the batch dimension.  Each has a format: int8 codes of a grid, which is the rule, int16 codes
+ * of a grid with zero point 0, or floats.
  * Nodes are in execution order.  A node whose tensors and weights are all codes computes in integers: its output tensor
  * carries the quantization, and the requantization multipliers follow from the scales by the rounding's rule
  * (kernels/requant.h), they are not stored.  Any other computes in float32 and rounds its result to the output's format.
- * `quantize` and `dequantize` nodes stand where codes and floats meet.  Weights keep the layouts of kernels.h.
+ * `quantize` and `dequantize` nodes stand where codes and floats meet, `requant` nodes where int8 and int16 do.  Weights keep the layouts of kernels.h.
  */
 #ifndef BITFOLD_GRAPH_GRAPH_H
 #define BITFOLD_GRAPH_GRAPH_H
@@ -61,6 +62,7 @@ typedef struct {
     int lo, hi;       /* output clamp: fused activation and code range; see NodeType.clamp */
     const int8_t *weights;
     const int32_t *bias;
+    const int64_t *wide_bias;  /* in place of bias, of a node on int16 codes */
     const float *weight_scale; /* [O]: real weight = weight_scale[o] * stored weight */
     const int8_t *table;       /* [256] by code + 128 */
     /* What follows: of a node that computes in floats.  Its weights are codes, as above, or floats. */
@@ -91,12 +93,14 @@ typedef struct {
 } Graph;
 
 long graph_tensor_elements(const GraphTensor *t);
-/* Memory of one image: a byte for each code; 4 for each float, whatever its format (base/format.h). */
+/* Memory of one image: a byte for each code, two for each int16 code; 4 for each float, whatever its format
+ * (base/format.h). */
 size_t graph_tensor_bytes(const GraphTensor *t);
+static inline bool graph_tensor_is_wide(const GraphTensor *t) { return t->format == FORMAT_INT16; }
 static inline bool graph_tensor_is_float(const GraphTensor *t) { return format_is_float(t->format); }
 /* All tensors and weights are codes. */
 bool graph_is_integer(const Graph *g);
-/* The least version of the model file (docs/format.md) that can say it: 1 of codes alone, 2 of floats. */
+/* The least version of the model file (docs/format.md) that can say it: 1 of int8 codes alone, 2 of other formats. */
 int graph_version(const Graph *g);
 /* count values of a tensor, as they lie in memory, as reals. */
 void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals);

@@ -18,6 +18,15 @@ static Status check_grid(const GraphTensor *t)
     if (!graph_scale_ok(t->scale))
         return status_fail(STATUS_NUMERIC, "tensor \"%s\": scale %g; must be finite and above 0", t->name,
                            (double)t->scale);
+    if (graph_tensor_is_wide(t)) {
+        if (t->bits == 16 && t->qmin >= INT16_MIN && t->qmax <= INT16_MAX && t->qmin <= 0 && t->qmax > 0 &&
+            t->zero_point == 0)
+            return STATUS_OK;
+        return status_fail(STATUS_UNSUPPORTED,
+                           "tensor \"%s\": int16 of %d bits, codes %d to %d, zero point %d; must be 16 bits, codes "
+                           "around the zero point 0 within -32768 to 32767",
+                           t->name, t->bits, t->qmin, t->qmax, t->zero_point);
+    }
     if (t->bits < 2 || t->bits > 8)
         return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 2 to 8", t->name, t->bits);
     if (t->qmin < -128 || t->qmax > 127 || t->qmin >= t->qmax || t->qmax - t->qmin >= 1 << t->bits)
@@ -55,9 +64,9 @@ static Status check_tensor(const Graph *g, int index)
     if ((long)t->h * t->w > GRAPH_TENSOR_MAX_ELEMENTS || graph_tensor_elements(t) > GRAPH_TENSOR_MAX_ELEMENTS)
         return status_fail(STATUS_SHAPE, "tensor \"%s\": shape [%d,%d,%d]; at most %d elements", t->name, t->h, t->w,
                            t->c, GRAPH_TENSOR_MAX_ELEMENTS);
-    if ((int)t->format < 0 || (int)t->format >= FORMATS || t->format == FORMAT_INT16)
-        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": format %d; must be int8 or a float format", t->name,
-                           (int)t->format);
+    if ((int)t->format < 0 || (int)t->format >= FORMATS)
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": format %d; must be int8, int16 or a float format",
+                           t->name, (int)t->format);
     return graph_tensor_is_float(t) ? check_no_grid(t) : check_grid(t);
 }
 
@@ -71,7 +80,7 @@ static Status check_header(const Graph *g)
     for (int i = 0; i < g->tensors; i++) TRY(check_tensor(g, i));
     if (strcmp(g->tensor[0].name, "input") != 0)
         return status_fail(STATUS_UNSUPPORTED, "tensor 0: named \"%s\"; must be \"input\"", g->tensor[0].name);
-    if (graph_tensor_is_float(&g->tensor[0]))
+    if (g->tensor[0].format != FORMAT_INT8)
         return status_fail(STATUS_UNSUPPORTED, "tensor \"input\": format %s; must be int8",
                            format_names[g->tensor[0].format]);
     if (g->output < 1 || g->output >= g->tensors)

@@ -126,7 +126,7 @@ static Status read_float_weights(Arena *arena, const SafeFile *file, Node *n, in
 static Status read_node(Arena *arena, const SafeFile *file, const Graph *g, Node *n, int *used)
 {
     if (node_has_weights(n) && node_is_float(g, n)) return read_float_weights(arena, file, n, used);
-    for (const NodeBinary *b = node_type(n)->binary; b != NULL && b->suffix != NULL; b++) {
+    for (const NodeBinary *b = node_binary(g, n); b != NULL && b->suffix != NULL; b++) {
         int64_t dim[4];
         const void *data;
         const int rank = b->shape(n, dim);
@@ -176,7 +176,8 @@ Status graph_read(Arena *arena, const char *path, Graph **out)
     TRY(read_identity(&file, g, &is_first));
     TRY(read_text(arena, &file, g));
     if (is_first && graph_version(g) > 1)
-        return status_fail(STATUS_FORMAT, "%s: version \"1\" of a graph with floats; must be version \"2\"", path);
+        return status_fail(STATUS_FORMAT, "%s: version \"1\" of a graph that is not all int8; must be version \"2\"",
+                           path);
     TRY(read_binary(arena, &file, g));
     if (graph_check(g) != STATUS_OK) return status_prefix(STATUS_FORMAT, "%s", path);
     *out = g;

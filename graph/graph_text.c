@@ -23,6 +23,15 @@ static const Field tensor_fields[] = {
     {MEMBER(qmax, FIELD_INT), .min = -128, .max = 127},
     FIELD_END,
 };
+static const Field wide_tensor_fields[] = {
+    {MEMBER(name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
+    {MEMBER(shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
+    {MEMBER(format, FIELD_ENUM), .names = format_names},
+    {MEMBER(bits, FIELD_INT), .min = 16, .max = 16},
+    {MEMBER(qmin, FIELD_INT), .min = -32768, .max = 32767},
+    {MEMBER(qmax, FIELD_INT), .min = -32768, .max = 32767},
+    FIELD_END,
+};
 static const Field float_tensor_fields[] = {
     {MEMBER(name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
     {MEMBER(shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
@@ -39,7 +48,10 @@ static IntList ints(Arena *arena, int n, const int *values)
 cJSON *graph_tensor_to_json(Arena *arena, const GraphTensor *t)
 {
     const TensorText text = {t->name, INTS(t->h, t->w, t->c), t->bits, t->qmin, t->qmax, (int)t->format};
-    return field_dump(graph_tensor_is_float(t) ? float_tensor_fields : tensor_fields, &text);
+    return field_dump(graph_tensor_is_float(t)  ? float_tensor_fields
+                      : graph_tensor_is_wide(t) ? wide_tensor_fields
+                                                : tensor_fields,
+                      &text);
 }
 
 /* Of a node with this output. */
@@ -98,8 +110,12 @@ static int find_tensor(const Graph *g, const char *name)
 static Status tensor_from_json(Arena *arena, const cJSON *json, const char *where, GraphTensor *t)
 {
     TensorText text = {0};
-    const bool has_format = json_get(json, "format") != NULL; /* without one: codes */
-    TRY(field_parse(has_format ? float_tensor_fields : tensor_fields, json, where, &text, arena));
+    const cJSON *format = json_get(json, "format"); /* without one: int8 codes */
+    const bool wide = cJSON_IsString(format) && strcmp(format->valuestring, format_names[FORMAT_INT16]) == 0;
+    TRY(field_parse(wide             ? wide_tensor_fields
+                    : format != NULL ? float_tensor_fields
+                                     : tensor_fields,
+                    json, where, &text, arena));
     const int *shape = text.shape.at;
     *t = (GraphTensor){.name = text.name,
                        .h = shape[0],

@@ -29,11 +29,27 @@ long node_weights(const Node *n)
     return (long)count;
 }
 
+Status engine_node_prepare(Arena *arena, const Graph *g, const Node *n, EngineNode *e)
+{
+    const NodeType *type = node_type(n);
+    const bool is_float = node_is_float(g, n), is_wide = node_is_wide(g, n);
+    Status (*prepare)(Arena *, EngineNode *) = is_float  ? type->in_float->prepare
+                                               : is_wide ? type->in_wide->prepare
+                                                         : type->prepare;
+    *e = (EngineNode){.g = g,
+                      .node = n,
+                      .run = is_float  ? type->in_float->run
+                             : is_wide ? type->in_wide->run
+                                       : type->run};
+    return prepare == NULL ? STATUS_OK : prepare(arena, e);
+}
+
 void node_clamp(const Graph *g, const Node *n, int *lo, int *hi)
 {
     const NodeClamp clamp = node_type(n)->clamp;
     const GraphTensor *x = &g->tensor[n->input[0]];
     const bool none = clamp == CLAMP_NONE, mean = clamp == CLAMP_MEAN;
-    *lo = none || (mean && n->lo <= x->qmin) ? INT8_MIN : n->lo;
-    *hi = none || (mean && n->hi >= x->qmax) ? INT8_MAX : n->hi;
+    const bool wide = graph_tensor_is_wide(node_y(g, n));
+    *lo = none || (mean && n->lo <= x->qmin) ? (wide ? INT16_MIN : INT8_MIN) : n->lo;
+    *hi = none || (mean && n->hi >= x->qmax) ? (wide ? INT16_MAX : INT8_MAX) : n->hi;
 }

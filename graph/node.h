@@ -68,6 +68,14 @@ typedef struct {
     void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 } NodeFloat;
 
+/* A node type on int16 codes: what differs.  Its inputs, its output or both are int16 codes, weights int8, the bias
+ * wide_bias.  NodeType.check holds for them, too.  In a run in[k] and out are the codes' bytes, aligned for them. */
+typedef struct {
+    const NodeBinary *binary;                       /* NULL: as NodeType.binary */
+    Status (*prepare)(Arena *arena, EngineNode *e); /* NULL: nothing to prepare */
+    void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
+} NodeWide;
+
 /* A kind of node: constants.
  *
  * No callback changes the graph, keeps a pointer to what it is given (`prepare` apart: an engine keeps graph and node,
@@ -123,7 +131,9 @@ typedef struct NodeType {
     void (*run)(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 
     const NodeFloat *in_float; /* NULL: it computes in integers only */
+    const NodeWide *in_wide;   /* NULL: it computes on int8 codes only */
     bool converts;             /* from codes to floats or back; any other type has all codes or all floats */
+    bool changes_width;        /* from int8 to int16 codes or back; any other type has all int8 or all int16 */
 
     /* For the memory planners. */
     bool shows_input; /* the output has the bytes of input 0: nothing needs to be done if they share them */
@@ -158,10 +168,30 @@ static inline bool node_is_float(const Graph *g, const Node *n)
 {
     return graph_tensor_is_float(node_y(g, n)) && !node_type(n)->converts;
 }
+/* Has int16 codes and computes in integers. */
+static inline bool node_is_wide(const Graph *g, const Node *n)
+{
+    return !node_type(n)->converts && (graph_tensor_is_wide(node_y(g, n)) || graph_tensor_is_wide(node_x(g, n)));
+}
+/* Its members in the model file. */
+static inline const NodeBinary *node_binary(const Graph *g, const Node *n)
+{
+    const NodeType *type = node_type(n);
+    return node_is_wide(g, n) && type->in_wide->binary != NULL ? type->in_wide->binary : type->binary;
+}
+static inline int64_t node_bias(const Node *n, int output)
+{
+    return n->wide_bias != NULL ? n->wide_bias[output] : n->bias[output];
+}
+/* Bytes of int16 codes as such. */
+static inline const int16_t *node_wide(const int8_t *bytes) { return (const void *)bytes; }
+static inline int16_t *node_wide_out(int8_t *bytes) { return (void *)bytes; }
 static inline bool node_has_weights(const Node *n) { return node_type(n)->weights != NULL; }
 long node_macs(const Graph *g, const Node *n);
 int64_t node_largest_sum(const Graph *g, const Node *n);
-/* What the codes that the node's operation gives must be clamped to beyond int8's own ends (NodeClamp). */
+/* Makes the node ready to run in its arithmetic: NodeType.prepare, NodeFloat's or NodeWide's. */
+Status engine_node_prepare(Arena *arena, const Graph *g, const Node *n, EngineNode *e);
+/* What the codes that the node's operation gives must be clamped to beyond the ends of int8, or int16 (NodeClamp). */
 void node_clamp(const Graph *g, const Node *n, int *lo, int *hi);
 
 /* ---- of a node that has weights ----------------------------------------------------------------------------------- */
@@ -171,6 +201,9 @@ long node_weights(const Node *n);
 int node_weight_shape(const Node *n, int64_t dim[4]);
 /* The sums of the stored weights of one output. */
 ChannelWeights node_channel_weights(const Node *n, int output);
+/* Of a node on int16 codes: its sums are rescaled as int32 (scale_s16_of_int32), as LiteRT does in dense layers; those
+ * that int32 cannot hold are not. */
+bool node_rescales_int32(const Graph *g, const Node *n);
 /* The most |acc + bias| can be of one output: sum of |w| * max |x - z| + |bias|. */
 int64_t node_output_sum(const Graph *g, const Node *n, int output);
 

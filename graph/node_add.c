@@ -4,6 +4,7 @@
 #include "graph/node_check.h"
 #include "graph/node_float.h"
 #include "graph/node_text.h"
+#include "kernels/requant_s16.h"
 
 static const Field add_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
 
@@ -12,6 +13,12 @@ static bool add_params(const Graph *g, const Node *n, AddParams *p)
     const GraphTensor *a = node_x(g, n), *b = &g->tensor[n->input[1]], *y = node_y(g, n);
     return add_params_make(g->rounding, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point,
                            n->lo, n->hi, p);
+}
+
+static bool add_wide_params(const Graph *g, const Node *n, AddS16 *p)
+{
+    return add_s16_make(g->rounding, node_x(g, n)->scale, g->tensor[n->input[1]].scale, node_y(g, n)->scale, n->lo,
+                        n->hi, p);
 }
 
 static bool same_shape(const GraphTensor *a, const GraphTensor *b)
@@ -28,6 +35,12 @@ static Status add_check(const Graph *g, const Node *n)
     if (node_is_float(g, n)) return STATUS_OK;
     const double larger = (double)(a->scale > b->scale ? a->scale : b->scale);
     AddParams unused;
+    AddS16 wide;
+    if (node_is_wide(g, n)) {
+        NODE_RULE(n, add_wide_params(g, n, &wide), "adds scales %.9g and %.9g to %.9g; int16 needs ratios below 2^14",
+                  (double)a->scale, (double)b->scale, (double)y->scale);
+        return STATUS_OK;
+    }
     /* 2 max(s1, s2) / (2^20 s_y) is a right shift. */
     NODE_RULE(n, 2.0 * larger < 0x1p20 * (double)y->scale && add_params(g, n, &unused),
               "adds scales %.9g and %.9g to %.9g; %s needs %s", (double)a->scale, (double)b->scale, (double)y->scale,
@@ -53,6 +66,11 @@ static int add_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor fl
     const double larger = s_a > s_b ? s_a : s_b, s_y = (double)node_y(g, n)->scale;
     char unused[NODE_GIVEN_BYTES];
     AddParams params;
+    AddS16 wide;
+    if (node_is_wide(g, n)) {
+        floor[0] = (ScaleFloor){.tensor = n->output, .least = larger * 0x1p-14};
+        return !add_wide_params(g, n, &wide);
+    }
     if (!(runtime && add_exceeds(g, n, unused)) && 2.0 * larger < 0x1p20 * s_y && add_params(g, n, &params)) return 0;
     floor[0] = (ScaleFloor){.tensor = n->output, .least = larger / (double)xnnpack_add.end};
     for (int k = 0; k < 2; k++) floor[1 + k] = (ScaleFloor){n->input[k], s_y * (double)xnnpack_add.least, s_y};
@@ -72,6 +90,25 @@ static void add_run(const EngineNode *e, const int8_t *const *in, int8_t *out, v
     (void)scratch;
     kernels()->requant_add_rows(e->state, (size_t)graph_tensor_elements(node_y(e->g, e->node)), in[0], in[1], out);
 }
+
+static Status add_wide_prepare(Arena *arena, EngineNode *e)
+{
+    e->state = arena_alloc(arena, sizeof(AddS16));
+    (void)add_wide_params(e->g, e->node, e->state); /* graph_check */
+    return STATUS_OK;
+}
+
+static void add_wide_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    const AddS16 *p = e->state;
+    const int16_t *a = node_wide(in[0]), *b = node_wide(in[1]);
+    int16_t *y = node_wide_out(out);
+    const long count = graph_tensor_elements(node_y(e->g, e->node));
+    for (long i = 0; i < count; i++) y[i] = requant_add_s16(p, a[i], b[i]);
+}
+
+static const NodeWide add_wide = {.prepare = add_wide_prepare, .run = add_wide_run};
 
 static void add_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
@@ -102,5 +139,6 @@ const NodeType node_add = {.name = "add",
                            .prepare = add_prepare,
                            .run = add_run,
                            .in_float = &add_float,
+                           .in_wide = &add_wide,
                            .takes_rows = true,
                            .overwrites = add_overwrites};

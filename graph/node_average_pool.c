@@ -35,6 +35,15 @@ static void average_pool_run(const EngineNode *e, const int8_t *const *in, int8_
     kernels()->avgpool_s8_forward(&e->node->geom, 1, in[0], e->state, out);
 }
 
+static void average_pool_wide_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    const Node *n = e->node;
+    avgpool_s16_forward(&n->geom, 1, node_wide(in[0]), n->lo, n->hi, node_wide_out(out));
+}
+
+static const NodeWide average_pool_wide = {.run = average_pool_wide_run};
+
 static void average_pool_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
     (void)scratch;
@@ -56,4 +65,5 @@ const NodeType node_average_pool = {.name = "average_pool",
                                     .prepare = average_pool_prepare,
                                     .run = average_pool_run,
                                     .in_float = &average_pool_float,
+                                    .in_wide = &average_pool_wide,
                                     .overwrites = node_window_overwrites};

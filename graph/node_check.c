@@ -47,6 +47,14 @@ static Status check_formats(const Graph *g, const Node *n)
                   format_names[x->format], format_names[y->format],
                   graph_tensor_is_float(x) ? "quantize" : "dequantize");
     }
+    NODE_RULE(n, !node_is_wide(g, n) || type->in_wide != NULL, "codes in int16; a %s computes on int8 codes only",
+              type->name);
+    for (int i = 0; i < n->inputs && !type->changes_width; i++) {
+        const GraphTensor *x = &g->tensor[n->input[i]];
+        NODE_RULE(n, graph_tensor_is_wide(x) == graph_tensor_is_wide(y),
+                  "input \"%s\" in %s, output in %s; must be one, with a requant node between", x->name,
+                  format_names[x->format], format_names[y->format]);
+    }
     NODE_RULE(n, n->activation >= 0 && n->activation < (node_is_float(g, n) ? NODE_ACTIVATIONS : 1),
               "activation %d; must be 0 to %d in floats, 0 in integers", n->activation, NODE_ACTIVATIONS - 1);
     return STATUS_OK;

@@ -35,6 +35,8 @@ static void concat_run(const EngineNode *e, const int8_t *const *in, int8_t *out
     }
 }
 
+static const NodeWide concat_wide = {.run = concat_run};
+
 static void concat_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
     concat_run(e, in, out, scratch);
@@ -52,4 +54,5 @@ const NodeType node_concat = {.name = "concat",
                               .keeps_grid = true,
                               .check = concat_check,
                               .run = concat_run,
-                              .in_float = &concat_float};
+                              .in_float = &concat_float,
+                              .in_wide = &concat_wide};

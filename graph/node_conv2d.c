@@ -54,5 +54,6 @@ const NodeType node_conv2d = {.name = "conv2d",
                               .prepare = conv2d_prepare,
                               .run = node_weights_run,
                               .in_float = &conv2d_float,
+                              .in_wide = &node_weights_in_wide,
                               .gives_rows = true,
                               .overwrites = conv2d_overwrites};

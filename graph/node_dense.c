@@ -49,4 +49,5 @@ const NodeType node_dense = {.name = "dense",
                              .flash_bytes = node_weights_flash_bytes,
                              .prepare = dense_prepare,
                              .run = node_weights_run,
-                             .in_float = &dense_float};
+                             .in_float = &dense_float,
+                             .in_wide = &node_weights_in_wide};

@@ -60,5 +60,6 @@ const NodeType node_depthwise_conv2d = {.name = "depthwise_conv2d",
                                         .prepare = depthwise_conv2d_prepare,
                                         .run = node_weights_run,
                                         .in_float = &depthwise_conv2d_float,
+                                        .in_wide = &node_weights_in_wide,
                                         .gives_rows = true,
                                         .overwrites = depthwise_conv2d_overwrites};

@@ -17,6 +17,10 @@ static void dequantize_run(const EngineNode *e, const int8_t *const *in, int8_t 
 {
     (void)scratch;
     const GraphTensor *x = node_x(e->g, e->node);
+    if (graph_tensor_is_wide(x)) {
+        graph_tensor_reals(x, in[0], (size_t)graph_tensor_elements(x), node_floats_out(out));
+        return;
+    }
     kernels()->dequantize((size_t)graph_tensor_elements(x), in[0], x->scale, x->zero_point, node_floats_out(out));
 }
 

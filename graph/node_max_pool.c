@@ -17,6 +17,14 @@ static void max_pool_run(const EngineNode *e, const int8_t *const *in, int8_t *o
     kernels()->maxpool_s8_forward(&e->node->geom, 1, in[0], out);
 }
 
+static void max_pool_wide_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    maxpool_s16_forward(&e->node->geom, 1, node_wide(in[0]), node_wide_out(out));
+}
+
+static const NodeWide max_pool_wide = {.run = max_pool_wide_run};
+
 static void max_pool_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
     (void)scratch;
@@ -37,4 +45,5 @@ const NodeType node_max_pool = {.name = "max_pool",
                                 .check = max_pool_check,
                                 .run = max_pool_run,
                                 .in_float = &max_pool_float,
+                                .in_wide = &max_pool_wide,
                                 .overwrites = node_window_overwrites};

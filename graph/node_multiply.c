@@ -6,6 +6,7 @@
 #include "graph/node_float.h"
 #include "graph/node_text.h"
 #include "kernels/requant_multiply.h"
+#include "kernels/requant_s16.h"
 
 static const Field multiply_fields[] = {NODE_FIELDS, {NODE_CLAMP}, FIELD_END};
 
@@ -14,6 +15,18 @@ static bool multiply_params(const Graph *g, const Node *n, MultiplyParams *p)
     const GraphTensor *a = node_x(g, n), *b = &g->tensor[n->input[1]], *y = node_y(g, n);
     return multiply_params_make(g->rounding, a->scale, a->zero_point, b->scale, b->zero_point, y->scale, y->zero_point,
                                 n->lo, n->hi, p);
+}
+
+static float product_ratio(const Graph *g, const Node *n)
+{
+    return node_x(g, n)->scale * g->tensor[n->input[1]].scale / node_y(g, n)->scale;
+}
+
+/* Of int16 codes: in float32 under xnnpack and onnxruntime, as LiteRT has it, else in double.  No product leaves 2^30 when it is rescaled to codes of the output. */
+static double wide_ratio(const Graph *g, const Node *n)
+{
+    if (rounding_is_float(g->rounding)) return (double)product_ratio(g, n);
+    return (double)node_x(g, n)->scale * (double)g->tensor[n->input[1]].scale / (double)node_y(g, n)->scale;
 }
 
 static bool has_shape(const GraphTensor *t, int h, int w, int c) { return t->h == h && t->w == w && t->c == c; }
@@ -26,15 +39,15 @@ static Status multiply_check(const Graph *g, const Node *n)
               a->w, a->c, b->h, b->w, b->c, y->h, y->w, y->c, a->c);
     if (node_is_float(g, n)) return STATUS_OK;
     MultiplyParams unused;
+    if (node_is_wide(g, n)) {
+        NODE_RULE(n, wide_ratio(g, n) < 1.0, "multiplies scales %.9g and %.9g to %.9g; int16 needs a ratio below 1",
+                  (double)a->scale, (double)b->scale, (double)y->scale);
+        return STATUS_OK;
+    }
     NODE_RULE(n, multiply_params(g, n, &unused), "multiplies scales %.9g and %.9g to %.9g; %s needs %s",
               (double)a->scale, (double)b->scale, (double)y->scale, rounding_names[g->rounding],
               rounding_multiply_needs(g->rounding));
     return STATUS_OK;
-}
-
-static float product_ratio(const Graph *g, const Node *n)
-{
-    return node_x(g, n)->scale * g->tensor[n->input[1]].scale / node_y(g, n)->scale;
 }
 
 static bool multiply_exceeds(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES])
@@ -53,6 +66,10 @@ static int multiply_floors(const Graph *g, const Node *n, bool runtime, ScaleFlo
     const bool a_is_finer = s_a < s_b;
     char given[NODE_GIVEN_BYTES];
     MultiplyParams unused;
+    if (node_is_wide(g, n)) {
+        floor[0] = (ScaleFloor){.tensor = n->output, .least = s_a * s_b};
+        return wide_ratio(g, n) >= 1.0;
+    }
     if (!(runtime && multiply_exceeds(g, n, given)) && multiply_params(g, n, &unused)) return 0;
     floor[0] = (ScaleFloor){n->output, s_a * s_b / (double)xnnpack_multiply.end, s_a * s_b * 0x1p8};
     floor[1] = (ScaleFloor){.tensor = n->input[a_is_finer ? 0 : 1], .least = s_y * least / (a_is_finer ? s_b : s_a)};
@@ -75,6 +92,28 @@ static void multiply_run(const EngineNode *e, const int8_t *const *in, int8_t *o
     for (long at = 0; at < count; at += factors)
         requant_multiply_rows(e->state, (size_t)factors, in[0] + at, in[1], out + at);
 }
+
+static Status multiply_wide_prepare(Arena *arena, EngineNode *e)
+{
+    Multiplier *M = e->state = arena_alloc(arena, sizeof *M);
+    *M = multiplier_s16(wide_ratio(e->g, e->node));
+    return STATUS_OK;
+}
+
+static void multiply_wide_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    const Node *n = e->node;
+    const Multiplier *M = e->state;
+    const long count = graph_tensor_elements(node_y(e->g, n));
+    const long factors = graph_tensor_elements(&e->g->tensor[n->input[1]]);
+    const int16_t *a = node_wide(in[0]), *b = node_wide(in[1]);
+    int16_t *y = node_wide_out(out);
+    for (long i = 0; i < count; i++)
+        y[i] = (int16_t)clamp_int(rescale_s16(e->g->rounding, a[i] * b[i % factors], *M), n->lo, n->hi);
+}
+
+static const NodeWide multiply_wide = {.prepare = multiply_wide_prepare, .run = multiply_wide_run};
 
 static void multiply_float_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
 {
@@ -112,4 +151,5 @@ const NodeType node_multiply = {
     .prepare = multiply_prepare,
     .run = multiply_run,
     .in_float = &multiply_float,
+    .in_wide = &multiply_wide,
     .overwrites = multiply_overwrites};

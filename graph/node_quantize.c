@@ -2,7 +2,7 @@
 #include "graph/node_check.h"
 #include "graph/node_float.h"
 #include "graph/node_text.h"
-#include "kernels/requant.h"
+#include "kernels/requant_s16.h"
 
 static const Field quantize_fields[] = {NODE_FIELDS, FIELD_END};
 
@@ -18,6 +18,11 @@ static void quantize_run(const EngineNode *e, const int8_t *const *in, int8_t *o
 {
     (void)scratch;
     const GraphTensor *y = node_y(e->g, e->node);
+    if (graph_tensor_is_wide(y)) {
+        quantize_reals_s16((size_t)graph_tensor_elements(y), node_floats(in[0]), y->scale, y->qmin, y->qmax,
+                           node_wide_out(out));
+        return;
+    }
     quantize_reals(e->g->rounding, (size_t)graph_tensor_elements(y), node_floats(in[0]),
                    &(QuantizeGrid){y->scale, y->zero_point, y->qmin, y->qmax}, out);
 }

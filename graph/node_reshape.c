@@ -23,6 +23,7 @@ static void reshape_run(const EngineNode *e, const int8_t *const *in, int8_t *ou
     if (out != in[0]) memcpy(out, in[0], graph_tensor_bytes(node_y(e->g, e->node)));
 }
 
+static const NodeWide reshape_wide = {.run = reshape_run};
 static const NodeFloat reshape_float = {.fields = reshape_fields, .run = reshape_run};
 
 const NodeType node_reshape = {.name = "reshape",
@@ -35,4 +36,5 @@ const NodeType node_reshape = {.name = "reshape",
                                .check = reshape_check,
                                .run = reshape_run,
                                .in_float = &reshape_float,
+                               .in_wide = &reshape_wide,
                                .shows_input = true};

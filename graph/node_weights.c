@@ -7,6 +7,7 @@
 #include "graph/graph_check.h"
 #include "graph/node_check.h"
 #include "graph/node_float.h"
+#include "kernels/requant_s16.h"
 
 enum { MAX_WEIGHTS = 1 << 28 };
 
@@ -37,7 +38,7 @@ ChannelWeights node_channel_weights(const Node *n, int output)
 
 int64_t node_output_sum(const Graph *g, const Node *n, int output)
 {
-    const int64_t bias = n->bias[output];
+    const int64_t bias = node_bias(n, output);
     return node_channel_weights(n, output).magnitude * graph_tensor_max_magnitude(node_x(g, n)) +
            (bias < 0 ? -bias : bias);
 }
@@ -62,7 +63,7 @@ size_t node_weights_flash_bytes(const Node *n)
 {
     const size_t count = (size_t)node_weights(n), outputs = (size_t)n->geom.o;
     if (n->float_weights != NULL) return count * format_bytes(n->weight_format) + 4 * outputs;
-    return (count * (size_t)n->weight_bits + 7) / 8 + 8 * outputs;
+    return (count * (size_t)n->weight_bits + 7) / 8 + (n->wide_bias != NULL ? 12 : 8) * outputs;
 }
 
 /* ---- in the model file ------------------------------------------------------------------------------------------- */
@@ -77,6 +78,11 @@ const NodeBinary node_weights_binary[] = {{"weight", ST_I8, node_weight_shape, o
                                           {"bias", ST_I32, outputs, offsetof(Node, bias)},
                                           {"weight_scale", ST_F32, outputs, offsetof(Node, weight_scale)},
                                           {.suffix = NULL}};
+
+static const NodeBinary wide_binary[] = {{"weight", ST_I8, node_weight_shape, offsetof(Node, weights)},
+                                         {"bias", ST_I64, outputs, offsetof(Node, wide_bias)},
+                                         {"weight_scale", ST_F32, outputs, offsetof(Node, weight_scale)},
+                                         {.suffix = NULL}};
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
@@ -97,7 +103,12 @@ static Status check_output(const Graph *g, const Node *n, int o)
               "channel %d: multiplier %g; must be finite in float32", o, (double)M.f);
     const int64_t products = channel_products(node_channel_weights(n, o), x->zero_point, x->qmin, x->qmax);
     const double exact = (double)x->scale * (double)s / (double)y->scale;
-    if (channel_sums_check(o, products, n->bias[o], exact) != STATUS_OK)
+    if (node_is_wide(g, n)) NODE_RULE(n, exact < 0x1p7, "channel %d: multiplier %g; must be below 2^7", o, exact);
+    const int64_t largest = INT64_C(1) << CHANNEL_SUM_BITS_WIDE;
+    NODE_RULE(n, node_bias(n, o) > -largest && node_bias(n, o) < largest, "channel %d: bias %lld; must stay below 2^%d",
+              o, (long long)node_bias(n, o), CHANNEL_SUM_BITS_WIDE);
+    const int bits = node_is_wide(g, n) ? CHANNEL_SUM_BITS_WIDE : CHANNEL_SUM_BITS;
+    if (channel_sums_check(o, products, node_bias(n, o), exact, bits) != STATUS_OK)
         return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);
     return STATUS_OK;
 }
@@ -110,8 +121,11 @@ Status node_check_weights(const Graph *g, const Node *n)
     if (node_is_float(g, n)) return node_check_float_weights(g, n);
     NODE_RULE(n, n->weight_format == FORMAT_INT8 && n->float_weights == NULL && n->float_bias == NULL,
               "weights in %s; must be int8 codes in a node that computes in integers", format_names[n->weight_format]);
-    NODE_RULE(n, n->weights != NULL && n->bias != NULL && n->weight_scale != NULL,
-              "no weights, bias or weight scales; must have all three");
+    const bool has_bias =
+        node_is_wide(g, n) ? n->wide_bias != NULL && n->bias == NULL : n->bias != NULL && n->wide_bias == NULL;
+    NODE_RULE(n, n->weights != NULL && has_bias && n->weight_scale != NULL,
+              "no weights, bias or weight scales; must have all three%s",
+              node_is_wide(g, n) ? ", the bias in int64" : "");
     NODE_RULE(
         n, n->weight_bits >= 2 && n->weight_bits <= 8 && n->weight_shift >= 0 && n->weight_shift <= 8 - n->weight_bits,
         "%d-bit weights shifted by %d; must be 2 to 8 bits, shifted by 0 to 8 - bits", n->weight_bits, n->weight_shift);
@@ -144,6 +158,7 @@ int node_weights_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor 
         const double of_sum = step * (double)(sum > 1 ? sum : 1) * 0x1p-30;
         if (of_sum >= s_y) least = fmax(least, of_sum);
         if (runtime && (float)(step / s_y) >= xnnpack_weights.end) least = fmax(least, step / end);
+        if (node_is_wide(g, n) && step >= 0x1p7 * s_y) least = fmax(least, step * 0x1p-7);
     }
     floor[0] = (ScaleFloor){.tensor = n->output, .least = least};
     return least > 0.0;
@@ -185,3 +200,41 @@ void node_weights_run(const EngineNode *e, const int8_t *const *in, int8_t *out,
     const WeightsState *s = e->state;
     s->conv->codes(&e->node->geom, 1, in[0], s->zero_point, s->packed, &s->requant, out, scratch);
 }
+
+/* ---- engine, int16 codes ----------------------------------------------------------------------------------------- */
+
+bool node_rescales_int32(const Graph *g, const Node *n)
+{
+    return n->op == NODE_DENSE && g->rounding == ROUNDING_XNNPACK && node_largest_sum(g, n) <= INT32_MAX;
+}
+
+static Status wide_prepare(Arena *arena, EngineNode *e)
+{
+    const Node *n = e->node;
+    const ConvGeom *geom = &n->geom;
+    const long count = node_weights(n);
+    ConvS16 *k = e->state = arena_zalloc(arena, sizeof *k);
+    int16_t *w = arena_try_alloc(arena, sizeof *w * (size_t)count);
+    ScaleS16 *scale = arena_try_alloc(arena, sizeof *scale * (size_t)geom->o);
+    if (w == NULL || scale == NULL) return node_no_room(e);
+    for (long i = 0; i < count; i++) w[i] = n->weights[i];
+    const double s_x = (double)node_x(e->g, n)->scale, s_y = (double)node_y(e->g, n)->scale;
+    const bool in_int32 = node_rescales_int32(e->g, n);
+    for (int o = 0; o < geom->o; o++) {
+        const double M = s_x * (double)n->weight_scale[o] / s_y;
+        scale[o] = in_int32 ? scale_s16_of_int32(M) : scale_s16(M);
+    }
+    *k = (ConvS16){w, n->wide_bias, scale, n->lo, n->hi};
+    e->scratch_bytes = conv_s16_scratch_bytes(geom);
+    return STATUS_OK;
+}
+
+static void wide_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    const Node *n = e->node;
+    const bool depthwise = n->op == NODE_DWCONV2D;
+    (depthwise ? kernels()->dwconv_s16_forward : kernels()->conv_s16_forward)(&n->geom, 1, node_wide(in[0]), e->state,
+                                                                              node_wide_out(out), scratch);
+}
+
+const NodeWide node_weights_in_wide = {.binary = wide_binary, .prepare = wide_prepare, .run = wide_run};

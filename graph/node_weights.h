@@ -22,4 +22,6 @@ int node_weights_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor 
 Status node_weights_prepare(Arena *arena, EngineNode *e, const ConvS8 *conv);
 void node_weights_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch);
 
+extern const NodeWide node_weights_in_wide;
+
 #endif

@@ -113,6 +113,20 @@ typedef struct {
     const int32_t *m, *e;   /* [period] Multiplier.m and .e */
 } RequantRows;
 
+/* A real multiplier of sums on int16 codes, m * 2^-shift (kernels/requant_s16.h makes it). */
+typedef struct {
+    int32_t m; /* 2^14 to 2^15 - 1, or 2^30 to 2^31 - 1, or 0 */
+    int shift; /* 1 to 62 */
+} ScaleS16;
+
+/* A convolution of int16 codes: requant_s16(bias + sum x w, scale, lo, hi) by output. */
+typedef struct {
+    const int16_t *weights; /* -128 to 127, [O,KH,KW,C/groups]; depthwise [KH,KW,O] */
+    const int64_t *bias;    /* [O] */
+    const ScaleS16 *scale;  /* [O] */
+    int lo, hi;
+} ConvS16;
+
 /* How the codes under a pool's window become the code of their average: by the function of kernels/requant.h that has
  * the kind's name.  average_rule makes one. */
 typedef enum { AVERAGE_CODES, AVERAGE_SCALED, AVERAGE_REALS } AverageKind;
@@ -175,6 +189,14 @@ typedef struct Kernels {
     void (*dwconv_s8_forward)(const ConvGeom *g, int images, const int8_t *x, int zx, const int8_t *w, int32_t *acc);
     /* The same for rows of a strip (kernels/dwconv_s8.h).  NULL: there is none, and dwconv_s8 takes dwconv_s8_forward. */
     void (*dwconv_rows_s8)(const DwRowsS8 *g);
+
+    /* ---- convolutions of int16 codes (kernels/conv_s16.inc); |bias + sum| < 2^47 ---- */
+
+    /* y[images,OH,OW,O]; scratch: conv_s16_scratch_bytes.  The second: depthwise. */
+    void (*conv_s16_forward)(const ConvGeom *g, int images, const int16_t *x, const ConvS16 *k, int16_t *y,
+                             void *scratch);
+    void (*dwconv_s16_forward)(const ConvGeom *g, int images, const int16_t *x, const ConvS16 *k, int16_t *y,
+                               void *scratch);
 
     /* ---- pools: cells outside the image are ignored, and a window without a cell inside gives 0 ---- */
 
@@ -306,6 +328,19 @@ static inline const ConvS8 *conv_s8_of(bool depthwise) { return depthwise ? &dwc
 
 /* Whether dwconv_s8 takes dwconv_rows_s8 for this geometry. */
 bool dwconv_s8_by_rows(const ConvGeom *g);
+
+/* ---- int16 codes (kernels/pool_s16.c, conv_s16.inc) ---- */
+
+/* As the table's maxpool; the average is the sum divided, half away from zero, clamped. */
+void maxpool_s16_forward(const ConvGeom *g, int images, const int16_t *x, int16_t *y);
+void avgpool_s16_forward(const ConvGeom *g, int images, const int16_t *x, int lo, int hi, int16_t *y);
+/* Scratch of conv_s16_forward and dwconv_s16_forward, aligned for int64. */
+static inline size_t conv_s16_scratch_bytes(const ConvGeom *g)
+{
+    const size_t row = sizeof(int16_t) * (size_t)g->kh * (size_t)g->kw * (size_t)(g->c / g->groups);
+    const size_t sums = sizeof(int64_t) * (size_t)g->o;
+    return row > sums ? row : sums;
+}
 
 /* ---- average pools of floats (kernels/pool.c), as the table's pools ---- */
 

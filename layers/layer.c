@@ -57,6 +57,18 @@ Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
     return output_quantizer(l, b, quant_activation_spec(b->quant, b->place), is_signed);
 }
 
+Status layer_other_quantizer(Layer *l, LayerBuilder *b)
+{
+    if (!l->feeds_other) return STATUS_OK;
+    QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
+    spec.bits = l->out_format == FORMAT_INT16 ? QUANT_MAX_BITS : QUANT_WIDE_BITS;
+    spec.narrow = false, spec.symmetric = spec.bits == QUANT_WIDE_BITS;
+    spec.type = quantizer_type("observed"), spec.keys = NULL;
+    l->other_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.other", l->name), &spec,
+                                  (QuantizedTensor){.is_signed = l->out_signed});
+    return l->other_q != NULL ? STATUS_OK : STATUS_CONFIG;
+}
+
 /* A grid that is known needs no quantizer that finds it. */
 Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve)
 {
@@ -119,19 +131,28 @@ Node *lowering_add_node(Lowering *w, const Node *node)
     return &g->node[g->nodes++];
 }
 
-int lower_tensor(Lowering *w, const Layer *l, int same_grid)
+static int lower_on(Lowering *w, const Layer *l, GraphTensor y)
 {
-    GraphTensor y;
-    if (same_grid >= 0) {
-        y = w->graph->tensor[same_grid];
-    } else {
-        const QuantParams *qp = &l->out_q->qp;
-        y = (GraphTensor){
-            .scale = qp->scale[0], .zero_point = qp->zero_point, .bits = qp->bits, .qmin = qp->qmin, .qmax = qp->qmax};
-    }
     y.name = l->name;
     y.h = l->out.h, y.w = l->out.w, y.c = l->out.c;
     return lowering_add_tensor(w, &y);
+}
+
+int lower_tensor_on(Lowering *w, const Layer *l, const Quantizer *q)
+{
+    const QuantParams *qp = &q->qp;
+    return lower_on(w, l,
+                    (GraphTensor){.scale = qp->scale[0],
+                                  .zero_point = qp->zero_point,
+                                  .bits = qp->bits,
+                                  .qmin = qp->qmin,
+                                  .qmax = qp->qmax,
+                                  .format = qp->bits == QUANT_WIDE_BITS ? FORMAT_INT16 : FORMAT_INT8});
+}
+
+int lower_tensor(Lowering *w, const Layer *l, int same_grid)
+{
+    return same_grid >= 0 ? lower_on(w, l, w->graph->tensor[same_grid]) : lower_tensor_on(w, l, l->out_q);
 }
 
 Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output)

@@ -56,17 +56,22 @@ typedef struct Layer {
     Param *weight, *bias, *gamma, *beta; /* NULL where the layer has none */
     BatchNormState *norm;
     Quantizer *weight_q, *out_q; /* NULL in a float model */
+    Quantizer *other_q;          /* of the output in codes of the other width (feeds_other); NULL: nobody reads them */
     bool frozen;                 /* its parameters stay, and batch norm uses its running statistics (model_freeze) */
     bool norm_deferred;          /* it is read once, by a layer that applies_norm */
     /* What a quantized model's layer has; of a float model all are int8 and false.  A layer in floats computes in float32 on
      * dequantized inputs and rounds its result to out_format; codes are made of it by out_q where out_format is int8, or
-     * where a layer in integers reads it. */
+     * where a layer in integers reads it.  A layer whose output is int16 reads int16 codes, unless it is in floats. */
     Format weight_format, out_format;
     bool in_floats;       /* not all of its output and weights are codes */
     bool feeds_codes;     /* in floats, and a layer in integers reads it */
+    bool feeds_other;     /* of int16 codes, and a layer on int8 codes reads it; in floats, and a layer on int16 does */
     bool out_signed;      /* its output may be below 0 */
     const ConvGeom *geom; /* on which its kernel depends; NULL: on none */
 } Layer;
+
+/* How a layer in integers reads its inputs: as int16 codes, else as int8 codes. */
+static inline bool layer_is_wide(const Layer *l) { return l->out_format == FORMAT_INT16 && !l->in_floats; }
 
 /* Its name in the config: of a curve that is another layer's activation, that layer's. */
 static inline const char *layer_given_name(const Layer *l) { return l->curve_of != NULL ? l->curve_of : l->name; }
@@ -80,7 +85,8 @@ typedef struct {
 } LayerBuilder;
 
 /* What a layer may use while it is lowered: the graph so far; tensor_of[i + 1] is layer i's output, [0] the image;
- * of the inputs of the layer that is being lowered, in the form that it reads: codes, or floats if it is in floats. */
+ * of the inputs of the layer that is being lowered, in the form that it reads: int8 codes, int16 codes, or floats if it
+ * is in floats. */
 typedef struct {
     Arena *arena;
     Tape *tape; /* does not record; for the ops that quantize weights */
@@ -195,7 +201,9 @@ const CurveType *activation_curve(int choice); /* NULL: it is no curve */
 /* Gives the layer its output quantizer, "<name>.out", as the config asks for this place; nothing in a float model, or where
  * its output is in floats and nobody reads it in integers. */
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
-/* The same for what a curve gives. */
+/* The quantizer of Layer.other_q, "<name>.other". */
+Status layer_other_quantizer(Layer *l, LayerBuilder *b);
+/* The same as layer_output_quantizer for what a curve gives. */
 Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve);
 
 /* The end of a forward pass that is no integer simulation: y with the activation, seen by the observer in a float pass,
@@ -210,6 +218,8 @@ int lowering_add_tensor(Lowering *w, const GraphTensor *tensor);
 Node *lowering_add_node(Lowering *w, const Node *node);
 /* The output tensor of a lowered layer, on out_q's grid or on that of tensor `same_grid` when it is >= 0; its index. */
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
+/* The same on the grid of q. */
+int lower_tensor_on(Lowering *w, const Layer *l, const Quantizer *q);
 /* A node with the layer's inputs and output. */
 Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output);
 /* A node whose inputs lie on the grid of its output, as a type that keeps the grid demands: an input on another gets a

@@ -19,6 +19,11 @@ static const struct {
 
 const char *layer_kernel(Arena *arena, const Layer *l, bool codes)
 {
+    if (codes && layer_is_wide(l) && l->type->kernels != NULL) {
+        const bool depthwise = strcmp(l->type->kernels, "dwconv") == 0;
+        const char *isa = kernels_variant(depthwise ? "dwconv_s16_forward" : "conv_s16_forward");
+        return arena_printf(arena, "%s__%s", depthwise ? "dwconv_s16" : "conv_s16", isa);
+    }
     for (size_t i = 0; l->type->kernels != NULL && i < sizeof choices / sizeof choices[0]; i++) {
         if (choices[i].codes != codes || strcmp(choices[i].family, l->type->kernels) != 0) continue;
         if (choices[i].fits != NULL && !choices[i].fits(l->geom)) continue;

@@ -61,6 +61,7 @@ static void release_forms(const Model *m, Tape *t, int source)
 {
     tensor_release(t, source < 0 ? m->image : m->out[source]);
     if (m->converted[source + 1] != NULL) tensor_release(t, m->converted[source + 1]);
+    if (m->widened[source + 1] != NULL) tensor_release(t, m->widened[source + 1]);
 }
 
 /* What layer `i` made for itself, and the inputs it was the last to read. */
@@ -79,7 +80,7 @@ Tensor *model_forward(Model *m, Tape *t, const ForwardMode *mode, const uint8_t 
                                                     : tape_codes(t, "input", shape, &m->input_grid);
     Image im = {m, pixels, m->image};
     parallel_rows(n, parallel_chunks(n), image_chunk, &im);
-    for (int i = 0; i <= m->layers; i++) m->converted[i] = NULL;
+    for (int i = 0; i <= m->layers; i++) m->converted[i] = m->widened[i] = NULL;
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
         Tensor *x[LAYER_MAX_INPUTS];

@@ -38,6 +38,7 @@ typedef struct {
     const QuantConfig *quant; /* NULL: float */
     Tensor **out;             /* [layers] what each layer gave in the last forward pass */
     Tensor *image;            /* and what went in */
+    Tensor **widened;         /* [1 + layers] int8 codes or floats as int16 codes, where a layer reads them so */
     Tensor **
         converted; /* [1 + layers] image and outputs, floats as codes or codes as floats, where a layer reads them so */
 } Model;

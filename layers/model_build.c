@@ -253,7 +253,7 @@ static Status build_layers(Builder *b, const QuantConfig *quant)
     mark_avgpool_feeders(m, feeds);
     int logits = m->layers - 1;
     while (logits > 0 && m->layer[logits].type->keeps_grid) logits = m->layer[logits].input[0];
-    m->quantizer = ARENA_ARRAY(m->arena, Quantizer *, 2 * m->layers);
+    m->quantizer = ARENA_ARRAY(m->arena, Quantizer *, 3 * m->layers);
     QuantPlace *place = ARENA_ARRAY(m->arena, QuantPlace, m->layers);
     for (int i = 0; i < m->layers; i++) place[i] = place_of(m, i, first, last, logits, feeds[i]);
     if (quant != NULL) TRY(model_set_formats(m, quant, place, b->where));
@@ -261,10 +261,11 @@ static Status build_layers(Builder *b, const QuantConfig *quant)
         Layer *l = &m->layer[i];
         LayerBuilder lb = {.arena = m->arena, .params = &m->params, .quant = quant, .place = place[i]};
         Status status = l->type->build == NULL ? STATUS_OK : l->type->build(l, &lb);
-        if (status == STATUS_OK) status = model_quantize_floats(l, &lb, m);
+        if (status == STATUS_OK) status = model_other_quantizers(l, &lb, m);
         if (status != STATUS_OK) return status_prefix(status, "%s: layer \"%s\"", b->where, l->name);
         if (l->weight_q != NULL) m->quantizer[m->quantizers++] = l->weight_q;
         if (l->out_q != NULL) m->quantizer[m->quantizers++] = l->out_q;
+        if (l->other_q != NULL) m->quantizer[m->quantizers++] = l->other_q;
     }
     return param_set_place(&m->params, m->arena);
 }
@@ -319,6 +320,7 @@ Status model_build(Arena *arena, const ModelConfig *config, PixelScale pixels, c
                  .layer = ARENA_ARRAY(arena, Layer, 2 * n),
                  .out = ARENA_ARRAY(arena, Tensor *, 2 * n),
                  .converted = ARENA_ARRAY(arena, Tensor *, 2 * n + 1),
+                 .widened = ARENA_ARRAY(arena, Tensor *, 2 * n + 1),
                  .input = {config->input.at[0], config->input.at[1], config->input.at[2]}};
     if (pixels.n != 1 && pixels.n != m->input.c)
         return status_fail(STATUS_CONFIG, "%s: data.normalize: %d means; must be 1, or %d like the image's channels",

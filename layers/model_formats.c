@@ -1,65 +1,125 @@
 #include "layers/model_formats.h"
 
+#include "layers/layer_wide.h"
 #include "quant/format_ops.h"
+#include "quant/wide_ops.h"
 
 static Format format_of(const Model *m, int source) { return source < 0 ? FORMAT_INT8 : m->layer[source].out_format; }
 
 static Status check_curve(const Layer *l, const char *where)
 {
     const CurveType *curve = l->type->real == NULL ? NULL : l->type->real(l).curve;
-    if (curve == NULL || !l->in_floats) return STATUS_OK;
+    if (curve == NULL || (!l->in_floats && l->out_format == FORMAT_INT8)) return STATUS_OK;
     return status_fail(STATUS_CONFIG,
                        "%s: layer \"%s\": format \"%s\" with the curve %s, which is a table of codes; int8 is required",
                        where, layer_given_name(l), format_names[l->out_format], curve->name);
 }
 
+/* A layer in integers that reads `from`: what has to be made of its output for that. */
+static void mark_feeding(Layer *from, const Layer *reader)
+{
+    if (format_is_float(from->out_format) && layer_is_wide(reader))
+        from->feeds_other = true;
+    else if (format_is_float(from->out_format))
+        from->feeds_codes = true;
+    else if (from->out_format == FORMAT_INT16 && !layer_is_wide(reader))
+        from->feeds_other = true;
+}
+
 Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *place, const char *where)
 {
+    bool wide = false;
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
         l->out_format = l->type->keeps_grid ? format_of(m, l->input[0]) : quant_activation_format(quant, place[i]);
         l->weight_format = l->type->has_weights ? quant_weight_format(quant, place[i]) : FORMAT_INT8;
         l->in_floats = format_is_float(l->out_format) || format_is_float(l->weight_format);
         if (l->in_floats) l->norm_deferred = false;
+        wide |= l->out_format == FORMAT_INT16;
         TRY(check_curve(l, where));
     }
-    for (int i = 0; i < m->layers; i++)
-        for (int k = 0; k < m->layer[i].inputs && !m->layer[i].in_floats; k++) {
-            const int from = m->layer[i].input[k];
-            if (format_is_float(format_of(m, from))) m->layer[from].feeds_codes = true;
-        }
+    for (int i = 0; i < m->layers; i++) {
+        if (wide) m->layer[i].norm_deferred = false;
+        for (int k = 0; k < m->layer[i].inputs && !m->layer[i].in_floats; k++)
+            if (m->layer[i].input[k] >= 0) mark_feeding(&m->layer[m->layer[i].input[k]], &m->layer[i]);
+    }
     return STATUS_OK;
 }
 
-Status model_quantize_floats(Layer *l, LayerBuilder *b, const Model *m)
+static Status check_wide_quantizer(const Layer *l)
+{
+    const Quantizer *q = l->out_q;
+    if (q == NULL || q->qp.bits != QUANT_WIDE_BITS || (q->params == 0 && quantizer_is_fused(q))) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "quantizer \"%s\" for an output of 16 bits; \"observed\" is required",
+                       q->type->name);
+}
+
+Status model_other_quantizers(Layer *l, LayerBuilder *b, const Model *m)
 {
     if (l->type->keeps_grid) l->out_signed = l->input[0] < 0 || m->layer[l->input[0]].out_signed;
-    return l->feeds_codes && l->out_q == NULL ? layer_output_quantizer(l, b, l->out_signed) : STATUS_OK;
+    if (l->feeds_codes && l->out_q == NULL) TRY(layer_output_quantizer(l, b, l->out_signed));
+    TRY(check_wide_quantizer(l));
+    return layer_other_quantizer(l, b);
 }
+
+typedef enum { FORM_CODES, FORM_WIDE, FORM_FLOATS } Form;
 
 Tensor *model_input(Model *m, Tape *t, const ForwardMode *mode, const Layer *l, int source)
 {
-    Tensor *x = source < 0 ? m->image : m->out[source], **other = &m->converted[source + 1];
-    if (mode->arithmetic == ARITHMETIC_FLOAT || x == NULL || l->in_floats == (x->codes == NULL)) return x;
+    Tensor *x = source < 0 ? m->image : m->out[source];
+    if (mode->arithmetic == ARITHMETIC_FLOAT || x == NULL) return x;
+    const Form is = x->codes != NULL ? FORM_CODES : x->wide != NULL ? FORM_WIDE : FORM_FLOATS;
+    const Form reads = l->in_floats ? FORM_FLOATS : layer_is_wide(l) ? FORM_WIDE : FORM_CODES;
+    if (is == reads || (is == FORM_WIDE && reads == FORM_FLOATS))
+        return x; /* int16 codes have their values with them */
+    Tensor **other = reads == FORM_WIDE ? &m->widened[source + 1] : &m->converted[source + 1];
     if (*other != NULL) return *other;
-    if (l->in_floats) return *other = op_dequantize(t, x);
-    Quantizer *q = m->layer[source].out_q;
-    if (mode->arithmetic == ARITHMETIC_INT) return *other = op_quantize(t, x, q, mode->rounding);
+    if (reads == FORM_FLOATS) return *other = op_dequantize(t, x);
+    if (is == FORM_CODES) return *other = op_widen(t, x);
+    const Layer *from = &m->layer[source];
+    const bool deployed = mode->arithmetic == ARITHMETIC_INT;
+    if (reads == FORM_WIDE) {
+        Tensor *y = *other = op_wide(t, x, from->other_q, mode->observe);
+        if (y != NULL && deployed) wide_requantize(y, x->x);
+        return y;
+    }
+    Quantizer *q = is == FORM_WIDE ? from->other_q : from->out_q;
+    if (deployed && is == FORM_WIDE) return *other = op_narrow(t, x, q, mode->rounding);
+    if (deployed) return *other = op_quantize(t, x, q, mode->rounding);
     return *other = op_fake_quant(t, x, q, activation_from(0), mode->observe);
+}
+
+/* What a pass in floats gives, which the quantizers of both forms see. */
+static Tensor *run_float(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
+{
+    Tensor *y = l->type->forward(l, mode, t, x);
+    if (l->type->keeps_grid && l->out_q != NULL) y = layer_observe(l, mode, t, y);
+    if (l->other_q == NULL || !mode->observe || tape_failed(t)) return y;
+    const Status status = observer_update(&l->other_q->observer, y->x, (size_t)tensor_elements(y));
+    if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
+    return y;
 }
 
 Tensor *model_run_layer(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
-    if (mode->arithmetic == ARITHMETIC_FLOAT || !l->in_floats) {
-        Tensor *y = l->type->forward(l, mode, t, x);
-        return l->type->keeps_grid && l->out_q != NULL ? layer_observe(l, mode, t, y) : y;
-    }
+    if (mode->arithmetic == ARITHMETIC_FLOAT) return run_float(l, mode, t, x);
+    if (!l->in_floats && !layer_is_wide(l)) return l->type->forward(l, mode, t, x);
+    if (layer_is_wide(l) && mode->arithmetic == ARITHMETIC_INT && !t->grad) return layer_run_wide(l, mode, t, x, NULL);
     ForwardMode floats = *mode;
     floats.arithmetic = ARITHMETIC_FLOAT, floats.observe = false, floats.in_floats = true;
     floats.deployed = mode->arithmetic == ARITHMETIC_INT;
     Tensor *y = l->type->forward(l, &floats, t, x);
     if (tape_failed(t)) return NULL;
     if (format_is_float(l->out_format)) return op_round(t, y, l->out_format);
+    if (layer_is_wide(l)) {
+        y = l->out_q == NULL ? op_wide_on(t, y, x[0]->qp) : op_wide(t, y, l->out_q, mode->observe);
+        return y != NULL && floats.deployed ? layer_run_wide(l, mode, t, x, y) : y;
+    }
+    if (l->out_format == FORMAT_INT16) {
+        Tensor *z = op_wide(t, y, l->out_q, mode->observe);
+        if (z != NULL && floats.deployed) wide_requantize(z, y->x);
+        return z;
+    }
     if (floats.deployed) return op_quantize(t, y, l->out_q, mode->rounding);
     return op_fake_quant(t, y, l->out_q, activation_from(0), mode->observe);
 }

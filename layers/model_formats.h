@@ -8,9 +8,9 @@
  * STATUS_CONFIG, after `where`, of a curve in floats: it is a table of codes. */
 Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *place, const char *where);
 
-/* After layer l was built, in the same order: the output quantizer that a layer without one of its own needs where a
- * layer in integers reads its floats. */
-Status model_quantize_floats(Layer *l, LayerBuilder *b, const Model *m);
+/* After layer l was built, in the same order: the quantizers that it needs where a layer reads its output in another
+ * form, int8 or int16 codes.  STATUS_CONFIG, without the layer's name, of a quantizer that 16 bits cannot have. */
+Status model_other_quantizers(Layer *l, LayerBuilder *b, const Model *m);
 
 /* The output of layer `source` (-1: the image) in the form that l reads, once for all that read it so.  Not of a pass in
  * ARITHMETIC_FLOAT, where all are floats. */

@@ -11,12 +11,12 @@ int64_t channel_products(ChannelWeights w, int zero_point, int qmin, int qmax)
     return larger(w.magnitude * max_magnitude, w.magnitude * most + magnitude(zero_point * w.total));
 }
 
-Status channel_sums_check(int channel, int64_t products, int64_t bias, double M)
+Status channel_sums_check(int channel, int64_t products, int64_t bias, double M, int bits)
 {
     const int64_t most = products + magnitude(bias);
-    if (most >= INT64_C(1) << 31)
-        return status_fail(STATUS_UNSUPPORTED, "channel %d: sums up to %lld with bias %lld; must stay below 2^31",
-                           channel, (long long)most, (long long)bias);
+    if (most >= INT64_C(1) << bits)
+        return status_fail(STATUS_UNSUPPORTED, "channel %d: sums up to %lld with bias %lld; must stay below 2^%d",
+                           channel, (long long)most, (long long)bias, bits);
     /* At least 1: the multiplier alone must have an exponent that the fixed-point forms can hold. */
     if (!(M * (double)larger(most, 1) < 0x1p30))
         return status_fail(STATUS_UNSUPPORTED,

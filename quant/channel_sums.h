@@ -17,9 +17,12 @@ typedef struct {
  *   max(magnitude max|x - z|, magnitude max|x| + |z total|),  x in qmin .. qmax. */
 int64_t channel_products(ChannelWeights w, int zero_point, int qmin, int qmax);
 
+/* Sums are int32; of int16 codes int64, of which the rescaling takes 47 bits (kernels/requant_s16.h). */
+enum { CHANNEL_SUM_BITS = 31, CHANNEL_SUM_BITS_WIDE = 47 };
+
 /* STATUS_UNSUPPORTED, naming the channel, unless for `products` of channel_products and M = s_x s_w / s_y
- *   products + |bias| < 2^31          no partial sum leaves int32;
+ *   products + |bias| < 2^bits        no partial sum leaves its integer;
  *   M (products + |bias|) < 2^30      the rescaled sum and every step of the rescaling stay in range. */
-Status channel_sums_check(int channel, int64_t products, int64_t bias, double M);
+Status channel_sums_check(int channel, int64_t products, int64_t bias, double M, int bits);
 
 #endif

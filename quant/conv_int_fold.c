@@ -28,6 +28,17 @@ static int32_t room_for_bias(const QuantParams *x, ChannelWeights stored)
     return products < INT32_MAX ? (int32_t)(INT32_MAX - products) : 0;
 }
 
+/* Of int16 codes, whose sums are int64. */
+static Status fold_wide_bias(const char *name, int channel, float bias, double step, int64_t *out)
+{
+    const double q = rint((double)bias / step);
+    if (!(fabs(q) < 0x1p46))
+        return status_fail(STATUS_NUMERIC, "%s: channel %d: bias %g on a grid of %g; must be less than 2^46 steps",
+                           name, channel, (double)bias, step);
+    *out = (int64_t)q;
+    return STATUS_OK;
+}
+
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *bn_scale,
                      const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict, ConvInt *out)
 {
@@ -39,6 +50,7 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                      .weight_scale = ARENA_ARRAY(arena, float, O),
                      .multiplier = ARENA_ARRAY(arena, Multiplier, O),
                      .shift = w->qp->bits < 7 ? 7 - w->qp->bits : 0};
+    if (x->bits == QUANT_WIDE_BITS) out->wide_bias = ARENA_ARRAY(arena, int64_t, O);
     activation_clamp(y, act, &out->lo, &out->hi);
     const int max_magnitude =
         x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
@@ -62,6 +74,10 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         }
         const int64_t unit = dead[o] ? 0 : (int64_t)1 << out->shift;
         const int32_t most = room_for_bias(x, (ChannelWeights){sums[o].magnitude * unit, sums[o].total * unit});
+        if (out->wide_bias != NULL) {
+            TRY(fold_wide_bias(name, o, bias, (double)s_x * (double)out->weight_scale[o], &out->wide_bias[o]));
+            continue;
+        }
         if (!quantize_bias(bias, s_x, out->weight_scale[o], most, &out->bias[o])) {
             if (strict)
                 return status_fail(STATUS_NUMERIC,

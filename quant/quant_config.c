@@ -15,20 +15,23 @@ const char *const quantizer_choices[] = {"auto",
 #include "quant/quantizers.def"
                                          NULL};
 #undef QUANTIZER
-const char *const format_choices[] = {"auto", "int2",    "int3",    "int4",     "int5",        "int6",        "int7",
-                                      "int8", "float32", "float16", "bfloat16", "float8_e4m3", "float8_e5m2", NULL};
-enum { FORMAT_CHOICE_INT2 = 1, FORMAT_CHOICE_INT8 = 7, FORMAT_CHOICE_FLOAT32 = 8 };
+const char *const format_choices[] = {"auto",     "int2",        "int3",        "int4",    "int5",
+                                      "int6",     "int7",        "int8",        "float32", "float16",
+                                      "bfloat16", "float8_e4m3", "float8_e5m2", "int16",   NULL};
+enum { FORMAT_CHOICE_INT2 = 1, FORMAT_CHOICE_INT8 = 7, FORMAT_CHOICE_FLOAT32 = 8, FORMAT_CHOICE_INT16 = 13 };
 
 /* The bits of a choice among integers; 0: auto, or floats. */
 static int format_bits(int choice)
 {
+    if (choice == FORMAT_CHOICE_INT16) return QUANT_WIDE_BITS;
     return choice >= FORMAT_CHOICE_INT2 && choice <= FORMAT_CHOICE_INT8 ? choice - FORMAT_CHOICE_INT2 + 2 : 0;
 }
 
 Format quant_choice_format(int choice)
 {
-    return choice < FORMAT_CHOICE_FLOAT32 ? FORMAT_INT8
-                                          : (Format)((int)FORMAT_FLOAT32 + choice - FORMAT_CHOICE_FLOAT32);
+    return choice < FORMAT_CHOICE_FLOAT32 || choice == FORMAT_CHOICE_INT16
+               ? FORMAT_INT8
+               : (Format)((int)FORMAT_FLOAT32 + choice - FORMAT_CHOICE_FLOAT32);
 }
 
 const char *const granularity_names[] = {"per_channel", "per_tensor", NULL};
@@ -76,12 +79,11 @@ static const Field weight_fields[] = {
     FIELD_END};
 
 static const Field activation_fields[] = {
-    {"bits", FIELD_INT, offsetof(ActivationQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS, .def = "8",
-     .unit = "bits", .doc = "width of the activations' codes"},
+    {"bits", FIELD_INT, offsetof(ActivationQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_WIDE_BITS,
+     .def = "8", .unit = "bits", .doc = "width of the activations' codes: 2 to 8, or 16"},
     {"format", FIELD_ENUM, offsetof(ActivationQuantConfig, format), .names = format_choices, .def = "\"auto\"",
-     .doc = "auto: integers of so many bits; int2 to int8: the same with the bits in the name; a float format: the "
-            "outputs "
-            "are floats, and their layers compute in float32"},
+     .doc = "auto: integers of so many bits; int2 to int8 and int16: the same with the bits in the name; a float "
+            "format: the outputs are floats, and their layers compute in float32"},
     {"quantizer", FIELD_ENUM, offsetof(ActivationQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = QUANTIZER_DOC},
     {"observer", FIELD_ENUM, offsetof(ActivationQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
@@ -104,10 +106,10 @@ const Field override_fields[] = {
      .doc = "a layer's name, or a pattern with * and ?"},
     {"weight_bits", FIELD_INT, offsetof(QuantOverride, weight_bits), .min = 0, .max = QUANT_MAX_BITS, .def = "0",
      .unit = "bits", .doc = "width of these layers' weights; 0: unchanged"},
-    {"activation_bits", FIELD_INT, offsetof(QuantOverride, activation_bits), .min = 0, .max = QUANT_MAX_BITS,
-     .def = "0", .unit = "bits", .doc = "width of these layers' outputs; 0: unchanged"},
+    {"activation_bits", FIELD_INT, offsetof(QuantOverride, activation_bits), .min = 0, .max = QUANT_WIDE_BITS,
+     .def = "0", .unit = "bits", .doc = "width of these layers' outputs, 2 to 8 or 16; 0: unchanged"},
     {"format", FIELD_ENUM, offsetof(QuantOverride, format), .names = format_choices, .def = "\"auto\"",
-     .doc = "of these layers' weights and outputs; auto: unchanged"},
+     .doc = "of these layers' weights and outputs; int16: of their outputs alone; auto: unchanged"},
     {"weight_format", FIELD_ENUM, offsetof(QuantOverride, weight_format), .names = format_choices, .def = "\"auto\"",
      .doc = "of these layers' weights; auto: as format"},
     {"activation_format", FIELD_ENUM, offsetof(QuantOverride, activation_format), .names = format_choices,
@@ -134,10 +136,12 @@ const Field quant_fields[] = {
     {"first_last_bits", FIELD_INT, offsetof(QuantConfig, first_last_bits), .min = 0, .max = QUANT_MAX_BITS, .def = "8",
      .unit = "bits",
      .doc = "weights and output of the first and of the last layer with weights; 0: as the others. The image "
-            "and the logits have 8 bits always"},
+            "has 8 bits always, outputs of 16 bits keep them"},
     {"avgpool_input_bits", FIELD_INT, offsetof(QuantConfig, avgpool_input_bits), .min = 0, .max = QUANT_MAX_BITS,
      .def = "8", .unit = "bits",
      .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
+    {"output_bits", FIELD_INT, offsetof(QuantConfig, output_bits), .min = 0, .max = QUANT_WIDE_BITS, .def = "0",
+     .unit = "bits", .doc = "output of the network, 8 or 16; 0: 16 where activations have 16 bits, else 8"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
     {"target", FIELD_ENUM, offsetof(QuantConfig, target), .names = target_names, .def = "\"litert\"",
@@ -187,7 +191,10 @@ static int first_given(int first, int second) { return first > 0 ? first : secon
 static int bits_of(int choice, int bits) { return first_given(format_bits(choice), bits); }
 
 /* The format that an override gives weights or activations. */
-static int weight_choice(const QuantOverride *o) { return first_given(o->weight_format, o->format); }
+static int weight_choice(const QuantOverride *o)
+{
+    return first_given(o->weight_format, o->format == FORMAT_CHOICE_INT16 ? 0 : o->format);
+}
 static int activation_choice(const QuantOverride *o) { return first_given(o->activation_format, o->format); }
 
 Format quant_weight_format(const QuantConfig *c, QuantPlace place)
@@ -196,10 +203,50 @@ Format quant_weight_format(const QuantConfig *c, QuantPlace place)
     return quant_choice_format(first_given(o == NULL ? 0 : weight_choice(o), c->weights.format));
 }
 
+/* Codes of 16 bits are narrowed by a key for them alone. */
+static int activation_bits(const QuantConfig *c, QuantPlace place, const QuantOverride *o)
+{
+    int bits = bits_of(c->activations.format, c->activations.bits);
+    const bool wide = bits == QUANT_WIDE_BITS;
+    if (place.feeds_avgpool && c->avgpool_input_bits > 0 && !wide) bits = c->avgpool_input_bits;
+    if ((place.first || place.last) && c->first_last_bits > 0 && !wide) bits = c->first_last_bits;
+    if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
+    if (o != NULL) bits = bits_of(activation_choice(o), bits);
+    if (place.feeds_table) return 8;
+    if (!place.is_output) return bits;
+    const bool asked = o != NULL && bits_of(activation_choice(o), o->activation_bits) == QUANT_WIDE_BITS;
+    return asked ? QUANT_WIDE_BITS : quant_output_bits(c);
+}
+
+int quant_output_bits(const QuantConfig *c)
+{
+    if (c->output_bits > 0) return c->output_bits;
+    return bits_of(c->activations.format, c->activations.bits) == QUANT_WIDE_BITS ? QUANT_WIDE_BITS : QUANT_MAX_BITS;
+}
+
+int quant_bits(int format, int bits) { return bits_of(format, bits); }
+
 Format quant_activation_format(const QuantConfig *c, QuantPlace place)
 {
     const QuantOverride *o = quant_override(c, place.name);
-    return quant_choice_format(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
+    const Format format = quant_choice_format(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
+    if (format_is_float(format)) return format;
+    return activation_bits(c, place, o) == QUANT_WIDE_BITS ? FORMAT_INT16 : FORMAT_INT8;
+}
+
+static Status check_width(const char *where, const char *key, int bits)
+{
+    if (bits <= QUANT_MAX_BITS || bits == QUANT_WIDE_BITS) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "%s.%s: %d; must be 2 to 8, or 16", where, key, bits);
+}
+
+static Status check_weight_format(const char *where, const char *key, int choice)
+{
+    if (choice != FORMAT_CHOICE_INT16) return STATUS_OK;
+    return status_fail(STATUS_CONFIG,
+                       "%s.%s: \"int16\"; weights have at most 8 bits, or are floats: int2 to int8 or a "
+                       "float format is required",
+                       where, key);
 }
 
 /* bits 0: not given; else `usual` may be a default that nobody gave. */
@@ -218,12 +265,18 @@ const char *quant_width(Arena *arena, int format, int bits)
 
 Status quant_check_formats(const QuantConfig *c)
 {
+    TRY(check_weight_format("quant.weights", "format", c->weights.format));
+    TRY(check_width("quant.activations", "bits", c->activations.bits));
+    if (c->output_bits != 0 && c->output_bits != QUANT_MAX_BITS && c->output_bits != QUANT_WIDE_BITS)
+        return status_fail(STATUS_CONFIG, "quant.output_bits: %d; must be 8 or 16, or 0", c->output_bits);
     TRY(check_format("quant.weights", c->weights.format, "bits", c->weights.bits, 8));
     TRY(check_format("quant.activations", c->activations.format, "bits", c->activations.bits, 8));
     for (int i = 0; i < c->overrides.n; i++) {
         const QuantOverride *o = &((const QuantOverride *)c->overrides.at)[i];
         char where[48];
         snprintf(where, sizeof where, "quant.overrides[%d]", i);
+        TRY(check_weight_format(where, "weight_format", o->weight_format));
+        TRY(check_width(where, "activation_bits", o->activation_bits));
         TRY(check_format(where, weight_choice(o), "weight_bits", o->weight_bits, 0));
         TRY(check_format(where, activation_choice(o), "activation_bits", o->activation_bits, 0));
     }
@@ -259,19 +312,16 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
 {
     const ActivationQuantConfig *a = &c->activations;
-    int bits = bits_of(a->format, a->bits), quantizer = a->quantizer;
-    if (place.feeds_avgpool && c->avgpool_input_bits > 0) bits = c->avgpool_input_bits;
-    if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
     const QuantOverride *o = quant_override(c, place.name);
-    if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
-    if (o != NULL) bits = bits_of(activation_choice(o), bits);
+    const int bits = activation_bits(c, place, o);
+    int quantizer = a->quantizer;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (o != NULL && o->activation_quantizer > 0) quantizer = o->activation_quantizer;
-    if (place.is_output || place.feeds_table) bits = 8;
     const QuantizerType *type = choose_quantizer(quantizer, bits);
+    const bool wide = bits == QUANT_WIDE_BITS;
     QuantizerSpec spec = {.bits = bits,
-                          .narrow = !type->learns,
-                          .symmetric = a->symmetric,
+                          .narrow = !type->learns && !wide,
+                          .symmetric = a->symmetric || wide,
                           .type = type,
                           .observer = choose_observer(a->observer, type->learns ? "mse" : "ema_minmax"),
                           .momentum = a->momentum,

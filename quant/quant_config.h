@@ -57,6 +57,7 @@ typedef struct {
     ActivationQuantConfig activations;
     int first_last_bits;                      /* 0: as the others */
     int avgpool_input_bits;                   /* 0: as the others */
+    int output_bits;                          /* 8 or 16; 0: 16 where activations have 16, else 8 */
     ObjectList overrides;                     /* QuantOverride */
     int target;                               /* index into target_types */
     int rounding;                             /* Rounding: the target's, which a config that is read sets */
@@ -65,7 +66,7 @@ typedef struct {
 extern const Field quant_fields[], override_fields[]; /* of a QuantConfig; of a QuantOverride */
 extern const char *const observer_choices[];          /* "auto", then observers.def */
 extern const char *const quantizer_choices[];         /* "auto", then quantizers.def */
-extern const char *const format_choices[];            /* "auto", "int2" to "int8", then the float formats */
+extern const char *const format_choices[];            /* "auto", "int2" to "int8", the float formats, "int16" */
 Format quant_choice_format(int choice);               /* FORMAT_INT8 of "auto" and of fewer bits */
 
 /* The override that decides on a layer, the last that matches; NULL: none. */
@@ -74,7 +75,11 @@ const QuantOverride *quant_override(const QuantConfig *c, const char *layer);
 /* How wide a choice of format beside bits is: "8", "float16". */
 const char *quant_width(Arena *arena, int format, int bits);
 
-/* STATUS_CONFIG where format and bits of one place contradict each other. */
+int quant_bits(int format, int bits); /* of integers */
+/* Of the network's output, but for an override that names it. */
+int quant_output_bits(const QuantConfig *c);
+
+/* STATUS_CONFIG where format and bits of one place contradict each other, or are none. */
 Status quant_check_formats(const QuantConfig *c);
 
 /* Where a layer stands, as far as its bits depend on it. */
@@ -86,7 +91,7 @@ typedef struct {
     bool feeds_table; /* it is read by the table of its layer's activation alone: 8 bits */
 } QuantPlace;
 
-/* Precedence: logits and what a table reads 8 bits; an override by name (the last that matches); first_last_bits; avgpool_input_bits;
+/* Precedence: what a table reads has 8 bits, the output its own; an override by name (the last that matches); first_last_bits; avgpool_input_bits;
  * defaults. */
 /* FORMAT_INT8: of so many bits as the spec of the place says; of a place in floats the spec is of the codes made of it. */
 Format quant_weight_format(const QuantConfig *c, QuantPlace place);

@@ -9,8 +9,11 @@ static float positive_scale(double scale) { return scale > (double)FLT_MIN ? (fl
 
 void grid_range(int bits, bool is_signed, bool narrow, int *qmin, int *qmax)
 {
-    ASSERT(bits >= QUANT_MIN_BITS && bits <= QUANT_MAX_BITS);
-    if (is_signed) {
+    ASSERT((bits >= QUANT_MIN_BITS && bits <= QUANT_MAX_BITS) || bits == QUANT_WIDE_BITS);
+    if (bits == QUANT_WIDE_BITS && !is_signed) {
+        *qmin = 0;
+        *qmax = (1 << (bits - 1)) - 1;
+    } else if (is_signed) {
         *qmax = (1 << (bits - 1)) - 1;
         *qmin = -*qmax - !narrow;
     } else {
@@ -61,6 +64,12 @@ void dequantize_tensor(const int8_t *codes, size_t n, float scale, int zero_poin
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) x[i] = scale * (float)(codes[i] - zero_point);
+}
+
+void dequantize_s16(const int16_t *codes, size_t n, float scale, float *x)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) x[i] = scale * (float)codes[i];
 }
 
 void quantize_weights(const float *w, int channels, size_t per_channel, const QuantParams *qp, const float *sign,

@@ -8,13 +8,14 @@
 #include "base/qparams.h"
 #include "kernels/requant.h"
 
-enum { QUANT_MIN_BITS = 2, QUANT_MAX_BITS = 8 };
+enum { QUANT_MIN_BITS = 2, QUANT_MAX_BITS = 8, QUANT_WIDE_BITS = 16 };
 
 /* The code range of a grid (base/qparams.h).
  *   signed            -2^(b-1)   .. 2^(b-1)-1
  *   signed, narrow    -2^(b-1)+1 .. 2^(b-1)-1
  *   unsigned          127-(2^b-1) .. 127          (narrow does not apply)
- * QUANT_MIN_BITS <= bits <= QUANT_MAX_BITS. */
+ *   unsigned, 16 bits  0 .. 2^15-1                (the zero point of int16 codes is 0)
+ * QUANT_MIN_BITS <= bits <= QUANT_MAX_BITS, or QUANT_WIDE_BITS. */
 void grid_range(int bits, bool is_signed, bool narrow, int *qmin, int *qmax);
 
 /* Symmetric grid of one channel: writes qp->scale[channel] and qp->zero_point.
@@ -49,6 +50,7 @@ void quantize_tensor(const float *x, size_t n, float scale, int zero_point, int 
 
 /* codes[n] -> x[n] = scale * (q - zero_point): exact integer difference, one float32 rounding. */
 void dequantize_tensor(const int8_t *codes, size_t n, float scale, int zero_point, float *x);
+void dequantize_s16(const int16_t *codes, size_t n, float scale, float *x);
 
 /* Weights w[channels, per_channel] -> codes, by qp->scale[c] (qp->n == 1: one for all) and qp->zero_point.  With
  * qp->axis > 0 the channels run innermost instead: w[per_channel, channels] (depthwise, 1HWC).

@@ -20,7 +20,9 @@ static const char *widths_text(Arena *arena, char kind, Widths w)
 void row_bits(Arena *arena, const Model *m, RowPlan *plan)
 {
     const QuantConfig *quant = &plan->config->quant;
-    const int asked[] = {quant->weights.bits, quant->activations.bits}, first_last = quant->first_last_bits;
+    const int outputs_asked = quant_bits(quant->activations.format, quant->activations.bits);
+    const int asked[] = {quant->weights.bits, outputs_asked}, first_last = quant->first_last_bits;
+    const int of_ends = outputs_asked == QUANT_WIDE_BITS ? outputs_asked : first_last;
     Widths w = {0}, a = {0};
     int first = -1, last = -1, logits = m->layers - 1;
     for (int i = m->layers - 1; i >= 0; i--)
@@ -34,8 +36,8 @@ void row_bits(Arena *arena, const Model *m, RowPlan *plan)
         const bool weights = o != NULL && o->weight_bits > 0, outputs = o != NULL && o->activation_bits > 0;
         if (l->type->has_weights && (weights || !(end && apart)))
             widen(&w, weights ? o->weight_bits : end ? first_last : asked[0]);
-        if (l->type->keeps_grid || i == logits) continue; /* the logits have 8 bits always */
-        if (outputs || !(end && apart)) widen(&a, outputs ? o->activation_bits : end ? first_last : asked[1]);
+        if (l->type->keeps_grid || i == logits) continue; /* the output has bits of its own */
+        if (outputs || !(end && apart)) widen(&a, outputs ? o->activation_bits : end ? of_ends : asked[1]);
     }
     if (w.most == 0) widen(&w, asked[0]);
     if (a.most == 0) widen(&a, asked[1]);

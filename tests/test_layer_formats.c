@@ -81,7 +81,15 @@ static const char *const quants[] = {
     "{\"weights\":{\"format\":\"bfloat16\"}}",
     "{\"weights\":{\"format\":\"float8_e4m3\"},\"activations\":{\"format\":\"float8_e5m2\"},"
     "\"overrides\":[{\"layers\":\"b\",\"format\":\"int8\"}]}",
-    "{\"overrides\":[{\"layers\":\"s\",\"activation_format\":\"bfloat16\"}]}"};
+    "{\"overrides\":[{\"layers\":\"s\",\"activation_format\":\"bfloat16\"}]}",
+    "{\"activations\":{\"bits\":16}}",
+    "{\"weights\":{\"bits\":3,\"granularity\":\"per_tensor\"},\"activations\":{\"format\":\"int16\"},\"first_last_"
+    "bits\":0}",
+    "{\"overrides\":[{\"layers\":\"[bcr]\",\"activation_bits\":16}]}",
+    "{\"output_bits\":16}",
+    "{\"overrides\":[{\"layers\":\"[ac]\",\"format\":\"int16\"},{\"layers\":\"[se]\",\"format\":\"float32\"}]}",
+    "{\"weights\":{\"format\":\"bfloat16\"},\"activations\":{\"format\":\"int16\"},"
+    "\"overrides\":[{\"layers\":\"[bd]\",\"weight_format\":\"int8\"},{\"layers\":\"c\",\"activation_bits\":8}]}"};
 enum { QUANTS = sizeof quants / sizeof quants[0] };
 
 static const char graph_model[] =
@@ -110,8 +118,10 @@ static void check_example(const LayerType *layer, const char *example, const cha
     (void)layer, (void)example;
     static const char *const all[] = {"{\"activations\":{\"format\":\"float32\"}}",
                                       "{\"weights\":{\"format\":\"float16\"},\"activations\":{\"format\":\"float16\"}}",
-                                      "{\"overrides\":[{\"layers\":\"[abc]\",\"format\":\"float32\"}]}"};
-    for (int i = 0; i < 3; i++) {
+                                      "{\"overrides\":[{\"layers\":\"[abc]\",\"format\":\"float32\"}]}",
+                                      "{\"activations\":{\"bits\":16}}",
+                                      "{\"overrides\":[{\"layers\":\"[abc]\",\"format\":\"int16\"}]}"};
+    for (int i = 0; i < 5; i++) {
         Model *m;
         const Status status = small_model_build(arena, model, all[i], &m);
         if (status == STATUS_OK)
@@ -148,6 +158,19 @@ START_TEST(nodes_where_formats_meet)
     must(model_lower(arena, m, ROUNDING_XNNPACK, &g));
     ck_assert(graph_tensor_is_float(&g->tensor[g->output]));
     ck_assert_ptr_null(m->layer[small_layer(m, "d")].out_q);
+    /* The output of 16 bits: its layer reads int16 codes. */
+    m = small_model(arena, graph_model, quants[11], 5);
+    must(model_lower(arena, m, ROUNDING_XNNPACK, &g));
+    ck_assert_int_eq(g->tensor[g->output].format, FORMAT_INT16);
+    ck_assert_str_eq(g->node[g->nodes - 2].name, "e.int16");
+    ck_assert_int_eq(g->node[g->nodes - 2].op, NODE_REQUANT);
+    ck_assert(graph_is_integer(g));
+    /* Of b, both forms: s and q read int8 codes. */
+    m = small_model(arena, graph_model, quants[10], 5);
+    must(model_lower(arena, m, ROUNDING_XNNPACK, &g));
+    ck_assert_ptr_nonnull(m->layer[small_layer(m, "b")].other_q);
+    ck_assert_int_eq(m->layer[small_layer(m, "b")].other_q->qp.bits, 8);
+    ck_assert_int_eq(m->layer[small_layer(m, "s")].out_format, FORMAT_INT8);
     /* An integer network is what it was. */
     m = small_model(arena, graph_model, "{}", 5);
     must(model_lower(arena, m, ROUNDING_XNNPACK, &g));
@@ -183,6 +206,17 @@ START_TEST(format_and_bits)
     refused(checked("{\"overrides\":[{\"layers\":\"a\",\"activation_format\":\"int4\",\"activation_bits\":8}]}"),
             "quant.overrides[0].activation_bits: 8 beside format \"int4\"");
     must(checked("{\"overrides\":[{\"layers\":\"a\",\"activation_format\":\"int4\",\"weight_bits\":8}]}"));
+    must(checked("{\"overrides\":[{\"layers\":\"a\",\"format\":\"int16\",\"weight_bits\":4}]}"));
+    refused(checked("{\"weights\":{\"format\":\"int16\"}}"),
+            "quant.weights.format: \"int16\"; weights have at most 8 bits");
+    refused(checked("{\"overrides\":[{\"layers\":\"a\",\"weight_format\":\"int16\"}]}"),
+            "quant.overrides[0].weight_format: \"int16\"");
+    refused(built("{\"activations\":{\"bits\":16,\"quantizer\":\"lsq\"}}"),
+            "layer \"a\": quantizer \"lsq\" for an output of 16 bits; \"observed\" is required");
+    QuantConfig quant = {.weights.bits = 8, .activations.bits = 12};
+    refused(quant_check_formats(&quant), "quant.activations.bits: 12; must be 2 to 8, or 16");
+    quant = (QuantConfig){.weights.bits = 8, .activations.bits = 8, .output_bits = 10};
+    refused(quant_check_formats(&quant), "quant.output_bits: 10; must be 8 or 16");
     Model *m;
     must(small_model_build(
         arena, graph_model,

@@ -65,6 +65,7 @@ static Status manifest_end(Arena *arena, cJSON *root, const char *folder)
 
 /* ---- codes ------------------------------------------------------------------------------------------------------- */
 
+/* Of int8 codes. */
 typedef bool Seen[CODES];
 
 /* A file for each tensor. */
@@ -74,7 +75,10 @@ static char **codes_files(Arena *arena, const Graph *g)
     for (int i = 0; i < g->tensors; i++) names[i] = g->tensor[i].name;
     char **files = names_of_files(arena, g->tensors, names);
     for (int i = 0; i < g->tensors; i++)
-        files[i] = arena_printf(arena, "%s.%s", files[i], graph_tensor_is_float(&g->tensor[i]) ? "f32" : "i8");
+        files[i] = arena_printf(arena, "%s.%s", files[i],
+                                graph_tensor_is_float(&g->tensor[i])  ? "f32"
+                                : graph_tensor_is_wide(&g->tensor[i]) ? "i16"
+                                                                      : "i8");
     return files;
 }
 
@@ -95,7 +99,7 @@ static Status codes_manifest(Arena *arena, const Graph *g, int images, bool laye
         if (!graph_tensor_is_float(t)) {
             cJSON_AddNumberToObject(entry, "scale", json_decimal(t->scale));
             cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
-            cJSON_AddNumberToObject(entry, "codes_seen", different);
+            if (!graph_tensor_is_wide(t)) cJSON_AddNumberToObject(entry, "codes_seen", different);
         }
         if (is_dumped(g, layers, i)) cJSON_AddStringToObject(entry, "file", files[i]);
         cJSON_AddItemToArray(list, entry);
@@ -125,7 +129,7 @@ Status dump_codes(Arena *arena, const Graph *g, const Dataset *data, bool layers
         for (int i = 0; i < g->tensors; i++) {
             const int8_t *codes = engine_tensor(engine, i);
             const size_t count = (size_t)b.n * graph_tensor_bytes(&g->tensor[i]);
-            for (size_t k = 0; k < count && !graph_tensor_is_float(&g->tensor[i]); k++) seen[i][codes[k] + 128] = true;
+            for (size_t k = 0; k < count && g->tensor[i].format == FORMAT_INT8; k++) seen[i][codes[k] + 128] = true;
             if (files.at[i].stream != NULL) fwrite(codes, 1, count, files.at[i].stream);
         }
     }

@@ -36,7 +36,7 @@ static void add_node(Arena *arena, SafeWriter *file, const Graph *g, const Node 
         return;
     }
     int64_t shape[4];
-    for (const NodeBinary *b = node_type(n)->binary; b != NULL && b->suffix != NULL; b++) {
+    for (const NodeBinary *b = node_binary(g, n); b != NULL && b->suffix != NULL; b++) {
         const void *data;
         memcpy(&data, (const char *)n + b->member, sizeof data);
         safe_add(file, arena_printf(arena, "%s.%s", n->name, b->suffix), b->type, b->shape(n, shape), shape, data);
@@ -95,6 +95,7 @@ const ExporterType exporter_safetensors = {
     .companion = ".json",
     .companion_signature = "bitfold-int8 manifest",
     .floats = true,
+    .wide = true,
     .write = write_file,
 };
 

@@ -24,7 +24,7 @@ static const Field tflite_fields[] = {
  * output of a layer: a bias, two scales and two zero points. */
 static Status check_size(const Graph *g)
 {
-    enum { OUTPUT_BYTES = 4 + 2 * 4 + 2 * 8 };
+    enum { OUTPUT_BYTES = 8 + 2 * 4 + 2 * 8 };
     int64_t bytes = 0;
     for (int i = 0; i < g->nodes; i++)
         if (node_has_weights(&g->node[i]))
@@ -76,6 +76,7 @@ const ExporterType exporter_tflite = {
     .roundings = roundings,
     .carries = tflite_carries,
     .floats = true,
+    .wide = true,
     .runtime = "TFLite",
     .write = write_file,
 };

@@ -42,7 +42,7 @@ int tflite_add_activation(TfliteBuild *b, const char *name, int rank, const int3
     if (graph_tensor_is_float(t))
         add_computed(b, name, TFLITE_FLOAT32, rank, shape);
     else
-        set_grid(b, add_computed(b, name, TFLITE_INT8, rank, shape), t);
+        set_grid(b, add_computed(b, name, graph_tensor_is_wide(t) ? TFLITE_INT16 : TFLITE_INT8, rank, shape), t);
     return b->m->tensors - 1;
 }
 
@@ -79,6 +79,28 @@ TfliteTensor *tflite_add_constant(TfliteBuild *b, const char *name, TfliteType t
     return t;
 }
 
+/* The version that the TFLite converter writes for int16 codes; 0: that of int8. */
+static int wide_version(TfliteOpIndex op)
+{
+    static const int versions[TFLITE_OPS] = {[TFLITE_ADD] = 3,
+                                             [TFLITE_AVERAGE_POOL_2D] = 3,
+                                             [TFLITE_CONCATENATION] = 3,
+                                             [TFLITE_CONV_2D] = 4,
+                                             [TFLITE_DEPTHWISE_CONV_2D] = 5,
+                                             [TFLITE_DEQUANTIZE] = 3,
+                                             [TFLITE_FULLY_CONNECTED] = 7,
+                                             [TFLITE_MAX_POOL_2D] = 3,
+                                             [TFLITE_MUL] = 4,
+                                             [TFLITE_RELU_OP] = 3,
+                                             [TFLITE_RELU6_OP] = 3,
+                                             [TFLITE_PAD] = 3,
+                                             [TFLITE_PADV2] = 3,
+                                             [TFLITE_MAXIMUM] = 4,
+                                             [TFLITE_MINIMUM] = 4,
+                                             [TFLITE_QUANTIZE] = 2};
+    return versions[op];
+}
+
 TfliteOperator *tflite_add_operator(TfliteBuild *b, TfliteOpIndex op, int inputs, const int32_t *input, int output)
 {
     ASSERT(b->m->operators < b->most);
@@ -90,6 +112,8 @@ TfliteOperator *tflite_add_operator(TfliteBuild *b, TfliteOpIndex op, int inputs
                           .outputs = 1,
                           .output = tflite_words(b->arena, 1, (const int32_t[]){output})};
     for (int i = 0; i < TFLITE_MAX_OPTIONS; i++) o->option[i] = o->op->option[i].absent;
+    const bool wide = b->m->tensor[input[0]].type == TFLITE_INT16 || b->m->tensor[output].type == TFLITE_INT16;
+    if (wide && wide_version(op) > 0) o->version = wide_version(op);
     return o;
 }
 

@@ -23,12 +23,14 @@ TfliteClamp tflite_clamp(const Graph *g, const Node *n)
     const float six = 6.0f / y->scale;
     const bool relu = lo == y->zero_point;
     /* Runtimes round 6 / scale in two ways; both must give hi. */
-    const bool relu6 =
-        relu && six < 256.0f && hi == y->zero_point + (int)rintf(six) && hi == y->zero_point + (int)floorf(six + 0.5f);
-    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION, .lowest = INT8_MIN, .highest = INT8_MAX};
-    if (hi == INT8_MAX && lo == INT8_MIN) return clamp;
-    if (hi == INT8_MAX ? relu : relu6)
-        clamp.activation = hi == INT8_MAX ? TFLITE_RELU : TFLITE_RELU6;
+    const bool wide = graph_tensor_is_wide(y);
+    const int lowest = wide ? INT16_MIN : INT8_MIN, highest = wide ? INT16_MAX : INT8_MAX;
+    const bool relu6 = relu && six < (float)(highest - lowest + 1) && hi == y->zero_point + (int)rintf(six) &&
+                       hi == y->zero_point + (int)floorf(six + 0.5f);
+    TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION, .lowest = lowest, .highest = highest};
+    if (hi == highest && lo == lowest) return clamp;
+    if (hi == highest ? relu : relu6)
+        clamp.activation = hi == highest ? TFLITE_RELU : TFLITE_RELU6;
     else
         clamp.lowest = lo, clamp.highest = hi;
     return clamp;
@@ -41,10 +43,10 @@ static bool needs_pad(const TflitePadding *p) { return p->top + p->bottom + p->l
 /* A constant of one code on the grid of tensor `like`. */
 static void add_code(TfliteBuild *b, const char *name, int code, int like)
 {
-    int8_t *value = ARENA_ARRAY(b->arena, int8_t, 1);
-    *value = (int8_t)code;
+    int16_t *value = ARENA_ARRAY(b->arena, int16_t, 1); /* little-endian: the first byte is the code in int8 */
+    *value = (int16_t)code;
     const TfliteTensor *grid = &b->m->tensor[like];
-    TfliteTensor *t = tflite_add_constant(b, name, TFLITE_INT8, 1, (const int32_t[]){1}, value);
+    TfliteTensor *t = tflite_add_constant(b, name, grid->type, 1, (const int32_t[]){1}, value);
     t->scales = t->zero_points = 1, t->scale = grid->scale, t->zero_point = grid->zero_point;
 }
 
@@ -91,8 +93,10 @@ static void add_int_weights(TfliteBuild *b, const Node *n, int rank, const int32
         tflite_add_constant(b, arena_printf(b->arena, "%s/weight", n->name), TFLITE_INT8, rank, shape, n->weights);
     w->scales = w->zero_points = scales;
     w->scale = n->weight_scale, w->zero_point = zeros(b, scales), w->axis = scales > 1 ? axis : 0;
-    TfliteTensor *bias = tflite_add_constant(b, arena_printf(b->arena, "%s/bias", n->name), TFLITE_INT32, 1,
-                                             (const int32_t[]){outputs}, n->bias);
+    const bool wide = n->wide_bias != NULL;
+    TfliteTensor *bias =
+        tflite_add_constant(b, arena_printf(b->arena, "%s/bias", n->name), wide ? TFLITE_INT64 : TFLITE_INT32, 1,
+                            (const int32_t[]){outputs}, wide ? (const void *)n->wide_bias : n->bias);
     float *product = ARENA_ARRAY(b->arena, float, scales);
     for (int o = 0; o < scales; o++) product[o] = s_x * n->weight_scale[o];
     bias->scales = bias->zero_points = scales;
@@ -162,6 +166,9 @@ static Status add_dense(TfliteBuild *b, const Node *n)
 {
     const TfliteClamp clamp = tflite_clamp(b->g, n);
     TRY(check_weights(b, n));
+    if (n->wide_bias != NULL && b->g->rounding == ROUNDING_XNNPACK && !node_rescales_int32(b->g, n))
+        return fail_node(n, "sums of int16 codes beyond 2^31, which LiteRT adds in int32 in a dense layer; export --to "
+                            "safetensors, or quantize it in 8 bits");
     const int x = tflite_form(b, n->input[0], FORM_FLAT);
     int32_t input[3] = {x};
     TRY(add_weights(b, n, 2, (const int32_t[]){n->geom.o, n->geom.c}, 0, true, input));
@@ -206,12 +213,13 @@ static Status add_join(TfliteBuild *b, const Node *n)
     TfliteClamp clamp = {.activation = TFLITE_NO_ACTIVATION};
     if (n->op == NODE_ADD) clamp = tflite_clamp(b->g, n);
     const int form = common_form(b, n);
+    const bool is_wide = graph_tensor_is_wide(node_y(b->g, n));
     int32_t input[NODE_MAX_INPUTS];
     for (int i = 0; i < n->inputs; i++) input[i] = tflite_form(b, n->input[i], form);
     TfliteOperator *o = tflite_add_operator(b, n->op == NODE_ADD ? TFLITE_ADD : TFLITE_CONCATENATION, n->inputs, input,
                                             add_output(b, n, form));
     if (n->op == NODE_ADD)
-        o->option[ADD_ACTIVATION] = clamp.activation;
+        o->option[ADD_ACTIVATION] = clamp.activation, o->option[ADD_POT_SCALE_INT16] = !is_wide;
     else
         o->option[CONCAT_AXIS] = form == FORM_FLAT ? 1 : 3;
     return STATUS_OK;
@@ -374,7 +382,8 @@ Status tflite_add_node(TfliteBuild *b, const Node *n)
     if (node_is_float(b->g, n)) return add_float_node(b, n);
     TRY(kinds[n->op](b, n));
     const TfliteClamp clamp = tflite_clamp(b->g, n);
-    if (clamp.lowest > INT8_MIN) add_bound(b, n, TFLITE_MAXIMUM, "lowest", clamp.lowest);
-    if (clamp.highest < INT8_MAX) add_bound(b, n, TFLITE_MINIMUM, "highest", clamp.highest);
+    const bool wide = graph_tensor_is_wide(node_y(b->g, n));
+    if (clamp.lowest > (wide ? INT16_MIN : INT8_MIN)) add_bound(b, n, TFLITE_MAXIMUM, "lowest", clamp.lowest);
+    if (clamp.highest < (wide ? INT16_MAX : INT8_MAX)) add_bound(b, n, TFLITE_MINIMUM, "highest", clamp.highest);
     return STATUS_OK;
 }

@@ -146,6 +146,9 @@ static void concat(const NaiveModel *m, const cJSON *n, Grid *y)
 static void quantize(const NaiveModel *m, const Grid *x, Grid *y, long count)
 {
     const float inverse = 1.0f / y->scale;
+    for (long i = 0; i < count && y->wide; i++)
+        y->q[i] = (int64_t)round(fmin(fmax((double)((float)x->x[i] / y->scale), y->lo), y->hi));
+    if (y->wide) return;
     for (long i = 0; i < count; i++) {
         const float v = (float)x->x[i];
         const double steps = m->rounding == 'x' ? (double)(v * inverse) : (double)(v / y->scale);

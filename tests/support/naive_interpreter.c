@@ -2,121 +2,8 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the file ---------------------------------------------------------------------------------------------------- */
-
-const void *naive_binary(const NaiveModel *m, const char *owner, const char *what)
-{
-    char key[600];
-    snprintf(key, sizeof key, "%s.%s", owner, what);
-    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(m->header, key);
-    const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
-    if (cJSON_GetArraySize(offsets) != 2) abort();
-    return m->data + (size_t)cJSON_GetArrayItem(offsets, 0)->valuedouble;
-}
-
-const cJSON *naive_member(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (item == NULL) abort();
-    return item;
-}
-
-const char *naive_text(const cJSON *object, const char *key) { return naive_member(object, key)->valuestring; }
-
-int naive_number(const cJSON *object, const char *key, int index)
-{
-    const cJSON *item = naive_member(object, key);
-    return cJSON_IsArray(item) ? cJSON_GetArrayItem(item, index)->valueint : item->valueint;
-}
-
-int naive_by_name(const NaiveModel *m, const char *name)
-{
-    for (int i = 0; i < m->tensors; i++)
-        if (strcmp(m->tensor[i].name, name) == 0) return i;
-    abort();
-}
-
-static unsigned char *slurp(const char *path, size_t *bytes)
-{
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) return NULL;
-    fseek(f, 0, SEEK_END);
-    *bytes = (size_t)ftell(f);
-    rewind(f);
-    unsigned char *file = malloc(*bytes + 1);
-    if (fread(file, 1, *bytes, f) != *bytes) abort();
-    fclose(f);
-    return file;
-}
-
-NaiveModel *naive_open(const char *path)
-{
-    NaiveModel *m = calloc(1, sizeof *m);
-    size_t bytes = 0, length = 0;
-    m->file = slurp(path, &bytes);
-    for (int i = 7; m->file != NULL && bytes >= 8 && i >= 0; i--) length = length << 8 | m->file[i];
-    if (length == 0 || length > bytes - 8) {
-        naive_close(m);
-        return NULL;
-    }
-    m->data = m->file + 8 + length;
-    m->header = cJSON_ParseWithLength((const char *)m->file + 8, length);
-    const cJSON *metadata = naive_member(m->header, "__metadata__");
-    if (strcmp(naive_text(metadata, "format"), "bitfold-int8") != 0) abort();
-    const char *rounding = naive_text(metadata, "dialect");
-    m->rounding = strcmp(rounding, "tflite-single") == 0   ? 's'
-                  : strcmp(rounding, "tflite-double") == 0 ? 'd'
-                                                           : rounding[0];
-    m->graph = cJSON_Parse(naive_text(metadata, "graph"));
-    const cJSON *tensors = naive_member(m->graph, "tensors");
-    m->tensors = cJSON_GetArraySize(tensors);
-    m->tensor = calloc((size_t)m->tensors, sizeof *m->tensor);
-    const float *scale = naive_binary(m, "tensor", "scale");
-    const int32_t *zero = naive_binary(m, "tensor", "zero_point");
-    for (int i = 0; i < m->tensors; i++) {
-        const cJSON *t = cJSON_GetArrayItem(tensors, i);
-        Grid *g = &m->tensor[i];
-        *g = (Grid){.name = naive_text(t, "name"),
-                    .h = naive_number(t, "shape", 0),
-                    .w = naive_number(t, "shape", 1),
-                    .c = naive_number(t, "shape", 2),
-                    .scale = scale[i],
-                    .zero = zero[i]};
-        const cJSON *format = cJSON_GetObjectItemCaseSensitive(t, "format");
-        if (format != NULL) {
-            g->format = format->valuestring;
-            g->x = calloc((size_t)naive_elements(m, i), sizeof *g->x);
-            continue;
-        }
-        g->lo = naive_number(t, "qmin", 0), g->hi = naive_number(t, "qmax", 0);
-        g->q = calloc((size_t)naive_elements(m, i), sizeof *g->q);
-    }
-    return m;
-}
-
-void naive_close(NaiveModel *m)
-{
-    for (int i = 0; i < m->tensors; i++) free(m->tensor[i].q), free(m->tensor[i].x);
-    free(m->tensor);
-    cJSON_Delete(m->graph);
-    cJSON_Delete(m->header);
-    free(m->file);
-    free(m);
-}
-
-int naive_tensors(const NaiveModel *m) { return m->tensors; }
-const char *naive_name(const NaiveModel *m, int t) { return m->tensor[t].name; }
-long naive_elements(const NaiveModel *m, int t) { return (long)m->tensor[t].h * m->tensor[t].w * m->tensor[t].c; }
-const int64_t *naive_codes(const NaiveModel *m, int t) { return m->tensor[t].q; }
-const double *naive_floats(const NaiveModel *m, int t) { return m->tensor[t].x; }
-void naive_set_floats(NaiveModel *m, int t, const float *x)
-{
-    for (long i = 0; i < naive_elements(m, t); i++) m->tensor[t].x[i] = (double)x[i];
-}
 
 /* ---- the arithmetic ---------------------------------------------------------------------------------------------- */
 
@@ -159,6 +46,27 @@ static int64_t rescale(char rounding, int64_t x, Fixed f)
     return t < 0 ? -magnitude : magnitude;
 }
 
+/* R(x) of int32 in nodes that have int16 codes. */
+static int64_t rescale_wide(const NaiveModel *m, int64_t x, Fixed f)
+{
+    return rescale(m->rounding == 's' ? 's' : 'd', x, f);
+}
+
+/* The most the sum of an output can be, of codes lo to hi around 0. */
+static int64_t largest_sum(const int8_t *w, int count, int64_t bias, int lo, int hi)
+{
+    int64_t sum = bias < 0 ? -bias : bias;
+    for (int i = 0; i < count; i++) sum += (int64_t)abs(w[i]) * (-lo > hi ? -lo : hi);
+    return sum;
+}
+
+/* The rescaled sum of int16 codes and weights: the multiplier has 15 bits. */
+static int64_t rescale_sum(int64_t sum, Fixed f)
+{
+    const int64_t m = f.m >= 0x7fff0000 ? 0x7fff : floor_divide(f.m + power2(15), power2(16));
+    return floor_divide(sum * m + power2(14 - f.e), power2(15 - f.e));
+}
+
 /* A real multiplier in both forms: float32 for xnnpack and onnxruntime, fixed point for the others. */
 typedef struct {
     float f;
@@ -182,20 +90,23 @@ static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *
     Grid x = *in;
     if (dense) x.c = x.h * x.w * x.c, x.h = x.w = 1;
     const int8_t *w = naive_binary(m, y->name, "weight");
-    const int32_t *bias = naive_binary(m, y->name, "bias");
+    const void *bias = naive_binary(m, y->name, "bias");
     const float *scale = naive_binary(m, y->name, "weight_scale");
     const int kh = dense ? 1 : naive_number(n, "kernel", 0), kw = dense ? 1 : naive_number(n, "kernel", 1);
     const int sh = dense ? 1 : naive_number(n, "stride", 0), sw = dense ? 1 : naive_number(n, "stride", 1);
     const int dh = dense ? 1 : naive_number(n, "dilation", 0), dw = dense ? 1 : naive_number(n, "dilation", 1);
     const int top = dense ? 0 : naive_number(n, "padding", 0), left = dense ? 0 : naive_number(n, "padding", 2);
     const int groups = dense ? 1 : naive_number(n, "groups", 0), cg = x.c / groups, og = y->c / groups;
+    bool in_int32 = dense && m->rounding == 'x' && in->wide;
+    for (int o = 0; o < y->c && in_int32; o++)
+        in_int32 = largest_sum(w + (int64_t)o * cg, cg, ((const int64_t *)bias)[o], in->lo, in->hi) < power2(31);
     for (int o = 0; o < y->c; o++) {
         const float xw = x.scale * scale[o];
         const double exact = (double)x.scale * (double)scale[o] / (double)y->scale;
         const Multiplier M = {xw / y->scale, fixed(exact)};
         for (int i = 0; i < y->h; i++)
             for (int j = 0; j < y->w; j++) {
-                int64_t acc = bias[o];
+                int64_t acc = in->wide ? ((const int64_t *)bias)[o] : ((const int32_t *)bias)[o];
                 for (int k = 0; k < kh; k++)
                     for (int l = 0; l < kw; l++) {
                         const int row = i * sh - top + k * dh, column = j * sw - left + l * dw;
@@ -206,7 +117,10 @@ static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *
                             acc += (pixel(&x, row, column, o / og * cg + c) - x.zero) * w[at];
                         }
                     }
-                y->q[((int64_t)i * y->w + j) * y->c + o] = output_code(m, acc, M, y, n);
+                y->q[((int64_t)i * y->w + j) * y->c + o] =
+                    in->wide ? clamp(in_int32 ? rescale('s', acc, M.q) : rescale_sum(acc, M.q),
+                                     naive_number(n, "clamp", 0), naive_number(n, "clamp", 1))
+                             : output_code(m, acc, M, y, n);
             }
     }
 }
@@ -219,7 +133,8 @@ static void requantize(const NaiveModel *m, const cJSON *n, const Grid *x, Grid 
     for (long i = 0; i < count; i++) {
         const int64_t q = x->q[i] - x->zero;
         const float real = x->scale * (float)q, quotient = real / y->scale;
-        const int64_t r = m->rounding == 'x'   ? floor_divide(naive_half_to_even(256.0 * (double)ratio) * q + 128, 256)
+        const int64_t r = x->wide || y->wide   ? rescale_wide(m, q, M)
+                          : m->rounding == 'x' ? floor_divide(naive_half_to_even(256.0 * (double)ratio) * q + 128, 256)
                           : m->rounding == 'o' ? naive_half_to_even((double)quotient)
                                                : rescale(m->rounding, q, M);
         y->q[i] = clamp(y->zero + r, naive_number(n, "clamp", 0), naive_number(n, "clamp", 1));
@@ -234,7 +149,7 @@ typedef struct {
 static int64_t average(const NaiveModel *m, const Cells *w, const Grid *x, bool whole)
 {
     const int64_t rounded = ((w->sum < 0 ? -w->sum : w->sum) + w->count / 2) / w->count;
-    if (m->rounding != 'o') return w->sum < 0 ? -rounded : rounded;
+    if (m->rounding != 'o' || x->wide) return w->sum < 0 ? -rounded : rounded;
     const float n = (float)w->count;
     if (whole) {
         const float area = x->scale * n, factor = x->scale / area;
@@ -289,6 +204,14 @@ static void add(const NaiveModel *m, const cJSON *n, const Grid *a, const Grid *
     const double twice = 2.0 * (double)(a->scale > b->scale ? a->scale : b->scale);
     const Fixed fa = fixed((double)a->scale / twice), fb = fixed((double)b->scale / twice),
                 fy = fixed(twice / (1048576.0 * (double)y->scale));
+    if (a->wide) {
+        const Fixed last = fixed(twice / (32768.0 * (double)y->scale));
+        for (long i = 0; i < count; i++) {
+            const int64_t sum = rescale_wide(m, a->q[i] * power2(15), fa) + rescale_wide(m, b->q[i] * power2(15), fb);
+            y->q[i] = clamp(rescale_wide(m, sum, last), naive_number(n, "clamp", 0), naive_number(n, "clamp", 1));
+        }
+        return;
+    }
     for (long i = 0; i < count; i++) {
         const int64_t qa = a->q[i] - a->zero, qb = b->q[i] - b->zero;
         int64_t r;
@@ -311,6 +234,12 @@ static void multiply(const NaiveModel *m, const cJSON *n, const Grid *a, const G
     const Multiplier M = {ab / y->scale, fixed(exact)};
     for (long i = 0; i < count; i++) {
         const int64_t product = (a->q[i] - a->zero) * (b->q[i % ((long)b->h * b->w * b->c)] - b->zero);
+        if (a->wide) {
+            const bool in_float = m->rounding == 'x' || m->rounding == 'o';
+            y->q[i] = clamp(rescale_wide(m, product, in_float ? fixed((double)M.f) : M.q), naive_number(n, "clamp", 0),
+                            naive_number(n, "clamp", 1));
+            continue;
+        }
         if (m->rounding != 'o') {
             y->q[i] = output_code(m, product, M, y, n);
             continue;

@@ -15,6 +15,7 @@ typedef struct {
     int32_t zero;
     int64_t *q;
     const char *format; /* of floats; NULL: codes */
+    bool wide;          /* int16 codes */
     double *x;          /* the floats */
     int lo, hi;         /* the codes */
 } Grid;

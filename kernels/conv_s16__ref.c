@@ -1,0 +1,2 @@
+#define ISA_NAME ref
+#include "kernels/conv_s16.inc"

@@ -1,0 +1,122 @@
+/* int16 codes; see wide_ops.h. */
+#include <math.h>
+
+#include "autograd/ops.h"
+#include "kernels/requant_s16.h"
+#include "quant/wide_ops.h"
+
+typedef struct {
+    const QuantParams *qp;
+    const float *x, *dy;
+    float *y, *dx;
+    int16_t *codes;
+} Wide;
+
+static void round_rows(void *context, const ParallelRows *rows)
+{
+    const Wide *w = context;
+    const float scale = w->qp->scale[0];
+    for (long i = rows->first; i < rows->last; i++) {
+        w->codes[i] = (int16_t)quantize_value(w->x[i], scale, 0, w->qp->qmin, w->qp->qmax);
+        w->y[i] = scale * (float)w->codes[i];
+    }
+}
+
+static void gradient_rows(void *context, const ParallelRows *rows)
+{
+    const Wide *w = context;
+    const float scale = w->qp->scale[0], lo = (float)w->qp->qmin, hi = (float)w->qp->qmax;
+    for (long i = rows->first; i < rows->last; i++) {
+        const float v = w->x[i] / scale;
+        w->dx[i] += v >= lo && v <= hi ? w->dy[i] : 0.0f;
+    }
+}
+
+static void wide_backward(Tape *t, TapeNode *node)
+{
+    Wide *w = node->saved;
+    w->dy = node->out->dx, w->dx = tensor_grad(t, node->in[0]);
+    parallel_rows(tensor_elements(node->out), PARALLEL_CHUNKS, gradient_rows, w);
+}
+
+static const OpType wide_type = {"wide", "x[...] -> y[...]", wide_backward};
+
+Tensor *op_wide_on(Tape *t, Tensor *x, const QuantParams *grid)
+{
+    if (!tape_contract(t, &wide_type, 1, &x)) return NULL;
+    Tensor *y = tape_wide(t, "wide", x->shape, grid);
+    Wide *w = arena_zalloc(t->arena, sizeof *w);
+    *w = (Wide){.qp = grid, .x = tensor_values(t, x), .y = y->x, .codes = y->wide};
+    parallel_rows(tensor_elements(x), PARALLEL_CHUNKS, round_rows, w);
+    TapeNode *node = tape_record(t, &wide_type, 1, &x, y);
+    tensor_values_keep(t, node, x, w->x);
+    if (node != NULL) node->saved = w;
+    return y;
+}
+
+static void learn_from(Tape *t, Quantizer *q, const Tensor *x)
+{
+    float min = INFINITY, max = -INFINITY;
+    for (long i = 0; i < tensor_elements(x); i++) min = fminf(min, x->x[i]), max = fmaxf(max, x->x[i]);
+    quantizer_learn_extremes(t, q, min, max, (Activation){.limit = INFINITY});
+}
+
+Tensor *op_wide(Tape *t, Tensor *x, Quantizer *q, bool learn)
+{
+    if (tape_failed(t) || !grid_ready(t, q)) return NULL;
+    ASSERT(x->x != NULL);
+    Tensor *y = op_wide_on(t, x, grid_of_step(t, q));
+    if (y != NULL && learn) learn_from(t, q, x);
+    return tape_failed(t) ? NULL : y;
+}
+
+void wide_requantize(Tensor *y, const float *x)
+{
+    const QuantParams *qp = y->qp;
+    quantize_reals_s16((size_t)tensor_elements(y), x, qp->scale[0], qp->qmin, qp->qmax, y->wide);
+    wide_values(y);
+}
+
+void wide_values(Tensor *y) { dequantize_s16(y->wide, (size_t)tensor_elements(y), y->qp->scale[0], y->x); }
+
+/* ---- from int8 codes and back ------------------------------------------------------------------------------------ */
+
+static void pass_backward(Tape *t, TapeNode *node) { tensor_grad_pass(t, node->in[0], node->out); }
+
+static const OpType widen_type = {"widen", "x[...] -> y[...]", pass_backward};
+
+static QuantParams *widened_grid(Tape *t, const QuantParams *x)
+{
+    QuantParams *qp = arena_alloc(t->arena, sizeof *qp);
+    *qp = (QuantParams){.bits = QUANT_WIDE_BITS,
+                        .is_signed = true,
+                        .qmin = S16_MIN,
+                        .qmax = S16_MAX,
+                        .axis = -1,
+                        .n = 1,
+                        .scale = arena_alloc(t->arena, sizeof(float))};
+    qp->scale[0] = x->scale[0] / S16_WIDENED;
+    return qp;
+}
+
+Tensor *op_widen(Tape *t, Tensor *x)
+{
+    if (!tape_contract(t, &widen_type, 1, &x)) return NULL;
+    Tensor *y = tape_wide(t, "widen", x->shape, widened_grid(t, x->qp));
+    for (long i = 0; i < tensor_elements(x); i++)
+        y->wide[i] = (int16_t)((x->codes[i] - x->qp->zero_point) * S16_WIDENED);
+    wide_values(y);
+    tape_record(t, &widen_type, 1, &x, y);
+    return y;
+}
+
+Tensor *op_narrow(Tape *t, Tensor *x, Quantizer *q, Rounding rounding)
+{
+    Tensor *y = op_fake_quant(t, x, q, (Activation){.limit = INFINITY}, false);
+    if (y == NULL) return NULL;
+    const QuantParams *qp = y->qp;
+    const Multiplier M = multiplier_s16((double)x->qp->scale[0] / (double)qp->scale[0]);
+    for (long i = 0; i < tensor_elements(x); i++)
+        y->codes[i] = (int8_t)clamp_int(qp->zero_point + rescale_s16(rounding, x->wide[i], M), qp->qmin, qp->qmax);
+    return y;
+}
