@@ -292,6 +292,7 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
     if (o != NULL) bits = bits_of(weight_choice(o), bits);
+    if (bits > QUANT_MAX_BITS) bits = QUANT_MAX_BITS; /* int16: quant_check_formats refuses it in a config */
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
     if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
     if (o != NULL && o->weight_quantizer > 0) quantizer = o->weight_quantizer;
