@@ -18,7 +18,7 @@ static double log_sum(const float *z, int n)
     double largest = (double)z[0], sum = 0.0;
     for (int k = 1; k < n; k++) largest = fmax(largest, (double)z[k]);
     for (int k = 0; k < n; k++) sum += exp((double)z[k] - largest);
-    return largest + log(sum);
+    return largest + log(fmax(sum, 1.0)); /* the largest has 1 */
 }
 
 static double divergence(const float *p, const float *q, int n)
