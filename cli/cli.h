@@ -17,7 +17,7 @@ typedef struct {
     const char *out;
     bool overwrite, resume, allow_changed, json, quiet;
     const char *engine, *split, *data, *to, *output, *dump, *dir, *mode;
-    const char *target, *formats, *parts;
+    const char *target, *formats, *parts, *format, *keep, *order, *tolerance;
     bool markdown, schema, frozen, interleave, layers, floats;
     int batch, steps, threads, images;
     int arguments;

@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare sensitivity eval export import verify predict inspect describe fetch bench"
+    local verbs="train ptq qat compare sensitivity partial eval export import verify predict inspect describe fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 
@@ -16,19 +16,20 @@ _bitfold() {
     --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
     --out | --dir | --dump | --data) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
     --to) mapfile -t COMPREPLY < <(compgen -W "safetensors onnx tflite c" -- "$word") && return ;;
-    --seed | --threads | --batch | --steps | --images | --formats | --parts | --set | --option) return ;;
+    --seed | --threads | --batch | --steps | --images | --formats | --parts | --tolerance | --format | --keep | --order | --set | --option) return ;;
     esac
 
     local files=
     case $verb in
     bench) files=json ;;
-    ptq | eval | verify | export | sensitivity) files=safetensors ;;
+    ptq | eval | verify | export | sensitivity | partial) files=safetensors ;;
     import) files=onnx ;;
     train | qat | compare | inspect) files='@(json|safetensors)' ;;
     predict) files='@(safetensors|png|jpg|jpeg)' ;;
     esac
     case $verb in
     eval) options="$options --data --engine --split --images --dump --layers" ;;
+    partial) options="$options --tolerance --format --keep --order --images" ;;
     sensitivity) options="$options --formats --parts --images" ;;
     inspect) options="$options --target" ;;
     export) options="$options --to --option --float -o" ;;

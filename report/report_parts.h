@@ -36,8 +36,6 @@ double row_accuracy(const CompareRow *row);
 const Metric *row_metric(const CompareRow *row);
 /* Whether that is accuracy, of which exact statistics are known. */
 bool row_has_accuracy(const CompareRow *row);
-/* How much worse `value` is than `reference`, as it is shown. */
-double metric_drop(const Metric *metric, double reference, double value);
 static inline bool row_is_float(const CompareRow *row) { return strcmp(row->kind, "float") == 0; }
 
 /* Of values of a metric as shown, its factor applied. */

@@ -9,11 +9,6 @@ const Metric *row_metric(const CompareRow *row) { return row->metric == NULL ? &
 
 bool row_has_accuracy(const CompareRow *row) { return row_metric(row) == &metric_accuracy; }
 
-double metric_drop(const Metric *m, double reference, double value)
-{
-    return m->factor * (m->higher_is_better ? reference - value : value - reference);
-}
-
 double row_accuracy(const CompareRow *row)
 {
     return row_is_float(row) || isnan(row->accuracy_int8) ? row->accuracy : row->accuracy_int8;

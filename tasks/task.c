@@ -77,6 +77,11 @@ char *metric_text(Arena *arena, const Metric *m, double value)
     return arena_printf(arena, "%s%s", metric_number(arena, m, value), m->unit);
 }
 
+double metric_drop(const Metric *m, double reference, double value)
+{
+    return m->factor * (m->higher_is_better ? reference - value : value - reference);
+}
+
 bool metric_as_good(const Metric *m, double value, double other)
 {
     return m->higher_is_better ? value >= other : value <= other;

@@ -42,6 +42,8 @@ static inline bool metric_measured(const Metric *metric, double value) { return 
 char *metric_number(Arena *arena, const Metric *metric, double value);
 char *metric_text(Arena *arena, const Metric *metric, double value);
 
+/* How much worse `value` is than `reference`, as it is shown. */
+double metric_drop(const Metric *metric, double reference, double value);
 /* Whether `value` is at least as good as `other`. */
 bool metric_as_good(const Metric *metric, double value, double other);
 

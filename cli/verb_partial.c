@@ -1,0 +1,166 @@
+/* partial: every layer in one format but those that bear it worst. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/search_job.h"
+#include "report/report_parts.h"
+#include "search/partial.h"
+#include "train/recipe.h"
+
+enum { PREDICTOR_IMAGES = 256, TRACE_DRAWS = 32 };
+
+static Status read_tolerance(const char *text, double *tolerance)
+{
+    if (text == NULL) return status_fail(STATUS_CONFIG, "--tolerance: is required: by how much the metric may fall");
+    char *end;
+    errno = 0;
+    *tolerance = strtod(text, &end);
+    if (errno != 0 || end == text || *end != '\0' || !isfinite(*tolerance) || *tolerance < 0)
+        return status_fail(STATUS_CONFIG, "--tolerance: \"%s\"; must be a number, 0 or more", text);
+    return STATUS_OK;
+}
+
+static Status read_order(Arena *arena, const char *text, int *order)
+{
+    *order = -1;
+    if (text == NULL || strcmp(text, "loss") == 0) return STATUS_OK;
+    const char *names = "loss";
+    for (int k = 0; k < PREDICTORS; k++) {
+        if (strcmp(predictors[k].name, text) == 0) *order = k;
+        names = arena_printf(arena, "%s, %s", names, predictors[k].name);
+    }
+    if (*order >= 0) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "--order: \"%s\"; must be one of %s", text, names);
+}
+
+typedef struct {
+    Arena *arena;
+    const SearchJob *job;
+    const PartialOptions *options;
+} Shown;
+
+static void show_step(void *context, const PartialStep *step)
+{
+    const Shown *s = context;
+    const Metric *metric = s->job->judge.task.metric;
+    if (s->job->o->json) return;
+    cli_print("%3d  %9s  %+8.2f  %s\n", step->kept, metric_number(s->arena, metric, step->m.value), -step->drop,
+              step->layer == NULL ? "" : step->layer);
+}
+
+static Status write_csv(Arena *arena, const Partial *p, const Metric *metric, const char *path)
+{
+    FileWriter writer;
+    TRY(file_begin(arena, path, &writer));
+    fprintf(writer.stream, "kept,layer,%s,loss,kl,drop\r\n", metric->name);
+    for (int i = 0; i < p->steps; i++) {
+        const PartialStep *s = &p->step[i];
+        const double number[] = {s->m.value, s->m.loss, s->m.kl, s->drop};
+        fprintf(writer.stream, "%d,", s->kept);
+        csv_text(writer.stream, s->layer);
+        for (size_t k = 0; k < sizeof number / sizeof number[0]; k++) {
+            fputc(',', writer.stream);
+            csv_number(writer.stream, number[k]);
+        }
+        fputs("\r\n", writer.stream);
+    }
+    return file_commit(&writer);
+}
+
+/* The network that was chosen, as `ptq` leaves it: its config with an override for each layer, and the model. */
+static Status write_model(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice)
+{
+    Config *config;
+    TRY(format_choice_config(arena, job->config, groups, choice, &config));
+    char *text;
+    TRY(config_text(arena, config, job->folder, &text));
+    config->quant = ptq_quant_config(arena, &config->quant);
+    Recipe r = {.arena = arena,
+                .config = config,
+                .kind = MODEL_PTQ,
+                .data = &job->data,
+                .from = job->open.model,
+                .from_name = job->o->argument[0],
+                .renewed = -1,
+                .folder = job->folder,
+                .argc = job->o->argc,
+                .argv = job->o->argv};
+    TRY(experiment_model(arena, config, &config->quant, &job->data, &r.model));
+    recipe_plan(&r);
+    TRY(recipe_run(&r, RECIPE_FIT));
+    TRY(file_write(arena, file_join(arena, job->folder, "config.json"), text, strlen(text)));
+    return recipe_run(&r, RECIPE_MAKE);
+}
+
+static Status search(Arena *arena, SearchJob *job, const PartialOptions *options, Partial *partial)
+{
+    SensitivityOptions *s = &job->sensitivity.options;
+    *s = (SensitivityOptions){.part = {[PART_ACTIVATIONS] = true, [PART_BOTH] = true},
+                              .predict = options->order >= 0,
+                              .predictor_images = PREDICTOR_IMAGES,
+                              .trace_draws = TRACE_DRAWS};
+    s->formats = (IntList){.n = 1, .at = ARENA_ARRAY(arena, int, 1)};
+    s->formats.at[0] = options->format;
+    Sensitivity sensitivity;
+    TRY(search_sensitivity(arena, job, &sensitivity));
+    const Metric *metric = job->judge.task.metric;
+    if (!job->o->json)
+        cli_print("float32: %s %s on %d images\n\nkept  %8s  %8s  the last one kept in %s\n", metric->label,
+                  metric_text(arena, metric, job->judge.floats.value), job->judge.sample.n, metric->brief, "drop",
+                  format_choices[options->keep]);
+    Shown shown = {arena, job, options};
+    TRY(partial_run(arena, &job->judge, &sensitivity, options, show_step, &shown, partial));
+    TRY(write_csv(arena, partial, metric, file_join(arena, job->folder, "partial.csv")));
+    return write_model(arena, job, &sensitivity.groups, &partial->choice);
+}
+
+static cJSON *as_json(const SearchJob *job, const PartialOptions *options, const Partial *p)
+{
+    const PartialStep *best = &p->step[p->best];
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "folder", job->folder);
+    cJSON_AddStringToObject(json, "format", format_choices[options->format]);
+    cJSON_AddStringToObject(json, "keep", format_choices[options->keep]);
+    cJSON_AddNumberToObject(json, "tolerance", options->tolerance);
+    cJSON_AddBoolToObject(json, "within", p->within);
+    cJSON_AddNumberToObject(json, "drop", best->drop);
+    cJSON *kept = cJSON_AddArrayToObject(json, "kept");
+    for (int i = 1; i <= p->best; i++) cJSON_AddItemToArray(kept, cJSON_CreateString(p->step[i].layer));
+    cJSON_AddNumberToObject(json, job->judge.task.metric->name, best->m.value);
+    cJSON_AddNumberToObject(json, "evaluations", p->steps);
+    return json;
+}
+
+static Status run_partial(Arena *arena, const Options *o, int *exit_code)
+{
+    PartialOptions options;
+    TRY(read_tolerance(o->tolerance, &options.tolerance));
+    TRY(format_option("format", o->format != NULL ? o->format : "int8", &options.format));
+    TRY(format_option("keep", o->keep != NULL ? o->keep : "float32", &options.keep));
+    if (options.format == options.keep)
+        return status_fail(STATUS_CONFIG, "--keep: \"%s\"; must be another format than --format",
+                           format_choices[options.keep]);
+    TRY(read_order(arena, o->order, &options.order));
+    SearchJob job = {0};
+    Partial partial = {0};
+    Status status = search_begin(arena, o, "partial", exit_code, &job);
+    if (status == STATUS_OK) status = search(arena, &job, &options, &partial);
+    TRY(search_end(&job, status));
+    const PartialStep *best = &partial.step[partial.best];
+    if (o->json)
+        cli_print_json(arena, as_json(&job, &options, &partial));
+    else
+        cli_print("\n%s\n", file_join(arena, job.folder, recipe_file(MODEL_PTQ)));
+    if (partial.within) return STATUS_OK;
+    return status_fail(
+        STATUS_STATE,
+        "no network is within %.4g of float: the best, with %d groups in %s, is %.4g below it; it is in %s",
+        options.tolerance, best->kept, format_choices[options.keep], best->drop, job.folder);
+}
+
+const Verb verb_partial = {
+    "partial", "MODEL",    "Every layer in one format but those that bear it worst, by a tolerance", "srwcxnBKLR", 1,
+    1,         run_partial};

@@ -1,0 +1,123 @@
+/* Partial quantization: which layers are kept, that the tolerance is kept or the command fails, what it leaves. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tests/support/fixture.h"
+#include "tests/support/program.h"
+#include "tests/support/suite.h"
+
+static const char net[] =
+    "{\"seed\": 3, \"data\": {\"dataset\": \"synthetic\", \"synthetic_train\": 400, \"synthetic_test\": 60, "
+    "\"classes\": 4,"
+    " \"validation\": 0.3},"
+    "\"model\": {\"input\": [8, 8, 2], \"layers\": ["
+    "{\"type\": \"conv2d\", \"name\": \"c1\", \"filters\": 8, \"kernel\": 3, \"batch_norm\": true, \"activation\": "
+    "\"relu\"},"
+    "{\"type\": \"conv2d\", \"name\": \"c2\", \"filters\": 8, \"kernel\": 3, \"activation\": \"relu\"},"
+    "{\"type\": \"maxpool\", \"kernel\": 2}, {\"type\": \"flatten\"},"
+    "{\"type\": \"dense\", \"name\": \"logits\", \"units\": 4}]},"
+    "\"train\": {\"epochs\": 3, \"batch\": 20, \"optimizer\": {\"lr\": 0.05}}}";
+
+static void begin_trained(void)
+{
+    begin();
+    put_text(folder, "net.json", net);
+    program_must(arena, folder, "train net.json --out f --quiet");
+}
+
+static double number(const cJSON *json, const char *key)
+{
+    ck_assert_msg(cJSON_IsNumber(json_get(json, key)), "%s", key);
+    return json_get(json, key)->valuedouble;
+}
+
+START_TEST(layers_are_kept_until_the_tolerance_is)
+{
+    begin_trained();
+    cJSON *json = program_json(arena, folder, "partial f --out p --format int2 --tolerance 1 --images 120 --quiet");
+    ck_assert(cJSON_IsTrue(json_get(json, "within")));
+    ck_assert_double_le(number(json, "drop"), 1.0);
+    const cJSON *kept = json_get(json, "kept");
+    const int n = cJSON_GetArraySize(kept);
+    ck_assert_int_ge(n, 1); /* two bits everywhere are too few */
+    ck_assert_double_eq(number(json, "evaluations"), n + 1);
+
+    /* config.json says so layer by layer, and the model beside it is of that config */
+    cJSON *config;
+    must(json_read(arena, inside("p/config.json"), &config));
+    const cJSON *override;
+    int floats = 0;
+    cJSON_ArrayForEach(override, json_get(json_get(config, "quant"), "overrides"))
+    {
+        const bool is_float = strcmp(json_get(override, "weight_format")->valuestring, "float32") == 0;
+        bool named = false;
+        const cJSON *name;
+        cJSON_ArrayForEach(name, kept) named |=
+            strcmp(name->valuestring, json_get(override, "layers")->valuestring) == 0;
+        ck_assert_int_eq(is_float, named);
+        floats += is_float;
+    }
+    ck_assert_int_eq(floats, n);
+    cJSON_Delete(config);
+    cJSON *held_out = program_json(arena, folder, "eval p --split validation --quiet");
+    ck_assert_double_eq_tol(number(held_out, "accuracy"), number(json, "accuracy"), 1e-9); /* all 120 of them */
+    cJSON_Delete(held_out);
+    cJSON_Delete(json);
+    program_must(arena, folder, "verify p --quiet");
+    end();
+}
+END_TEST
+
+/* The rows that order the layers, and the result, are those of an undisturbed run. */
+START_TEST(it_goes_on_where_it_was_cut_short)
+{
+    begin_trained();
+    program_must(arena, folder, "partial f --out a --format 2 --tolerance 1 --images 60 --order fisher --quiet");
+    program_must(arena, folder, "partial f --out b --format 2 --tolerance 1 --images 60 --order fisher --quiet");
+    ck_assert_int_eq(remove(inside("b/partial.csv")), 0);
+    ck_assert_int_eq(remove(inside("b/model.safetensors")), 0);
+    program_must(arena, folder,
+                 "partial f --out b --format 2 --tolerance 1 --images 60 --order fisher --quiet --resume");
+    const char *const files[] = {"config.json", "model.safetensors", "partial.csv", "sensitivity.json"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        unsigned char *a, *b;
+        size_t n, m;
+        must(file_read(arena, inside(arena_printf(arena, "a/%s", files[i])), 1 << 24, &a, &n));
+        must(file_read(arena, inside(arena_printf(arena, "b/%s", files[i])), 1 << 24, &b, &m));
+        ck_assert_msg(n == m && memcmp(a, b, n) == 0, "%s", files[i]);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(a_tolerance_that_nothing_meets_fails)
+{
+    begin_trained();
+    const Outcome o = program_run(arena, &(Where){.folder = folder},
+                                  "partial f --out p --format int2 --keep int3 --tolerance 0 --images 120 --quiet");
+    ck_assert_int_eq(o.code, 1);
+    ck_assert_msg(strstr(o.err, "no network is within 0 of float") != NULL, "%s", o.err);
+    ck_assert(file_exists(inside("p/model.safetensors"))); /* the best there was */
+
+    const struct {
+        const char *command, *words;
+    } cases[] = {
+        {"partial f", "--tolerance: is required"},
+        {"partial f --tolerance -1", "--tolerance: \"-1\"; must be a number, 0 or more"},
+        {"partial f --tolerance 1 --format int4 --keep 4", "must be another format than --format"},
+        {"partial f --tolerance 1 --order best", "--order: \"best\"; must be one of loss, local_sqnr"},
+        {"partial f --tolerance 1 --format q4", "--format: \"q4\"; must be a format"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const Outcome refusal = program_run(arena, &(Where){.folder = folder}, cases[i].command);
+        ck_assert_int_eq(refusal.code, 1);
+        ck_assert_msg(strstr(refusal.err, cases[i].words) != NULL, "%s: %s", cases[i].command, refusal.err);
+    }
+    end();
+}
+END_TEST
+
+TEST_MAIN("partial", layers_are_kept_until_the_tolerance_is, it_goes_on_where_it_was_cut_short,
+          a_tolerance_that_nothing_meets_fails)
