@@ -74,13 +74,16 @@ static char **split(Arena *arena, const char *text)
 }
 
 /* `more` first: the first of two entries counts. */
+/* A shell that is started takes the last of two values of one name, other programs the first: there is only one. */
 static char **environment_with(Arena *arena, const char *more)
 {
-    int n = 0;
+    int n = 0, kept = 0;
     while (environ[n] != NULL) n++;
     char **all = ARENA_ARRAY(arena, char *, n + 2);
-    if (more != NULL) all[0] = arena_strdup(arena, more);
-    memcpy(all + (more != NULL), environ, sizeof *all * ((size_t)n + 1));
+    const size_t name = more == NULL ? 0 : strcspn(more, "=") + 1;
+    if (more != NULL) all[kept++] = arena_strdup(arena, more);
+    for (int i = 0; i < n; i++)
+        if (more == NULL || strncmp(environ[i], more, name) != 0) all[kept++] = environ[i];
     return all;
 }
 
