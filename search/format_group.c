@@ -129,7 +129,10 @@ Status format_choice_config(Arena *arena, const Config *config, const FormatGrou
         const FormatLayer *l = &groups->layer[i];
         if (!l->has_weights && l->group < 0) continue;
         cJSON *json = begin_override(config, l->name);
-        if (l->has_weights) cJSON_AddStringToObject(json, "weight_format", format_choices[choice->weights[i]]);
+        if (l->has_weights) {
+            const char *format = format_choices[choice->weights[i]];
+            cJSON_AddStringToObject(json, "weight_format", strcmp(format, "int16") == 0 ? "int8" : format);
+        }
         if (l->group >= 0) {
             const int format = choice->activations[l->group];
             const bool codes = groups->group[l->group].fixed && !format_is_float(quant_choice_format(format));

@@ -43,7 +43,7 @@ typedef struct {
 /* All weights and all outputs in the same formats. */
 FormatChoice format_choice(Arena *arena, const FormatGroups *groups, int weights, int activations);
 
-/* The config with an override for each layer that says so; what overrides of the config say besides, granularity and
+/* The config with an override for each layer that says so, weights that are to be int16 in int8; what overrides of the config say besides, granularity and
  * quantizers, stays.  STATUS_CONFIG: what the config refuses. */
 Status format_choice_config(Arena *arena, const Config *config, const FormatGroups *groups, const FormatChoice *choice,
                             Config **chosen);

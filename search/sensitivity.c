@@ -16,7 +16,7 @@ static const Measurement unmeasured = {(double)NAN, (double)NAN, (double)NAN};
 /* Whether a unit has something to choose in this part. */
 static bool asked(const FormatGroups *g, FormatPart part, int unit, int format)
 {
-    if (part == PART_WEIGHTS) return g->layer[unit].has_weights;
+    if (part == PART_WEIGHTS) return g->layer[unit].has_weights && strcmp(format_choices[format], "int16") != 0;
     const bool codes = !format_is_float(quant_choice_format(format));
     if (part == PART_ACTIVATIONS)
         return !(g->group[unit].fixed && codes && strcmp(format_choices[format], "int8") != 0);

@@ -258,6 +258,16 @@ START_TEST(rows_say_what_was_measured)
     ck_assert(cJSON_IsNumber(json_get(json_get(json, "correlation"), "fisher")));
     cJSON_Delete(json);
     ck_assert_int_eq(line_count(text_in("s/sensitivity.csv")), 1 + 12 + 11 + 9);
+
+    json = program_json(arena, folder, "sensitivity f --out wide --images 60 --formats int16,int8 --quiet");
+    const cJSON *wide = row_of(json, "c1", "activations", "int16"), *narrow = row_of(json, "c1", "activations", "int8");
+    ck_assert_double_gt(json_get(wide, "local_sqnr")->valuedouble, json_get(narrow, "local_sqnr")->valuedouble + 30);
+    ck_assert(cJSON_IsNumber(json_get(row_of(json, "c1", "both", "int16"), "kl"))); /* weights in 8 bits */
+    const cJSON *row;
+    cJSON_ArrayForEach(row, json_get(json, "rows"))
+        ck_assert(strcmp(json_get(row, "part")->valuestring, "weights") != 0 ||
+                  strcmp(json_get(row, "format")->valuestring, "int8") == 0);
+    cJSON_Delete(json);
     end();
 }
 END_TEST
