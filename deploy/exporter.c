@@ -136,7 +136,7 @@ static Status check_wide(const ExporterType *type, const Graph *g)
         if (node_is_wide(g, &g->node[i]) || graph_tensor_is_wide(node_y(g, &g->node[i])))
             return status_fail(
                 STATUS_UNSUPPORTED,
-                "layer \"%s\": codes of 16 bits; --to %s writes int8 codes only: export --to safetensors, "
+                "layer \"%s\": codes of 16 bits; --to %s writes int8 codes only: export --to c, tflite or safetensors, "
                 "or quantize it in 8 bits",
                 g->node[i].name, type->name);
     return STATUS_OK;

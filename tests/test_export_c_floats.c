@@ -5,19 +5,17 @@
 
 #include "base/file.h"
 #include "deploy/c/c_cost.h"
-#include "deploy/exporter.h"
 #include "deploy/lower.h"
-#include "graph/engine.h"
 #include "graph/node.h"
 #include "kernels/kernels.h"
+#include "tests/support/c_program.h"
 #include "tests/support/mixed_graph.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/scratch.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
-enum { IMAGES = 4, MIXED = 20, LOWERED = 4, GRAPHS = MIXED + LOWERED, MAX_TEXT = 1 << 24 };
-#define STRICT "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wdouble-promotion -Werror"
+enum { MIXED = 20, LOWERED = 4, GRAPHS = MIXED + LOWERED, MAX_TEXT = 1 << 24 };
 static const char floats_yes[] = "{\"floats\": \"yes\"}";
 
 static Arena *arena;
@@ -46,10 +44,7 @@ static const char *path_of(const char *name) { return file_join(arena, folder, n
 
 static Status export_c(const Graph *g, const char *name, const char *options)
 {
-    cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
-    const Status status = exporter_write(exporter_find("c"), arena, g, path_of(name), json);
-    cJSON_Delete(json);
-    return status;
+    return c_export(arena, folder, g, name, options);
 }
 
 static char *text_of(const char *name, size_t *bytes)
@@ -116,94 +111,13 @@ static void all_are_seen(const Graph *const *g)
     ck_assert(bits[8] > 0 && bits[4] > 0 && bits[2] > 0);
 }
 
-/* ---- a program around them --------------------------------------------------------------------------------------- */
-
-static const char harness[] = "#include <stdio.h>\n#include \"models.h\"\n"
-                              "static int8_t in[1 << 16];\nstatic float out[1 << 14];\n"
-                              "int main(int argc, char **argv)\n{\n"
-                              "    FILE *from = fopen(argv[argc - 2], \"rb\"), *to = fopen(argv[argc - 1], \"wb\");\n"
-                              "    for (int m = 0; m < MODELS; m++) {\n"
-                              "        for (int i = 0; i < IMAGES; i++) {\n"
-                              "            if (fread(in, 1, model[m].in, from) != model[m].in) return 100;\n"
-                              "            model[m].run(in, out);\n"
-                              "            fwrite(out, 1, model[m].out, to);\n"
-                              "        }\n"
-                              "        if (model[m].self_test() != 0) return m + 1;\n"
-                              "    }\n"
-                              "    return fclose(to) == 0 ? 0 : 102;\n}\n";
-
-static void put_program(const Graph *const *g)
-{
-    char *includes = arena_strdup(arena, ""), *rows = includes, *calls = includes;
-    for (int i = 0; i < GRAPHS; i++) {
-        const bool floats = graph_tensor_is_float(&g[i]->tensor[g[i]->output]);
-        must(export_c(g[i], arena_printf(arena, "m%d.c", i), floats_yes));
-        includes = arena_printf(arena, "%s#include \"m%d.h\"\n", includes, i);
-        calls = arena_printf(arena, "%sstatic void run%d(const int8_t *x, void *y) { m%d_run(x, (%s *)y); }\n", calls,
-                             i, i, floats ? "float" : "int8_t");
-        rows =
-            arena_printf(arena, "%s    {run%d, m%d_self_test, M%d_INPUT_BYTES, M%d_OUTPUT_BYTES},\n", rows, i, i, i, i);
-    }
-    put("models.h", arena_printf(arena,
-                                 "%senum { MODELS = %d, IMAGES = %d };\n%s"
-                                 "static const struct {\n    void (*run)(const int8_t *, void *);\n"
-                                 "    int (*self_test)(void);\n    size_t in, out;\n} model[] = {\n%s};\n",
-                                 includes, GRAPHS, IMAGES, calls, rows));
-    put("main.c", harness);
-}
-
-static const char *switches(void)
-{
-    char *list = arena_strdup(arena, "");
-    for (int i = 0; i < GRAPHS; i++) list = arena_printf(arena, "%s -DM%d_SELF_TEST -DM%d_WITH_FLOATS", list, i, i);
-    return list;
-}
-
-static size_t write_images(const Graph *const *g, char *answers)
-{
-    char *images = arena_alloc(arena, 1 << 20);
-    size_t in = 0, out = 0;
-    for (int i = 0; i < GRAPHS; i++) {
-        const size_t x = IMAGES * graph_tensor_bytes(&g[i]->tensor[0]);
-        const size_t y = IMAGES * graph_tensor_bytes(&g[i]->tensor[g[i]->output]);
-        Engine *engine;
-        ck_assert(in + x <= 1 << 20 && out + y <= 1 << 20);
-        memcpy(images + in, random_images(arena, g[i], (uint64_t)i, IMAGES), x);
-        must(engine_create_planned(arena, g[i], &engine));
-        engine_run(engine, (const int8_t *)images + in, IMAGES, answers + out);
-        in += x, out += y;
-    }
-    must(file_write(arena, path_of("in.bin"), images, in));
-    return out;
-}
-
 START_TEST(answers_are_the_portable_engines)
 {
-    static const char *const compilers[] = {"gcc -O1 -march=native",
-                                            "clang -O0 -fsanitize=undefined -fno-sanitize-recover=all"};
     begin();
     const Graph *g[GRAPHS];
     for (int i = 0; i < GRAPHS; i++) g[i] = graph(i);
     all_are_seen(g);
-    put_program(g);
-    char *expected = arena_alloc(arena, 1 << 20);
-    const size_t bytes = write_images(g, expected);
-    int built = 0;
-    for (size_t c = 0; c < sizeof compilers / sizeof compilers[0]; c++) {
-        const int name = (int)strcspn(compilers[c], " ");
-        if (shell(arena_printf(arena, "command -v %.*s >/dev/null", name, compilers[c])) != 0) continue;
-        const char *build = arena_printf(arena, "cd %s && %s " STRICT "%s *.c -o program && ./program in.bin out.bin",
-                                         folder, compilers[c], switches());
-        const int status = shell(build);
-        ck_assert_msg(status == 0, "%s: %d", build, status);
-        size_t got;
-        const char *answers = text_of("out.bin", &got);
-        ck_assert_uint_eq(got, bytes);
-        for (size_t i = 0; i < bytes; i++)
-            ck_assert_msg(answers[i] == expected[i], "%s: byte %zu of %zu", compilers[c], i, bytes);
-        built++;
-    }
-    ck_assert_int_gt(built, 0);
+    c_must_answer(arena, folder, g, GRAPHS, floats_yes);
     end();
 }
 END_TEST
@@ -223,7 +137,7 @@ START_TEST(equal_on_every_level)
     ck_assert_uint_eq(bytes, again);
     if (shell("command -v arm-none-eabi-gcc >/dev/null") == 0)
         ck_assert_int_eq(shell(arena_printf(arena,
-                                            "cd %s && arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -O2 " STRICT
+                                            "cd %s && arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -O2 " C_STRICT
                                             " -ffreestanding -DM_SELF_TEST -c m.c",
                                             folder)),
                          0);

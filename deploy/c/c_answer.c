@@ -55,7 +55,7 @@ static void class_declare(const CWriter *w)
     fprintf(w->out,
             "\n/* The class with the largest %s, the first of equals. */\n"
             "int %s_argmax(const %s *out);\n",
-            c_float_answer(w) ? "value" : "code", w->prefix, c_float_answer(w) ? "float" : "int8_t");
+            c_float_answer(w) ? "value" : "code", w->prefix, c_answer_type(w));
     declare_names(w, "class");
 }
 
@@ -65,18 +65,17 @@ static void class_define(const CWriter *w)
             "int %s_argmax(const %s *out)\n{\n    int best = 0;\n"
             "    for (int i = 1; i < %s_%s; i++)\n        if (out[i] > out[best]) best = i;\n"
             "    return best;\n}\n\n",
-            w->prefix, c_float_answer(w) ? "float" : "int8_t", w->upper,
-            c_float_answer(w) ? "OUTPUTS" : "OUTPUT_BYTES");
+            w->prefix, c_answer_type(w), w->upper, c_answer_count(w));
     write_names(w, "class");
 }
 
 static void class_dequantize(const CWriter *w)
 {
     fprintf(w->out,
-            "void %s_dequantize(const int8_t *out, float *logits)\n{\n"
-            "    for (int32_t i = 0; i < %s_OUTPUT_BYTES; i++)\n"
+            "void %s_dequantize(const %s *out, float *logits)\n{\n"
+            "    for (int32_t i = 0; i < %s_%s; i++)\n"
             "        logits[i] = %s_OUTPUT_SCALE * (float)(out[i] - %s_OUTPUT_ZERO_POINT);\n}\n",
-            w->prefix, w->upper, w->upper, w->upper);
+            w->prefix, c_answer_type(w), w->upper, c_answer_count(w), w->upper, w->upper);
 }
 
 static void nothing(const CWriter *w) { (void)w; }
@@ -113,14 +112,23 @@ static void values_define(const CWriter *w) { write_names(w, "output"); }
 static void values_dequantize(const CWriter *w)
 {
     fprintf(w->out,
-            "void %s_dequantize(const int8_t *out, float *values)\n{\n"
+            "void %s_dequantize(const %s *out, float *values)\n{\n"
             "    static const float mean[] = %s_TARGET_MEAN, std[] = %s_TARGET_STD;\n"
-            "    for (int32_t i = 0; i < %s_OUTPUT_BYTES; i++)\n"
+            "    for (int32_t i = 0; i < %s_%s; i++)\n"
             "        values[i] = mean[i] + std[i] * (%s_OUTPUT_SCALE * (float)(out[i] - %s_OUTPUT_ZERO_POINT));\n}\n",
-            w->prefix, w->upper, w->upper, w->upper, w->upper, w->upper);
+            w->prefix, c_answer_type(w), w->upper, w->upper, w->upper, c_answer_count(w), w->upper, w->upper);
 }
 
 bool c_float_answer(const CWriter *w) { return graph_tensor_is_float(&w->g->tensor[w->g->output]); }
+
+bool c_wide_answer(const CWriter *w) { return graph_tensor_is_wide(&w->g->tensor[w->g->output]); }
+
+const char *c_answer_type(const CWriter *w) { return c_type(&w->g->tensor[w->g->output]); }
+
+const char *c_answer_count(const CWriter *w)
+{
+    return c_float_answer(w) || c_wide_answer(w) ? "OUTPUTS" : "OUTPUT_BYTES";
+}
 
 const CAnswer *c_answer(const CWriter *w)
 {

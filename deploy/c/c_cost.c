@@ -51,13 +51,14 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
         if (node_type(n)->flash_bytes != NULL) cost.weight_bytes = node_type(n)->flash_bytes(n);
         return cost;
     }
-    const bool floats = node_is_float(g, n);
+    const bool floats = node_is_float(g, n), wide = node_is_wide(g, n);
+    const size_t outputs = (size_t)n->geom.o;
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
-    cost.weight_bytes =
-        floats ? ((size_t)node_weights(n) * (size_t)cost.weight_width + 7) / 8 : (size_t)c_runs(n) * c_run_bytes(n);
-    cost.bias_bytes = 4 * (size_t)n->geom.o;
-    cost.multiplier_bytes = (floats ? n->weights == NULL ? 0 : 4 : 5) * (size_t)n->geom.o;
+    cost.weight_bytes = floats || wide ? ((size_t)node_weights(n) * (size_t)cost.weight_width + 7) / 8
+                                       : (size_t)c_runs(n) * c_run_bytes(n);
+    cost.bias_bytes = (wide ? 8 : 4) * outputs;
+    cost.multiplier_bytes = (floats ? n->weights == NULL ? 0 : 4 : wide ? 3 : 5) * outputs;
     return cost;
 }
 

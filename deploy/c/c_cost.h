@@ -10,11 +10,13 @@
 typedef struct {
     const Node *node;
     long macs;
-    int weight_width;        /* bits of a weight in flash (c_weight_width); 0: no weights */
-    size_t weight_bytes;     /* packed; 256 of a table */
-    size_t bias_bytes;       /* int32 or float each */
-    size_t multiplier_bytes; /* int32 and int8 each; of a node in floats whose weights are codes, a scale each */
-    size_t alive_bytes;      /* of the arena while it runs */
+    int weight_width;    /* bits of a weight in flash (c_weight_width); 0: no weights */
+    size_t weight_bytes; /* packed; 256 of a table */
+    size_t bias_bytes;   /* int32 or float each; on int16 codes int64 */
+    size_t
+        multiplier_bytes; /* int32 and int8 each, on int16 codes int16 and int8; of a node in floats whose weights are
+                                codes, a scale each */
+    size_t alive_bytes;   /* of the arena while it runs */
 } CLayerCost;
 
 typedef struct {

@@ -28,6 +28,15 @@ void c_write_list(const CWriter *w, const char *name, const float *x, int n)
     fputs("}\n", w->out);
 }
 
+/* Number i of integers of so many bytes. */
+static long long number(const void *data, int bytes, long i)
+{
+    return bytes == 1   ? ((const int8_t *)data)[i]
+           : bytes == 2 ? ((const int16_t *)data)[i]
+           : bytes == 4 ? ((const int32_t *)data)[i]
+                        : ((const int64_t *)data)[i];
+}
+
 /* Lines of about 110 columns.  -2^31 has no literal in C: 2^31 is no int32_t. */
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes)
 {
@@ -35,9 +44,9 @@ void c_write_array(const CWriter *w, const char *type, const char *name, long co
     fprintf(w->out, "static const %s %s[%ld] = {", type, name, count);
     int column = COLUMNS;
     for (long i = 0; i < count; i++) {
-        const int32_t v = bytes == 1 ? ((const int8_t *)data)[i] : ((const int32_t *)data)[i];
+        const long long v = number(data, bytes, i);
         if (column >= COLUMNS) column = fprintf(w->out, "\n    ");
-        column += v == INT32_MIN ? fprintf(w->out, "-2147483647 - 1,") : fprintf(w->out, "%d,", v);
+        column += v == INT32_MIN ? fprintf(w->out, "-2147483647 - 1,") : fprintf(w->out, "%lld,", v);
         if (column < COLUMNS && i + 1 < count) column += fprintf(w->out, " ");
     }
     fprintf(w->out, "\n};\n");
@@ -56,7 +65,30 @@ void c_write_floats(const CWriter *w, const char *name, long count, const float 
     fprintf(w->out, "\n};\n");
 }
 
-/* Of 8 bits: the stored weights; of fewer: the codes, from the lowest bits of a byte up, each run in bytes of its own. */
+/* Of 8 bits: the stored weight; of fewer: the code. */
+static int code_of(const Node *n, long i)
+{
+    return c_weight_width(n) == 8 ? n->weights[i] : n->weights[i] / (1 << n->weight_shift);
+}
+
+void c_write_codes(const CWriter *w, const Node *n, const char *name)
+{
+    const int width = c_weight_width(n), mask = (1 << width) - 1;
+    const long count = node_weights(n), bytes = (count * width + 7) / 8;
+    uint8_t *packed = arena_zalloc(w->arena, (size_t)bytes);
+    for (long i = 0; i < count; i++) packed[i * width / 8] |= (uint8_t)((code_of(n, i) & mask) << (i * width % 8));
+    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_weights", name), bytes, packed, 1);
+}
+
+void c_write_window(const CWriter *w, const ConvGeom *g)
+{
+    fprintf(w->out,
+            "    .window = {.h = %d, .w = %d, .c = %d, .oh = %d, .ow = %d, .kh = %d, .kw = %d,\n"
+            "               .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d},\n",
+            g->h, g->w, g->c, g->oh, g->ow, g->kh, g->kw, g->sh, g->sw, g->dh, g->dw, g->pt, g->pl);
+}
+
+/* Codes, from the lowest bits of a byte up, each run in bytes of its own. */
 static int8_t *pack(const CWriter *w, const Node *n, size_t *bytes)
 {
     const int width = c_weight_width(n), mask = (1 << width) - 1;
@@ -66,7 +98,7 @@ static int8_t *pack(const CWriter *w, const Node *n, size_t *bytes)
     uint8_t *packed = arena_zalloc(w->arena, *bytes);
     for (long r = 0; r < runs; r++)
         for (long k = 0; k < run; k++) {
-            const int stored = n->weights[r * run + k], code = width == 8 ? stored : stored / (1 << n->weight_shift);
+            const int code = code_of(n, r * run + k);
             packed[(size_t)r * run_bytes + (size_t)(k * width / 8)] |= (uint8_t)((code & mask) << (k * width % 8));
         }
     return (int8_t *)packed;

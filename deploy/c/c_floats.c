@@ -22,25 +22,6 @@ static const char *end_of(const CWriter *w, const Node *n)
                         format_of(w, f));
 }
 
-static void write_window(const CWriter *w, const ConvGeom *g)
-{
-    fprintf(w->out,
-            "    .window = {.h = %d, .w = %d, .c = %d, .oh = %d, .ow = %d, .kh = %d, .kw = %d,\n"
-            "               .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d},\n",
-            g->h, g->w, g->c, g->oh, g->ow, g->kh, g->kw, g->sh, g->sw, g->dh, g->dw, g->pt, g->pl);
-}
-
-/* Codes of 4 and 2 bits one after the other, from the lowest bits of a byte up. */
-static void write_codes(const CWriter *w, const Node *n, const char *name)
-{
-    const int width = c_weight_width(n), mask = (1 << width) - 1;
-    const long count = node_weights(n), bytes = (count * width + 7) / 8;
-    uint8_t *packed = arena_zalloc(w->arena, (size_t)bytes);
-    for (long i = 0; i < count; i++) packed[i * width / 8] |= (uint8_t)((n->weights[i] & mask) << (i * width % 8));
-    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_weights", name), bytes, packed, 1);
-    c_write_floats(w, arena_printf(w->arena, "%s_scale", name), n->geom.o, n->weight_scale);
-}
-
 static void write_numbers(const CWriter *w, const Node *n, const char *name)
 {
     const long count = node_weights(n);
@@ -59,14 +40,19 @@ static void begin_weights(const CWriter *w, int node, const char *type)
     const Node *n = &w->g->node[node];
     const char *name = c_layer_name(w, node);
     const bool codes = n->weights != NULL;
-    (codes ? write_codes : write_numbers)(w, n, name);
+    if (codes) {
+        c_write_codes(w, n, name);
+        c_write_floats(w, arena_printf(w->arena, "%s_scale", name), n->geom.o, n->weight_scale);
+    } else {
+        write_numbers(w, n, name);
+    }
     c_write_floats(w, arena_printf(w->arena, "%s_bias", name), n->geom.o, n->float_bias);
     fprintf(w->out,
             "static const %s %s = {\n    .weights = {%s_weights, %s, %s}, .bias = %s_bias, .dot = %s,\n"
             "    .end = %s, .o = %d,\n",
             type, name, name, codes ? arena_printf(w->arena, "%s_scale", name) : "NULL",
             codes ? "NULL" : format_of(w, n->weight_format), name, c_float_dot(w->arena, n), end_of(w, n), n->geom.o);
-    write_window(w, &n->geom);
+    c_write_window(w, &n->geom);
 }
 
 static void layer_conv2d(const CWriter *w, int node)
@@ -86,7 +72,7 @@ static void layer_pool(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     fprintf(w->out, "static const float_pool_layer %s = {\n    .end = %s,\n", c_layer_name(w, node), end_of(w, n));
-    write_window(w, &n->geom);
+    c_write_window(w, &n->geom);
     fputs("};\n\n", w->out);
 }
 
@@ -97,26 +83,13 @@ static void layer_end(const CWriter *w, int node)
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-/* KERNEL(layer, input, output) */
-static void call_whole(const CWriter *w, int node, const char *kernel)
-{
-    const Node *n = &w->g->node[node];
-    fprintf(w->out, "    %s(&%s, %s, %s);\n", kernel, c_layer_name(w, node), c_place(w, n->input[0]),
-            c_place(w, n->output));
-}
+static void call_conv2d(const CWriter *w, int node) { c_call_whole(w, node, "float_conv2d"); }
+static void call_depthwise(const CWriter *w, int node) { c_call_whole(w, node, "float_depthwise"); }
+static void call_max_pool(const CWriter *w, int node) { c_call_whole(w, node, "float_max_pool"); }
+static void call_average_pool(const CWriter *w, int node) { c_call_whole(w, node, "float_average_pool"); }
 
-static void call_conv2d(const CWriter *w, int node) { call_whole(w, node, "float_conv2d"); }
-static void call_depthwise(const CWriter *w, int node) { call_whole(w, node, "float_depthwise"); }
-static void call_max_pool(const CWriter *w, int node) { call_whole(w, node, "float_max_pool"); }
-static void call_average_pool(const CWriter *w, int node) { call_whole(w, node, "float_average_pool"); }
-
-static void call_add(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    fprintf(w->out, "    float_add(&%s, %ld, %s, %s, %s);\n", c_layer_name(w, node),
-            graph_tensor_elements(node_y(w->g, n)), c_place(w, n->input[0]), c_place(w, n->input[1]),
-            c_place(w, n->output));
-}
+static void call_add(const CWriter *w, int node) { c_call_add(w, node, "float_add"); }
+static void call_activate(const CWriter *w, int node) { c_call_elements(w, node, "float_activate"); }
 
 static void call_multiply(const CWriter *w, int node)
 {
@@ -126,39 +99,23 @@ static void call_multiply(const CWriter *w, int node)
             c_place(w, n->input[0]), c_place(w, n->input[1]), c_place(w, n->output));
 }
 
-static void call_activate(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    fprintf(w->out, "    float_activate(&%s, %ld, %s, %s);\n", c_layer_name(w, node),
-            graph_tensor_elements(node_y(w->g, n)), c_place(w, n->input[0]), c_place(w, n->output));
-}
-
 static void call_concat(const CWriter *w, int node)
 {
-    const Node *n = &w->g->node[node];
-    const GraphTensor *y = node_y(w->g, n);
-    for (int k = 0, first = 0; k < n->inputs; k++) {
-        const int channels = w->g->tensor[n->input[k]].c;
-        fprintf(w->out, "    float_concat(&%s, %s, %d, %d, %d, %s + %d);\n", c_layer_name(w, node),
-                c_place(w, n->input[k]), y->h * y->w, channels, y->c, c_place(w, n->output), first);
-        first += channels;
-    }
+    c_call_concat(w, node, arena_printf(w->arena, "float_concat(&%s, ", c_layer_name(w, node)));
 }
 
 /* It shows its input, which is never the caller's image: that is codes. */
 static void call_reshape(const CWriter *w, int node) { (void)w, (void)node; }
 
 #define KERNELS(...) ((const char *const[]){"float_end", __VA_ARGS__, NULL})
-static const COp conv2d = {.kernels = KERNELS("clip", "float_window", "float_weights", "float_conv2d"),
-                           .layer = layer_conv2d,
-                           .call = call_conv2d};
-static const COp depthwise = {.kernels = KERNELS("clip", "float_window", "float_weights", "float_depthwise"),
+static const COp conv2d = {
+    .kernels = KERNELS("clip", "window", "float_weights", "float_conv2d"), .layer = layer_conv2d, .call = call_conv2d};
+static const COp depthwise = {.kernels = KERNELS("clip", "window", "float_weights", "float_depthwise"),
                               .layer = layer_depthwise,
                               .call = call_depthwise};
-static const COp max_pool = {.kernels = KERNELS("clip", "float_window", "float_pool", "float_max_pool"),
-                             .layer = layer_pool,
-                             .call = call_max_pool};
-static const COp average_pool = {.kernels = KERNELS("clip", "float_window", "float_pool", "float_average_pool"),
+static const COp max_pool = {
+    .kernels = KERNELS("clip", "window", "float_pool", "float_max_pool"), .layer = layer_pool, .call = call_max_pool};
+static const COp average_pool = {.kernels = KERNELS("clip", "window", "float_pool", "float_average_pool"),
                                  .layer = layer_pool,
                                  .call = call_average_pool};
 static const COp add = {.kernels = KERNELS("float_add"), .layer = layer_end, .call = call_add};

@@ -18,7 +18,7 @@
 #include "deploy/c/c_kernels/float_weights.c"
 #include "deploy/c/c_kernels/float_dot_32.c"
 #include "deploy/c/c_kernels/float_dot_code8.c"
-#include "deploy/c/c_kernels/float_window.c"
+#include "deploy/c/c_kernels/window.c"
 #include "deploy/c/c_kernels/float_conv2d.c"
 #include "deploy/c/c_kernels/float_depthwise.c"
 #include "deploy/c/c_kernels/float_pool.c"
@@ -28,6 +28,8 @@
 #include "deploy/c/c_kernels/format_float16.c"
 #include "deploy/c/c_kernels/format_float8_e4m3.c"
 #include "deploy/c/c_kernels/format_float8_e5m2.c"
+#include "deploy/c/c_kernels/int16_dequantize.c"
+#include "deploy/c/c_kernels/int16_quantize_floats.c"
 #include "deploy/c/c_kernels/narrow.c"
 #include "deploy/c/c_kernels/quantize_floats.c"
 /* NOLINTEND(bugprone-suspicious-include) */
@@ -49,9 +51,9 @@ static float_end end_of(const Graph *g, const Node *n)
     return (float_end){n->activation, format == NULL ? NULL : narrow, format};
 }
 
-static float_window window_of(const ConvGeom *g)
+static window_shape window_of(const ConvGeom *g)
 {
-    return (float_window){g->h, g->w, g->c, g->oh, g->ow, g->kh, g->kw, g->sh, g->sw, g->dh, g->dw, g->pt, g->pl};
+    return (window_shape){g->h, g->w, g->c, g->oh, g->ow, g->kh, g->kw, g->sh, g->sw, g->dh, g->dw, g->pt, g->pl};
 }
 
 /* Weights of fewer bits are there as the floats they stand for. */
@@ -125,7 +127,11 @@ static void run_converting(const Golden *r, const Node *n)
     const GraphTensor *x = node_x(r->g, n), *y = node_y(r->g, n);
     const int32_t count = (int32_t)graph_tensor_elements(y);
     const grid to = {y->scale, (float)(y->qmin - y->zero_point), (float)(y->qmax - y->zero_point), y->zero_point};
-    if (graph_tensor_is_float(y))
+    if (graph_tensor_is_wide(x))
+        int16_dequantize(x->scale, count, r->value[n->input[0]], r->value[n->output]);
+    else if (graph_tensor_is_wide(y))
+        int16_quantize_floats(&(int16_grid){to.scale, to.lo, to.hi}, count, r->value[n->input[0]], r->value[n->output]);
+    else if (graph_tensor_is_float(y))
         dequantize_codes(x->scale, x->zero_point, count, r->value[n->input[0]], r->value[n->output]);
     else
         quantize_floats(&to, count, r->value[n->input[0]], r->value[n->output]);
@@ -143,7 +149,7 @@ static void run_image(const Golden *r, const int8_t *image)
         else if (node_type(n)->converts)
             run_converting(r, n);
         else
-            node_type(n)->run(&r->node[i], in, r->value[n->output], r->scratch);
+            r->node[i].run(&r->node[i], in, r->value[n->output], r->scratch);
     }
 }
 
@@ -155,7 +161,7 @@ static Status prepare(Arena *arena, Golden *r)
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
         r->node[i] = (EngineNode){.g = g, .node = n};
-        if (!node_is_float(g, n) && node_type(n)->prepare != NULL) TRY(node_type(n)->prepare(arena, &r->node[i]));
+        if (!node_is_float(g, n)) TRY(engine_node_prepare(arena, g, n, &r->node[i]));
         if (r->node[i].scratch_bytes > scratch) scratch = r->node[i].scratch_bytes;
     }
     r->scratch = arena_alloc(arena, scratch);

@@ -18,7 +18,10 @@ static void write_about(const CWriter *w)
     fprintf(w->out,
             " * Model \"%s\", dialect %s, int8 in, %s out, %s, no heap, no library.\n *\n"
             " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code %s)\n",
-            c_comment(w->arena, g->model_name), rounding_names[g->rounding], c_float_answer(w) ? "float" : "int8",
+            c_comment(w->arena, g->model_name), rounding_names[g->rounding],
+            c_float_answer(w)  ? "float"
+            : c_wide_answer(w) ? "int16"
+                               : "int8",
             c_has_floats(g) ? "some layers in floats" : "no floating point", x->h, x->w, x->c, (double)x->scale,
             minus(w, x->zero_point));
     if (c_float_answer(w))
@@ -74,7 +77,7 @@ static void write_declarations(const CWriter *w)
             "void %s_run(const int8_t *in, %s *out);\n\n"
             "/* Camera bytes, %d x %d x %d, [row][column][channel], to codes. */\n"
             "void %s_quantize_pixels(const uint8_t *pixels, int8_t *in);\n",
-            p, c_float_answer(w) ? "float" : "int8_t", w->g->tensor[0].h, w->g->tensor[0].w, w->g->tensor[0].c, p);
+            p, c_answer_type(w), w->g->tensor[0].h, w->g->tensor[0].w, w->g->tensor[0].c, p);
     c_answer(w)->declare(w);
     if (c_float_answer(w))
         fprintf(w->out,
@@ -88,9 +91,9 @@ static void write_declarations(const CWriter *w)
                 "\n#ifdef %s_WITH_FLOATS /* beside the data path, for those who have floats anyhow */\n"
                 "/* Real numbers, (byte / 255 - mean) / std, to codes; codes of the answer to %s. */\n"
                 "void %s_quantize(const float *values, int8_t *in);\n"
-                "void %s_dequantize(const int8_t *out, float *%s);\n"
+                "void %s_dequantize(const %s *out, float *%s);\n"
                 "#endif\n",
-                P, c_answer(w)->reals, p, p, c_answer(w)->values);
+                P, c_answer(w)->reals, p, p, c_answer_type(w), c_answer(w)->values);
     if (w->golden > 0)
         fprintf(w->out,
                 "\n#ifdef %s_SELF_TEST\n"
@@ -122,6 +125,8 @@ void c_write_header(const CWriter *w)
     else
         fprintf(w->out, "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n", P, c_literal(w, y->scale), P,
                 arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
+    if (c_wide_answer(w))
+        fprintf(w->out, "\n/* Codes of an answer, of 2 bytes each. */\n#define %s_OUTPUTS %d\n", P, w->g->classes);
     fputs("\n/* By channel, for an array: real = (byte / 255 - mean) / std. */\n", w->out);
     c_write_list(w, "MEAN", w->g->mean, w->g->channels);
     c_write_list(w, "STD", w->g->std, w->g->channels);
@@ -193,9 +198,9 @@ static void write_compare(const CWriter *w)
     const char *P = w->upper;
     if (!c_float_answer(w)) {
         fprintf(w->out,
-                "        for (int i = 0; i < %s_OUTPUT_BYTES; i++)\n"
-                "            if (out[i] != golden_out[n * %s_OUTPUT_BYTES + i]) return n + 1;\n",
-                P, P);
+                "        for (int i = 0; i < %s_%s; i++)\n"
+                "            if (out[i] != golden_out[n * %s_%s + i]) return n + 1;\n",
+                P, c_answer_count(w), P, c_answer_count(w));
         return;
     }
     fprintf(w->out,
@@ -218,6 +223,7 @@ Status c_write_self_test(const CWriter *w)
     const GraphTensor *x = &w->g->tensor[0];
     const long input = (long)w->cost.input_bytes, output = (long)w->cost.output_bytes;
     const bool floats = c_float_answer(w);
+    const int width = c_wide_answer(w) ? 2 : 1;
     if (w->golden == 0) return STATUS_OK;
     int8_t *in = arena_alloc(w->arena, (size_t)(w->golden * input));
     void *out = arena_alloc(w->arena, (size_t)(w->golden * output));
@@ -230,14 +236,13 @@ Status c_write_self_test(const CWriter *w)
     if (floats)
         c_write_floats(w, "golden_out", (long)w->golden * w->g->classes, out);
     else
-        c_write_array(w, "int8_t", "golden_out", w->golden * output, out, 1);
+        c_write_array(w, c_answer_type(w), "golden_out", w->golden * output / width, out, width);
     fprintf(w->out,
             "\nint %s_self_test(void)\n{\n"
             "    static %s out[%s_%s];\n"
             "    for (int n = 0; n < %d; n++) {\n"
             "        %s_run(golden_in + n * %s_INPUT_BYTES, out);\n",
-            w->prefix, floats ? "float" : "int8_t", w->upper, floats ? "OUTPUTS" : "OUTPUT_BYTES", w->golden, w->prefix,
-            w->upper);
+            w->prefix, c_answer_type(w), w->upper, c_answer_count(w), w->golden, w->prefix, w->upper);
     write_compare(w);
     fputs("    }\n    return 0;\n}\n#endif\n", w->out);
     return STATUS_OK;

@@ -170,8 +170,7 @@ static void call_add(const CWriter *w, int node)
     const int rows = feeder(w, node);
     const char *name = c_layer_name(w, node);
     if (rows < 0) {
-        fprintf(w->out, "    add(&%s, %ld, %s, %s, %s);\n", name, graph_tensor_elements(&w->g->tensor[n->output]),
-                c_place(w, n->input[0]), c_place(w, n->input[1]), c_place(w, n->output));
+        c_call_add(w, node, "add");
         return;
     }
     const Node *conv = &w->g->node[rows];
@@ -197,18 +196,7 @@ static void call_multiply(const CWriter *w, int node)
             c_place(w, n->input[1]), c_place(w, n->output));
 }
 
-static void call_concat(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    const GraphTensor *y = &w->g->tensor[n->output];
-    int first = 0;
-    for (int k = 0; k < n->inputs; k++) {
-        const int channels = w->g->tensor[n->input[k]].c;
-        fprintf(w->out, "    concat(%s, %d, %d, %d, %s + %d);\n", c_place(w, n->input[k]), y->h * y->w, channels, y->c,
-                c_place(w, n->output), first);
-        first += channels;
-    }
-}
+static void call_concat(const CWriter *w, int node) { c_call_concat(w, node, "concat("); }
 
 static void call_pool(const CWriter *w, int node)
 {
@@ -217,12 +205,7 @@ static void call_pool(const CWriter *w, int node)
             c_place(w, n->input[0]), c_place(w, n->output));
 }
 
-static void call_requantize(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    fprintf(w->out, "    requantize(&%s, %ld, %s, %s);\n", c_layer_name(w, node),
-            graph_tensor_elements(&w->g->tensor[n->output]), c_place(w, n->input[0]), c_place(w, n->output));
-}
+static void call_requantize(const CWriter *w, int node) { c_call_elements(w, node, "requantize"); }
 
 static void call_table(const CWriter *w, int node)
 {
@@ -248,12 +231,7 @@ static void layer_quantize(const CWriter *w, int node)
             y->zero_point);
 }
 
-static void call_quantize(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    fprintf(w->out, "    quantize_floats(&%s, %ld, %s, %s);\n", c_layer_name(w, node),
-            graph_tensor_elements(node_y(w->g, n)), c_place(w, n->input[0]), c_place(w, n->output));
-}
+static void call_quantize(const CWriter *w, int node) { c_call_elements(w, node, "quantize_floats"); }
 
 static void call_dequantize(const CWriter *w, int node)
 {
@@ -328,7 +306,11 @@ const COp *const c_ops[NODE_KINDS] = {
     [NODE_DEQUANTIZE] = &dequantize,
 };
 
-const COp *c_op(const CWriter *w, const Node *n) { return (node_is_float(w->g, n) ? c_float_ops : c_ops)[n->op]; }
+const COp *c_op(const CWriter *w, const Node *n)
+{
+    const bool wide = graph_tensor_is_wide(node_x(w->g, n)) || graph_tensor_is_wide(node_y(w->g, n));
+    return (node_is_float(w->g, n) ? c_float_ops : wide ? c_wide_ops : c_ops)[n->op];
+}
 
 bool c_carries(NodeKind kind) { return c_ops[kind] != NULL; }
 
@@ -341,21 +323,10 @@ void c_write_layers(const CWriter *w)
     }
 }
 
-static void write_arena(const CWriter *w)
-{
-    if (w->plan.bytes == 0) return;
-    fputs("/* Every activation while it is needed. */\nstatic ", w->out);
-    if (c_has_floats(w->g))
-        fprintf(w->out, "union {\n    float values[%zu];\n    int8_t codes[%zu];\n} arena;\n\n",
-                w->plan.bytes / sizeof(float), w->plan.bytes);
-    else
-        fprintf(w->out, "int8_t arena[%zu];\n\n", w->plan.bytes);
-}
-
 void c_write_run(const CWriter *w)
 {
-    write_arena(w);
-    fprintf(w->out, "void %s_run(const int8_t *in, %s *out)\n{\n", w->prefix, c_float_answer(w) ? "float" : "int8_t");
+    c_write_arena(w);
+    fprintf(w->out, "void %s_run(const int8_t *in, %s *out)\n{\n", w->prefix, c_answer_type(w));
     for (int i = 0; i < w->g->nodes; i++) {
         const Node *n = &w->g->node[i];
         const GraphTensor *y = &w->g->tensor[n->output];

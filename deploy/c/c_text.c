@@ -56,7 +56,7 @@ static const char *const order[] = {"base",
                                     "float_dot_code8",
                                     "float_dot_code4",
                                     "float_dot_code2",
-                                    "float_window",
+                                    "window",
                                     "float_conv2d",
                                     "float_depthwise",
                                     "float_pool",
@@ -67,7 +67,23 @@ static const char *const order[] = {"base",
                                     "float_activate",
                                     "float_concat",
                                     "quantize_floats",
-                                    "dequantize_codes"};
+                                    "dequantize_codes",
+                                    "int16_clamp",
+                                    "int16_sum",
+                                    "int16_dot8",
+                                    "int16_dot4",
+                                    "int16_dot2",
+                                    "int16_conv2d",
+                                    "int16_depthwise",
+                                    "int16_pool",
+                                    "int16_max_pool",
+                                    "int16_average_pool",
+                                    "int16_add",
+                                    "int16_multiply",
+                                    "int16_concat",
+                                    "int16_requantize",
+                                    "int16_quantize_floats",
+                                    "int16_dequantize"};
 enum { ORDERED = (int)(sizeof order / sizeof order[0]) };
 
 static int text_index(const char *name)
@@ -98,6 +114,14 @@ static void need_of_float_node(const CWriter *w, const Node *n, bool *needed)
     if (n->weights != NULL && c_weight_width(n) < 8) need(needed, arena_printf(w->arena, "code%d", c_weight_width(n)));
 }
 
+static void need_of_wide_node(const CWriter *w, const Node *n, bool *needed)
+{
+    const char *text = c_wide_text(w->arena, w->g, n);
+    if (text != NULL) need(needed, text);
+    if (n->op == NODE_REQUANT) need(needed, graph_tensor_is_wide(node_y(w->g, n)) ? "int16_clamp" : "clamp");
+    if (node_has_weights(n) && c_weight_width(n) < 8) need(needed, arena_printf(w->arena, "code%d", c_weight_width(n)));
+}
+
 static void need_of_node(const CWriter *w, int node, bool *needed)
 {
     const Node *n = &w->g->node[node];
@@ -108,6 +132,10 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     if (w->plan.node[node].copies) need(needed, "copy");
     if (node_is_float(w->g, n)) {
         need_of_float_node(w, n, needed);
+        return;
+    }
+    if (node_is_wide(w->g, n)) {
+        need_of_wide_node(w, n, needed);
         return;
     }
     if (!node_has_weights(n)) return;

@@ -31,19 +31,31 @@ typedef struct {
      * not do so. */
     size_t (*scratch_bytes)(const Node *n, bool in_place);
 } COp;
-/* By kind, in integers and in floats.  NULL: C has no kernel for it. */
-extern const COp *const c_ops[NODE_KINDS], *const c_float_ops[NODE_KINDS]; /* the second: deploy/c/c_floats.c */
+/* By kind, in int8, on int16 codes (deploy/c/c_wide.c) and in floats (c_floats.c).  NULL: C has no kernel for it. */
+extern const COp *const c_ops[NODE_KINDS], *const c_wide_ops[NODE_KINDS], *const c_float_ops[NODE_KINDS];
 const COp *c_op(const CWriter *w, const Node *n);
 bool c_carries(NodeKind kind);
 
-/* deploy/c/c_place.c: any tensor holds floats.  Then the arena holds both kinds of values (c_write_run).  Expressions:
- * where codes lie in it; where a tensor lies. */
+/* deploy/c/c_place.c: any tensor holds floats, or int16 codes.  Then the arena holds all kinds of values (c_write_run).
+ * Its bytes.  Expressions: where codes lie in it; where a tensor lies.  A tensor's type in C. */
 bool c_has_floats(const Graph *g);
+bool c_has_wide(const Graph *g);
+void c_write_arena(const CWriter *w);
+const char *c_type(const GraphTensor *t);
 const char *c_codes_at(const CWriter *w, size_t offset);
 const char *c_place(const CWriter *w, int tensor);
 /* deploy/c/c_floats.c: how weights of a node in floats lie in flash: a text of deploy/c_kernels, "float_dot_16", that
  * reads them. */
 const char *c_float_dot(Arena *arena, const Node *n);
+/* deploy/c/c_wide.c: a text of deploy/c_kernels that a node touching int16 codes needs for its widths, "int16_dot4".
+ * NULL: none. */
+const char *c_wide_text(Arena *arena, const Graph *g, const Node *n);
+/* deploy/c/c_place.c: calls of kernels on whole tensors, KERNEL(layer, in, out), KERNEL(layer, count, in, out),
+ * KERNEL(layer, count, a, b, out) and, for each input of a concat, `begin`in, cells, channels, stride, out). */
+void c_call_whole(const CWriter *w, int node, const char *kernel);
+void c_call_elements(const CWriter *w, int node, const char *kernel);
+void c_call_add(const CWriter *w, int node, const char *kernel);
+void c_call_concat(const CWriter *w, int node, const char *begin);
 /* deploy/c/c_golden.c: what the exported code gives for n images: codes, or floats, whose order of sums and rounding
  * are those of the exported code on every machine. */
 Status c_golden(Arena *arena, const Graph *g, const int8_t *images, int n, void *answers);
@@ -56,6 +68,9 @@ void c_write_kernels(const CWriter *w);
 char *c_layer_name(const CWriter *w, int node);
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
 void c_write_weights(const CWriter *w, int node);
+/* Weights as codes of 8, 4 or 2 bits, one after the other, from the lowest bits of a byte up: NAME_weights. */
+void c_write_codes(const CWriter *w, const Node *n, const char *name);
+void c_write_window(const CWriter *w, const ConvGeom *g); /* a member `window` */
 void c_write_floats(const CWriter *w, const char *name, long count, const float *data);
 /* A float32 constant, read back to the same bits; C++ takes it, too. */
 char *c_literal(const CWriter *w, float x);
@@ -77,8 +92,11 @@ typedef struct {
     void (*dequantize)(const CWriter *w);
 } CAnswer;
 const CAnswer *c_answer(const CWriter *w);
-/* It is floats, not codes. */
+/* It is floats, not codes; int16 codes; its values' type; the macro that counts them, without the prefix. */
 bool c_float_answer(const CWriter *w);
+bool c_wide_answer(const CWriter *w);
+const char *c_answer_type(const CWriter *w);
+const char *c_answer_count(const CWriter *w);
 
 /* deploy/c/c_helpers.c: what stands around the model. */
 void c_write_header(const CWriter *w); /* all but the end of its include guard */

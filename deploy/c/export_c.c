@@ -74,7 +74,7 @@ static Status check_runs(const Graph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
-        if (node_has_weights(n) && !node_is_float(g, n) && c_run(n) > MAX_RUN)
+        if (node_has_weights(n) && n->bias != NULL && c_run(n) > MAX_RUN)
             return status_fail(STATUS_UNSUPPORTED, "c: layer \"%s\": %ld weights in a row; at most %d", n->name,
                                c_run(n), MAX_RUN);
     }
@@ -217,6 +217,7 @@ const ExporterType exporter_c = {
     .carries = c_carries,
     .floats = true,
     .floats_option = "{\"floats\": \"yes\"}",
+    .wide = true,
     .runtime = "C",
     .write = write_c,
     .cost = cost,

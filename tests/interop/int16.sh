@@ -1,11 +1,14 @@
 #!/bin/sh
-# int16 codes on LiteRT: networks with all of them, some of them and the output alone in 16 bits, every kind of layer;
-# every code must be that of bitfold's engine.  After run.sh, which installs the runtimes:
-#     sh tests/interop/int16.sh BUILD
+# int16 codes on LiteRT, and as C on this machine and on a Cortex-M4: networks with all of them, some of them and the
+# output alone in 16 bits, every kind of layer; every code must be that of bitfold's engine.  After run.sh, which installs
+# the runtimes:
+#     sh tests/interop/int16.sh BUILD [c]
+# c: as C alone.
 set -u
 build=${1:?int16.sh: the build folder is required}
 here=$(cd "$(dirname "$0")" && pwd)
-modules=$(cd "$build/interop/node_modules" && pwd) || exit 1
+only=${2:-all}
+modules=$([ "$only" = c ] || { cd "$build/interop/node_modules" && pwd; }) || exit 1
 bitfold=$build/release/bitfold
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -31,25 +34,63 @@ cat >"$work/mixed.json" <<'JSON'
  "train": {"epochs": 2, "batch": 64}}
 JSON
 
-# check NAME CONFIG ASSIGNMENT: one network, quantized so, its output code by code.
-check() {
-    dir=$work/$1
-    if ! { "$bitfold" train "$2" --quiet --out "$dir/float" --set train.epochs=2 >"$work/log" 2>&1 &&
-        "$bitfold" ptq "$dir/float/best.safetensors" --quiet --out "$dir/int" --set "$3" >>"$work/log" 2>&1 &&
-        "$bitfold" export "$dir/int/model.safetensors" -o "$dir/m.tflite" >>"$work/log" 2>&1 &&
-        "$bitfold" eval "$dir/int/model.safetensors" --dump "$dir/dump" >>"$work/log" 2>&1 &&
-        NODE_PATH=$modules node "$here/run_tflite.cjs" "$dir/m.tflite" "$dir/dump/input.i8" "$dir/out" \
-            >>"$work/log" 2>&1; }; then
-        tail -n 3 "$work/log"
-        exit 1
-    fi
-    for want in "$dir"/dump/*.i16; do
-        if ! cmp "$dir/out" "$want"; then
-            echo "int16: $1, $3: LiteRT gives other codes"
+# must COMMAND...: or what it said, and an end.
+must() {
+    "$@" >"$work/log" 2>&1 && return
+    tail -n 3 "$work/log"
+    exit 1
+}
+
+# compared WHERE GOT DUMP: every output of 16 bits in DUMP.
+compared() {
+    for want in "$3"/*.i16; do
+        if ! cmp "$2" "$want"; then
+            echo "int16: $name, $set: $1 gives other codes"
             exit 1
         fi
-        echo "int16: $1, $3: $(($(wc -c <"$want") / 2)) codes on LiteRT, 0 different"
+        echo "int16: $name, $set: $(($(wc -c <"$want") / 2)) codes on $1, 0 different"
     done
+}
+
+on_litert() {
+    must "$bitfold" export "$dir/int/model.safetensors" -o "$dir/m.tflite"
+    must "$bitfold" eval "$dir/int/model.safetensors" --dump "$dir/dump"
+    must env NODE_PATH="$modules" node "$here/run_tflite.cjs" "$dir/m.tflite" "$dir/dump/input.i8" "$dir/out"
+    compared LiteRT "$dir/out" "$dir/dump"
+}
+
+strict="-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -DMODEL_SELF_TEST"
+core="-mthumb -mcpu=cortex-m4 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles"
+
+# in_c ROUNDING: all images here, 10 on a Cortex-M4.
+in_c() {
+    c=$dir/c-$1
+    mkdir -p "$c"
+    must "$bitfold" export "$dir/int/model.safetensors" --set quant.dialect="$1" --to c -o "$c/model.c"
+    must "$bitfold" eval "$dir/int/model.safetensors" --set quant.dialect="$1" --dump "$c/dump"
+    images=$(($(wc -c <"$c/dump/input.i8") / $(awk '$2 == "MODEL_INPUT_BYTES" { print $3 }' "$c/model.h")))
+    # shellcheck disable=SC2086 # words
+    must gcc $strict -I"$c" -I"$here/mcu" "$here/mcu/main.c" "$here/mcu/host_stdio.c" "$c/model.c" -o "$c/here"
+    must "$c/here" "$c/dump/input.i8" "$c/out" "$images"
+    compared "this machine, C, $1" "$c/out" "$c/dump"
+    # shellcheck disable=SC2086 # words
+    must arm-none-eabi-gcc $strict $core -T "$here/mcu/mps2.ld" -I"$c" -I"$here/mcu" "$here/mcu/main.c" \
+        "$here/mcu/host_semihosting.c" "$c/model.c" -lgcc -o "$c/elf"
+    must timeout 900 qemu-system-arm -M mps2-an386 -display none -monitor none -serial none -semihosting-config \
+        "enable=on,target=native,arg=program,arg=$c/dump/input.i8,arg=$c/out,arg=10" -kernel "$c/elf"
+    mkdir -p "$c/first"
+    for want in "$c"/dump/*.i16; do head -c "$(wc -c <"$c/out")" "$want" >"$c/first/${want##*/}"; done
+    compared "a Cortex-M4, C, $1" "$c/out" "$c/first"
+}
+
+# check NAME CONFIG ASSIGNMENT: one network, quantized so, its output code by code.
+check() {
+    name=$1 set=$3 dir=$work/$1
+    must "$bitfold" train "$2" --quiet --out "$dir/float" --set train.epochs=2
+    must "$bitfold" ptq "$dir/float/best.safetensors" --quiet --out "$dir/int" --set "$3"
+    [ "$only" = c ] || on_litert
+    in_c tflite-single
+    in_c tflite-double
 }
 
 check all "$work/mixed.json" quant.activations.bits=16

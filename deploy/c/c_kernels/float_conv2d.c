@@ -4,17 +4,17 @@ typedef struct {
     const float *bias;
     float_dot *dot;
     float_end end;
-    float_window window;
+    window_shape window;
     int32_t o, groups;
 } float_conv2d_layer;
 
 static void float_conv2d(const float_conv2d_layer *n, const float *x, float *y)
 {
-    const float_window *const g = &n->window;
+    const window_shape *const g = &n->window;
     const int32_t channels = g->c / n->groups, outputs = n->o / n->groups;
     for (int32_t row = 0; row < g->oh; row++)
         for (int32_t column = 0; column < g->ow; column++, y += n->o) {
-            const float_cells at = float_cells_at(g, row, column);
+            const window_cells at = window_at(g, row, column);
             const int32_t whole = n->groups == 1 && g->dw == 1, run = whole ? at.right - at.left : 1;
             for (int32_t o = 0; o < n->o; o++) {
                 float sum = 0.0f;

@@ -4,17 +4,17 @@ typedef struct {
     const float *bias;
     float_dot *dot;
     float_end end;
-    float_window window;
+    window_shape window;
     int32_t o, multiple;
     int32_t by_columns; /* cells are added column after column, not row after row */
 } float_depthwise_layer;
 
 static void float_depthwise(const float_depthwise_layer *n, const float *x, float *y)
 {
-    const float_window *const g = &n->window;
+    const window_shape *const g = &n->window;
     for (int32_t row = 0; row < g->oh; row++)
         for (int32_t column = 0; column < g->ow; column++, y += n->o) {
-            const float_cells at = float_cells_at(g, row, column);
+            const window_cells at = window_at(g, row, column);
             const int32_t rows = at.bottom - at.top, columns = at.right - at.left;
             for (int32_t o = 0; o < n->o; o++) {
                 const int32_t first = (at.top * g->kw + at.left) * n->o + o;

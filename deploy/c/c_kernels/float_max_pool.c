@@ -1,9 +1,9 @@
 static void float_max_pool(const float_pool_layer *n, const float *x, float *y)
 {
-    const float_window *const g = &n->window;
+    const window_shape *const g = &n->window;
     for (int32_t row = 0; row < g->oh; row++)
         for (int32_t column = 0; column < g->ow; column++, y += g->c) {
-            const float_cells at = float_cells_at(g, row, column);
+            const window_cells at = window_at(g, row, column);
             for (int32_t i = 0; i < g->c; i++) {
                 const float *const first = x + at.first + i;
                 float most = *first;

@@ -1,5 +1,5 @@
 /* A pool of floats; cells outside the image are ignored.  y may begin where x does, as in the pools of codes. */
 typedef struct {
-    float_window window;
+    window_shape window;
     float_end end;
 } float_pool_layer;

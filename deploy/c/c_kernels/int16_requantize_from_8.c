@@ -1,0 +1,6 @@
+/* Codes of 8 bits to codes of 16. */
+static void int16_requantize_from_8(const int16_requantize_layer *n, int32_t count, const int8_t *x, int16_t *y)
+{
+    for (int32_t i = 0; i < count; i++)
+        y[i] = int16_clamp(rescale(x[i] - n->zero_in, n->m, n->e) + n->zero_out, n->lo, n->hi);
+}
