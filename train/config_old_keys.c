@@ -48,10 +48,11 @@ static Status same_value(Arena *arena, const OldKey *key, const char *path, cons
 
 static Status rename_key(Arena *arena, const OldKey *key, cJSON *root, const char *path)
 {
-    cJSON *section = cJSON_GetObjectItemCaseSensitive(root, key->section), *value;
+    cJSON *section = cJSON_GetObjectItemCaseSensitive(root, key->section), *value = NULL;
     const cJSON *old = json_get(section, key->old), *given = json_get(section, key->name);
     if (old == NULL) return STATUS_OK;
-    TRY((key == config_old_keys ? target_of_dialect : same_value)(arena, key, path, old, given, &value));
+    TRY(key == config_old_keys ? target_of_dialect(arena, key, path, old, given, &value)
+                               : same_value(arena, key, path, old, given, &value));
     cJSON_DeleteItemFromObjectCaseSensitive(section, key->old);
     cJSON_DeleteItemFromObjectCaseSensitive(section, key->name);
     cJSON_AddItemToObject(section, key->name, value);
