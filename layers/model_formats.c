@@ -18,11 +18,10 @@ static Status check_curve(const Layer *l, const char *where)
 /* A layer in integers that reads `from`: what has to be made of its output for that. */
 static void mark_feeding(Layer *from, const Layer *reader)
 {
-    if (format_is_float(from->out_format) && layer_is_wide(reader))
-        from->feeds_other = true;
-    else if (format_is_float(from->out_format))
+    const bool floats = format_is_float(from->out_format), wide = layer_is_wide(reader);
+    if (floats && !wide)
         from->feeds_codes = true;
-    else if (from->out_format == FORMAT_INT16 && !layer_is_wide(reader))
+    else if (floats || (from->out_format == FORMAT_INT16 && !wide))
         from->feeds_other = true;
 }
 
