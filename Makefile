@@ -208,7 +208,7 @@ ubsan: ## run the tests under UndefinedBehaviorSanitizer
 # OpenMP's barriers and locks are known to ThreadSanitizer through Archer, a tool that LLVM's runtime loads.
 ARCHER   = $(shell clang -print-resource-dir 2>/dev/null)/../../libarcher.so
 ENV_tsan = OMP_TOOL_LIBRARIES=$(ARCHER) OMP_NUM_THREADS=4 GOMP_SPINCOUNT=2000 \
-           TSAN_OPTIONS=ignore_noninstrumented_modules=1:exitcode=66:suppressions=$(CURDIR)/tests/tsan.txt
+           TSAN_OPTIONS=ignore_noninstrumented_modules=1:allocator_may_return_null=1:exitcode=66:suppressions=$(CURDIR)/tests/tsan.txt
 tsan: ## run the tests with 4 threads under ThreadSanitizer (clang, LLVM's OpenMP with Archer); TESTS="build/tsan/tests/test_X"
 	@test -e $(ARCHER) || { echo "tsan: $(ARCHER) is missing; sh setup.sh --dev installs it" >&2; exit 1; }
 	@$(MAKE) --no-print-directory MODE=tsan CC=clang test
