@@ -137,7 +137,7 @@ static Status check_wide(const ExporterType *type, const Graph *g)
             return status_fail(
                 STATUS_UNSUPPORTED,
                 "layer \"%s\": codes of 16 bits; --to %s writes int8 codes only: export --to c, tflite or safetensors, "
-                "or quantize it in 8 bits",
+                "or quantize in 8 bits (quant.activations.bits, quant.output_bits, quant.overrides)",
                 g->node[i].name, type->name);
     return STATUS_OK;
 }

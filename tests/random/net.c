@@ -214,12 +214,34 @@ static void float_layers(Build *b)
     put(b, "]");
 }
 
-static void quant(Build *b, bool floats)
+/* Some layers in 16 bits, the first of them always; the output in every other network. */
+static void wide_layers(Build *b)
+{
+    const char *before = "";
+    put(b, ",\n  \"output_bits\": %d, \"overrides\": [", chance(b, 2) ? 16 : 8);
+    for (int i = 0; i < b->layers - 1; i++) {
+        if (!b->computes[i] || (i > 0 && !chance(b, 2))) continue;
+        put(b, "%s{\"layers\": \"l%d\", \"format\": \"int16\"}", before, i);
+        before = ", ";
+    }
+    put(b, "]");
+}
+
+/* Ranges of 16 bits are observed, not learned. */
+static const char *activation_quantizer(Build *b, int bits, bool wide)
+{
+    const char *name;
+    do name = quantizer(b, bits, QUANTIZES_SIGNED | QUANTIZES_UNSIGNED);
+    while (wide && quantizer_type(name) != NULL && quantizer_type(name)->learns);
+    return name;
+}
+
+static void quant(Build *b, bool floats, bool wide)
 {
     static const int ends[] = {8, 8, 0, 4};
-    const int w = bits(b), a = bits(b);
+    const int w = bits(b), a = wide ? 8 : bits(b);
     const char *w_quantizer = quantizer(b, w, QUANTIZES_WEIGHTS);
-    const char *a_quantizer = quantizer(b, a, QUANTIZES_SIGNED | QUANTIZES_UNSIGNED);
+    const char *a_quantizer = activation_quantizer(b, a, wide);
     put(b, " \"quant\": {\"dialect\": \"%s\",\n", rounding_names[pick(b, 0, ROUNDINGS - 1)]);
     put(b, "  \"weights\": {\"bits\": %d, \"granularity\": \"%s\", \"quantizer\": \"%s\"},\n", w,
         chance(b, 2) ? "per_tensor" : "per_channel", w_quantizer);
@@ -227,6 +249,7 @@ static void quant(Build *b, bool floats)
         a_quantizer, one_of(b, observer_choices), chance(b, 4) ? "true" : "false");
     put(b, "  \"first_last_bits\": %d, \"avgpool_input_bits\": %d", ends[pick(b, 0, 3)], chance(b, 3) ? 0 : 8);
     if (floats) float_layers(b);
+    if (wide) wide_layers(b);
     put(b, "},\n");
 }
 
@@ -243,7 +266,7 @@ char *random_net(Arena *arena, uint64_t seed, int number)
     put(&b, " \"model\": {\"input\": [%d, %d, %d], \"layers\": [\n  ", b.h, b.w, b.c);
     layers(&b, classes);
     put(&b, "]},\n");
-    quant(&b, random_net_in_floats(number));
+    quant(&b, random_net_in_floats(number), random_net_is_wide(number));
     put(&b,
         " \"train\": {\"epochs\": 1, \"batch\": 16, \"optimizer\": {\"lr\": 0.02}}, \"qat\": {\"epochs\": %d}, "
         "\"ptq\": {\"images\": 48}}\n",

@@ -16,6 +16,9 @@ char *random_net(Arena *arena, uint64_t seed, int number);
 /* Whether some of its layers, but not the last, are in floats: each fourth network. */
 static inline bool random_net_in_floats(int number) { return number % 4 == 3; }
 
+/* Whether some of its layers have codes of 16 bits: two of eight networks, one quantized after training, one trained so. */
+static inline bool random_net_is_wide(int number) { return number % 8 == 2 || number % 8 == 5; }
+
 /* What one way out of bitfold made of the networks. */
 typedef struct {
     const char *name;

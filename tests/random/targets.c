@@ -36,10 +36,12 @@ static int of_model(const Net *net, Tally *tally, Rounding d, const char *comman
     return refused ? 0 : -1;
 }
 
-static bool count(const Net *net, Tally *tally, const char *what, const int8_t *a, const int8_t *b, long n)
+/* n codes of so many bytes each. */
+static bool count(const Net *net, Tally *tally, const char *what, const void *a, const void *b, long n, size_t bytes)
 {
     long different = 0;
-    for (long i = 0; i < n; i++) different += a[i] != b[i];
+    for (long i = 0; i < n; i++)
+        different += memcmp((const char *)a + (size_t)i * bytes, (const char *)b + (size_t)i * bytes, bytes) != 0;
     tally->values += n;
     tally->different += different;
     if (different != 0)
@@ -67,10 +69,18 @@ typedef struct {
     Graph *g;
     Engine *engine;
     const int8_t *images;
-    int8_t *logits;
+    int8_t *logits;     /* the bytes of codes */
     long input, output; /* codes of an image */
+    size_t code_bytes;  /* of logits: 1 or 2 */
     const char *path;
 } Integers;
+
+static bool has_wide(const Graph *g)
+{
+    bool any = false;
+    for (int t = 0; t < g->tensors; t++) any = any || graph_tensor_is_wide(&g->tensor[t]);
+    return any;
+}
 
 static int integers(const Net *net, Tally *tally, Rounding d, Integers *out)
 {
@@ -84,10 +94,15 @@ static int integers(const Net *net, Tally *tally, Rounding d, Integers *out)
         broken(net, tally->name, status_message());
         return -1;
     }
+    if (random_net_is_wide(net->number) != has_wide(out->g)) {
+        broken(net, tally->name, "codes of 16 bits where none were asked for, or none where they were");
+        return -1;
+    }
     out->images = random_images(net->arena, out->g, (uint64_t)net->number, RANDOM_IMAGES);
     out->input = graph_tensor_elements(&out->g->tensor[0]);
     out->output = out->g->classes;
-    out->logits = arena_alloc(net->arena, (size_t)(RANDOM_IMAGES * out->output));
+    out->code_bytes = graph_tensor_is_wide(&out->g->tensor[out->g->output]) ? sizeof(int16_t) : sizeof(int8_t);
+    out->logits = arena_alloc(net->arena, (size_t)(RANDOM_IMAGES * out->output) * out->code_bytes);
     engine_run(out->engine, out->images, RANDOM_IMAGES, out->logits);
     return 1;
 }
@@ -124,9 +139,15 @@ static bool interpreted(const Net *net, Tally *tally, const Integers *n, NaiveMo
         naive_set_floats(naive, t, floats);
         return same;
     }
-    int8_t *codes = arena_alloc(net->arena, (size_t)elements);
-    for (long i = 0; i < elements; i++) codes[i] = (int8_t)naive_codes(naive, t)[i];
-    return count(net, tally, naive_name(naive, t), mine, codes, elements);
+    const size_t bytes = graph_tensor_is_wide(tensor) ? sizeof(int16_t) : sizeof(int8_t);
+    int16_t *wide = arena_alloc(net->arena, sizeof *wide * (size_t)elements);
+    int8_t *codes = (void *)wide;
+    for (long i = 0; i < elements; i++)
+        if (bytes == sizeof *wide)
+            wide[i] = (int16_t)naive_codes(naive, t)[i];
+        else
+            codes[i] = (int8_t)naive_codes(naive, t)[i];
+    return count(net, tally, naive_name(naive, t), mine, codes, elements, bytes);
 }
 
 /* Every tensor of the exported file by the interpreter that is written from its page. */
@@ -176,13 +197,13 @@ static bool run_c(const Net *net, Tally *tally)
             "-DMODEL_SELF_TEST -I. -I\"$root/tests/interop/mcu\" model.c \"$root/tests/interop/mcu/main.c\" "
             "\"$root/tests/interop/mcu/host_stdio.c\" -o model && ./model in.i8 out.i8 %d >said.txt",
             net->folder, RANDOM_IMAGES);
-        const size_t expected = (size_t)(RANDOM_IMAGES * n.output);
+        const size_t expected = (size_t)(RANDOM_IMAGES * n.output) * n.code_bytes;
         uint8_t *got;
         size_t bytes;
         if (system(build) != 0 || /* NOLINT: a command of this file */
             file_read(net->arena, path_of(net, "out.i8"), SIZE_MAX, &got, &bytes) != STATUS_OK || bytes != expected)
             return broken(net, tally->name, "does not compile or run");
-        same &= count(net, tally, rounding_names[d], n.logits, (const int8_t *)got, (long)expected);
+        same &= count(net, tally, rounding_names[d], n.logits, got, RANDOM_IMAGES * n.output, n.code_bytes);
         tally->nets++;
     }
     return same;
@@ -227,6 +248,7 @@ static bool run_tflite(const Net *net, Tally *tally)
 {
     const Rounding d = ROUNDING_XNNPACK;
     Integers n;
+    if (random_net_is_wide(net->number)) return true; /* the interpreter knows int8 alone */
     const char *last, *path = path_of(net, "model.tflite");
     int done = integers(net, tally, d, &n);
     if (done == 1) done = of_model(net, tally, d, "export run/last.safetensors -o model.tflite", &last);
@@ -241,7 +263,7 @@ static bool run_tflite(const Net *net, Tally *tally)
     bool same = keep(net, floats ? "floats.tflite" : "tflite", path, &n);
     for (int k = 0; k < RANDOM_IMAGES; k++) {
         int8_t **value = tflite_run_knowing(net->arena, m, d, n.images + k * n.input, known_floats(net, &n, m, k));
-        same &= count(net, tally, "logits", n.logits + k * n.output, value[m->output[0]], n.output);
+        same &= count(net, tally, "logits", n.logits + k * n.output, value[m->output[0]], n.output, 1);
     }
     tally->nets++;
     return same;
@@ -255,6 +277,7 @@ static bool run_onnx(const Net *net, Tally *tally)
     bool same = true;
     Integers n;
     if (random_net_in_floats(net->number)) return true; /* such files are not imported */
+    if (random_net_is_wide(net->number)) return true;   /* nor are such written */
     int done = integers(net, tally, d, &n);
     if (done != 1) return done == 0;
     for (int i = 0; i < 2; i++) {
@@ -279,7 +302,7 @@ static bool run_onnx(const Net *net, Tally *tally)
             return broken(net, tally->name, status_message());
         int8_t *logits = arena_alloc(net->arena, (size_t)(RANDOM_IMAGES * n.output));
         engine_run(engine, n.images, RANDOM_IMAGES, logits);
-        same &= count(net, tally, forms[i], n.logits, logits, RANDOM_IMAGES * n.output);
+        same &= count(net, tally, forms[i], n.logits, logits, RANDOM_IMAGES * n.output, 1);
         same &= keep(net, arena_printf(net->arena, "%s.onnx", forms[i]), path, &n);
         tally->nets++;
     }
