@@ -170,7 +170,7 @@ test: all tests ## build and run every test
 
 # Left out: tests that choose or walk the levels themselves, and those that look at text, files and refusals alone.
 ISA_LEAVES := amx kernels_% dispatch results bad_% base bench class_names cli config configs data_dir data_memory datasets% \
-              decoder_% fetch field files fuzz_corpus import_onnx_bad import_outside json labels locale names onnx_file \
+              decoder_% export_c_floats export_c_int16 fetch field files fuzz_corpus import_onnx_bad import_outside json labels locale names onnx_file \
               provenance report% run_folder safetensors schedule settings sources statistics tflite_read
 test-isa: export BELOW_BEST := $(BELOW_BEST)
 test-isa: all tests ## run the tests of numbers with the kernels of each instruction set this machine has
