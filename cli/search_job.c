@@ -96,8 +96,8 @@ static Status digest(Arena *arena, const SearchJob *job, const char **text)
     const RunStart start = {MODEL_PTQ, provenance_weights(arena, job->open.model)};
     const Provenance p = provenance_now(arena, job->config, start, data);
     const SensitivityOptions *s = &job->sensitivity.options;
-    char *all = arena_printf(arena, "%s %s %s %d %d %d %d %d", p.config, data, start.start, job->judge.sample.n,
-                             s->leave_out, s->predict, s->predictor_images, s->trace_draws);
+    char *all = arena_printf(arena, "%s %s %s %d %d %d", p.config, data, start.start, job->judge.sample.n, s->leave_out,
+                             s->predict);
     for (int i = 0; i < s->formats.n; i++) all = arena_printf(arena, "%s %d", all, s->formats.at[i]);
     for (int i = 0; i <= PART_BOTH; i++) all = arena_printf(arena, "%s %d", all, s->part[i]);
     *text = arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));

@@ -49,13 +49,6 @@ static Status size_graph(Arena *arena, const Config *config, const Model *from, 
     return model_lower(arena, m, (Rounding)quant->rounding, graph);
 }
 
-static const Node *node_named(const Graph *g, const char *name)
-{
-    for (int i = 0; i < g->nodes; i++)
-        if (strcmp(g->node[i].name, name) == 0) return &g->node[i];
-    return NULL;
-}
-
 static void inspect_text(Arena *arena, const Model *m, const Graph *g, bool real, bool trained)
 {
     long macs = 0;
@@ -69,7 +62,8 @@ static void inspect_text(Arena *arena, const Model *m, const Graph *g, bool real
         cli_print("%-18s %-17s %14s %9ld %11ld  %-20s", l->name, l->type->name, shape,
                   l->weight == NULL ? 0 : l->weight->count, layer_macs(l), kernel == NULL ? "" : kernel);
         macs += layer_macs(l);
-        const Node *node = node_named(g, l->name);
+        const int named = graph_node_named(g, l->name);
+        const Node *node = named < 0 ? NULL : &g->node[named];
         if (real && node != NULL) inspect_print_grid(g, node);
         cli_print("\n");
     }
@@ -109,7 +103,8 @@ static void inspect_json(Arena *arena, const Model *m, const Graph *g, bool real
             cJSON_AddStringToObject(item, "kernel_float", layer_kernel(arena, l, false));
             cJSON_AddStringToObject(item, "kernel_int8", layer_kernel(arena, l, true));
         }
-        const Node *node = node_named(g, l->name);
+        const int named = graph_node_named(g, l->name);
+        const Node *node = named < 0 ? NULL : &g->node[named];
         if (real && node != NULL) inspect_add_grid(g, node, item);
         cJSON_AddItemToArray(list, item);
     }

@@ -6,11 +6,8 @@
 
 #include "base/file.h"
 #include "cli/search_job.h"
-#include "report/report_parts.h"
-#include "search/partial.h"
+#include "report/report_sensitivity.h"
 #include "train/recipe.h"
-
-enum { PREDICTOR_IMAGES = 256, TRACE_DRAWS = 32 };
 
 static Status read_tolerance(const char *text, double *tolerance)
 {
@@ -51,25 +48,6 @@ static void show_step(void *context, const PartialStep *step)
               step->layer == NULL ? "" : step->layer);
 }
 
-static Status write_csv(Arena *arena, const Partial *p, const Metric *metric, const char *path)
-{
-    FileWriter writer;
-    TRY(file_begin(arena, path, &writer));
-    fprintf(writer.stream, "kept,layer,%s,loss,kl,drop\r\n", metric->name);
-    for (int i = 0; i < p->steps; i++) {
-        const PartialStep *s = &p->step[i];
-        const double number[] = {s->m.value, s->m.loss, s->m.kl, s->drop};
-        fprintf(writer.stream, "%d,", s->kept);
-        csv_text(writer.stream, s->layer);
-        for (size_t k = 0; k < sizeof number / sizeof number[0]; k++) {
-            fputc(',', writer.stream);
-            csv_number(writer.stream, number[k]);
-        }
-        fputs("\r\n", writer.stream);
-    }
-    return file_commit(&writer);
-}
-
 /* The network that was chosen, as `ptq` leaves it: its config with an override for each layer, and the model. */
 static Status write_model(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice)
 {
@@ -98,10 +76,7 @@ static Status write_model(Arena *arena, SearchJob *job, const FormatGroups *grou
 static Status search(Arena *arena, SearchJob *job, const PartialOptions *options, Partial *partial)
 {
     SensitivityOptions *s = &job->sensitivity.options;
-    *s = (SensitivityOptions){.part = {[PART_ACTIVATIONS] = true, [PART_BOTH] = true},
-                              .predict = options->order >= 0,
-                              .predictor_images = PREDICTOR_IMAGES,
-                              .trace_draws = TRACE_DRAWS};
+    *s = (SensitivityOptions){.part = {[PART_ACTIVATIONS] = true, [PART_BOTH] = true}, .predict = options->order >= 0};
     s->formats = (IntList){.n = 1, .at = ARENA_ARRAY(arena, int, 1)};
     s->formats.at[0] = options->format;
     Sensitivity sensitivity;
@@ -113,7 +88,7 @@ static Status search(Arena *arena, SearchJob *job, const PartialOptions *options
                   format_choices[options->keep]);
     Shown shown = {arena, job, options};
     TRY(partial_run(arena, &job->judge, &sensitivity, options, show_step, &shown, partial));
-    TRY(write_csv(arena, partial, metric, file_join(arena, job->folder, "partial.csv")));
+    TRY(partial_write_csv(arena, partial, metric, file_join(arena, job->folder, "partial.csv")));
     return write_model(arena, job, &sensitivity.groups, &partial->choice);
 }
 

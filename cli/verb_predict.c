@@ -104,12 +104,7 @@ static Status run_predict(Arena *arena, const Options *o, int *exit_code)
         tape_reset(t, false);
         float *z = arena_alloc(memory, sizeof(float) * (size_t)m->classes);
         if (engine != NULL) {
-            int8_t *codes = arena_alloc(memory, (size_t)graph_tensor_elements(&graph->tensor[0]));
-            const GraphTensor *y = &graph->tensor[graph->output];
-            void *logits = arena_alloc(memory, graph_tensor_bytes(y));
-            graph_quantize_pixels(graph, pixels, 1, codes);
-            engine_run(engine, codes, 1, logits);
-            graph_tensor_reals(y, logits, (size_t)m->classes, z);
+            engine_run_pixels(engine, memory, pixels, 1, z);
             if (o->dump != NULL && i == 1) status = dump(arena, o->dump, graph, engine);
         } else {
             const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};

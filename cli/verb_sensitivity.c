@@ -6,8 +6,6 @@
 #include "report/report_sensitivity.h"
 #include "search/sensitivity_state.h"
 
-enum { PREDICTOR_IMAGES = 256, TRACE_DRAWS = 32 };
-
 /* "int8,int4,2": names of formats, and numbers of bits. */
 static Status read_formats(Arena *arena, const char *text, IntList *formats)
 {
@@ -25,10 +23,8 @@ static Status read_formats(Arena *arena, const char *text, IntList *formats)
 static Status read_parts(Arena *arena, const char *text, bool part[PART_BOTH + 1])
 {
     for (char *rest = arena_strdup(arena, text), *word; (word = strsep(&rest, ",")) != NULL;) {
-        int p = 0;
-        while (format_part_names[p] != NULL && strcmp(format_part_names[p], word) != 0) p++;
-        if (format_part_names[p] == NULL)
-            return status_fail(STATUS_CONFIG, "--parts: \"%s\"; must be weights, activations or both", word);
+        const int p = name_find(format_part_names, word);
+        if (p < 0) return status_fail(STATUS_CONFIG, "--parts: \"%s\"; must be weights, activations or both", word);
         if (part[p]) return status_fail(STATUS_CONFIG, "--parts: \"%s\" stands twice", word);
         part[p] = true;
     }
@@ -37,10 +33,7 @@ static Status read_parts(Arena *arena, const char *text, bool part[PART_BOTH + 1
 
 static Status run_sensitivity(Arena *arena, const Options *o, int *exit_code)
 {
-    SearchJob job = {.sensitivity = {.options = {.leave_out = true,
-                                                 .predict = true,
-                                                 .predictor_images = PREDICTOR_IMAGES,
-                                                 .trace_draws = TRACE_DRAWS}}};
+    SearchJob job = {.sensitivity = {.options = {.leave_out = true, .predict = true}}};
     SensitivityOptions *s = &job.sensitivity.options;
     TRY(read_formats(arena, o->formats != NULL ? o->formats : "int8,int4,int2", &s->formats));
     TRY(read_parts(arena, o->parts != NULL ? o->parts : "weights,activations,both", s->part));

@@ -114,6 +114,16 @@ void engine_run(Engine *e, const int8_t *input, int n, void *logits)
     parallel_rows(n, chunks, run_images, e);
 }
 
+void engine_run_pixels(Engine *e, Arena *scratch, const uint8_t *pixels, int n, float *reals)
+{
+    const GraphTensor *y = &e->g->tensor[e->g->output];
+    int8_t *codes = arena_alloc(scratch, (size_t)n * (size_t)graph_tensor_elements(&e->g->tensor[0]));
+    void *out = arena_alloc(scratch, (size_t)n * graph_tensor_bytes(y));
+    graph_quantize_pixels(e->g, pixels, n, codes);
+    engine_run(e, codes, n, out);
+    graph_tensor_reals(y, out, (size_t)n * (size_t)graph_tensor_elements(y), reals);
+}
+
 const int8_t *engine_tensor(const Engine *e, int tensor)
 {
     ASSERT(e->batch > 0 && tensor >= 0 && tensor < e->g->tensors);

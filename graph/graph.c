@@ -8,6 +8,20 @@
 
 long graph_tensor_elements(const GraphTensor *t) { return (long)t->h * t->w * t->c; }
 
+int graph_tensor_named(const Graph *g, const char *name)
+{
+    for (int i = 0; i < g->tensors; i++)
+        if (strcmp(g->tensor[i].name, name) == 0) return i;
+    return -1;
+}
+
+int graph_node_named(const Graph *g, const char *name)
+{
+    for (int i = 0; i < g->nodes; i++)
+        if (strcmp(g->node[i].name, name) == 0) return i;
+    return -1;
+}
+
 size_t graph_tensor_bytes(const GraphTensor *t)
 {
     const size_t each = graph_tensor_is_float(t) ? sizeof(float) : graph_tensor_is_wide(t) ? sizeof(int16_t) : 1;

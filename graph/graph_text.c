@@ -100,13 +100,6 @@ cJSON *graph_classes_json(const Graph *g)
     return list;
 }
 
-static int find_tensor(const Graph *g, const char *name)
-{
-    for (int i = 0; i < g->tensors; i++)
-        if (strcmp(g->tensor[i].name, name) == 0) return i;
-    return -1;
-}
-
 static Status tensor_from_json(Arena *arena, const cJSON *json, const char *where, GraphTensor *t)
 {
     TensorText text = {0};
@@ -147,12 +140,12 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     const NodeType *type = node_types[kind];
     NodeText text = {0}; /* a table fills its own fields only */
     const cJSON *name = json_get(json, "name");
-    const int output = cJSON_IsString(name) ? find_tensor(g, name->valuestring) : -1;
+    const int output = cJSON_IsString(name) ? graph_tensor_named(g, name->valuestring) : -1;
     TRY(field_parse(output < 0 ? type->fields : node_fields(type, &g->tensor[output]), json, where, &text, arena));
     *n = (Node){.op = (NodeKind)kind, .name = text.name, .inputs = text.inputs.n, .output = output};
     if (n->output < 0) return status_fail(STATUS_FORMAT, "%s: its output; must be a tensor of the node's name", where);
     for (int i = 0; i < n->inputs; i++) {
-        n->input[i] = find_tensor(g, text.inputs.at[i]);
+        n->input[i] = graph_tensor_named(g, text.inputs.at[i]);
         if (n->input[i] < 0)
             return status_fail(STATUS_FORMAT, "%s: input %s; must be the name of a tensor", where,
                                json_quote(arena, text.inputs.at[i]));
@@ -205,7 +198,7 @@ Status graph_from_json(Arena *arena, const cJSON *json, const char *where, Graph
         const char *place = item_place(arena, item, where, "node", i);
         if (node_from_json(arena, item, place, g, &g->node[i++]) != STATUS_OK) return STATUS_FORMAT;
     }
-    g->output = find_tensor(g, output->valuestring);
+    g->output = graph_tensor_named(g, output->valuestring);
     if (g->output < 0)
         return status_fail(STATUS_FORMAT, "%s: output %s; must be the name of a tensor", where,
                            json_quote(arena, output->valuestring));

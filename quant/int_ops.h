@@ -64,8 +64,10 @@ Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Round
 /* codes = curve_table[x], in every rounding.  observe: the observer sees the curve's values afterwards. */
 Tensor *op_curve_int(Tape *t, Tensor *x, const CurveType *curve, Quantizer *out, bool observe);
 
-/* bn_scale = gamma / sqrt(var + epsilon), kept away from 0 (|bn_scale| >= 1e-8), and b = beta - mean * bn_scale, from the running
- * statistics as constants. */
+/* bn_scale of channel c: gamma[c] / sqrt(var + epsilon), kept away from 0 (|bn_scale| >= 1e-8). */
+float norm_scale(const BatchNormState *state, const float *gamma, int c);
+
+/* That of all channels, and b = beta - mean * bn_scale, from the running statistics as constants. */
 Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state);
 Tensor *op_norm_shift(Tape *t, Tensor *bn_scale, Tensor *beta, const BatchNormState *state);
 

@@ -12,6 +12,12 @@ static float inverse_deviation(const BatchNormState *s, int c)
     return (float)(1.0 / sqrt((double)s->var[c] + (double)s->epsilon));
 }
 
+float norm_scale(const BatchNormState *s, const float *gamma, int c)
+{
+    const float scale = gamma[c] * inverse_deviation(s, c);
+    return fabsf(scale) < SMALLEST_FACTOR ? copysignf(SMALLEST_FACTOR, gamma[c]) : scale;
+}
+
 /* dgamma = dbn_scale / sqrt(var + epsilon), also where |bn_scale| was lifted: gamma must be able to leave 0. */
 static void scale_backward(Tape *t, TapeNode *node)
 {
@@ -30,8 +36,7 @@ Tensor *op_norm_scale(Tape *t, Tensor *gamma, const BatchNormState *state)
     float *inv = arena_alloc(t->arena, sizeof(float) * (size_t)C);
     for (int c = 0; c < C; c++) {
         inv[c] = inverse_deviation(state, c);
-        bn_scale->x[c] = gamma->x[c] * inv[c];
-        if (fabsf(bn_scale->x[c]) < SMALLEST_FACTOR) bn_scale->x[c] = copysignf(SMALLEST_FACTOR, gamma->x[c]);
+        bn_scale->x[c] = norm_scale(state, gamma->x, c);
     }
     TapeNode *node = tape_record(t, &scale_type, 1, &gamma, bn_scale);
     if (node != NULL) node->saved = inv;

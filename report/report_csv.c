@@ -32,6 +32,14 @@ void csv_number(FILE *out, double value)
     fputs(text, out);
 }
 
+void csv_numbers(FILE *out, const double *value, int n)
+{
+    for (int i = 0; i < n; i++) {
+        fputc(',', out);
+        csv_number(out, value[i]);
+    }
+}
+
 Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const char *path)
 {
     FileWriter writer;

@@ -28,6 +28,8 @@ char *text_clip(Arena *arena, const char *text, int columns);
 void csv_text(FILE *out, const char *text);
 /* In the shortest form that reads back to the same double; nothing for what is not a number. */
 void csv_number(FILE *out, double value);
+/* n more fields. */
+void csv_numbers(FILE *out, const double *value, int n);
 
 /* ---- rows ---- */
 

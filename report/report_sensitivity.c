@@ -77,14 +77,24 @@ Status sensitivity_write_csv(Arena *arena, const Sensitivity *s, const Metric *m
         fprintf(out, ",%s,%s", format_part_names[row->part], format_choices[row->format]);
         const double number[] = {row->alone.value,  row->alone.loss,  row->alone.kl,
                                  row->spared.value, row->spared.loss, row->spared.kl};
-        for (size_t k = 0; k < sizeof number / sizeof number[0]; k++) {
-            fputc(',', out);
-            csv_number(out, number[k]);
-        }
-        for (int k = 0; k < PREDICTORS; k++) {
-            fputc(',', out);
-            csv_number(out, row->predicted[k]);
-        }
+        csv_numbers(out, number, (int)(sizeof number / sizeof number[0]));
+        csv_numbers(out, row->predicted, PREDICTORS);
+        fputs("\r\n", out);
+    }
+    return file_commit(&writer);
+}
+
+Status partial_write_csv(Arena *arena, const Partial *partial, const Metric *metric, const char *path)
+{
+    FileWriter writer;
+    TRY(file_begin(arena, path, &writer));
+    FILE *out = writer.stream;
+    fprintf(out, "kept,layer,%s,loss,kl,drop\r\n", metric->name);
+    for (int i = 0; i < partial->steps; i++) {
+        const PartialStep *s = &partial->step[i];
+        fprintf(out, "%d,", s->kept);
+        csv_text(out, s->layer);
+        csv_numbers(out, (const double[]){s->m.value, s->m.loss, s->m.kl, s->drop}, 4);
         fputs("\r\n", out);
     }
     return file_commit(&writer);

@@ -82,36 +82,30 @@ Status judge_make(const Judge *judge, Arena *arena, const FormatGroups *groups, 
                   Candidate *candidate)
 {
     TRY(format_choice_config(arena, judge->config, groups, choice, &candidate->config));
-    const QuantConfig quant = ptq_quant_config(arena, &candidate->config->quant);
-    QuantConfig *kept = ARENA_ARRAY(arena, QuantConfig, 1);
-    *kept = quant;
-    TRY(quantize_from(arena, candidate->config, kept, judge->model, judge->data, &candidate->model));
-    return model_lower(arena, candidate->model, (Rounding)kept->rounding, &candidate->graph);
+    QuantConfig *quant = &candidate->config->quant;
+    *quant = ptq_quant_config(arena, quant);
+    TRY(quantize_from(arena, candidate->config, quant, judge->model, judge->data, &candidate->model));
+    return model_lower(arena, candidate->model, (Rounding)quant->rounding, &candidate->graph);
 }
 
-Status judge_graph(Judge *judge, const Graph *graph, int images, JudgeWatch *watch, void *context, Measurement *m)
+Status judge_graph(const Judge *judge, const Graph *graph, int images, JudgeWatch *watch, void *context, Measurement *m)
 {
     const Sample sample = sample_first(&judge->sample, images > 0 ? images : judge->sample.n);
-    const GraphTensor *in = &graph->tensor[0], *out = &graph->tensor[graph->output];
-    const size_t outputs = (size_t)judge->task.outputs;
-    Arena *own = arena_create();
-    int8_t *codes = arena_alloc(own, (size_t)SAMPLE_BATCH * (size_t)graph_tensor_elements(in));
-    void *values = arena_alloc(own, (size_t)SAMPLE_BATCH * graph_tensor_bytes(out));
-    float *logits = ARENA_ARRAY(own, float, SAMPLE_BATCH *outputs);
+    Arena *own = arena_create(), *step = arena_create();
+    float *logits = ARENA_ARRAY(own, float, SAMPLE_BATCH * judge->task.outputs);
     Opinion all = {.score = score_begin(own, &judge->task, sample.n), .judge = judge};
     Engine *engine;
     Status status =
         watch == NULL ? engine_create_planned(own, graph, &engine) : engine_create(own, graph, SAMPLE_BATCH, &engine);
     for (int first = 0; status == STATUS_OK && first < sample.n; first += SAMPLE_BATCH) {
         const Batch batch = sample_batch(&sample, first);
-        graph_quantize_pixels(graph, batch.pixels, batch.n, codes);
-        engine_run(engine, codes, batch.n, values);
-        graph_tensor_reals(out, values, (size_t)batch.n * outputs, logits);
+        arena_reset(step);
+        engine_run_pixels(engine, step, batch.pixels, batch.n, logits);
         hear(&all, logits, &batch, first);
         if (watch != NULL) status = watch(context, engine, first, batch.n);
     }
     if (status == STATUS_OK) *m = opinion_end(&all);
-    judge->models++;
+    arena_destroy(step);
     arena_destroy(own);
     return status;
 }

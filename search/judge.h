@@ -22,7 +22,6 @@ typedef struct {
     Sample sample;
     float *logits;      /* [n][outputs] of the float network */
     Measurement floats; /* of itself */
-    long models;        /* judged so far */
 } Judge;
 
 /* `sample` are the images; what is kept lies in the arena.  A failure is the forward pass's. */
@@ -44,6 +43,7 @@ Status judge_make(const Judge *judge, Arena *arena, const FormatGroups *groups, 
 typedef Status JudgeWatch(void *context, const Engine *engine, int first, int n);
 
 /* Runs a graph on the integer engine over the first `images` of the sample (0: all).  watch NULL: nobody looks. */
-Status judge_graph(Judge *judge, const Graph *graph, int images, JudgeWatch *watch, void *context, Measurement *m);
+Status judge_graph(const Judge *judge, const Graph *graph, int images, JudgeWatch *watch, void *context,
+                   Measurement *m);
 
 #endif

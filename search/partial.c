@@ -44,7 +44,7 @@ static void keep_group(const FormatGroups *g, const FormatChoice *c, int group, 
     for (int k = 0; k < g->group[group].layers; k++) c->weights[g->group[group].layer[k]] = format;
 }
 
-Status partial_run(Arena *arena, Judge *judge, const Sensitivity *s, const PartialOptions *options,
+Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const PartialOptions *options,
                    void (*step)(void *context, const PartialStep *step), void *context, Partial *partial)
 {
     int n;

@@ -29,7 +29,7 @@ typedef struct {
 /* Leaves more and more groups of s, whose rows have options.format for outputs (PART_ACTIVATIONS) and for both, in
  * options.keep, the worst first, until the metric is within the tolerance on the judge's images.  step: called after each,
  * or NULL.  In the arena. */
-Status partial_run(Arena *arena, Judge *judge, const Sensitivity *s, const PartialOptions *options,
+Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const PartialOptions *options,
                    void (*step)(void *context, const PartialStep *step), void *context, Partial *partial);
 
 #endif

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/node_float.h"
+#include "quant/int_ops.h"
+
 const Predictor predictors[PREDICTORS] = {
     [PREDICT_LOCAL_SQNR] = {"local_sqnr", "signal to noise of the outputs in dB, inputs in floats", true, false},
     [PREDICT_CUMULATIVE_SQNR] = {"cumulative_sqnr",
@@ -90,13 +93,6 @@ static Status sum_batch(void *context, const Engine *engine, int first, int n)
     return STATUS_OK;
 }
 
-static int tensor_named(const Graph *g, const char *name)
-{
-    for (int i = 0; i < g->tensors; i++)
-        if (strcmp(g->tensor[i].name, name) == 0) return i;
-    return -1;
-}
-
 /* In dB, at most 200: no noise at all. */
 static double decibel(double signal, double noise)
 {
@@ -104,14 +100,14 @@ static double decibel(double signal, double noise)
     return noise <= signal * 1e-20 ? 200.0 : 10.0 * log10(signal / noise);
 }
 
-Status output_change(Judge *judge, const Graph *graph, const OutputSample *outputs, const char *const *name,
+Status output_change(const Judge *judge, const Graph *graph, const OutputSample *outputs, const char *const *name,
                      OutputChange *change)
 {
     Arena *own = arena_create();
     int *tensor = ARENA_ARRAY(own, int, outputs->layers);
     long largest = 1;
     for (int k = 0; k < outputs->layers; k++) {
-        tensor[k] = tensor_named(graph, name[k]);
+        tensor[k] = graph_tensor_named(graph, name[k]);
         ASSERT(tensor[k] >= 0);
         if (outputs->elements[k] > largest) largest = outputs->elements[k];
     }
@@ -125,35 +121,23 @@ Status output_change(Judge *judge, const Graph *graph, const OutputSample *outpu
 
 /* ---- weights --------------------------------------------------------------------------------------------------------- */
 
-static const Node *node_named(const Graph *g, const char *name)
-{
-    for (int i = 0; i < g->nodes; i++)
-        if (strcmp(g->node[i].name, name) == 0) return &g->node[i];
-    return NULL;
-}
-
-/* The weight i, of output o, that a node computes with. */
-static double node_weight(const Node *n, long i, long o)
-{
-    if (n->weights == NULL) return (double)n->float_weights[i];
-    return (double)n->weight_scale[o] * (double)n->weights[i];
-}
-
 Status weight_change(const Layer *l, const Graph *floats, const Graph *chosen, double *change)
 {
-    const Node *a = node_named(floats, l->name), *b = node_named(chosen, l->name);
-    if (a == NULL || b == NULL)
+    const int before = graph_node_named(floats, l->name), after = graph_node_named(chosen, l->name);
+    if (before < 0 || after < 0)
         return status_fail(STATUS_STATE, "layer \"%s\": has no node of its own with weights", l->name);
-    const bool outermost =
-        l->weight->shape.dim[0] == a->geom.o && l->type->kernels != NULL && strcmp(l->type->kernels, "dwconv") != 0;
-    const ChannelView v = channel_view(l->weight->shape, outermost);
-    for (long i = 0; i < v.n; i++) {
-        const long o = channel_at(&v, i);
-        double factor = 1.0;
-        if (l->norm != NULL) factor = (double)l->gamma->x[o] / sqrt((double)l->norm->var[o] + (double)l->norm->epsilon);
-        change[i] = factor == 0.0 ? 0.0 : (node_weight(b, i, o) - node_weight(a, i, o)) / factor;
+    Arena *own = arena_create();
+    const Node *n = &floats->node[before];
+    const float *a = node_real_weights(own, n), *b = node_real_weights(own, &chosen->node[after]);
+    const Status status = a == NULL || b == NULL ? STATUS_NOMEM : STATUS_OK;
+    const ChannelView v = channel_view(l->weight->shape, l->weight->shape.dim[0] == n->geom.o);
+    for (long i = 0; status == STATUS_OK && i < v.n; i++) {
+        const int o = (int)channel_at(&v, i);
+        const double factor = l->norm == NULL ? 1.0 : (double)norm_scale(l->norm, l->gamma->x, o);
+        change[i] = ((double)b[i] - (double)a[i]) / factor;
     }
-    return STATUS_OK;
+    arena_destroy(own);
+    return status;
 }
 
 /* ---- ranks ------------------------------------------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ Status output_sample(Arena *arena, Model *m, const Task *task, const Sample *sam
 typedef struct {
     double sqnr, first_order, fisher;
 } OutputChange;
-Status output_change(Judge *judge, const Graph *graph, const OutputSample *outputs, const char *const *name,
+Status output_change(const Judge *judge, const Graph *graph, const OutputSample *outputs, const char *const *name,
                      OutputChange *change);
 
 /* d of one layer's weights, in the layout of Layer.weight and divided by what batch norm multiplies them with:

@@ -7,7 +7,7 @@
 #include "quant/quantizer.h"
 #include "search/sensitivity_state.h"
 
-enum { EIGEN_PRODUCTS = 20 };
+enum { PREDICTOR_IMAGES = 256 /* of the sample */, TRACE_DRAWS = 32, EIGEN_PRODUCTS = 20 };
 static const double TRACE_TOLERANCE = 0.02, EIGEN_TOLERANCE = 0.02;
 static const Measurement unmeasured = {(double)NAN, (double)NAN, (double)NAN};
 
@@ -51,8 +51,9 @@ typedef struct {
     Sensitivity *s;
     Arena *arena; /* of the run */
     int float32;
-    const Graph *floats; /* in float32 */
-    ModelLoss loss;      /* what follows: of predictors */
+    const Graph *floats;   /* in float32 */
+    const Graph **uniform; /* [s->uniforms] everything in the format; made when it is asked for */
+    ModelLoss loss;        /* what follows: of predictors */
     Sample sample;
     double *gradient;
     TraceEstimate *trace; /* [layers] */
@@ -80,7 +81,7 @@ static FormatChoice choice_of(const Run *r, Arena *arena, FormatPart part, int r
                          part == PART_WEIGHTS ? r->float32 : rest);
 }
 
-static Status measure(const Run *r, Arena *arena, const FormatChoice *choice, Graph **graph, Measurement *m)
+static Status measure(const Run *r, Arena *arena, const FormatChoice *choice, const Graph **graph, Measurement *m)
 {
     Candidate c;
     TRY(judge_make(r->job->judge, arena, &r->s->groups, choice, &c));
@@ -97,11 +98,10 @@ static const Layer *weighted_layer(const Run *r, int layer)
 
 static Status begin_predictors(Run *r)
 {
-    const SensitivityOptions *o = &r->job->options;
-    Judge *judge = r->job->judge;
+    const Judge *judge = r->job->judge;
     Sensitivity *s = r->s;
     const int layers = s->groups.layers;
-    r->sample = sample_first(&judge->sample, o->predictor_images);
+    r->sample = sample_first(&judge->sample, PREDICTOR_IMAGES);
     model_loss_begin(&r->loss, judge->model, &judge->task, &r->sample);
     const LossSurface *loss = &r->loss.surface;
     r->gradient = ARENA_ARRAY(r->arena, double, loss->n);
@@ -116,8 +116,7 @@ static Status begin_predictors(Run *r)
     s->predicting[PREDICT_FIRST_ORDER] += timing_seconds() - start;
     start = timing_seconds();
     TraceEstimate *trace = ARENA_ARRAY(r->arena, TraceEstimate, layers);
-    TRY(hessian_traces(loss, block, blocks, judge->config->seed, o->trace_draws / 2 > 2 ? o->trace_draws / 2 : 2,
-                       o->trace_draws, TRACE_TOLERANCE, trace));
+    TRY(hessian_traces(loss, block, blocks, judge->config->seed, TRACE_DRAWS / 2, TRACE_DRAWS, TRACE_TOLERANCE, trace));
     s->predicting[PREDICT_TRACE] += timing_seconds() - start;
     start = timing_seconds();
     for (int i = 0, b = 0; i < layers; i++) {
@@ -152,11 +151,10 @@ static Status look_at_outputs(Run *r, const SensitivityRow *row)
 }
 
 /* Adds what the change of one layer's weights predicts. */
-static Status add_weights(Run *r, Arena *arena, const Graph *graph, int layer, double *d, double sum[PREDICTORS])
+static Status add_weights(const Run *r, const Graph *graph, int layer, double *d, double sum[PREDICTORS])
 {
     const Layer *l = weighted_layer(r, layer);
     const ParamBlock block = weight_block(l);
-    (void)arena;
     TRY(weight_change(l, r->floats, graph, d + block.first));
     double squares = 0.0;
     for (long i = block.first; i < block.first + block.count; i++) {
@@ -174,11 +172,11 @@ static Status predict_weights(Run *r, Arena *arena, const Graph *graph, const Se
     const FormatGroups *g = &r->s->groups;
     double *d = ARENA_ARRAY(arena, double, r->loss.surface.n);
     if (row->part == PART_WEIGHTS) {
-        TRY(add_weights(r, arena, graph, row->unit, d, sum));
+        TRY(add_weights(r, graph, row->unit, d, sum));
     } else {
         for (int k = 0; k < g->group[row->unit].layers; k++)
             if (g->layer[g->group[row->unit].layer[k]].has_weights)
-                TRY(add_weights(r, arena, graph, g->group[row->unit].layer[k], d, sum));
+                TRY(add_weights(r, graph, g->group[row->unit].layer[k], d, sum));
     }
     const double start = timing_seconds();
     TRY(hessian_form(&r->loss.surface, d, &sum[PREDICT_SECOND_ORDER]));
@@ -215,42 +213,46 @@ static Status predict(Run *r, Arena *arena, const Graph *graph, const Graph *uni
 
 /* ---- all of them ----------------------------------------------------------------------------------------------------- */
 
-static UniformRow *uniform_of(const Sensitivity *s, const SensitivityRow *row)
+/* The graph with everything in a row's format, and what it is worth. */
+static Status make_uniform(const Run *r, const SensitivityRow *row, const Graph **graph)
 {
-    UniformRow *u = s->uniform;
-    while (u->part != row->part || u->format != row->format) u++;
-    return u;
+    Sensitivity *s = r->s;
+    int i = 0;
+    while (s->uniform[i].part != row->part || s->uniform[i].format != row->format) i++;
+    Measurement *all = &s->uniform[i].all;
+    if (r->uniform[i] == NULL && (r->job->options.predict || isnan(all->loss))) {
+        const FormatChoice c = choice_of(r, r->arena, row->part, row->format);
+        Candidate candidate;
+        TRY(judge_make(r->job->judge, r->arena, &s->groups, &c, &candidate));
+        r->uniform[i] = candidate.graph;
+        if (isnan(all->loss)) TRY(judge_graph(r->job->judge, candidate.graph, 0, NULL, NULL, all));
+    }
+    *graph = r->uniform[i];
+    return STATUS_OK;
+}
+
+static Status measure_row(const Run *r, Arena *arena, SensitivityRow *row, const Graph **alone)
+{
+    const FormatGroups *g = &r->s->groups;
+    FormatChoice c = choice_of(r, arena, row->part, r->float32);
+    set_unit(g, &c, row->part, row->unit, row->format);
+    TRY(measure(r, arena, &c, alone, &row->alone));
+    if (!r->job->options.leave_out) return STATUS_OK;
+    const Graph *spared;
+    c = choice_of(r, arena, row->part, row->format);
+    set_unit(g, &c, row->part, row->unit, r->float32);
+    return measure(r, arena, &c, &spared, &row->spared);
 }
 
 static Status run_row(Run *r, SensitivityRow *row)
 {
-    const SensitivityJob *job = r->job;
-    Sensitivity *s = r->s;
     Arena *own = arena_create();
     const double start = timing_seconds();
-    double predicted = 0.0;
-    for (int k = 0; k < PREDICTORS; k++) predicted -= s->predicting[k];
-    Graph *alone = NULL, *spared = NULL, *all = NULL;
-    FormatChoice c = choice_of(r, own, row->part, r->float32);
-    set_unit(&s->groups, &c, row->part, row->unit, row->format);
-    Status status = measure(r, own, &c, &alone, &row->alone);
-    UniformRow *uniform = uniform_of(s, row);
-    if (status == STATUS_OK && (job->options.predict || isnan(uniform->all.loss))) {
-        c = choice_of(r, own, row->part, row->format);
-        Candidate candidate;
-        status = judge_make(job->judge, own, &s->groups, &c, &candidate);
-        if (status == STATUS_OK) all = candidate.graph;
-        if (status == STATUS_OK && isnan(uniform->all.loss))
-            status = judge_graph(job->judge, all, 0, NULL, NULL, &uniform->all);
-    }
-    if (status == STATUS_OK && job->options.leave_out) {
-        c = choice_of(r, own, row->part, row->format);
-        set_unit(&s->groups, &c, row->part, row->unit, r->float32);
-        status = measure(r, own, &c, &spared, &row->spared);
-    }
-    if (status == STATUS_OK && job->options.predict) status = predict(r, own, alone, all, row);
-    for (int k = 0; k < PREDICTORS; k++) predicted += s->predicting[k];
-    s->measuring += timing_seconds() - start - predicted;
+    const Graph *alone = NULL, *uniform = NULL;
+    Status status = make_uniform(r, row, &uniform);
+    if (status == STATUS_OK) status = measure_row(r, own, row, &alone);
+    r->s->measuring += timing_seconds() - start;
+    if (status == STATUS_OK && r->job->options.predict) status = predict(r, own, alone, uniform, row);
     arena_destroy(own);
     return status;
 }
@@ -283,8 +285,13 @@ Status sensitivity_run(Arena *arena, const SensitivityJob *job, Sensitivity *s)
         .groups = format_groups(arena, job->quantized), .floats = job->judge->floats, .images = job->judge->sample.n};
     list_rows(arena, &job->options, s);
     TRY(sensitivity_state_read(arena, job, s));
-    Run r = {.job = job, .s = s, .arena = arena, .unit = -1, .unit_arena = arena_create()};
-    while (strcmp(format_choices[r.float32], "float32") != 0) r.float32++;
+    Run r = {.job = job,
+             .s = s,
+             .arena = arena,
+             .float32 = name_find(format_choices, "float32"),
+             .uniform = ARENA_ARRAY(arena, const Graph *, s->uniforms),
+             .unit = -1,
+             .unit_arena = arena_create()};
     const Status status = run_rows(&r);
     if (r.loss.own != NULL) model_loss_end(&r.loss);
     arena_destroy(r.unit_arena);

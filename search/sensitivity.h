@@ -10,10 +10,8 @@
 typedef struct {
     IntList formats; /* indices into format_choices, none of them 0 (auto) */
     bool part[PART_BOTH + 1];
-    bool leave_out;       /* measure also all but one, not only one alone */
-    bool predict;         /* ask the predictors, too */
-    int predictor_images; /* of the sample: what they look at; at least 1 */
-    int trace_draws;      /* at most, at least 2 */
+    bool leave_out; /* measure also all but one, not only one alone */
+    bool predict;   /* ask the predictors, too */
 } SensitivityOptions;
 
 typedef struct {
@@ -46,7 +44,7 @@ typedef struct {
 } Sensitivity;
 
 typedef struct {
-    Judge *judge;
+    const Judge *judge;
     const Model *quantized; /* a quantized model of the judge's config: its groups are asked for */
     SensitivityOptions options;
     const char *folder; /* exists; rows are kept there as they are made, in sensitivity.json */

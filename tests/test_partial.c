@@ -95,26 +95,17 @@ END_TEST
 START_TEST(a_tolerance_that_nothing_meets_fails)
 {
     begin_trained();
-    const Outcome o = program_run(arena, &(Where){.folder = folder},
-                                  "partial f --out p --format int2 --keep int3 --tolerance 0 --images 120 --quiet");
-    ck_assert_int_eq(o.code, 1);
-    ck_assert_msg(strstr(o.err, "no network is within 0 of float") != NULL, "%s", o.err);
+    program_refuses(arena, folder, "partial f --out p --format int2 --keep int3 --tolerance 0 --images 120 --quiet",
+                    "no network is within 0 of float");
     ck_assert(file_exists(inside("p/model.safetensors"))); /* the best there was */
 
-    const struct {
-        const char *command, *words;
-    } cases[] = {
-        {"partial f", "--tolerance: is required"},
-        {"partial f --tolerance -1", "--tolerance: \"-1\"; must be a number, 0 or more"},
-        {"partial f --tolerance 1 --format int4 --keep 4", "must be another format than --format"},
-        {"partial f --tolerance 1 --order best", "--order: \"best\"; must be one of loss, local_sqnr"},
-        {"partial f --tolerance 1 --format q4", "--format: \"q4\"; must be a format"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const Outcome refusal = program_run(arena, &(Where){.folder = folder}, cases[i].command);
-        ck_assert_int_eq(refusal.code, 1);
-        ck_assert_msg(strstr(refusal.err, cases[i].words) != NULL, "%s: %s", cases[i].command, refusal.err);
-    }
+    program_refuses(arena, folder, "partial f", "--tolerance: is required");
+    program_refuses(arena, folder, "partial f --tolerance -1", "--tolerance: \"-1\"; must be a number, 0 or more");
+    program_refuses(arena, folder, "partial f --tolerance 1 --format int4 --keep 4",
+                    "must be another format than --format");
+    program_refuses(arena, folder, "partial f --tolerance 1 --order best",
+                    "--order: \"best\"; must be one of loss, local_sqnr");
+    program_refuses(arena, folder, "partial f --tolerance 1 --format q4", "--format: \"q4\"; must be a format");
     end();
 }
 END_TEST

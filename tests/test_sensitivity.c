@@ -299,19 +299,11 @@ START_TEST(bad_requests_are_refused)
 {
     begin_trained();
     program_must(arena, folder, "ptq f --out p --quiet");
-    const struct {
-        const char *command, *words;
-    } cases[] = {
-        {"sensitivity f --formats int9", "--formats: \"int9\""},
-        {"sensitivity f --formats 4,int4", "\"int4\" stands twice"},
-        {"sensitivity f --parts weight", "--parts: \"weight\"; must be weights, activations or both"},
-        {"sensitivity p", "sensitivity starts from a float model"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const Outcome o = program_run(arena, &(Where){.folder = folder}, cases[i].command);
-        ck_assert_int_eq(o.code, 1);
-        ck_assert_msg(strstr(o.err, cases[i].words) != NULL, "%s: %s", cases[i].command, o.err);
-    }
+    program_refuses(arena, folder, "sensitivity f --formats int9", "--formats: \"int9\"");
+    program_refuses(arena, folder, "sensitivity f --formats 4,int4", "\"int4\" stands twice");
+    program_refuses(arena, folder, "sensitivity f --parts weight",
+                    "--parts: \"weight\"; must be weights, activations or both");
+    program_refuses(arena, folder, "sensitivity p", "sensitivity starts from a float model");
     ck_assert(!file_exists(inside("runs")));
     end();
 }

@@ -131,12 +131,7 @@ void bitfold_run(bitfold_model *m, const unsigned char *pixels, int images, floa
 {
     const size_t K = (size_t)m->graph->classes, n = (size_t)images;
     arena_reset(m->scratch);
-    int8_t *codes = arena_alloc(m->scratch, n * (size_t)graph_tensor_elements(&m->graph->tensor[0]));
-    const GraphTensor *y = &m->graph->tensor[m->graph->output];
-    void *out = arena_alloc(m->scratch, n * graph_tensor_bytes(y));
-    graph_quantize_pixels(m->graph, pixels, images, codes);
-    engine_run(m->engine, codes, images, out);
-    graph_tensor_reals(y, out, n * K, logits);
+    engine_run_pixels(m->engine, m->scratch, pixels, images, logits);
     const TargetScale *scale = &m->graph->scale;
     for (size_t i = 0; scale->mean != NULL && i < n * K; i++)
         logits[i] = scale->mean[i % K] + scale->std[i % K] * logits[i];

@@ -12,8 +12,8 @@ const char *const engine_names[] = {"float", "sim", "int8", NULL};
 
 enum { EVAL_BATCH = 128 };
 
-static Status logits_of(Model *m, Tape *t, Engine *engine, const Graph *graph, EngineKind kind, const uint8_t *pixels,
-                        int n, const float **logits)
+static Status logits_of(Model *m, Tape *t, Engine *engine, EngineKind kind, const uint8_t *pixels, int n,
+                        const float **logits)
 {
     tape_reset(t, false);
     if (kind != ENGINE_INT8) {
@@ -25,13 +25,8 @@ static Status logits_of(Model *m, Tape *t, Engine *engine, const Graph *graph, E
         *logits = tensor_values(t, z);
         return STATUS_OK;
     }
-    int8_t *codes = arena_alloc(t->arena, (size_t)n * (size_t)graph_tensor_elements(&graph->tensor[0]));
-    const GraphTensor *y = &graph->tensor[graph->output];
-    void *out = arena_alloc(t->arena, (size_t)n * graph_tensor_bytes(y));
     float *z = arena_alloc(t->arena, sizeof(float) * (size_t)n * (size_t)m->classes);
-    graph_quantize_pixels(graph, pixels, n, codes);
-    engine_run(engine, codes, n, out);
-    graph_tensor_reals(y, out, (size_t)n * (size_t)m->classes, z);
+    engine_run_pixels(engine, t->arena, pixels, n, z);
     *logits = z;
     return STATUS_OK;
 }
@@ -52,7 +47,7 @@ Status evaluate(Arena *arena, const Task *task, Model *m, const Graph *graph, co
     const double start = timing_seconds();
     while (dataset_next(&b, &status)) {
         const float *logits = NULL;
-        status = logits_of(m, t, engine, graph, kind, b.pixels, b.n, &logits);
+        status = logits_of(m, t, engine, kind, b.pixels, b.n, &logits);
         if (status == STATUS_OK) score_add(&score, logits, targets_from(data->targets, b.first), b.n);
     }
     *r = (EvalResult){.n = score.n,

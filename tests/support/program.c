@@ -144,6 +144,12 @@ char *program_must(Arena *arena, const char *folder, const char *command)
     return o.out;
 }
 
+void program_refuses(Arena *arena, const char *folder, const char *command, const char *words)
+{
+    const Outcome o = program_run(arena, &(Where){.folder = folder}, command);
+    ck_assert_msg(o.code == 1 && strstr(o.err, words) != NULL, "bitfold %s: exit %d: %s", command, o.code, o.err);
+}
+
 cJSON *program_json(Arena *arena, const char *folder, const char *command)
 {
     const char *text = program_must(arena, folder, arena_printf(arena, "%s --json", command));

@@ -40,6 +40,8 @@ char *program_must(Arena *arena, const char *folder, const char *command);
 /* The same with --json: stdout must be exactly one JSON object, ended by a newline.  The caller frees it. */
 cJSON *program_json(Arena *arena, const char *folder, const char *command);
 
+/* Runs a command that must end with exit code 1 and say `words` on stderr. */
+void program_refuses(Arena *arena, const char *folder, const char *command, const char *words);
 /* Every file and folder below `folder`, one a line with its size and CRC, sorted; those below folder/`without` (NULL:
  * none) are left out. */
 char *folder_listing(Arena *arena, const char *folder, const char *without);
