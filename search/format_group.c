@@ -108,6 +108,17 @@ FormatChoice format_choice(Arena *arena, const FormatGroups *groups, int weights
     return c;
 }
 
+void format_choice_set(const FormatGroups *groups, FormatChoice *choice, FormatPart part, int unit, int format)
+{
+    if (part == PART_WEIGHTS) {
+        choice->weights[unit] = format;
+        return;
+    }
+    const FormatGroup *group = &groups->group[unit];
+    choice->activations[unit] = format;
+    for (int k = 0; k < group->layers && part == PART_BOTH; k++) choice->weights[group->layer[k]] = format;
+}
+
 /* What the config's own override of a layer says besides bits and formats. */
 static cJSON *begin_override(const Config *config, const char *layer)
 {

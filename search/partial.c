@@ -38,12 +38,6 @@ static Ranked *rank(Arena *arena, const Sensitivity *s, const PartialOptions *o,
     return ranked;
 }
 
-static void keep_group(const FormatGroups *g, const FormatChoice *c, int group, int format)
-{
-    c->activations[group] = format;
-    for (int k = 0; k < g->group[group].layers; k++) c->weights[g->group[group].layer[k]] = format;
-}
-
 Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const PartialOptions *options,
                    void (*step)(void *context, const PartialStep *step), void *context, Partial *partial)
 {
@@ -57,7 +51,7 @@ Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const
         *now = (PartialStep){.kept = kept};
         if (kept > 0) {
             now->layer = s->groups.group[ranked[kept - 1].group].name;
-            keep_group(&s->groups, &partial->choice, ranked[kept - 1].group, options->keep);
+            format_choice_set(&s->groups, &partial->choice, PART_BOTH, ranked[kept - 1].group, options->keep);
         }
         Arena *own = arena_create();
         Candidate c;
@@ -73,6 +67,7 @@ Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const
     }
     if (partial->within) return STATUS_OK;
     partial->choice = format_choice(arena, &s->groups, options->format, options->format);
-    for (int k = 0; k < partial->best; k++) keep_group(&s->groups, &partial->choice, ranked[k].group, options->keep);
+    for (int k = 0; k < partial->best; k++)
+        format_choice_set(&s->groups, &partial->choice, PART_BOTH, ranked[k].group, options->keep);
     return STATUS_OK;
 }

@@ -64,16 +64,6 @@ typedef struct {
     const char **output_name;
 } Run;
 
-static void set_unit(const FormatGroups *g, const FormatChoice *c, FormatPart part, int unit, int format)
-{
-    if (part == PART_WEIGHTS) {
-        c->weights[unit] = format;
-        return;
-    }
-    c->activations[unit] = format;
-    for (int k = 0; k < g->group[unit].layers && part == PART_BOTH; k++) c->weights[g->group[unit].layer[k]] = format;
-}
-
 /* Everything of the part in `rest`, everything else in float32. */
 static FormatChoice choice_of(const Run *r, Arena *arena, FormatPart part, int rest)
 {
@@ -130,24 +120,29 @@ static Status begin_predictors(Run *r)
     return STATUS_OK;
 }
 
+/* The layers of a row's unit. */
+static const int *layers_of(const FormatGroups *g, const SensitivityRow *row, int *n)
+{
+    *n = row->part == PART_WEIGHTS ? 1 : g->group[row->unit].layers;
+    return row->part == PART_WEIGHTS ? &row->unit : g->group[row->unit].layer;
+}
+
 /* The outputs that a unit changes, in floats: kept for its other formats. */
 static Status look_at_outputs(Run *r, const SensitivityRow *row)
 {
     if (r->unit_part == (int)(row->part == PART_WEIGHTS) && r->unit == row->unit) return STATUS_OK;
     arena_reset(r->unit_arena);
-    const FormatGroups *g = &r->s->groups;
-    const Model *m = r->job->judge->model;
-    const FormatGroup *group = row->part == PART_WEIGHTS ? NULL : &g->group[row->unit];
-    const int layers = group == NULL ? 1 : group->layers;
-    int *layer = ARENA_ARRAY(r->unit_arena, int, layers);
-    r->output_name = ARENA_ARRAY(r->unit_arena, const char *, layers);
-    for (int k = 0; k < layers; k++) {
-        layer[k] = g->layer[group == NULL ? row->unit : group->layer[k]].last;
+    int n;
+    const int *of = layers_of(&r->s->groups, row, &n);
+    Model *m = r->job->judge->model;
+    int *layer = ARENA_ARRAY(r->unit_arena, int, n);
+    r->output_name = ARENA_ARRAY(r->unit_arena, const char *, n);
+    for (int k = 0; k < n; k++) {
+        layer[k] = r->s->groups.layer[of[k]].last;
         r->output_name[k] = m->layer[layer[k]].name;
     }
     r->unit_part = row->part == PART_WEIGHTS, r->unit = row->unit;
-    return output_sample(r->unit_arena, r->job->judge->model, &r->job->judge->task, &r->sample, r->sample.n, layer,
-                         layers, &r->outputs);
+    return output_sample(r->unit_arena, m, &r->job->judge->task, &r->sample, r->sample.n, layer, n, &r->outputs);
 }
 
 /* Adds what the change of one layer's weights predicts. */
@@ -169,15 +164,11 @@ static Status add_weights(const Run *r, const Graph *graph, int layer, double *d
 static Status predict_weights(Run *r, Arena *arena, const Graph *graph, const SensitivityRow *row,
                               double sum[PREDICTORS])
 {
-    const FormatGroups *g = &r->s->groups;
     double *d = ARENA_ARRAY(arena, double, r->loss.surface.n);
-    if (row->part == PART_WEIGHTS) {
-        TRY(add_weights(r, graph, row->unit, d, sum));
-    } else {
-        for (int k = 0; k < g->group[row->unit].layers; k++)
-            if (g->layer[g->group[row->unit].layer[k]].has_weights)
-                TRY(add_weights(r, graph, g->group[row->unit].layer[k], d, sum));
-    }
+    int n;
+    const int *of = layers_of(&r->s->groups, row, &n);
+    for (int k = 0; k < n; k++)
+        if (r->s->groups.layer[of[k]].has_weights) TRY(add_weights(r, graph, of[k], d, sum));
     const double start = timing_seconds();
     TRY(hessian_form(&r->loss.surface, d, &sum[PREDICT_SECOND_ORDER]));
     sum[PREDICT_SECOND_ORDER] *= 0.5;
@@ -235,12 +226,12 @@ static Status measure_row(const Run *r, Arena *arena, SensitivityRow *row, const
 {
     const FormatGroups *g = &r->s->groups;
     FormatChoice c = choice_of(r, arena, row->part, r->float32);
-    set_unit(g, &c, row->part, row->unit, row->format);
+    format_choice_set(g, &c, row->part, row->unit, row->format);
     TRY(measure(r, arena, &c, alone, &row->alone));
     if (!r->job->options.leave_out) return STATUS_OK;
     const Graph *spared;
     c = choice_of(r, arena, row->part, row->format);
-    set_unit(g, &c, row->part, row->unit, r->float32);
+    format_choice_set(g, &c, row->part, row->unit, r->float32);
     return measure(r, arena, &c, &spared, &row->spared);
 }
 
