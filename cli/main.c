@@ -84,10 +84,10 @@ static void note_old_keys(const Options *o)
         if (key == NULL) continue;
         const char *value = strchr(o->sets[i], '=');
         const int rounding = value == NULL ? -1 : name_find(rounding_names, value + 1);
-        if (key == config_old_keys && rounding >= 0)
+        if (key->was_rounding && rounding >= 0)
             cli_note("note: quant.dialect is the old name of quant.target: here quant.target=%s\n",
                      target_of((Rounding)rounding)->name);
-        else if (key != config_old_keys)
+        else if (!key->was_rounding)
             cli_note("note: %s.%s is the old name of %s.%s\n", key->section, key->old, key->section, key->name);
     }
 }

@@ -154,9 +154,9 @@ static void of_old_keys(Notes *n)
     for (const OldKey *k = config_old_keys; k->section != NULL && n->notes < MAX_NOTES; k++) {
         const char *key = arena_printf(n->arena, "%s.%s", k->section, k->old);
         if (given(n, key) == NULL || find_key(n->config->assigned, key) != NULL) continue;
-        const char *value = k != config_old_keys ? ""
-                                                 : arena_printf(n->arena, ": here quant.target is %s",
-                                                                target_names[n->config->quant.target]);
+        const char *value = !k->was_rounding ? ""
+                                             : arena_printf(n->arena, ": here quant.target is %s",
+                                                            target_names[n->config->quant.target]);
         n->note[n->notes++] = arena_printf(n->arena, "%s is the old name of %s.%s%s", key, k->section, k->name, value);
     }
 }

@@ -6,9 +6,9 @@
 #include "base/json.h"
 #include "quant/target.h"
 
-const OldKey config_old_keys[] = {{"quant", "dialect", "target"},
-                                  {"compare", "calibrators", "observers"},
-                                  {"compare", "ends", "first_last_bits"},
+const OldKey config_old_keys[] = {{"quant", "dialect", "target", true},
+                                  {"compare", "calibrators", "observers", false},
+                                  {"compare", "ends", "first_last_bits", false},
                                   {.section = NULL}};
 
 static Status contradicts(const OldKey *key, const char *path, const char *old, const char *given)
@@ -19,18 +19,17 @@ static Status contradicts(const OldKey *key, const char *path, const char *old, 
                        path, key->section, key->old, old, key->section, key->name, given);
 }
 
-/* quant.dialect was a rounding: *value becomes the target that has it, `given` if that is one. */
-static Status target_of_dialect(Arena *arena, const OldKey *key, const char *path, const cJSON *old, const cJSON *given,
-                                cJSON **value)
+/* *value becomes the target that has the rounding `old`: `given` if that is one. */
+static Status target_with(Arena *arena, const OldKey *key, const char *path, const cJSON *old, const cJSON *given,
+                          cJSON **value)
 {
     const int rounding = name_find(rounding_names, cJSON_GetStringValue(old));
     if (rounding < 0)
         return status_fail(STATUS_CONFIG,
                            "%s: quant.dialect: %s; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime",
                            path, json_brief(arena, old));
-    const TargetType *named = target_of((Rounding)rounding);
-    for (int i = 0; cJSON_IsString(given) && target_types[i] != NULL; i++)
-        if (strcmp(given->valuestring, target_types[i]->name) == 0) named = target_types[i];
+    const int target = name_find(target_names, cJSON_GetStringValue(given));
+    const TargetType *named = target >= 0 ? target_types[target] : target_of((Rounding)rounding);
     if (named->rounding != (Rounding)rounding)
         return contradicts(key, path, json_brief(arena, old), json_brief(arena, given));
     *value = given != NULL ? cJSON_Duplicate(given, true) : cJSON_CreateString(named->name);
@@ -51,8 +50,8 @@ static Status rename_key(Arena *arena, const OldKey *key, cJSON *root, const cha
     cJSON *section = cJSON_GetObjectItemCaseSensitive(root, key->section), *value = NULL;
     const cJSON *old = json_get(section, key->old), *given = json_get(section, key->name);
     if (old == NULL) return STATUS_OK;
-    TRY(key == config_old_keys ? target_of_dialect(arena, key, path, old, given, &value)
-                               : same_value(arena, key, path, old, given, &value));
+    TRY(key->was_rounding ? target_with(arena, key, path, old, given, &value)
+                          : same_value(arena, key, path, old, given, &value));
     cJSON_DeleteItemFromObjectCaseSensitive(section, key->old);
     cJSON_DeleteItemFromObjectCaseSensitive(section, key->name);
     cJSON_AddItemToObject(section, key->name, value);

@@ -3,6 +3,7 @@
 #define BITFOLD_TRAIN_CONFIG_OLD_KEYS_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 #include "base/arena.h"
 #include "base/status.h"
@@ -10,6 +11,7 @@
 /* SECTION.OLD, now SECTION.NAME. */
 typedef struct {
     const char *section, *old, *name;
+    bool was_rounding; /* its value was a rounding, and is a target now; of others the values are what they were */
 } OldKey;
 extern const OldKey config_old_keys[]; /* ended by a section NULL */
 
