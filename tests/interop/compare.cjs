@@ -104,4 +104,4 @@ if (require.main === module) {
         fail(error);
     }
 }
-module.exports = {readDump, answer, percent};
+module.exports = {values, codesOf, readDump, answer, percent};

@@ -6,16 +6,11 @@ const fs = require('fs');
 const path = require('path');
 const litert = require('./run_tflite.cjs');
 const onnx = require('./run_onnx.cjs');
+const {values, codesOf} = require('./compare.cjs');
 const {fail} = require('./command.cjs');
 
 const CODES = 256;
 const every = Buffer.from(Int8Array.from({length: CODES}, (_, i) => i - 128).buffer);
-
-// ONNX files answer with reals: the codes they stand for, NaN for what is none.
-function codesOf(bytes, {scale, zero_point: zero}) {
-    const reals = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-    return Array.from(reals, v => Math.abs(v / scale - Math.round(v / scale)) <= 1e-3 ? Math.round(v / scale) + zero : NaN);
-}
 
 function differences(want, got) {
     let different = 0;
@@ -41,7 +36,7 @@ async function main() {
         for (const form of ['int8', 'uint8'])
             for (const level of ['all', 'disabled']) {
                 const answer = await onnx.run(file(`${name}.${form}.onnx`), level, [{bytes: every, hwc: null}], 1, null);
-                count(curve, `ONNX ${form}, ONNX Runtime, ${level}`, want, codesOf(answer, grid));
+                count(curve, `ONNX ${form}, ONNX Runtime, ${level}`, want, codesOf(values('.f32', answer), grid));
             }
         count(curve, 'C, gcc', want, int8(fs.readFileSync(file(`${name}.c.i8`))));
         networks++;

@@ -6,7 +6,9 @@
 # c: as C alone.
 set -u
 build=${1:?int16.sh: the build folder is required}
-here=$(cd "$(dirname "$0")" && pwd)
+HERE=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/interop/build_c.sh
+. "$HERE/build_c.sh"
 only=${2:-all}
 modules=$([ "$only" = c ] || { cd "$build/interop/node_modules" && pwd; }) || exit 1
 bitfold=$build/release/bitfold
@@ -55,12 +57,9 @@ compared() {
 on_litert() {
     must "$bitfold" export "$dir/int/model.safetensors" -o "$dir/m.tflite"
     must "$bitfold" eval "$dir/int/model.safetensors" --dump "$dir/dump"
-    must env NODE_PATH="$modules" node "$here/run_tflite.cjs" "$dir/m.tflite" "$dir/dump/input.i8" "$dir/out"
+    must env NODE_PATH="$modules" node "$HERE/run_tflite.cjs" "$dir/m.tflite" "$dir/dump/input.i8" "$dir/out"
     compared LiteRT "$dir/out" "$dir/dump"
 }
-
-strict="-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -DMODEL_SELF_TEST"
-core="-mthumb -mcpu=cortex-m4 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles"
 
 # in_c ROUNDING: all images here, 10 on a Cortex-M4.
 in_c() {
@@ -69,18 +68,14 @@ in_c() {
     must "$bitfold" export "$dir/int/model.safetensors" --set quant.dialect="$1" --to c -o "$c/model.c"
     must "$bitfold" eval "$dir/int/model.safetensors" --set quant.dialect="$1" --dump "$c/dump"
     images=$(($(wc -c <"$c/dump/input.i8") / $(awk '$2 == "MODEL_INPUT_BYTES" { print $3 }' "$c/model.h")))
-    # shellcheck disable=SC2086 # words
-    must gcc $strict -I"$c" -I"$here/mcu" "$here/mcu/main.c" "$here/mcu/host_stdio.c" "$c/model.c" -o "$c/here"
+    must build_c gcc "$c" "$c/here" host_stdio -DMODEL_SELF_TEST
     must "$c/here" "$c/dump/input.i8" "$c/out" "$images"
     compared "this machine, C, $1" "$c/out" "$c/dump"
-    # shellcheck disable=SC2086 # words
-    must arm-none-eabi-gcc $strict $core -T "$here/mcu/mps2.ld" -I"$c" -I"$here/mcu" "$here/mcu/main.c" \
-        "$here/mcu/host_semihosting.c" "$c/model.c" -lgcc -o "$c/elf"
-    must timeout 900 qemu-system-arm -M mps2-an386 -display none -monitor none -serial none -semihosting-config \
-        "enable=on,target=native,arg=program,arg=$c/dump/input.i8,arg=$c/out,arg=10" -kernel "$c/elf"
+    must build_mcu "$c" "$c/elf" -mcpu=cortex-m4 -DMODEL_SELF_TEST
+    must mcu "$c/elf" mps2-an386 10 "$c/dump/input.i8"
     mkdir -p "$c/first"
-    for want in "$c"/dump/*.i16; do head -c "$(wc -c <"$c/out")" "$want" >"$c/first/${want##*/}"; done
-    compared "a Cortex-M4, C, $1" "$c/out" "$c/first"
+    for want in "$c"/dump/*.i16; do head -c "$(wc -c <"$c/elf.out")" "$want" >"$c/first/${want##*/}"; done
+    compared "a Cortex-M4, C, $1" "$c/elf.out" "$c/first"
 }
 
 # check NAME CONFIG ASSIGNMENT: one network, quantized so, its output code by code.

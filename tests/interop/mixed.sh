@@ -21,19 +21,9 @@ mixed_in_c() {
         missing "C, $1" "export"
         return
     fi
-    for compiler in gcc clang; do
-        program=$folder/$compiler
-        if build_c $compiler "$folder" "$program" host_stdio -DMODEL_SELF_TEST &&
-            "$program" "$folder/input.i8" "$program.out" "$images"; then
-            compared "C, $1" "$compiler, this machine" identical "$folder" "$program.out"
-        else
-            missing "C, $1" "$compiler, this machine"
-        fi
-    done
+    on_host "C, $1" "$folder" "$folder"
     program=$folder/Cortex-M4
-    if build_c arm-none-eabi-gcc "$folder" "$program" host_semihosting -mthumb -mcpu=cortex-m4 -mfloat-abi=hard \
-        -mfpu=fpv4-sp-d16 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles \
-        -T "$HERE/mcu/mps2.ld" -lgcc && mcu "$program" mps2-an386 10 "$folder/input.i8"; then
+    if build_mcu "$folder" "$program" "$cortex_m4" && mcu "$program" mps2-an386 10 "$folder/input.i8"; then
         compared "C, $1" "Cortex-M4, qemu mps2-an386" identical "$folder" "$program.out"
     else
         missing "C, $1" "Cortex-M4, qemu mps2-an386"

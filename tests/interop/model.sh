@@ -114,47 +114,32 @@ controls() {
 
 # ---- bare C ------------------------------------------------------------------------------------------------------
 
-strict="-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror"
+# shellcheck source=tests/interop/build_c.sh
+. "$HERE/build_c.sh"
+cortex_m4="-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16"
+
 export_c() {
     "$BITFOLD" export "$model" --set quant.dialect="$1" --to c -o "$dir/c-$1/model.c"
 }
 
-# build_c COMPILER FOLDER PROGRAM HOST [FLAG...]: the model strictly, then the program around it.
-build_c() {
-    compiler=$1 folder=$2 program=$3 host=$4
-    shift 4
-    # shellcheck disable=SC2086 # words
-    $compiler $strict "$@" -c "$folder/model.c" -o "$program.model.o" &&
-        $compiler $strict "$@" -I"$folder" -I"$HERE/mcu" \
-            "$HERE/mcu/main.c" "$HERE/mcu/$host.c" "$program.model.o" -o "$program"
-}
-
+# on_host EXPORT FOLDER DUMP
 on_host() {
+    label=$1 source=$2 dump=$3
     for compiler in gcc clang; do
-        program=$dir/c-$1/$compiler
-        if build_c $compiler "$dir/c-$1" "$program" host_stdio -DMODEL_SELF_TEST &&
-            "$program" "$dir/$1/input.i8" "$program.out" "$images"; then
-            compared "C, $1" "$compiler, this machine" identical "$dir/$1" "$program.out"
+        program=$source/$compiler
+        if build_c $compiler "$source" "$program" host_stdio -DMODEL_SELF_TEST &&
+            "$program" "$dump/input.i8" "$program.out" "$images"; then
+            compared "$label" "$compiler, this machine" identical "$dump" "$program.out"
         else
-            missing "C, $1" "$compiler, this machine"
+            missing "$label" "$compiler, this machine"
         fi
     done
-}
-
-# mcu PROGRAM BOARD IMAGES [OPTION...]
-mcu() {
-    program=$1 board=$2 count=$3 input=$4
-    shift 4
-    timeout 900 qemu-system-arm -M "$board" -display none -monitor none -serial none -semihosting-config \
-        "enable=on,target=native,arg=program,arg=$input,arg=$program.out,arg=$count" -kernel "$program" "$@"
 }
 
 # on_core DIALECT CORE BOARD FLAGS: the answers, then what an image costs, instructions counted.
 on_core() {
     program=$dir/c-$1/$2 input=$dir/$1/input.i8
-    # shellcheck disable=SC2086 # words
-    if build_c arm-none-eabi-gcc "$dir/c-$1" "$program" host_semihosting -mthumb $4 -ffreestanding \
-        -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles -T "$HERE/mcu/mps2.ld" -lgcc &&
+    if build_mcu "$dir/c-$1" "$program" "$4" &&
         cost=$(mcu "$program" "$3" 1 "$input" -icount shift=0 2>&1) && echo "$cost" &&
         mcu "$program" "$3" "$mcu_images" "$input"; then
         compared "C, $1" "$2, qemu $3" identical "$dir/$1" "$program.out"
@@ -182,9 +167,9 @@ target_c() {
             missing "C, $dialect" "export"
             continue
         fi
-        on_host $dialect
+        on_host "C, $dialect" "$dir/c-$dialect" "$dir/$dialect"
         on_core $dialect Cortex-M3 mps2-an385 "-mcpu=cortex-m3"
-        on_core $dialect Cortex-M4 mps2-an386 "-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16"
+        on_core $dialect Cortex-M4 mps2-an386 "$cortex_m4"
         on_core $dialect Cortex-M7 mps2-an500 "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-sp-d16"
     done
 }
