@@ -15,10 +15,19 @@ char *c_layer_name(const CWriter *w, int node)
     return name;
 }
 
+enum { COLUMNS = 110, CONSTANT_BYTES = 32 };
+
+static const char *literal(char text[CONSTANT_BYTES], float x)
+{
+    const int digits = snprintf(text, CONSTANT_BYTES, "%.9g", (double)x);
+    snprintf(text + digits, CONSTANT_BYTES - (size_t)digits, "%sf", strpbrk(text, ".e") == NULL ? ".0" : "");
+    return text;
+}
+
 char *c_literal(const CWriter *w, float x)
 {
-    char *text = arena_printf(w->arena, "%.9g", (double)x);
-    return arena_printf(w->arena, "%s%sf", text, strpbrk(text, ".e") == NULL ? ".0" : "");
+    char text[CONSTANT_BYTES];
+    return arena_strdup(w->arena, literal(text, x));
 }
 
 void c_write_list(const CWriter *w, const char *name, const float *x, int n)
@@ -37,31 +46,35 @@ static long long number(const void *data, int bytes, long i)
                         : ((const int64_t *)data)[i];
 }
 
-/* Lines of about 110 columns.  -2^31 has no literal in C: 2^31 is no int32_t. */
+/* One of an array's, in lines of about 110 columns.  Returns the column behind it. */
+static int write_constant(const CWriter *w, const char *text, bool last, int column)
+{
+    if (column >= COLUMNS) column = fprintf(w->out, "\n    ");
+    column += fprintf(w->out, "%s,", text);
+    if (column < COLUMNS && !last) column += fprintf(w->out, " ");
+    return column;
+}
+
+/* -2^31 has no literal in C: 2^31 is no int32_t. */
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes)
 {
-    enum { COLUMNS = 110 };
-    fprintf(w->out, "static const %s %s[%ld] = {", type, name, count);
+    char text[CONSTANT_BYTES];
     int column = COLUMNS;
+    fprintf(w->out, "static const %s %s[%ld] = {", type, name, count);
     for (long i = 0; i < count; i++) {
         const long long v = number(data, bytes, i);
-        if (column >= COLUMNS) column = fprintf(w->out, "\n    ");
-        column += v == INT32_MIN ? fprintf(w->out, "-2147483647 - 1,") : fprintf(w->out, "%lld,", v);
-        if (column < COLUMNS && i + 1 < count) column += fprintf(w->out, " ");
+        snprintf(text, sizeof text, "%lld", v);
+        column = write_constant(w, v == INT32_MIN ? "-2147483647 - 1" : text, i + 1 == count, column);
     }
     fprintf(w->out, "\n};\n");
 }
 
 void c_write_floats(const CWriter *w, const char *name, long count, const float *data)
 {
-    enum { COLUMNS = 110 };
-    fprintf(w->out, "static const float %s[%ld] = {", name, count);
+    char text[CONSTANT_BYTES];
     int column = COLUMNS;
-    for (long i = 0; i < count; i++) {
-        if (column >= COLUMNS) column = fprintf(w->out, "\n    ");
-        column += fprintf(w->out, "%s,", c_literal(w, data[i]));
-        if (column < COLUMNS && i + 1 < count) column += fprintf(w->out, " ");
-    }
+    fprintf(w->out, "static const float %s[%ld] = {", name, count);
+    for (long i = 0; i < count; i++) column = write_constant(w, literal(text, data[i]), i + 1 == count, column);
     fprintf(w->out, "\n};\n");
 }
 
