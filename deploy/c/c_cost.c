@@ -7,6 +7,7 @@ long c_run(const Node *n)
 {
     const ConvGeom *g = &n->geom;
     int64_t dim[4];
+    if (c_whole(n)) return node_weights(n);
     if (node_type(n)->weights->outputs_last) return g->o;
     if (node_weight_shape(n, dim) == 2) return g->c;
     return (long)(c_direct(n) ? 1 : g->kh) * g->kw * (g->c / g->groups);
@@ -55,8 +56,7 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
     const size_t outputs = (size_t)n->geom.o;
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
-    cost.weight_bytes = floats || wide ? ((size_t)node_weights(n) * (size_t)cost.weight_width + 7) / 8
-                                       : (size_t)c_runs(n) * c_run_bytes(n);
+    cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);
     cost.bias_bytes = (wide ? 8 : 4) * outputs;
     cost.multiplier_bytes = (floats ? n->weights == NULL ? 0 : 4 : wide ? 3 : 5) * outputs;
     return cost;

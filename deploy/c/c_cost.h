@@ -13,10 +13,9 @@ typedef struct {
     int weight_width;    /* bits of a weight in flash (c_weight_width); 0: no weights */
     size_t weight_bytes; /* packed; 256 of a table */
     size_t bias_bytes;   /* int32 or float each; on int16 codes int64 */
-    size_t
-        multiplier_bytes; /* int32 and int8 each, on int16 codes int16 and int8; of a node in floats whose weights are
-                                codes, a scale each */
-    size_t alive_bytes;   /* of the arena while it runs */
+    /* int32 and int8 each; on int16 codes int16 and int8; in floats a scale each, where the weights are codes. */
+    size_t multiplier_bytes;
+    size_t alive_bytes; /* of the arena while it runs */
 } CLayerCost;
 
 typedef struct {
@@ -31,8 +30,8 @@ typedef struct {
 CCost c_cost(Arena *arena, const Graph *g, const Plan *plan);
 
 /* Weights lie in flash in runs, each beginning with a byte: a row of a convolution's kernel or, where it is not
- * c_direct, a whole filter; all channels of a cell of a depthwise one; an output of a dense layer.  Weights of a run;
- * runs; bytes from one to the next. */
+ * c_direct, a whole filter; all channels of a cell of a depthwise one; an output of a dense layer; of a node that is
+ * c_whole, all of them.  Weights of a run; runs; bytes from one to the next. */
 long c_run(const Node *n);
 long c_runs(const Node *n);
 size_t c_run_bytes(const Node *n);

@@ -87,10 +87,15 @@ static int code_of(const Node *n, long i)
 void c_write_codes(const CWriter *w, const Node *n, const char *name)
 {
     const int width = c_weight_width(n), mask = (1 << width) - 1;
-    const long count = node_weights(n), bytes = (count * width + 7) / 8;
-    uint8_t *packed = arena_zalloc(w->arena, (size_t)bytes);
-    for (long i = 0; i < count; i++) packed[i * width / 8] |= (uint8_t)((code_of(n, i) & mask) << (i * width % 8));
-    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_weights", name), bytes, packed, 1);
+    const size_t run_bytes = c_run_bytes(n);
+    const long runs = c_runs(n), run = c_run(n);
+    uint8_t *packed = arena_zalloc(w->arena, (size_t)runs * run_bytes);
+    for (long r = 0; r < runs; r++)
+        for (long k = 0; k < run; k++) {
+            const int code = code_of(n, r * run + k);
+            packed[(size_t)r * run_bytes + (size_t)(k * width / 8)] |= (uint8_t)((code & mask) << (k * width % 8));
+        }
+    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_weights", name), runs * (long)run_bytes, packed, 1);
 }
 
 void c_write_window(const CWriter *w, const ConvGeom *g)
@@ -99,22 +104,6 @@ void c_write_window(const CWriter *w, const ConvGeom *g)
             "    .window = {.h = %d, .w = %d, .c = %d, .oh = %d, .ow = %d, .kh = %d, .kw = %d,\n"
             "               .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d},\n",
             g->h, g->w, g->c, g->oh, g->ow, g->kh, g->kw, g->sh, g->sw, g->dh, g->dw, g->pt, g->pl);
-}
-
-/* Codes, from the lowest bits of a byte up, each run in bytes of its own. */
-static int8_t *pack(const CWriter *w, const Node *n, size_t *bytes)
-{
-    const int width = c_weight_width(n), mask = (1 << width) - 1;
-    const size_t run_bytes = c_run_bytes(n);
-    const long runs = c_runs(n), run = c_run(n);
-    *bytes = (size_t)runs * run_bytes;
-    uint8_t *packed = arena_zalloc(w->arena, *bytes);
-    for (long r = 0; r < runs; r++)
-        for (long k = 0; k < run; k++) {
-            const int code = code_of(n, r * run + k);
-            packed[(size_t)r * run_bytes + (size_t)(k * width / 8)] |= (uint8_t)((code & mask) << (k * width % 8));
-        }
-    return (int8_t *)packed;
 }
 
 /* With the input's zero point taken out of the sum: sum (x - z) w + b = sum x w + (b - z sum w), modulo 2^32. */
@@ -138,15 +127,13 @@ void c_write_weights(const CWriter *w, int node)
     const GraphTensor *x = &w->g->tensor[n->input[0]], *y = &w->g->tensor[n->output];
     const char *name = c_layer_name(w, node);
     const int outputs = n->geom.o;
-    size_t bytes;
-    const int8_t *packed = pack(w, n, &bytes);
     int32_t *m = ARENA_ARRAY(w->arena, int32_t, outputs);
     int8_t *e = ARENA_ARRAY(w->arena, int8_t, outputs);
     for (int o = 0; o < outputs; o++) {
         const Multiplier M = multiplier_make(w->g->rounding, x->scale, n->weight_scale[o], y->scale);
         m[o] = M.m, e[o] = (int8_t)M.e;
     }
-    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_weights", name), (long)bytes, packed, 1);
+    c_write_codes(w, n, name);
     c_write_array(w, "int32_t", arena_printf(w->arena, "%s_bias", name), outputs,
                   n->op == NODE_DWCONV2D ? n->bias : folded_bias(w, n), 4);
     c_write_array(w, "int32_t", arena_printf(w->arena, "%s_multiplier", name), outputs, m, 4);

@@ -15,18 +15,17 @@ bool c_direct(const Node *n)
     return g->groups == 1 && g->dw == 1 && (g->kh == 1 || g->kw * g->c >= LEAST_RUN);
 }
 
-/* In floats or on int16 codes: its kernel computes the whole output, and not in place. */
-static bool is_whole(const Node *n) { return n->float_bias != NULL || n->wide_bias != NULL; }
+bool c_whole(const Node *n) { return n->float_bias != NULL || n->wide_bias != NULL; }
 
-static bool gives_rows(const Node *n) { return c_ops[n->op]->rows != NULL && !is_whole(n); }
+static bool gives_rows(const Node *n) { return c_ops[n->op]->rows != NULL && !c_whole(n); }
 
 static bool takes_rows(const Node *n) { return c_ops[n->op]->takes_rows; }
 
-static bool copies(const Node *n) { return c_ops[n->op]->scratch_bytes != NULL && !is_whole(n); }
+static bool copies(const Node *n) { return c_ops[n->op]->scratch_bytes != NULL && !c_whole(n); }
 
 static size_t scratch_bytes(const Node *n, bool in_place)
 {
-    if (c_ops[n->op]->scratch_bytes == NULL || is_whole(n)) return 0;
+    if (c_ops[n->op]->scratch_bytes == NULL || c_whole(n)) return 0;
     return c_ops[n->op]->scratch_bytes(n, in_place);
 }
 

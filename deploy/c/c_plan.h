@@ -10,6 +10,9 @@
 /* Bits that a weight of the node takes in flash: 2, 4 or 8, of a node in floats also 16 or 32. */
 int c_weight_width(const Node *n);
 
+/* In floats or on int16 codes, of a node with weights: its kernel computes the whole output, and not in place. */
+bool c_whole(const Node *n);
+
 /* A convolution's windows are read where they are, row by row: they are contiguous, and long enough to pay. */
 bool c_direct(const Node *n);
 

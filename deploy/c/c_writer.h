@@ -68,7 +68,7 @@ void c_write_kernels(const CWriter *w);
 char *c_layer_name(const CWriter *w, int node);
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
 void c_write_weights(const CWriter *w, int node);
-/* Weights as codes of 8, 4 or 2 bits, one after the other, from the lowest bits of a byte up: NAME_weights. */
+/* Weights as codes of 8, 4 or 2 bits, from the lowest bits of a byte up, run by run (c_run): NAME_weights. */
 void c_write_codes(const CWriter *w, const Node *n, const char *name);
 void c_write_window(const CWriter *w, const ConvGeom *g); /* a member `window` */
 void c_write_floats(const CWriter *w, const char *name, long count, const float *data);

@@ -74,7 +74,7 @@ static Status check_runs(const Graph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
-        if (node_has_weights(n) && n->bias != NULL && c_run(n) > MAX_RUN)
+        if (node_has_weights(n) && !c_whole(n) && c_run(n) > MAX_RUN)
             return status_fail(STATUS_UNSUPPORTED, "c: layer \"%s\": %ld weights in a row; at most %d", n->name,
                                c_run(n), MAX_RUN);
     }
