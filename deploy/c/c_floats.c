@@ -104,9 +104,6 @@ static void call_concat(const CWriter *w, int node)
     c_call_concat(w, node, arena_printf(w->arena, "float_concat(&%s, ", c_layer_name(w, node)));
 }
 
-/* It shows its input, which is never the caller's image: that is codes. */
-static void call_reshape(const CWriter *w, int node) { (void)w, (void)node; }
-
 #define KERNELS(...) ((const char *const[]){"float_end", __VA_ARGS__, NULL})
 static const COp conv2d = {
     .kernels = KERNELS("clip", "window", "float_weights", "float_conv2d"), .layer = layer_conv2d, .call = call_conv2d};
@@ -122,7 +119,8 @@ static const COp add = {.kernels = KERNELS("float_add"), .layer = layer_end, .ca
 static const COp multiply = {.kernels = KERNELS("float_multiply"), .layer = layer_end, .call = call_multiply};
 static const COp concat = {.kernels = KERNELS("float_concat"), .layer = layer_end, .call = call_concat};
 static const COp activate = {.kernels = KERNELS("float_activate"), .layer = layer_end, .call = call_activate};
-static const COp reshape = {.kernels = (const char *const[]){NULL}, .call = call_reshape};
+/* It shows its input, which is never the caller's image, that is codes: nothing is called. */
+static const COp reshape = {.kernels = (const char *const[]){NULL}};
 
 const COp *const c_float_ops[NODE_KINDS] = {
     [NODE_CONV2D] = &conv2d,   [NODE_DWCONV2D] = &depthwise, [NODE_DENSE] = &conv2d,     [NODE_ADD] = &add,

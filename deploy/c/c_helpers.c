@@ -22,7 +22,7 @@ static void write_about(const CWriter *w)
             c_float_answer(w)  ? "float"
             : c_wide_answer(w) ? "int16"
                                : "int8",
-            c_has_floats(g) ? "some layers in floats" : "no floating point", x->h, x->w, x->c, (double)x->scale,
+            graph_is_integer(g) ? "no floating point" : "some layers in floats", x->h, x->w, x->c, (double)x->scale,
             minus(w, x->zero_point));
     if (c_float_answer(w))
         fprintf(w->out, " * out: %d floats, one for each %s\n", g->classes, c_answer(w)->each);
@@ -60,7 +60,7 @@ static void write_usage(const CWriter *w)
         " * Link: the code calls no library, but compilers put in calls of memcpy, memmove, memset and memcmp and, on\n"
         " * cores without the instructions, of their own helpers for division and for 64-bit products and shifts.\n",
         P, self_test, P);
-    if (c_has_floats(w->g))
+    if (!graph_is_integer(w->g))
         fputs(
             " * Floats: sums are made in a fixed order, each product rounded before it is added.  Every compiler for\n"
             " * IEEE 754 floats then gives the same bits if it fuses none (-ffp-contract=off, part of gcc's -std=c99) "

@@ -1,21 +1,14 @@
 /* Where the activations of a model lie, in C, and calls of kernels on them. */
 #include "deploy/c/c_writer.h"
 
-bool c_has_floats(const Graph *g)
-{
-    for (int t = 0; t < g->tensors; t++)
-        if (graph_tensor_is_float(&g->tensor[t])) return true;
-    return false;
-}
-
-bool c_has_wide(const Graph *g)
+static bool has_wide(const Graph *g)
 {
     for (int t = 0; t < g->tensors; t++)
         if (graph_tensor_is_wide(&g->tensor[t])) return true;
     return false;
 }
 
-static bool is_mixed(const Graph *g) { return c_has_floats(g) || c_has_wide(g); }
+static bool is_mixed(const Graph *g) { return !graph_is_integer(g) || has_wide(g); }
 
 void c_write_arena(const CWriter *w)
 {
@@ -26,8 +19,8 @@ void c_write_arena(const CWriter *w)
         return;
     }
     fputs("union {\n", w->out);
-    if (c_has_floats(w->g)) fprintf(w->out, "    float values[%zu];\n", w->plan.bytes / sizeof(float));
-    if (c_has_wide(w->g)) fprintf(w->out, "    int16_t wide[%zu];\n", w->plan.bytes / sizeof(int16_t));
+    if (!graph_is_integer(w->g)) fprintf(w->out, "    float values[%zu];\n", w->plan.bytes / sizeof(float));
+    if (has_wide(w->g)) fprintf(w->out, "    int16_t wide[%zu];\n", w->plan.bytes / sizeof(int16_t));
     fprintf(w->out, "    int8_t codes[%zu];\n} arena;\n\n", w->plan.bytes);
 }
 

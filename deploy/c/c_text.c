@@ -111,7 +111,6 @@ static void need_of_float_node(const CWriter *w, const Node *n, bool *needed)
     if (!node_has_weights(n)) return;
     need(needed, c_float_dot(w->arena, n));
     if (n->float_weights != NULL) need_format(w, n->weight_format, "widen", needed);
-    if (n->weights != NULL && c_weight_width(n) < 8) need(needed, arena_printf(w->arena, "code%d", c_weight_width(n)));
 }
 
 static void need_of_wide_node(const CWriter *w, const Node *n, bool *needed)
@@ -119,7 +118,6 @@ static void need_of_wide_node(const CWriter *w, const Node *n, bool *needed)
     const char *text = c_wide_text(w->arena, w->g, n);
     if (text != NULL) need(needed, text);
     if (n->op == NODE_REQUANT) need(needed, graph_tensor_is_wide(node_y(w->g, n)) ? "int16_clamp" : "clamp");
-    if (node_has_weights(n) && c_weight_width(n) < 8) need(needed, arena_printf(w->arena, "code%d", c_weight_width(n)));
 }
 
 static void need_of_node(const CWriter *w, int node, bool *needed)
@@ -130,6 +128,7 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     for (const char *const *name = op->kernels; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
+    if (n->weights != NULL && c_weight_width(n) < 8) need(needed, arena_printf(w->arena, "code%d", c_weight_width(n)));
     if (node_is_float(w->g, n)) {
         need_of_float_node(w, n, needed);
         return;
@@ -140,7 +139,6 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     }
     if (!node_has_weights(n)) return;
     const int width = c_weight_width(n);
-    if (width < 8) need(needed, arena_printf(w->arena, "code%d", width));
     if (op->dot != NULL) need(needed, arena_printf(w->arena, "%s%d", op->dot, width));
     if (op->unpack != NULL && width < 8) need(needed, arena_printf(w->arena, "%s%d", op->unpack, width));
 }

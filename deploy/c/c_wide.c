@@ -142,9 +142,6 @@ static void call_dequantize(const CWriter *w, int node)
             c_place(w, n->input[0]), c_place(w, n->output));
 }
 
-/* It shows its input, which is never the caller's image: that is int8. */
-static void call_reshape(const CWriter *w, int node) { (void)w, (void)node; }
-
 /* ---- the kinds of nodes ------------------------------------------------------------------------------------------ */
 
 #define KERNELS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -169,7 +166,8 @@ static const COp requantize = {
 static const COp quantize = {
     .kernels = KERNELS("int16_quantize_floats"), .layer = layer_quantize, .call = call_quantize};
 static const COp dequantize = {.kernels = KERNELS("int16_dequantize"), .call = call_dequantize};
-static const COp reshape = {.kernels = (const char *const[]){NULL}, .call = call_reshape};
+/* It shows its input, which is never the caller's image, that is int8: nothing is called. */
+static const COp reshape = {.kernels = (const char *const[]){NULL}};
 
 const COp *const c_wide_ops[NODE_KINDS] = {
     [NODE_CONV2D] = &conv2d,        [NODE_DWCONV2D] = &depthwise,

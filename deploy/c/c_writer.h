@@ -23,7 +23,7 @@ typedef struct {
         *kernels; /* texts of deploy/c/c_kernels that it calls; "rescale" stands for the rounding's; NULL-ended */
     const char *dot, *unpack; /* of more, by the width of its weights: "conv2d_dot" and "8"; NULL: none */
     void (*layer)(const CWriter *w, int node); /* writes its constants; NULL: it has none */
-    void (*call)(const CWriter *w, int node);  /* writes the call of its kernel on the whole output */
+    void (*call)(const CWriter *w, int node);  /* writes the call of its kernel on the whole output; NULL: none */
     const char *rows;                          /* the kernel that can also compute some rows; NULL: none */
     bool takes_rows;                           /* its call can have an input come row by row */
     bool flattens;                             /* cells that are windows of their own can be one row */
@@ -36,10 +36,8 @@ extern const COp *const c_ops[NODE_KINDS], *const c_wide_ops[NODE_KINDS], *const
 const COp *c_op(const CWriter *w, const Node *n);
 bool c_carries(NodeKind kind);
 
-/* deploy/c/c_place.c: any tensor holds floats, or int16 codes.  Then the arena holds all kinds of values (c_write_run).
- * Its bytes.  Expressions: where codes lie in it; where a tensor lies.  A tensor's type in C. */
-bool c_has_floats(const Graph *g);
-bool c_has_wide(const Graph *g);
+/* deploy/c/c_place.c: the arena, which holds floats and int16 codes beside int8 codes where some tensor does.
+ * Expressions: where codes lie in it; where a tensor lies.  A tensor's type in C. */
 void c_write_arena(const CWriter *w);
 const char *c_type(const GraphTensor *t);
 const char *c_codes_at(const CWriter *w, size_t offset);

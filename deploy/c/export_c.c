@@ -121,7 +121,7 @@ static Status write_source(CWriter *w, const char *stem, Digest *digest)
 {
     write_owner(w->out, MARK_SOURCE, arena_printf(w->arena, "%s.h says what it does and what it costs.", stem));
     fprintf(w->out, " * C99 without %sheap or library; %s_SELF_TEST, when defined, adds %s_self_test.\n */\n",
-            c_has_floats(w->g) ? "" : "floats, ", w->upper, w->prefix);
+            graph_is_integer(w->g) ? "floats, " : "", w->upper, w->prefix);
     fprintf(w->out, "#include \"%s.h\"\n\n", stem);
     digest->at[1] = write_digest(w, arena_printf(w->arena, "#if %s_EXPORT != ", w->upper), "\n");
     fprintf(w->out, "#error \"%s.c and %s.h come from different exports; both files of one are required\"\n#endif\n\n",
