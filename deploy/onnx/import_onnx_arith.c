@@ -142,8 +142,8 @@ static Status raise_input(Import *im, const ImportNode *n, Activated *a)
     const ImportNode *sum = n - 1;
     while (sum->outputs == 0 || sum->output[0] != n->input[0]) sum--;
     float *shift = ARENA_ARRAY(im->arena, float, a->size.c);
-    for (int c = 0; c < a->size.c; c++) shift[c] = 3.0f;
-    a->raised = false;
+    for (int c = 0; c < a->size.c; c++) shift[c] = a->raise;
+    a->raise = 0.0f;
     return scale_and_shift(im, sum, a, NULL, shift);
 }
 
@@ -156,7 +156,7 @@ Status import_clip(Import *im, const ImportNode *n)
     TRY(limit(im, n, "min", 1, -INFINITY, &lo));
     TRY(limit(im, n, "max", 2, INFINITY, &hi));
     if (a.codes) return clip_codes(im, n, &a, lo, hi);
-    if (a.raised) {
+    if (a.raise != 0.0f) {
         TRY(import_clip_raised(im, n, lo, hi, &taken));
         if (taken) return STATUS_OK;
         TRY(raise_input(im, n, &a));

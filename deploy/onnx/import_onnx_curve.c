@@ -56,7 +56,8 @@ static const struct {
 /* Which curve x times `gate` is; -1: none, or integers, where the gate has a grid of its own. */
 static int product_of(const Import *im, const Activated *x, const Activated *gate)
 {
-    if (im->quantized || gate->source == THE_IMAGE || !gate->exclusive || x->raised || x->factor != 0.0f) return -1;
+    if (im->quantized || gate->source == THE_IMAGE || !gate->exclusive || x->raise != 0.0f || x->factor != 0.0f)
+        return -1;
     const ImportLayer *l = &im->layer[gate->source];
     if (l->kind != IMPORT_ACTIVATION || l->input[0] != x->source || !view_equal(&x->view, &gate->view)) return -1;
     for (size_t i = 0; i < sizeof products / sizeof products[0]; i++)

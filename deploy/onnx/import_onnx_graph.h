@@ -52,8 +52,8 @@ typedef struct {
     bool indices;        /* the codes as int32, with `shift` added: what a Gather chooses from a table with */
     int shift;
     bool probabilities; /* the logits, after a softmax that was left out */
-    bool raised;        /* 3 is still to be added: a Clip to 0..6 makes a hard_sigmoid of it (import_onnx_hard.c) */
-    float factor;       /* still to be multiplied with; 0: none */
+    float raise;  /* still to be added, the 3 of which a Clip makes a hard_sigmoid (import_onnx_hard.c); 0: none */
+    float factor; /* still to be multiplied with; 0: none */
     ChannelGroups groups;
 } Activated;
 

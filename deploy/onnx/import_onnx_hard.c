@@ -37,7 +37,7 @@ bool import_raises(Import *im, const ImportNode *n, int constant)
     if (im->quantized || !is(only_reader(im, n), "Clip")) return false;
     if (import_scalar(im, n, constant, &by) != STATUS_OK || by != RAISED_BY) return false;
     if (import_settled(im, n, 1 - constant, &a) != STATUS_OK) return false;
-    a.raised = true;
+    a.raise = by;
     import_set_activation(im, n, &a);
     return true;
 }
@@ -47,9 +47,9 @@ Status import_clip_raised(Import *im, const ImportNode *n, float lo, float hi, b
     Activated a;
     int layer;
     TRY(import_unfinished(im, n, 0, &a));
-    *taken = a.raised && lo == 0.0f && hi == HIGHEST && import_before_product(im, n);
+    *taken = a.raise != 0.0f && lo == 0.0f && hi == HIGHEST && import_before_product(im, n);
     if (!*taken) return STATUS_OK;
-    a.raised = false;
+    a.raise = 0.0f;
     TRY(import_layer(im, n, IMPORT_ACTIVATION, 1, &a, &layer));
     im->layer[layer].activation = ACTIVATION_FIRST_CURVE + CURVE_INDEX_hard_sigmoid;
     Activated y = import_layer_output(im, n, layer, &a.view);

@@ -87,13 +87,14 @@ void import_set_activation(const Import *im, const ImportNode *n, const Activate
 Status import_activation(Import *im, const ImportNode *n, int i, Activated *a)
 {
     TRY(import_unfinished(im, n, i, a));
-    if (!a->raised && a->factor == 0.0f) return STATUS_OK;
+    const bool raises = a->raise != 0.0f;
+    if (!raises && a->factor == 0.0f) return STATUS_OK;
     float *numbers = ARENA_ARRAY(im->arena, float, a->size.c);
-    for (int c = 0; c < a->size.c; c++) numbers[c] = a->raised ? 3.0f : a->factor;
+    for (int c = 0; c < a->size.c; c++) numbers[c] = raises ? a->raise : a->factor;
     const Activated from = *a;
     int layer;
-    a->raised = false, a->factor = 0.0f;
-    TRY(import_scale_layer(im, n, a, from.raised ? NULL : numbers, from.raised ? numbers : NULL, &layer));
+    a->raise = a->factor = 0.0f;
+    TRY(import_scale_layer(im, n, a, raises ? NULL : numbers, raises ? numbers : NULL, &layer));
     *a = import_layer_output(im, n, layer, &from.view);
     return STATUS_OK;
 }

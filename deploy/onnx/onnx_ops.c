@@ -1,7 +1,6 @@
 #include "deploy/onnx/onnx_ops.h"
 
 #include <math.h>
-
 #include <string.h>
 
 #include "deploy/onnx/onnx_tensor.h"

@@ -7,8 +7,8 @@
 
 #include "autograd/curve.h"
 #include "deploy/onnx/onnx_build.h"
-#include "quant/grid.h"
 #include "graph/graph.h"
+#include "quant/grid.h"
 
 enum { ONNX_ROW = 2, ONNX_MAP = 4 }; /* ranks: [N,C] and [N,C,H,W] */
 
