@@ -241,24 +241,24 @@ static Status add_requant(TfliteBuild *b, const Node *n)
     const TfliteClamp clamp = tflite_clamp(b->g, n);
     const int form = common_form(b, n);
     const int32_t x = tflite_form(b, n->input[0], form);
-    const TfliteOpIndex relu = clamp.activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP;
-    if (node_is_float(b->g, n) && clamp.activation == TFLITE_NO_ACTIVATION) {
-        tflite_add_reshape(b, x, add_output(b, n, form)); /* the same values */
-        return STATUS_OK;
-    }
-    if (node_is_float(b->g, n)) {
-        tflite_add_operator(b, relu, 1, &x, add_output(b, n, form));
-        return STATUS_OK;
-    }
+    const bool floats = node_is_float(b->g, n);
     if (clamp.activation == TFLITE_NO_ACTIVATION) {
-        tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, add_output(b, n, form));
+        const int y = add_output(b, n, form);
+        if (floats)
+            tflite_add_reshape(b, x, y); /* the same values */
+        else
+            tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, y);
         return STATUS_OK;
     }
-    const TfliteTensor *from = &b->m->tensor[x];
-    const int32_t y =
-        tflite_add_activation(b, arena_printf(b->arena, "%s/codes", n->name), from->rank, from->shape, n->output);
-    tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, y);
-    tflite_add_operator(b, relu, 1, &y, add_output(b, n, form));
+    int32_t values = x;
+    if (!floats) {
+        const TfliteTensor *from = &b->m->tensor[x];
+        values =
+            tflite_add_activation(b, arena_printf(b->arena, "%s/codes", n->name), from->rank, from->shape, n->output);
+        tflite_add_operator(b, TFLITE_QUANTIZE, 1, &x, values);
+    }
+    tflite_add_operator(b, clamp.activation == TFLITE_RELU ? TFLITE_RELU_OP : TFLITE_RELU6_OP, 1, &values,
+                        add_output(b, n, form));
     return STATUS_OK;
 }
 
