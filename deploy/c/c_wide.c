@@ -71,7 +71,11 @@ static void layer_add(const CWriter *w, int node)
 
 /* A ratio just below 1 is 1 in fixed point, 2^30 2^(1-31), whose left shift of -32768 -32768 leaves int32.
  * (2^31 - 1) 2^-31 gives back every product as well. */
-static Multiplier of_products(Multiplier M) { return M.e > 0 ? (Multiplier){.m = INT32_MAX} : M; }
+static Multiplier of_products(Multiplier M)
+{
+    if (M.e > 0) return (Multiplier){.m = INT32_MAX};
+    return M;
+}
 
 static void layer_multiply(const CWriter *w, int node)
 {
