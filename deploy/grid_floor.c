@@ -63,13 +63,20 @@ static bool changes_width(const Graph *g, const Node *n)
 
 static Quantizer *quantizer_of(const Floor *f, int tensor);
 
+/* m->layers: there is none. */
+static int layer_named(const Model *m, const char *name)
+{
+    int i = 0;
+    while (i < m->layers && strcmp(m->layer[i].name, name) != 0) i++;
+    return i;
+}
+
 /* Of a node that makes codes of another form: the source's quantizer of that form.  int16 codes of int8 ones follow
  * these. */
 static Quantizer *converted_of(const Floor *f, const Node *n)
 {
     const Model *m = f->m;
-    int i = 0;
-    while (i < m->layers && strcmp(m->layer[i].name, node_x(f->g, n)->name) != 0) i++;
+    const int i = layer_named(m, node_x(f->g, n)->name);
     const bool from_int8 = node_x(f->g, n)->format == FORMAT_INT8;
     const bool is_other = n->op == NODE_REQUANT ? !from_int8 : graph_tensor_is_wide(node_y(f->g, n));
     return i < m->layers && is_other && m->layer[i].other_q != NULL ? m->layer[i].other_q
@@ -81,8 +88,7 @@ static Quantizer *converted_of(const Floor *f, const Node *n)
 static Quantizer *quantizer_of(const Floor *f, int tensor)
 {
     const Model *m = f->m;
-    int i = 0;
-    while (i < m->layers && strcmp(m->layer[i].name, f->g->tensor[tensor].name) != 0) i++;
+    int i = layer_named(m, f->g->tensor[tensor].name);
     while (i >= 0 && i < m->layers && m->layer[i].out_q == NULL) i = m->layer[i].input[0];
     if (i != m->layers) return i >= 0 ? m->layer[i].out_q : NULL;
     for (int k = 0; k < f->g->nodes; k++) { /* who makes a tensor stands before who reads it */

@@ -145,9 +145,8 @@ Status verify_batch(Model *m, Tape *t, Engine *engine, const Graph *graph, const
     engine_run(engine, codes, n, logits);
     compare("input", m->image->codes, codes, FORMAT_INT8, n * image, m->arena, result);
     for (int i = 0; i < m->layers; i++) {
-        int tensor = 0;
-        while (tensor < graph->tensors && strcmp(graph->tensor[tensor].name, m->layer[i].name) != 0) tensor++;
-        if (tensor == graph->tensors)
+        const int tensor = graph_tensor_named(graph, m->layer[i].name);
+        if (tensor < 0)
             return status_fail(STATUS_FORMAT, "layer \"%s\": is not in the exported graph", m->layer[i].name);
         const Tensor *out = m->out[i];
         const Format format = graph->tensor[tensor].format;
