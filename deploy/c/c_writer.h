@@ -42,10 +42,10 @@ void c_write_arena(const CWriter *w);
 const char *c_type(const GraphTensor *t);
 const char *c_codes_at(const CWriter *w, size_t offset);
 const char *c_place(const CWriter *w, int tensor);
-/* deploy/c/c_floats.c: how weights of a node in floats lie in flash: a text of deploy/c_kernels, "float_dot_16", that
+/* deploy/c/c_floats.c: how weights of a node in floats lie in flash: a text of deploy/c/c_kernels, "float_dot_16", that
  * reads them. */
 const char *c_float_dot(Arena *arena, const Node *n);
-/* deploy/c/c_wide.c: a text of deploy/c_kernels that a node touching int16 codes needs for its widths, "int16_dot4".
+/* deploy/c/c_wide.c: a text of deploy/c/c_kernels that a node touching int16 codes needs for its widths, "int16_dot4".
  * NULL: none. */
 const char *c_wide_text(Arena *arena, const Graph *g, const Node *n);
 /* deploy/c/c_place.c: calls of kernels on whole tensors, KERNEL(layer, in, out), KERNEL(layer, count, in, out),
@@ -58,7 +58,7 @@ void c_call_concat(const CWriter *w, int node, const char *begin);
  * are those of the exported code on every machine. */
 Status c_golden(Arena *arena, const Graph *g, const int8_t *images, int n, void *answers);
 
-/* deploy/c/c_text.c: kernels of deploy/c_kernels that the graph needs, in an order in which they compile. */
+/* deploy/c/c_text.c: kernels of deploy/c/c_kernels that the graph needs, in an order in which they compile. */
 void c_write_kernels(const CWriter *w);
 
 /* deploy/c/c_data.c: a node's name in C, in the arena; one array; the weights of a node, packed, and what its outputs
