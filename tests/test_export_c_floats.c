@@ -1,6 +1,5 @@
 /* Layers in floats in exported C: compiled strictly, the answers are bit for bit those of the engine with the portable
  * kernels, in every format, whatever the compiler and the CPU; what was not asked for is refused. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -9,52 +8,36 @@
 #include "graph/node.h"
 #include "kernels/kernels.h"
 #include "tests/support/c_program.h"
+#include "tests/support/fixture.h"
 #include "tests/support/mixed_graph.h"
 #include "tests/support/random_graph.h"
-#include "tests/support/scratch.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
 enum { MIXED = 20, LOWERED = 4, GRAPHS = MIXED + LOWERED, MAX_TEXT = 1 << 24 };
 static const char floats_yes[] = "{\"floats\": \"yes\"}";
 
-static Arena *arena;
-static const char *folder;
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
-
 /* The order of sums that exported C has. */
-static void begin(void)
+static void begin_portable(void)
 {
     const char *error = NULL;
-    arena = arena_create();
-    folder = scratch_folder(arena);
+    begin();
     ck_assert_msg(kernels_select("ref", &error), "%s", error);
 }
 
 static int shell(const char *command) { return system(command); } /* NOLINT: commands of this file */
-
-static void end(void)
-{
-    ck_assert_int_eq(shell(arena_printf(arena, "rm -r %s", folder)), 0);
-    arena_destroy(arena);
-}
-
-static const char *path_of(const char *name) { return file_join(arena, folder, name); }
 
 static Status export_c(const Graph *g, const char *name, const char *options)
 {
     return c_export(arena, folder, g, name, options);
 }
 
-static char *text_of(const char *name, size_t *bytes)
+static char *text_of_size(const char *name, size_t *bytes)
 {
     unsigned char *data;
-    must(file_read(arena, path_of(name), MAX_TEXT, &data, bytes));
-    return memcpy(arena_zalloc(arena, *bytes + 1), data, *bytes);
+    must(file_read(arena, inside(name), MAX_TEXT, &data, bytes));
+    return (char *)data;
 }
-
-static void put(const char *name, const char *text) { must(file_write(arena, path_of(name), text, strlen(text))); }
 
 /* A residual network, depthwise layers of both kinds, a product of channels: weights of few bits, activations floats. */
 static const char net[] =
@@ -113,7 +96,7 @@ static void all_are_seen(const Graph *const *g)
 
 START_TEST(answers_are_the_portable_engines)
 {
-    begin();
+    begin_portable();
     const Graph *g[GRAPHS];
     for (int i = 0; i < GRAPHS; i++) g[i] = graph(i);
     all_are_seen(g);
@@ -125,15 +108,15 @@ END_TEST
 /* The text does not depend on the CPU that wrote it; freestanding compilers take it. */
 START_TEST(equal_on_every_level)
 {
-    begin();
+    begin_portable();
     const Graph *g = graph(2);
     size_t bytes, again;
     const char *error = NULL;
     must(export_c(g, "m.c", floats_yes));
-    const char *first = text_of("m.c", &bytes);
+    const char *first = text_of_size("m.c", &bytes);
     ck_assert(kernels_select(NULL, &error));
     must(export_c(g, "m.c", floats_yes));
-    ck_assert_str_eq(text_of("m.c", &again), first);
+    ck_assert_str_eq(text_of_size("m.c", &again), first);
     ck_assert_uint_eq(bytes, again);
     if (shell("command -v arm-none-eabi-gcc >/dev/null") == 0)
         ck_assert_int_eq(shell(arena_printf(arena,
@@ -147,18 +130,8 @@ END_TEST
 
 START_TEST(self_test_notices_a_bias)
 {
-    begin();
-    size_t bytes;
-    must(export_c(lowered(1, ROUNDING_TFLITE_SINGLE), "m.c", floats_yes));
-    put("main.c", "#include \"m.h\"\nint main(void) { return m_self_test(); }\n");
-    const char *build =
-        arena_printf(arena, "cd %s && cc -std=c99 -DM_SELF_TEST m.c main.c -o program && ./program", folder);
-    ck_assert_int_eq(shell(build), 0);
-    char *text = text_of("m.c", &bytes), *digit = strchr(strstr(text, "logits_bias["), '{');
-    digit += strcspn(digit, "123456789");
-    digit[0] = digit[0] == '9' ? '1' : '9';
-    put("m.c", text);
-    ck_assert_int_ne(shell(build), 0);
+    begin_portable();
+    c_self_test_must_notice(arena, folder, lowered(1, ROUNDING_TFLITE_SINGLE), floats_yes);
     end();
 }
 END_TEST
@@ -166,7 +139,7 @@ END_TEST
 /* Weights as they are stored, and 4 bytes for each value of an activation. */
 START_TEST(costs_are_counted)
 {
-    begin();
+    begin_portable();
     const Graph *g = lowered(2, ROUNDING_TFLITE_SINGLE); /* 2 bits, float16 */
     const Plan plan = c_plan_make(arena, g);
     const CCost cost = c_cost(arena, g, &plan);
@@ -185,23 +158,22 @@ END_TEST
 
 START_TEST(refused_unless_asked_for)
 {
-    begin();
+    begin_portable();
     const Graph *g = lowered(3, ROUNDING_TFLITE_SINGLE);
     for (int i = 0; i < 2; i++) {
         ck_assert(export_c(g, "m.c", i == 0 ? NULL : "{\"floats\": \"no\"}") == STATUS_UNSUPPORTED);
         ck_assert_str_eq(status_message(),
                          "layer \"stem\": computes in float32, and C is written in integers only; give --option "
                          "floats=yes to have it in C99 with floats, or quantize it in int8");
-        ck_assert(!file_exists(path_of("m.c")) && !file_exists(path_of("m.h")));
+        ck_assert(!file_exists(inside("m.c")) && !file_exists(inside("m.h")));
     }
     /* A model in integers is the same text with either. */
-    size_t bytes;
     const Graph *integers = random_graph(arena, 7, 8, ROUNDING_TFLITE_SINGLE);
     must(export_c(integers, "m.c", NULL));
-    const char *source = text_of("m.c", &bytes), *header = text_of("m.h", &bytes);
+    const char *source = text_of("m.c"), *header = text_of("m.h");
     must(export_c(integers, "m.c", floats_yes));
-    ck_assert_str_eq(text_of("m.c", &bytes), source);
-    ck_assert_str_eq(text_of("m.h", &bytes), header);
+    ck_assert_str_eq(text_of("m.c"), source);
+    ck_assert_str_eq(text_of("m.h"), header);
     ck_assert_ptr_nonnull(strstr(header, "no floating point"));
     end();
 }

@@ -2,51 +2,22 @@
  * weights and both roundings; what is said of its cost is so. */
 #include <string.h>
 
-#include "base/file.h"
+#include "autograd/ops.h"
 #include "deploy/c/c_cost.h"
 #include "deploy/lower.h"
 #include "graph/graph_check.h"
 #include "graph/node.h"
 #include "tests/support/c_program.h"
+#include "tests/support/fixture.h"
+#include "tests/support/program.h"
 #include "tests/support/random_graph.h"
-#include "tests/support/scratch.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 #include "tests/support/wide_graph.h"
 
-enum { RANDOM = 12, LOWERED = 4, GRAPHS = RANDOM + LOWERED, MAX_TEXT = 1 << 24 };
-
-static Arena *arena;
-static const char *folder;
-
-static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
+enum { RANDOM = 12, LOWERED = 4, GRAPHS = RANDOM + LOWERED };
 
 static int shell(const char *command) { return system(command); } /* NOLINT: commands of this file */
-
-static void begin(void)
-{
-    arena = arena_create();
-    folder = scratch_folder(arena);
-}
-
-static void end(void)
-{
-    ck_assert_int_eq(shell(arena_printf(arena, "rm -r %s", folder)), 0);
-    arena_destroy(arena);
-}
-
-static char *text_of(const char *name)
-{
-    unsigned char *data;
-    size_t bytes;
-    must(file_read(arena, file_join(arena, folder, name), MAX_TEXT, &data, &bytes));
-    return memcpy(arena_zalloc(arena, bytes + 1), data, bytes);
-}
-
-static void put(const char *name, const char *text)
-{
-    must(file_write(arena, file_join(arena, folder, name), text, strlen(text)));
-}
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
@@ -65,8 +36,8 @@ static Graph *lowered(int number, Rounding rounding)
     static const char *const quants[LOWERED] = {
         "{\"activations\":{\"bits\":16}}", "{\"output_bits\":16}",
         "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":16},\"first_last_bits\":0}",
-        "{\"overrides\":[{\"layers\":\"d*\",\"format\":\"int16\"},{\"layers\":\"p\",\"format\":\"float32\"},"
-        "{\"layers\":\"s\",\"format\":\"int16\"}]}"};
+        ("{\"overrides\":[{\"layers\":\"d*\",\"format\":\"int16\"},{\"layers\":\"p\",\"format\":\"float32\"},"
+         "{\"layers\":\"s\",\"format\":\"int16\"}]}")};
     Graph *g;
     must(model_lower(arena, small_model(arena, net, quants[number], 51), rounding, &g));
     return g;
@@ -179,10 +150,8 @@ static const Graph *largest_average(Rounding rounding)
     enum { SIZE = 300 };
     Graph *g = of_least_codes(rounding, SIZE, 1, (1.0f + 0x1p-20f) * 0x1p-7f);
     g->node[2] = wide_node(NODE_AVGPOOL, 1, 1, 0, 3, g);
-    g->node[2].geom =
-        (ConvGeom){.n = 1, .h = SIZE, .w = SIZE, .c = 1, .o = 1, .oh = 1, .ow = 1, .kh = SIZE, .kw = SIZE};
-    ConvGeom *geom = &g->node[2].geom;
-    geom->sh = geom->sw = geom->dh = geom->dw = geom->groups = 1;
+    g->node[2].geom = (ConvGeom){.kh = SIZE, .kw = SIZE, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+    must(conv_geom_fill(&g->node[2].geom, shape_4(1, SIZE, SIZE, 1), 1));
     must(graph_check(g));
     return g;
 }
@@ -211,10 +180,11 @@ START_TEST(header_names_the_type)
     ck_assert_ptr_nonnull(strstr(header, "#define M_OUTPUTS 5\n"));
     ck_assert_ptr_nonnull(strstr(header, "#define M_OUTPUT_BYTES 10\n"));
     ck_assert_ptr_nonnull(strstr(header, "void m_dequantize(const int16_t *out, float *logits);"));
-    put("main.c", "#include \"m.h\"\n"
-                  "int main(void)\n{\n    static const int16_t out[M_OUTPUTS] = {1, -300, 30000, 2, 30000};\n"
-                  "    float reals[M_OUTPUTS];\n    m_dequantize(out, reals);\n"
-                  "    return m_self_test() + (m_argmax(out) != 2) + (reals[1] != -300 * M_OUTPUT_SCALE);\n}\n");
+    put_text(folder, "main.c",
+             "#include \"m.h\"\n"
+             "int main(void)\n{\n    static const int16_t out[M_OUTPUTS] = {1, -300, 30000, 2, 30000};\n"
+             "    float reals[M_OUTPUTS];\n    m_dequantize(out, reals);\n"
+             "    return m_self_test() + (m_argmax(out) != 2) + (reals[1] != -300 * M_OUTPUT_SCALE);\n}\n");
     ck_assert_int_eq(
         shell(arena_printf(arena,
                            "cd %s && cc " C_STRICT " -DM_SELF_TEST -DM_WITH_FLOATS m.c main.c -o program && ./program",
@@ -233,16 +203,7 @@ END_TEST
 START_TEST(self_test_notices_a_bias)
 {
     begin();
-    must(c_export(arena, folder, lowered(1, ROUNDING_TFLITE_SINGLE), "m.c", NULL));
-    put("main.c", "#include \"m.h\"\nint main(void) { return m_self_test(); }\n");
-    const char *build =
-        arena_printf(arena, "cd %s && cc -std=c99 -DM_SELF_TEST m.c main.c -o program && ./program", folder);
-    ck_assert_int_eq(shell(build), 0);
-    char *text = text_of("m.c"), *digit = strchr(strstr(text, "logits_bias["), '{');
-    digit += strcspn(digit, "123456789");
-    digit[0] = digit[0] == '9' ? '1' : '9';
-    put("m.c", text);
-    ck_assert_int_ne(shell(build), 0);
+    c_self_test_must_notice(arena, folder, lowered(1, ROUNDING_TFLITE_SINGLE), NULL);
     end();
 }
 END_TEST

@@ -8,6 +8,7 @@
 #include "tests/support/random_graph.h"
 #include "tests/support/scratch.h"
 #include "tests/support/suite.h"
+#include "tests/support/tflite_file.h"
 #include "tests/support/tflite_graph.h"
 #include "tests/support/tflite_interpreter.h"
 #include "tests/support/zoo_graph.h"
@@ -33,13 +34,7 @@ static void end(void)
 
 static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
 
-static Status export(const Graph *g, const char *options)
-{
-    cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
-    const Status status = exporter_write(&exporter_tflite, arena, g, path, json);
-    cJSON_Delete(json);
-    return status;
-}
+static Status export(const Graph *g, const char *options) { return tflite_export(arena, g, path, options); }
 
 static void refused(const Graph *g, const char *options, const char *words)
 {
@@ -50,13 +45,8 @@ static void refused(const Graph *g, const char *options, const char *words)
 
 static TfliteModel *exported(const Graph *g, const char *options)
 {
-    unsigned char *data;
-    size_t bytes;
-    TfliteModel *m;
     must(export(g, options));
-    must(file_read(arena, path, 1 << 24, &data, &bytes));
-    must(tflite_check(arena, data, bytes, path, &m));
-    return m;
+    return tflite_read_back(arena, path);
 }
 
 /* The operator that writes the tensor of this name; the tensor itself through *y. */

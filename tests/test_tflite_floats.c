@@ -5,9 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "deploy/exporter.h"
 #include "deploy/lower.h"
-#include "deploy/tflite/tflite_model.h"
 #include "graph/engine.h"
 #include "graph/node.h"
 #include "tests/support/mixed_graph.h"
@@ -15,6 +13,7 @@
 #include "tests/support/scratch.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
+#include "tests/support/tflite_file.h"
 #include "tests/support/tflite_graph.h"
 #include "tests/support/tflite_interpreter.h"
 
@@ -39,23 +38,12 @@ static void end(void)
 
 static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
 
-static Status export(const Graph *g, const char *options)
-{
-    cJSON *json = options == NULL ? NULL : cJSON_Parse(options);
-    const Status status = exporter_write(exporter_find("tflite"), arena, g, path, json);
-    cJSON_Delete(json);
-    return status;
-}
+static Status export(const Graph *g, const char *options) { return tflite_export(arena, g, path, options); }
 
 static TfliteModel *exported(const Graph *g, const char *options)
 {
-    unsigned char *data;
-    size_t bytes;
-    TfliteModel *m;
     must(export(g, options));
-    must(file_read(arena, path, 1 << 24, &data, &bytes));
-    must(tflite_check(arena, data, bytes, path, &m));
-    return m;
+    return tflite_read_back(arena, path);
 }
 
 /* The tensor of the model that has the name of graph tensor t; -1: none, as of another reshape's. */

@@ -2,13 +2,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "deploy/exporter.h"
-#include "deploy/tflite/tflite_model.h"
+#include "autograd/ops.h"
 #include "graph/node.h"
 #include "tests/support/fixture.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/suite.h"
+#include "tests/support/tflite_file.h"
 #include "tests/support/wide_graph.h"
 
 enum { GRAPHS = 120 };
@@ -16,14 +15,10 @@ enum { GRAPHS = 120 };
 static TfliteModel *exported(const Graph *g)
 {
     const char *path = arena_printf(arena, "%s.tflite", model_path);
-    if (exporter_write(&exporter_tflite, arena, g, path, NULL) != STATUS_OK)
+    if (tflite_export(arena, g, path, NULL) != STATUS_OK)
         return NULL; /* -128 among the weights, padding of an average pool */
-    uint8_t *bytes;
-    size_t size;
-    TfliteModel *m;
-    must(file_read(arena, path, SIZE_MAX, &bytes, &size));
+    TfliteModel *m = tflite_read_back(arena, path);
     unlink(path);
-    must(tflite_check(arena, bytes, size, path, &m));
     return m;
 }
 
@@ -106,20 +101,7 @@ START_TEST(sums_of_dense_layers)
                   .output = 2,
                   .lo = -32768,
                   .hi = 32767,
-                  .geom = {.n = 1,
-                           .h = 1,
-                           .w = 1,
-                           .c = INPUTS,
-                           .o = 1,
-                           .oh = 1,
-                           .ow = 1,
-                           .kh = 1,
-                           .kw = 1,
-                           .sh = 1,
-                           .sw = 1,
-                           .dh = 1,
-                           .dw = 1,
-                           .groups = 1},
+                  .geom = dense_geom(1, INPUTS, 1),
                   .weight_bits = 8,
                   .weights = w,
                   .wide_bias = &bias,
@@ -136,10 +118,10 @@ START_TEST(sums_of_dense_layers)
                .std = stds,
                .model_name = "big"};
     const char *path = arena_printf(arena, "%s.tflite", model_path);
-    refused(exporter_write(&exporter_tflite, arena, &g, path, NULL),
+    refused(tflite_export(arena, &g, path, NULL),
             "layer \"y\": sums of int16 codes beyond 2^31, which LiteRT adds in int32 in a dense layer");
     g.rounding = ROUNDING_TFLITE_DOUBLE;
-    must(exporter_write(&exporter_tflite, arena, &g, path, NULL));
+    must(tflite_export(arena, &g, path, NULL));
     unlink(path);
     end_model();
 }

@@ -118,3 +118,23 @@ void c_must_answer(Arena *arena, const char *folder, const Graph *const *g, int 
     }
     ck_assert_int_gt(built, 0);
 }
+
+void c_self_test_must_notice(Arena *arena, const char *folder, const Graph *g, const char *options)
+{
+    must(c_export(arena, folder, g, "m.c", options));
+    put(arena, folder, "main.c", "#include \"m.h\"\nint main(void) { return m_self_test(); }\n");
+    const char *build =
+        arena_printf(arena, "cd %s && cc -std=c99 -DM_SELF_TEST m.c main.c -o program && ./program", folder);
+    ck_assert_int_eq(shell(build), 0);
+    unsigned char *text;
+    size_t bytes;
+    must(file_read(arena, file_join(arena, folder, "m.c"), 1 << 24, &text, &bytes));
+    char *biases = strstr((char *)text, "logits_bias[");
+    ck_assert_ptr_nonnull(biases);
+    char *digit = strchr(biases, '{');
+    digit += strcspn(digit, "123456789");
+    ck_assert_int_ne(digit[0], '\0');
+    digit[0] = digit[0] == '9' ? '1' : '9'; /* it moves by at least a tenth of itself */
+    put(arena, folder, "m.c", (char *)text);
+    ck_assert_int_ne(shell(build), 0);
+}

@@ -14,4 +14,8 @@ Status c_export(Arena *arena, const char *folder, const Graph *g, const char *na
  * self-test must pass. */
 void c_must_answer(Arena *arena, const char *folder, const Graph *const *g, int graphs, const char *options);
 
+/* The self-test of m.c, exported to the folder, passes, and fails once the first digit of the layer "logits"' biases has
+ * changed. */
+void c_self_test_must_notice(Arena *arena, const char *folder, const Graph *g, const char *options);
+
 #endif
