@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "kernels/kernels.h"
+#include "kernels/requant_s16.h"
 
 Tape *tape_create(Arena *owner, Arena *step)
 {
@@ -149,6 +149,10 @@ static void dequantize_chunk(void *context, const ParallelRows *rows)
 {
     const Dequantize *d = context;
     const QuantParams *qp = d->t->qp;
+    if (d->t->wide != NULL) {
+        dequantize_s16((size_t)rows->n, d->t->wide + rows->first, qp->scale[0], d->x + rows->first);
+        return;
+    }
     if (qp->n == 1 && d->t->sign == NULL) {
         kernels()->dequantize((size_t)rows->n, d->t->codes + rows->first, qp->scale[0], qp->zero_point,
                               d->x + rows->first);

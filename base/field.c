@@ -99,12 +99,11 @@ static Status convert_list(const Field *f, const cJSON *given, const Spot *s, vo
 
 static Status convert_enum(const Field *f, const cJSON *given, const Spot *s, int *member)
 {
-    if (cJSON_IsString(given))
-        for (int i = 0; f->names[i] != NULL; i++)
-            if (strcmp(f->names[i], given->valuestring) == 0) {
-                *member = i;
-                return STATUS_OK;
-            }
+    const int found = name_find(f->names, cJSON_GetStringValue(given));
+    if (found >= 0) {
+        *member = found;
+        return STATUS_OK;
+    }
     const char *nearest = cJSON_IsString(given) ? nearest_name(given->valuestring, f->names) : NULL;
     const Status status = refuse(s, f, json_brief(s->arena, given));
     if (nearest == NULL) return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "graph/node.h"
+#include "kernels/requant_s16.h"
 #include "quant/quantizer.h"
 
 long graph_tensor_elements(const GraphTensor *t) { return (long)t->h * t->w * t->c; }
@@ -47,7 +48,7 @@ void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, 
     if (graph_tensor_is_float(t))
         memcpy(reals, values, sizeof *reals * count);
     else if (graph_tensor_is_wide(t))
-        dequantize_s16(values, count, t->scale, reals);
+        dequantize_s16(count, values, t->scale, reals);
     else
         dequantize_tensor(values, count, t->scale, t->zero_point, reals);
 }

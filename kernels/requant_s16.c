@@ -39,3 +39,9 @@ void quantize_reals_s16(size_t n, const float *x, float scale, int lo, int hi, i
         codes[i] = (int16_t)roundf(v);
     }
 }
+
+void dequantize_s16(size_t n, const int16_t *codes, float scale, float *x)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) x[i] = scale * (float)codes[i];
+}

@@ -55,4 +55,7 @@ static inline int16_t requant_add_s16(const AddS16 *p, int q1, int q2)
 /* x[n] -> codes[n] as TFLite's QUANTIZE has it: x / scale half away from zero, clipped to lo and hi; NaN becomes lo. */
 void quantize_reals_s16(size_t n, const float *x, float scale, int lo, int hi, int16_t *codes);
 
+/* codes[n] -> x[n] = scale * code. */
+void dequantize_s16(size_t n, const int16_t *codes, float scale, float *x);
+
 #endif

@@ -184,10 +184,8 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     n->lo = fold_int.lo;
     n->hi = fold_int.hi;
     n->weights = fold_int.weights;
-    if (fold_int.wide_bias != NULL)
-        n->wide_bias = fold_int.wide_bias;
-    else
-        n->bias = fold_int.bias;
+    n->bias = fold_int.bias;
+    n->wide_bias = fold_int.wide_bias;
     n->weight_scale = fold_int.weight_scale;
     return STATUS_OK;
 }

@@ -54,7 +54,9 @@ Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
 {
     l->out_signed = is_signed;
     if (b->quant == NULL || (format_is_float(l->out_format) && !l->feeds_codes)) return STATUS_OK;
-    return output_quantizer(l, b, quant_activation_spec(b->quant, b->place), is_signed);
+    QuantPlace place = b->place;
+    place.in_floats = format_is_float(l->out_format);
+    return output_quantizer(l, b, quant_activation_spec(b->quant, place), is_signed);
 }
 
 Status layer_other_quantizer(Layer *l, LayerBuilder *b)
@@ -97,9 +99,13 @@ EpilogueConfig layer_epilogue(const Layer *l, const ForwardMode *mode, Activatio
 
 Tensor *layer_observe(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y)
 {
-    if (mode->arithmetic != ARITHMETIC_FLOAT || !mode->observe || l->out_q == NULL || tape_failed(t)) return y;
-    const Status status = observer_update(&l->out_q->observer, y->x, (size_t)tensor_elements(y));
-    if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
+    if (mode->arithmetic != ARITHMETIC_FLOAT || !mode->observe) return y;
+    Quantizer *const sees[] = {l->out_q, l->other_q};
+    for (int i = 0; i < 2; i++) {
+        if (sees[i] == NULL || tape_failed(t)) continue;
+        const Status status = observer_update(&sees[i]->observer, y->x, (size_t)tensor_elements(y));
+        if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
+    }
     return y;
 }
 

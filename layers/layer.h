@@ -209,8 +209,8 @@ Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve);
 /* The end of a forward pass that is no integer simulation: y with the activation, seen by the observer in a float pass,
  * on the output quantizer's grid in a fake one.  NULL after a failure of the tape, as all that takes a tape. */
 Tensor *layer_finish(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y, Activation a);
-/* The same for a fused operation: the epilogue to give to it in a float or fake pass, and the observation of its result,
- * which does nothing but in a float pass. */
+/* The same for a fused operation: the epilogue to give to it in a float or fake pass, and the observation of its result
+ * by the quantizers of all its forms, which does nothing but in a float pass. */
 EpilogueConfig layer_epilogue(const Layer *l, const ForwardMode *mode, Activation a);
 Tensor *layer_observe(Layer *l, const ForwardMode *mode, Tape *t, Tensor *y);
 /* Appends a copy to the graph; returns the index of the tensor, or the node.  A pointer to a node or tensor is good until the next one is added. */

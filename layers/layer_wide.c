@@ -101,7 +101,7 @@ Tensor *layer_run_wide(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const
     if (status == STATUS_OK) {
         const long n = x[0]->shape.dim[0];
         parallel_rows(n, parallel_chunks(n), run_images, &r);
-        wide_values(y);
+        tensor_dequantize(y, y->x);
     } else {
         tape_fail(t, status);
     }

@@ -61,6 +61,17 @@ Status model_other_quantizers(Layer *l, LayerBuilder *b, const Model *m)
     return layer_other_quantizer(l, b);
 }
 
+static Tensor *floats_to_codes(Tape *t, const ForwardMode *mode, Tensor *x, Quantizer *q)
+{
+    if (mode->arithmetic == ARITHMETIC_INT) return op_quantize(t, x, q, mode->rounding);
+    return op_fake_quant(t, x, q, activation_from(0), mode->observe);
+}
+
+static Tensor *floats_to_wide(Tape *t, const ForwardMode *mode, Tensor *x, Quantizer *q)
+{
+    return mode->arithmetic == ARITHMETIC_INT ? op_wide_quantize(t, x, q) : op_wide(t, x, q, mode->observe);
+}
+
 typedef enum { FORM_CODES, FORM_WIDE, FORM_FLOATS } Form;
 
 Tensor *model_input(Model *m, Tape *t, const ForwardMode *mode, const Layer *l, int source)
@@ -76,33 +87,18 @@ Tensor *model_input(Model *m, Tape *t, const ForwardMode *mode, const Layer *l, 
     if (reads == FORM_FLOATS) return *other = op_dequantize(t, x);
     if (is == FORM_CODES) return *other = op_widen(t, x);
     const Layer *from = &m->layer[source];
-    const bool deployed = mode->arithmetic == ARITHMETIC_INT;
-    if (reads == FORM_WIDE) {
-        Tensor *y = *other = op_wide(t, x, from->other_q, mode->observe);
-        if (y != NULL && deployed) wide_requantize(y, x->x);
-        return y;
-    }
-    Quantizer *q = is == FORM_WIDE ? from->other_q : from->out_q;
-    if (deployed && is == FORM_WIDE) return *other = op_narrow(t, x, q, mode->rounding);
-    if (deployed) return *other = op_quantize(t, x, q, mode->rounding);
-    return *other = op_fake_quant(t, x, q, activation_from(0), mode->observe);
-}
-
-/* What a pass in floats gives, which the quantizers of both forms see. */
-static Tensor *run_float(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
-{
-    Tensor *y = l->type->forward(l, mode, t, x);
-    if (l->type->keeps_grid && l->out_q != NULL) y = layer_observe(l, mode, t, y);
-    if (l->other_q == NULL || !mode->observe || tape_failed(t)) return y;
-    const Status status = observer_update(&l->other_q->observer, y->x, (size_t)tensor_elements(y));
-    if (status != STATUS_OK) tape_fail(t, status_prefix(status, "%s", l->name));
-    return y;
+    if (reads == FORM_WIDE) return *other = floats_to_wide(t, mode, x, from->other_q);
+    if (is == FORM_FLOATS) return *other = floats_to_codes(t, mode, x, from->out_q);
+    if (mode->arithmetic == ARITHMETIC_INT) return *other = op_narrow(t, x, from->other_q, mode->rounding);
+    return *other = op_fake_quant(t, x, from->other_q, activation_from(0), mode->observe);
 }
 
 Tensor *model_run_layer(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
-    if (mode->arithmetic == ARITHMETIC_FLOAT) return run_float(l, mode, t, x);
-    if (!l->in_floats && !layer_is_wide(l)) return l->type->forward(l, mode, t, x);
+    if (mode->arithmetic == ARITHMETIC_FLOAT || (!l->in_floats && !layer_is_wide(l))) {
+        Tensor *y = l->type->forward(l, mode, t, x);
+        return l->type->keeps_grid ? layer_observe(l, mode, t, y) : y;
+    }
     if (layer_is_wide(l) && mode->arithmetic == ARITHMETIC_INT && !t->grad) return layer_run_wide(l, mode, t, x, NULL);
     ForwardMode floats = *mode;
     floats.arithmetic = ARITHMETIC_FLOAT, floats.observe = false, floats.in_floats = true;
@@ -114,11 +110,5 @@ Tensor *model_run_layer(Layer *l, const ForwardMode *mode, Tape *t, Tensor *cons
         y = l->out_q == NULL ? op_wide_on(t, y, x[0]->qp) : op_wide(t, y, l->out_q, mode->observe);
         return y != NULL && floats.deployed ? layer_run_wide(l, mode, t, x, y) : y;
     }
-    if (l->out_format == FORMAT_INT16) {
-        Tensor *z = op_wide(t, y, l->out_q, mode->observe);
-        if (z != NULL && floats.deployed) wide_requantize(z, y->x);
-        return z;
-    }
-    if (floats.deployed) return op_quantize(t, y, l->out_q, mode->rounding);
-    return op_fake_quant(t, y, l->out_q, activation_from(0), mode->observe);
+    return l->out_format == FORMAT_INT16 ? floats_to_wide(t, mode, y, l->out_q) : floats_to_codes(t, mode, y, l->out_q);
 }

@@ -46,11 +46,13 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
     const int O = v.channels;
     const float s_x = x->scale[0], s_y = y->scale[0];
     *out = (ConvInt){.weights = arena_alloc(arena, (size_t)v.n),
-                     .bias = ARENA_ARRAY(arena, int32_t, O),
                      .weight_scale = ARENA_ARRAY(arena, float, O),
                      .multiplier = ARENA_ARRAY(arena, Multiplier, O),
                      .shift = w->qp->bits < 7 ? 7 - w->qp->bits : 0};
-    if (x->bits == QUANT_WIDE_BITS) out->wide_bias = ARENA_ARRAY(arena, int64_t, O);
+    if (x->bits == QUANT_WIDE_BITS)
+        out->wide_bias = ARENA_ARRAY(arena, int64_t, O);
+    else
+        out->bias = ARENA_ARRAY(arena, int32_t, O);
     activation_clamp(y, act, &out->lo, &out->hi);
     const int max_magnitude =
         x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
@@ -72,12 +74,12 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
             const float need = fabsf(bias) / (s_x * 0x1p20f), least = s_y / s_x * 0x1p-24f;
             out->weight_scale[o] = need > least ? need : least;
         }
-        const int64_t unit = dead[o] ? 0 : (int64_t)1 << out->shift;
-        const int32_t most = room_for_bias(x, (ChannelWeights){sums[o].magnitude * unit, sums[o].total * unit});
         if (out->wide_bias != NULL) {
             TRY(fold_wide_bias(name, o, bias, (double)s_x * (double)out->weight_scale[o], &out->wide_bias[o]));
             continue;
         }
+        const int64_t unit = dead[o] ? 0 : (int64_t)1 << out->shift;
+        const int32_t most = room_for_bias(x, (ChannelWeights){sums[o].magnitude * unit, sums[o].total * unit});
         if (!quantize_bias(bias, s_x, out->weight_scale[o], most, &out->bias[o])) {
             if (strict)
                 return status_fail(STATUS_NUMERIC,

@@ -16,8 +16,8 @@
 /* The deployed integers of a convolution or dense layer. */
 typedef struct {
     int8_t *weights;        /* codes << shift, in w's layout; 0 in dead channels */
-    int32_t *bias;          /* on scale_x * weight_scale */
-    int64_t *wide_bias;     /* the same, of an input of int16 codes; else NULL */
+    int32_t *bias;          /* on scale_x * weight_scale; NULL of an input of int16 codes */
+    int64_t *wide_bias;     /* the same of these; else NULL */
     float *weight_scale;    /* [O] real weight = weight_scale * stored weight */
     Multiplier *multiplier; /* [O] */
     int shift;              /* below 7 bits codes are stored << (7 - bits): finer grid for the bias */

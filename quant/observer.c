@@ -62,18 +62,16 @@ static void scan_chunk(void *context, const ParallelRows *rows)
     job->max[rows->chunk] = max;
 }
 
-static Status fail_at_first_broken(const Observer *o, const float *x, size_t n)
+static Status fail_at_first_broken(const float *x, size_t n)
 {
     size_t i = 0;
     while (isfinite(x[i])) i++;
-    return status_fail(STATUS_NUMERIC, "observer %s: value %zu of %zu is %g; must be finite", o->type->name, i, n,
-                       (double)x[i]);
+    return status_fail(STATUS_NUMERIC, "value %zu of %zu is %g; must be finite", i, n, (double)x[i]);
 }
 
-Status observer_update(Observer *o, const float *x, size_t n)
+Status values_extremes(const float *x, size_t n, float *min, float *max)
 {
     enum { CHUNK_VALUES = 16384 };
-    if (n == 0) return STATUS_OK;
     ScanJob job = {.x = x, .chunks = parallel_chunks((long)((n - 1) / CHUNK_VALUES + 1))};
     parallel_rows((long)n, job.chunks, scan_chunk, &job);
     int32_t min_key = job.min[0], max_key = job.max[0];
@@ -81,8 +79,17 @@ Status observer_update(Observer *o, const float *x, size_t n)
         min_key = job.min[c] < min_key ? job.min[c] : min_key;
         max_key = job.max[c] > max_key ? job.max[c] : max_key;
     }
-    if (min_key <= key_of(-INFINITY) || max_key >= key_of(INFINITY)) return fail_at_first_broken(o, x, n);
-    const float min = value_of(min_key), max = value_of(max_key);
+    if (min_key <= key_of(-INFINITY) || max_key >= key_of(INFINITY)) return fail_at_first_broken(x, n);
+    *min = value_of(min_key), *max = value_of(max_key);
+    return STATUS_OK;
+}
+
+Status observer_update(Observer *o, const float *x, size_t n)
+{
+    if (n == 0) return STATUS_OK;
+    float min, max;
+    const Status status = values_extremes(x, n, &min, &max);
+    if (status != STATUS_OK) return status_prefix(status, "observer %s", o->type->name);
     if (o->type->uses_histogram) histogram_add(&o->hist, o->arena, x, n, fmaxf(fabsf(min), fabsf(max)));
     observer_update_extremes(o, min, max);
     return STATUS_OK;

@@ -60,6 +60,10 @@ const ObserverType *observer_type(const char *name); /* NULL if unknown */
  * and when they outgrow their capacity. */
 Observer observer_make(const ObserverType *type, Arena *arena, double momentum);
 
+/* The least and the largest of n > 0 values.  Parallel inside, exact for any thread count.  STATUS_NUMERIC when one is
+ * NaN or infinite. */
+Status values_extremes(const float *x, size_t n, float *min, float *max);
+
 /* One batch of n values; n = 0 changes nothing.  Parallel inside, exact for any thread count.  STATUS_NUMERIC when a
  * value is NaN or infinite; the observer is then unchanged. */
 Status observer_update(Observer *o, const float *x, size_t n);

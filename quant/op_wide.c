@@ -54,32 +54,64 @@ Tensor *op_wide_on(Tape *t, Tensor *x, const QuantParams *grid)
     return y;
 }
 
-static void learn_from(Tape *t, Quantizer *q, const Tensor *x)
-{
-    float min = INFINITY, max = -INFINITY;
-    for (long i = 0; i < tensor_elements(x); i++) min = fminf(min, x->x[i]), max = fmaxf(max, x->x[i]);
-    quantizer_learn_extremes(t, q, min, max, (Activation){.limit = INFINITY});
-}
-
 Tensor *op_wide(Tape *t, Tensor *x, Quantizer *q, bool learn)
 {
     if (tape_failed(t) || !grid_ready(t, q)) return NULL;
     ASSERT(x->x != NULL);
+    float min, max;
+    const Status status = values_extremes(x->x, (size_t)tensor_elements(x), &min, &max);
+    if (status != STATUS_OK) {
+        tape_fail(t, status_prefix(status, "%s", q->name));
+        return NULL;
+    }
     Tensor *y = op_wide_on(t, x, grid_of_step(t, q));
-    if (y != NULL && learn) learn_from(t, q, x);
+    if (y != NULL && learn) quantizer_learn_extremes(t, q, min, max, (Activation){.limit = INFINITY});
     return tape_failed(t) ? NULL : y;
 }
 
-void wide_requantize(Tensor *y, const float *x)
+static void quantize_rows(void *context, const ParallelRows *rows)
 {
-    const QuantParams *qp = y->qp;
-    quantize_reals_s16((size_t)tensor_elements(y), x, qp->scale[0], qp->qmin, qp->qmax, y->wide);
-    wide_values(y);
+    const Wide *w = context;
+    quantize_reals_s16((size_t)rows->n, w->x + rows->first, w->qp->scale[0], w->qp->qmin, w->qp->qmax,
+                       w->codes + rows->first);
 }
 
-void wide_values(Tensor *y) { dequantize_s16(y->wide, (size_t)tensor_elements(y), y->qp->scale[0], y->x); }
+Tensor *op_wide_quantize(Tape *t, Tensor *x, Quantizer *q)
+{
+    Tensor *y = op_wide(t, x, q, false);
+    if (y == NULL) return NULL;
+    Wide w = {.qp = y->qp, .x = x->x, .codes = y->wide};
+    parallel_rows(tensor_elements(x), PARALLEL_CHUNKS, quantize_rows, &w);
+    tensor_dequantize(y, y->x);
+    return y;
+}
 
 /* ---- from int8 codes and back ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const Tensor *x;
+    Tensor *y;
+    Rounding rounding; /* of the narrowing, and its multiplier */
+    Multiplier M;
+} Recode;
+
+static void widen_rows(void *context, const ParallelRows *rows)
+{
+    const Recode *r = context;
+    const int8_t *x = r->x->codes;
+    const int zero_point = r->x->qp->zero_point;
+    int16_t *y = r->y->wide;
+    for (long i = rows->first; i < rows->last; i++) y[i] = (int16_t)((x[i] - zero_point) * S16_WIDENED);
+}
+
+static void narrow_rows(void *context, const ParallelRows *rows)
+{
+    const Recode *r = context;
+    const QuantParams *qp = r->y->qp;
+    for (long i = rows->first; i < rows->last; i++)
+        r->y->codes[i] =
+            (int8_t)clamp_int(qp->zero_point + rescale_s16(r->rounding, r->x->wide[i], r->M), qp->qmin, qp->qmax);
+}
 
 static void pass_backward(Tape *t, TapeNode *node) { tensor_grad_pass(t, node->in[0], node->out); }
 
@@ -103,9 +135,9 @@ Tensor *op_widen(Tape *t, Tensor *x)
 {
     if (!tape_contract(t, &widen_type, 1, &x)) return NULL;
     Tensor *y = tape_wide(t, "widen", x->shape, widened_grid(t, x->qp));
-    for (long i = 0; i < tensor_elements(x); i++)
-        y->wide[i] = (int16_t)((x->codes[i] - x->qp->zero_point) * S16_WIDENED);
-    wide_values(y);
+    Recode r = {.x = x, .y = y};
+    parallel_rows(tensor_elements(x), PARALLEL_CHUNKS, widen_rows, &r);
+    tensor_dequantize(y, y->x);
     tape_record(t, &widen_type, 1, &x, y);
     return y;
 }
@@ -114,9 +146,7 @@ Tensor *op_narrow(Tape *t, Tensor *x, Quantizer *q, Rounding rounding)
 {
     Tensor *y = op_fake_quant(t, x, q, (Activation){.limit = INFINITY}, false);
     if (y == NULL) return NULL;
-    const QuantParams *qp = y->qp;
-    const Multiplier M = multiplier_s16((double)x->qp->scale[0] / (double)qp->scale[0]);
-    for (long i = 0; i < tensor_elements(x); i++)
-        y->codes[i] = (int8_t)clamp_int(qp->zero_point + rescale_s16(rounding, x->wide[i], M), qp->qmin, qp->qmax);
+    Recode r = {x, y, rounding, multiplier_s16((double)x->qp->scale[0] / (double)y->qp->scale[0])};
+    parallel_rows(tensor_elements(x), PARALLEL_CHUNKS, narrow_rows, &r);
     return y;
 }

@@ -84,14 +84,11 @@ static Status check_effect(Arena *arena, const QuantConfig *c, int index, int la
     return STATUS_OK;
 }
 
-static int first_given(int a, int b, int c) { return a > 0 ? a : b > 0 ? b : c; }
-
 /* The keys of quantizers that an override has: of one that its layers are given by name, and as that one takes them. */
 static Status check_keys(Arena *arena, const QuantConfig *c, int index)
 {
     const QuantOverride *o = &((const QuantOverride *)c->overrides.at)[index];
-    const int weights = first_given(o->weight_quantizer, o->quantizer, c->weights.quantizer);
-    const int outputs = first_given(o->activation_quantizer, o->quantizer, c->activations.quantizer);
+    const int weights = quant_weight_quantizer(c, o), outputs = quant_activation_quantizer(c, o);
     for (int i = 0; i < QUANTIZER_TYPES; i++) {
         if (o->keys[i] == NULL) continue;
         const QuantizerType *type = quantizer_types[i];

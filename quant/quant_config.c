@@ -187,8 +187,7 @@ const QuantOverride *quant_override(const QuantConfig *c, const char *name)
 /* The first of two choices, or the second where that is not given (0). */
 static int first_given(int first, int second) { return first > 0 ? first : second; }
 
-/* The bits that a choice of format gives, or else these. */
-static int bits_of(int choice, int bits) { return first_given(format_bits(choice), bits); }
+int quant_bits(int format, int bits) { return first_given(format_bits(format), bits); }
 
 /* The format that an override gives weights or activations. */
 static int weight_choice(const QuantOverride *o)
@@ -196,6 +195,18 @@ static int weight_choice(const QuantOverride *o)
     return first_given(o->weight_format, o->format == FORMAT_CHOICE_INT16 ? 0 : o->format);
 }
 static int activation_choice(const QuantOverride *o) { return first_given(o->activation_format, o->format); }
+
+int quant_weight_quantizer(const QuantConfig *c, const QuantOverride *o)
+{
+    const int own = o == NULL ? 0 : first_given(o->weight_quantizer, o->quantizer);
+    return first_given(own, c->weights.quantizer);
+}
+
+int quant_activation_quantizer(const QuantConfig *c, const QuantOverride *o)
+{
+    const int own = o == NULL ? 0 : first_given(o->activation_quantizer, o->quantizer);
+    return first_given(own, c->activations.quantizer);
+}
 
 Format quant_weight_format(const QuantConfig *c, QuantPlace place)
 {
@@ -206,25 +217,23 @@ Format quant_weight_format(const QuantConfig *c, QuantPlace place)
 /* Codes of 16 bits are narrowed by a key for them alone. */
 static int activation_bits(const QuantConfig *c, QuantPlace place, const QuantOverride *o)
 {
-    int bits = bits_of(c->activations.format, c->activations.bits);
+    int bits = quant_bits(c->activations.format, c->activations.bits);
     const bool wide = bits == QUANT_WIDE_BITS;
     if (place.feeds_avgpool && c->avgpool_input_bits > 0 && !wide) bits = c->avgpool_input_bits;
     if ((place.first || place.last) && c->first_last_bits > 0 && !wide) bits = c->first_last_bits;
     if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
-    if (o != NULL) bits = bits_of(activation_choice(o), bits);
-    if (place.feeds_table) return 8;
+    if (o != NULL) bits = quant_bits(activation_choice(o), bits);
+    if (place.feeds_table || (place.in_floats && bits == QUANT_WIDE_BITS)) return QUANT_MAX_BITS;
     if (!place.is_output) return bits;
-    const bool asked = o != NULL && bits_of(activation_choice(o), o->activation_bits) == QUANT_WIDE_BITS;
+    const bool asked = o != NULL && quant_bits(activation_choice(o), o->activation_bits) == QUANT_WIDE_BITS;
     return asked ? QUANT_WIDE_BITS : quant_output_bits(c);
 }
 
 int quant_output_bits(const QuantConfig *c)
 {
     if (c->output_bits > 0) return c->output_bits;
-    return bits_of(c->activations.format, c->activations.bits) == QUANT_WIDE_BITS ? QUANT_WIDE_BITS : QUANT_MAX_BITS;
+    return quant_bits(c->activations.format, c->activations.bits) == QUANT_WIDE_BITS ? QUANT_WIDE_BITS : QUANT_MAX_BITS;
 }
-
-int quant_bits(int format, int bits) { return bits_of(format, bits); }
 
 Format quant_activation_format(const QuantConfig *c, QuantPlace place)
 {
@@ -260,7 +269,7 @@ static Status check_format(const char *where, int choice, const char *key, int b
 const char *quant_width(Arena *arena, int format, int bits)
 {
     const Format chosen = quant_choice_format(format);
-    return format_is_float(chosen) ? format_names[chosen] : arena_printf(arena, "%d", bits_of(format, bits));
+    return format_is_float(chosen) ? format_names[chosen] : arena_printf(arena, "%d", quant_bits(format, bits));
 }
 
 Status quant_check_formats(const QuantConfig *c)
@@ -286,17 +295,15 @@ Status quant_check_formats(const QuantConfig *c)
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 {
     const WeightQuantConfig *w = &c->weights;
-    int bits = bits_of(w->format, w->bits);
-    int granularity = w->granularity, quantizer = w->quantizer;
+    int bits = quant_bits(w->format, w->bits);
+    int granularity = w->granularity;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
-    if (o != NULL) bits = bits_of(weight_choice(o), bits);
+    if (o != NULL) bits = quant_bits(weight_choice(o), bits);
     if (bits > QUANT_MAX_BITS) bits = QUANT_MAX_BITS; /* int16: quant_check_formats refuses it in a config */
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
-    if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
-    if (o != NULL && o->weight_quantizer > 0) quantizer = o->weight_quantizer;
-    const QuantizerType *type = choose_quantizer(quantizer, bits);
+    const QuantizerType *type = choose_quantizer(quant_weight_quantizer(c, o), bits);
     const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
     QuantizerSpec spec = {.bits = bits,
                           .per_channel = granularity == GRANULARITY_PER_CHANNEL,
@@ -315,10 +322,7 @@ QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
     const ActivationQuantConfig *a = &c->activations;
     const QuantOverride *o = quant_override(c, place.name);
     const int bits = activation_bits(c, place, o);
-    int quantizer = a->quantizer;
-    if (o != NULL && o->quantizer > 0) quantizer = o->quantizer;
-    if (o != NULL && o->activation_quantizer > 0) quantizer = o->activation_quantizer;
-    const QuantizerType *type = choose_quantizer(quantizer, bits);
+    const QuantizerType *type = choose_quantizer(quant_activation_quantizer(c, o), bits);
     const bool wide = bits == QUANT_WIDE_BITS;
     QuantizerSpec spec = {.bits = bits,
                           .narrow = !type->learns && !wide,

@@ -72,10 +72,15 @@ Format quant_choice_format(int choice);               /* FORMAT_INT8 of "auto" a
 /* The override that decides on a layer, the last that matches; NULL: none. */
 const QuantOverride *quant_override(const QuantConfig *c, const char *layer);
 
+/* The quantizer_choices of weights and outputs where this override decides, or none does (NULL). */
+int quant_weight_quantizer(const QuantConfig *c, const QuantOverride *o);
+int quant_activation_quantizer(const QuantConfig *c, const QuantOverride *o);
+
 /* How wide a choice of format beside bits is: "8", "float16". */
 const char *quant_width(Arena *arena, int format, int bits);
 
-int quant_bits(int format, int bits); /* of integers */
+/* The bits of integers that a choice of format gives, or else these. */
+int quant_bits(int format, int bits);
 /* Of the network's output, but for an override that names it. */
 int quant_output_bits(const QuantConfig *c);
 
@@ -89,6 +94,7 @@ typedef struct {
     bool is_output;   /* gives the logits */
     bool feeds_avgpool;
     bool feeds_table; /* it is read by the table of its layer's activation alone: 8 bits */
+    bool in_floats;   /* its output is in floats, of which int8 codes are made: at most 8 bits */
 } QuantPlace;
 
 /* Precedence: what a table reads has 8 bits, the output its own; an override by name (the last that matches); first_last_bits; avgpool_input_bits;

@@ -66,12 +66,6 @@ void dequantize_tensor(const int8_t *codes, size_t n, float scale, int zero_poin
     for (size_t i = 0; i < n; i++) x[i] = scale * (float)(codes[i] - zero_point);
 }
 
-void dequantize_s16(const int16_t *codes, size_t n, float scale, float *x)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) x[i] = scale * (float)codes[i];
-}
-
 void quantize_weights(const float *w, int channels, size_t per_channel, const QuantParams *qp, const float *sign,
                       int8_t *codes)
 {

@@ -50,7 +50,6 @@ void quantize_tensor(const float *x, size_t n, float scale, int zero_point, int 
 
 /* codes[n] -> x[n] = scale * (q - zero_point): exact integer difference, one float32 rounding. */
 void dequantize_tensor(const int8_t *codes, size_t n, float scale, int zero_point, float *x);
-void dequantize_s16(const int16_t *codes, size_t n, float scale, float *x);
 
 /* Weights w[channels, per_channel] -> codes, by qp->scale[c] (qp->n == 1: one for all) and qp->zero_point.  With
  * qp->axis > 0 the channels run innermost instead: w[per_channel, channels] (depthwise, 1HWC).

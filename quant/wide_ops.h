@@ -5,21 +5,18 @@
 
 #include "quant/fake_quant.h"
 
-/* x on q's int16 grid, rounded to the nearest code, half to even.  Gradient: dy inside the grid, 0 beyond.  `learn`: the
- * observer sees x afterwards. */
+/* x on q's int16 grid, rounded to the nearest code, half to even; the tape fails where a value is not finite.  Gradient:
+ * dy inside the grid, 0 beyond.  `learn`: the observer sees x afterwards. */
 Tensor *op_wide(Tape *t, Tensor *x, Quantizer *q, bool learn);
 /* The same on a grid that is known. */
 Tensor *op_wide_on(Tape *t, Tensor *x, const QuantParams *grid);
-/* Of the same, in place: y's codes by TFLite's QUANTIZE (quantize_reals_s16) of the values x. */
-void wide_requantize(Tensor *y, const float *x);
+/* The same as the deployed quantize node has it (quantize_reals_s16). */
+Tensor *op_wide_quantize(Tape *t, Tensor *x, Quantizer *q);
 
 /* int8 codes as int16 codes of the S16_WIDENED-th part of their scale: the same values, exactly. */
 Tensor *op_widen(Tape *t, Tensor *x);
 
 /* int16 codes on q's int8 grid, as the deployed requant node has it; gradients are op_fake_quant's. */
 Tensor *op_narrow(Tape *t, Tensor *x, Quantizer *q, Rounding rounding);
-
-/* The values of y after its codes were written. */
-void wide_values(Tensor *y);
 
 #endif

@@ -1,5 +1,6 @@
 /* int16 codes: kernels against plain sums, the engine against the naive interpreter, the model file, and what a sound
  * graph is. */
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -13,7 +14,9 @@
 #include "graph/graph_read.h"
 #include "graph/node.h"
 #include "kernels/requant_s16.h"
+#include "quant/wide_ops.h"
 #include "tests/support/fixture.h"
+#include "tests/support/gradcheck.h"
 #include "tests/support/kernel_cases.h"
 #include "tests/support/naive_interpreter.h"
 #include "tests/support/oracle.h"
@@ -290,4 +293,30 @@ START_TEST(exporters_that_cannot)
 }
 END_TEST
 
-TEST_MAIN("int16", rounding_rules, convolutions, sums_beyond_int32, graphs, unsound_graphs, exporters_that_cannot)
+/* A value that is not finite is refused, also where nothing is learned: as a code it would hide. */
+START_TEST(values_not_finite)
+{
+    Bench b = bench_make();
+    ParamSet params = {0};
+    const QuantizerSpec spec = {
+        .bits = 16, .type = quantizer_type("observed"), .observer = observer_type("ema_minmax"), .momentum = 0.5};
+    Quantizer *q = quantizer_create(b.owner, &params, "q.out", &spec, (QuantizedTensor){.is_signed = true});
+    quantizer_start(q, -1, 1);
+    for (int i = 0; i < 4; i++) {
+        tape_reset(b.tape, true);
+        float x[] = {0.5f, 0, -0.25f};
+        x[1] = (const float[]){0, NAN, INFINITY, -INFINITY}[i];
+        const float before = q->qp.scale[0];
+        Tensor *y = op_wide(b.tape, tape_leaf(b.tape, "x", shape_2(1, 3), x, NULL), q, i % 2 == 0);
+        ck_assert((y != NULL) == (i == 0));
+        if (i == 0) continue;
+        ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
+        ck_assert_msg(strstr(b.tape->message, "q.out: value 1 of 3 is ") != NULL, "%s", b.tape->message);
+        ck_assert_double_eq((double)q->qp.scale[0], (double)before);
+    }
+    bench_end(&b);
+}
+END_TEST
+
+TEST_MAIN("int16", values_not_finite, rounding_rules, convolutions, sums_beyond_int32, graphs, unsound_graphs,
+          exporters_that_cannot)

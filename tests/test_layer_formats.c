@@ -81,15 +81,16 @@ static const char *const quants[] = {
     "{\"weights\":{\"format\":\"bfloat16\"}}",
     "{\"weights\":{\"format\":\"float8_e4m3\"},\"activations\":{\"format\":\"float8_e5m2\"},"
     "\"overrides\":[{\"layers\":\"b\",\"format\":\"int8\"}]}",
-    "{\"overrides\":[{\"layers\":\"s\",\"activation_format\":\"bfloat16\"}]}",
-    "{\"activations\":{\"bits\":16}}",
+    "{\"overrides\":[{\"layers\":\"s\",\"activation_format\":\"bfloat16\"}]}", "{\"activations\":{\"bits\":16}}",
     "{\"weights\":{\"bits\":3,\"granularity\":\"per_tensor\"},\"activations\":{\"format\":\"int16\"},\"first_last_"
     "bits\":0}",
-    "{\"overrides\":[{\"layers\":\"[bcr]\",\"activation_bits\":16}]}",
-    "{\"output_bits\":16}",
+    "{\"overrides\":[{\"layers\":\"[bcr]\",\"activation_bits\":16}]}", "{\"output_bits\":16}",
     "{\"overrides\":[{\"layers\":\"[ac]\",\"format\":\"int16\"},{\"layers\":\"[se]\",\"format\":\"float32\"}]}",
     "{\"weights\":{\"format\":\"bfloat16\"},\"activations\":{\"format\":\"int16\"},"
-    "\"overrides\":[{\"layers\":\"[bd]\",\"weight_format\":\"int8\"},{\"layers\":\"c\",\"activation_bits\":8}]}"};
+    "\"overrides\":[{\"layers\":\"[bd]\",\"weight_format\":\"int8\"},{\"layers\":\"c\",\"activation_bits\":8}]}",
+    /* Of the floats of b and q int8 codes are made, though outputs have 16 bits. */
+    "{\"activations\":{\"bits\":16},\"overrides\":[{\"layers\":\"b\",\"activation_format\":\"float16\"},"
+    "{\"layers\":\"[rs]\",\"activation_bits\":8}]}"};
 enum { QUANTS = sizeof quants / sizeof quants[0] };
 
 static const char graph_model[] =
