@@ -74,6 +74,7 @@ static cJSON *row_json(Arena *arena, const CompareRow *r)
     cJSON_AddNumberToObject(json, "weight_bits", r->weight_bits);
     cJSON_AddNumberToObject(json, "act_bits", r->act_bits);
     cJSON_AddNumberToObject(json, "first_last_bits", r->first_last_bits);
+    if (r->floats != NULL) cJSON_AddStringToObject(json, "floats", r->floats);
     cJSON_AddStringToObject(json, "granularity", r->granularity);
     cJSON_AddStringToObject(json, "observer", r->observer);
     if (r->error != NULL) {

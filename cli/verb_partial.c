@@ -44,8 +44,11 @@ static void show_step(void *context, const PartialStep *step)
     const Shown *s = context;
     const Metric *metric = s->job->judge.task.metric;
     if (s->job->o->json) return;
-    cli_print("%3d  %9s  %+8.2f  %s\n", step->kept, metric_number(s->arena, metric, step->m.value), -step->drop,
-              step->layer == NULL ? "" : step->layer);
+    const double change = metric->higher_is_better ? -step->drop : step->drop;
+    char size[32];
+    metric_print(size, sizeof size, metric, fabs(change));
+    cli_print("%3d  %9s  %8s  %s\n", step->kept, metric_number(s->arena, metric, step->m.value),
+              arena_printf(s->arena, "%c%s", change < 0 ? '-' : '+', size), step->layer == NULL ? "" : step->layer);
 }
 
 /* The network that was chosen, as `ptq` leaves it: its config with an override for each layer, and the model. */
@@ -84,7 +87,7 @@ static Status search(Arena *arena, SearchJob *job, const PartialOptions *options
     const Metric *metric = job->judge.task.metric;
     if (!job->o->json)
         cli_print("float32: %s %s on %d images\n\nkept  %8s  %8s  the last one kept in %s\n", metric->label,
-                  metric_text(arena, metric, job->judge.floats.value), job->judge.sample.n, metric->brief, "drop",
+                  metric_text(arena, metric, job->judge.floats.value), job->judge.sample.n, metric->brief, "change",
                   format_choices[options->keep]);
     Shown shown = {arena, job, options};
     TRY(partial_run(arena, &job->judge, &sensitivity, options, show_step, &shown, partial));

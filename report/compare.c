@@ -79,6 +79,7 @@ static void describe_row(const CompareJob *job, const RowPlan *plan, CompareRow 
     row->kind = model_kind_names[plan->kind];
     row->weight_bits = real ? 32 : plan->weight_bits;
     row->act_bits = real ? 32 : plan->act_bits;
+    row->floats = real || plan->floats[0] == '\0' ? NULL : plan->floats;
     row->first_last_bits = !real && (plan->own || plan->bits < 8) ? plan->first_last_bits : 0;
     row->granularity = real ? "" : granularity_names[plan->granularity];
     row->observer = plan->kind == MODEL_PTQ ? observer_names[plan->observer] : "";

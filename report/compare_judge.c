@@ -1,5 +1,6 @@
 /* Which differences of a table are more than chance. */
 #include <math.h>
+#include <string.h>
 
 #include "report/compare.h"
 #include "report/report_parts.h"
@@ -8,6 +9,8 @@ static bool keeps_weights_alike(const CompareRow *a, const CompareRow *b)
 {
     const int bits_a = a->first_last_bits == 0 ? a->weight_bits : a->first_last_bits,
               bits_b = b->first_last_bits == 0 ? b->weight_bits : b->first_last_bits;
+    const char *floats_a = a->floats == NULL ? "" : a->floats, *floats_b = b->floats == NULL ? "" : b->floats;
+    if (strcmp(floats_a, floats_b) != 0) return false;
     return !row_is_float(a) && !row_is_float(b) && a->weight_bits == b->weight_bits && bits_a == bits_b;
 }
 

@@ -14,7 +14,8 @@ typedef struct {
     const char *where;    /* of its patch, for messages; NULL: a row of the short keys */
     int bits, first_last_bits, granularity, observer; /* bits: of the weights; observer: an index into observer_names */
     int weight_bits, act_bits; /* the most that a layer has, ends and logits apart: overrides count */
-    const char *bits_text;     /* "W4A4 ends 8", "W4-8A8" where overrides mix */
+    const char *floats;        /* "stem float32": layers in floats where others have codes; "": none */
+    const char *bits_text;     /* "W4A4 ends 8", "W4-8A8" where overrides mix, "W8A8 stem float32" */
     const char *name;          /* "qat W4A4" */
     const char *label;         /* its folder's name, without the seed */
     const char *origin;        /* all that its model follows from, as text */
@@ -37,7 +38,7 @@ uint64_t compare_seed(const Config *config, int k);
  * effect, a network that cannot be built. */
 Status compare_rows(Arena *arena, const Config *config, const DataSplits *data, bool copied, RowPlans *rows);
 
-/* Fills weight_bits, act_bits and bits_text for the layers of m. */
+/* Fills weight_bits, act_bits (of floats those of the format), floats and bits_text for the layers of m. */
 void row_bits(Arena *arena, const Model *m, RowPlan *plan);
 
 /* A name as that of a file: what other systems have no names for is replaced; never hidden, at most 100 bytes. */

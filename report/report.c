@@ -49,7 +49,7 @@ static void put_tests(FILE *out, const Report *report)
         leads = leads || row[i].leads;
     }
     if (!tested) return;
-    if (!row_has_accuracy(row)) {
+    if (!row_metric(row)->proportion) {
         put_tests_of_parts(out, row, verdict);
         return;
     }
@@ -109,11 +109,13 @@ static void put_rows(FILE *out, const Report *report)
     table_rows(out, report->row, report->rows);
     put_failures(out, report);
     put_tests(out, report);
-    const bool accuracy = row_has_accuracy(report->row);
+    const Metric *metric = row_metric(report->row);
+    char name[64];
+    metric_name(metric, name);
     fprintf(out, "<p class=\"note\">%s on the test images by the integer engine, for float rows by the float engine",
-            accuracy ? "Accuracy" : row_metric(report->row)->label);
+            name);
     if (spread) fputs("; mean ± sample standard deviation over the seeds", out);
-    fputs(accuracy ? ". Drop: percentage points below float." : ". Worse by: than float.", out);
+    fputs(metric->proportion ? ". Drop: percentage points below float." : ". Worse by: than float.", out);
     fputs(" Size: the weights at their bits, 4 bytes for each bias and scale. RAM: "
           "all activations of one image. Time: one image on one thread, the least of many repeats, and their "
           "median.</p>\n",
@@ -141,11 +143,11 @@ static void put_scatter(FILE *out, const Report *report, const ReportPlots *plot
 {
     /* Without the plot the table above says it all. */
     if (plots->scatter[0] < 0 || plots->gnuplot.svg == NULL) return;
-    const bool accuracy = row_has_accuracy(report->row);
-    char what[128];
-    const int label = snprintf(what, sizeof what, "%s", accuracy ? "Accuracy" : row_metric(report->row)->label);
-    fprintf(out, "<section>\n<h2>%s against size</h2>\n", what);
-    snprintf(what + label, sizeof what - (size_t)label, " of every network against its size");
+    const Metric *metric = row_metric(report->row);
+    char name[64], what[128];
+    metric_name(metric, name);
+    fprintf(out, "<section>\n<h2>%s against size</h2>\n", name);
+    snprintf(what, sizeof what, "%s of every network against its size", name);
     for (int k = 0; k < 2; k++) {
         fprintf(out, "<figure class=\"%s\">\n", k == 0 ? "broad" : "narrow");
         gnuplot_write_svg(&plots->gnuplot, plots->scatter[k], what, out);
@@ -157,7 +159,8 @@ static void put_scatter(FILE *out, const Report *report, const ReportPlots *plot
     }
     put_key_of_kinds(out, report);
     fprintf(out, "<p class=\"note\">The numbers are those of the table.%s</p>\n</section>\n",
-            accuracy ? " Where accuracies lie far apart the axis spaces them by the logarithm of the error." : "");
+            metric->proportion ? " Where accuracies lie far apart the axis spaces them by the logarithm of the error."
+                               : "");
 }
 
 static void put_key_item(FILE *out, int i, const char *name)

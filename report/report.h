@@ -14,6 +14,7 @@ typedef struct {
     const char *name;                   /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
     const char *kind;                   /* "float", "ptq", "qat" */
     int weight_bits, act_bits;          /* 32 for float */
+    const char *floats;                 /* "stem float32": layers in floats while others have codes; NULL: none */
     int first_last_bits;                /* bits of the first and last layer; 0: as the rest */
     const char *granularity, *observer; /* "" for float; observer "" for qat */
     const Metric *metric;               /* that is told as accuracy here; NULL: accuracy */
@@ -128,7 +129,7 @@ Status report_write(Arena *arena, const Report *report, const char *path);
 int row_verdict(const CompareRow *row);
 
 /* The table as CSV by RFC 4180 (header line, one row per line, CR LF, names quoted where needed, nothing for NAN),
- * atomically; only where a row failed there is a column more, `error`.  Equal runs give equal bytes: latency is not in
+ * atomically; only where a row failed there is a column more, `error`, and one, `floats`, only where a row has layers in floats while others have codes.  Equal runs give equal bytes: latency is not in
  * it. */
 Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const char *path);
 

@@ -45,14 +45,14 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
     FileWriter writer;
     TRY(file_begin(arena, path, &writer));
     FILE *out = writer.stream;
-    const char *m = rows == 0 ? metric_accuracy.name : row_metric(row)->name;
+    const char *m = (rows == 0 ? metric_default() : row_metric(row))->name;
     fprintf(out,
             "name,kind,weight_bits,act_bits,granularity,observer,%s,%s_std,seeds,%s_int8,size_bytes,"
             "first_last_bits,ram_bytes,macs,%s_low,%s_high,drop_low,drop_high,p_value",
             m, m, m, m, m);
-    bool failed = false;
-    for (int i = 0; i < rows; i++) failed |= row[i].error != NULL;
-    fputs(failed ? ",error\r\n" : "\r\n", out);
+    bool failed = false, floats = false;
+    for (int i = 0; i < rows; i++) failed |= row[i].error != NULL, floats |= row[i].floats != NULL;
+    fprintf(out, "%s%s\r\n", floats ? ",floats" : "", failed ? ",error" : "");
     for (const CompareRow *r = row; r < row + rows; r++) {
         csv_text(out, r->name);
         fputc(',', out);
@@ -77,6 +77,8 @@ Status report_write_csv(Arena *arena, const CompareRow *row, int rows, const cha
             fputc(',', out);
             csv_number(out, r->error == NULL ? number[i] : (double)NAN);
         }
+        if (floats) fputc(',', out);
+        csv_text(out, r->floats);
         if (failed) fputc(',', out);
         csv_text(out, r->error);
         fputs("\r\n", out);

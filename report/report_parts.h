@@ -36,15 +36,11 @@ void csv_numbers(FILE *out, const double *value, int n);
 /* Share of right answers as shown: the integer engine's; of the float row, and where that is unknown, `accuracy`. */
 double row_accuracy(const CompareRow *row);
 const Metric *row_metric(const CompareRow *row);
-/* Whether that is accuracy, of which exact statistics are known. */
-bool row_has_accuracy(const CompareRow *row);
 static inline bool row_is_float(const CompareRow *row) { return strcmp(row->kind, "float") == 0; }
 
-/* Of values of a metric as shown, its factor applied. */
-static inline const char *metric_format(const Metric *m)
-{
-    return m->any_size ? "%.4g" : m->digits == 4 ? "%.4f" : "%.2f";
-}
+/* "Accuracy": at the start of a sentence; and "Accuracy, %": at an axis or above a column. */
+void metric_name(const Metric *metric, char text[64]);
+void metric_title(const Metric *metric, char text[64]);
 
 /* Of which rows the latency was measured while the machine was busy. */
 typedef enum { NO_ROWS, SOME_ROWS, ALL_ROWS } RowsDisturbed;
@@ -52,6 +48,9 @@ RowsDisturbed rows_disturbed(const CompareRow *row, int rows);
 
 /* A number in an HTML table, with a true minus; a dash for what is none. */
 void html_number(FILE *out, const char *format, double value) __attribute__((format(printf, 2, 0)));
+
+/* The same for a value of a metric as it is shown, its factor applied. */
+void html_metric(FILE *out, const Metric *metric, double shown);
 
 /* An integer with thin spaces between its thousands. */
 void html_count(FILE *out, long value);

@@ -61,9 +61,10 @@ double curve_label(const Report *report, CurveKind kind, char text[64])
     const bool training = kind == CURVE_LOSS || kind == CURVE_ACCURACY;
     const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
     const Metric *m = training ? report->running : report->rows == 0 ? NULL : report->row->metric;
-    if (m == NULL) m = &metric_accuracy;
-    snprintf(text, 64, "%s %s%s%s", training ? "training" : "validation", is_loss ? "loss" : m->label,
-             is_loss || m->unit[0] == '\0' ? "" : ",", is_loss ? "" : m->unit);
+    if (m == NULL) m = metric_default();
+    char axis[48] = "loss";
+    if (!is_loss) metric_axis(axis, sizeof axis, m);
+    snprintf(text, 64, "%s %s", training ? "training" : "validation", axis);
     return is_loss ? 1 : m->factor;
 }
 

@@ -1,4 +1,4 @@
-/* Accuracy against size.
+/* Accuracy, or whatever the metric is, against size.
  *
  * Sizes of one bit width lie close together, so the numbers of the points are placed here, not by gnuplot.
  */
@@ -11,7 +11,7 @@
 /* Pixels: the margins around the plot area, half a point, a number's digit and line. */
 enum { LEFT = 62, RIGHT = 16, TOP = 12, BOTTOM = 56, POINT = 5, DIGIT = 8, LINE = 13 };
 
-/* value -> pixel along an axis; accuracy on an axis of errors is at -log10(100 - accuracy). */
+/* value -> pixel along an axis; a proportion on an axis of errors is at -log10(100 - accuracy). */
 typedef struct {
     bool log;
     double lo, hi; /* transformed */
@@ -33,7 +33,7 @@ static double error_floor(const CompareRow *row, int rows)
     return floor;
 }
 
-/* Of another metric than accuracy: its values. */
+/* Of a metric that is no proportion: its values. */
 static Axis plain_axis(const CompareRow *row, int rows, int pixels)
 {
     double low = (double)INFINITY, high = -(double)INFINITY;
@@ -51,7 +51,7 @@ static Axis plain_axis(const CompareRow *row, int rows, int pixels)
 static Axis accuracy_axis(const CompareRow *row, int rows, double floor, int pixels)
 {
     Axis axis = {.pixels = pixels};
-    if (!row_has_accuracy(row)) return plain_axis(row, rows, pixels);
+    if (!row_metric(row)->proportion) return plain_axis(row, rows, pixels);
     double best = 100, worst = 0;
     for (int i = 0; i < rows; i++) {
         const double error = fmax(100 * (1 - row_accuracy(&row[i])), floor);
@@ -179,7 +179,9 @@ int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows
     fputs("set border 3\nset tics nomirror scale 0.5\nset grid lt 1 lw 0.5 lc rgb '#a0a0a0' dt (2,3)\n"
           "set xlabel 'size, KiB'\nunset key\n",
           script);
-    fprintf(script, "set ylabel '%s'\n", row_has_accuracy(row) ? "accuracy, %" : row_metric(row)->label);
+    char axis_name[64];
+    metric_axis(axis_name, sizeof axis_name, row_metric(row));
+    fprintf(script, "set ylabel '%s'\n", axis_name);
     put_labels(script, rows, point, label, &x, &y);
     fputs("$points << END\n", script);
     for (int i = 0; i < rows; i++) {

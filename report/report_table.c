@@ -1,13 +1,24 @@
 /* The table of `compare` on the page. */
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "report/report_parts.h"
 
-const Metric *row_metric(const CompareRow *row) { return row->metric == NULL ? &metric_accuracy : row->metric; }
+const Metric *row_metric(const CompareRow *row) { return row->metric == NULL ? metric_default() : row->metric; }
 
-bool row_has_accuracy(const CompareRow *row) { return row_metric(row) == &metric_accuracy; }
+void metric_name(const Metric *metric, char text[64])
+{
+    snprintf(text, 64, "%s", metric->label);
+    text[0] = (char)toupper((unsigned char)text[0]);
+}
+
+void metric_title(const Metric *metric, char text[64])
+{
+    metric_axis(text, 64, metric);
+    text[0] = (char)toupper((unsigned char)text[0]);
+}
 
 double row_accuracy(const CompareRow *row)
 {
@@ -28,16 +39,27 @@ int row_verdict(const CompareRow *row)
     return row->drop_range.low + row->drop_range.high > 0 ? -1 : 1;
 }
 
+enum { NUMBER_TEXT = 400 };
+
+/* `text`: the size of it in digits. */
+static void put_signed(FILE *out, const char *text, double value)
+{
+    if (isfinite(value) && value < 0 && strtod(text, NULL) != 0) fputs("−", out);
+    fputs(isfinite(value) ? text : "–", out);
+}
+
 void html_number(FILE *out, const char *format, double value)
 {
-    if (!isfinite(value)) {
-        fputs("–", out);
-        return;
-    }
-    char text[400];
+    char text[NUMBER_TEXT];
     snprintf(text, sizeof text, format, fabs(value));
-    if (value < 0 && strtod(text, NULL) != 0) fputs("−", out);
-    fputs(text, out);
+    put_signed(out, text, value);
+}
+
+void html_metric(FILE *out, const Metric *m, double shown)
+{
+    char text[NUMBER_TEXT];
+    metric_print(text, sizeof text, m, fabs(shown));
+    put_signed(out, text, shown);
 }
 
 void html_count(FILE *out, long value)
@@ -51,14 +73,12 @@ void html_count(FILE *out, long value)
     }
 }
 
-static void put_value(FILE *out, const Metric *m, double shown) { html_number(out, metric_format(m), shown); }
-
 static void put_range(FILE *out, const Metric *m, Interval range)
 {
     fputs("<small>", out);
-    put_value(out, m, m->factor * range.low);
+    html_metric(out, m, m->factor * range.low);
     fputs(" to ", out);
-    put_value(out, m, m->factor * range.high);
+    html_metric(out, m, m->factor * range.high);
     fputs("</small>", out);
 }
 
@@ -66,10 +86,10 @@ static void put_accuracy(FILE *out, const CompareRow *r)
 {
     const Metric *m = row_metric(r);
     fputs("<td>", out);
-    put_value(out, m, m->factor * row_accuracy(r));
+    html_metric(out, m, m->factor * row_accuracy(r));
     if (r->seeds > 1 && isfinite(r->accuracy_std)) {
         fputs(" <span>± ", out);
-        put_value(out, m, m->factor * r->accuracy_std);
+        html_metric(out, m, m->factor * r->accuracy_std);
         fputs("</span>", out);
     }
     if (r->accuracy_range.high != 0) put_range(out, m, r->accuracy_range);
@@ -88,7 +108,7 @@ static void put_drop(FILE *out, const CompareRow *r, double float_accuracy)
         fprintf(out, "<b role=\"img\" aria-label=\"%s than float\">%s</b> ", verdict < 0 ? "worse" : "better",
                 verdict < 0 ? "▼" : "▲");
     const Metric *m = row_metric(r);
-    put_value(out, m, metric_drop(m, float_accuracy, row_accuracy(r)));
+    html_metric(out, m, metric_drop(m, float_accuracy, row_accuracy(r)));
     if (!isnan(r->p)) put_range(out, m, r->drop_range);
     fputs("</td><td>", out);
     if (r->p < 0.001)
@@ -140,6 +160,11 @@ static void put_row(FILE *out, const CompareRow *row, int rows, int i)
     fprintf(out, "<td>%d / %d", r->weight_bits, r->act_bits);
     if (r->first_last_bits != 0 && r->first_last_bits != r->weight_bits && !row_is_float(r))
         fprintf(out, "<small>ends %d</small>", r->first_last_bits);
+    if (r->floats != NULL) {
+        fputs("<small>", out);
+        html_text(out, r->floats);
+        fputs("</small>", out);
+    }
     fprintf(out, "</td><td>%.1f<small>", (double)r->size_bytes / 1024);
     html_number(out, "%.2f×", float_bytes > 0 ? (double)r->size_bytes / (double)float_bytes : (double)NAN);
     fputs("</small></td><td>", out);
@@ -156,14 +181,15 @@ static void put_row(FILE *out, const CompareRow *row, int rows, int i)
 
 void table_rows(FILE *out, const CompareRow *row, int rows)
 {
-    const bool accuracy = rows == 0 || row_has_accuracy(row);
-    char value[64];
-    snprintf(value, sizeof value, "%s<small>95 %%</small>", rows == 0 ? "" : row_metric(row)->label);
+    const Metric *metric = rows == 0 ? metric_default() : row_metric(row);
+    char title[64], value[96];
+    metric_title(metric, title);
+    snprintf(value, sizeof value, "%s<small>95 %%</small>", title);
     const char *const head[] = {
         "#",
         "Network",
-        accuracy ? "Accuracy, %<small>95 %</small>" : value,
-        accuracy ? "Drop, points<small>95 %</small>" : "Worse by<small>95 %</small>",
+        value,
+        metric->proportion ? "Drop, points<small>95 %</small>" : "Worse by<small>95 %</small>",
         "p",
         "Bits<small>W / A</small>",
         "Size, KiB<small>of float</small>",

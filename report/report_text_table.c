@@ -21,6 +21,14 @@ static char *number(Arena *arena, const char *format, double value)
     return arena_strdup(arena, text);
 }
 
+static char *value(Arena *arena, const Metric *metric, double shown)
+{
+    if (!isfinite(shown)) return arena_strdup(arena, "-");
+    char text[400];
+    metric_print(text, sizeof text, metric, shown);
+    return arena_strdup(arena, text);
+}
+
 /* 416520 as "417k", in at most five columns. */
 static char *short_count(Arena *arena, long value)
 {
@@ -42,10 +50,11 @@ static char *line(Arena *arena, const char *name, const char *const cell[CELLS])
 
 char *report_text_head(Arena *arena, const Metric *metric)
 {
-    const bool accuracy = metric == &metric_accuracy;
-    const char *const cell[CELLS] = {accuracy ? "acc. %" : metric->label,
+    const bool in_units = metric->unit[0] != '\0';
+    const char *const cell[CELLS] = {in_units ? arena_printf(arena, "%s.%s", metric->brief, metric->unit)
+                                              : metric->label,
                                      "±",
-                                     accuracy ? "drop pts" : "worse by",
+                                     metric->proportion ? "drop pts" : "worse by",
                                      "size KiB",
                                      "RAM KiB",
                                      "MACs",
@@ -69,9 +78,9 @@ char *report_text_row(Arena *arena, const CompareRow *row, double float_accuracy
     const double drop = row_is_float(row) ? (double)NAN : metric_drop(m, float_accuracy, accuracy);
     const double least = m->any_size ? 0 : 0.5 * pow(10, -m->digits); /* that is not shown as 0 */
     const char *const cell[CELLS] = {
-        number(arena, metric_format(m), m->factor * accuracy),
-        row->seeds > 1 ? number(arena, metric_format(m), m->factor * row->accuracy_std) : "-",
-        number(arena, metric_format(m), fabs(drop) < least ? 0 : drop),
+        value(arena, m, m->factor * accuracy),
+        row->seeds > 1 ? value(arena, m, m->factor * row->accuracy_std) : "-",
+        value(arena, m, fabs(drop) < least ? 0 : drop),
         number(arena, "%.1f", (double)row->size_bytes / 1024),
         row->ram_bytes == 0 ? "-" : number(arena, "%.1f", (double)row->ram_bytes / 1024),
         short_count(arena, row->macs),
@@ -91,7 +100,7 @@ char *report_text_foot(Arena *arena, const CompareRow *row, int rows, int images
     }
     if (f == NULL || tested == 0) return arena_strdup(arena, "");
     const Metric *m = row_metric(f);
-    const bool exact = row_has_accuracy(f);
+    const bool exact = m->proportion;
     char *text = arena_printf(arena,
                               "%d test images: float is %s to %s (95 %%%s); of %d rows %d %s worse and %d "
                               "better\nthan it beyond chance (5 %%; %s, Holm)",

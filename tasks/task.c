@@ -67,14 +67,28 @@ const TaskType *graph_task(const Graph *g)
 
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
 
+const Metric *metric_default(void) { return task_types[0]->metrics[0]; }
+
+int metric_print(char *text, size_t size, const Metric *m, double shown)
+{
+    return snprintf(text, size, m->any_size ? "%.*g" : "%.*f", m->digits, shown);
+}
+
 char *metric_number(Arena *arena, const Metric *m, double value)
 {
-    return arena_printf(arena, m->any_size ? "%.*g" : "%.*f", m->digits, m->factor * value);
+    char text[400];
+    metric_print(text, sizeof text, m, m->factor * value);
+    return arena_strdup(arena, text);
 }
 
 char *metric_text(Arena *arena, const Metric *m, double value)
 {
     return arena_printf(arena, "%s%s", metric_number(arena, m, value), m->unit);
+}
+
+int metric_axis(char *text, size_t size, const Metric *m)
+{
+    return snprintf(text, size, "%s%s%s", m->label, m->unit[0] == '\0' ? "" : ",", m->unit);
 }
 
 double metric_drop(const Metric *m, double reference, double value)

@@ -32,15 +32,25 @@ typedef struct {
     int digits;        /* shown: after the point, or all of them where its size is not known */
     bool any_size;
     bool higher_is_better;
+    /* A share of the samples, shown in percent: differences are points, one less it is an error, and intervals and tests
+     * of it are exact. */
+    bool proportion;
     double none; /* worse than any value: nothing was measured */
 } Metric;
 
 /* Whether something was measured, and `value` is not `none`. */
 static inline bool metric_measured(const Metric *metric, double value) { return value != metric->none; }
 
+/* That of the default task: of what names none. */
+const Metric *metric_default(void);
+
+/* A value as it is shown, the factor applied, as snprintf writes and counts it: "97.80". */
+int metric_print(char *text, size_t size, const Metric *metric, double shown);
 /* "97.80", and "97.80 %", in the arena. */
 char *metric_number(Arena *arena, const Metric *metric, double value);
 char *metric_text(Arena *arena, const Metric *metric, double value);
+/* What stands at an axis: "accuracy, %", as snprintf writes and counts it. */
+int metric_axis(char *text, size_t size, const Metric *metric);
 
 /* How much worse `value` is than `reference`, as it is shown. */
 double metric_drop(const Metric *metric, double reference, double value);

@@ -11,6 +11,7 @@ const Metric metric_accuracy = {.name = "accuracy",
                                 .factor = 100,
                                 .digits = 2,
                                 .higher_is_better = true,
+                                .proportion = true,
                                 .none = -1};
 
 static Tensor *cross_entropy(Tape *t, const Task *task, Tensor *z, Targets targets, double *running)

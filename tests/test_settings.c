@@ -76,6 +76,12 @@ START_TEST(keys_of_what_is_not_chosen)
          "note: quant.activations.momentum has no effect: quant.activations.observer is minmax, not ema_minmax\n"},
         {"ptq float/last.safetensors --set quant.weights.quantizer=lsq",
          "note: quant.weights.quantizer, \"lsq\", is replaced by observed in post-training quantization"},
+        {"qat float/last.safetensors --set quant.activations.pact.alpha=4",
+         "note: quant.activations.pact.alpha has no effect: no layer has the quantizer pact\n"},
+        {"ptq float/last.safetensors --set quant.activations.pact.decay=0.1",
+         "note: quant.activations.pact.decay has no effect: no layer has the quantizer pact\n"},
+        {"compare zoo.json --set quant.activations.pact.alpha=4",
+         "note: quant.activations.pact.alpha has no effect: no layer has the quantizer pact\n"},
         {"compare zoo.json --set quant.activations.bits=8",
          "note: quant.activations.bits, 8, is replaced by the widths of the rows, compare.ptq_bits and "
          "compare.qat_bits\n"},
@@ -94,6 +100,10 @@ START_TEST(keys_of_what_is_not_chosen)
         {"ptq float/last.safetensors --set data.normalize.std=0.7",
          "note: data.normalize: the model was trained with another normalisation"},
         {"train zoo.json", NULL},
+        {"qat float/last.safetensors --set quant.activations.pact.alpha=4 --set "
+         "quant.overrides=[{\"layers\":\"dw\",\"activation_quantizer\":\"pact\"}]",
+         NULL},
+        {"qat float/last.safetensors --set quant.activations.pact.alpha=0", NULL}, /* what it is anyway */
         {"qat float/last.safetensors", NULL},
         {"ptq float/last.safetensors", NULL},
         {"compare float/last.safetensors", NULL},
@@ -149,6 +159,32 @@ START_TEST(rows_are_named_after_their_layers)
                      rows));
     ck_assert_str_eq(row_name(json, 2), "qat W4A6");
     ck_assert_str_eq(row_name(json, 3), "qat W4A6 of 4");
+    cJSON_Delete(json);
+    json = program_json(arena, folder, arena_printf(arena, "%s[{\"layers\":\"pw\",\"format\":\"float32\"}]", rows));
+    ck_assert_str_eq(row_name(json, 2), "qat W8A8 pw float32");
+    ck_assert_str_eq(row_name(json, 3), "qat W4A4 ends 8 pw float32");
+    const cJSON *row = cJSON_GetArrayItem(json_get(json, "rows"), 2);
+    ck_assert_double_eq(number(row, "weight_bits"), 8.0);
+    ck_assert_str_eq(text(row, "floats"), "pw float32");
+    ck_assert(json_get(cJSON_GetArrayItem(json_get(json, "rows"), 0), "floats") == NULL);
+    ck_assert(file_exists(inside("t/qat-W8A8-pw-float32-seed3/last.safetensors")));
+    ck_assert(strstr(text_of("t/compare.csv"), "p_value,floats\r\nfloat,") != NULL);
+    ck_assert(strstr(text_of("t/compare.csv"), ",pw float32\r\n") != NULL);
+    ck_assert(strstr(text_of("t/report.html"), "8 / 8<small>pw float32</small>") != NULL);
+    cJSON_Delete(json);
+    json = program_json(arena, folder,
+                        arena_printf(arena,
+                                     "%s[{\"layers\":\"pw\",\"weight_format\":\"int6\"},{\"layers\":\"dw\","
+                                     "\"activation_format\":\"bfloat16\"},{\"layers\":\"cat\",\"format\":"
+                                     "\"float32\"}]",
+                                     rows));
+    ck_assert_str_eq(row_name(json, 2), "qat W6-8A8 2 layers floats");
+    cJSON_Delete(json);
+    json =
+        program_json(arena, folder,
+                     arena_printf(arena, "%s[] --set quant.activations.format=float32 --set compare.qat_bits=8", rows));
+    ck_assert_str_eq(row_name(json, 2), "qat W8Afloat32");
+    ck_assert_double_eq(number(cJSON_GetArrayItem(json_get(json, "rows"), 2), "act_bits"), 32.0);
     cJSON_Delete(json);
     end();
 }

@@ -29,6 +29,16 @@ START_TEST(every_task_has_what_is_asked_of_it)
             ck_assert(metric_as_good(m, better, 0.5) && metric_as_good(m, 0.5, 0.5) && !metric_as_good(m, 0.5, better));
             ck_assert(metric_as_good(m, 0.5, m->none) && metric_measured(m, 0.5) && !metric_measured(m, m->none));
         }
+        for (int k = 0; type->metrics[k] != NULL;
+             k++) { /* with their unit at an axis, and as many digits as they have */
+            const Metric *m = type->metrics[k];
+            char axis[64], shown[64];
+            metric_axis(axis, sizeof axis, m);
+            ck_assert_str_eq(axis, m->unit[0] == '\0' ? m->label : "accuracy, %");
+            metric_print(shown, sizeof shown, m, 12.3456789);
+            ck_assert_str_eq(shown, m->any_size ? "12.35" : m->digits == 4 ? "12.3457" : "12.35");
+            ck_assert(!m->proportion || (m->higher_is_better && m->factor == 100));
+        }
         const TaskConfig config = {.type = i};
         const Task enough = of(&config, type->least_outputs), few = of(&config, type->least_outputs - 1);
         ck_assert_int_eq(task_check_head(&enough, "a.json", "fc", 0), STATUS_OK);

@@ -126,6 +126,33 @@ static void of_observers(Notes *n, ConfigUse use)
                        arena_printf(n->arena, "quant.activations.observer is %s, not ema_minmax", outputs));
 }
 
+/* Whether a quantizer, by its choice, is given to layers: by its section, or by an override. */
+static bool is_chosen(const QuantConfig *q, int choice)
+{
+    if (q->weights.quantizer == choice || q->activations.quantizer == choice) return true;
+    const QuantOverride *o = q->overrides.at;
+    for (int i = 0; i < q->overrides.n; i++)
+        if (o[i].quantizer == choice || o[i].weight_quantizer == choice || o[i].activation_quantizer == choice)
+            return true;
+    return false;
+}
+
+/* Keys of quantizers that no layer has; rows of compare may have them by patches of their own. */
+static void of_quantizers(Notes *n, ConfigUse use)
+{
+    static const char *const sections[] = {"quant.weights", "quant.activations"};
+    const CompareConfig *c = &n->config->compare;
+    if (use == USE_COMPARE && (c->rows != NULL || c->grid != NULL)) return;
+    for (int i = 0; i < QUANTIZER_TYPES; i++) {
+        const QuantizerType *type = quantizer_types[i];
+        if (is_chosen(&n->config->quant, 1 + i)) continue;
+        const char *why = arena_printf(n->arena, "no layer has the quantizer %s", type->name);
+        for (const Field *f = type->fields; f != NULL && f->name != NULL; f++)
+            for (int s = 0; s < 2; s++)
+                without_effect(n, arena_printf(n->arena, "%s.%s.%s", sections[s], type->name, f->name), why);
+    }
+}
+
 static void of_ptq(Notes *n)
 {
     static const char *const keys[] = {"quant.weights.quantizer", "quant.activations.quantizer", NULL};
@@ -170,6 +197,7 @@ const char **config_notes(Arena *arena, const Config *config, ConfigUse use)
     if (use == USE_QAT || use == USE_QAT_SCRATCH || use == USE_COMPARE)
         of_schedule(&n, "qat.schedule", &config->qat.schedule);
     if (use != USE_TRAIN) of_observers(&n, use);
+    if (use != USE_TRAIN) of_quantizers(&n, use);
     if (use == USE_QAT || use == USE_QAT_SCRATCH) of_qat(&n, use);
     if (use == USE_QAT || use == USE_PTQ) of_pixels(&n);
     if (use == USE_PTQ || use == USE_COMPARE) of_ptq(&n);
