@@ -132,13 +132,17 @@ static Status check_floats(const ExporterType *type, const Graph *g)
 /* The same for int16 codes. */
 static Status check_wide(const ExporterType *type, const Graph *g)
 {
-    for (int i = 0; i < g->nodes && !type->wide; i++)
-        if (node_is_wide(g, &g->node[i]) || graph_tensor_is_wide(node_y(g, &g->node[i])))
-            return status_fail(
-                STATUS_UNSUPPORTED,
-                "layer \"%s\": codes of 16 bits; --to %s writes int8 codes only: export --to c, tflite or safetensors, "
-                "or quantize in 8 bits (quant.activations.bits, quant.output_bits, quant.overrides)",
-                g->node[i].name, type->name);
+    for (int i = 0; i < g->nodes && !type->wide; i++) {
+        const Node *n = &g->node[i];
+        if (!node_is_wide(g, n) && !graph_tensor_is_wide(node_y(g, n))) continue;
+        if (type->wide_output && (node_widens(g, n) || node_gives_output(g, n))) continue;
+        return status_fail(
+            STATUS_UNSUPPORTED,
+            "layer \"%s\": codes of 16 bits; --to %s writes %s only: export --to c, tflite or safetensors, "
+            "or quantize in 8 bits (quant.activations.bits%s, quant.overrides)",
+            n->name, type->name, type->wide_output ? "int8 codes, and int16 at the network's output" : "int8 codes",
+            type->wide_output ? "" : ", quant.output_bits");
+    }
     return STATUS_OK;
 }
 

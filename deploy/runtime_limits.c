@@ -85,10 +85,8 @@ static int largest_pair(const int8_t *weights, long inner, int outputs)
 
 bool node_products_saturate(const Graph *g, const Node *n)
 {
-    if (!node_has_weights(n) || node_is_float(g, n) || node_is_wide(g, n) ||
-        (n->op == NODE_DWCONV2D && n->geom.o == n->geom.c))
-        return false;
-    const int highest = g->tensor[n->input[0]].qmax + 128;
+    if (!node_has_weights(n) || node_is_float(g, n) || (n->op == NODE_DWCONV2D && n->geom.o == n->geom.c)) return false;
+    const int highest = node_is_wide(g, n) ? UINT8_MAX : node_x(g, n)->qmax + 128; /* int16: what were 8 bits */
     /* Depthwise weights are [KH,KW,C M]: their pairs are looked for among all, which is never too few. */
     const bool depthwise = n->op == NODE_DWCONV2D;
     const int outputs = depthwise ? 1 : n->geom.o;

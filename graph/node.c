@@ -1,10 +1,30 @@
 #include "graph/node.h"
 
+#include "kernels/requant_s16.h"
+
 #define NODE(ID, name) [NODE_##ID] = &node_##name,
 const NodeType *const node_types[] = {
 #include "graph/nodes.def"
     NULL};
 #undef NODE
+
+bool node_widens(const Graph *g, const Node *n)
+{
+    const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
+    return n->op == NODE_REQUANT && x->format == FORMAT_INT8 && graph_tensor_is_wide(y) &&
+           y->scale == x->scale / S16_WIDENED && n->lo == S16_MIN && n->hi == S16_MAX;
+}
+
+bool node_gives_output(const Graph *g, const Node *n)
+{
+    if (n->output == g->output) return true;
+    int readers = 0;
+    const Node *reader = NULL;
+    for (int i = 0; i < g->nodes; i++)
+        for (int k = 0; k < g->node[i].inputs; k++)
+            if (g->node[i].input[k] == n->output) readers++, reader = &g->node[i];
+    return readers == 1 && node_type(reader)->shows_input && node_gives_output(g, reader);
+}
 
 long node_macs(const Graph *g, const Node *n)
 {

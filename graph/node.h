@@ -173,6 +173,10 @@ static inline bool node_is_wide(const Graph *g, const Node *n)
 {
     return !node_type(n)->converts && (graph_tensor_is_wide(node_y(g, n)) || graph_tensor_is_wide(node_x(g, n)));
 }
+/* It gives int8 codes as int16 codes, the same numbers. */
+bool node_widens(const Graph *g, const Node *n);
+/* Its output is the network's, or only shown there in another shape. */
+bool node_gives_output(const Graph *g, const Node *n);
 /* Its members in the model file. */
 static inline const NodeBinary *node_binary(const Graph *g, const Node *n)
 {
@@ -201,8 +205,9 @@ long node_weights(const Node *n);
 int node_weight_shape(const Node *n, int64_t dim[4]);
 /* The sums of the stored weights of one output. */
 ChannelWeights node_channel_weights(const Node *n, int output);
-/* Of a node on int16 codes: its sums are rescaled as int32 (scale_s16_of_int32), as LiteRT does in dense layers; those
- * that int32 cannot hold are not. */
+/* Of a node on int16 codes: its sums are rescaled as int32 (scale_s16_of_int32), as LiteRT does in dense layers, and so
+ * that ONNX Runtime, which computes them in floats, has the same codes but for ties; those that int32 cannot hold are
+ * not. */
 bool node_rescales_int32(const Graph *g, const Node *n);
 /* The most |acc + bias| can be of one output: sum of |w| * max |x - z| + |bias|. */
 int64_t node_output_sum(const Graph *g, const Node *n, int output);

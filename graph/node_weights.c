@@ -205,7 +205,7 @@ void node_weights_run(const EngineNode *e, const int8_t *const *in, int8_t *out,
 
 bool node_rescales_int32(const Graph *g, const Node *n)
 {
-    return n->op == NODE_DENSE && g->rounding == ROUNDING_XNNPACK && node_largest_sum(g, n) <= INT32_MAX;
+    return n->op == NODE_DENSE && rounding_is_float(g->rounding) && node_largest_sum(g, n) <= INT32_MAX;
 }
 
 static Status wide_prepare(Arena *arena, EngineNode *e)

@@ -1,6 +1,6 @@
 /* Rounding rules of nodes on int16 codes (zero point 0): those of TFLite's quantization of 16-bit activations and 8-bit
  * weights, part of kernels/requant.h.  Sums of products are int64 and rescaled by a multiplier of 15 bits, in one way for
- * every rounding, but for dense layers in LiteRT (scale_s16_of_int32).  What has no such sum is rescaled as TFLite
+ * every rounding, but for dense layers in LiteRT and ONNX Runtime (scale_s16_of_int32).  What has no such sum is rescaled as TFLite
  * rescales int32: rounded once by tflite-single, twice by the others (requant_single, requant_double). */
 #ifndef BITFOLD_KERNELS_REQUANT_S16_H
 #define BITFOLD_KERNELS_REQUANT_S16_H

@@ -48,7 +48,8 @@ static const Graph *graph(int i)
     static const int bits[] = {8, 4, 2};
     const Rounding rounding = i % 2 == 0 ? ROUNDING_TFLITE_SINGLE : ROUNDING_TFLITE_DOUBLE;
     if (i >= RANDOM) return lowered(i - RANDOM, rounding);
-    return wide_graph(arena, random_graph(arena, 900 + (uint64_t)i, bits[i % 3], rounding), (uint64_t)i, i % 4 == 3);
+    return wide_graph(arena, random_graph(arena, 900 + (uint64_t)i, bits[i % 3], rounding), (uint64_t)i,
+                      i % 4 == 3 ? WIDE_ALL : WIDE_SOME);
 }
 
 /* Every kind of node that can compute on int16 codes, all that bring codes and floats to others, weights of three

@@ -211,7 +211,7 @@ START_TEST(graphs)
     int seen[NODE_KINDS] = {0}, down = 0, up = 0;
     for (int i = 0; i < GRAPHS; i++) {
         const Graph *integers = random_graph(arena, (uint64_t)i, 10, (Rounding)(i % ROUNDINGS));
-        const Graph *built = wide_graph(arena, integers, (uint64_t)i, i % 5 == 4);
+        const Graph *built = wide_graph(arena, integers, (uint64_t)i, i % 5 == 4 ? WIDE_ALL : WIDE_SOME);
         ck_assert_msg(graph_check(built) == STATUS_OK, "graph %d: %s", i, status_message());
         ck_assert_int_eq(graph_version(built), 2);
         const Graph *g = written_and_read(built);
@@ -233,7 +233,7 @@ START_TEST(graphs)
 }
 END_TEST
 
-static Graph *sound(void) { return wide_graph(arena, random_graph(arena, 3, 6, ROUNDING_XNNPACK), 3, true); }
+static Graph *sound(void) { return wide_graph(arena, random_graph(arena, 3, 6, ROUNDING_XNNPACK), 3, WIDE_ALL); }
 
 static Node *node_of(Graph *g, NodeKind kind)
 {

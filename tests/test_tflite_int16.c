@@ -64,8 +64,8 @@ START_TEST(files)
     begin_model();
     int seen[TFLITE_OPS] = {0}, written = 0, wide = 0;
     for (int i = 0; i < GRAPHS; i++) {
-        const Graph *g =
-            wide_graph(arena, random_graph(arena, (uint64_t)i, 4, ROUNDING_TFLITE_DOUBLE), (uint64_t)i, i % 3 == 0);
+        const Graph *g = wide_graph(arena, random_graph(arena, (uint64_t)i, 4, ROUNDING_TFLITE_DOUBLE), (uint64_t)i,
+                                    i % 3 == 0 ? WIDE_ALL : WIDE_SOME);
         TfliteModel *m = exported(g);
         if (m == NULL) continue;
         written++;

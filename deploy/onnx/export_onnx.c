@@ -135,11 +135,17 @@ static Status write_float(Arena *arena, Model *m, const char *path, const void *
     return finish(b, path);
 }
 
+#define INT16_NOTE                                                                                                     \
+    "layer \"%s\": ONNX Runtime makes its int16 codes of float32, and where that is near the middle between two, a "   \
+    "code may be another by 1"
+
 static const char *note(Arena *arena, const Graph *g, const void *options)
 {
     const OnnxForm form = form_of(options);
     const char *first = NULL;
     const int layers = saturating_layers(&form, g, &first);
+    if (layers == 0 && graph_tensor_is_wide(&g->tensor[g->output]))
+        return arena_printf(arena, INT16_NOTE, g->tensor[g->output].name);
     if (layers == 0) return NULL;
     return arena_printf(arena,
                         "%d layers, \"%s\" the first, multiply by int8, which ONNX Runtime saturates on x86 CPUs "
@@ -162,6 +168,7 @@ const ExporterType exporter_onnx = {
     .roundings = roundings,
     .carries = onnx_carries,
     .floats = true,
+    .wide_output = true,
     .runtime = "ONNX",
     .write = write_integers,
     .write_float = write_float,

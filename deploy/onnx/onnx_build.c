@@ -17,6 +17,7 @@ struct OnnxBuilder {
     List attributes; /* of the last node */
     Onnx__GraphProto graph;
     Onnx__ModelProto model;
+    int ir, opset;
 };
 
 static void append(Arena *arena, List *list, void *item)
@@ -41,10 +42,13 @@ OnnxBuilder *onnx_builder(Arena *arena, const char *graph_name)
     b->arena = arena;
     b->graph = (Onnx__GraphProto)ONNX__GRAPH_PROTO__INIT;
     b->graph.name = text(graph_name);
+    b->ir = ONNX_BUILD_IR, b->opset = ONNX_BUILD_OPSET;
     return b;
 }
 
 Arena *onnx_arena(const OnnxBuilder *b) { return b->arena; }
+
+void onnx_needs_int16(OnnxBuilder *b) { b->ir = ONNX_INT16_IR, b->opset = ONNX_INT16_OPSET; }
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
@@ -210,10 +214,10 @@ Status onnx_finish(OnnxBuilder *b, const Onnx__ModelProto **model)
     Onnx__OperatorSetIdProto *opset = NEW(b, Onnx__OperatorSetIdProto, ONNX__OPERATOR_SET_ID_PROTO__INIT);
     opset->domain = text("");
     opset->has_version = 1;
-    opset->version = ONNX_BUILD_OPSET;
+    opset->version = b->opset;
     b->model = (Onnx__ModelProto)ONNX__MODEL_PROTO__INIT;
     b->model.has_ir_version = 1;
-    b->model.ir_version = ONNX_BUILD_IR;
+    b->model.ir_version = b->ir;
     b->model.producer_name = text("bitfold");
     b->model.producer_version = text(BITFOLD_VERSION);
     b->model.graph = &b->graph;

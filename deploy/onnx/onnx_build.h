@@ -6,13 +6,22 @@
 
 #include "deploy/onnx/onnx_file.h"
 
-/* What is written: the oldest operator set with per-channel QuantizeLinear, and its IR version. */
-enum { ONNX_BUILD_IR = 7, ONNX_BUILD_OPSET = 13, ONNX_NODE_MAX_INPUTS = 128 };
+/* What is written: the oldest operator set with per-channel QuantizeLinear, and its IR version; the oldest ones with
+ * QuantizeLinear to int16. */
+enum {
+    ONNX_BUILD_IR = 7,
+    ONNX_BUILD_OPSET = 13,
+    ONNX_INT16_IR = 10,
+    ONNX_INT16_OPSET = 21,
+    ONNX_NODE_MAX_INPUTS = 128
+};
 
 typedef struct OnnxBuilder OnnxBuilder;
 /* An empty model whose graph has this name. */
 OnnxBuilder *onnx_builder(Arena *arena, const char *graph_name);
 Arena *onnx_arena(const OnnxBuilder *b);
+/* The model needs the operator set in which QuantizeLinear knows int16. */
+void onnx_needs_int16(OnnxBuilder *b);
 
 /* A node with one output, named as it is told; gives `output` back. */
 const char *onnx_node(OnnxBuilder *b, const char *op, const char *name, int inputs, const char *const *input,

@@ -17,6 +17,7 @@ typedef enum {
     ONNX_FLOAT = 1,
     ONNX_UINT8 = 2,
     ONNX_INT8 = 3,
+    ONNX_INT16 = 5,
     ONNX_INT32 = 6,
     ONNX_INT64 = 7,
     ONNX_FLOAT16 = 10,

@@ -18,6 +18,8 @@ static const char *part(const Qdq *q, const char *name, const char *suffix) { re
 
 static OnnxDataType code_type(const Qdq *q) { return q->form->uint8 ? ONNX_UINT8 : ONNX_INT8; }
 
+static bool is_wide(const Qdq *q, int tensor) { return graph_tensor_is_wide(&q->g->tensor[tensor]); }
+
 /* A code as the file stores it. */
 static const char *code_constant(Qdq *q, const char *name, int code)
 {
@@ -28,12 +30,22 @@ static const char *code_constant(Qdq *q, const char *name, int code)
 
 /* ---- a tensor on its grid ---------------------------------------------------------------------------------------- */
 
+static const char *zero_point(Qdq *q, int tensor)
+{
+    const GraphTensor *t = &q->g->tensor[tensor];
+    const char *name = part(q, t->name, "zero_point");
+    const int16_t zero = 0;
+    if (!graph_tensor_is_wide(t)) return code_constant(q, name, t->zero_point);
+    onnx_needs_int16(q->net.b);
+    return onnx_scalar(q->net.b, name, ONNX_INT16, &zero);
+}
+
 static const char *linear(Qdq *q, const char *op, int tensor, const char *name, const char *input, const char *output)
 {
     const GraphTensor *t = &q->g->tensor[tensor];
     if (q->scale[tensor] == NULL) {
         q->scale[tensor] = onnx_scalar(q->net.b, part(q, t->name, "scale"), ONNX_FLOAT, &t->scale);
-        q->zero_point[tensor] = code_constant(q, part(q, t->name, "zero_point"), t->zero_point);
+        q->zero_point[tensor] = zero_point(q, tensor);
     }
     return onnx_node(q->net.b, op, name, 3, (const char *const[]){input, q->scale[tensor], q->zero_point[tensor]},
                      output);
@@ -55,14 +67,16 @@ static const char *clip(Qdq *q, const char *name, const char *input, const char 
 }
 
 /* Relu or Clip, the node `name`, so that QuantizeLinear gives codes from lo to hi.  The bounds are what
- * DequantizeLinear makes of these codes, but 127's is a quarter of a step lower, which rounds up: so the Clip is never
- * one that int8's own ends make superfluous, and ONNX Runtime keeps it. */
+ * DequantizeLinear makes of these codes, but that of the type's largest is a quarter of a step lower, which rounds up: so
+ * the Clip is never one that the type's own ends make superfluous, and ONNX Runtime keeps it. */
 static const char *clip_values(Qdq *q, int tensor, const char *name, const char *real, int lo, int hi)
 {
     const GraphTensor *t = &q->g->tensor[tensor];
     const char *out = part(q, t->name, "clipped");
-    if (lo == t->zero_point && lo > INT8_MIN && hi == INT8_MAX) return onnx_unary(&q->net, "Relu", name, real, out);
-    const float top = (float)(hi - t->zero_point) - (hi == INT8_MAX ? 0.25f : 0.0f);
+    const bool wide = graph_tensor_is_wide(t), is_top = hi == (wide ? INT16_MAX : INT8_MAX);
+    if (lo == t->zero_point && lo > (wide ? INT16_MIN : INT8_MIN) && is_top)
+        return onnx_unary(&q->net, "Relu", name, real, out);
+    const float top = (float)(hi - t->zero_point) - (is_top ? 0.25f : 0.0f);
     const float low = (float)(lo - t->zero_point) * t->scale, high = top * t->scale;
     const char *min = onnx_scalar(q->net.b, part(q, t->name, "min"), ONNX_FLOAT, &low);
     const char *max = onnx_scalar(q->net.b, part(q, t->name, "max"), ONNX_FLOAT, &high);
@@ -82,11 +96,20 @@ static bool clips_codes(const Qdq *q, int tensor, int lo)
     return q->form->uint8 || lo != q->g->tensor[tensor].zero_point;
 }
 
+/* The same as int16 codes, which no Clip of ONNX Runtime takes: the values are clipped before they are rounded. */
+static const char *round_wide(Qdq *q, int tensor, const char *real, int lo, int hi)
+{
+    const char *name = q->g->tensor[tensor].name;
+    if (lo > INT16_MIN || hi < INT16_MAX) real = clip_values(q, tensor, part(q, name, "clip"), real, lo, hi);
+    return quantize(q, tensor, part(q, name, "quantize"), real, part(q, name, "codes"));
+}
+
 /* What an operation computed, as codes from lo to hi. */
 static const char *round_and_clip(Qdq *q, int tensor, const char *real, int lo, int hi)
 {
     const char *name = q->g->tensor[tensor].name;
     const char *step = part(q, name, "quantize"), *codes = part(q, name, "codes"), *whole = part(q, name, "saturated");
+    if (is_wide(q, tensor)) return round_wide(q, tensor, real, lo, hi);
     if (lo == INT8_MIN && hi == INT8_MAX) return quantize(q, tensor, step, real, codes);
     if (clips_codes(q, tensor, lo)) return clip_codes(q, tensor, quantize(q, tensor, step, real, whole), lo, hi);
     quantize(q, tensor, part(q, name, "round"), real, whole);
@@ -103,10 +126,12 @@ static void settle(Qdq *q, int tensor, const char *codes, int rank)
     onnx_value_set(&q->net, tensor, dequantize(q, tensor, part(q, name, "dequantize"), codes, real), rank);
 }
 
-/* A pair after what only moves elements: runtimes fuse what stands between two pairs. */
+/* A pair after what only moves elements: runtimes fuse what stands between two pairs.  Codes that were widened are still
+ * on the grid of those that they were. */
 static const char *moved(OnnxNet *net, int value, const char *place, const char *name)
 {
     Qdq *q = net->context;
+    if (is_wide(q, value)) value = net->value[value].from;
     if (graph_tensor_is_float(&q->g->tensor[value])) return name;
     const char *codes = quantize(q, value, onnx_part(net, place, "quantize"), name, onnx_part(net, place, "codes"));
     return dequantize(q, value, onnx_part(net, place, "dequantize"), codes, onnx_part(net, place, "values"));
@@ -118,6 +143,20 @@ bool onnx_weights_uint8(const OnnxForm *form, const Graph *g, const Node *n)
 {
     if (form->weights != WEIGHTS_AUTO) return form->weights == WEIGHTS_UINT8;
     return form->uint8 && node_products_saturate(g, n);
+}
+
+/* Of a node on int16 codes, on whose grid biases are too large for int32: a sum of its own, in floats, so that the
+ * products before it are still fused to integers. */
+static const char *add_bias(Qdq *q, const Node *n, OnnxResult r)
+{
+    const int outputs = n->geom.o;
+    float *bias = ARENA_ARRAY(onnx_arena(q->net.b), float, outputs);
+    for (int o = 0; o < outputs; o++)
+        bias[o] = (float)((double)node_x(q->g, n)->scale * (double)n->weight_scale[o] * (double)n->wide_bias[o]);
+    const int64_t dim[3] = {outputs, 1, 1};
+    const char *const input[2] = {
+        r.result, onnx_constant(q->net.b, part(q, n->name, "bias"), ONNX_FLOAT, r.rank == ONNX_ROW ? 1 : 3, dim, bias)};
+    return onnx_node(q->net.b, "Add", part(q, n->name, "shift"), 2, input, part(q, n->name, "shifted"));
 }
 
 static Status weights(Qdq *q, const Node *n, const OnnxOp *op, const char **weight, const char **bias)
@@ -140,9 +179,9 @@ static Status weights(Qdq *q, const Node *n, const OnnxOp *op, const char **weig
     const OnnxDataType type = onnx_weights_uint8(q->form, q->g, n) ? ONNX_UINT8 : ONNX_INT8;
     if (type == ONNX_UINT8) stored = onnx_as_uint8(onnx_arena(q->net.b), stored, node_weights(n));
     onnx_constant(q->net.b, w, type, rank, dim, stored);
-    onnx_constant(q->net.b, b, ONNX_INT32, 1, length, n->bias);
+    if (n->bias != NULL) onnx_constant(q->net.b, b, ONNX_INT32, 1, length, n->bias);
     *weight = onnx_dequantized(&q->net, w, w, type, n->weight_scale, outputs);
-    *bias = onnx_dequantized(&q->net, b, b, ONNX_INT32, product, outputs);
+    if (n->bias != NULL) *bias = onnx_dequantized(&q->net, b, b, ONNX_INT32, product, outputs);
     return STATUS_OK;
 }
 
@@ -208,7 +247,7 @@ static void convert(Qdq *q, const Node *n, OnnxResult x)
 static Status add_node(Qdq *q, const Node *n)
 {
     const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
-    if (node_type(n)->shows_input) {
+    if (node_type(n)->shows_input || node_widens(q->g, n)) {
         onnx_value_reshape(&q->net, n->output, n->input[0]);
         return STATUS_OK;
     }
@@ -219,7 +258,8 @@ static Status add_node(Qdq *q, const Node *n)
     }
     const char *weight = NULL, *bias = NULL;
     if (node_has_weights(n)) TRY(weights(q, n, &op, &weight, &bias));
-    const OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
+    OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
+    if (n->wide_bias != NULL) r.result = add_bias(q, n, r);
     settle(q, n->output, n->table != NULL ? look_up(q, n, r.result) : finish(q, n, r), r.rank);
     return STATUS_OK;
 }

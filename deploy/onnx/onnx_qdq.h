@@ -11,6 +11,9 @@
  * values for the lower end of a ReLU in int8: ONNX Runtime for x86 turns int8 pairs into uint8 ones before it fuses,
  * and leaves those around a Clip alone.
  *
+ * An output of int16 codes is the same in operator set 21: its layer reads the int8 codes that were widened for it, a
+ * bias is added in floats, clamps are of values.
+ *
  * Weights as uint8 are codes and zero points + 128, the same numbers.  ONNX Runtime for x86 CPUs without VNNI
  * multiplies uint8 by int8 with saturation (node_products_saturate), and uint8 by uint8 without.  WEIGHTS_AUTO: uint8
  * for the layers of which that is true, if the activations are uint8; runtimes fuse int8 activations with int8 weights

@@ -39,6 +39,7 @@ size_t onnx_type_bytes(int32_t data_type)
     case ONNX_INT8:
         return 1;
     case ONNX_FLOAT16:
+    case ONNX_INT16:
         return 2;
     case ONNX_FLOAT:
     case ONNX_INT32:
@@ -71,8 +72,10 @@ static Status copy(Arena *arena, const Onnx__TensorProto *t, const void *from, s
 /* Types below 32 bits lie one in each entry of int32_data. */
 static Status narrow(Arena *arena, const Onnx__TensorProto *t, size_t element_bytes, const void **data)
 {
-    const int32_t lo = t->data_type == ONNX_INT8 ? INT8_MIN : 0;
-    const int32_t hi = t->data_type == ONNX_INT8 ? INT8_MAX : t->data_type == ONNX_UINT8 ? UINT8_MAX : UINT16_MAX;
+    const int bits = 8 * (int)element_bytes;
+    const bool is_signed = t->data_type == ONNX_INT8 || t->data_type == ONNX_INT16;
+    const int32_t lo = is_signed ? -(1 << (bits - 1)) : 0;
+    const int32_t hi = is_signed ? (1 << (bits - 1)) - 1 : (1 << bits) - 1;
     unsigned char *to = arena_try_alloc(arena, t->n_int32_data * element_bytes);
     if (to == NULL) return status_prefix(STATUS_NOMEM, "tensor \"%s\"", name_of(t));
     for (size_t i = 0; i < t->n_int32_data; i++) {
@@ -178,9 +181,10 @@ Status onnx_tensor_read(Arena *arena, const Onnx__TensorProto *t, const char *fo
     const size_t element_bytes = onnx_type_bytes(t->data_type);
     *out = (OnnxTensor){.name = name_of(t), .type = (OnnxDataType)t->data_type, .rank = (int)t->n_dims};
     if (element_bytes == 0)
-        return status_fail(STATUS_UNSUPPORTED,
-                           "tensor \"%s\": data type %d; must be float, double, float16, int8, uint8, int32 or int64",
-                           name_of(t), t->data_type);
+        return status_fail(
+            STATUS_UNSUPPORTED,
+            "tensor \"%s\": data type %d; must be float, double, float16, int8, uint8, int16, int32 or int64",
+            name_of(t), t->data_type);
     TRY(onnx_tensor_count(t, &out->count));
     if (t->n_dims > 0) memcpy(out->dim, t->dims, t->n_dims * sizeof out->dim[0]);
     const size_t bytes = (size_t)out->count * element_bytes;
@@ -231,6 +235,9 @@ Status onnx_tensor_floats(Arena *arena, const OnnxTensor *t, const float **value
     case ONNX_UINT8:
         CONVERT(uint8_t, to, from[i]);
         break;
+    case ONNX_INT16:
+        CONVERT(int16_t, to, from[i]);
+        break;
     case ONNX_INT32:
         CONVERT(int32_t, to, (float)from[i]);
         break;
@@ -252,6 +259,9 @@ Status onnx_tensor_ints(Arena *arena, const OnnxTensor *t, const int64_t **value
         break;
     case ONNX_UINT8:
         CONVERT(uint8_t, to, from[i]);
+        break;
+    case ONNX_INT16:
+        CONVERT(int16_t, to, from[i]);
         break;
     case ONNX_INT32:
         CONVERT(int32_t, to, from[i]);

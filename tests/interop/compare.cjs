@@ -18,6 +18,7 @@ const ANSWERS_NEEDED = 0.999;
 
 function values(file, bytes) {
     if (file.endsWith('.i8')) return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (file.endsWith('.i16')) return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
     if (bytes.length % 4 !== 0) throw new Error(`${bytes.length} bytes are no whole number of floats`);
     return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
@@ -36,8 +37,8 @@ function readDump(folder) {
 function codesOf(reals, {scale, zero_point: zero}) {
     const ON_GRID = 1e-3;
     return Float64Array.from(reals, v => {
-        const code = Math.round(v / scale);
-        return Math.abs(v / scale - code) <= ON_GRID ? code + zero : NaN;
+        const code = Math.round(v / scale), float32 = Math.abs(code) * 2 ** -22; // what rounding to it may take away
+        return Math.abs(v / scale - code) <= ON_GRID + float32 ? code + zero : NaN;
     });
 }
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # int16 codes on LiteRT, and as C on this machine and on a Cortex-M4: networks with all of them, some of them and the
-# output alone in 16 bits, every kind of layer; every code must be that of bitfold's engine.  After run.sh, which installs
-# the runtimes:
+# output alone in 16 bits, every kind of layer; every code must be that of bitfold's engine.  The output alone also on
+# ONNX Runtime, which makes these codes of float32: none may be off by more than 1.  After run.sh, which installs the
+# runtimes:
 #     sh tests/interop/int16.sh BUILD [c]
 # c: as C alone.
 set -u
@@ -61,6 +62,17 @@ on_litert() {
     compared LiteRT "$dir/out" "$dir/dump"
 }
 
+on_onnxruntime() {
+    must "$bitfold" export "$dir/int/model.safetensors" --set quant.target=onnxruntime --option input=codes -o "$dir/m.onnx"
+    must "$bitfold" eval "$dir/int/model.safetensors" --set quant.target=onnxruntime --dump "$dir/onnx"
+    for level in all disabled; do
+        must env NODE_PATH="$modules" node "$HERE/run_onnx.cjs" "$dir/m.onnx" "$dir/onnx/input.i8" "$dir/out" --opt $level
+        env NODE_PATH="$modules" node "$HERE/compare.cjs" "$dir/onnx" "$dir/out" --floats yes --model "$name" \
+            --export "ONNX, $set" --runtime "ONNX Runtime, $level" --need "$([ $level = all ] && echo within=1 || echo nothing)" ||
+            exit 1
+    done
+}
+
 # in_c ROUNDING: all images here, 10 on a Cortex-M4.
 in_c() {
     c=$dir/c-$1
@@ -84,6 +96,7 @@ check() {
     must "$bitfold" train "$2" --quiet --out "$dir/float" --set train.epochs=2
     must "$bitfold" ptq "$dir/float/best.safetensors" --quiet --out "$dir/int" --set "$3"
     [ "$only" = c ] || on_litert
+    [ "$only" = c ] || [ "$3" != quant.output_bits=16 ] || on_onnxruntime
     in_c tflite-single
     in_c tflite-double
 }

@@ -97,7 +97,7 @@ static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *
     const int dh = dense ? 1 : naive_number(n, "dilation", 0), dw = dense ? 1 : naive_number(n, "dilation", 1);
     const int top = dense ? 0 : naive_number(n, "padding", 0), left = dense ? 0 : naive_number(n, "padding", 2);
     const int groups = dense ? 1 : naive_number(n, "groups", 0), cg = x.c / groups, og = y->c / groups;
-    bool in_int32 = dense && m->rounding == 'x' && in->wide;
+    bool in_int32 = dense && (m->rounding == 'x' || m->rounding == 'o') && in->wide;
     for (int o = 0; o < y->c && in_int32; o++)
         in_int32 = largest_sum(w + (int64_t)o * cg, cg, ((const int64_t *)bias)[o], in->lo, in->hi) < power2(31);
     for (int o = 0; o < y->c; o++) {

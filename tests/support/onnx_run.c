@@ -52,7 +52,8 @@ static OnnxArray dequantize(const Call *c)
 static OnnxArray quantize(const Call *c)
 {
     OnnxArray y = like(c);
-    const double lo = c->type[2] == ONNX_UINT8 ? 0 : -128, hi = c->type[2] == ONNX_UINT8 ? 255 : 127;
+    const double codes = c->type[2] == ONNX_INT16 ? 65536 : 256;
+    const double lo = c->type[2] == ONNX_UINT8 ? 0 : -codes / 2, hi = lo + codes - 1;
     for (int64_t i = 0; i < y.count; i++)
         y.x[i] = fmin(hi, fmax(lo, rint(c->in[0]->x[i] / c->in[1]->x[0]) + c->in[2]->x[0]));
     return y;
@@ -69,14 +70,6 @@ static OnnxArray clip(const Call *c)
 {
     OnnxArray y = like(c);
     for (int64_t i = 0; i < y.count; i++) y.x[i] = fmin(c->in[2]->x[0], fmax(c->in[1]->x[0], c->in[0]->x[i]));
-    return y;
-}
-
-static OnnxArray add(const Call *c)
-{
-    OnnxArray y = like(c);
-    ck_assert(c->in[1]->count == y.count || c->in[1]->count == 1);
-    for (int64_t i = 0; i < y.count; i++) y.x[i] = c->in[0]->x[i] + c->in[1]->x[c->in[1]->count == 1 ? 0 : i];
     return y;
 }
 
@@ -165,6 +158,19 @@ static OnnxArray transpose(const Call *c)
         for (int k = 3; k >= 0; k--) at[perm[k]] = rest % dim[k], rest /= dim[k];
         y.x[i] = x->x[((at[0] * x->dim[1] + at[1]) * x->dim[2] + at[2]) * x->dim[3] + at[3]];
     }
+    return y;
+}
+
+/* Of one shape, a number, or a bias: [C] or [C,1,1], of [N,C,...]. */
+static OnnxArray add(const Call *c)
+{
+    OnnxArray y = like(c);
+    const OnnxArray *b = c->in[1];
+    const int64_t inner = y.rank > 1 ? y.count / y.dim[0] / y.dim[1] : 1;
+    const bool bias = b->count != y.count && b->count != 1;
+    ck_assert(!bias || (y.rank > 1 && b->count == y.dim[1] && b->rank == (y.rank == 2 ? 1 : 3)));
+    for (int64_t i = 0; i < y.count; i++)
+        y.x[i] = c->in[0]->x[i] + b->x[bias ? i / inner % y.dim[1] : b->count == 1 ? 0 : i];
     return y;
 }
 

@@ -10,7 +10,7 @@ enum { NARROW, WIDE };
 typedef struct {
     Arena *arena;
     Rng rng;
-    bool all;
+    WideNodes which;
     const Graph *from;
     Graph *g;
     int (*form)[2]; /* [tensor of from] where it is as int8 and as int16 codes; -1: nowhere yet */
@@ -51,11 +51,17 @@ static void wide_bias(Widen *m, Node *n)
     n->wide_bias = bias, n->bias = NULL;
 }
 
+static bool is_chosen(Widen *m, const Node *old)
+{
+    if (m->which == WIDE_OUTPUT) return old->output == m->from->output;
+    return m->which == WIDE_ALL || rng_below(&m->rng, 2) == 0;
+}
+
 static void widen_node(Widen *m, const Node *old)
 {
     const GraphTensor *like = &m->from->tensor[old->output];
     const NodeType *type = node_type(old);
-    const int form = type->in_wide != NULL && (m->all || rng_below(&m->rng, 2) == 0) ? WIDE : NARROW;
+    const int form = type->in_wide != NULL && is_chosen(m, old) ? WIDE : NARROW;
     Node n = *old;
     for (int k = 0; k < n.inputs; k++) n.input[k] = in_form(m, old->input[k], form);
     GraphTensor y = form == WIDE ? widened(like) : *like;
@@ -71,7 +77,7 @@ static void widen_node(Widen *m, const Node *old)
     m->form[old->output][form] = add(m, y, n);
 }
 
-Graph *wide_graph(Arena *arena, const Graph *from, uint64_t seed, bool all)
+Graph *wide_graph(Arena *arena, const Graph *from, uint64_t seed, WideNodes which)
 {
     Graph *g = ARENA_ARRAY(arena, Graph, 1);
     *g = *from;
@@ -79,7 +85,7 @@ Graph *wide_graph(Arena *arena, const Graph *from, uint64_t seed, bool all)
     g->node = ARENA_ARRAY(arena, Node, 3 * from->tensors);
     g->tensor[0] = from->tensor[0];
     g->tensors = 1, g->nodes = 0;
-    Widen m = {.arena = arena, .rng = rng_make(seed, RNG_TEST, 2), .all = all, .from = from, .g = g};
+    Widen m = {.arena = arena, .rng = rng_make(seed, RNG_TEST, 2), .which = which, .from = from, .g = g};
     m.form = arena_alloc(arena, sizeof *m.form * (size_t)from->tensors);
     memset(m.form, -1, sizeof *m.form * (size_t)from->tensors);
     m.form[0][NARROW] = 0;

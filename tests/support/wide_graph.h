@@ -4,8 +4,10 @@
 
 #include "graph/graph.h"
 
-/* A sound integer graph with nodes on int16 codes: about half of those that can, chosen by the seed, or all of them, with
- * requant nodes between.  graph_check accepts it. */
-Graph *wide_graph(Arena *arena, const Graph *integers, uint64_t seed, bool all);
+/* Which nodes, of those that can: about half, chosen by the seed; all; the one that gives the output. */
+typedef enum { WIDE_SOME, WIDE_ALL, WIDE_OUTPUT } WideNodes;
+
+/* A sound integer graph with nodes on int16 codes, with requant nodes between.  graph_check accepts it. */
+Graph *wide_graph(Arena *arena, const Graph *integers, uint64_t seed, WideNodes which);
 
 #endif
