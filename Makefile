@@ -62,8 +62,9 @@ SCRIPTS  := $(wildcard tests/test_*.sh)
 FAULT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/faults/*.c))
 ALLOC_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/alloc/c*.c))
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/*.c))
-FORMATTED := $(foreach d,$(ROOMS) deploy/c/c_kernels include bench tests tests/support tests/alloc tests/faults tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h $d/*.inc))
-OBJECTS  := $(RANDOM_OBJ) $(FAULT_OBJ) $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ)
+CYCLES_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/cycles/*.c))
+FORMATTED := $(foreach d,$(ROOMS) deploy/c/c_kernels include bench bench/cycles tests tests/support tests/alloc tests/faults tests/random tests/fuzz tests/data tests/interop/mcu,$(wildcard $d/*.c $d/*.h $d/*.inc))
+OBJECTS  := $(RANDOM_OBJ) $(FAULT_OBJ) $(LIB_OBJ) $(CLI_OBJ) $(TEST_SUP) $(FUZZ_OBJ) $(ALLOC_OBJ) $(OUT)/tests/alloc/fail_alloc.o $(TESTS:=.o) $(BENCH_OBJ) $(CYCLES_OBJ)
 
 # What is installed.  In the build's own archive hidden symbols stay visible to the linker, for the program and the
 # tests; in the installed one only bitfold_* does.
@@ -139,6 +140,10 @@ $(OUT)/fuzz: $(FUZZ_OBJ) $(addprefix $(OUT)/tests/support/,random_graph.o) $(OUT
 	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
 $(OUT)/bench_kernels: $(BENCH_OBJ) $(OUT)/libbitfold.a
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+$(OUT)/cycles: $(CYCLES_OBJ) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 

@@ -19,7 +19,7 @@ Status inspect_target(Arena *arena, const Options *o, const Graph *g)
         cli_print_json(arena, json);
         return STATUS_OK;
     }
-    c_cost_print(arena, g, &cost, "", stdout);
+    c_cost_print(arena, g, &cost, "", true, stdout);
     if (rounding_is_float(g->rounding))
         cli_print("note: rounding %s; export --to c writes tflite-single, unless --set quant.target=tflite-micro\n",
                   rounding);

@@ -1,6 +1,8 @@
 #include "deploy/c/c_cost.h"
+#include "deploy/c/c_cycles.h"
 #include "graph/node.h"
 
+#include <math.h>
 #include <string.h>
 
 long c_run(const Node *n)
@@ -45,9 +47,9 @@ CPixels c_pixels(Arena *arena, const Graph *g)
     return (CPixels){shifted ? 0 : equal ? 1 : g->channels, code};
 }
 
-static CLayerCost layer_cost(const Graph *g, const Node *n, size_t alive_bytes)
+static CLayerCost layer_cost(const Graph *g, const Node *n, const PlanNode *planned)
 {
-    CLayerCost cost = {.node = n, .alive_bytes = alive_bytes};
+    CLayerCost cost = {.node = n, .alive_bytes = planned->alive_bytes, .cycles = c_planned_cycles(g, n, planned)};
     if (!node_has_weights(n)) {
         if (node_type(n)->flash_bytes != NULL) cost.weight_bytes = node_type(n)->flash_bytes(n);
         return cost;
@@ -73,8 +75,9 @@ CCost c_cost(Arena *arena, const Graph *g, const Plan *plan)
     cost.flash_bytes = cost.pixel_table_bytes;
     for (int i = 0; i < g->nodes; i++) {
         if (!plan->node[i].runs) continue;
-        const CLayerCost one = layer_cost(g, &g->node[i], plan->node[i].alive_bytes);
+        const CLayerCost one = layer_cost(g, &g->node[i], &plan->node[i]);
         cost.macs += one.macs;
+        cost.cycles += one.cycles;
         cost.flash_bytes += one.weight_bytes + one.bias_bytes + one.multiplier_bytes;
         layer[cost.layers++] = one;
     }
@@ -89,17 +92,17 @@ char *c_comment(Arena *arena, const char *text)
     return copy;
 }
 
-void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *margin, FILE *out)
+void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *margin, bool cycles, FILE *out)
 {
-    fprintf(out, "%s%-20s %-16s %14s %11s %4s %9s %8s %12s %10s\n", margin, "layer", "op", "output", "MACs", "bits",
-            "weights", "biases", "multipliers", "arena");
+    fprintf(out, "%s%-20s %-16s %14s %11s %4s %9s %8s %12s %10s%s\n", margin, "layer", "op", "output", "MACs", "bits",
+            "weights", "biases", "multipliers", "arena", cycles ? "  M4 instructions" : "");
     for (int i = 0; i < cost->layers; i++) {
         const CLayerCost *c = &cost->layer[i];
         const GraphTensor *y = &g->tensor[c->node->output];
-        fprintf(out, "%s%-20s %-16s %14s %11ld %4s %9zu %8zu %12zu %10zu\n", margin, c_comment(arena, c->node->name),
+        fprintf(out, "%s%-20s %-16s %14s %11ld %4s %9zu %8zu %12zu %10zu%s\n", margin, c_comment(arena, c->node->name),
                 node_type(c->node)->name, arena_printf(arena, "%dx%dx%d", y->h, y->w, y->c), c->macs,
                 c->weight_width == 0 ? "" : arena_printf(arena, "%d", c->weight_width), c->weight_bytes, c->bias_bytes,
-                c->multiplier_bytes, c->alive_bytes);
+                c->multiplier_bytes, c->alive_bytes, cycles ? arena_printf(arena, " %16.0f", c->cycles) : "");
     }
     const size_t pixels = cost->pixel_table_bytes;
     fprintf(out,
@@ -109,6 +112,7 @@ void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *m
             margin, cost->flash_bytes,
             pixels == 0 ? "" : arena_printf(arena, "; %zu of it the codes of camera bytes", pixels), margin,
             cost->arena_bytes, cost->input_bytes, cost->output_bytes, margin, cost->macs);
+    if (cycles) fprintf(out, "%s%.0f instructions an image on a Cortex-M4, estimated\n", margin, cost->cycles);
 }
 
 cJSON *c_cost_json(const Graph *g, const CCost *cost)
@@ -127,9 +131,11 @@ cJSON *c_cost_json(const Graph *g, const CCost *cost)
         cJSON_AddNumberToObject(item, "bias_bytes", (double)c->bias_bytes);
         cJSON_AddNumberToObject(item, "multiplier_bytes", (double)c->multiplier_bytes);
         cJSON_AddNumberToObject(item, "arena_bytes", (double)c->alive_bytes);
+        cJSON_AddNumberToObject(item, "cycles", round(c->cycles));
         cJSON_AddItemToArray(list, item);
     }
     cJSON_AddNumberToObject(json, "macs", (double)cost->macs);
+    cJSON_AddNumberToObject(json, "cycles", round(cost->cycles));
     cJSON_AddNumberToObject(json, "pixel_table_bytes", (double)cost->pixel_table_bytes);
     cJSON_AddNumberToObject(json, "flash_bytes", (double)cost->flash_bytes);
     cJSON_AddNumberToObject(json, "arena_bytes", (double)cost->arena_bytes);

@@ -16,6 +16,7 @@ typedef struct {
     /* int32 and int8 each; on int16 codes int16 and int8; in floats a scale each, where the weights are codes. */
     size_t multiplier_bytes;
     size_t alive_bytes; /* of the arena while it runs */
+    double cycles;      /* instructions of a Cortex-M4, as deploy/c/c_cycles.h counts them */
 } CLayerCost;
 
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
     size_t pixel_table_bytes;
     size_t flash_bytes; /* weights, biases, multipliers, tables: the kernels' own code comes on top */
     size_t arena_bytes, input_bytes, output_bytes;
+    double cycles; /* of all layers */
 } CCost;
 
 CCost c_cost(Arena *arena, const Graph *g, const Plan *plan);
@@ -47,8 +49,8 @@ CPixels c_pixels(Arena *arena, const Graph *g);
 /* The text, fit for a C comment. */
 char *c_comment(Arena *arena, const char *text);
 
-/* The table, one layer a line, each line after `margin`; then the totals. */
-void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *margin, FILE *out);
+/* The table, one layer a line, each line after `margin`; then the totals.  cycles: with the instructions. */
+void c_cost_print(Arena *arena, const Graph *g, const CCost *cost, const char *margin, bool cycles, FILE *out);
 cJSON *c_cost_json(const Graph *g, const CCost *cost); /* the caller frees it */
 
 #endif

@@ -39,7 +39,7 @@ static void write_about(const CWriter *w)
         fputs("\n", w->out);
     }
     fputs(" *\n", w->out);
-    c_cost_print(w->arena, g, &w->cost, " * ", w->out);
+    c_cost_print(w->arena, g, &w->cost, " * ", false, w->out);
 }
 
 /* How to build, to prepare an image and to read the answer. */

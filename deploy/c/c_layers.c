@@ -8,12 +8,7 @@ static const char *scratch(const CWriter *w, int node)
     return n->scratch_bytes == 0 ? "NULL" : c_codes_at(w, n->scratch);
 }
 
-/* A convolution of single cells, not by rows: all of them are one row. */
-static bool is_flat(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    return c_ops[n->op]->flattens && !w->plan.node[node].by_rows && window_is_cell(&n->geom) && n->geom.groups == 1;
-}
+static bool is_flat(const CWriter *w, int node) { return c_flat(&w->g->node[node], &w->plan.node[node]); }
 
 /* ---- constants --------------------------------------------------------------------------------------------------- */
 

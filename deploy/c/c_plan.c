@@ -1,6 +1,7 @@
 #include "deploy/c/c_plan.h"
 
 #include "deploy/c/c_writer.h"
+#include "graph/node_window.h"
 
 int c_weight_width(const Node *n)
 {
@@ -16,6 +17,11 @@ bool c_direct(const Node *n)
 }
 
 bool c_whole(const Node *n) { return n->float_bias != NULL || n->wide_bias != NULL; }
+
+bool c_flat(const Node *n, const PlanNode *planned)
+{
+    return c_ops[n->op]->flattens && !planned->by_rows && window_is_cell(&n->geom) && n->geom.groups == 1;
+}
 
 static bool gives_rows(const Node *n) { return c_ops[n->op]->rows != NULL && !c_whole(n); }
 

@@ -16,6 +16,9 @@ bool c_whole(const Node *n);
 /* A convolution's windows are read where they are, row by row: they are contiguous, and long enough to pay. */
 bool c_direct(const Node *n);
 
+/* A convolution of single cells, not by rows: all of them are one row. */
+bool c_flat(const Node *n, const PlanNode *planned);
+
 /* The plan with all that the C kernels can do.  g has passed graph_check, and C carries its kinds of nodes. */
 Plan c_plan_make(Arena *arena, const Graph *g);
 

@@ -1,0 +1,31 @@
+/* Inside the counting of instructions: what is counted of a node, term by term. */
+#ifndef BITFOLD_DEPLOY_C_C_COUNT_H
+#define BITFOLD_DEPLOY_C_C_COUNT_H
+
+#include "deploy/c/c_cycles.h"
+
+typedef struct {
+    const Graph *g;
+    const Node *n;
+    const PlanNode *planned;
+    double *count; /* [CYCLE_TERMS] */
+} CCount;
+typedef void CCounter(const CCount *c);
+
+static inline void c_count(const CCount *c, CycleTerm term, double times) { c->count[term] += times; }
+
+/* By kind of node: on int8 codes, on int16 codes, in floats (the last two: deploy/c/c_count_wide.c).  NULL: nothing. */
+extern CCounter *const c_counters[NODE_KINDS], *const c_wide_counters[NODE_KINDS], *const c_float_counters[NODE_KINDS];
+
+/* Along one axis, over all outputs: window cells inside the input, and outside. */
+typedef struct {
+    double inside, outside;
+} CWindowCells;
+int c_cells_inside(int output, int stride, int padding, int kernel, int dilation, int size);
+CWindowCells c_window_rows(const ConvGeom *g);
+CWindowCells c_window_columns(const ConvGeom *g);
+
+/* A pool: its outputs, and of their windows rows and cells. */
+void c_count_pool(const CCount *c, CycleTerm output, CycleTerm line, CycleTerm tap);
+
+#endif

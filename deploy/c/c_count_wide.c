@@ -1,0 +1,173 @@
+/* Instructions of nodes on int16 codes and in floats. */
+#include "deploy/c/c_count.h"
+#include "deploy/c/c_cost.h"
+#include "graph/node.h"
+#include "kernels/dwconv_f32.h"
+
+static double outputs_of(const CCount *c) { return (double)graph_tensor_elements(node_y(c->g, c->n)); }
+
+static void count_elements(const CCount *c, CycleTerm term)
+{
+    c_count(c, CYCLES_call, 1);
+    c_count(c, term, outputs_of(c));
+}
+
+static void count_cells(const CCount *c)
+{
+    const ConvGeom *g = &c->n->geom;
+    const CWindowCells rows = c_window_rows(g), columns = c_window_columns(g);
+    c_count(c, CYCLES_call, 1);
+    c_count(c, CYCLES_window_cell, (double)g->oh * g->ow);
+    c_count(c, CYCLES_clip_step, rows.outside * g->ow + columns.outside * g->oh);
+}
+
+typedef struct {
+    double runs, products;
+} Products;
+
+static Products conv2d_products(const CCount *c)
+{
+    const ConvGeom *g = &c->n->geom;
+    const double rows = c_window_rows(g).inside, columns = c_window_columns(g).inside;
+    const bool whole = g->groups == 1 && g->dw == 1;
+    return (Products){g->o * rows * (whole ? g->ow : columns), g->o * rows * columns * (g->c / g->groups)};
+}
+
+static Products depthwise_products(const CCount *c, bool by_columns)
+{
+    const ConvGeom *g = &c->n->geom;
+    const double rows = c_window_rows(g).inside, columns = c_window_columns(g).inside;
+    return (Products){g->o * (by_columns ? columns * g->oh : rows * g->ow), g->o * rows * columns};
+}
+
+static void count_pool(const CCount *c, CycleTerm output, CycleTerm line, CycleTerm tap)
+{
+    c_count(c, CYCLES_window_cell, (double)c->n->geom.oh * c->n->geom.ow);
+    c_count_pool(c, output, line, tap);
+}
+
+static void count_concat(const CCount *c, CycleTerm code)
+{
+    const GraphTensor *y = node_y(c->g, c->n);
+    c_count(c, CYCLES_call, c->n->inputs);
+    c_count(c, CYCLES_concat_cell, (double)c->n->inputs * y->h * y->w);
+    c_count(c, code, outputs_of(c));
+}
+
+/* ---- int16 ------------------------------------------------------------------------------------------------------- */
+
+static void count_int16_sums(const CCount *c, CycleTerm output, Products p)
+{
+    const int width = c_weight_width(c->n);
+    count_cells(c);
+    c_count(c, output, outputs_of(c));
+    c_count(c, CYCLES_int16_run, p.runs);
+    c_count(c,
+            width == 8   ? CYCLES_int16_product8
+            : width == 4 ? CYCLES_int16_product4
+                         : CYCLES_int16_product2,
+            p.products);
+}
+
+static void count_int16_conv2d(const CCount *c) { count_int16_sums(c, CYCLES_int16_conv2d_output, conv2d_products(c)); }
+
+static void count_int16_depthwise(const CCount *c)
+{
+    count_int16_sums(c, CYCLES_int16_depthwise_output, depthwise_products(c, false));
+}
+
+static void count_int16_max_pool(const CCount *c)
+{
+    count_pool(c, CYCLES_int16_max_pool_output, CYCLES_int16_max_pool_line, CYCLES_int16_max_pool_tap);
+}
+
+static void count_int16_average_pool(const CCount *c)
+{
+    count_pool(c, CYCLES_int16_average_pool_output, CYCLES_int16_average_pool_line, CYCLES_int16_average_pool_tap);
+}
+
+static void count_int16_add(const CCount *c) { count_elements(c, CYCLES_int16_add_output); }
+static void count_int16_multiply(const CCount *c) { count_elements(c, CYCLES_int16_multiply_output); }
+static void count_int16_concat(const CCount *c) { count_concat(c, CYCLES_int16_concat_code); }
+static void count_int16_requantize(const CCount *c) { count_elements(c, CYCLES_int16_requantize_output); }
+static void count_int16_quantize(const CCount *c) { count_elements(c, CYCLES_int16_quantize_output); }
+static void count_int16_dequantize(const CCount *c) { count_elements(c, CYCLES_int16_dequantize_output); }
+
+CCounter *const c_wide_counters[NODE_KINDS] = {
+    [NODE_CONV2D] = count_int16_conv2d,         [NODE_DWCONV2D] = count_int16_depthwise,
+    [NODE_DENSE] = count_int16_conv2d,          [NODE_ADD] = count_int16_add,
+    [NODE_MULTIPLY] = count_int16_multiply,     [NODE_CONCAT] = count_int16_concat,
+    [NODE_MAXPOOL] = count_int16_max_pool,      [NODE_AVGPOOL] = count_int16_average_pool,
+    [NODE_REQUANT] = count_int16_requantize,    [NODE_QUANTIZE] = count_int16_quantize,
+    [NODE_DEQUANTIZE] = count_int16_dequantize,
+};
+
+/* ---- floats ------------------------------------------------------------------------------------------------------ */
+
+/* What becomes of each output. */
+static void count_ends(const CCount *c)
+{
+    if (c->n->activation != 0) c_count(c, CYCLES_float_relu, outputs_of(c));
+    if (c->n->activation == 2) c_count(c, CYCLES_float_relu6, outputs_of(c));
+    if (node_y(c->g, c->n)->format != FORMAT_FLOAT32) c_count(c, CYCLES_float_narrow, outputs_of(c));
+}
+
+static CycleTerm float_product(const Node *n)
+{
+    const int width = c_weight_width(n);
+    if (n->weights == NULL) return width == 32 ? CYCLES_float_product32 : CYCLES_float_product16;
+    return width == 8   ? CYCLES_float_product_code8
+           : width == 4 ? CYCLES_float_product_code4
+                        : CYCLES_float_product_code2;
+}
+
+static void count_float_sums(const CCount *c, CycleTerm output, Products p)
+{
+    count_cells(c);
+    c_count(c, output, outputs_of(c));
+    c_count(c, CYCLES_float_run, p.runs);
+    c_count(c, float_product(c->n), p.products);
+    count_ends(c);
+}
+
+static void count_float_conv2d(const CCount *c) { count_float_sums(c, CYCLES_float_conv2d_output, conv2d_products(c)); }
+
+static void count_float_depthwise(const CCount *c)
+{
+    count_float_sums(c, CYCLES_float_depthwise_output, depthwise_products(c, dwconv_f32_by_columns(&c->n->geom)));
+}
+
+static void count_float_max_pool(const CCount *c)
+{
+    count_pool(c, CYCLES_float_max_pool_output, CYCLES_float_max_pool_line, CYCLES_float_max_pool_tap);
+    count_ends(c);
+}
+
+static void count_float_average_pool(const CCount *c)
+{
+    count_pool(c, CYCLES_float_average_pool_output, CYCLES_float_average_pool_line, CYCLES_float_average_pool_tap);
+    count_ends(c);
+}
+
+static void count_float_elements(const CCount *c, CycleTerm term)
+{
+    count_elements(c, term);
+    count_ends(c);
+}
+
+static void count_float_add(const CCount *c) { count_float_elements(c, CYCLES_float_add_output); }
+static void count_float_multiply(const CCount *c) { count_float_elements(c, CYCLES_float_multiply_output); }
+static void count_float_activate(const CCount *c) { count_float_elements(c, CYCLES_float_activate_output); }
+static void count_float_concat(const CCount *c)
+{
+    count_concat(c, CYCLES_float_concat_output);
+    count_ends(c);
+}
+
+CCounter *const c_float_counters[NODE_KINDS] = {
+    [NODE_CONV2D] = count_float_conv2d,     [NODE_DWCONV2D] = count_float_depthwise,
+    [NODE_DENSE] = count_float_conv2d,      [NODE_ADD] = count_float_add,
+    [NODE_MULTIPLY] = count_float_multiply, [NODE_CONCAT] = count_float_concat,
+    [NODE_MAXPOOL] = count_float_max_pool,  [NODE_AVGPOOL] = count_float_average_pool,
+    [NODE_REQUANT] = count_float_activate,
+};
