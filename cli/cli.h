@@ -58,6 +58,9 @@ void cli_warn(const char *text);
 /* The line about data that was read, unless quiet, and its notes as warnings. */
 void cli_show_data(Arena *arena, const Options *o, const DataSplits *data);
 
+/* The command as it would be typed again; words with spaces or quotes are quoted for a shell. */
+const char *cli_command(Arena *arena, const Options *o);
+
 /* The run directory: --out, else runs/<name>. */
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name);
 

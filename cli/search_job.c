@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "report/report.h"
 #include "report/report_sensitivity.h"
 #include "search/sensitivity_rank.h"
 #include "train/model_data.h"
@@ -127,6 +128,23 @@ Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
     TRY(status);
     return sensitivity_write_csv(arena, result, job->judge.task.metric,
                                  file_join(arena, job->folder, "sensitivity.csv"));
+}
+
+Status search_report(Arena *arena, const SearchJob *job, const Sensitivity *sensitivity, const Partial *partial,
+                     const PartialOptions *options)
+{
+    const SearchReport search = {job->judge.task.metric, sensitivity, partial, options};
+    char *config;
+    TRY(config_text(arena, job->config, job->folder, &config));
+    const char *seed = arena_printf(arena, "%llu", (unsigned long long)job->config->seed);
+    const Report report = {.title = job->open.config->name,
+                           .subject = partial == NULL ? "sensitivity to quantization" : "partial quantization",
+                           .command = cli_command(arena, job->o),
+                           .config_text = config,
+                           .facts =
+                               report_facts(arena, job->config, &job->data, model_parameters(job->open.model), seed),
+                           .search = &search};
+    return report_write(arena, &report, file_join(arena, job->folder, "report.html"));
 }
 
 void search_add_seconds(cJSON *json, const Sensitivity *s)

@@ -3,7 +3,7 @@
 #define BITFOLD_CLI_SEARCH_JOB_H
 
 #include "cli/cli.h"
-#include "search/sensitivity.h"
+#include "search/partial.h"
 #include "train/run_folder.h"
 
 typedef struct {
@@ -28,6 +28,10 @@ Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_
 /* Measures what job->sensitivity asks for, with progress, and writes sensitivity.csv.  On STATUS_INTERRUPTED says how to go
  * on and sets the exit code. */
 Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result);
+
+/* Writes report.html into the folder.  partial: what of it there is to show; NULL: nothing. */
+Status search_report(Arena *arena, const SearchJob *job, const Sensitivity *sensitivity, const Partial *partial,
+                     const PartialOptions *options);
 
 /* Gives the run directory back (run_folder_end). */
 Status search_end(SearchJob *job, Status status);

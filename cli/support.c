@@ -47,6 +47,25 @@ void cli_show_data(Arena *arena, const Options *o, const DataSplits *data)
     for (int i = 0; i < data->notes; i++) cli_warn(data->note[i]);
 }
 
+const char *cli_command(Arena *arena, const Options *o)
+{
+    char *text = arena_strdup(arena, "bitfold");
+    for (int i = 1; i < o->argc; i++) {
+        const bool plain =
+            strspn(o->argv[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:[]") ==
+            strlen(o->argv[i]);
+        char *word = o->argv[i];
+        if (!plain) {
+            word = arena_strdup(arena, "");
+            for (const char *p = o->argv[i]; *p != '\0'; p++)
+                word = *p == '\'' ? arena_printf(arena, "%s'\\''", word) : arena_printf(arena, "%s%c", word, *p);
+            word = arena_printf(arena, "'%s'", word);
+        }
+        text = arena_printf(arena, "%s %s", text, word);
+    }
+    return text;
+}
+
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name)
 {
     return o->out != NULL ? o->out : file_join(arena, "runs", name);

@@ -99,26 +99,6 @@ static cJSON *row_json(Arena *arena, const CompareRow *r)
     return json;
 }
 
-/* The command as it would be typed again; words with spaces or quotes are quoted for a shell. */
-static const char *command_text(Arena *arena, const Options *o)
-{
-    char *text = arena_strdup(arena, "bitfold");
-    for (int i = 1; i < o->argc; i++) {
-        const bool plain =
-            strspn(o->argv[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:[]") ==
-            strlen(o->argv[i]);
-        char *word = o->argv[i];
-        if (!plain) {
-            word = arena_strdup(arena, "");
-            for (const char *p = o->argv[i]; *p != '\0'; p++)
-                word = *p == '\'' ? arena_printf(arena, "%s'\\''", word) : arena_printf(arena, "%s%c", word, *p);
-            word = arena_printf(arena, "'%s'", word);
-        }
-        text = arena_printf(arena, "%s %s", text, word);
-    }
-    return text;
-}
-
 /* The rows' config; for a float model the config next to it, and the model itself in *from. */
 static Status open_argument(Arena *arena, const Options *o, Config **config, const Model **from)
 {
@@ -159,7 +139,7 @@ static Status make_table(Context *c, const Model *from, CompareResult *result)
                             .resume = run->goes_on,
                             .allow_changed = o->allow_changed,
                             .stop = &cli_stop,
-                            .command = command_text(arena, o),
+                            .command = cli_command(arena, o),
                             .argc = o->argc,
                             .argv = o->argv,
                             .train = train,

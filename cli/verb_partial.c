@@ -92,7 +92,8 @@ static Status search(Arena *arena, SearchJob *job, const PartialOptions *options
     Shown shown = {arena, job, options};
     TRY(partial_run(arena, &job->judge, &sensitivity, options, show_step, &shown, partial));
     TRY(partial_write_csv(arena, partial, metric, file_join(arena, job->folder, "partial.csv")));
-    return write_model(arena, job, &sensitivity.groups, &partial->choice);
+    TRY(write_model(arena, job, &sensitivity.groups, &partial->choice));
+    return search_report(arena, job, &sensitivity, partial, options);
 }
 
 static cJSON *as_json(const SearchJob *job, const PartialOptions *options, const Partial *p)
@@ -131,7 +132,8 @@ static Status run_partial(Arena *arena, const Options *o, int *exit_code)
     if (o->json)
         cli_print_json(arena, as_json(&job, &options, &partial));
     else
-        cli_print("\n%s\n", file_join(arena, job.folder, recipe_file(MODEL_PTQ)));
+        cli_print("\n%s\n%s\n", file_join(arena, job.folder, recipe_file(MODEL_PTQ)),
+                  file_join(arena, job.folder, "report.html"));
     if (partial.within) return STATUS_OK;
     return status_fail(
         STATUS_STATE,

@@ -40,6 +40,7 @@ static Status run_sensitivity(Arena *arena, const Options *o, int *exit_code)
     Sensitivity result = {0};
     Status status = search_begin(arena, o, "sensitivity", exit_code, &job);
     if (status == STATUS_OK) status = search_sensitivity(arena, &job, &result);
+    if (status == STATUS_OK) status = search_report(arena, &job, &result, NULL, NULL);
     TRY(search_end(&job, status));
     if (o->json) {
         cJSON *json = sensitivity_json(arena, &job.sensitivity, &result, result.rows);
@@ -48,6 +49,7 @@ static Status run_sensitivity(Arena *arena, const Options *o, int *exit_code)
     } else {
         cli_print_lines(sensitivity_table(arena, &result, job.judge.task.metric));
         cli_print("\n%s\n", file_join(arena, job.folder, "sensitivity.csv"));
+        cli_print("%s\n", file_join(arena, job.folder, "report.html"));
     }
     return STATUS_OK;
 }

@@ -1,14 +1,10 @@
 /* Gathers what the report shows, out of the models and metrics that the rows left behind (first seed). */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/machine.h"
-#include "base/parallel.h"
 #include "datasets/batch_reader.h"
-#include "include/bitfold.h"
 #include "report/compare_state.h"
 
 enum { SQNR_IMAGES = 128, WEIGHT_BINS = 64 };
@@ -216,35 +212,13 @@ static Status gather_sqnrs(Gather *g)
     return status;
 }
 
-/* What was compared, on which data, when and where. */
 static ReportFacts gather_facts(const Gather *g)
 {
-    Arena *arena = g->arena;
     const Config *c = g->job->config;
-    const DataSplits *data = g->job->data;
     const char *seeds = "";
     for (int k = 0; k < compare_seeds(c); k++)
-        seeds = arena_printf(arena, "%s%s%llu", seeds, k > 0 ? ", " : "", (unsigned long long)compare_seed(c, k));
-    char *date = arena_alloc(arena, 32);
-    const time_t now = time(NULL);
-    struct tm tm;
-    strftime(date, 32, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &tm));
-    const bool folder = strcmp(c->data.dataset, "folder") == 0;
-    return (ReportFacts){.dataset = folder ? arena_printf(arena, "folder %s", c->data.dir) : c->data.dataset,
-                         .train = data->train.n,
-                         .validation = data->validation.n,
-                         .test = data->test.n,
-                         .classes = data->test.targets.width > 0 ? 0 : data->test.classes,
-                         .h = data->test.h,
-                         .w = data->test.w,
-                         .c = data->test.c,
-                         .parameters = model_parameters(g->float_model),
-                         .seeds = seeds,
-                         .date = date,
-                         .cpu = machine_cpu(arena),
-                         .kernels = kernels()->isa,
-                         .version = BITFOLD_VERSION,
-                         .threads = parallel_threads()};
+        seeds = arena_printf(g->arena, "%s%s%llu", seeds, k > 0 ? ", " : "", (unsigned long long)compare_seed(c, k));
+    return report_facts(g->arena, c, g->job->data, model_parameters(g->float_model), seeds);
 }
 
 /* The rows that failed. */

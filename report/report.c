@@ -16,8 +16,9 @@ static void put_head(FILE *out, const Report *report)
           "'unsafe-inline'\">\n<title>",
           out);
     html_text(out, report->title);
-    fputs(": quantization compared</title>\n<style>\n", out);
+    fprintf(out, ": %s</title>\n<style>\n", report->subject == NULL ? "quantization compared" : report->subject);
     fputs(report_style, out);
+    if (report->search != NULL) fputs(search_style, out);
     fputs("</style>\n</head>\n<body>\n<header>\n<h1>", out);
     html_text(out, report->title);
     fputs("</h1>\n", out);
@@ -287,6 +288,8 @@ static void put_page(FILE *out, const Report *report, const ReportPlots *plots)
     put_head(out, report);
     if (plots->gnuplot.figures > 0 && plots->gnuplot.svg == NULL)
         fputs("<p>gnuplot was not found when this page was written, so it shows tables in place of plots.</p>\n", out);
+    put_partial(out, report, plots);
+    put_search(out, report);
     put_rows(out, report);
     put_scatter(out, report, plots);
     put_layers(out, report);

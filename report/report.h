@@ -1,4 +1,4 @@
-/* The page that `compare` leaves behind: report.html, self-contained, every figure from that run. */
+/* The page that `compare`, `sensitivity` and `partial` leave behind: report.html, self-contained, every figure from that run. */
 #ifndef BITFOLD_REPORT_REPORT_H
 #define BITFOLD_REPORT_REPORT_H
 
@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "train/latency.h"
 #include "report/statistics.h"
-#include "tasks/task.h"
+#include "search/partial.h"
 
 typedef struct {
     const char *name;                   /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
@@ -95,7 +95,16 @@ typedef struct {
     int threads;
 } ReportFacts;
 
+/* Which layers cost the metric, and what is left of it as the worst of them are spared. */
 typedef struct {
+    const Metric *metric;
+    const Sensitivity *sensitivity;
+    const Partial *partial;        /* NULL: only the former */
+    const PartialOptions *options; /* of `partial` */
+} SearchReport;
+
+typedef struct {
+    const char *subject;             /* after the title; NULL: "quantization compared" */
     const char *title, *config_text; /* config_text: the resolved JSON, shown folded */
     const char *command;             /* that reproduces the run */
     ReportFacts facts;
@@ -119,7 +128,12 @@ typedef struct {
     const ActivationHistogram *activations;
     int sqnrs;
     const LayerSqnr *sqnr;
+    const SearchReport *search; /* NULL: none */
 } Report;
+
+/* What a page says of data and machine, the date included; parameters: of the network; seeds: "1, 2, 3". */
+ReportFacts report_facts(Arena *arena, const Config *config, const DataSplits *data, long parameters,
+                         const char *seeds);
 
 /* Writes the page atomically.  Plots are SVG drawn by gnuplot and inlined; without gnuplot on the PATH the page says so
  * and has tables in their place; a gnuplot that fails is STATUS_IO.  Equal reports give equal bytes. */

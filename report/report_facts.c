@@ -1,6 +1,11 @@
 /* The head of the page: what was compared, on which data, when and where. */
 #include <string.h>
+#include <time.h>
 
+#include "base/machine.h"
+#include "base/parallel.h"
+#include "include/bitfold.h"
+#include "kernels/kernels.h"
 #include "report/report_parts.h"
 
 static void begin(FILE *out, const char *what) { fprintf(out, "<div><dt>%s</dt><dd>", what); }
@@ -82,4 +87,28 @@ void put_facts(FILE *out, const Report *report)
         end(out);
     }
     fputs("</dl>\n", out);
+}
+
+ReportFacts report_facts(Arena *arena, const Config *c, const DataSplits *data, long parameters, const char *seeds)
+{
+    char *date = arena_alloc(arena, 32);
+    const time_t now = time(NULL);
+    struct tm tm;
+    strftime(date, 32, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &tm));
+    const bool folder = strcmp(c->data.dataset, "folder") == 0;
+    return (ReportFacts){.dataset = folder ? arena_printf(arena, "folder %s", c->data.dir) : c->data.dataset,
+                         .train = data->train.n,
+                         .validation = data->validation.n,
+                         .test = data->test.n,
+                         .classes = data->test.targets.width > 0 ? 0 : data->test.classes,
+                         .h = data->test.h,
+                         .w = data->test.w,
+                         .c = data->test.c,
+                         .parameters = parameters,
+                         .seeds = seeds,
+                         .date = date,
+                         .cpu = machine_cpu(arena),
+                         .kernels = kernels()->isa,
+                         .version = BITFOLD_VERSION,
+                         .threads = parallel_threads()};
 }

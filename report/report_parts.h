@@ -74,6 +74,7 @@ typedef struct {
     int scatter[2], curve[CURVE_KINDS];
     int unnumbered[2];          /* points of each scatter whose number found no room */
     int *weights, *activations; /* by histogram */
+    int partial;
 } ReportPlots;
 
 /* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  The caller
@@ -88,6 +89,7 @@ extern const char plot_frame[];
 int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows, bool wide, int *left_out);
 int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
+int plot_partial(Gnuplot *gnuplot, const SearchReport *search);
 
 /* What a curve's values are, "training accuracy, %", and by what they are shown. */
 double curve_label(const Report *report, CurveKind kind, char text[64]);
@@ -99,11 +101,17 @@ int curve_points(const Curve *curve, int points, double *x, double *y);
 
 /* ---- parts of the page ---- */
 extern const char report_style[]; /* the style sheet */
+extern const char search_style[]; /* more of it, where there is a search */
 
 void put_facts(FILE *out, const Report *report);
 void put_confusions(FILE *out, const Report *report);
 void put_layers(FILE *out, const Report *report);
 void put_noise(FILE *out, const Report *report);
+void put_search(FILE *out, const Report *report);
+void put_partial(FILE *out, const Report *report, const ReportPlots *plots);
+
+/* How much worse than float a measurement is, as it is shown, with its sign: "Drop, points" above it, or "Worse by". */
+void html_drop(FILE *out, const SearchReport *search, const Measurement *m);
 
 void table_rows(FILE *out, const CompareRow *row, int rows);
 void table_curves(FILE *out, const Curve *curve, int curves, double unit);

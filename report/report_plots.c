@@ -116,5 +116,7 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
     for (int i = 0; i < report->weight_histograms; i++) plots->weights[i] = plot_weights(gnuplot, &report->weights[i]);
     for (int i = 0; i < report->activation_histograms; i++)
         plots->activations[i] = plot_activations(arena, gnuplot, &report->activations[i]);
+    plots->partial =
+        report->search == NULL || report->search->partial == NULL ? -1 : plot_partial(gnuplot, report->search);
     return gnuplot->figures == 0 ? STATUS_OK : gnuplot_run(arena, gnuplot);
 }

@@ -41,6 +41,8 @@ START_TEST(layers_are_kept_until_the_tolerance_is)
     ck_assert_double_le(number(json, "drop"), 1.0);
     const cJSON *kept = json_get(json, "kept");
     const int n = cJSON_GetArraySize(kept);
+    ck_assert(strstr(text_of("p/report.html"), "<title>net: partial quantization</title>") != NULL);
+    ck_assert(strstr(text_of("p/report.html"), arena_printf(arena, "Every layer in int2 but %d group", n)) != NULL);
     ck_assert_int_ge(n, 1); /* two bits everywhere are too few */
     ck_assert_double_eq(number(json, "evaluations"), n + 1);
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "search/sensitivity_state.h"
 #include "tests/support/fixture.h"
+#include "tests/support/html.h"
 #include "tests/support/program.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
@@ -205,14 +206,6 @@ START_TEST(ranks_are_compared)
 }
 END_TEST
 
-static char *text_in(const char *name)
-{
-    unsigned char *data;
-    size_t bytes;
-    must(file_read(arena, inside(name), 1 << 24, &data, &bytes));
-    return arena_printf(arena, "%.*s", (int)bytes, (const char *)data);
-}
-
 /* ---- the verb ------------------------------------------------------------------------------------------------------- */
 
 static void begin_trained(void)
@@ -257,7 +250,12 @@ START_TEST(rows_say_what_was_measured)
     ck_assert(cJSON_IsNumber(json_get(json_get(json, "seconds"), "measured")));
     ck_assert(cJSON_IsNumber(json_get(json_get(json, "correlation"), "fisher")));
     cJSON_Delete(json);
-    ck_assert_int_eq(line_count(text_in("s/sensitivity.csv")), 1 + 12 + 11 + 9);
+    ck_assert_int_eq(line_count(text_of("s/sensitivity.csv")), 1 + 12 + 11 + 9);
+    const char *page = text_of("s/report.html");
+    ck_assert_int_eq(count(page, "<table class=\"bars\">"), 9);
+    ck_assert(strstr(page, "<title>net: sensitivity to quantization</title>") != NULL);
+    ck_assert(strstr(page, "bitfold sensitivity f --out s --images 60") != NULL);
+    ck_assert(strstr(page, "<th scope=\"row\">stem+c2</th>") != NULL);
 
     json = program_json(arena, folder, "sensitivity f --out wide --images 60 --formats int16,int8 --quiet");
     const cJSON *wide = row_of(json, "c1", "activations", "int16"), *narrow = row_of(json, "c1", "activations", "int8");
@@ -279,8 +277,8 @@ START_TEST(rows_are_kept)
     const char *command = "sensitivity f --images 40 --formats 4 --parts weights --quiet --out";
     program_must(arena, folder, arena_printf(arena, "%s whole", command));
     program_must(arena, folder, arena_printf(arena, "%s again --threads 1", command));
-    const char *whole = text_in("whole/sensitivity.json");
-    ck_assert_str_eq(text_in("again/sensitivity.json"), whole);
+    const char *whole = text_of("whole/sensitivity.json");
+    ck_assert_str_eq(text_of("again/sensitivity.json"), whole);
 
     cJSON *json;
     must(json_read(arena, inside("again/sensitivity.json"), &json));
@@ -290,7 +288,16 @@ START_TEST(rows_are_kept)
     put_text(folder, "again/sensitivity.json", json_print(arena, json));
     cJSON_Delete(json);
     program_must(arena, folder, arena_printf(arena, "%s again --resume", command));
-    ck_assert_str_eq(text_in("again/sensitivity.json"), whole);
+    ck_assert_str_eq(text_of("again/sensitivity.json"), whole);
+
+    /* with --overwrite nothing of what was there is taken over */
+    must(json_read(arena, inside("again/sensitivity.json"), &json));
+    cJSON *loss = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(json_get(json, "rows"), 0), "loss");
+    cJSON_SetNumberHelper(loss, 77);
+    put_text(folder, "again/sensitivity.json", json_print(arena, json));
+    cJSON_Delete(json);
+    program_must(arena, folder, arena_printf(arena, "%s again --overwrite", command));
+    ck_assert_str_eq(text_of("again/sensitivity.json"), whole);
     end();
 }
 END_TEST

@@ -14,8 +14,9 @@
 static const char *const models[] = {MODELS, NULL};
 
 /* config.json is removed first: without it no model is read. */
-static const char *const names[] = {"config.json", "run.json", "metrics.jsonl", MODELS, "compare.csv",
-                                    "report.html", "row.json", "model.json",    NULL};
+static const char *const names[] = {"config.json",      "run.json",        "metrics.jsonl", MODELS,
+                                    "compare.csv",      "report.html",     "row.json",      "model.json",
+                                    "sensitivity.json", "sensitivity.csv", "partial.csv",   NULL};
 
 static bool is_temporary_of(const char *name, const char *file)
 {
