@@ -1,14 +1,20 @@
 #include "cli/search_job.h"
 
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
+#include "deploy/lower.h"
 #include "report/report.h"
 #include "report/report_sensitivity.h"
 #include "search/sensitivity_rank.h"
 #include "train/model_data.h"
 #include "train/provenance.h"
+#include "train/recipe.h"
 
 enum { IMAGES = 2000 };
 
@@ -24,19 +30,55 @@ Status format_option(const char *option, const char *name, int *format)
                        name);
 }
 
+Status tolerance_option(const char *text, double *tolerance)
+{
+    char *end;
+    errno = 0;
+    *tolerance = strtod(text, &end);
+    if (errno != 0 || end == text || *end != '\0' || !isfinite(*tolerance) || *tolerance < 0)
+        return status_fail(STATUS_CONFIG, "--tolerance: \"%s\"; must be a number, 0 or more", text);
+    return STATUS_OK;
+}
+
+Status predictor_option(Arena *arena, const char *option, const char *name, const char *besides, int *kind)
+{
+    const char *names = besides;
+    *kind = -1;
+    for (int k = 0; k < PREDICTORS; k++) {
+        if (strcmp(predictors[k].name, name) == 0) *kind = k;
+        names = arena_printf(arena, "%s, %s", names, predictors[k].name);
+    }
+    if (*kind >= 0) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "--%s: \"%s\"; must be one of %s", option, name, names);
+}
+
+Status formats_option(Arena *arena, const char *text, IntList *formats)
+{
+    int *at = ARENA_ARRAY(arena, int, strlen(text) + 1);
+    int n = 0;
+    for (char *rest = arena_strdup(arena, text), *word; (word = strsep(&rest, ",")) != NULL; n++) {
+        TRY(format_option("formats", word, &at[n]));
+        for (int i = 0; i < n; i++)
+            if (at[i] == at[n]) return status_fail(STATUS_CONFIG, "--formats: \"%s\" stands twice", word);
+    }
+    *formats = (IntList){.n = n, .at = at};
+    return STATUS_OK;
+}
+
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
-static Status open_model(Arena *arena, const char *verb, SearchJob *job)
+static Status open_model(Arena *arena, const char *path, const char *verb, SearchJob *job)
 {
     const Options *o = job->o;
-    TRY(model_open(arena, o->argument[0], o->sets, &job->open));
+    job->path = path;
+    TRY(model_open(arena, path, o->sets, &job->open));
     if (job->open.kind != MODEL_FLOAT)
-        return status_fail(STATUS_STATE, "%s: a %s model; %s starts from a float model", o->argument[0],
+        return status_fail(STATUS_STATE, "%s: a %s model; %s starts from a float model", path,
                            model_kind_names[job->open.kind], verb);
     job->config = ARENA_ARRAY(arena, Config, 1);
     *job->config = *job->open.config;
     job->config->name = arena_printf(arena, "%s-%s", job->open.config->name, verb);
-    const ModelClasses classes = model_classes(o->argument[0], job->open.model);
+    const ModelClasses classes = model_classes(path, job->open.model);
     TRY(model_data(arena, job->config, &classes, false, &job->data));
     cli_show_data(arena, o, &job->data);
     return STATUS_OK;
@@ -56,13 +98,24 @@ static Status draw_images(Arena *arena, SearchJob *job)
     return judge_begin(arena, job->config, job->open.model, &job->data, &sample, &job->judge);
 }
 
+Status search_open(Arena *arena, const char *path, const char *verb, SearchJob *job)
+{
+    TRY(open_model(arena, path, verb, job));
+    return draw_images(arena, job);
+}
+
 Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_code, SearchJob *job)
 {
     job->o = o;
     job->exit_code = exit_code;
-    TRY(open_model(arena, verb, job));
-    TRY(draw_images(arena, job));
-    job->folder = cli_run_folder(arena, o, job->config->name);
+    TRY(search_open(arena, o->argument[0], verb, job));
+    TRY(search_take_folder(arena, o, cli_run_folder(arena, o, job->config->name), job));
+    return run_folder_begin(&job->run, job->config);
+}
+
+Status search_take_folder(Arena *arena, const Options *o, const char *folder, SearchJob *job)
+{
+    job->folder = folder;
     const RunTerms terms = {.mode = run_mode(o->overwrite, o->resume),
                             .source = o->argument[0],
                             .resumable = true,
@@ -70,7 +123,7 @@ Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_
                             .argv = o->argv};
     TRY(run_folder_open(arena, job->folder, &terms, &job->run));
     if (job->run.note != NULL && !o->quiet) cli_note("%s\n", job->run.note);
-    return run_folder_begin(&job->run, job->config);
+    return STATUS_OK;
 }
 
 Status search_end(SearchJob *job, Status status)
@@ -105,6 +158,14 @@ static Status digest(Arena *arena, const SearchJob *job, const char **text)
     return STATUS_OK;
 }
 
+Status search_interrupted(const SearchJob *job, Status status)
+{
+    if (status != STATUS_INTERRUPTED) return status;
+    cli_note("bitfold: %s; the same command with --resume goes on\n", status_message());
+    *job->exit_code = 128 + (int)cli_stop;
+    return status;
+}
+
 Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
 {
     SensitivityJob *s = &job->sensitivity;
@@ -121,11 +182,7 @@ Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
     TRY(digest(arena, job, &s->digest));
     cli_catch_signals();
     const Status status = sensitivity_run(arena, s, result);
-    if (status == STATUS_INTERRUPTED) {
-        cli_note("bitfold: %s; the same command with --resume goes on\n", status_message());
-        *job->exit_code = 128 + (int)cli_stop;
-    }
-    TRY(status);
+    TRY(search_interrupted(job, status));
     return sensitivity_write_csv(arena, result, job->judge.task.metric,
                                  file_join(arena, job->folder, "sensitivity.csv"));
 }
@@ -152,4 +209,81 @@ void search_add_seconds(cJSON *json, const Sensitivity *s)
     cJSON *seconds = cJSON_AddObjectToObject(json, "seconds");
     cJSON_AddNumberToObject(seconds, "measured", s->measuring);
     for (int k = 0; k < PREDICTORS; k++) cJSON_AddNumberToObject(seconds, predictors[k].name, s->predicting[k]);
+}
+
+/* ---- what was chosen --------------------------------------------------------------------------------------------- */
+
+Status search_write_model(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice,
+                          Model **model)
+{
+    Config *config;
+    TRY(format_choice_config(arena, job->config, groups, choice, &config));
+    char *text;
+    TRY(config_text(arena, config, job->folder, &text));
+    config->quant = ptq_quant_config(arena, &config->quant);
+    Recipe r = {.arena = arena,
+                .config = config,
+                .kind = MODEL_PTQ,
+                .data = &job->data,
+                .from = job->open.model,
+                .from_name = job->path,
+                .renewed = -1,
+                .folder = job->folder,
+                .argc = job->o->argc,
+                .argv = job->o->argv};
+    TRY(experiment_model(arena, config, &config->quant, &job->data, &r.model));
+    recipe_plan(&r);
+    TRY(recipe_run(&r, RECIPE_FIT));
+    TRY(file_write(arena, file_join(arena, job->folder, "config.json"), text, strlen(text)));
+    *model = r.model;
+    return recipe_run(&r, RECIPE_MAKE);
+}
+
+Status search_train_hook(void *context, Arena *arena, TrainJob *train, const char *label, TrainResult *result)
+{
+    const SearchJob *job = context;
+    return cli_train(arena, job->o, train, label, result, job->exit_code);
+}
+
+const char **search_more_sets(Arena *arena, const char *const *sets, const char *set)
+{
+    int n = 0;
+    while (sets[n] != NULL) n++;
+    const char **all = ARENA_ARRAY(arena, const char *, n + 2);
+    for (int i = 0; i < n; i++) all[i] = sets[i];
+    all[n] = set;
+    return all;
+}
+
+Status search_train(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice,
+                    SearchTrained *trained)
+{
+    cJSON *overrides = format_choice_overrides(job->config, groups, choice);
+    const char *set = arena_printf(arena, "quant.overrides=%s", json_print_compact(arena, overrides));
+    cJSON_Delete(overrides);
+    const char **sets = search_more_sets(arena, job->o->sets, set);
+    const QuantConfig *quant = &job->config->quant, *was = &job->open.config->quant;
+    if (quant->weights.granularity != was->weights.granularity)
+        sets = search_more_sets(
+            arena, sets,
+            arena_printf(arena, "quant.weights.granularity=%s", granularity_names[quant->weights.granularity]));
+    if (quant->activations.observer != was->activations.observer)
+        sets = search_more_sets(
+            arena, sets,
+            arena_printf(arena, "quant.activations.observer=%s", observer_choices[quant->activations.observer]));
+    const char *out = file_join(arena, job->folder, "qat");
+    const bool exists = file_exists(out);
+    const RunRequest request = {.path = job->path,
+                                .sets = sets,
+                                .out = out,
+                                .resume = exists && job->o->resume,
+                                .overwrite = exists && !job->o->resume,
+                                .row = true,
+                                .argc = job->o->argc,
+                                .argv = job->o->argv,
+                                .train = search_train_hook,
+                                .context = job};
+    TRY(run_qat(arena, &request, &trained->run));
+    TRY(model_lower(arena, trained->run.model, (Rounding)trained->run.config->quant.rounding, &trained->graph));
+    return judge_graph(&job->judge, trained->graph, 0, NULL, NULL, &trained->m);
 }

@@ -1,19 +1,15 @@
 /* eval, verify: the verbs that look at a finished model. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "deploy/safetensors/export_safetensors.h"
 #include "base/file.h"
-#include "base/temporary.h"
 #include "cli/cli.h"
+#include "cli/verify_model.h"
 #include "datasets/batch_reader.h"
 #include "deploy/lower.h"
 #include "train/dump.h"
 #include "train/model_data.h"
 #include "train/model_task.h"
 #include "train/test_data.h"
-#include "graph/engine.h"
-#include "graph/graph_read.h"
 
 static Status choose(const char *option, const char *given, const char *const *names, int otherwise, int *choice)
 {
@@ -150,23 +146,6 @@ static Status open_quantized(Arena *arena, const Options *o, OpenModel *open)
                        o->argument[0]);
 }
 
-/* Every test image, the deployed file re-read from disk. */
-static Status verify_file(Arena *arena, OpenModel *open, const Dataset *test, const char *path, VerifyResult *result)
-{
-    Graph *graph;
-    TRY(graph_read(arena, path, &graph));
-    enum { BATCH = 64 };
-    Engine *engine;
-    TRY(engine_create(arena, graph, BATCH, &engine));
-    Arena *step = arena_create();
-    Tape *t = tape_create(arena, step);
-    DatasetBatches b = dataset_batches(arena, test, BATCH);
-    Status status = STATUS_OK;
-    while (dataset_next(&b, &status)) status = verify_batch(open->model, t, engine, graph, b.pixels, b.n, result);
-    arena_destroy(step);
-    return status;
-}
-
 static Status run_verify(Arena *arena, const Options *o, int *exit_code)
 {
     OpenModel open;
@@ -177,15 +156,8 @@ static Status run_verify(Arena *arena, const Options *o, int *exit_code)
     TRY(experiment_data(arena, open.config, &data));
     warn_pixels(open.config);
     for (int i = 0; i < data.notes; i++) cli_warn(data.note[i]);
-    const char *base = getenv("TMPDIR");
-    TemporaryFolder folder;
-    TRY(temporary_folder(arena, base == NULL || base[0] == '\0' ? "/tmp" : base, "verify", &folder));
-    const char *path = file_join(arena, folder.path, "model.safetensors");
-    VerifyResult result = {0};
-    Status status = export_safetensors(arena, graph, path);
-    if (status == STATUS_OK) status = verify_file(arena, &open, &data.test, path, &result);
-    temporary_folder_end(&folder);
-    TRY(status);
+    VerifyResult result;
+    TRY(verify_model(arena, open.model, graph, &data.test, &result));
     if (o->json) {
         cJSON *json = cJSON_CreateObject();
         cJSON_AddNumberToObject(json, "values", (double)result.values);

@@ -1,7 +1,4 @@
 /* partial: every layer in one format but those that bear it worst. */
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -9,28 +6,11 @@
 #include "report/report_sensitivity.h"
 #include "train/recipe.h"
 
-static Status read_tolerance(const char *text, double *tolerance)
-{
-    if (text == NULL) return status_fail(STATUS_CONFIG, "--tolerance: is required: by how much the metric may fall");
-    char *end;
-    errno = 0;
-    *tolerance = strtod(text, &end);
-    if (errno != 0 || end == text || *end != '\0' || !isfinite(*tolerance) || *tolerance < 0)
-        return status_fail(STATUS_CONFIG, "--tolerance: \"%s\"; must be a number, 0 or more", text);
-    return STATUS_OK;
-}
-
 static Status read_order(Arena *arena, const char *text, int *order)
 {
     *order = -1;
-    if (text == NULL || strcmp(text, "loss") == 0) return STATUS_OK;
-    const char *names = "loss";
-    for (int k = 0; k < PREDICTORS; k++) {
-        if (strcmp(predictors[k].name, text) == 0) *order = k;
-        names = arena_printf(arena, "%s, %s", names, predictors[k].name);
-    }
-    if (*order >= 0) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "--order: \"%s\"; must be one of %s", text, names);
+    return text == NULL || strcmp(text, "loss") == 0 ? STATUS_OK
+                                                     : predictor_option(arena, "order", text, "loss", order);
 }
 
 typedef struct {
@@ -51,31 +31,6 @@ static void show_step(void *context, const PartialStep *step)
               arena_printf(s->arena, "%c%s", change < 0 ? '-' : '+', size), step->layer == NULL ? "" : step->layer);
 }
 
-/* The network that was chosen, as `ptq` leaves it: its config with an override for each layer, and the model. */
-static Status write_model(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice)
-{
-    Config *config;
-    TRY(format_choice_config(arena, job->config, groups, choice, &config));
-    char *text;
-    TRY(config_text(arena, config, job->folder, &text));
-    config->quant = ptq_quant_config(arena, &config->quant);
-    Recipe r = {.arena = arena,
-                .config = config,
-                .kind = MODEL_PTQ,
-                .data = &job->data,
-                .from = job->open.model,
-                .from_name = job->o->argument[0],
-                .renewed = -1,
-                .folder = job->folder,
-                .argc = job->o->argc,
-                .argv = job->o->argv};
-    TRY(experiment_model(arena, config, &config->quant, &job->data, &r.model));
-    recipe_plan(&r);
-    TRY(recipe_run(&r, RECIPE_FIT));
-    TRY(file_write(arena, file_join(arena, job->folder, "config.json"), text, strlen(text)));
-    return recipe_run(&r, RECIPE_MAKE);
-}
-
 static Status search(Arena *arena, SearchJob *job, const PartialOptions *options, Partial *partial)
 {
     SensitivityOptions *s = &job->sensitivity.options;
@@ -92,7 +47,8 @@ static Status search(Arena *arena, SearchJob *job, const PartialOptions *options
     Shown shown = {arena, job, options};
     TRY(partial_run(arena, &job->judge, &sensitivity, options, show_step, &shown, partial));
     TRY(partial_write_csv(arena, partial, metric, file_join(arena, job->folder, "partial.csv")));
-    TRY(write_model(arena, job, &sensitivity.groups, &partial->choice));
+    Model *model;
+    TRY(search_write_model(arena, job, &sensitivity.groups, &partial->choice, &model));
     return search_report(arena, job, &sensitivity, partial, options);
 }
 
@@ -116,7 +72,9 @@ static cJSON *as_json(const SearchJob *job, const PartialOptions *options, const
 static Status run_partial(Arena *arena, const Options *o, int *exit_code)
 {
     PartialOptions options;
-    TRY(read_tolerance(o->tolerance, &options.tolerance));
+    if (o->tolerance == NULL)
+        return status_fail(STATUS_CONFIG, "--tolerance: is required: by how much the metric may fall");
+    TRY(tolerance_option(o->tolerance, &options.tolerance));
     TRY(format_option("format", o->format != NULL ? o->format : "int8", &options.format));
     TRY(format_option("keep", o->keep != NULL ? o->keep : "float32", &options.keep));
     if (options.format == options.keep)

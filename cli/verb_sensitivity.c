@@ -6,20 +6,6 @@
 #include "report/report_sensitivity.h"
 #include "search/sensitivity_state.h"
 
-/* "int8,int4,2": names of formats, and numbers of bits. */
-static Status read_formats(Arena *arena, const char *text, IntList *formats)
-{
-    int *at = ARENA_ARRAY(arena, int, strlen(text) + 1);
-    int n = 0;
-    for (char *rest = arena_strdup(arena, text), *word; (word = strsep(&rest, ",")) != NULL; n++) {
-        TRY(format_option("formats", word, &at[n]));
-        for (int i = 0; i < n; i++)
-            if (at[i] == at[n]) return status_fail(STATUS_CONFIG, "--formats: \"%s\" stands twice", word);
-    }
-    *formats = (IntList){.n = n, .at = at};
-    return STATUS_OK;
-}
-
 static Status read_parts(Arena *arena, const char *text, bool part[PART_BOTH + 1])
 {
     for (char *rest = arena_strdup(arena, text), *word; (word = strsep(&rest, ",")) != NULL;) {
@@ -35,7 +21,7 @@ static Status run_sensitivity(Arena *arena, const Options *o, int *exit_code)
 {
     SearchJob job = {.sensitivity = {.options = {.leave_out = true, .predict = true}}};
     SensitivityOptions *s = &job.sensitivity.options;
-    TRY(read_formats(arena, o->formats != NULL ? o->formats : "int8,int4,int2", &s->formats));
+    TRY(formats_option(arena, o->formats != NULL ? o->formats : "int8,int4,int2", &s->formats));
     TRY(read_parts(arena, o->parts != NULL ? o->parts : "weights,activations,both", s->part));
     Sensitivity result = {0};
     Status status = search_begin(arena, o, "sensitivity", exit_code, &job);

@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare sensitivity partial eval export import verify predict inspect describe fetch bench"
+    local verbs="train ptq qat compare sensitivity partial search workflow eval export import verify predict inspect describe fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 
@@ -21,8 +21,8 @@ _bitfold() {
 
     local files=
     case $verb in
-    bench) files=json ;;
-    ptq | eval | verify | export | sensitivity | partial) files=safetensors ;;
+    bench | workflow) files=json ;;
+    ptq | eval | verify | export | sensitivity | partial | search) files=safetensors ;;
     import) files=onnx ;;
     train | qat | compare | inspect) files='@(json|safetensors)' ;;
     predict) files='@(safetensors|png|jpg|jpeg)' ;;
@@ -30,6 +30,10 @@ _bitfold() {
     case $verb in
     eval) options="$options --data --engine --split --images --dump --layers" ;;
     partial) options="$options --tolerance --format --keep --order --images" ;;
+    search)
+        options="$options --tolerance --flash --ram --cycles --bops --minimize --method --formats --order --images --qat"
+        ;;
+    workflow) options="$options --tolerance --flash --ram --cycles --bops --target --images" ;;
     sensitivity) options="$options --formats --parts --images" ;;
     inspect) options="$options --target" ;;
     export) options="$options --to --option --float -o" ;;

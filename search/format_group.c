@@ -131,11 +131,9 @@ static cJSON *begin_override(const Config *config, const char *layer)
     return json;
 }
 
-Status format_choice_config(Arena *arena, const Config *config, const FormatGroups *groups, const FormatChoice *choice,
-                            Config **chosen)
+cJSON *format_choice_overrides(const Config *config, const FormatGroups *groups, const FormatChoice *choice)
 {
-    cJSON *patch = cJSON_CreateObject();
-    cJSON *overrides = cJSON_AddArrayToObject(cJSON_AddObjectToObject(patch, "quant"), "overrides");
+    cJSON *overrides = cJSON_CreateArray();
     for (int i = 0; i < groups->layers; i++) {
         const FormatLayer *l = &groups->layer[i];
         if (!l->has_weights && l->group < 0) continue;
@@ -151,6 +149,15 @@ Status format_choice_config(Arena *arena, const Config *config, const FormatGrou
         }
         cJSON_AddItemToArray(overrides, json);
     }
+    return overrides;
+}
+
+Status format_choice_config(Arena *arena, const Config *config, const FormatGroups *groups, const FormatChoice *choice,
+                            Config **chosen)
+{
+    cJSON *patch = cJSON_CreateObject();
+    cJSON_AddItemToObject(cJSON_AddObjectToObject(patch, "quant"), "overrides",
+                          format_choice_overrides(config, groups, choice));
     const Status status = config_patch(arena, config, patch, "formats", chosen);
     cJSON_Delete(patch);
     return status;

@@ -46,8 +46,11 @@ FormatChoice format_choice(Arena *arena, const FormatGroups *groups, int weights
 /* Gives a unit of the part, a layer (PART_WEIGHTS) or a group, another format. */
 void format_choice_set(const FormatGroups *groups, FormatChoice *choice, FormatPart part, int unit, int format);
 
-/* The config with an override for each layer that says so, weights that are to be int16 in int8; what overrides of the config say besides, granularity and
- * quantizers, stays.  STATUS_CONFIG: what the config refuses. */
+/* quant.overrides that say so layer by layer, weights that are to be int16 in int8; what overrides of the config say
+ * besides, granularity and quantizers, stays.  For the caller to delete. */
+cJSON *format_choice_overrides(const Config *config, const FormatGroups *groups, const FormatChoice *choice);
+
+/* The config with these overrides.  STATUS_CONFIG: what the config refuses. */
 Status format_choice_config(Arena *arena, const Config *config, const FormatGroups *groups, const FormatChoice *choice,
                             Config **chosen);
 

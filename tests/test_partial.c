@@ -99,7 +99,8 @@ START_TEST(a_tolerance_that_nothing_meets_fails)
     begin_trained();
     program_refuses(arena, folder, "partial f --out p --format int2 --keep int3 --tolerance 0 --images 120 --quiet",
                     "no network is within 0 of float");
-    ck_assert(file_exists(inside("p/model.safetensors"))); /* the best there was */
+    ck_assert(file_exists(inside("p/model.safetensors"))); /* the best there was, */
+    program_must(arena, folder, "verify p --quiet");       /* with few bits */
 
     program_refuses(arena, folder, "partial f", "--tolerance: is required");
     program_refuses(arena, folder, "partial f --tolerance -1", "--tolerance: \"-1\"; must be a number, 0 or more");

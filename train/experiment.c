@@ -138,7 +138,9 @@ static Status check_read(Arena *arena, const Config *config, const void *context
     const Checkpoint *c = context;
     Model *m;
     TrainState state;
-    TRY(build(arena, config, c->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &m));
+    QuantConfig quant = config->quant;
+    if (c->kind == MODEL_PTQ) quant = ptq_quant_config(arena, &quant);
+    TRY(build(arena, config, c->kind == MODEL_FLOAT ? NULL : &quant, NULL, &m));
     return checkpoint_load(c, m, NULL, &state);
 }
 
@@ -157,7 +159,8 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
                            path);
     TRY(config_read(arena, config_path, NULL, &own));
     TRY(config_read(arena, config_path, sets, &config));
-    config->given = config_given(arena, sets); /* the file has every key */
+    config->given = config_given(arena, sets);                                            /* the file has every key */
+    if (open->kind == MODEL_PTQ) config->quant = ptq_quant_config(arena, &config->quant); /* to train from, perhaps */
     open->config = config;
     open->trained = (Rounding)own->quant.rounding;
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));

@@ -12,6 +12,7 @@ static Status open_folder(Arena *arena, const RunRequest *r, const char *folder,
 {
     out->folder = folder;
     const RunTerms terms = {.mode = run_mode(r->overwrite, r->resume),
+                            .row = r->row,
                             .source = run_source_is_model(r->path) ? r->path : NULL,
                             .resumable = resumable,
                             .argc = r->argc,

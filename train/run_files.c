@@ -14,9 +14,10 @@
 static const char *const models[] = {MODELS, NULL};
 
 /* config.json is removed first: without it no model is read. */
-static const char *const names[] = {"config.json",      "run.json",        "metrics.jsonl", MODELS,
-                                    "compare.csv",      "report.html",     "row.json",      "model.json",
-                                    "sensitivity.json", "sensitivity.csv", "partial.csv",   NULL};
+static const char *const names[] = {"config.json",     "run.json",      "metrics.jsonl", MODELS,
+                                    "compare.csv",     "report.html",   "row.json",      "sensitivity.json",
+                                    "sensitivity.csv", "partial.csv",   "search.json",   "pareto.csv",
+                                    "why.txt",         "workflow.json", "model.json",    NULL};
 
 static bool is_temporary_of(const char *name, const char *file)
 {

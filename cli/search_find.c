@@ -1,0 +1,68 @@
+#include "cli/search_find.h"
+
+#include <math.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+Status search_budget_options(const Options *o, SearchOptions *s)
+{
+    const char *const given[COSTS] = {o->flash, o->ram, o->cycles, o->bops};
+    for (CostKind k = 0; k < COSTS; k++) {
+        s->budget[k] = (double)INFINITY;
+        if (given[k] != NULL) TRY(cost_read(k, given[k], &s->budget[k]));
+    }
+    return STATUS_OK;
+}
+
+typedef struct {
+    Arena *arena;
+    const SearchJob *job;
+    const SearchOptions *options;
+} Shown;
+
+static void show_trial(void *context, const Trial *t, int number)
+{
+    const Shown *s = context;
+    if (s->job->o->quiet) return;
+    const CostKind kind = search_main_cost(s->options);
+    cli_note("network %d  %s %s  %s %s  change %+.2f\n", number, cost_types[kind].name,
+             cost_text(s->arena, kind, t->cost.of[kind]), s->job->judge.task.metric->brief,
+             metric_number(s->arena, s->job->judge.task.metric, t->m.value), -t->drop);
+}
+
+/* All that networks follow from besides what sensitivity does. */
+static const char *search_digest(Arena *arena, const SearchJob *job, const SearchOptions *o)
+{
+    char *all = arena_printf(arena, "%s %d", job->sensitivity.digest, o->measure);
+    for (int i = 0; i < o->formats.n; i++) all = arena_printf(arena, "%s %d", all, o->formats.at[i]);
+    return arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));
+}
+
+Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchFound *f)
+{
+    *f = (SearchFound){0};
+    Shown *shown = ARENA_ARRAY(arena, Shown, 1);
+    *shown = (Shown){arena, job, options};
+    if (options->measure < 0) options->measure = job->judge.task.type->answers_class ? LOSS_KL : LOSS_LOSS;
+    if (options->measure == LOSS_KL && !job->judge.task.type->answers_class)
+        return status_fail(STATUS_CONFIG, "--order: \"kl\"; the task %s answers no classes, \"loss\" is required",
+                           job->judge.task.type->name);
+    SensitivityOptions *s = &job->sensitivity.options;
+    *s = (SensitivityOptions){.part = {[PART_WEIGHTS] = true, [PART_ACTIVATIONS] = true},
+                              .predict = options->measure >= LOSS_PREDICTOR};
+    s->formats = options->formats;
+    TRY(search_sensitivity(arena, job, &f->sensitivity));
+    TRY(space_make(arena, &job->judge, &f->sensitivity, options->formats, options->measure, &f->space));
+    f->trials = (Trials){.arena = arena,
+                         .make = trial_make,
+                         .judge = &job->judge,
+                         .space = &f->space,
+                         .path = file_join(arena, job->folder, "search.json"),
+                         .digest = search_digest(arena, job, options),
+                         .stop = &cli_stop,
+                         .progress = show_trial,
+                         .context = shown};
+    TRY(trials_begin(&f->trials));
+    return search_interrupted(job, search_run(arena, options, &f->space, &f->trials, &f->result));
+}

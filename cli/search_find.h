@@ -1,0 +1,22 @@
+/* A search as verbs start it: measured rows, the space, and networks tried with progress, all kept in the run directory. */
+#ifndef BITFOLD_CLI_SEARCH_FIND_H
+#define BITFOLD_CLI_SEARCH_FIND_H
+
+#include "cli/search_job.h"
+#include "search/search.h"
+
+typedef struct {
+    Sensitivity sensitivity;
+    SearchSpace space;
+    Trials trials;
+    SearchResult result;
+} SearchFound;
+
+/* --flash, --ram, --cycles, --bops; none: no budget. */
+Status search_budget_options(const Options *o, SearchOptions *s);
+
+/* Measures the candidates one at a time (search_sensitivity) and searches.  options->measure below 0: what is usual for
+ * the task, which is then put there.  On STATUS_INTERRUPTED says how to go on and sets the exit code. */
+Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchFound *found);
+
+#endif

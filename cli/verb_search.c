@@ -1,0 +1,176 @@
+/* search: a format for each layer, by a tolerance or by budgets. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/search_find.h"
+#include "deploy/lower.h"
+#include "report/report_trials.h"
+#include "train/run.h"
+
+/* ---- options ----------------------------------------------------------------------------------------------------------- */
+
+static Status read_method(Arena *arena, const char *name, int *method)
+{
+    const char *names = "";
+    for (int i = 0; search_methods[i] != NULL; i++) {
+        if (strcmp(search_methods[i]->name, name) == 0) {
+            *method = i;
+            return STATUS_OK;
+        }
+        names = arena_printf(arena, "%s%s%s", names, i == 0 ? "" : ", ", search_methods[i]->name);
+    }
+    return status_fail(STATUS_CONFIG, "--method: \"%s\"; must be one of %s", name, names);
+}
+
+static Status read_minimize(const Options *o, CostKind *kind)
+{
+    if (o->minimize == NULL) return STATUS_OK;
+    if (o->tolerance == NULL)
+        return status_fail(STATUS_CONFIG,
+                           "--minimize: \"%s\" without --tolerance: what is within the budgets is as good "
+                           "as it can be, not as small",
+                           o->minimize);
+    for (*kind = 0; *kind < COSTS; (*kind)++)
+        if (*kind != COST_RAM && strcmp(cost_types[*kind].name, o->minimize) == 0) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "--minimize: \"%s\"; must be flash, cycles or bops", o->minimize);
+}
+
+static Status read_options(Arena *arena, const Options *o, SearchOptions *s)
+{
+    *s = (SearchOptions){.tolerance = (double)NAN, .measure = -1};
+    TRY(search_budget_options(o, s));
+    if (o->tolerance == NULL && o->flash == NULL && o->ram == NULL && o->cycles == NULL && o->bops == NULL)
+        return status_fail(STATUS_CONFIG, "--tolerance, --flash, --ram, --cycles or --bops: one at least is required");
+    if (o->tolerance != NULL) TRY(tolerance_option(o->tolerance, &s->tolerance));
+    if (o->method != NULL) TRY(read_method(arena, o->method, &s->method));
+    TRY(read_minimize(o, &s->minimize));
+    TRY(formats_option(arena, o->formats != NULL ? o->formats : "int8,int4,int2", &s->formats));
+    if (s->formats.n < 2)
+        return status_fail(STATUS_CONFIG, "--formats: \"%s\"; must be two formats or more to choose from", o->formats);
+    if (o->order == NULL) return STATUS_OK;
+    if (strcmp(o->order, "kl") == 0)
+        s->measure = LOSS_KL;
+    else if (strcmp(o->order, "loss") == 0)
+        s->measure = LOSS_LOSS;
+    else {
+        int kind;
+        TRY(predictor_option(arena, "order", o->order, "kl, loss", &kind));
+        s->measure = LOSS_PREDICTOR + kind;
+    }
+    return STATUS_OK;
+}
+
+typedef struct {
+    SearchFound found;
+    Measurement delivered; /* the model that was written, on the judge's images */
+    EvalResult test;       /* the same on the test split */
+    SearchTrained qat;     /* with --qat */
+} Delivered;
+
+/* ---- what it leaves ---------------------------------------------------------------------------------------------------- */
+
+static Status deliver(Arena *arena, SearchJob *job, const FormatChoice *choice, Delivered *d)
+{
+    Model *model;
+    TRY(search_write_model(arena, job, &d->found.sensitivity.groups, choice, &model));
+    Graph *graph;
+    TRY(model_lower(arena, model, (Rounding)job->config->quant.rounding, &graph));
+    TRY(judge_graph(&job->judge, graph, 0, NULL, NULL, &d->delivered));
+    return evaluate(arena, &job->judge.task, model, graph, &job->data.test, ENGINE_INT8, &d->test);
+}
+
+static void add_formats(cJSON *json, const SearchFound *f)
+{
+    const SearchSpace *space = &f->space;
+    const FormatGroups *g = &space->s->groups;
+    const int *choice = f->trials.at[f->result.best].choice;
+    cJSON *formats = cJSON_AddObjectToObject(json, "formats"), *outputs = cJSON_AddObjectToObject(json, "outputs");
+    for (int i = 0; i < g->layers; i++) {
+        const FormatLayer *l = &g->layer[i];
+        const char *output = l->group < 0 || g->group[l->group].fixed
+                                 ? NULL
+                                 : format_choices[space->formats.at[choice[g->layers + l->group]]];
+        const char *weights = l->has_weights ? format_choices[space->formats.at[choice[i]]] : output;
+        if (weights != NULL) cJSON_AddStringToObject(formats, l->name, weights);
+        if (output != NULL) cJSON_AddStringToObject(outputs, l->name, output);
+    }
+}
+
+static cJSON *as_json(const SearchJob *job, const SearchOptions *o, const Delivered *d)
+{
+    const SearchFound *f = &d->found;
+    const Trial *best = &f->trials.at[f->result.best];
+    const Metric *metric = job->judge.task.metric;
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "folder", job->folder);
+    cJSON_AddStringToObject(json, "method", search_methods[o->method]->name);
+    cJSON_AddBoolToObject(json, "within", f->result.within);
+    cJSON_AddNumberToObject(json, metric->name, d->delivered.value);
+    cJSON_AddNumberToObject(json, "drop", metric_drop(metric, job->judge.floats.value, d->delivered.value));
+    for (int k = 0; k < COSTS; k++) cJSON_AddNumberToObject(json, cost_types[k].key, best->cost.of[k]);
+    add_formats(json, f);
+    cJSON_AddNumberToObject(json, "evaluations", f->trials.n);
+    cJSON *test = cJSON_AddObjectToObject(json, "test");
+    cJSON_AddNumberToObject(test, metric->name, d->test.value);
+    cJSON_AddNumberToObject(test, "n", d->test.n);
+    if (d->qat.run.folder != NULL) {
+        cJSON *qat = cJSON_AddObjectToObject(json, "qat");
+        cJSON_AddStringToObject(qat, "folder", d->qat.run.folder);
+        cJSON_AddNumberToObject(qat, metric->name, d->qat.m.value);
+        cJSON_AddNumberToObject(qat, "drop", metric_drop(metric, job->judge.floats.value, d->qat.m.value));
+        cJSON *tested = cJSON_AddObjectToObject(qat, "test");
+        cJSON_AddNumberToObject(tested, metric->name, d->qat.run.test.value);
+        cJSON_AddNumberToObject(tested, "n", d->qat.run.test.n);
+    }
+    search_add_seconds(json, &f->sensitivity);
+    return json;
+}
+
+static void show(Arena *arena, const SearchJob *job, const SearchOptions *o, const Delivered *d)
+{
+    const SearchFound *f = &d->found;
+    const Metric *metric = job->judge.task.metric;
+    cli_print_lines(search_table(arena, o, &f->trials, &f->result));
+    cli_print("\ntest %s %s on %d images\n", metric->label, metric_text(arena, metric, d->test.value), d->test.n);
+    if (d->qat.run.folder != NULL)
+        cli_print("trained: %s %s on the held-out images, test %s %s (%s)\n", metric->label,
+                  metric_text(arena, metric, d->qat.m.value), metric->label,
+                  metric_text(arena, metric, d->qat.run.test.value), d->qat.run.folder);
+    cli_print("%s\n", file_join(arena, job->folder, recipe_file(MODEL_PTQ)));
+}
+
+static Status search(Arena *arena, SearchJob *job, SearchOptions *options, Delivered *d)
+{
+    SearchFound *f = &d->found;
+    TRY(search_find(arena, job, options, f));
+    if (f->result.best < 0)
+        return status_fail(STATUS_STATE, "no network that was tried is within the budgets; %d were", f->trials.n);
+    TRY(search_write_csv(&f->trials, &f->result, file_join(arena, job->folder, "pareto.csv")));
+    TRY(search_write_why(arena, options, &f->trials, &f->result, file_join(arena, job->folder, "why.txt")));
+    const FormatChoice choice = space_formats(arena, &f->space, f->trials.at[f->result.best].choice);
+    TRY(deliver(arena, job, &choice, d));
+    return job->o->qat ? search_train(arena, job, &f->sensitivity.groups, &choice, &d->qat) : STATUS_OK;
+}
+
+static Status run_search(Arena *arena, const Options *o, int *exit_code)
+{
+    SearchOptions options;
+    TRY(read_options(arena, o, &options));
+    SearchJob job = {0};
+    Delivered d = {0};
+    Status status = search_begin(arena, o, "search", exit_code, &job);
+    if (status == STATUS_OK) status = search(arena, &job, &options, &d);
+    TRY(search_end(&job, status));
+    if (o->json)
+        cli_print_json(arena, as_json(&job, &options, &d));
+    else
+        show(arena, &job, &options, &d);
+    const double drop = metric_drop(job.judge.task.metric, job.judge.floats.value, d.delivered.value);
+    if (isnan(options.tolerance) || drop <= options.tolerance) return STATUS_OK;
+    return status_fail(STATUS_STATE, "no network is within %.4g of float: the best of %d is %.4g below it; it is in %s",
+                       options.tolerance, d.found.trials.n, drop, job.folder);
+}
+
+const Verb verb_search = {
+    "search", "MODEL", "A format for each layer, by a tolerance or by budgets", "srwcxnYLRGzNUCPq", 1, 1, run_search};

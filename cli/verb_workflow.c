@@ -1,0 +1,331 @@
+/* workflow: from a config to a verified export, by as much as a tolerance needs and no more. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/search_find.h"
+#include "cli/verify_model.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
+#include "quant/observer.h"
+#include "quant/quantizer.h"
+#include "report/report_trials.h"
+#include "train/config_patch.h"
+#include "train/export.h"
+
+/* What can run where: the kind of export, and the formats that layers may have there beside int8. */
+typedef struct {
+    const char *target, *exporter, *wide;
+    bool few_bits; /* less than 8 bits take less flash */
+} Place;
+
+static const Place places[] = {{"c", "c", "int16", true},
+                               {"litert", "tflite", "int16", false},
+                               {"tflite-micro", "tflite", "int16", false},
+                               {"cmsis-nn", "tflite", "int16", false},
+                               {"onnxruntime", "onnx", "float32", false}};
+enum { PLACES = sizeof places / sizeof places[0], MAX_STAGES = 4 };
+
+typedef struct {
+    const char *name, *tried; /* what was tried, for people */
+    Trial trial;              /* its best network */
+    bool suffices;
+} Stage;
+
+typedef struct {
+    Arena *arena;
+    SearchJob job;
+    SearchOptions options;
+    const Place *place;
+    Options settings; /* the command's, with quant.target among its assignments */
+    Stage stage[MAX_STAGES];
+    int stages;
+    Sensitivity sensitivity; /* groups, and rows once there was a search */
+    FormatChoice choice;     /* formats of the best network within the budgets so far, */
+    bool has_choice;         /* if there is one */
+    SearchTrained trained;
+    const char *model, *file; /* what is delivered, and its export */
+    VerifyResult verified;
+    EvalResult test;
+} Workflow;
+
+/* ---- options ----------------------------------------------------------------------------------------------------------- */
+
+static Status read_place(Arena *arena, const char *name, const Place **place)
+{
+    const char *names = "";
+    for (int i = 0; i < PLACES; i++) {
+        if (strcmp(places[i].target, name) == 0) {
+            *place = &places[i];
+            return STATUS_OK;
+        }
+        names = arena_printf(arena, "%s%s%s", names, i == 0 ? "" : ", ", places[i].target);
+    }
+    return status_fail(STATUS_CONFIG, "--target: \"%s\"; must be one of %s", name, names);
+}
+
+static Status read_options(Arena *arena, const Options *o, Workflow *w)
+{
+    if (o->tolerance == NULL)
+        return status_fail(STATUS_CONFIG, "--tolerance: is required: by how much the metric may fall");
+    TRY(read_place(arena, o->target != NULL ? o->target : "c", &w->place));
+    TRY(search_budget_options(o, &w->options));
+    TRY(tolerance_option(o->tolerance, &w->options.tolerance));
+    w->settings = *o;
+    w->settings.sets = search_more_sets(arena, o->sets, arena_printf(arena, "quant.target=%s", w->place->target));
+    w->job.o = &w->settings;
+    return STATUS_OK;
+}
+
+/* ---- stages ------------------------------------------------------------------------------------------------------------ */
+
+static void end_stage(Workflow *w, const char *name, const char *tried, const Trial *best)
+{
+    Arena *arena = w->arena;
+    const Metric *metric = w->job.judge.task.metric;
+    Stage *s = &w->stage[w->stages++];
+    *s = (Stage){name, tried, *best, search_suffices(&w->options, best)};
+    if (w->settings.json) return;
+    const char *verdict = s->suffices ? "that suffices"
+                          : !search_within_budgets(&w->options, &best->cost)
+                              ? "over the budget, so it goes on"
+                              : arena_printf(arena, "more than %.4g, so it goes on", w->options.tolerance);
+    cli_print("%-6s %s: %s %s, %+.2f, %s of flash: %s\n", name, tried, metric->label,
+              metric_text(arena, metric, best->m.value), -best->drop,
+              cost_text(arena, COST_FLASH, best->cost.of[COST_FLASH]), verdict);
+}
+
+/* The float network, into DIR/float. */
+static Status train_float(Workflow *w, const char *path)
+{
+    const char *out = file_join(w->arena, w->job.folder, "float");
+    const bool exists = file_exists(out);
+    Config *config;
+    TRY(config_read(w->arena, path, w->settings.sets, &config));
+    if (config->data.validation <= 0.0) {
+        w->settings.sets = search_more_sets(w->arena, w->settings.sets, "data.validation=0.1");
+        if (!w->settings.quiet)
+            cli_note("note: data.validation is 0; a tenth of the training images is held out to measure on\n");
+    }
+    const RunRequest request = {.path = path,
+                                .sets = w->settings.sets,
+                                .out = out,
+                                .resume = exists && w->settings.resume,
+                                .overwrite = exists && !w->settings.resume,
+                                .row = true,
+                                .argc = w->settings.argc,
+                                .argv = w->settings.argv,
+                                .train = search_train_hook,
+                                .context = &w->job};
+    RunOutcome out_come;
+    TRY(run_train(w->arena, &request, &out_come));
+    TRY(search_open(w->arena, out, "workflow", &w->job));
+    if (!w->settings.json)
+        cli_print("float  trained: %s %s on %d held-out images\n", w->job.judge.task.metric->label,
+                  metric_text(w->arena, w->job.judge.task.metric, w->job.judge.floats.value), w->job.judge.sample.n);
+    return STATUS_OK;
+}
+
+static Status calibrated(Workflow *w, const char *granularity, const char *observer, Config **config)
+{
+    cJSON *patch = cJSON_CreateObject();
+    cJSON_AddStringToObject(patch, "quant.weights.granularity", granularity);
+    cJSON_AddStringToObject(patch, "quant.activations.observer", observer);
+    const Status status = config_patch(w->arena, w->job.open.config, patch, "workflow", config);
+    cJSON_Delete(patch);
+    if (status == STATUS_OK) (*config)->name = w->job.config->name;
+    return status;
+}
+
+static Status measure(Workflow *w, const FormatChoice *choice, Trial *trial)
+{
+    Arena *own = arena_create();
+    Candidate c;
+    Status status = judge_make(&w->job.judge, own, &w->sensitivity.groups, choice, &c);
+    if (status == STATUS_OK) trial->cost = network_cost(own, c.graph);
+    if (status == STATUS_OK) status = judge_graph(&w->job.judge, c.graph, 0, NULL, NULL, &trial->m);
+    arena_destroy(own);
+    trial->drop = metric_drop(w->job.judge.task.metric, w->job.judge.floats.value, trial->m.value);
+    return status;
+}
+
+/* 8 bits throughout, by every observer, per channel and per tensor. */
+static Status calibrate(Workflow *w)
+{
+    QuantConfig *quant = ARENA_ARRAY(w->arena, QuantConfig, 1);
+    *quant = ptq_quant_config(w->arena, &w->job.config->quant);
+    Model *quantized;
+    TRY(experiment_model(w->arena, w->job.config, quant, &w->job.data, &quantized));
+    w->sensitivity.groups = format_groups(w->arena, quantized);
+    const int int8 = name_find(format_choices, "int8");
+    w->choice = format_choice(w->arena, &w->sensitivity.groups, int8, int8);
+    static const char *const granularity[] = {"per_channel", "per_tensor"};
+    const char *label = "";
+    Trial best = {0};
+    Config *chosen = NULL;
+    int n = 0;
+    for (int g = 0; g < 2; g++)
+        for (int i = 1; observer_choices[i] != NULL; i++, n++) {
+            Config *config;
+            Trial t = {0};
+            TRY(calibrated(w, granularity[g], observer_choices[i], &config));
+            w->job.judge.config = config;
+            TRY(measure(w, &w->choice, &t));
+            if (chosen != NULL && (t.drop > best.drop || (t.drop == best.drop && t.m.loss >= best.m.loss))) continue;
+            best = t, chosen = config;
+            label = arena_printf(w->arena, "%s, %s", observer_choices[i], g == 0 ? "per channel" : "per tensor");
+        }
+    w->job.config = chosen;
+    w->job.judge.config = chosen;
+    w->has_choice = search_within_budgets(&w->options, &best.cost);
+    end_stage(w, "ptq", arena_printf(w->arena, "8 bits, the best of %d calibrations (%s)", n, label), &best);
+    return STATUS_OK;
+}
+
+static bool ended(const Workflow *w) { return w->stages > 0 && w->stage[w->stages - 1].suffices; }
+
+/* Wider formats for layers that need them; fewer bits where there is a budget and they take less. */
+static Status mix(Workflow *w)
+{
+    const bool over = !search_within_budgets(&w->options, &w->stage[0].trial.cost);
+    const char *names = arena_printf(
+        w->arena, "%s%sint8%s", w->stage[0].trial.drop > w->options.tolerance ? w->place->wide : "",
+        w->stage[0].trial.drop > w->options.tolerance ? "," : "", over && w->place->few_bits ? ",int4,int2" : "");
+    if (strcmp(names, "int8") == 0) return STATUS_OK;
+    TRY(formats_option(w->arena, names, &w->options.formats));
+    SearchFound found;
+    TRY(search_find(w->arena, &w->job, &w->options, &found));
+    if (found.result.best < 0) return STATUS_OK;
+    w->sensitivity = found.sensitivity;
+    const Trial *best = &found.trials.at[found.result.best];
+    w->choice = space_formats(w->arena, &found.space, best->choice);
+    w->has_choice = true;
+    end_stage(w, "mixed", arena_printf(w->arena, "%s by layer, %d networks", names, found.trials.n), best);
+    TRY(search_write_csv(&found.trials, &found.result, file_join(w->arena, w->job.folder, "pareto.csv")));
+    return search_write_why(w->arena, &w->options, &found.trials, &found.result,
+                            file_join(w->arena, w->job.folder, "why.txt"));
+}
+
+/* Training in the best formats there are. */
+static Status train(Workflow *w)
+{
+    TRY(search_train(w->arena, &w->job, &w->sensitivity.groups, &w->choice, &w->trained));
+    Trial t = {.m = w->trained.m, .cost = network_cost(w->arena, w->trained.graph)};
+    t.drop = metric_drop(w->job.judge.task.metric, w->job.judge.floats.value, t.m.value);
+    end_stage(w, "qat", arena_printf(w->arena, "trained from there for %d epochs", w->trained.run.config->qat.epochs),
+              &t);
+    return STATUS_OK;
+}
+
+/* ---- what is delivered ------------------------------------------------------------------------------------------------- */
+
+/* The stage whose network is delivered: the last if it suffices, else the one within the budgets that lost least. */
+static const Stage *best_stage(const Workflow *w)
+{
+    const Stage *best = &w->stage[0];
+    for (int i = 1; i < w->stages; i++) {
+        const Stage *s = &w->stage[i];
+        const bool fits = search_within_budgets(&w->options, &s->trial.cost);
+        const bool did = search_within_budgets(&w->options, &best->trial.cost);
+        if (s->suffices || (fits && !did) || (fits == did && s->trial.drop < best->trial.drop)) best = s;
+    }
+    return best;
+}
+
+static Status deliver(Workflow *w)
+{
+    Arena *arena = w->arena;
+    Model *model;
+    TRY(search_write_model(arena, &w->job, &w->sensitivity.groups, &w->choice, &model));
+    w->model = file_join(arena, w->job.folder, recipe_file(MODEL_PTQ));
+    if (strcmp(best_stage(w)->name, "qat") == 0) w->model = w->trained.run.model_path;
+    const ExporterType *type = exporter_find(w->place->exporter);
+    w->file = arena_printf(arena, "%s/model%s", w->job.folder, type->extension);
+    ExportModel m;
+    TRY(export_open(arena, w->model, NULL, type, &m));
+    TRY(exporter_write(type, arena, m.graph, w->file, NULL));
+    TRY(verify_model(arena, m.open.model, m.graph, &w->job.data.test, &w->verified));
+    return evaluate(arena, &w->job.judge.task, m.open.model, m.graph, &w->job.data.test, ENGINE_INT8, &w->test);
+}
+
+static cJSON *as_json(const Workflow *w)
+{
+    const Metric *metric = w->job.judge.task.metric;
+    const Stage *best = best_stage(w);
+    cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "stages");
+    for (int i = 0; i < w->stages; i++) {
+        const Stage *s = &w->stage[i];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "stage", s->name);
+        cJSON_AddStringToObject(item, "tried", s->tried);
+        cJSON_AddNumberToObject(item, metric->name, s->trial.m.value);
+        cJSON_AddNumberToObject(item, "drop", s->trial.drop);
+        for (int k = 0; k < COSTS; k++) cJSON_AddNumberToObject(item, cost_types[k].key, s->trial.cost.of[k]);
+        cJSON_AddBoolToObject(item, "suffices", s->suffices);
+        cJSON_AddItemToArray(list, item);
+    }
+    cJSON_AddStringToObject(json, "stage", best->name);
+    cJSON_AddNumberToObject(json, "drop", best->trial.drop);
+    cJSON_AddBoolToObject(json, "suffices", best->suffices);
+    cJSON_AddStringToObject(json, "model", w->model);
+    cJSON_AddStringToObject(json, "export", w->file);
+    cJSON *verified = cJSON_AddObjectToObject(json, "verify");
+    cJSON_AddNumberToObject(verified, "values", (double)w->verified.values);
+    cJSON_AddNumberToObject(verified, "different", (double)w->verified.different);
+    cJSON *test = cJSON_AddObjectToObject(json, "test");
+    cJSON_AddNumberToObject(test, metric->name, w->test.value);
+    cJSON_AddNumberToObject(test, "n", w->test.n);
+    return json;
+}
+
+static Status work(Workflow *w, const char *path)
+{
+    TRY(train_float(w, path));
+    cli_catch_signals();
+    TRY(calibrate(w));
+    if (!ended(w)) TRY(mix(w));
+    if (!ended(w) && w->has_choice) TRY(train(w));
+    TRY(deliver(w));
+    cJSON *json = as_json(w);
+    const char *text = json_print(w->arena, json);
+    cJSON_Delete(json);
+    return file_write(w->arena, file_join(w->arena, w->job.folder, "workflow.json"), text, strlen(text));
+}
+
+static Status begin(Workflow *w, const Options *o)
+{
+    Config *config;
+    TRY(config_read(w->arena, o->argument[0], w->settings.sets, &config));
+    const char *folder = cli_run_folder(w->arena, o, arena_printf(w->arena, "%s-workflow", config->name));
+    TRY(search_take_folder(w->arena, o, folder, &w->job));
+    return run_folder_begin(&w->job.run, config);
+}
+
+static Status run_workflow(Arena *arena, const Options *o, int *exit_code)
+{
+    Workflow w = {.arena = arena, .options = {.measure = -1}, .job = {.exit_code = exit_code}};
+    TRY(read_options(arena, o, &w));
+    Status status = begin(&w, o);
+    if (status == STATUS_OK) status = work(&w, o->argument[0]);
+    TRY(search_end(&w.job, status));
+    const Stage *best = best_stage(&w);
+    const Metric *metric = w.job.judge.task.metric;
+    if (o->json)
+        cli_print_json(arena, as_json(&w));
+    else
+        cli_print("test   %s %s on %d images; %ld codes verified, %ld different\n%s\n%s\n", metric->label,
+                  metric_text(arena, metric, w.test.value), w.test.n, w.verified.values, w.verified.different, w.model,
+                  w.file);
+    if (w.verified.different != 0) *exit_code = EXIT_FAIL;
+    if (best->suffices) return STATUS_OK;
+    if (!search_within_budgets(&w.options, &best->trial.cost))
+        return status_fail(STATUS_STATE, "no network is within the budgets; the best is in %s", w.job.folder);
+    return status_fail(STATUS_STATE, "no network is within %.4g of float: the best is %.4g below it; it is in %s",
+                       w.options.tolerance, best->trial.drop, w.job.folder);
+}
+
+const Verb verb_workflow = {
+    "workflow",     "CONFIG", "From a config to a verified export: as much quantization effort as a tolerance needs",
+    "srwcxnLgNUCP", 1,        1,
+    run_workflow};

@@ -1,0 +1,77 @@
+#include "search/cost.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "deploy/c/c_cost.h"
+#include "graph/node.h"
+
+const CostType cost_types[COSTS] = {[COST_FLASH] = {"flash", "flash_bytes", true},
+                                    [COST_RAM] = {"ram", "ram_bytes", true},
+                                    [COST_CYCLES] = {"cycles", "cycles", false},
+                                    [COST_BOPS] = {"bops", "bops", false}};
+
+static int bits_of_format(Format format) { return 8 * (int)format_bytes(format); }
+
+static double bit_operations(const Graph *g, const Node *n)
+{
+    const GraphTensor *x = &g->tensor[n->input[0]];
+    const int meets = graph_tensor_is_float(x) ? bits_of_format(x->format) : x->bits;
+    const int weight = n->weight_format == FORMAT_INT8 ? n->weight_bits : bits_of_format(n->weight_format);
+    return (double)node_macs(g, n) * meets * weight;
+}
+
+static Cost node_cost(const Graph *g, const CLayerCost *c)
+{
+    const Node *n = c->node;
+    return (Cost){{[COST_FLASH] = (double)(c->weight_bytes + c->bias_bytes + c->multiplier_bytes),
+                   [COST_CYCLES] = c->cycles,
+                   [COST_BOPS] = node_has_weights(n) ? bit_operations(g, n) : 0.0}};
+}
+
+Cost *node_costs(Arena *arena, const Graph *g)
+{
+    const Plan plan = c_plan_make(arena, g);
+    const CCost all = c_cost(arena, g, &plan);
+    Cost *cost = ARENA_ARRAY(arena, Cost, g->nodes);
+    for (int i = 0; i < all.layers; i++) cost[all.layer[i].node - g->node] = node_cost(g, &all.layer[i]);
+    return cost;
+}
+
+Cost network_cost(Arena *arena, const Graph *g)
+{
+    const Plan plan = c_plan_make(arena, g);
+    const CCost all = c_cost(arena, g, &plan);
+    Cost cost = {{[COST_FLASH] = (double)all.pixel_table_bytes, [COST_RAM] = (double)all.arena_bytes}};
+    for (int i = 0; i < all.layers; i++) {
+        const Cost one = node_cost(g, &all.layer[i]);
+        for (int k = 0; k < COSTS; k++) cost.of[k] += one.of[k];
+    }
+    return cost;
+}
+
+Status cost_read(CostKind kind, const char *text, double *value)
+{
+    const CostType *type = &cost_types[kind];
+    char *end;
+    errno = 0;
+    *value = strtod(text, &end);
+    const double thousand = type->binary ? 1024.0 : 1000.0;
+    const bool kilo = *end == 'K' || *end == 'k';
+    if (kilo || *end == 'M' || *end == 'G') {
+        *value *= kilo ? thousand : *end == 'M' ? thousand * thousand : thousand * thousand * thousand;
+        end++;
+    }
+    if (errno == 0 && end != text && *end == '\0' && isfinite(*value) && *value > 0.0) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "--%s: \"%s\"; must be a number above 0, as 20000, 32K or 1.5M", type->name,
+                       text);
+}
+
+char *cost_text(Arena *arena, CostKind kind, double value)
+{
+    if (cost_types[kind].binary) return arena_printf(arena, "%.1f KiB", value / 1024.0);
+    if (value >= 1e9) return arena_printf(arena, "%.2fG", value / 1e9);
+    if (value >= 1e6) return arena_printf(arena, "%.2fM", value / 1e6);
+    return arena_printf(arena, "%.0fK", value / 1e3);
+}
