@@ -100,11 +100,11 @@ $(OUT)/%.o: %.c $(OUT)/flags | $(GEN)/deploy/onnx/onnx.pb-c.h
 	$(call say,CC   $<)
 	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) $(call kind_flags,$<) -MMD -MP -c $< -o $@
 
-# The kernels of exported C, as text in a table.
-$(GEN)/deploy/c/c_kernels.inc: $(wildcard deploy/c/c_kernels/*.c)
+# The kernels of exported C, and what the formulas of curves call, as text in a table.
+$(GEN)/deploy/c/c_kernels.inc: $(wildcard deploy/c/c_kernels/*.c) autograd/double_exp_less.inc
 	@mkdir -p $(@D)
 	$(call say,TEXT $@)
-	$(Q)for f in $^; do echo "TEXT($$(basename $$f .c),"; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ')'; done >$@.new
+	$(Q)for f in $^; do echo "TEXT($$(basename $${f%.*}),"; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ')'; done >$@.new
 	$(Q)mv $@.new $@
 $(OUT)/deploy/c/c_text.o: $(GEN)/deploy/c/c_kernels.inc
 

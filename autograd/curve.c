@@ -4,8 +4,14 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "autograd/double_exp_less.inc"
+
 #define CURVE(name, doc, formula, derivative, range)                                                                   \
     static double value_##name(double x) { return formula; }                                                           \
+    static void values_##name(size_t n, const float *x, float *y)                                                      \
+    {                                                                                                                  \
+        for (size_t i = 0; i < n; i++) y[i] = (float)value_##name((double)x[i]);                                       \
+    }                                                                                                                  \
     static double slope_##name(double x)                                                                               \
     {                                                                                                                  \
         const double y = value_##name(x);                                                                              \
@@ -18,11 +24,25 @@
 #define FREE CURVE_FREE, 0, 0
 #define CLOSED(lo, hi) CURVE_CLOSED, lo, hi
 #define OPEN(lo, hi) CURVE_OPEN, lo, hi
-#define CURVE(name, doc, formula, derivative, range) {#name, doc, value_##name, slope_##name, range},
+#define CURVE(name, doc, formula, derivative, range)                                                                   \
+    {#name, doc, #formula, value_##name, slope_##name, values_##name, range},
 const CurveType curve_types[CURVES] = {
 #include "autograd/curves.def"
 };
 #undef CURVE
+
+#define CURVE(name, doc, formula, derivative, range) #name,
+const char *const curve_names[] = {
+#include "autograd/curves.def"
+    NULL};
+#undef CURVE
+
+int curve_index(const CurveType *curve)
+{
+    for (int k = 0; k < CURVES; k++)
+        if (curve == &curve_types[k]) return k;
+    return -1;
+}
 
 void curve_grid(const CurveType *curve, QuantParams *qp)
 {

@@ -1,8 +1,9 @@
 /* Curves: activation functions that are no clamp.  On grids one is a table with a code for each of its input's, which
- * is what every target computes. */
+ * is what every target computes; in floats its formula in double, rounded once. */
 #ifndef BITFOLD_AUTOGRAD_CURVE_H
 #define BITFOLD_AUTOGRAD_CURVE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/qparams.h"
@@ -16,9 +17,12 @@ typedef enum {
 
 typedef struct {
     const char *name;
-    const char *doc;           /* its formula */
+    const char *doc;           /* its formula, for people */
+    const char *formula;       /* C99 of double x, which calls nothing but double_exp_less (double_exp_less.inc) */
     double (*value)(double x); /* finite for every finite x */
     double (*slope)(double x); /* its derivative; at a kink that of either side or between */
+    /* y[i] = (float)value((double)x[i]), the same bits on every machine; y may be x. */
+    void (*values)(size_t n, const float *x, float *y);
     CurveRange range;
     float lo, hi; /* unless it is free */
 } CurveType;
@@ -30,6 +34,8 @@ enum {
 };
 #undef CURVE
 extern const CurveType curve_types[CURVES]; /* in the order of curves.def */
+extern const char *const curve_names[];     /* in the same order, NULL-ended */
+int curve_index(const CurveType *curve);    /* in that order; -1: it is none of them */
 
 /* The grid of a curve that is not free: qp->bits, is_signed (lo < 0), qmin and qmax are there; writes qp->scale[0] and
  * the zero point. */

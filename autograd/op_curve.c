@@ -13,7 +13,7 @@ typedef struct {
 static void forward_chunk(void *context, const ParallelRows *rows)
 {
     const CurveNode *c = context;
-    for (long i = rows->first; i < rows->last; i++) c->y[i] = (float)c->curve->value((double)c->x[i]);
+    c->curve->values((size_t)(rows->last - rows->first), c->x + rows->first, c->y + rows->first);
 }
 
 static void backward_chunk(void *context, const ParallelRows *rows)

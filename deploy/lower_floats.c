@@ -71,6 +71,7 @@ Status lower_floats(Layer *l, Lowering *w)
     n->geom = r.geom;
     if (r.geom.kh > 0) n->geom.n = 1;
     n->activation = activation_index(r.act);
+    n->curve = r.curve;
     if (r.op == NODE_MULTIPLY) lower_larger_first(w, n);
     if (l->weight != NULL) TRY(unit_lower_floats(l, w, n));
     if (!ends_in_codes) return STATUS_OK;

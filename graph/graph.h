@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "autograd/curve.h"
 #include "base/arena.h"
 #include "base/format.h"
 #include "base/qparams.h"
@@ -67,6 +68,7 @@ typedef struct {
     const int8_t *table;       /* [256] by code + 128 */
     /* What follows: of a node that computes in floats.  Its weights are codes, as above, or floats. */
     int activation;             /* of node_activation_names */
+    const CurveType *curve;     /* of a lut; NULL: none */
     Format weight_format;       /* FORMAT_INT8: codes */
     const float *float_weights; /* values of weight_format, in the layout of weights */
     const float *float_bias;    /* [O] */

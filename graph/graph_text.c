@@ -77,7 +77,8 @@ cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
                            .weight_bits = n->weight_bits,
                            .weight_shift = n->weight_shift,
                            .weight_format = (int)n->weight_format,
-                           .activation = n->activation};
+                           .activation = n->activation,
+                           .curve = curve_index(n->curve)};
     return field_dump(node_fields(node_type(n), node_y(graph, n)), &text);
 }
 
@@ -138,7 +139,7 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
         return status_fail(STATUS_FORMAT, "%s: op %s; must be %s", where,
                            op == NULL ? "missing" : json_brief(arena, op), known_types(arena));
     const NodeType *type = node_types[kind];
-    NodeText text = {0}; /* a table fills its own fields only */
+    NodeText text = {.curve = -1}; /* a table fills its own fields only */
     const cJSON *name = json_get(json, "name");
     const int output = cJSON_IsString(name) ? graph_tensor_named(g, name->valuestring) : -1;
     TRY(field_parse(output < 0 ? type->fields : node_fields(type, &g->tensor[output]), json, where, &text, arena));
@@ -158,6 +159,7 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     n->weight_shift = text.weight_shift;
     n->weight_format = (Format)text.weight_format;
     n->activation = text.activation;
+    n->curve = text.curve < 0 ? NULL : &curve_types[text.curve];
     if (type->geometry != NULL) n->geom = type->geometry(&text, &g->tensor[n->input[0]], y);
     return STATUS_OK;
 }

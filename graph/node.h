@@ -177,9 +177,10 @@ static inline bool node_is_wide(const Graph *g, const Node *n)
 bool node_widens(const Graph *g, const Node *n);
 /* Its output is the network's, or only shown there in another shape. */
 bool node_gives_output(const Graph *g, const Node *n);
-/* Its members in the model file. */
+/* Its members in the model file; of a node in floats none but its weights, which are read and written apart. */
 static inline const NodeBinary *node_binary(const Graph *g, const Node *n)
 {
+    if (node_is_float(g, n)) return NULL;
     const NodeType *type = node_type(n);
     return node_is_wide(g, n) && type->in_wide->binary != NULL ? type->in_wide->binary : type->binary;
 }

@@ -11,7 +11,7 @@ struct NodeText {
     StringList inputs;
     IntList kernel, stride, dilation, padding, clamp;
     int groups, weight_bits, weight_shift;
-    int weight_format, activation; /* Format; of node_activation_names */
+    int weight_format, activation, curve; /* Format; of node_activation_names; of curve_names */
 };
 
 #define NODE_MEMBER(member, kind) .name = #member, .type = kind, .offset = offsetof(NodeText, member), .required = true
@@ -37,5 +37,6 @@ struct NodeText {
 #define NODE_FLOAT_WEIGHT_BITS                                                                                         \
     .name = "weight_bits", .type = FIELD_INT, .offset = offsetof(NodeText, weight_bits), .min = 2, .max = 8
 #define NODE_ACTIVATION NODE_MEMBER(activation, FIELD_ENUM), .names = node_activation_names
+#define NODE_CURVE NODE_MEMBER(curve, FIELD_ENUM), .names = curve_names
 
 #endif

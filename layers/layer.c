@@ -50,13 +50,22 @@ static Status output_quantizer(Layer *l, LayerBuilder *b, QuantizerSpec spec, bo
     return l->out_q != NULL ? STATUS_OK : STATUS_CONFIG;
 }
 
+static bool needs_codes(const Layer *l, const LayerBuilder *b)
+{
+    return b->quant != NULL && (!format_is_float(l->out_format) || l->feeds_codes);
+}
+
+static QuantizerSpec output_spec(const Layer *l, const LayerBuilder *b)
+{
+    QuantPlace place = b->place;
+    place.in_floats = format_is_float(l->out_format);
+    return quant_activation_spec(b->quant, place);
+}
+
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
 {
     l->out_signed = is_signed;
-    if (b->quant == NULL || (format_is_float(l->out_format) && !l->feeds_codes)) return STATUS_OK;
-    QuantPlace place = b->place;
-    place.in_floats = format_is_float(l->out_format);
-    return output_quantizer(l, b, quant_activation_spec(b->quant, place), is_signed);
+    return needs_codes(l, b) ? output_quantizer(l, b, output_spec(l, b), is_signed) : STATUS_OK;
 }
 
 Status layer_other_quantizer(Layer *l, LayerBuilder *b)
@@ -75,10 +84,11 @@ Status layer_other_quantizer(Layer *l, LayerBuilder *b)
 Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve)
 {
     if (curve->range == CURVE_FREE) return layer_output_quantizer(l, b, true);
-    if (b->quant == NULL) return STATUS_OK;
-    QuantizerSpec spec = quant_activation_spec(b->quant, b->place);
+    l->out_signed = curve->lo < 0.0f;
+    if (!needs_codes(l, b)) return STATUS_OK;
+    QuantizerSpec spec = output_spec(l, b);
     spec.type = quantizer_type("observed"), spec.keys = NULL;
-    TRY(output_quantizer(l, b, spec, curve->lo < 0.0f));
+    TRY(output_quantizer(l, b, spec, l->out_signed));
     curve_grid(curve, &l->out_q->qp);
     l->out_q->ready = l->out_q->fixed = true;
     return STATUS_OK;

@@ -1,5 +1,6 @@
 /* activation: y = quant(act(x)), where no layer can fuse it: behind a pool or a concat, or where x itself is read,
- * too.  A curve is a table of codes (node lut); one that a layer names as its own is this layer after it. */
+ * too.  A curve is a table of codes, in floats its formula (node lut); one that a layer names as its own is this layer
+ * after it. */
 #include "layers/layer.h"
 #include "quant/int_ops.h"
 
@@ -11,7 +12,7 @@ typedef struct {
 static const Field activation_fields[] = {
     LAYER_FIELDS,
     {"function", FIELD_ENUM, offsetof(ActivationConfig, function), .names = activation_names + 1, .def = "\"relu\"",
-     .doc = "relu: max(x, 0); relu6: that, and at most 6; the others are curves, on grids a table of 256 codes"},
+     .doc = "relu: max(x, 0); relu6: that, and at most 6; the others are curves, on int8 codes a table of 256"},
     FIELD_END};
 
 static int choice(const Layer *l) { return 1 + ((const ActivationConfig *)l->config)->function; }

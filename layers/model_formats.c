@@ -9,10 +9,11 @@ static Format format_of(const Model *m, int source) { return source < 0 ? FORMAT
 static Status check_curve(const Layer *l, const char *where)
 {
     const CurveType *curve = l->type->real == NULL ? NULL : l->type->real(l).curve;
-    if (curve == NULL || (!l->in_floats && l->out_format == FORMAT_INT8)) return STATUS_OK;
+    if (curve == NULL || l->out_format != FORMAT_INT16) return STATUS_OK;
     return status_fail(STATUS_CONFIG,
-                       "%s: layer \"%s\": format \"%s\" with the curve %s, which is a table of codes; int8 is required",
-                       where, layer_given_name(l), format_names[l->out_format], curve->name);
+                       "%s: layer \"%s\": format \"int16\" with the curve %s, which is a table of 256 codes; int8 or a "
+                       "float format is required",
+                       where, layer_given_name(l), curve->name);
 }
 
 /* A layer in integers that reads `from`: what has to be made of its output for that. */

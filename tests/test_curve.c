@@ -42,6 +42,58 @@ START_TEST(values_and_slopes)
 }
 END_TEST
 
+static long double exact(const char *name, long double x)
+{
+    const long double gate = 1.0L / (1.0L + expl(-x)), ramp = fminl(fmaxl(x + 3.0L, 0.0L), 6.0L) / 6.0L;
+    if (strcmp(name, "sigmoid") == 0) return gate;
+    if (strcmp(name, "silu") == 0) return x * gate;
+    if (strcmp(name, "tanh") == 0) return tanhl(x);
+    return strcmp(name, "hard_sigmoid") == 0 ? ramp : x * ramp;
+}
+
+enum { FLOATS = 1 << 16, STRIDE = 65521 };
+
+/* Floats of all exponents: the curve's value to the last bit, and the same bits on every machine. */
+START_TEST(nearest_floats_everywhere)
+{
+    static const struct {
+        const char *name;
+        uint32_t hash;
+    } known[CURVES] = {{"hard_swish", 0x222515a8u},
+                       {"hard_sigmoid", 0x07fcb1e4u},
+                       {"sigmoid", 0xad855cf4u},
+                       {"silu", 0x33d2e055u},
+                       {"tanh", 0x520340e2u}};
+    static float x[FLOATS], y[FLOATS];
+    uint32_t bits = 0;
+    for (long i = 0; i < FLOATS; i++, bits += STRIDE) memcpy(&x[i], &bits, sizeof bits);
+    for (int k = 0; k < CURVES; k++) {
+        curve_types[k].values(FLOATS, x, y);
+        uint32_t hash = 2166136261u;
+        for (long i = 0; i < FLOATS; i++) {
+            ck_assert_int_eq(isnan(y[i]) != 0, isnan(x[i]) != 0 || (isinf(x[i]) && isnan(y[i])));
+            if (!isfinite(x[i])) continue;
+            const long double want = exact(curve_types[k].name, (long double)x[i]);
+            ck_assert_msg(fabsl((long double)y[i] - want) <= 0x1.00001p-24L * fabsl(want) + 0x1p-149L, "%s(%a): %a",
+                          curve_types[k].name, (double)x[i], (double)y[i]);
+            memcpy(&bits, &y[i], sizeof bits);
+            hash = (hash ^ bits) * 16777619u;
+        }
+        ck_assert_str_eq(curve_types[k].name, known[k].name);
+        ck_assert_msg(hash == known[k].hash, "%s: %08x", known[k].name, hash);
+        /* In place; a negative zero stays one. */
+        float again[64];
+        memcpy(again, x + FLOATS / 3, sizeof again);
+        curve_types[k].values(64, again, again);
+        ck_assert_mem_eq(again, y + FLOATS / 3, sizeof again);
+        const float zero = -0.0f;
+        float at_zero;
+        curve_types[k].values(1, &zero, &at_zero);
+        ck_assert_int_eq(signbit(at_zero) != 0, (curve_types[k].range == CURVE_FREE) || k == CURVE_INDEX_tanh);
+    }
+}
+END_TEST
+
 static Tensor *curve_graph(Tape *t, Tensor *const *in, void *context) { return op_curve(t, in[0], context); }
 
 START_TEST(floats)
@@ -269,5 +321,5 @@ START_TEST(places_in_the_config)
 }
 END_TEST
 
-TEST_MAIN("curve", values_and_slopes, floats, grids_are_the_targets_own, every_code_is_the_nearest, codes_of_tables,
-          codes_teach_the_range, layers_behind_layers, places_in_the_config)
+TEST_MAIN("curve", values_and_slopes, nearest_floats_everywhere, floats, grids_are_the_targets_own,
+          every_code_is_the_nearest, codes_of_tables, codes_teach_the_range, layers_behind_layers, places_in_the_config)

@@ -99,7 +99,7 @@ static Graph *written_and_read(const Graph *built)
 START_TEST(mixed_graphs)
 {
     begin_model();
-    int seen[NODE_KINDS] = {0}, formats[FORMATS] = {0}, codes = 0;
+    int seen[NODE_KINDS] = {0}, formats[FORMATS] = {0}, curves[CURVES] = {0}, codes = 0;
     for (int i = 0; i < GRAPHS; i++) {
         const Graph *integers = random_graph(arena, (uint64_t)i, 10, (Rounding)(i % ROUNDINGS));
         const Graph *built = mixed_graph(arena, integers, (uint64_t)i, i % 5 == 4 ? MIX_ALL : MIX_FORMATS);
@@ -115,6 +115,7 @@ START_TEST(mixed_graphs)
             if (!node_is_float(g, n) && !node_type(n)->converts) continue;
             seen[n->op]++;
             formats[node_y(g, n)->format]++;
+            if (n->curve != NULL) curves[curve_index(n->curve)]++;
             codes += node_has_weights(n) && n->weights != NULL;
         }
     }
@@ -122,6 +123,7 @@ START_TEST(mixed_graphs)
         if (node_types[k]->in_float != NULL || node_types[k]->converts)
             ck_assert_msg(seen[k] >= 3, "%s: %d", node_types[k]->name, seen[k]);
     for (int f = FORMAT_FLOAT32; f < FORMATS; f++) ck_assert_int_ge(formats[f], 3);
+    for (int k = 0; k < CURVES; k++) ck_assert_int_ge(curves[k], 3);
     ck_assert_int_ge(codes, 3);
     end_model();
 }
@@ -212,7 +214,16 @@ START_TEST(unsound_graphs)
     g = two_nodes();
     Node *n = &g->node[1];
     *n = (Node){.op = NODE_LUT, .name = "y", .inputs = 1, .input = {1}, .output = 2};
-    unsound(g, "node \"y\": an output in float16; a lut computes in integers only");
+    unsound(g, "node \"y\": no curve; must have one in floats, none in integers");
+    static const CurveType bend = {.name = "bend"};
+    n->curve = &bend;
+    unsound(g, "node \"y\": curve bend; must be one of curve_types");
+    n->curve = &curve_types[0];
+    must(graph_check(g));
+    g = two_nodes(), g->tensor[2] = g->tensor[0], g->tensor[2].name = "y", g->tensor[1] = g->tensor[0];
+    g->tensor[1].name = "d", g->node[0].op = NODE_RESHAPE;
+    g->node[1] = (Node){.op = NODE_LUT, .name = "y", .inputs = 1, .input = {1}, .output = 2, .curve = &curve_types[0]};
+    unsound(g, "node \"y\": a curve; must have one in floats, none in integers");
     end_model();
 }
 END_TEST

@@ -14,7 +14,7 @@
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
 
-enum { MIXED = 20, LOWERED = 4, GRAPHS = MIXED + LOWERED, MAX_TEXT = 1 << 24 };
+enum { MIXED = 24, LOWERED = 4, GRAPHS = MIXED + LOWERED, MAX_TEXT = 1 << 24 };
 static const char floats_yes[] = "{\"floats\": \"yes\"}";
 
 /* The order of sums that exported C has. */
@@ -71,26 +71,29 @@ static const Graph *graph(int i)
                                     : MIX_FORMATS);
 }
 
-static void count(const Graph *g, int seen[NODE_KINDS], int formats[FORMATS], int weights[FORMATS], int bits[9])
+static void count(const Graph *g, int seen[NODE_KINDS], int formats[FORMATS], int weights[FORMATS], int bits[9],
+                  int curves[CURVES])
 {
     for (int k = 0; k < g->nodes; k++) {
         const Node *n = &g->node[k];
         if (!node_is_float(g, n) && !node_type(n)->converts) continue;
         seen[n->op]++, formats[node_y(g, n)->format]++;
+        if (n->curve != NULL) curves[curve_index(n->curve)]++;
         if (node_is_float(g, n) && node_has_weights(n)) weights[n->weight_format]++, bits[n->weight_bits]++;
     }
 }
 
-/* Every kind of node, every format of outputs and weights, and codes of 8, 4 and 2 bits are among the graphs. */
+/* Every kind of node and curve, every format of outputs and weights, and codes of 8, 4 and 2 bits are among the graphs. */
 static void all_are_seen(const Graph *const *g)
 {
-    int seen[NODE_KINDS] = {0}, formats[FORMATS] = {0}, weights[FORMATS] = {0}, bits[9] = {0};
-    for (int i = 0; i < GRAPHS; i++) count(g[i], seen, formats, weights, bits);
+    int seen[NODE_KINDS] = {0}, formats[FORMATS] = {0}, weights[FORMATS] = {0}, bits[9] = {0}, curves[CURVES] = {0};
+    for (int i = 0; i < GRAPHS; i++) count(g[i], seen, formats, weights, bits, curves);
     for (int k = 0; k < NODE_KINDS; k++)
         if (node_types[k]->in_float != NULL || node_types[k]->converts)
             ck_assert_msg(seen[k] > 0, "%s", node_types[k]->name);
     for (int f = FORMAT_FLOAT32; f < FORMATS; f++)
         ck_assert_msg(formats[f] > 0 && weights[f] > 0, "%s", format_names[f]);
+    for (int k = 0; k < CURVES; k++) ck_assert_msg(curves[k] > 0, "%s", curve_names[k]);
     ck_assert(bits[8] > 0 && bits[4] > 0 && bits[2] > 0);
 }
 

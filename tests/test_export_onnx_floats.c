@@ -54,10 +54,11 @@ static const Graph *mixed(uint64_t seed, Mixture mixture)
     return g;
 }
 
+/* A random one, behind which a code that is another by one is any other. */
 static bool has_table(const Graph *g)
 {
     for (int i = 0; i < g->nodes; i++)
-        if (g->node[i].op == NODE_LUT) return true;
+        if (g->node[i].table != NULL) return true;
     return false;
 }
 

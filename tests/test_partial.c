@@ -72,6 +72,20 @@ START_TEST(layers_are_kept_until_the_tolerance_is)
 }
 END_TEST
 
+/* A network with a curve, none of it kept: what config.json says is what the model has, its quantizers included. */
+START_TEST(curves_in_floats_are_the_measure)
+{
+    begin();
+    put_text(folder, "net.json", net);
+    program_must(arena, folder, "train net.json --out f --quiet --set model.layers.c2.activation=hard_swish");
+    cJSON *json = program_json(arena, folder, "partial f --out p --format int4 --tolerance 90 --images 60 --quiet");
+    ck_assert_int_eq(cJSON_GetArraySize(json_get(json, "kept")), 0);
+    cJSON_Delete(json);
+    program_must(arena, folder, "verify p --quiet");
+    end();
+}
+END_TEST
+
 /* The rows that order the layers, and the result, are those of an undisturbed run. */
 START_TEST(it_goes_on_where_it_was_cut_short)
 {
@@ -113,5 +127,5 @@ START_TEST(a_tolerance_that_nothing_meets_fails)
 }
 END_TEST
 
-TEST_MAIN("partial", layers_are_kept_until_the_tolerance_is, it_goes_on_where_it_was_cut_short,
-          a_tolerance_that_nothing_meets_fails)
+TEST_MAIN("partial", layers_are_kept_until_the_tolerance_is, curves_in_floats_are_the_measure,
+          it_goes_on_where_it_was_cut_short, a_tolerance_that_nothing_meets_fails)

@@ -117,10 +117,10 @@ static Graph *graph_of(Setup *s, const char *weights, const char *activations)
     return candidate.graph;
 }
 
-START_TEST(the_judge_finds_nothing_wrong_with_floats)
+static void check_judge(const char *const *sets)
 {
     Setup s;
-    setup(&s, NULL);
+    setup(&s, sets);
     ck_assert_double_eq(s.judge.floats.kl, 0.0);
     ck_assert_double_gt(s.judge.floats.loss, 0.1);
     Measurement m, worse;
@@ -131,6 +131,15 @@ START_TEST(the_judge_finds_nothing_wrong_with_floats)
     must(judge_graph(&s.judge, graph_of(&s, "int2", "int2"), 0, NULL, NULL, &worse));
     ck_assert_double_gt(worse.kl, 1e-3);
     end();
+}
+
+static const char *const with_curves[] = {"model.layers.c1.activation=silu", "model.layers.sum.activation=hard_swish",
+                                          "model.layers.stem.activation=tanh", NULL};
+
+START_TEST(the_judge_finds_nothing_wrong_with_floats)
+{
+    check_judge(NULL);
+    check_judge(with_curves);
 }
 END_TEST
 
@@ -270,6 +279,26 @@ START_TEST(rows_say_what_was_measured)
 }
 END_TEST
 
+/* A curve has the format of its layer's outputs. */
+START_TEST(curves_are_judged_as_others)
+{
+    begin();
+    put_text(folder, "net.json", net);
+    program_must(arena, folder,
+                 arena_printf(arena, "train net.json --out f --quiet --set %s --set %s --set %s", with_curves[0],
+                              with_curves[1], with_curves[2]));
+    cJSON *json = program_json(arena, folder, "sensitivity f --out s --images 60 --formats float32,2");
+    const cJSON *same = row_of(json, "c1", "both", "float32"), *two = row_of(json, "c1", "both", "int2");
+    ck_assert_double_lt(json_get(same, "kl")->valuedouble, 1e-9);
+    ck_assert_double_gt(json_get(two, "kl")->valuedouble, 1e-4);
+    ck_assert(cJSON_IsNumber(json_get(two, "eigenvalue")));
+    cJSON_Delete(json);
+    program_refuses(arena, folder, "sensitivity f --out w --images 60 --formats int16",
+                    "format \"int16\" with the curve tanh, which is a table of 256 codes");
+    end();
+}
+END_TEST
+
 /* Equal bytes whatever the threads, and when what was cut short goes on. */
 START_TEST(rows_are_kept)
 {
@@ -318,5 +347,5 @@ END_TEST
 
 TEST_MAIN("sensitivity", what_meets_shares_a_format, a_choice_is_a_config_with_an_override_for_each_layer,
           the_judge_finds_nothing_wrong_with_floats, gradients_of_outputs_are_those_of_each_image,
-          changes_of_weights_are_below_half_a_step, ranks_are_compared, rows_say_what_was_measured, rows_are_kept,
-          bad_requests_are_refused)
+          changes_of_weights_are_below_half_a_step, ranks_are_compared, rows_say_what_was_measured,
+          curves_are_judged_as_others, rows_are_kept, bad_requests_are_refused)

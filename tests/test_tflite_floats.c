@@ -104,7 +104,7 @@ static void compare(const Graph *g, const char *options)
 START_TEST(files_compute_the_engines_values)
 {
     begin();
-    int seen[NODE_KINDS] = {0}, halves = 0, codes = 0;
+    int seen[NODE_KINDS] = {0}, curves[CURVES] = {0}, halves = 0, codes = 0;
     for (int i = 0; i < GRAPHS; i++) {
         const Graph *integers = tflite_random_graph(arena, 400 + (uint64_t)i, 10, (Rounding)(i % 3));
         const Mixture mixture = i % 5 == 4 ? MIX_ALL : i % 3 == 0 ? MIX_FLOAT16 : MIX_FLOAT32;
@@ -114,6 +114,7 @@ START_TEST(files_compute_the_engines_values)
             const Node *n = &g->node[k];
             if (!node_is_float(g, n) && !node_type(n)->converts) continue;
             seen[n->op]++;
+            if (n->curve != NULL) curves[curve_index(n->curve)]++;
             halves += node_y(g, n)->format == FORMAT_FLOAT16;
             codes += node_has_weights(n) && n->weights != NULL;
         }
@@ -121,6 +122,7 @@ START_TEST(files_compute_the_engines_values)
     for (int k = 0; k < NODE_KINDS; k++)
         if (node_types[k]->in_float != NULL || node_types[k]->converts)
             ck_assert_msg(seen[k] > 0, "%s", node_types[k]->name);
+    for (int k = 0; k < CURVES; k++) ck_assert_msg(curves[k] > 0, "%s", curve_names[k]);
     ck_assert(halves > 0 && codes > 0);
     end();
 }

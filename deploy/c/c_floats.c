@@ -81,6 +81,24 @@ static void layer_end(const CWriter *w, int node)
     fprintf(w->out, "static const float_end %s = %s;\n\n", c_layer_name(w, node), end_of(w, &w->g->node[node]));
 }
 
+static void layer_curve(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "static const float_curve_layer %s = {curve_%s, %s};\n\n", c_layer_name(w, node), n->curve->name,
+            end_of(w, n));
+}
+
+void c_write_curves(const CWriter *w)
+{
+    bool used[CURVES] = {false};
+    for (int i = 0; i < w->g->nodes; i++)
+        if (w->g->node[i].curve != NULL && w->plan.node[i].runs) used[curve_index(w->g->node[i].curve)] = true;
+    for (int k = 0; k < CURVES; k++)
+        if (used[k])
+            fprintf(w->out, "static double curve_%s(double x)\n{\n    return %s;\n}\n\n", curve_types[k].name,
+                    curve_types[k].formula);
+}
+
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static void call_conv2d(const CWriter *w, int node) { c_call_whole(w, node, "float_conv2d"); }
@@ -90,6 +108,8 @@ static void call_average_pool(const CWriter *w, int node) { c_call_whole(w, node
 
 static void call_add(const CWriter *w, int node) { c_call_add(w, node, "float_add"); }
 static void call_activate(const CWriter *w, int node) { c_call_elements(w, node, "float_activate"); }
+
+static void call_curve(const CWriter *w, int node) { c_call_elements(w, node, "float_curve"); }
 
 static void call_multiply(const CWriter *w, int node)
 {
@@ -119,11 +139,12 @@ static const COp add = {.kernels = KERNELS("float_add"), .layer = layer_end, .ca
 static const COp multiply = {.kernels = KERNELS("float_multiply"), .layer = layer_end, .call = call_multiply};
 static const COp concat = {.kernels = KERNELS("float_concat"), .layer = layer_end, .call = call_concat};
 static const COp activate = {.kernels = KERNELS("float_activate"), .layer = layer_end, .call = call_activate};
+static const COp curve = {.kernels = KERNELS("float_curve"), .layer = layer_curve, .call = call_curve};
 /* It shows its input, which is never the caller's image, that is codes: nothing is called. */
 static const COp reshape = {.kernels = (const char *const[]){NULL}};
 
 const COp *const c_float_ops[NODE_KINDS] = {
     [NODE_CONV2D] = &conv2d,   [NODE_DWCONV2D] = &depthwise, [NODE_DENSE] = &conv2d,     [NODE_ADD] = &add,
     [NODE_CONCAT] = &concat,   [NODE_MAXPOOL] = &max_pool,   [NODE_REQUANT] = &activate, [NODE_AVGPOOL] = &average_pool,
-    [NODE_RESHAPE] = &reshape, [NODE_MULTIPLY] = &multiply,
+    [NODE_RESHAPE] = &reshape, [NODE_MULTIPLY] = &multiply,  [NODE_LUT] = &curve,
 };

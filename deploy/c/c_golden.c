@@ -101,6 +101,13 @@ static void run_concat(const Golden *r, const Node *n, float *y)
     }
 }
 
+/* The formula is the exported text's. */
+static void run_curve(const CurveType *curve, const float_end *end, int32_t count, const float *x, float *y)
+{
+    curve->values((size_t)count, x, y);
+    float_activate(end, count, y, y);
+}
+
 static void run_floats(const Golden *r, const Node *n)
 {
     const Graph *g = r->g;
@@ -118,6 +125,8 @@ static void run_floats(const Golden *r, const Node *n)
         float_add(&end, count, x, b, y);
     else if (n->op == NODE_MULTIPLY)
         float_multiply(&end, count, (int32_t)graph_tensor_elements(&g->tensor[n->input[1]]), x, b, y);
+    else if (n->curve != NULL)
+        run_curve(n->curve, &end, count, x, y);
     else /* requant and reshape, which has no activation and the format of its input */
         float_activate(&end, count, x, y);
 }

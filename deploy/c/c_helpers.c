@@ -42,6 +42,13 @@ static void write_about(const CWriter *w)
     c_cost_print(w->arena, g, &w->cost, " * ", false, w->out);
 }
 
+static bool has_curves(const Graph *g)
+{
+    bool has = false;
+    for (int i = 0; i < g->nodes; i++) has |= g->node[i].curve != NULL;
+    return has;
+}
+
 /* How to build, to prepare an image and to read the answer. */
 static void write_usage(const CWriter *w)
 {
@@ -67,6 +74,8 @@ static void write_usage(const CWriter *w)
             "and\n"
             " * takes no liberties (no -ffast-math).\n",
             w->out);
+    if (has_curves(w->g))
+        fputs(" * Curves are computed in double, which has helpers of the compiler on most cores.\n", w->out);
 }
 
 static void write_declarations(const CWriter *w)

@@ -65,6 +65,8 @@ static const char *const order[] = {"base",
                                     "float_add",
                                     "float_multiply",
                                     "float_activate",
+                                    "double_exp_less",
+                                    "float_curve",
                                     "float_concat",
                                     "quantize_floats",
                                     "dequantize_codes",
@@ -90,7 +92,7 @@ static int text_index(const char *name)
 {
     int i = 0;
     while (i < TEXTS && strcmp(kernel_text[i].name, name) != 0) i++;
-    ASSERT(i < TEXTS); /* every name is a file in deploy/c/c_kernels */
+    ASSERT(i < TEXTS); /* every name is a file that the Makefile lists */
     return i;
 }
 
@@ -108,6 +110,7 @@ static void need_format(const CWriter *w, Format f, const char *use, bool *neede
 static void need_of_float_node(const CWriter *w, const Node *n, bool *needed)
 {
     need_format(w, node_y(w->g, n)->format, "narrow", needed);
+    if (n->curve != NULL && strstr(n->curve->formula, "double_exp_less") != NULL) need(needed, "double_exp_less");
     if (!node_has_weights(n)) return;
     need(needed, c_float_dot(w->arena, n));
     if (n->float_weights != NULL) need_format(w, n->weight_format, "widen", needed);
@@ -155,4 +158,5 @@ void c_write_kernels(const CWriter *w)
         if (needed[k]) fprintf(w->out, "%s\n", kernel_text[k].text);
         needed[k] = false;
     }
+    c_write_curves(w);
 }

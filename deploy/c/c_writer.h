@@ -45,6 +45,8 @@ const char *c_place(const CWriter *w, int tensor);
 /* deploy/c/c_floats.c: how weights of a node in floats lie in flash: a text of deploy/c/c_kernels, "float_dot_16", that
  * reads them. */
 const char *c_float_dot(Arena *arena, const Node *n);
+/* deploy/c/c_floats.c: the curves that nodes in floats compute, a function for each. */
+void c_write_curves(const CWriter *w);
 /* deploy/c/c_wide.c: a text of deploy/c/c_kernels that a node touching int16 codes needs for its widths, "int16_dot4".
  * NULL: none. */
 const char *c_wide_text(Arena *arena, const Graph *g, const Node *n);

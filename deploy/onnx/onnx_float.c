@@ -100,10 +100,7 @@ static Status add_layer(FloatNet *f, int index, bool last)
     for (int i = 0; i < l->inputs; i++) input[i] = l->input[i] + 1;
     const bool table = r.op == NODE_LUT && r.curve == NULL; /* of codes, which a float network has not */
     if (table || !onnx_carries(r.op)) return exporter_refuse(&exporter_onnx, l->name, r.op);
-    if (r.curve != NULL && !onnx_has_curve(r.curve))
-        return status_fail(STATUS_UNSUPPORTED,
-                           "layer \"%s\": %s, for which ONNX has no operator; export the quantized model", l->name,
-                           r.curve->name);
+    if (r.curve != NULL) TRY(onnx_check_curve(l->name, r.curve, "export the quantized model"));
     if (node_types[r.op]->shows_input) {
         onnx_value_reshape(&f->net, index + 1, input[0]);
         return STATUS_OK;

@@ -53,7 +53,9 @@ static const char *round_to(OnnxNet *net, const Node *n, Format f, const char *i
 Status onnx_node_float(OnnxNet *net, const Graph *g, const Node *n)
 {
     const Format format = node_y(g, n)->format;
-    const OnnxOp op = {.op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input};
+    const OnnxOp op = {
+        .op = n->op, .name = n->name, .geom = &n->geom, .inputs = n->inputs, .input = n->input, .curve = n->curve};
+    if (n->curve != NULL) TRY(onnx_check_curve(n->name, n->curve, "must be int8"));
     TRY(check_format(n, format));
     TRY(check_format(n, n->weight_format));
     const char *weight = NULL, *bias = NULL;

@@ -248,11 +248,12 @@ static const int curve_gates[CURVES] = {
 #undef ONNX_PRODUCT
 };
 
-bool onnx_has_curve(const CurveType *curve)
+Status onnx_check_curve(const char *layer, const CurveType *curve, const char *instead)
 {
-    for (int k = 0; k < CURVES; k++)
-        if (curve == &curve_types[k]) return curve_operators[k] != NULL || curve_gates[k] != 0;
-    return false;
+    const int k = curve_index(curve);
+    if (k >= 0 && (curve_operators[k] != NULL || curve_gates[k] != 0)) return STATUS_OK;
+    return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": %s, for which ONNX has no operator; %s", layer, curve->name,
+                       instead);
 }
 
 static OnnxResult lut(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
@@ -260,7 +261,7 @@ static OnnxResult lut(OnnxNet *net, const OnnxOp *op, const char *weight, const 
     (void)weight, (void)bias;
     const OnnxResult x = pointwise(net, op, NULL, output);
     if (op->curve == NULL) return x;
-    const long index = op->curve - curve_types;
+    const int index = curve_index(op->curve);
     const bool product = curve_gates[index] != 0;
     const char *kind = curve_operators[product ? curve_gates[index] - 1 : index];
     const char *gate = product ? onnx_part(net, op->name, "gate") : output;

@@ -74,8 +74,9 @@ typedef struct {
 
 /* ONNX has something for an operation of this kind. */
 bool onnx_carries(NodeKind kind);
-/* A curve of real numbers is an operator there, or x times one. */
-bool onnx_has_curve(const CurveType *curve);
+/* A curve of real numbers is an operator there, or x times one; else STATUS_UNSUPPORTED, which names the
+ * layer and what can be done instead. */
+Status onnx_check_curve(const char *layer, const CurveType *curve, const char *instead);
 
 /* Its node; weight and bias (may be NULL) are names of tensors in ONNX's layout.  Of a kind that ONNX carries, but not
  * one that shows its input, which is no node (onnx_value_reshape). */

@@ -73,6 +73,8 @@ Status tflite_check_formats(const Graph *g, const Node *n);
  * and input[2]. */
 Status tflite_add_float_weights(TfliteBuild *b, const Node *n, int rank, const int32_t *shape, int axis,
                                 int32_t input[3]);
+/* Operators that compute the node's curve, of tensor x to tensor y.  STATUS_UNSUPPORTED where there are none. */
+Status tflite_add_curve(TfliteBuild *b, const Node *n, int32_t x, int32_t y);
 void tflite_set_float_version(TfliteOperator *o);
 /* The node's values have to be rounded to float16; the CASTs that do it, of tensor x to tensor y. */
 bool tflite_rounds(const Graph *g, const Node *n);

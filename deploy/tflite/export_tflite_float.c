@@ -94,6 +94,76 @@ Status tflite_add_float_weights(TfliteBuild *b, const Node *n, int rank, const i
     return STATUS_OK;
 }
 
+/* ---- curves ------------------------------------------------------------------------------------------------------- */
+
+/* Operators of a curve, after which y is curve(x). */
+typedef void CurveOperators(TfliteBuild *b, const Node *n, int32_t x, int32_t y);
+
+static int32_t add_part(TfliteBuild *b, const Node *n, const char *part, int32_t x)
+{
+    return tflite_add_plain(b, arena_printf(b->arena, "%s/%s", n->name, part), TFLITE_FLOAT32, x);
+}
+
+static TfliteOperator *add_with(TfliteBuild *b, const Node *n, TfliteOpIndex op, int32_t x, const char *name,
+                                const float *constant, int32_t y)
+{
+    const int32_t input[2] = {x, b->m->tensors};
+    tflite_add_constant(b, arena_printf(b->arena, "%s/%s", n->name, name), TFLITE_FLOAT32, 1, (const int32_t[]){1},
+                        constant);
+    return tflite_add_operator(b, op, 2, input, y);
+}
+
+static void add_sigmoid(TfliteBuild *b, const Node *n, int32_t x, int32_t y)
+{
+    (void)n;
+    tflite_add_operator(b, TFLITE_LOGISTIC, 1, &x, y);
+}
+
+static void add_tanh(TfliteBuild *b, const Node *n, int32_t x, int32_t y)
+{
+    (void)n;
+    tflite_add_operator(b, TFLITE_TANH, 1, &x, y);
+}
+
+static void add_hard_swish(TfliteBuild *b, const Node *n, int32_t x, int32_t y)
+{
+    (void)n;
+    tflite_add_operator(b, TFLITE_HARD_SWISH, 1, &x, y);
+}
+
+static void add_silu(TfliteBuild *b, const Node *n, int32_t x, int32_t y)
+{
+    const int32_t gate = add_part(b, n, "gate", x), input[2] = {x, gate};
+    add_sigmoid(b, n, x, gate);
+    tflite_add_operator(b, TFLITE_MUL, 2, input, y);
+}
+
+/* relu6(x + 3) / 6. */
+static void add_hard_sigmoid(TfliteBuild *b, const Node *n, int32_t x, int32_t y)
+{
+    static const float three = 3.0f, sixth = 1.0f / 6.0f;
+    const int32_t ramp = add_part(b, n, "ramp", x);
+    add_with(b, n, TFLITE_ADD, x, "three", &three, ramp)->option[ADD_ACTIVATION] = TFLITE_RELU6;
+    add_with(b, n, TFLITE_MUL, ramp, "sixth", &sixth, y);
+}
+
+/* By curve; NULL: TFLite has no operators. */
+static CurveOperators *const curves[CURVES] = {
+    [CURVE_INDEX_sigmoid] = add_sigmoid,           [CURVE_INDEX_tanh] = add_tanh,
+    [CURVE_INDEX_hard_swish] = add_hard_swish,     [CURVE_INDEX_silu] = add_silu,
+    [CURVE_INDEX_hard_sigmoid] = add_hard_sigmoid,
+};
+
+Status tflite_add_curve(TfliteBuild *b, const Node *n, int32_t x, int32_t y)
+{
+    CurveOperators *add = curves[curve_index(n->curve)];
+    if (add == NULL)
+        return status_fail(STATUS_UNSUPPORTED, "layer \"%s\": %s, for which TFLite has no operator; must be int8",
+                           n->name, n->curve->name);
+    add(b, n, x, y);
+    return STATUS_OK;
+}
+
 /* ---- versions and rounding ---------------------------------------------------------------------------------------- */
 
 void tflite_set_float_version(TfliteOperator *o)

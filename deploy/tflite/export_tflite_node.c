@@ -307,11 +307,12 @@ static int32_t add_indices(TfliteBuild *b, const Node *n, int32_t x)
     return indices;
 }
 
-/* A GATHER from the table, unless an operator is known to give the same codes. */
+/* A curve in floats.  A table: a GATHER, unless an operator is known to give the same codes. */
 static Status add_lut(TfliteBuild *b, const Node *n)
 {
     const int form = common_form(b, n);
     const int32_t x = tflite_form(b, n->input[0], form);
+    if (n->curve != NULL) return tflite_add_curve(b, n, x, add_output(b, n, form));
     TfliteOpIndex op;
     if (curve_operator(b->g, n, &op)) {
         tflite_add_operator(b, op, 1, &x, add_output(b, n, form));

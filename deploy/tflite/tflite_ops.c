@@ -22,6 +22,7 @@ const TfliteOp tflite_ops[TFLITE_OPS] = {
     [TFLITE_DEQUANTIZE] = {"DEQUANTIZE", 6, 38, 2, 1, 1, {{0, 0}}},
     [TFLITE_FULLY_CONNECTED] = {"FULLY_CONNECTED", 9, 8, 4, 2, 3, {BYTE(0), BYTE(0), BYTE(0), BYTE(0), BYTE(0)}},
     [TFLITE_GATHER] = {"GATHER", 36, 23, 2, 2, 2, {WORD(0), WORD(0)}},
+    [TFLITE_HARD_SWISH] = {"HARD_SWISH", 117, 91, 1, 1, 1, {{0, 0}}},
     [TFLITE_LOGISTIC] = {"LOGISTIC", 14, 0, 2, 1, 1, {{0, 0}}},
     [TFLITE_MAX_POOL_2D] = {"MAX_POOL_2D", 17, 5, 2, 1, 1, {BYTE(0), WORD(0), WORD(0), WORD(0), WORD(0), BYTE(0)}},
     [TFLITE_RELU_OP] = {"RELU", 19, 0, 2, 1, 1, {{0, 0}}},

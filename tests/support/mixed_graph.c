@@ -87,6 +87,7 @@ static void mix_node(Mix *m, const Node *old)
         y = float_tensor(like, like->name, moves ? m->g->tensor[n.input[0]].format : random_format(m));
         n.lo = n.hi = 0;
         if (node_has_weights(old)) real_weights(m, &n, old);
+        if (old->op == NODE_LUT) n.table = NULL, n.curve = &curve_types[rng_below(&m->rng, CURVES)];
         if (node_has_weights(old) || old->op == NODE_ADD || old->op == NODE_MULTIPLY || old->op == NODE_REQUANT)
             n.activation = (int)rng_below(&m->rng, NODE_ACTIVATIONS);
     }

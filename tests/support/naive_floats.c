@@ -142,6 +142,17 @@ static void concat(const NaiveModel *m, const cJSON *n, Grid *y)
     }
 }
 
+static double curve(const char *name, double x)
+{
+    const double ramp = fmin(fmax(x + 3.0, 0.0), 6.0) / 6.0, gate = 1.0 / (1.0 + exp(-x));
+    if (strcmp(name, "hard_swish") == 0) return x * ramp;
+    if (strcmp(name, "hard_sigmoid") == 0) return ramp;
+    if (strcmp(name, "sigmoid") == 0) return gate;
+    if (strcmp(name, "silu") == 0) return x * gate;
+    if (strcmp(name, "tanh") == 0) return tanh(x);
+    abort();
+}
+
 /* As the rounding's own runtime has it: float32 throughout, and nothing to differ in. */
 static void quantize(const NaiveModel *m, const Grid *x, Grid *y, long count)
 {
@@ -173,6 +184,8 @@ static void compute(const NaiveModel *m, const cJSON *n, const Grid *x, Grid *y,
         for (long i = 0; i < count; i++) y->x[i] = x->x[i] * b->x[i % factors];
     } else if (strcmp(op, "concat") == 0) {
         concat(m, n, y);
+    } else if (strcmp(op, "lut") == 0) {
+        for (long i = 0; i < count; i++) y->x[i] = curve(naive_text(n, "curve"), x->x[i]);
     } else if (strcmp(op, "requant") == 0 || strcmp(op, "reshape") == 0) {
         memcpy(y->x, x->x, sizeof *y->x * (size_t)count);
     } else if (strcmp(op, "dequantize") == 0) {

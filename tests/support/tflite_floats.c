@@ -125,6 +125,18 @@ static void each(const TfliteRun *r, const TfliteOperator *o, int activation)
         result(r, o)[i] = (float)activated((double)values(r, o->input[0])[i], activation);
 }
 
+static double curve(TfliteOpIndex op, double x)
+{
+    if (op == TFLITE_HARD_SWISH) return x * fmin(fmax(x + 3.0, 0.0), 6.0) / 6.0;
+    return op == TFLITE_TANH ? tanh(x) : 1.0 / (1.0 + exp(-x));
+}
+
+static void curves(const TfliteRun *r, const TfliteOperator *o, TfliteOpIndex op)
+{
+    for (long i = 0; i < tflite_elements(tflite_run_tensor(r, o->output[0])); i++)
+        result(r, o)[i] = (float)curve(op, (double)values(r, o->input[0])[i]);
+}
+
 /* Values of float16 are kept as floats. */
 static void cast(const TfliteRun *r, const TfliteOperator *o)
 {
@@ -187,6 +199,8 @@ static void compute(const TfliteRun *r, const TfliteOperator *o)
         each(r, o, op == TFLITE_RELU_OP ? TFLITE_RELU : TFLITE_RELU6);
     else if (op == TFLITE_RESHAPE)
         each(r, o, TFLITE_NO_ACTIVATION);
+    else if (op == TFLITE_LOGISTIC || op == TFLITE_TANH || op == TFLITE_HARD_SWISH)
+        curves(r, o, op);
     else if (op == TFLITE_CAST)
         cast(r, o);
     else if (op == TFLITE_DEQUANTIZE)
