@@ -9,7 +9,6 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "deploy/lower.h"
-#include "report/report.h"
 #include "report/report_sensitivity.h"
 #include "search/sensitivity_rank.h"
 #include "train/model_data.h"
@@ -187,15 +186,14 @@ Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
                                  file_join(arena, job->folder, "sensitivity.csv"));
 }
 
-Status search_report(Arena *arena, const SearchJob *job, const Sensitivity *sensitivity, const Partial *partial,
-                     const PartialOptions *options)
+Status search_report(Arena *arena, const SearchJob *job, const char *subject, SearchReport search)
 {
-    const SearchReport search = {job->judge.task.metric, sensitivity, partial, options};
+    search.metric = job->judge.task.metric;
     char *config;
     TRY(config_text(arena, job->config, job->folder, &config));
     const char *seed = arena_printf(arena, "%llu", (unsigned long long)job->config->seed);
     const Report report = {.title = job->open.config->name,
-                           .subject = partial == NULL ? "sensitivity to quantization" : "partial quantization",
+                           .subject = subject,
                            .command = cli_command(arena, job->o),
                            .config_text = config,
                            .facts =

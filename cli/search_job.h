@@ -3,7 +3,7 @@
 #define BITFOLD_CLI_SEARCH_JOB_H
 
 #include "cli/cli.h"
-#include "search/partial.h"
+#include "report/report.h"
 #include "train/run.h"
 
 typedef struct {
@@ -44,9 +44,8 @@ Status search_take_folder(Arena *arena, const Options *o, const char *folder, Se
  * on and sets the exit code. */
 Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result);
 
-/* Writes report.html into the folder.  partial: what of it there is to show; NULL: nothing. */
-Status search_report(Arena *arena, const SearchJob *job, const Sensitivity *sensitivity, const Partial *partial,
-                     const PartialOptions *options);
+/* Writes report.html into the folder.  subject: what the page is of; its metric is the task's. */
+Status search_report(Arena *arena, const SearchJob *job, const char *subject, SearchReport search);
 
 /* The network that was chosen, as `ptq` leaves it in the run directory: config.json with an override for each layer, and
  * the model, which is *model. */

@@ -49,7 +49,8 @@ static Status search(Arena *arena, SearchJob *job, const PartialOptions *options
     TRY(partial_write_csv(arena, partial, metric, file_join(arena, job->folder, "partial.csv")));
     Model *model;
     TRY(search_write_model(arena, job, &sensitivity.groups, &partial->choice, &model));
-    return search_report(arena, job, &sensitivity, partial, options);
+    return search_report(arena, job, "partial quantization",
+                         (SearchReport){.sensitivity = &sensitivity, .partial = partial, .options = options});
 }
 
 static cJSON *as_json(const SearchJob *job, const PartialOptions *options, const Partial *p)

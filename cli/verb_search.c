@@ -137,7 +137,8 @@ static void show(Arena *arena, const SearchJob *job, const SearchOptions *o, con
         cli_print("trained: %s %s on the held-out images, test %s %s (%s)\n", metric->label,
                   metric_text(arena, metric, d->qat.m.value), metric->label,
                   metric_text(arena, metric, d->qat.run.test.value), d->qat.run.folder);
-    cli_print("%s\n", file_join(arena, job->folder, recipe_file(MODEL_PTQ)));
+    cli_print("%s\n%s\n", file_join(arena, job->folder, recipe_file(MODEL_PTQ)),
+              file_join(arena, job->folder, "report.html"));
 }
 
 static Status search(Arena *arena, SearchJob *job, SearchOptions *options, Delivered *d)
@@ -149,6 +150,9 @@ static Status search(Arena *arena, SearchJob *job, SearchOptions *options, Deliv
     TRY(search_write_csv(&f->trials, &f->result, file_join(arena, job->folder, "pareto.csv")));
     TRY(search_write_why(arena, options, &f->trials, &f->result, file_join(arena, job->folder, "why.txt")));
     const FormatChoice choice = space_formats(arena, &f->space, f->trials.at[f->result.best].choice);
+    TRY(search_report(
+        arena, job, "a format for each layer",
+        (SearchReport){.sensitivity = &f->sensitivity, .trials = &f->trials, .found = &f->result, .sought = options}));
     TRY(deliver(arena, job, &choice, d));
     return job->o->qat ? search_train(arena, job, &f->sensitivity.groups, &choice, &d->qat) : STATUS_OK;
 }
@@ -167,7 +171,7 @@ static Status run_search(Arena *arena, const Options *o, int *exit_code)
     else
         show(arena, &job, &options, &d);
     const double drop = metric_drop(job.judge.task.metric, job.judge.floats.value, d.delivered.value);
-    if (isnan(options.tolerance) || drop <= options.tolerance) return STATUS_OK;
+    if (isnan(options.tolerance) || drop_within(drop, options.tolerance)) return STATUS_OK;
     return status_fail(STATUS_STATE, "no network is within %.4g of float: the best of %d is %.4g below it; it is in %s",
                        options.tolerance, d.found.trials.n, drop, job.folder);
 }

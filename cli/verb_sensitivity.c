@@ -26,7 +26,8 @@ static Status run_sensitivity(Arena *arena, const Options *o, int *exit_code)
     Sensitivity result = {0};
     Status status = search_begin(arena, o, "sensitivity", exit_code, &job);
     if (status == STATUS_OK) status = search_sensitivity(arena, &job, &result);
-    if (status == STATUS_OK) status = search_report(arena, &job, &result, NULL, NULL);
+    if (status == STATUS_OK)
+        status = search_report(arena, &job, "sensitivity to quantization", (SearchReport){.sensitivity = &result});
     TRY(search_end(&job, status));
     if (o->json) {
         cJSON *json = sensitivity_json(arena, &job.sensitivity, &result, result.rows);

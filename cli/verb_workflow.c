@@ -189,9 +189,10 @@ static bool ended(const Workflow *w) { return w->stages > 0 && w->stage[w->stage
 static Status mix(Workflow *w)
 {
     const bool over = !search_within_budgets(&w->options, &w->stage[0].trial.cost);
-    const char *names = arena_printf(
-        w->arena, "%s%sint8%s", w->stage[0].trial.drop > w->options.tolerance ? w->place->wide : "",
-        w->stage[0].trial.drop > w->options.tolerance ? "," : "", over && w->place->few_bits ? ",int4,int2" : "");
+    const char *names = arena_printf(w->arena, "%s%sint8%s",
+                                     !drop_within(w->stage[0].trial.drop, w->options.tolerance) ? w->place->wide : "",
+                                     !drop_within(w->stage[0].trial.drop, w->options.tolerance) ? "," : "",
+                                     over && w->place->few_bits ? ",int4,int2" : "");
     if (strcmp(names, "int8") == 0) return STATUS_OK;
     TRY(formats_option(w->arena, names, &w->options.formats));
     SearchFound found;

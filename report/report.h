@@ -1,4 +1,4 @@
-/* The page that `compare`, `sensitivity` and `partial` leave behind: report.html, self-contained, every figure from that run. */
+/* The page that `compare`, `sensitivity`, `partial` and `search` leave behind: report.html, self-contained, every figure from that run. */
 #ifndef BITFOLD_REPORT_REPORT_H
 #define BITFOLD_REPORT_REPORT_H
 
@@ -9,6 +9,7 @@
 #include "train/latency.h"
 #include "report/statistics.h"
 #include "search/partial.h"
+#include "search/search.h"
 
 typedef struct {
     const char *name;                   /* "float", "ptq W8A8 per_channel minmax", "qat W4A4", ... */
@@ -101,6 +102,9 @@ typedef struct {
     const Sensitivity *sensitivity;
     const Partial *partial;        /* NULL: only the former */
     const PartialOptions *options; /* of `partial` */
+    const Trials *trials;          /* of a search for formats; NULL: there was none */
+    const SearchResult *found;     /* of it, */
+    const SearchOptions *sought;   /* and what was looked for */
 } SearchReport;
 
 typedef struct {

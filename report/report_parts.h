@@ -74,7 +74,7 @@ typedef struct {
     int scatter[2], curve[CURVE_KINDS];
     int unnumbered[2];          /* points of each scatter whose number found no room */
     int *weights, *activations; /* by histogram */
-    int partial;
+    int partial, networks[COSTS];
 } ReportPlots;
 
 /* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  The caller
@@ -90,6 +90,7 @@ int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows
 int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
 int plot_partial(Gnuplot *gnuplot, const SearchReport *search);
+int plot_networks(Gnuplot *gnuplot, const SearchReport *search, CostKind kind);
 
 /* What a curve's values are, "training accuracy, %", and by what they are shown. */
 double curve_label(const Report *report, CurveKind kind, char text[64]);
@@ -109,6 +110,7 @@ void put_layers(FILE *out, const Report *report);
 void put_noise(FILE *out, const Report *report);
 void put_search(FILE *out, const Report *report);
 void put_partial(FILE *out, const Report *report, const ReportPlots *plots);
+void put_networks(FILE *out, const Report *report, const ReportPlots *plots);
 
 /* How much worse than float a measurement is, as it is shown, with its sign: "Drop, points" above it, or "Worse by". */
 void html_drop(FILE *out, const SearchReport *search, const Measurement *m);

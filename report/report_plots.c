@@ -118,5 +118,9 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
         plots->activations[i] = plot_activations(arena, gnuplot, &report->activations[i]);
     plots->partial =
         report->search == NULL || report->search->partial == NULL ? -1 : plot_partial(gnuplot, report->search);
+    for (int k = 0; k < COSTS; k++)
+        plots->networks[k] = report->search == NULL || report->search->trials == NULL
+                                 ? -1
+                                 : plot_networks(gnuplot, report->search, (CostKind)k);
     return gnuplot->figures == 0 ? STATUS_OK : gnuplot_run(arena, gnuplot);
 }

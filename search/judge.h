@@ -28,6 +28,9 @@ typedef struct {
 Status judge_begin(Arena *arena, const Config *config, Model *model, const DataSplits *data, const Sample *sample,
                    Judge *judge);
 
+/* Whether a drop is within a tolerance: what is equal but for the rounding of a double is. */
+static inline bool drop_within(double drop, double tolerance) { return drop <= tolerance + 1e-9; }
+
 /* A network in chosen formats, as post-training quantization makes it. */
 typedef struct {
     Config *config;

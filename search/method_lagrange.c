@@ -32,7 +32,7 @@ static Status dear_enough(Arena *arena, const Prices *p, double price, bool *eno
     TRY(trials_run(p->s->trials, choice, &trial));
     const Trial *made = &p->s->trials->at[trial];
     const SearchOptions *o = p->s->options;
-    *enough = isnan(o->tolerance) ? search_within_budgets(o, &made->cost) : made->drop > o->tolerance;
+    *enough = isnan(o->tolerance) ? search_within_budgets(o, &made->cost) : !drop_within(made->drop, o->tolerance);
     return STATUS_OK;
 }
 

@@ -62,7 +62,7 @@ Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const
         now->drop = metric_drop(metric, judge->floats.value, now->m.value);
         partial->steps++;
         if (step != NULL) step(context, now);
-        partial->within = now->drop <= options->tolerance;
+        partial->within = drop_within(now->drop, options->tolerance);
         if (partial->within || now->drop < partial->step[partial->best].drop) partial->best = kept;
     }
     if (partial->within) return STATUS_OK;

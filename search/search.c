@@ -25,7 +25,7 @@ bool search_within_budgets(const SearchOptions *o, const Cost *cost)
 
 bool search_suffices(const SearchOptions *o, const Trial *trial)
 {
-    return search_within_budgets(o, &trial->cost) && (isnan(o->tolerance) || trial->drop <= o->tolerance);
+    return search_within_budgets(o, &trial->cost) && (isnan(o->tolerance) || drop_within(trial->drop, o->tolerance));
 }
 
 int search_costs(const SearchOptions *o, CostKind cost[KNAPSACK_COSTS])

@@ -178,6 +178,36 @@ START_TEST(the_curve_has_its_tolerance)
 }
 END_TEST
 
+/* Three networks, of which the second costs more than the third and is no better. */
+START_TEST(networks_that_were_tried)
+{
+    Place p = place_make();
+    Case *c = case_make(p.arena, false, false, &metric_accuracy);
+    const int int8 = format_named("int8"), int2 = format_named("int2");
+    int formats[] = {int8, int2}, narrow[2 * LAYERS] = {1, 1, 0}, mixed[2 * LAYERS] = {1, 0, 0}, wide[2 * LAYERS] = {0};
+    bool chooses[2 * LAYERS] = {true, true, true}, front[] = {true, false, true};
+    Trial trial[] = {{narrow, 0, {{1024, 2048, 5e6, 3e6}}, {0.5, 2, 1}, 47.5},
+                     {wide, 0, {{4096, 2048, 9e6, 9e6}}, {0.96, 0.3, 0.1}, 1.5},
+                     {mixed, 0, {{3072, 2048, 7e6, 6e6}}, {0.965, 0.3, 0.1}, 1.0}};
+    SearchSpace space = {.s = &c->s, .formats = {.n = 2, .at = formats}, .units = 2 * LAYERS, .chooses = chooses};
+    const Trials trials = {.space = &space, .n = 3, .at = trial};
+    const SearchResult found = {.best = 2, .within = true, .front = front};
+    SearchOptions sought = {.tolerance = 1.0};
+    for (int k = 0; k < COSTS; k++) sought.budget[k] = (double)INFINITY;
+    c->search.trials = &trials, c->search.found = &found, c->search.sought = &sought;
+    const char *text = place_page(&p, &c->report);
+    check_page(p.arena, text);
+    const char *networks = section(text, "<h2>Formats by layer</h2>");
+    ck_assert(has(networks, "96.50 % in 3.0 KiB of flash: the best of 3 networks that the method exact tried."));
+    ck_assert(has(networks, "<tr class=\"best\"><th scope=\"row\">3.0</th><td>2.0</td><td>7.00</td><td>6.00</td>"
+                            "<td>96.50</td><td>1.00</td><td class=\"text\">2 int8, 1 int2</td></tr>"));
+    ck_assert(has(networks, "<th scope=\"row\">1.0</th>") && !has(networks, "<th scope=\"row\">4.0</th>"));
+    /* of flash, instructions and bit operations; RAM is the same of all */
+    ck_assert_int_eq(count(text, "\" role=\"img\""), have_gnuplot() ? 3 : 0);
+    place_drop(&p);
+}
+END_TEST
+
 START_TEST(other_metrics_are_told_as_they_are)
 {
     Place p = place_make();
@@ -215,5 +245,5 @@ START_TEST(names_stay_text_and_bytes_the_same)
 END_TEST
 
 TEST_MAIN("report search", bars_stand_in_the_order_of_the_network, the_map_shows_what_was_measured,
-          predictors_have_ranks_and_times, the_curve_has_its_tolerance, other_metrics_are_told_as_they_are,
-          names_stay_text_and_bytes_the_same)
+          predictors_have_ranks_and_times, the_curve_has_its_tolerance, networks_that_were_tried,
+          other_metrics_are_told_as_they_are, names_stay_text_and_bytes_the_same)
