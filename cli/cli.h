@@ -62,6 +62,11 @@ void cli_show_data(Arena *arena, const Options *o, const DataSplits *data);
 /* The command as it would be typed again; words with spaces or quotes are quoted for a shell. */
 const char *cli_command(Arena *arena, const Options *o);
 
+/* A line of progress on stderr, UTF-8 and safe for a terminal: there it takes the place of the one before, unless that
+ * `stays`; when piped, lines stand below each other. */
+void cli_progress(const char *line, bool stays);
+void cli_progress_clear(void);
+
 /* The run directory: --out, else runs/<name>. */
 const char *cli_run_folder(Arena *arena, const Options *o, const char *name);
 

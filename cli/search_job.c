@@ -132,13 +132,25 @@ Status search_end(SearchJob *job, Status status)
 
 /* ---- sensitivity ----------------------------------------------------------------------------------------------------- */
 
+static void show_begin(void *context, const char *what)
+{
+    const SearchJob *job = context;
+    if (!job->o->quiet) cli_progress(what, false);
+}
+
 static void show_progress(void *context, const Sensitivity *s, int done, double left)
 {
     const SearchJob *job = context;
     const SensitivityRow *row = &s->row[done - 1];
     if (job->o->quiet) return;
-    cli_note("%d/%d  %s %s in %s: loss %+.4f  %d:%02d left\n", done, s->rows, row->layer, format_part_names[row->part],
-             format_choices[row->format], sensitivity_cost(s, row), (int)left / 60, (int)left % 60);
+    Arena *memory = arena_create();
+    cli_progress(arena_printf(memory, "row %d/%d  %s %s in %s  loss %+.4f  %s %s  %d:%02d left", done, s->rows,
+                              row->layer, format_part_names[row->part], format_choices[row->format],
+                              sensitivity_cost(s, row), job->judge.task.metric->brief,
+                              metric_text(memory, job->judge.task.metric, row->alone.value), (int)left / 60,
+                              (int)left % 60),
+                 false);
+    arena_destroy(memory);
 }
 
 /* All that the rows follow from. */
@@ -176,11 +188,13 @@ Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
     s->quantized = quantized;
     s->folder = job->folder;
     s->stop = &cli_stop;
+    s->begin = show_begin;
     s->progress = show_progress;
     s->context = job;
     TRY(digest(arena, job, &s->digest));
     cli_catch_signals();
     const Status status = sensitivity_run(arena, s, result);
+    if (!job->o->quiet) cli_progress_clear();
     TRY(search_interrupted(job, status));
     return sensitivity_write_csv(arena, result, job->judge.task.metric,
                                  file_join(arena, job->folder, "sensitivity.csv"));

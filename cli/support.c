@@ -71,7 +71,21 @@ const char *cli_run_folder(Arena *arena, const Options *o, const char *name)
     return o->out != NULL ? o->out : file_join(arena, "runs", name);
 }
 
-/* A TrainJob's progress on stderr: one live line on a terminal, plain lines when piped, nothing if quiet. */
+void cli_progress(const char *line, bool stays)
+{
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    if (terminal) cli_note("\r\033[K");
+    cli_note("%s", line);
+    if (stays || !terminal) cli_note("\n");
+    fflush(stderr);
+}
+
+void cli_progress_clear(void)
+{
+    if (isatty(STDERR_FILENO) != 0) cli_note("\r\033[K");
+}
+
+/* A TrainJob's progress, nothing if quiet. */
 typedef struct {
     bool quiet, terminal;
     double last;
@@ -85,7 +99,7 @@ static Progress progress_make(const Options *o, const char *label)
 
 static void progress_clear(const Progress *p)
 {
-    if (p->terminal && !p->quiet) cli_note("\r\033[K");
+    if (!p->quiet) cli_progress_clear();
 }
 
 static void progress_show(void *context, const TrainProgress *t)
@@ -101,18 +115,17 @@ static void progress_show(void *context, const TrainProgress *t)
     const char *validation = "";
     if (metric_measured(metric, t->validation))
         validation = arena_printf(memory, "  val %6s%s", metric_number(memory, metric, t->validation), metric->unit);
-    if (p->terminal) cli_note("\r\033[K");
-    cli_note("%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  %s %6s%s%s  %.0f images/s", p->label,
-             p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step, t->steps, t->loss, running->brief,
-             metric_number(memory, running, t->running), running->unit, validation, t->images_per_s);
-    arena_destroy(memory);
+    char *line = arena_printf(memory, "%s%s%s epoch %d/%d  step %ld/%ld  loss %.4f  %s %6s%s%s  %.0f images/s",
+                              p->label, p->label[0] == '\0' ? "" : ": ", t->phase, t->epoch, t->epochs, t->step,
+                              t->steps, t->loss, running->brief, metric_number(memory, running, t->running),
+                              running->unit, validation, t->images_per_s);
     if (!t->epoch_end && t->step > 0) {
         const double images_left = (double)(t->steps - t->step) * (double)t->images_per_step;
         const int eta = (int)(images_left * per_step);
-        cli_note("  %d:%02d left", eta / 60, eta % 60);
+        line = arena_printf(memory, "%s  %d:%02d left", line, eta / 60, eta % 60);
     }
-    if (t->epoch_end || !p->terminal) fputc('\n', stderr);
-    fflush(stderr);
+    cli_progress(line, t->epoch_end);
+    arena_destroy(memory);
 }
 
 Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *label, TrainResult *result, int *exit_code)

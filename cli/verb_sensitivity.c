@@ -32,6 +32,7 @@ static Status run_sensitivity(Arena *arena, const Options *o, int *exit_code)
     if (o->json) {
         cJSON *json = sensitivity_json(arena, &job.sensitivity, &result, result.rows);
         search_add_seconds(json, &result);
+        cJSON_AddStringToObject(json, "folder", job.folder);
         cli_print_json(arena, json);
     } else {
         cli_print_lines(sensitivity_table(arena, &result, job.judge.task.metric));

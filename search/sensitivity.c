@@ -101,6 +101,7 @@ static Status begin_predictors(Run *r)
     int blocks = 0;
     for (int i = 0; i < layers; i++)
         if (s->groups.layer[i].has_weights) block[blocks++] = weight_block(weighted_layer(r, i));
+    if (r->job->begin != NULL) r->job->begin(r->job->context, "predictors: first and second derivatives of the loss");
     double start = timing_seconds();
     TRY(loss->gradient(loss->context, r->gradient));
     s->predicting[PREDICT_FIRST_ORDER] += timing_seconds() - start;

@@ -50,6 +50,8 @@ typedef struct {
     const char *folder; /* exists; rows are kept there as they are made, in sensitivity.json */
     const char *digest; /* all that the rows follow from; kept rows of another one are made again */
     const volatile sig_atomic_t *stop;
+    /* Before the predictors look at the network as a whole, which may take as long as many rows. */
+    void (*begin)(void *context, const char *what);
     /* After each row: how many there are of how many, and the seconds that are left. */
     void (*progress)(void *context, const Sensitivity *s, int done, double left);
     void *context;

@@ -256,8 +256,15 @@ START_TEST(rows_say_what_was_measured)
     ck_assert(cJSON_IsNull(json_get(half, "trace")));
     ck_assert_double_gt(json_get(half, "local_sqnr")->valuedouble, 60);
     ck_assert(cJSON_IsObject(json_get(half, "leave_out")));
+    ck_assert_str_eq(json_get(json, "folder")->valuestring, "s");
     ck_assert(cJSON_IsNumber(json_get(json_get(json, "seconds"), "measured")));
-    ck_assert(cJSON_IsNumber(json_get(json_get(json, "correlation"), "fisher")));
+    for (int k = 0; k < PREDICTORS; k++) { /* every one by its name, in rows and beside them */
+        const cJSON *rho = json_get(json_get(json, "correlation"), predictors[k].name);
+        ck_assert_msg(cJSON_IsNumber(rho) && fabs(rho->valuedouble) <= 1, "%s", predictors[k].name);
+        ck_assert(json_get(json_get(json, "seconds"), predictors[k].name)->valuedouble > 0);
+        const cJSON *each;
+        cJSON_ArrayForEach(each, json_get(json, "rows")) ck_assert_ptr_nonnull(json_get(each, predictors[k].name));
+    }
     cJSON_Delete(json);
     ck_assert_int_eq(line_count(text_of("s/sensitivity.csv")), 1 + 12 + 11 + 9);
     const char *page = text_of("s/report.html");
@@ -331,6 +338,23 @@ START_TEST(rows_are_kept)
 }
 END_TEST
 
+/* Lines when piped: what comes first, each row as it is made, the time that is left. */
+START_TEST(progress_is_told)
+{
+    begin_trained();
+    const Where where = {.folder = folder};
+    const Outcome o = program_run(arena, &where, "sensitivity f --images 40 --formats 4 --parts weights --out s");
+    ck_assert_int_eq(o.code, 0);
+    const char *first = strstr(o.err, "predictors: "), *row = strstr(o.err, "row 1/4  stem weights in int4  loss ");
+    ck_assert_msg(first != NULL && row != NULL && first < row, "%s", o.err);
+    ck_assert_ptr_nonnull(strstr(row, " %  0:"));
+    ck_assert_msg(strstr(o.err, "row 4/4  logits weights in int4") != NULL, "%s", o.err);
+    ck_assert_msg(strstr(strstr(o.err, "row 4/4"), "  0:00 left\n") != NULL, "%s", o.err);
+    ck_assert_ptr_null(strchr(o.err, '\r'));
+    end();
+}
+END_TEST
+
 START_TEST(bad_requests_are_refused)
 {
     begin_trained();
@@ -348,4 +372,4 @@ END_TEST
 TEST_MAIN("sensitivity", what_meets_shares_a_format, a_choice_is_a_config_with_an_override_for_each_layer,
           the_judge_finds_nothing_wrong_with_floats, gradients_of_outputs_are_those_of_each_image,
           changes_of_weights_are_below_half_a_step, ranks_are_compared, rows_say_what_was_measured,
-          curves_are_judged_as_others, rows_are_kept, bad_requests_are_refused)
+          curves_are_judged_as_others, rows_are_kept, progress_is_told, bad_requests_are_refused)
