@@ -70,12 +70,12 @@ in_floats() {
 target_mixed() {
     case $name in
     lenet5) first=conv1 ;;
-    resnet8) first=stem ;;
+    resnet8 | mobilenetv3) first=stem ;;
     *) return ;;
     esac
     in_floats first "$first in float32" within=1 --set "quant.overrides=[{\"layers\":\"$first\",\"format\":\"float32\"}]"
     in_floats weights8 "weights of 8 bits" relative=1e-5 --set quant.activations.format=float32
-    [ "$name" = lenet5 ] || return 0
+    [ "$name" != resnet8 ] || return 0
     in_floats weights4 "weights of 4 bits" relative=1e-5 --set quant.activations.format=float32 \
         --set quant.weights.bits=4 --set quant.first_last_bits=0
     in_floats half "float16" relative=1e-3 --set quant.activations.format=float16 --set quant.weights.format=float16
