@@ -70,7 +70,7 @@ static const Option option_table[] = {
      "or a "
      "predictor",
      offsetof(Options, order), TEXT, 0, 0},
-    {'G', "method", "NAME", "how formats are found: exact (default), lagrange, greedy, binary, pareto",
+    {'G', "method", "NAME", "how formats are found: exact (default), lagrange, greedy, binary, pareto, learned",
      offsetof(Options, method), TEXT, 0, 0},
     {'z', "minimize", "COST", "with --tolerance, what is to be small: flash (default), cycles, bops",
      offsetof(Options, minimize), TEXT, 0, 0},

@@ -90,7 +90,7 @@ static Status run_pareto(Arena *arena, const Search *s)
 
 const SearchMethod search_method_exact = {
     "exact", "The choices of least predicted loss for their cost, by dynamic programming; among them by bisection",
-    run_exact};
+    run_exact, false};
 const SearchMethod search_method_pareto = {
     "pareto", "Measures networks all along the front of predicted loss against cost, then does as exact does",
-    run_pareto};
+    run_pareto, false};

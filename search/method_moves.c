@@ -183,6 +183,7 @@ static Status run_binary(Arena *arena, const Search *s)
 
 const SearchMethod search_method_greedy = {
     "greedy", "Lowers one layer after the other, the least sensitive first, and takes back what is too much",
-    run_greedy};
+    run_greedy, false};
 const SearchMethod search_method_binary = {
-    "binary", "Lowers as many layers as the tolerance bears, the least sensitive first, by bisection", run_binary};
+    "binary", "Lowers as many layers as the tolerance bears, the least sensitive first, by bisection", run_binary,
+    false};

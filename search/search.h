@@ -23,6 +23,7 @@ typedef struct {
     const char *name, *doc; /* one sentence, no final period */
     /* Asks for networks, of which search_run takes the best. */
     Status (*run)(Arena *arena, const Search *s);
+    bool needs_gradients; /* of the float network: it looks at the judge's model */
 } SearchMethod;
 
 extern const SearchMethod *const search_methods[]; /* NULL-ended; the first is the default */

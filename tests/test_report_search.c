@@ -74,7 +74,8 @@ static Case *case_make(Arena *a, bool harm, bool partial, const Metric *metric)
         c->step[i] = (PartialStep){i, i == 0 ? NULL : name[LAYERS - i], {0.5 + 0.235 * i, 2.0 - i, 1}, 47.5 - 23.5 * i};
     c->partial = (Partial){.steps = STEPS, .step = c->step, .best = STEPS - 1, .within = true};
     c->options = (PartialOptions){format_named("int2"), format_named("float16"), -1, 1.5};
-    c->search = (SearchReport){metric, &c->s, partial ? &c->partial : NULL, &c->options};
+    c->search = (SearchReport){
+        .metric = metric, .sensitivity = &c->s, .partial = partial ? &c->partial : NULL, .options = &c->options};
     c->report = (Report){.title = "demo",
                          .subject = "sensitivity to quantization",
                          .command = "bitfold sensitivity f",

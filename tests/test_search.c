@@ -47,7 +47,7 @@ static void costs_are_the_exports(const cJSON *found, const char *run)
 START_TEST(a_tolerance_is_kept)
 {
     begin_trained();
-    static const char *const methods[] = {"exact", "lagrange", "greedy", "binary", "pareto"};
+    static const char *const methods[] = {"exact", "lagrange", "greedy", "binary", "pareto", "learned"};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         cJSON *json = program_json(
             arena, folder,
