@@ -121,6 +121,7 @@ typedef struct LayerType {
     bool applies_norm;          /* forward accepts inputs that are still to be normalized (Tensor.deferred_norm) */
     bool averages;              /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid;            /* the output stays on the first input's grid (pools, flatten): it makes no out_q */
+    bool shows_input;           /* it has keeps_grid, and the output is the input's elements in another shape */
 
     /* l->config, l->inputs and l->in[] are known: checks the inputs against the config, sets l->out, each length at
      * least 1, and may note in the config what follows from them.  STATUS_SHAPE, STATUS_CONFIG.  Never NULL. */

@@ -50,7 +50,7 @@ static Status check_wide_quantizer(const Layer *l)
 {
     const Quantizer *q = l->out_q;
     if (q == NULL || q->qp.bits != QUANT_WIDE_BITS || (q->params == 0 && quantizer_is_fused(q))) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "quantizer \"%s\" for an output of 16 bits; \"observed\" is required",
+    return status_fail(STATUS_CONFIG, "quantizer \"%s\" for an output of 16 bits; \"observed\", or 8 bits, is required",
                        q->type->name);
 }
 

@@ -141,7 +141,10 @@ const Field quant_fields[] = {
      .def = "8", .unit = "bits",
      .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
     {"output_bits", FIELD_INT, offsetof(QuantConfig, output_bits), .min = 0, .max = QUANT_WIDE_BITS, .def = "0",
-     .unit = "bits", .doc = "output of the network, 8 or 16; 0: 16 where activations have 16 bits, else 8"},
+     .unit = "bits",
+     .doc =
+         "output of the network, 8 or 16; 0: 16 where activations have 16 bits, else 8. Left out: 16 for a regression "
+         "whose last layer is no pool, curve or learned quantizer, else 0"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
     {"target", FIELD_ENUM, offsetof(QuantConfig, target), .names = target_names, .def = "\"litert\"",

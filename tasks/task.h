@@ -80,6 +80,7 @@ typedef struct TaskType {
     const char *outputs;           /* what they are, for messages and the exported C: "classes" */
     const char *codes;             /* what the output tensor holds: "logits" */
     bool answers_class;            /* the answer is the index of the largest output */
+    int output_bits; /* quant.output_bits where a config leaves it out and the network can (model_output_may_be_wide) */
 
     /* None of these is NULL, none can fail, and none keeps a pointer but begin, whose sums are the score's.  One thread
      * works on a score.  Texts are in the arena, UTF-8, and safe for a terminal (task_text). */

@@ -240,6 +240,7 @@ const TaskType task_regression = {
     .least_outputs = 1,
     .outputs = "outputs",
     .codes = "outputs",
+    .output_bits = 16,
     .begin = begin,
     .add = add,
     .value = value,

@@ -214,7 +214,7 @@ START_TEST(format_and_bits)
     refused(checked("{\"overrides\":[{\"layers\":\"a\",\"weight_format\":\"int16\"}]}"),
             "quant.overrides[0].weight_format: \"int16\"");
     refused(built("{\"activations\":{\"bits\":16,\"quantizer\":\"lsq\"}}"),
-            "layer \"a\": quantizer \"lsq\" for an output of 16 bits; \"observed\" is required");
+            "layer \"a\": quantizer \"lsq\" for an output of 16 bits; \"observed\", or 8 bits, is required");
     QuantConfig quant = {.weights.bits = 8, .activations.bits = 12};
     refused(quant_check_formats(&quant), "quant.activations.bits: 12; must be 2 to 8, or 16");
     quant = (QuantConfig){.weights.bits = 8, .activations.bits = 8, .output_bits = 10};

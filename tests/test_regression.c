@@ -97,6 +97,69 @@ START_TEST(values_are_in_the_targets_units)
 }
 END_TEST
 
+/* The text with its first `from` as `to`. */
+static const char *with(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    ck_assert_msg(at != NULL, "no %s", from);
+    return arena_printf(arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+}
+
+/* inspect says how wide the last layer's output is. */
+static void ends_in(const char *run, const char *bits)
+{
+    const char *line = strstr(program_must(arena, folder, arena_printf(arena, "inspect %s", run)), "\nangle ");
+    ck_assert_ptr_nonnull(line);
+    has(arena_printf(arena, "%.*s", (int)strcspn(line + 1, "\n") + 1, line), bits);
+}
+
+/* 16 bits where the config does not say; a run that an earlier version wrote down keeps its 8. */
+START_TEST(the_output_has_16_bits)
+{
+    begin_zoo();
+    put_text(folder, "bars.json", bars);
+    program_must(arena, folder, "train bars.json --out f --quiet --set train.epochs=1");
+    program_must(arena, folder, "ptq f/last.safetensors --out p --quiet");
+    ends_in("p", "8/16 ");
+    program_must(arena, folder, "ptq f/last.safetensors --out eight --quiet --set quant.output_bits=8");
+    ends_in("eight", "8/8 ");
+    program_refuses(arena, folder, "eval p --set quant.output_bits=8",
+                    "quant.output_bits: 8 bits; the model was quantized with an output of 16");
+    const char *config = text_of("f/config.json");
+    put_text(folder, "f/config.json", with(config, "\"output_bits\": 16", "\"output_bits\": 0"));
+    program_must(arena, folder, "ptq f/last.safetensors --out zero --quiet");
+    ends_in("zero", "8/8 ");
+    put_text(folder, "f/config.json", with(config, "\"output_bits\": 16,", ""));
+    program_must(arena, folder, "ptq f/last.safetensors --out none --quiet");
+    ends_in("none", "8/8 ");
+    has(text_of("none/config.json"), "\"output_bits\": 0");
+    end();
+}
+END_TEST
+
+/* What cannot have 16 bits, or not for the time of one layer, has 8. */
+START_TEST(outputs_that_keep_8_bits)
+{
+    static const char *const quants[] = {"\"quant\":{\"activations\":{\"quantizer\":\"lsq\"}},",
+                                         "\"quant\":{\"overrides\":[{\"layers\":\"ang*\",\"quantizer\":\"lsq\"}]},",
+                                         ""};
+    static const char *const heads[] = {"\"units\":2}", "\"units\":2}", "\"units\":2,\"activation\":\"tanh\"}"};
+    begin_zoo();
+    for (int i = 0; i < 3; i++) {
+        const char *text = with(bars, "\"units\":2}", heads[i]);
+        put_text(folder, "bars.json", arena_printf(arena, "{%s%s", quants[i], text + 1));
+        program_must(arena, folder, arena_printf(arena, "train bars.json --out f%d --quiet --set train.epochs=1", i));
+        has(text_of(arena_printf(arena, "f%d/config.json", i)), "\"output_bits\": 0");
+    }
+    put_text(folder, "bars.json",
+             with(bars, "{\"type\":\"flatten\"},{\"type\":\"dense\",\"name\":\"angle\",\"units\":2}",
+                  "{\"type\":\"conv2d\",\"filters\":2,\"kernel\":1},{\"type\":\"global_avgpool\"}"));
+    program_must(arena, folder, "train bars.json --out pool --quiet --set train.epochs=1");
+    has(text_of("pool/config.json"), "\"output_bits\": 0");
+    end();
+}
+END_TEST
+
 START_TEST(a_table_of_another_metric)
 {
     begin_zoo();
@@ -150,5 +213,5 @@ START_TEST(what_does_not_fit_is_refused)
 }
 END_TEST
 
-TEST_MAIN("regression", from_pictures_to_exports, values_are_in_the_targets_units, a_table_of_another_metric,
-          what_does_not_fit_is_refused)
+TEST_MAIN("regression", from_pictures_to_exports, values_are_in_the_targets_units, the_output_has_16_bits,
+          outputs_that_keep_8_bits, a_table_of_another_metric, what_does_not_fit_is_refused)

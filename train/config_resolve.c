@@ -7,6 +7,7 @@
 #include "base/field.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "layers/model_output.h"
 #include "quant/target.h"
 #include "train/config_old_keys.h"
 
@@ -79,6 +80,23 @@ static void choose_rows(const cJSON *root, CompareConfig *c)
     if (json_get(compare, "qat_bits") == NULL) c->qat_bits.n = 0;
 }
 
+/* Of a section that has every other key: a run of an earlier version wrote it down, whose outputs had 8 bits. */
+static bool is_written_down(const cJSON *quant)
+{
+    for (const Field *f = quant_fields; f->name != NULL; f++)
+        if (strcmp(f->name, "output_bits") != 0 && json_get(quant, f->name) == NULL) return false;
+    return true;
+}
+
+/* An output that the config says nothing of has the task's width. */
+static void choose_output_bits(const cJSON *root, Config *c)
+{
+    const cJSON *quant = json_get(root, "quant");
+    const int bits = task_types[c->task.type]->output_bits;
+    if (json_get(quant, "output_bits") != NULL || is_written_down(quant)) return;
+    if (bits > 0 && model_output_may_be_wide(&c->model, &c->quant)) c->quant.output_bits = bits;
+}
+
 Status config_resolve(Arena *arena, const cJSON *root, const char *path, Config *c)
 {
     const cJSON *parsed;
@@ -97,6 +115,7 @@ Status config_resolve(Arena *arena, const cJSON *root, const char *path, Config 
     broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
     broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
     TRY(task_check(arena, &c->task, path));
+    choose_output_bits(parsed, c);
     c->data.target = task_types[c->task.type]->target;
     TRY(config_check_rows(path, c->compare.rows, c->compare.grid));
     choose_rows(root, &c->compare);

@@ -144,6 +144,17 @@ static Status check_read(Arena *arena, const Config *config, const void *context
     return checkpoint_load(c, m, NULL, &state);
 }
 
+/* The quantizers of its output are those of one width. */
+static Status check_output_bits(const Config *config, const Config *own)
+{
+    const int now = quant_output_bits(&config->quant), was = quant_output_bits(&own->quant);
+    if (now == was) return STATUS_OK;
+    return status_fail(STATUS_CONFIG,
+                       "quant.output_bits: %d bits; the model was quantized with an output of %d: quantize it again "
+                       "(bitfold ptq or bitfold qat)",
+                       now, was);
+}
+
 Status model_open(Arena *arena, const char *path, const char *const *sets, OpenModel *open)
 {
     TRY(model_file(arena, path, &path));
@@ -159,7 +170,8 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
                            path);
     TRY(config_read(arena, config_path, NULL, &own));
     TRY(config_read(arena, config_path, sets, &config));
-    config->given = config_given(arena, sets);                                            /* the file has every key */
+    config->given = config_given(arena, sets); /* the file has every key */
+    if (open->kind != MODEL_FLOAT) TRY(check_output_bits(config, own));
     if (open->kind == MODEL_PTQ) config->quant = ptq_quant_config(arena, &config->quant); /* to train from, perhaps */
     open->config = config;
     open->trained = (Rounding)own->quant.rounding;
