@@ -163,6 +163,7 @@ static Status digest(Arena *arena, const SearchJob *job, const char **text)
     const SensitivityOptions *s = &job->sensitivity.options;
     char *all = arena_printf(arena, "%s %s %s %d %d %d", p.config, data, start.start, job->judge.sample.n, s->leave_out,
                              s->predict);
+    for (int k = 0; k < PREDICTORS && s->predict; k++) all = arena_printf(arena, "%s %s", all, predictors[k].doc);
     for (int i = 0; i < s->formats.n; i++) all = arena_printf(arena, "%s %d", all, s->formats.at[i]);
     for (int i = 0; i <= PART_BOTH; i++) all = arena_printf(arena, "%s %d", all, s->part[i]);
     *text = arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));

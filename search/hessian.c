@@ -56,13 +56,20 @@ static double dot(const double *a, const double *b, ParamBlock block)
 
 Status hessian_form(const LossSurface *loss, const double *v, double *form)
 {
-    const ParamBlock all = {0, loss->n};
     *form = 0.0;
-    if (dot(v, v, all) == 0.0) return STATUS_OK;
+    if (dot(v, v, (ParamBlock){0, loss->n}) == 0.0) return STATUS_OK;
+    static const double step[] = {0.0, 1.0, -1.0};
     Arena *own = arena_create();
-    double *product = ARENA_ARRAY(own, double, loss->n);
-    const Status status = hessian_product(loss, v, product);
-    if (status == STATUS_OK) *form = dot(v, product, all);
+    float *at = ARENA_ARRAY(own, float, loss->n);
+    memcpy(at, loss->x, sizeof *at * (size_t)loss->n);
+    double value[3] = {0};
+    Status status = STATUS_OK;
+    for (int k = 0; k < 3 && status == STATUS_OK; k++) {
+        move(loss, at, v, step[k]);
+        status = loss->value(loss->context, &value[k]);
+    }
+    memcpy(loss->x, at, sizeof *at * (size_t)loss->n);
+    if (status == STATUS_OK) *form = (value[1] - value[0]) + (value[2] - value[0]);
     arena_destroy(own);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Second derivatives of a loss without the matrix H of them.  Everything is made of products
+/* Second derivatives of a loss without the matrix H of them.  Traces and eigenvalues are made of products
  *
  *     H v = (g(x + e v) - g(x - e v)) / 2e,     e = 1e-3 |x| / |v|,
  *
@@ -21,6 +21,7 @@ typedef struct {
     float *x; /* [n] where it is looked at; moved by the functions below, and the same bits again when they return */
     /* g[n] = its gradient at x.  Equal x: equal bits. */
     Status (*gradient)(void *context, double *g);
+    Status (*value)(void *context, double *value); /* of the loss itself */
     void *context;
 } LossSurface;
 
@@ -32,7 +33,10 @@ typedef struct {
 /* product[n] = H v, for v[n] of doubles that are not all 0. */
 Status hessian_product(const LossSurface *loss, const double *v, double *product);
 
-/* *form = v' H v: twice what the loss changes by in second order when x moves by v.  0 for v = 0. */
+/* *form = L(x + v) + L(x - v) - 2 L(x): v' H v with H as it is between x - v and x + v, a mean that weighs most at x and
+ * falls in proportion to nothing at the ends; exact where L is a quadratic.  Half of it is what the loss changes by when x
+ * moves by v, without the part that changes its sign with v.  Continuous in v also where L has kinks, which differences of
+ * gradients are not.  0 for v = 0.  Three evaluations of L. */
 Status hessian_form(const LossSurface *loss, const double *v, double *form);
 
 typedef struct {

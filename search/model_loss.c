@@ -20,9 +20,27 @@ static Status gradient(void *context, double *g)
     return STATUS_OK;
 }
 
+/* Forward only. */
+static Status value(void *context, double *mean)
+{
+    const ModelLoss *l = context;
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT};
+    *mean = 0.0;
+    for (int first = 0; first < l->sample->n; first += SAMPLE_BATCH) {
+        const Batch batch = sample_batch(l->sample, first);
+        double running = 0.0;
+        tape_reset(l->tape, false);
+        Tensor *outputs = model_forward(l->model, l->tape, &mode, batch.pixels, batch.n);
+        const Tensor *loss = l->task->loss->run(l->tape, l->task, outputs, batch.targets, &running);
+        if (tape_failed(l->tape)) return status_fail(l->tape->status, "%s", l->tape->message);
+        *mean += (double)loss->x[0] * batch.n / l->sample->n;
+    }
+    return STATUS_OK;
+}
+
 void model_loss_begin(ModelLoss *loss, Model *m, const Task *task, const Sample *sample)
 {
-    *loss = (ModelLoss){.surface = {(long)m->params.count, m->params.x, gradient, loss},
+    *loss = (ModelLoss){.surface = {(long)m->params.count, m->params.x, gradient, value, loss},
                         .model = m,
                         .task = task,
                         .sample = sample,

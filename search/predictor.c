@@ -13,7 +13,8 @@ const Predictor predictors[PREDICTORS] = {
                                  "signal to noise of the outputs in dB where all layers have the format", true, false},
     [PREDICT_FIRST_ORDER] = {"first_order", "sum of |gradient * change|", false, false},
     [PREDICT_FISHER] = {"fisher", "sum of (gradient * change of the outputs)^2, a mean over images", false, false},
-    [PREDICT_SECOND_ORDER] = {"second_order", "1/2 d'Hd, d the change of the weights", false, true},
+    [PREDICT_SECOND_ORDER] = {"second_order", "1/2 d'Hd, d the change of the weights, H between w - d and w + d", false,
+                              true},
     [PREDICT_TRACE] = {"trace", "the Hessian's trace by the number of weights, times |d|^2", false, true},
     [PREDICT_EIGENVALUE] = {"eigenvalue", "the Hessian's eigenvalue of largest size, times |d|^2", false, true},
 };

@@ -13,7 +13,7 @@ typedef enum {
     PREDICT_CUMULATIVE_SQNR, /* the same in the network that has the format everywhere */
     PREDICT_FIRST_ORDER,     /* sum |g d| over weights, and over outputs where they change, a mean over images */
     PREDICT_FISHER,          /* sum (g d)^2 over outputs, a mean over images: the empirical Fisher matrix's diagonal */
-    PREDICT_SECOND_ORDER,    /* 1/2 d' H d of the weights */
+    PREDICT_SECOND_ORDER,    /* 1/2 d' H d of the weights, H as it is between w - d and w + d */
     PREDICT_TRACE,           /* |d|^2 trace(H) / n of the weights (Dong 2019, 1911.03852) */
     PREDICT_EIGENVALUE,      /* |d|^2 times H's eigenvalue of largest size, of the weights (Dong 2019, 1905.03696) */
 } PredictorKind;
