@@ -112,6 +112,14 @@ static const Net nets[] = {
     {"tables", "24,24,4",
      LAYER("activation", ",\"function\":\"tanh\"") "," LAYER("activation", ",\"function\":\"hard_swish\"") "," LAYER(
          "avgpool", KERNEL(2)) "," LAYER("activation", ",\"function\":\"sigmoid\"") "," HEAD},
+    {"curves", "20,20,4",
+     LAYER("activation", ",\"function\":\"hard_sigmoid\"") "," LAYER(
+         "activation",
+         ",\"function\":\"hard_swish\"") "," LAYER("avgpool", KERNEL(2)) "," LAYER("activation",
+                                                                                   ",\"function\":\"silu\"") "," HEAD},
+    {"curves_exp", "24,24,4",
+     LAYER("activation", ",\"function\":\"sigmoid\"") "," LAYER("activation", ",\"function\":\"tanh\"") "," LAYER(
+         "avgpool", KERNEL(2)) "," LAYER("activation", ",\"function\":\"hard_swish\"") "," HEAD},
     {"formats", "16,16,8",
      NAMED("a", "maxpool", KERNEL(2)) "," NAMED("b", "avgpool", KERNEL(2) ",\"inputs\":\"input\"") "," NAMED(
          "f1", "add",
@@ -175,8 +183,18 @@ static const Config *configure(Arena *arena, int net, int format)
     return config;
 }
 
+/* Curves are tables of codes in integers, which take the same for all; in floats they are of two kinds, and an image of
+ * zeros must not stay 0 in them. */
+static bool has_curves_for(int net, int format)
+{
+    const bool floats = strstr(formats[format].quant, "float") != NULL;
+    if (strcmp(nets[net].name, "tables") == 0) return !floats;
+    return floats || strncmp(nets[net].name, "curves", strlen("curves")) != 0;
+}
+
 const Graph *cycle_net_graph(Arena *arena, int net, int format)
 {
+    if (!has_curves_for(net, format)) return NULL;
     if (formats[format].net != NULL && strcmp(formats[format].net, nets[net].name) != 0) return NULL;
     const Config *config = configure(arena, net, format);
     DataSplits data;

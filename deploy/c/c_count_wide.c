@@ -1,4 +1,6 @@
 /* Instructions of nodes on int16 codes and in floats. */
+#include <string.h>
+
 #include "deploy/c/c_count.h"
 #include "deploy/c/c_cost.h"
 #include "graph/node.h"
@@ -158,6 +160,13 @@ static void count_float_elements(const CCount *c, CycleTerm term)
 static void count_float_add(const CCount *c) { count_float_elements(c, CYCLES_float_add_output); }
 static void count_float_multiply(const CCount *c) { count_float_elements(c, CYCLES_float_multiply_output); }
 static void count_float_activate(const CCount *c) { count_float_elements(c, CYCLES_float_activate_output); }
+
+static void count_float_curve(const CCount *c)
+{
+    const bool exponential = strstr(c->n->curve->formula, "double_exp_less") != NULL;
+    count_float_elements(c, exponential ? CYCLES_float_curve_exp : CYCLES_float_curve_ramp);
+}
+
 static void count_float_concat(const CCount *c)
 {
     count_concat(c, CYCLES_float_concat_output);
@@ -169,5 +178,5 @@ CCounter *const c_float_counters[NODE_KINDS] = {
     [NODE_DENSE] = count_float_conv2d,      [NODE_ADD] = count_float_add,
     [NODE_MULTIPLY] = count_float_multiply, [NODE_CONCAT] = count_float_concat,
     [NODE_MAXPOOL] = count_float_max_pool,  [NODE_AVGPOOL] = count_float_average_pool,
-    [NODE_REQUANT] = count_float_activate,
+    [NODE_REQUANT] = count_float_activate,  [NODE_LUT] = count_float_curve,
 };
