@@ -15,6 +15,7 @@ typedef struct {
     char *text;
     int layers, h, w, c;       /* so far; the last layer's size */
     bool computes[MAX_LAYERS]; /* layers of sums, which can be in floats */
+    bool curves;               /* layers may have one as their activation */
 } Build;
 
 static int pick(Build *b, int lo, int hi) { return lo + (int)rng_below(&b->rng, (uint32_t)(hi - lo + 1)); }
@@ -72,7 +73,8 @@ static void batch_norm_and_activation(Build *b)
 {
     static const char *const activations[] = {"none", "relu", "relu", "relu6"};
     if (chance(b, 2)) put(b, ", \"batch_norm\": true, \"bn_gamma\": %s", chance(b, 4) ? "-0.7" : "1");
-    put(b, ", \"activation\": \"%s\"}", activations[pick(b, 0, 3)]);
+    const bool curve = b->curves && chance(b, 4);
+    put(b, ", \"activation\": \"%s\"}", curve ? curve_names[pick(b, 0, CURVES - 1)] : activations[pick(b, 0, 3)]);
 }
 
 static void conv(Build *b)
@@ -255,8 +257,10 @@ static void quant(Build *b, bool floats, bool wide)
 
 char *random_net(Arena *arena, uint64_t seed, int number)
 {
-    Build b = {
-        .arena = arena, .rng = rng_make(seed, RNG_TEST, 1000 + (uint64_t)number), .text = arena_strdup(arena, "")};
+    Build b = {.arena = arena,
+               .rng = rng_make(seed, RNG_TEST, 1000 + (uint64_t)number),
+               .text = arena_strdup(arena, ""),
+               .curves = !random_net_is_wide(number)}; /* int16 codes have none */
     const int classes = pick(&b, 2, 10);
     b.h = pick(&b, 4, 15), b.w = pick(&b, 4, 15), b.c = pick(&b, 1, 4);
     put(&b, "{\"seed\": %d,\n \"data\": {\"dataset\": \"synthetic\", \"classes\": %d, \"synthetic_train\": 96, ",
