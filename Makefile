@@ -186,6 +186,7 @@ test-interop: all $(OUT)/tests/test_results $(OUT)/tests/test_curve_exports ## e
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/interop/run.sh $(BUILD)
 	@sh tests/interop/curves.sh $(BUILD)
 	@sh tests/interop/int16.sh $(BUILD)
+	@sh tests/interop/regression.sh $(BUILD)
 	@sh tests/interop/instructions.sh $(BUILD)
 
 $(OUT)/random_nets: $(RANDOM_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a

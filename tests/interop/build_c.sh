@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Exported C built strictly and run, on this machine and on emulated cores: part of model.sh and int16.sh.  HERE is this
-# folder.
+# Exported C built strictly and run, on this machine and on emulated cores: part of model.sh, int16.sh and regression.sh.
+# HERE is this folder.
 # shellcheck disable=SC2154
 
 strict="-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror"
