@@ -183,16 +183,25 @@ static Status calibrate(Workflow *w)
     return STATUS_OK;
 }
 
+/* A curve is a table of int8 codes, and takes no int16. */
+static bool has_curves(const Model *m)
+{
+    for (int i = 0; i < m->layers; i++)
+        if (m->layer[i].type->real != NULL && m->layer[i].type->real(&m->layer[i]).curve != NULL) return true;
+    return false;
+}
+
 static bool ended(const Workflow *w) { return w->stages > 0 && w->stage[w->stages - 1].suffices; }
 
 /* Wider formats for layers that need them; fewer bits where there is a budget and they take less. */
 static Status mix(Workflow *w)
 {
-    const bool over = !search_within_budgets(&w->options, &w->stage[0].trial.cost);
-    const char *names = arena_printf(w->arena, "%s%sint8%s",
-                                     !drop_within(w->stage[0].trial.drop, w->options.tolerance) ? w->place->wide : "",
-                                     !drop_within(w->stage[0].trial.drop, w->options.tolerance) ? "," : "",
-                                     over && w->place->few_bits ? ",int4,int2" : "");
+    const Trial *eight = &w->stage[0].trial;
+    const bool few = w->place->few_bits && !search_within_budgets(&w->options, &eight->cost);
+    const bool wide = !drop_within(eight->drop, w->options.tolerance) &&
+                      !(strcmp(w->place->wide, "int16") == 0 && has_curves(w->job.open.model));
+    const char *names =
+        arena_printf(w->arena, "%s%sint8%s", wide ? w->place->wide : "", wide ? "," : "", few ? ",int4,int2" : "");
     if (strcmp(names, "int8") == 0) return STATUS_OK;
     TRY(formats_option(w->arena, names, &w->options.formats));
     SearchFound found;

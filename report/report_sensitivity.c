@@ -70,7 +70,7 @@ Status sensitivity_write_csv(Arena *arena, const Sensitivity *s, const Metric *m
     const char *m = metric->name;
     fprintf(out, "layer,part,format,%s,loss,kl,%s_spared,loss_spared,kl_spared", m, m);
     for (int k = 0; k < PREDICTORS; k++) fprintf(out, ",%s", predictors[k].name);
-    fputs("\r\n", out);
+    fputs(",trace_error\r\n", out);
     for (int i = 0; i < s->rows; i++) {
         const SensitivityRow *row = &s->row[i];
         csv_text(out, row->layer);
@@ -79,6 +79,7 @@ Status sensitivity_write_csv(Arena *arena, const Sensitivity *s, const Metric *m
                                  row->spared.value, row->spared.loss, row->spared.kl};
         csv_numbers(out, number, (int)(sizeof number / sizeof number[0]));
         csv_numbers(out, row->predicted, PREDICTORS);
+        csv_numbers(out, &row->trace_error, 1);
         fputs("\r\n", out);
     }
     return file_commit(&writer);

@@ -38,6 +38,7 @@ static void list_rows(Arena *arena, const SensitivityOptions *o, Sensitivity *s)
                 row->layer = part == PART_WEIGHTS ? g->layer[unit].name : g->group[unit].name;
                 row->alone = row->spared = unmeasured;
                 for (int k = 0; k < PREDICTORS; k++) row->predicted[k] = (double)NAN;
+                row->trace_error = (double)NAN;
             }
         for (int f = 0; f < o->formats.n; f++)
             s->uniform[s->uniforms++] = (UniformRow){part, o->formats.at[f], unmeasured};
@@ -147,7 +148,8 @@ static Status look_at_outputs(Run *r, const SensitivityRow *row)
 }
 
 /* Adds what the change of one layer's weights predicts. */
-static Status add_weights(const Run *r, const Graph *graph, int layer, double *d, double sum[PREDICTORS])
+static Status add_weights(const Run *r, const Graph *graph, int layer, double *d, double sum[PREDICTORS],
+                          double *trace_variance)
 {
     const Layer *l = weighted_layer(r, layer);
     const ParamBlock block = weight_block(l);
@@ -157,19 +159,21 @@ static Status add_weights(const Run *r, const Graph *graph, int layer, double *d
         squares += d[i] * d[i];
         sum[PREDICT_FIRST_ORDER] += fabs(r->gradient[i] * d[i]);
     }
-    sum[PREDICT_TRACE] += squares * r->trace[layer].mean / (double)block.count;
+    const double factor = squares / (double)block.count;
+    sum[PREDICT_TRACE] += factor * r->trace[layer].mean;
+    *trace_variance += pow(factor * r->trace[layer].error, 2.0);
     sum[PREDICT_EIGENVALUE] += squares * r->eigenvalue[layer];
     return STATUS_OK;
 }
 
-static Status predict_weights(Run *r, Arena *arena, const Graph *graph, const SensitivityRow *row,
-                              double sum[PREDICTORS])
+static Status predict_weights(Run *r, Arena *arena, const Graph *graph, SensitivityRow *row, double sum[PREDICTORS])
 {
-    double *d = ARENA_ARRAY(arena, double, r->loss.surface.n);
+    double *d = ARENA_ARRAY(arena, double, r->loss.surface.n), trace_variance = 0.0;
     int n;
     const int *of = layers_of(&r->s->groups, row, &n);
     for (int k = 0; k < n; k++)
-        if (r->s->groups.layer[of[k]].has_weights) TRY(add_weights(r, graph, of[k], d, sum));
+        if (r->s->groups.layer[of[k]].has_weights) TRY(add_weights(r, graph, of[k], d, sum, &trace_variance));
+    row->trace_error = sqrt(trace_variance);
     const double start = timing_seconds();
     TRY(hessian_form(&r->loss.surface, d, &sum[PREDICT_SECOND_ORDER]));
     sum[PREDICT_SECOND_ORDER] *= 0.5;

@@ -22,6 +22,7 @@ typedef struct {
     Measurement alone,
         spared; /* nothing but it in the format, the rest float32; all in it but this; not measured: NAN */
     double predicted[PREDICTORS]; /* NAN: says nothing about such a row */
+    double trace_error;           /* the standard error of predicted[PREDICT_TRACE]; NAN beside it */
 } SensitivityRow;
 
 /* Every weight, or every output, or both, in one format: what `spared` is to be held against. */

@@ -33,6 +33,7 @@ static cJSON *row_json(const Metric *metric, const SensitivityRow *row)
     add_measurement(json, metric, &row->alone);
     if (!isnan(row->spared.loss)) add_measurement(cJSON_AddObjectToObject(json, "leave_out"), metric, &row->spared);
     for (int k = 0; k < PREDICTORS; k++) add_number(json, predictors[k].name, row->predicted[k]);
+    add_number(json, "trace_error", row->trace_error);
     return json;
 }
 
@@ -139,6 +140,7 @@ Status sensitivity_state_read(Arena *arena, const SensitivityJob *job, Sensitivi
         const cJSON *spared = json_get(item, "leave_out");
         if (spared != NULL) row->spared = measurement_of(spared, metric);
         for (int k = 0; k < PREDICTORS; k++) row->predicted[k] = number_of(item, predictors[k].name);
+        row->trace_error = number_of(item, "trace_error");
         s->taken++;
     }
     if (s->taken > 0) take_uniforms(json_get(json, "uniform"), metric, s);

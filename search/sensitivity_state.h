@@ -6,9 +6,9 @@
 
 #include "search/sensitivity.h"
 
-/* The result: "rows", each with "layer", "part", "format", the metric by its name, "loss", "kl", "leave_out" and each
- * predictor by its name; "uniform", "float", "correlation", "correlation_by_format".  `rows`: the first so many.  For the
- * caller to delete. */
+/* The result: "rows", each with "layer", "part", "format", the metric by its name, "loss", "kl", "leave_out", each
+ * predictor by its name and "trace_error"; "uniform", "float", "correlation", "correlation_by_format".  `rows`: the first
+ * so many.  For the caller to delete. */
 cJSON *sensitivity_json(Arena *arena, const SensitivityJob *job, const Sensitivity *s, int rows);
 
 /* Writes the first `rows` into the job's folder, in place of what is there. */

@@ -253,7 +253,9 @@ START_TEST(rows_say_what_was_measured)
     ck_assert_double_gt(json_get(eight, "local_sqnr")->valuedouble, json_get(two, "local_sqnr")->valuedouble + 20);
     ck_assert_double_gt(json_get(two, "fisher")->valuedouble, 100 * json_get(eight, "fisher")->valuedouble);
     const cJSON *half = row_of(json, "stem+c2", "activations", "float16");
-    ck_assert(cJSON_IsNull(json_get(half, "trace")));
+    ck_assert(cJSON_IsNull(json_get(half, "trace")) && cJSON_IsNull(json_get(half, "trace_error")));
+    ck_assert_double_gt(json_get(two, "trace_error")->valuedouble, 0);
+    ck_assert_double_lt(json_get(two, "trace_error")->valuedouble, fabs(json_get(two, "trace")->valuedouble));
     ck_assert_double_gt(json_get(half, "local_sqnr")->valuedouble, 60);
     ck_assert(cJSON_IsObject(json_get(half, "leave_out")));
     ck_assert_str_eq(json_get(json, "folder")->valuestring, "s");
