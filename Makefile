@@ -182,12 +182,13 @@ test-isa: all tests ## run the tests of numbers with the kernels of each instruc
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold BITFOLD_MODE=$(MODE) $(ENV_$(MODE)) \
 	    sh tests/isa.sh $(filter-out $(ISA_LEAVES:%=$(OUT)/tests/test_%),$(TESTS))
 
-test-interop: all $(OUT)/tests/test_results $(OUT)/tests/test_curve_exports ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
+test-interop: all $(OUT)/tests/test_results $(OUT)/tests/test_curve_exports $(OUT)/cycles ## exported models on ONNX Runtime, LiteRT, Cortex-M (npm, qemu); FULL=1, MODELS="DIR..."
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/interop/run.sh $(BUILD)
 	@sh tests/interop/curves.sh $(BUILD)
 	@sh tests/interop/int16.sh $(BUILD)
 	@sh tests/interop/regression.sh $(BUILD)
 	@sh tests/interop/instructions.sh $(BUILD)
+	@CHECK=50 sh bench/cycles.sh $(BUILD)
 
 $(OUT)/random_nets: $(RANDOM_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
 	$(call say,LINK $@)

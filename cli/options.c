@@ -53,7 +53,8 @@ static const Option option_table[] = {
      "one measurement for each line on standard input, a JSON line after each: to take turns with another program",
      offsetof(Options, interleave), FLAG, 0, 0},
     {'g', "target", "TARGET",
-     "inspect: what the model costs there: c (exported C: flash and RAM by layer); workflow: where it is to run "
+     "inspect: what the model costs there: c (exported C: flash, RAM, instructions by layer); workflow: where it is to "
+     "run "
      "(quant.target; "
      "default c)",
      offsetof(Options, target), TEXT, 0, 0},

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "deploy/c/c_cost.h"
+#include "deploy/c/c_count.h"
 #include "deploy/c/c_cycles.h"
 #include "graph/node.h"
 #include "tests/support/c_graphs.h"
@@ -13,7 +14,7 @@
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
 
-static const double BOUND = 0.05;
+static const double BOUND = 0.03;
 
 static const char *config_of(const char *network)
 {
@@ -63,7 +64,24 @@ START_TEST(whole_networks_take_what_is_said)
 }
 END_TEST
 
-/* What is called takes something, row by row about as much as whole. */
+START_TEST(cells_of_a_window_are_counted)
+{
+    for (int output = 0; output < 9; output++)
+        for (int padding = 0; padding < 6; padding++)
+            for (int kernel = 1; kernel < 7; kernel++)
+                for (int stride = 1; stride < 4; stride++)
+                    for (int dilation = 1; dilation < 4; dilation++) {
+                        int inside = 0;
+                        for (int k = 0; k < kernel; k++) {
+                            const int cell = output * stride - padding + k * dilation;
+                            inside += cell >= 0 && cell < 8;
+                        }
+                        ck_assert_int_eq(c_cells_inside(output, stride, padding, kernel, dilation, 8), inside);
+                    }
+}
+END_TEST
+
+/* What is called takes something; row by row about as much as whole. */
 START_TEST(layers_add_up)
 {
     begin();
@@ -79,7 +97,8 @@ START_TEST(layers_add_up)
             const double whole = c_node_cycles(g, n), here = cost.layer[i].cycles;
             sum += here;
             ck_assert(here >= 0.0 && here == c_planned_cycles(g, n, planned));
-            if (planned->by_rows) ck_assert(here > 0.5 * whole && here < 3.0 * whole);
+            if (n->op != NODE_RESHAPE) ck_assert_msg(here > 0.0, "graph %d: %s", number, n->name);
+            if (planned->by_rows) ck_assert(here > 0.9 * whole && here < 2.0 * whole);
             by_rows += planned->by_rows;
         }
         ck_assert_double_eq(sum, cost.cycles);
@@ -89,4 +108,4 @@ START_TEST(layers_add_up)
 }
 END_TEST
 
-TEST_MAIN("c_cycles", whole_networks_take_what_is_said, layers_add_up)
+TEST_MAIN("c_cycles", cells_of_a_window_are_counted, whole_networks_take_what_is_said, layers_add_up)

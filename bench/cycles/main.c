@@ -1,5 +1,5 @@
 /* What the steps of exported kernels cost on a Cortex-M4 (bench/cycles.sh).
- *     cycles export FOLDER             the small networks as C, each in a folder of its own
+ *     cycles export FOLDER N           every N-th of the small networks as C, each in a folder of its own
  *     cycles fit MEASURED TABLE        prices that give the measured instructions, into the table
  *     cycles compare MEASURED          measured and predicted instructions of each */
 #include <math.h>
@@ -26,23 +26,20 @@ static void must(Status status)
     if (status != STATUS_OK) give_up(status_message());
 }
 
-static char *net_name(Arena *arena, int net, int format)
+static void export_every(Arena *arena, const char *folder, int every)
 {
-    return arena_printf(arena, "%s,%s", cycle_net_name(net), cycle_format_name(format));
-}
-
-static void export_all(Arena *arena, const char *folder)
-{
+    int wanted = 0;
     cJSON *options = cJSON_CreateObject();
     cJSON_AddStringToObject(options, "floats", "yes");
     cJSON_AddNumberToObject(options, "golden", 0);
-    for (int net = 0; net < cycle_nets; net++)
+    for (int net = 0; net < cycle_nets(); net++)
         for (int format = 0; format < cycle_formats; format++) {
-            const Graph *g = cycle_net_graph(arena, net, format);
-            if (g == NULL) continue;
-            const char *to = arena_printf(arena, "%s/%s", folder, net_name(arena, net, format));
+            if (!cycle_net_wanted(net, format) || wanted++ % every != 0) continue;
+            const CycleNet n = cycle_net(arena, net, format);
+            if (n.graph == NULL) continue;
+            const char *to = arena_printf(arena, "%s/%s", folder, n.name);
             must(file_make_dir(to));
-            must(exporter_write(exporter_find("c"), arena, g, arena_printf(arena, "%s/model.c", to), options));
+            must(exporter_write(exporter_find("c"), arena, n.graph, arena_printf(arena, "%s/model.c", to), options));
         }
     cJSON_Delete(options);
 }
@@ -66,7 +63,7 @@ static double measured_of(const char *table, const char *name)
 
 typedef struct {
     int n;
-    char *name[MOST_NETS];
+    const char *name[MOST_NETS];
     double measured[MOST_NETS], *terms[MOST_NETS];
 } Measured;
 
@@ -77,15 +74,16 @@ static Measured *read_measured(Arena *arena, const char *path)
     size_t bytes;
     m->n = 0;
     must(file_read(arena, path, 1 << 20, &table, &bytes));
-    for (int net = 0; net < cycle_nets; net++)
+    for (int net = 0; net < cycle_nets(); net++)
         for (int format = 0; format < cycle_formats; format++) {
-            char *name = net_name(arena, net, format);
-            const double measured = measured_of((const char *)table, name);
+            if (!cycle_net_wanted(net, format)) continue;
+            const CycleNet n = cycle_net(arena, net, format);
+            const double measured = n.graph == NULL ? 0.0 : measured_of((const char *)table, n.name);
             if (measured <= 0.0) continue;
             if (m->n == MOST_NETS) give_up("more networks than there is room for");
             double *terms = arena_zalloc(arena, sizeof(double) * CYCLE_TERMS);
-            count(arena, cycle_net_graph(arena, net, format), terms);
-            m->name[m->n] = name, m->measured[m->n] = measured, m->terms[m->n++] = terms;
+            count(arena, n.graph, terms);
+            m->name[m->n] = n.name, m->measured[m->n] = measured, m->terms[m->n++] = terms;
         }
     return m;
 }
@@ -139,11 +137,10 @@ static void fit(Arena *arena, const Measured *m, const char *path)
 int main(int argc, char **argv)
 {
     Arena *arena = arena_create();
-    const char *what = argc > 2 ? argv[1] : "";
-    const char *error;
+    const char *what = argc > 2 ? argv[1] : "", *error;
     if (!kernels_select("ref", &error)) give_up(error);
-    if (strcmp(what, "export") == 0 && argc == 3) {
-        export_all(arena, argv[2]);
+    if (strcmp(what, "export") == 0 && argc == 4 && atoi(argv[3]) > 0) {
+        export_every(arena, argv[2], atoi(argv[3]));
     } else if (strcmp(what, "fit") == 0 && argc == 4) {
         fit(arena, read_measured(arena, argv[2]), argv[3]);
     } else if (strcmp(what, "compare") == 0 && argc == 3) {
@@ -151,7 +148,7 @@ int main(int argc, char **argv)
         for (int t = 0; t < CYCLE_TERMS; t++) price[t] = c_cycle_terms[t].price;
         compare(read_measured(arena, argv[2]), price);
     } else {
-        give_up("usage: cycles export FOLDER | fit MEASURED TABLE | compare MEASURED");
+        give_up("usage: cycles export FOLDER N | fit MEASURED TABLE | compare MEASURED");
     }
     arena_destroy(arena);
     return 0;

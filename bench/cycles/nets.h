@@ -4,10 +4,15 @@
 
 #include "graph/graph.h"
 
-/* Of `net` in `format`, names of their own; the graph as C gets it.  NULL: layers that this format cannot hold. */
-extern const int cycle_nets, cycle_formats;
-const char *cycle_net_name(int net);
-const char *cycle_format_name(int format);
-const Graph *cycle_net_graph(Arena *arena, int net, int format);
+typedef struct {
+    const char *name;   /* "conv2d-3,W4" */
+    const Graph *graph; /* as C gets it */
+} CycleNet;
+
+/* Of network 0, 1, ... in format 0, 1, ...: whether it is measured; what it is, the graph NULL if it cannot be. */
+bool cycle_net_wanted(int net, int format);
+CycleNet cycle_net(Arena *arena, int net, int format);
+int cycle_nets(void);
+extern const int cycle_formats;
 
 #endif

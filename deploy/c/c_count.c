@@ -5,15 +5,14 @@
 
 /* ---- rescaling --------------------------------------------------------------------------------------------------- */
 
-static Rounding exported_rounding(const Graph *g)
+Rounding c_exported_rounding(const Graph *g)
 {
     return g->rounding == ROUNDING_TFLITE_DOUBLE ? ROUNDING_TFLITE_DOUBLE : ROUNDING_TFLITE_SINGLE;
 }
 
-/* `values` values by a multiplier whose exponent is e. */
-static void count_rescale(const CCount *c, int e, double values)
+void c_count_rescale(const CCount *c, int e, double values)
 {
-    if (exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE)
+    if (c_exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE)
         c_count(c, CYCLES_rescale_double, values);
     else if (e >= -1)
         c_count(c, CYCLES_rescale_long, values);
@@ -24,20 +23,22 @@ static void count_rescaled_sums(const CCount *c, double cells)
 {
     const Node *n = c->n;
     for (int o = 0; o < n->geom.o; o++) {
-        const Multiplier M = multiplier_make(exported_rounding(c->g), node_x(c->g, n)->scale, n->weight_scale[o],
+        const Multiplier M = multiplier_make(c_exported_rounding(c->g), node_x(c->g, n)->scale, n->weight_scale[o],
                                              node_y(c->g, n)->scale);
-        count_rescale(c, M.e, cells);
+        c_count_rescale(c, M.e, cells);
     }
 }
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
 
+/* Of the positions start + k step >= bound, the first k. */
+static int first_from(int start, int step, int bound) { return start >= bound ? 0 : (bound - start + step - 1) / step; }
+
 int c_cells_inside(int output, int stride, int padding, int kernel, int dilation, int size)
 {
-    int inside = 0;
-    const int start = output * stride - padding;
-    for (int k = 0; k < kernel; k++) inside += start + k * dilation >= 0 && start + k * dilation < size;
-    return inside;
+    const int start = output * stride - padding, end = first_from(start, dilation, size);
+    const int inside = (end < kernel ? end : kernel) - first_from(start, dilation, 0);
+    return inside > 0 ? inside : 0;
 }
 
 static int rows_inside(const ConvGeom *g, int row) { return c_cells_inside(row, g->sh, g->pt, g->kh, g->dh, g->h); }
@@ -82,7 +83,8 @@ static void add_windows(const ConvGeom *g, int column, Windows *w)
 static void count_gather(const CCount *c, double rows, double inside, const Windows *w)
 {
     const ConvGeom *g = &c->n->geom;
-    const double groups = g->groups, channels = g->c / g->groups, line = g->kw * channels;
+    const int group_channels = g->c / g->groups;
+    const double groups = g->groups, channels = group_channels, line = g->kw * channels;
     const double outside = rows * g->kh - inside, others = w->windows - w->whole;
     c_count(c, CYCLES_conv2d_gather, groups * rows * w->windows / 2);
     c_count(c, CYCLES_gather_row, groups * (outside * w->windows + inside * w->whole));
@@ -117,9 +119,10 @@ static void count_copied_windows(const CCount *c, const ConvGeom *g)
 /* Steps of `runs` runs: `each` positions in a step, those that are left over one by one. */
 static void count_runs(const CCount *c, double runs, long run, CycleTerm begun, int each)
 {
+    const long steps = run / each;
     c_count(c, begun, runs);
-    c_count(c, begun + 1, runs * (double)(run / each));
-    if (each > 1) c_count(c, begun + 2, runs * (double)(run % each));
+    c_count(c, begun + 1, runs * (double)steps);
+    if (each > 1) c_count(c, begun + 2, runs * (double)(run - steps * each));
 }
 
 static void count_weights(const CCount *c, double runs, CycleTerm of8, CycleTerm of4, CycleTerm of2)
@@ -132,24 +135,25 @@ static void count_conv2d(const CCount *c)
 {
     ConvGeom g = c->n->geom;
     if (c_flat(c->n, c->planned)) g.h = 1, g.w = c->n->geom.h * c->n->geom.w, g.oh = 1, g.ow = g.w;
-    const double outputs = g.o / g.groups, output_pairs = g.groups * ((g.o / g.groups + 1) / 2);
-    const double pairs = (double)g.oh * ((g.ow + 1) / 2);
+    const int group_pairs = (g.o / g.groups + 1) / 2, column_pairs = (g.ow + 1) / 2;
+    const long filter_runs = c_runs(c->n) / g.o;
+    const double output_pairs = (double)g.groups * group_pairs, pairs = (double)g.oh * column_pairs;
     c_count(c, CYCLES_conv2d_call, c->planned->by_rows ? g.oh : 1);
     if (c->planned->by_rows) c_count(c, CYCLES_call, g.oh - 1); /* of the add after each row */
     c_count(c, CYCLES_conv2d_row, g.oh);
     c_count(c, CYCLES_conv2d_pair, pairs * g.groups);
     count_copied_windows(c, &g);
     c_count(c, CYCLES_conv2d_outputs, pairs * output_pairs);
-    count_weights(c, pairs * output_pairs * (double)(c_runs(c->n) / g.o), CYCLES_conv2d_run8, CYCLES_conv2d_run4,
+    count_weights(c, pairs * output_pairs * (double)filter_runs, CYCLES_conv2d_run8, CYCLES_conv2d_run4,
                   CYCLES_conv2d_run2);
-    count_rescaled_sums(c, 2 * pairs * output_pairs * 2 / (outputs * g.groups));
+    count_rescaled_sums(c, 4 * pairs * output_pairs / g.o);
 }
 
 /* ---- other nodes with weights ------------------------------------------------------------------------------------ */
 
 static void count_dense(const CCount *c)
 {
-    const double outputs = c->n->geom.o, pairs = (c->n->geom.o + 1) / 2;
+    const int outputs = c->n->geom.o, pairs = (outputs + 1) / 2;
     c_count(c, CYCLES_dense_call, 1);
     c_count(c, CYCLES_dense_output, outputs);
     count_weights(c, pairs, CYCLES_dense_run8, CYCLES_dense_run4, CYCLES_dense_run2);
@@ -160,12 +164,12 @@ static void count_depthwise(const CCount *c)
 {
     const ConvGeom *g = &c->n->geom;
     const int width = c_weight_width(c->n);
-    const double fours = g->o == g->c ? g->o / 4 : 0, ones = g->o - 4 * fours, groups = fours + ones;
+    const int fours = g->o == g->c ? g->o / 4 : 0, ones = g->o - 4 * fours;
+    const double groups = fours + ones, calls = c->planned->by_rows ? g->oh : 1;
     const double cells = (double)g->oh * g->ow, kernel = (double)g->kh * g->kw;
     const CWindowCells rows = c_window_rows(g), columns = c_window_columns(g);
-    c_count(c, CYCLES_depthwise_call, c->planned->by_rows ? g->oh : 1);
-    if (c->planned->by_rows) c_count(c, CYCLES_call, g->oh - 1);
-    const double calls = c->planned->by_rows ? g->oh : 1;
+    c_count(c, CYCLES_depthwise_call, calls);
+    c_count(c, CYCLES_call, calls - 1); /* of the add after each row */
     c_count(c, CYCLES_depthwise_group, groups * calls);
     c_count(c, CYCLES_depthwise_row, groups * g->oh);
     c_count(c, CYCLES_depthwise_cell, groups * cells);
@@ -182,6 +186,7 @@ static void count_depthwise(const CCount *c)
         c_count(c, CYCLES_depthwise_copy_cell, groups * g->h * g->w);
         c_count(c, CYCLES_depthwise_copy_code, (double)g->o * g->h * g->w);
     }
+    if (c_exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE) c_count(c, CYCLES_depthwise_double, g->o * cells);
     count_rescaled_sums(c, cells);
 }
 
@@ -200,24 +205,24 @@ static void count_add(const CCount *c)
     const GraphTensor *a = node_x(c->g, c->n), *b = &c->g->tensor[c->n->input[1]], *y = node_y(c->g, c->n);
     AddParams p;
     count_elements(c, CYCLES_add_output);
-    if (exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE) c_count(c, CYCLES_rescale_double, 2 * outputs_of(c));
-    if (add_params_make(exported_rounding(c->g), a->scale, a->zero_point, b->scale, b->zero_point, y->scale,
+    if (c_exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE) c_count(c, CYCLES_rescale_double, 2 * outputs_of(c));
+    if (add_params_make(c_exported_rounding(c->g), a->scale, a->zero_point, b->scale, b->zero_point, y->scale,
                         y->zero_point, c->n->lo, c->n->hi, &p))
-        count_rescale(c, p.eo, outputs_of(c));
+        c_count_rescale(c, p.eo, outputs_of(c));
 }
 
 static void count_multiply(const CCount *c)
 {
     const float a = node_x(c->g, c->n)->scale, b = c->g->tensor[c->n->input[1]].scale, y = node_y(c->g, c->n)->scale;
     count_elements(c, CYCLES_multiply_output);
-    count_rescale(c, multiplier_make(exported_rounding(c->g), a, b, y).e, outputs_of(c));
+    c_count_rescale(c, multiplier_make(c_exported_rounding(c->g), a, b, y).e, outputs_of(c));
 }
 
 static void count_requantize(const CCount *c)
 {
     const float x = node_x(c->g, c->n)->scale, y = node_y(c->g, c->n)->scale;
     count_elements(c, CYCLES_requantize_output);
-    count_rescale(c, multiplier_make(exported_rounding(c->g), x, 1.0f, y).e, outputs_of(c));
+    c_count_rescale(c, multiplier_make(c_exported_rounding(c->g), x, 1.0f, y).e, outputs_of(c));
 }
 
 static void count_concat(const CCount *c)

@@ -17,13 +17,19 @@ static inline void c_count(const CCount *c, CycleTerm term, double times) { c->c
 /* By kind of node: on int8 codes, on int16 codes, in floats (the last two: deploy/c/c_count_wide.c).  NULL: nothing. */
 extern CCounter *const c_counters[NODE_KINDS], *const c_wide_counters[NODE_KINDS], *const c_float_counters[NODE_KINDS];
 
+/* Of output number `output` along an axis, the window cells inside 0 .. size-1. */
+int c_cells_inside(int output, int stride, int padding, int kernel, int dilation, int size);
 /* Along one axis, over all outputs: window cells inside the input, and outside. */
 typedef struct {
     double inside, outside;
 } CWindowCells;
-int c_cells_inside(int output, int stride, int padding, int kernel, int dilation, int size);
 CWindowCells c_window_rows(const ConvGeom *g);
 CWindowCells c_window_columns(const ConvGeom *g);
+
+/* `values` values are multiplied by a multiplier whose exponent is e. */
+void c_count_rescale(const CCount *c, int e, double values);
+/* The rounding that the graph is exported in. */
+Rounding c_exported_rounding(const Graph *g);
 
 /* A pool: its outputs, and of their windows rows and cells. */
 void c_count_pool(const CCount *c, CycleTerm output, CycleTerm line, CycleTerm tap);

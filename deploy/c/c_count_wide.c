@@ -5,6 +5,7 @@
 #include "deploy/c/c_cost.h"
 #include "graph/node.h"
 #include "kernels/dwconv_f32.h"
+#include "kernels/requant_s16.h"
 
 static double outputs_of(const CCount *c) { return (double)graph_tensor_elements(node_y(c->g, c->n)); }
 
@@ -23,8 +24,9 @@ static void count_cells(const CCount *c)
     c_count(c, CYCLES_clip_step, rows.outside * g->ow + columns.outside * g->oh);
 }
 
+/* Of all outputs: rows of their windows, runs of products begun, products. */
 typedef struct {
-    double runs, products;
+    double lines, runs, products;
 } Products;
 
 static Products conv2d_products(const CCount *c)
@@ -32,14 +34,17 @@ static Products conv2d_products(const CCount *c)
     const ConvGeom *g = &c->n->geom;
     const double rows = c_window_rows(g).inside, columns = c_window_columns(g).inside;
     const bool whole = g->groups == 1 && g->dw == 1;
-    return (Products){g->o * rows * (whole ? g->ow : columns), g->o * rows * columns * (g->c / g->groups)};
+    const int channels = g->c / g->groups;
+    return (Products){.lines = g->o * rows * g->ow,
+                      .runs = g->o * rows * (whole ? g->ow : columns),
+                      .products = g->o * rows * columns * channels};
 }
 
 static Products depthwise_products(const CCount *c, bool by_columns)
 {
     const ConvGeom *g = &c->n->geom;
     const double rows = c_window_rows(g).inside, columns = c_window_columns(g).inside;
-    return (Products){g->o * (by_columns ? columns * g->oh : rows * g->ow), g->o * rows * columns};
+    return (Products){.runs = g->o * (by_columns ? columns * g->oh : rows * g->ow), .products = g->o * rows * columns};
 }
 
 static void count_pool(const CCount *c, CycleTerm output, CycleTerm line, CycleTerm tap)
@@ -56,14 +61,40 @@ static void count_concat(const CCount *c, CycleTerm code)
     c_count(c, code, outputs_of(c));
 }
 
+/* The kernels of these precisions that go over windows, as bits; dense layers are convolutions. */
+static unsigned window_kernel(const Graph *g, const Node *n)
+{
+    const bool floats = node_is_float(g, n), convolves = n->op == NODE_CONV2D || n->op == NODE_DENSE;
+    const unsigned kernel = convolves                ? 1
+                            : n->op == NODE_DWCONV2D ? 2
+                            : n->op == NODE_MAXPOOL  ? 4
+                            : n->op == NODE_AVGPOOL  ? 8
+                                                     : 0;
+    return !floats && !node_is_wide(g, n) ? 0 : floats ? kernel << 4 : kernel;
+}
+
+/* Whether several of them are in the model: what finds a window is then called, not compiled into its only caller, and
+ * its answer lies in memory. */
+static bool windows_are_shared(const Graph *g)
+{
+    unsigned kernels = 0;
+    for (int i = 0; i < g->nodes; i++) kernels |= window_kernel(g, &g->node[i]);
+    return (kernels & (kernels - 1)) != 0;
+}
+
 /* ---- int16 ------------------------------------------------------------------------------------------------------- */
 
-static void count_int16_sums(const CCount *c, CycleTerm output, Products p)
+static void count_int16_sums(const CCount *c, CycleTerm output, CycleTerm run, Products p)
 {
     const int width = c_weight_width(c->n);
     count_cells(c);
     c_count(c, output, outputs_of(c));
-    c_count(c, CYCLES_int16_run, p.runs);
+    c_count(c, run, p.runs);
+    c_count(c, CYCLES_int16_line, p.lines);
+    if (p.lines > 0.0 && windows_are_shared(c->g)) {
+        c_count(c, CYCLES_int16_shared_output, outputs_of(c));
+        c_count(c, CYCLES_int16_shared_line, p.lines);
+    }
     c_count(c,
             width == 8   ? CYCLES_int16_product8
             : width == 4 ? CYCLES_int16_product4
@@ -71,11 +102,14 @@ static void count_int16_sums(const CCount *c, CycleTerm output, Products p)
             p.products);
 }
 
-static void count_int16_conv2d(const CCount *c) { count_int16_sums(c, CYCLES_int16_conv2d_output, conv2d_products(c)); }
+static void count_int16_conv2d(const CCount *c)
+{
+    count_int16_sums(c, CYCLES_int16_conv2d_output, CYCLES_int16_conv2d_run, conv2d_products(c));
+}
 
 static void count_int16_depthwise(const CCount *c)
 {
-    count_int16_sums(c, CYCLES_int16_depthwise_output, depthwise_products(c, false));
+    count_int16_sums(c, CYCLES_int16_depthwise_output, CYCLES_int16_depthwise_run, depthwise_products(c, false));
 }
 
 static void count_int16_max_pool(const CCount *c)
@@ -88,10 +122,37 @@ static void count_int16_average_pool(const CCount *c)
     count_pool(c, CYCLES_int16_average_pool_output, CYCLES_int16_average_pool_line, CYCLES_int16_average_pool_tap);
 }
 
-static void count_int16_add(const CCount *c) { count_elements(c, CYCLES_int16_add_output); }
-static void count_int16_multiply(const CCount *c) { count_elements(c, CYCLES_int16_multiply_output); }
+static void count_int16_add(const CCount *c)
+{
+    const float a = node_x(c->g, c->n)->scale, b = c->g->tensor[c->n->input[1]].scale, y = node_y(c->g, c->n)->scale;
+    AddS16 p;
+    count_elements(c, CYCLES_int16_add_output);
+    if (!add_s16_make(c_exported_rounding(c->g), a, b, y, c->n->lo, c->n->hi, &p)) return;
+    c_count_rescale(c, p.m1.e, outputs_of(c));
+    c_count_rescale(c, p.m2.e, outputs_of(c));
+    c_count_rescale(c, p.mo.e, outputs_of(c));
+}
+
+/* Multiplied by `ratio`. */
+static void count_rescaled(const CCount *c, CycleTerm term, double ratio)
+{
+    count_elements(c, term);
+    c_count_rescale(c, multiplier_s16(ratio).e, outputs_of(c));
+}
+
+static void count_int16_multiply(const CCount *c)
+{
+    const double a = (double)node_x(c->g, c->n)->scale, b = (double)c->g->tensor[c->n->input[1]].scale;
+    count_rescaled(c, CYCLES_int16_multiply_output, a * b / (double)node_y(c->g, c->n)->scale);
+}
+
+static void count_int16_requantize(const CCount *c)
+{
+    count_rescaled(c, CYCLES_int16_requantize_output,
+                   (double)node_x(c->g, c->n)->scale / (double)node_y(c->g, c->n)->scale);
+}
+
 static void count_int16_concat(const CCount *c) { count_concat(c, CYCLES_int16_concat_code); }
-static void count_int16_requantize(const CCount *c) { count_elements(c, CYCLES_int16_requantize_output); }
 static void count_int16_quantize(const CCount *c) { count_elements(c, CYCLES_int16_quantize_output); }
 static void count_int16_dequantize(const CCount *c) { count_elements(c, CYCLES_int16_dequantize_output); }
 
@@ -123,20 +184,29 @@ static CycleTerm float_product(const Node *n)
                         : CYCLES_float_product_code2;
 }
 
-static void count_float_sums(const CCount *c, CycleTerm output, Products p)
+static void count_float_sums(const CCount *c, CycleTerm output, CycleTerm run, Products p)
 {
     count_cells(c);
     c_count(c, output, outputs_of(c));
-    c_count(c, CYCLES_float_run, p.runs);
+    c_count(c, run, p.runs);
+    c_count(c, CYCLES_float_line, p.lines);
+    if (p.lines > 0.0 && windows_are_shared(c->g)) {
+        c_count(c, CYCLES_float_shared_output, outputs_of(c));
+        c_count(c, CYCLES_float_shared_line, p.lines);
+    }
     c_count(c, float_product(c->n), p.products);
     count_ends(c);
 }
 
-static void count_float_conv2d(const CCount *c) { count_float_sums(c, CYCLES_float_conv2d_output, conv2d_products(c)); }
+static void count_float_conv2d(const CCount *c)
+{
+    count_float_sums(c, CYCLES_float_conv2d_output, CYCLES_float_conv2d_run, conv2d_products(c));
+}
 
 static void count_float_depthwise(const CCount *c)
 {
-    count_float_sums(c, CYCLES_float_depthwise_output, depthwise_products(c, dwconv_f32_by_columns(&c->n->geom)));
+    count_float_sums(c, CYCLES_float_depthwise_output, CYCLES_float_depthwise_run,
+                     depthwise_products(c, dwconv_f32_by_columns(&c->n->geom)));
 }
 
 static void count_float_max_pool(const CCount *c)
