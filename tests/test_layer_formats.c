@@ -114,6 +114,33 @@ START_TEST(graphs)
 }
 END_TEST
 
+/* Curves in floats between layers on int8 codes, on int16 codes, and in other floats. */
+START_TEST(graphs_with_curves)
+{
+    static const char curved[] =
+        "{\"input\":[8,8,4],\"layers\":["
+        "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":"
+        "\"hard_swish\"},"
+        "{\"type\":\"depthwise_conv2d\",\"name\":\"b\",\"kernel\":3,\"activation\":\"sigmoid\"},"
+        "{\"type\":\"multiply\",\"name\":\"m\",\"inputs\":[\"a\",\"b\"]},"
+        "{\"type\":\"maxpool\",\"kernel\":2},{\"type\":\"activation\",\"name\":\"r\",\"function\":\"tanh\"},"
+        "{\"type\":\"flatten\"},{\"type\":\"dense\",\"name\":\"e\",\"units\":12,\"activation\":\"silu\"},"
+        "{\"type\":\"dense\",\"name\":\"d\",\"units\":3,\"activation\":\"hard_sigmoid\"}]}";
+    static const char *const curved_quants[] = {
+        "{\"overrides\":[{\"layers\":\"a\",\"format\":\"float32\"}]}", "{\"activations\":{\"format\":\"float32\"}}",
+        "{\"overrides\":[{\"layers\":\"[br]\",\"activation_format\":\"bfloat16\"},{\"layers\":\"e\","
+        "\"weight_format\":\"float16\"}]}",
+        "{\"activations\":{\"bits\":16},\"overrides\":[{\"layers\":\"[abred]\",\"format\":\"float32\"}]}",
+        "{\"activations\":{\"bits\":4},\"weights\":{\"bits\":4},\"first_last_bits\":0,\"overrides\":[{\"layers\":\"[rd]"
+        "\","
+        "\"format\":\"float8_e4m3\"}]}"};
+    begin_model();
+    for (size_t i = 0; i < sizeof curved_quants / sizeof curved_quants[0]; i++)
+        check(curved, curved_quants[i], ROUNDINGS);
+    end_model();
+}
+END_TEST
+
 static void check_example(const LayerType *layer, const char *example, const char *model)
 {
     (void)layer, (void)example;
@@ -251,4 +278,5 @@ START_TEST(rounding_passes_gradients)
 }
 END_TEST
 
-TEST_MAIN("layer_formats", graphs, every_layer, nodes_where_formats_meet, format_and_bits, rounding_passes_gradients)
+TEST_MAIN("layer_formats", graphs, graphs_with_curves, every_layer, nodes_where_formats_meet, format_and_bits,
+          rounding_passes_gradients)
