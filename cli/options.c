@@ -54,9 +54,7 @@ static const Option option_table[] = {
      offsetof(Options, interleave), FLAG, 0, 0},
     {'g', "target", "TARGET",
      "inspect: what the model costs there: c (exported C: flash, RAM, instructions by layer); workflow: where it is to "
-     "run "
-     "(quant.target; "
-     "default c)",
+     "run (quant.target; default c)",
      offsetof(Options, target), TEXT, 0, 0},
     {'Y', "formats", "LIST", "formats to try, with commas between them (default int8,int4,int2)",
      offsetof(Options, formats), TEXT, 0, 0},
