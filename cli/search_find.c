@@ -28,7 +28,7 @@ static void show_trial(void *context, const Trial *t, int number)
     const CostKind kind = search_main_cost(s->options);
     cli_note("network %d  %s %s  %s %s  change %+.2f\n", number, cost_types[kind].name,
              cost_text(s->arena, kind, t->cost.of[kind]), s->job->judge.task.metric->brief,
-             metric_number(s->arena, s->job->judge.task.metric, t->m.value), -t->drop);
+             metric_number(s->arena, s->job->judge.task.metric, t->m.value), 0.0 - t->drop);
 }
 
 /* All that networks follow from besides what sensitivity does. */
@@ -37,6 +37,16 @@ static const char *search_digest(Arena *arena, const SearchJob *job, const Searc
     char *all = arena_printf(arena, "%s %d", job->sensitivity.digest, o->measure);
     for (int i = 0; i < o->formats.n; i++) all = arena_printf(arena, "%s %d", all, o->formats.at[i]);
     return arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));
+}
+
+/* What is searched for, and how. */
+static const char *asked_text(Arena *arena, const SearchOptions *o)
+{
+    const char *text = arena_printf(arena, "%s, tolerance %.9g, least %s", search_methods[o->method]->name,
+                                    o->tolerance, cost_types[o->minimize].name);
+    for (int k = 0; k < COSTS; k++)
+        if (isfinite(o->budget[k])) text = arena_printf(arena, "%s, %s %.9g", text, cost_types[k].name, o->budget[k]);
+    return text;
 }
 
 Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchFound *f)
@@ -48,21 +58,28 @@ Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchF
     if (options->measure == LOSS_KL && !job->judge.task.type->answers_class)
         return status_fail(STATUS_CONFIG, "--order: \"kl\"; the task %s answers no classes, \"loss\" is required",
                            job->judge.task.type->name);
-    SensitivityOptions *s = &job->sensitivity.options;
-    *s = (SensitivityOptions){.part = {[PART_WEIGHTS] = true, [PART_ACTIVATIONS] = true},
-                              .predict = options->measure >= LOSS_PREDICTOR};
-    s->formats = options->formats;
-    TRY(search_sensitivity(arena, job, &f->sensitivity));
-    TRY(space_make(arena, &job->judge, &f->sensitivity, options->formats, options->measure, &f->space));
+    TRY(search_groups(arena, job, &f->sensitivity.groups));
+    TRY(space_make(arena, &job->judge, &f->sensitivity, options->formats, &f->space));
     f->trials = (Trials){.arena = arena,
                          .make = trial_make,
                          .judge = &job->judge,
                          .space = &f->space,
                          .path = file_join(arena, job->folder, "search.json"),
-                         .digest = search_digest(arena, job, options),
+                         .asked = asked_text(arena, options),
                          .stop = &cli_stop,
                          .progress = show_trial,
                          .context = shown};
+    TRY(search_check_budgets(arena, options, &f->space, &f->trials));
+    SensitivityOptions *s = &job->sensitivity.options;
+    *s = (SensitivityOptions){.part = {[PART_WEIGHTS] = true, [PART_ACTIVATIONS] = true},
+                              .predict = options->measure >= LOSS_PREDICTOR};
+    s->formats = options->formats;
+    TRY(search_sensitivity(arena, job, &f->sensitivity));
+    space_measured(&f->space, options->measure);
+    f->trials.digest = search_digest(arena, job, options);
     TRY(trials_begin(&f->trials));
+    if (f->trials.other && !job->o->quiet)
+        cli_note("note: %s has the result of a search for something else, which is replaced; its rows are kept\n",
+                 job->folder);
     return search_interrupted(job, search_run(arena, options, &f->space, &f->trials, &f->result));
 }

@@ -77,14 +77,14 @@ static Status open_model(Arena *arena, const char *path, const char *verb, Searc
     job->config = ARENA_ARRAY(arena, Config, 1);
     *job->config = *job->open.config;
     job->config->name = arena_printf(arena, "%s-%s", job->open.config->name, verb);
-    const ModelClasses classes = model_classes(path, job->open.model);
-    TRY(model_data(arena, job->config, &classes, false, &job->data));
-    cli_show_data(arena, o, &job->data);
     return STATUS_OK;
 }
 
 static Status draw_images(Arena *arena, SearchJob *job)
 {
+    const ModelClasses classes = model_classes(job->path, job->open.model);
+    TRY(model_data(arena, job->config, &classes, false, &job->data));
+    cli_show_data(arena, job->o, &job->data);
     const Dataset *held_out = &job->data.validation;
     if (held_out->n == 0) {
         held_out = &job->data.train;
@@ -97,6 +97,16 @@ static Status draw_images(Arena *arena, SearchJob *job)
     return judge_begin(arena, job->config, job->open.model, &job->data, &sample, &job->judge);
 }
 
+void search_note_tolerance(const SearchJob *job, double tolerance)
+{
+    const Metric *metric = job->judge.task.metric;
+    const double one = metric->factor / job->judge.sample.n;
+    if (!job->o->quiet && metric->proportion && one > tolerance)
+        cli_note("note: measured on %d images, of which one is %.3g points, more than the tolerance of %.3g: a larger "
+                 "data.validation tells more\n",
+                 job->judge.sample.n, one, tolerance);
+}
+
 Status search_open(Arena *arena, const char *path, const char *verb, SearchJob *job)
 {
     TRY(open_model(arena, path, verb, job));
@@ -107,8 +117,9 @@ Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_
 {
     job->o = o;
     job->exit_code = exit_code;
-    TRY(search_open(arena, o->argument[0], verb, job));
+    TRY(open_model(arena, o->argument[0], verb, job));
     TRY(search_take_folder(arena, o, cli_run_folder(arena, o, job->config->name), job));
+    TRY(draw_images(arena, job));
     return run_folder_begin(&job->run, job->config);
 }
 
@@ -178,13 +189,26 @@ Status search_interrupted(const SearchJob *job, Status status)
     return status;
 }
 
+static Status quantized_model(Arena *arena, const SearchJob *job, Model **model)
+{
+    QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1);
+    *quant = ptq_quant_config(arena, &job->config->quant);
+    return experiment_model(arena, job->config, quant, &job->data, model);
+}
+
+Status search_groups(Arena *arena, const SearchJob *job, FormatGroups *groups)
+{
+    Model *quantized;
+    TRY(quantized_model(arena, job, &quantized));
+    *groups = format_groups(arena, quantized);
+    return STATUS_OK;
+}
+
 Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
 {
     SensitivityJob *s = &job->sensitivity;
-    QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1);
-    *quant = ptq_quant_config(arena, &job->config->quant);
     Model *quantized;
-    TRY(experiment_model(arena, job->config, quant, &job->data, &quantized));
+    TRY(quantized_model(arena, job, &quantized));
     s->judge = &job->judge;
     s->quantized = quantized;
     s->folder = job->folder;

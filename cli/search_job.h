@@ -22,6 +22,9 @@ typedef struct {
 /* A format by its name, or an integer one by its bits alone.  STATUS_CONFIG names the option. */
 Status format_option(const char *option, const char *name, int *format);
 
+/* Says so where the held-out images are too few to tell whether a tolerance is kept. */
+void search_note_tolerance(const SearchJob *job, double tolerance);
+
 /* A number of points, 0 or more. */
 Status tolerance_option(const char *text, double *tolerance);
 
@@ -39,6 +42,9 @@ Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_
  * is not written into the folder. */
 Status search_open(Arena *arena, const char *path, const char *verb, SearchJob *job);
 Status search_take_folder(Arena *arena, const Options *o, const char *folder, SearchJob *job);
+
+/* What formats are chosen for. */
+Status search_groups(Arena *arena, const SearchJob *job, FormatGroups *groups);
 
 /* Measures what job->sensitivity asks for, with progress, and writes sensitivity.csv.  On STATUS_INTERRUPTED says how to go
  * on and sets the exit code. */

@@ -85,6 +85,7 @@ static Status run_partial(Arena *arena, const Options *o, int *exit_code)
     SearchJob job = {0};
     Partial partial = {0};
     Status status = search_begin(arena, o, "partial", exit_code, &job);
+    if (status == STATUS_OK) search_note_tolerance(&job, options.tolerance);
     if (status == STATUS_OK) status = search(arena, &job, &options, &partial);
     TRY(search_end(&job, status));
     const PartialStep *best = &partial.step[partial.best];

@@ -164,6 +164,7 @@ static Status run_search(Arena *arena, const Options *o, int *exit_code)
     SearchJob job = {0};
     Delivered d = {0};
     Status status = search_begin(arena, o, "search", exit_code, &job);
+    if (status == STATUS_OK && !isnan(options.tolerance)) search_note_tolerance(&job, options.tolerance);
     if (status == STATUS_OK) status = search(arena, &job, &options, &d);
     TRY(search_end(&job, status));
     if (o->json)

@@ -1,5 +1,6 @@
 /* workflow: from a config to a verified export, by as much as a tolerance needs and no more. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -34,11 +35,18 @@ typedef struct {
 } Stage;
 
 typedef struct {
+    Config *config;
+    const char *label;
+    Trial trial;
+} Calibration;
+
+typedef struct {
     Arena *arena;
     SearchJob job;
     SearchOptions options;
     const Place *place;
-    Options settings; /* the command's, with quant.target among its assignments */
+    Options settings;        /* the command's, with quant.target among its assignments */
+    Calibration per_channel; /* the best of these at 8 bits */
     Stage stage[MAX_STAGES];
     int stages;
     Sensitivity sensitivity; /* groups, and rows once there was a search */
@@ -80,6 +88,16 @@ static Status read_options(Arena *arena, const Options *o, Workflow *w)
 
 /* ---- stages ------------------------------------------------------------------------------------------------------------ */
 
+/* What a network that does not suffice lacks. */
+static const char *shortfall(const Workflow *w, const Trial *t)
+{
+    for (CostKind k = 0; k < COSTS; k++)
+        if (t->cost.of[k] > w->options.budget[k])
+            return arena_printf(w->arena, "%s %s is over %s", cost_types[k].label,
+                                cost_text(w->arena, k, t->cost.of[k]), cost_text(w->arena, k, w->options.budget[k]));
+    return arena_printf(w->arena, "more than %.4g is lost", w->options.tolerance);
+}
+
 static void end_stage(Workflow *w, const char *name, const char *tried, const Trial *best)
 {
     Arena *arena = w->arena;
@@ -87,13 +105,12 @@ static void end_stage(Workflow *w, const char *name, const char *tried, const Tr
     Stage *s = &w->stage[w->stages++];
     *s = (Stage){name, tried, *best, search_suffices(&w->options, best)};
     if (w->settings.json) return;
-    const char *verdict = s->suffices ? "that suffices"
-                          : !search_within_budgets(&w->options, &best->cost)
-                              ? "over the budget, so it goes on"
-                              : arena_printf(arena, "more than %.4g, so it goes on", w->options.tolerance);
-    cli_print("%-6s %s: %s %s, %+.2f, %s of flash: %s\n", name, tried, metric->label,
-              metric_text(arena, metric, best->m.value), -best->drop,
-              cost_text(arena, COST_FLASH, best->cost.of[COST_FLASH]), verdict);
+    const char *verdict = s->suffices ? arena_printf(arena, "flash %s: that suffices",
+                                                     cost_text(arena, COST_FLASH, best->cost.of[COST_FLASH]))
+                                      : arena_printf(arena, "%s, so it goes on", shortfall(w, best));
+    cli_print("%-6s %s: %s %s, %+.2f, %s\n", name, tried, metric->label, metric_text(arena, metric, best->m.value),
+              0.0 - best->drop, verdict);
+    fflush(stdout);
 }
 
 /* The float network, into DIR/float. */
@@ -121,9 +138,11 @@ static Status train_float(Workflow *w, const char *path)
     RunOutcome out_come;
     TRY(run_train(w->arena, &request, &out_come));
     TRY(search_open(w->arena, out, "workflow", &w->job));
+    search_note_tolerance(&w->job, w->options.tolerance);
     if (!w->settings.json)
         cli_print("float  trained: %s %s on %d held-out images\n", w->job.judge.task.metric->label,
                   metric_text(w->arena, w->job.judge.task.metric, w->job.judge.floats.value), w->job.judge.sample.n);
+    fflush(stdout);
     return STATUS_OK;
 }
 
@@ -136,6 +155,13 @@ static Status calibrated(Workflow *w, const char *granularity, const char *obser
     cJSON_Delete(patch);
     if (status == STATUS_OK) (*config)->name = w->job.config->name;
     return status;
+}
+
+/* Less is lost, or as much and the loss is less; what was not measured has no config. */
+static bool better(const Calibration *a, const Calibration *b)
+{
+    return b->config == NULL || a->trial.drop < b->trial.drop ||
+           (a->trial.drop == b->trial.drop && a->trial.m.loss < b->trial.m.loss);
 }
 
 static Status measure(Workflow *w, const FormatChoice *choice, Trial *trial)
@@ -153,33 +179,50 @@ static Status measure(Workflow *w, const FormatChoice *choice, Trial *trial)
 /* 8 bits throughout, by every observer, per channel and per tensor. */
 static Status calibrate(Workflow *w)
 {
-    QuantConfig *quant = ARENA_ARRAY(w->arena, QuantConfig, 1);
-    *quant = ptq_quant_config(w->arena, &w->job.config->quant);
-    Model *quantized;
-    TRY(experiment_model(w->arena, w->job.config, quant, &w->job.data, &quantized));
-    w->sensitivity.groups = format_groups(w->arena, quantized);
+    TRY(search_groups(w->arena, &w->job, &w->sensitivity.groups));
     const int int8 = name_find(format_choices, "int8");
     w->choice = format_choice(w->arena, &w->sensitivity.groups, int8, int8);
     static const char *const granularity[] = {"per_channel", "per_tensor"};
-    const char *label = "";
-    Trial best = {0};
-    Config *chosen = NULL;
+    Calibration best = {0};
     int n = 0;
     for (int g = 0; g < 2; g++)
         for (int i = 1; observer_choices[i] != NULL; i++, n++) {
-            Config *config;
-            Trial t = {0};
-            TRY(calibrated(w, granularity[g], observer_choices[i], &config));
-            w->job.judge.config = config;
-            TRY(measure(w, &w->choice, &t));
-            if (chosen != NULL && (t.drop > best.drop || (t.drop == best.drop && t.m.loss >= best.m.loss))) continue;
-            best = t, chosen = config;
-            label = arena_printf(w->arena, "%s, %s", observer_choices[i], g == 0 ? "per channel" : "per tensor");
+            Calibration c = {
+                .label = arena_printf(w->arena, "%s, %s", observer_choices[i], g == 0 ? "per channel" : "per tensor")};
+            TRY(calibrated(w, granularity[g], observer_choices[i], &c.config));
+            w->job.judge.config = c.config;
+            TRY(measure(w, &w->choice, &c.trial));
+            if (better(&c, &best)) best = c;
+            if (g == 0 && better(&c, &w->per_channel)) w->per_channel = c;
         }
-    w->job.config = chosen;
-    w->job.judge.config = chosen;
-    w->has_choice = search_within_budgets(&w->options, &best.cost);
-    end_stage(w, "ptq", arena_printf(w->arena, "8 bits, the best of %d calibrations (%s)", n, label), &best);
+    w->job.config = best.config;
+    w->job.judge.config = best.config;
+    w->has_choice = search_within_budgets(&w->options, &best.trial.cost);
+    end_stage(w, "ptq", arena_printf(w->arena, "8 bits, the best of %d calibrations (%s)", n, best.label), &best.trial);
+    return STATUS_OK;
+}
+
+/* With few bits a scale for each channel matters more than at 8, and what finds it does: of all observers of weights the
+ * one whose network loses least with weights of 4 bits. */
+static Status calibrate_few(Workflow *w)
+{
+    const int int8 = name_find(format_choices, "int8"), int4 = name_find(format_choices, "int4");
+    const FormatChoice narrow = format_choice(w->arena, &w->sensitivity.groups, int4, int8);
+    Calibration best = {0};
+    for (int i = 1; observer_choices[i] != NULL; i++) {
+        cJSON *patch = cJSON_CreateObject();
+        cJSON_AddStringToObject(patch, "quant.weights.observer", observer_choices[i]);
+        Calibration c = {.label = observer_choices[i]};
+        const Status status = config_patch(w->arena, w->per_channel.config, patch, "workflow", &c.config);
+        cJSON_Delete(patch);
+        TRY(status);
+        c.config->name = w->job.config->name;
+        w->job.judge.config = c.config;
+        TRY(measure(w, &narrow, &c.trial));
+        if (better(&c, &best)) best = c;
+    }
+    w->job.config = best.config;
+    w->job.judge.config = best.config;
     return STATUS_OK;
 }
 
@@ -202,7 +245,13 @@ static Status mix(Workflow *w)
                       !(strcmp(w->place->wide, "int16") == 0 && has_curves(w->job.open.model));
     const char *names =
         arena_printf(w->arena, "%s%sint8%s", wide ? w->place->wide : "", wide ? "," : "", few ? ",int4,int2" : "");
-    if (strcmp(names, "int8") == 0) return STATUS_OK;
+    if (strcmp(names, "int8") == 0) {
+        if (!w->settings.json)
+            cli_print("mixed  nothing to try: %s\n",
+                      w->place->few_bits ? "a curve takes no 16 bits" : "in this export fewer bits take no less");
+        return STATUS_OK;
+    }
+    if (few) TRY(calibrate_few(w));
     TRY(formats_option(w->arena, names, &w->options.formats));
     SearchFound found;
     TRY(search_find(w->arena, &w->job, &w->options, &found));
@@ -306,6 +355,11 @@ static Status work(Workflow *w, const char *path)
 static Status begin(Workflow *w, const Options *o)
 {
     Config *config;
+    if (!file_ends(o->argument[0], ".json"))
+        return status_fail(STATUS_INVALID,
+                           "%s: workflow starts from a config, a .json file; from a trained model `bitfold "
+                           "search` finds formats",
+                           o->argument[0]);
     TRY(config_read(w->arena, o->argument[0], w->settings.sets, &config));
     const char *folder = cli_run_folder(w->arena, o, arena_printf(w->arena, "%s-workflow", config->name));
     TRY(search_take_folder(w->arena, o, folder, &w->job));
@@ -330,7 +384,8 @@ static Status run_workflow(Arena *arena, const Options *o, int *exit_code)
     if (w.verified.different != 0) *exit_code = EXIT_FAIL;
     if (best->suffices) return STATUS_OK;
     if (!search_within_budgets(&w.options, &best->trial.cost))
-        return status_fail(STATUS_STATE, "no network is within the budgets; the best is in %s", w.job.folder);
+        return status_fail(STATUS_STATE, "no network is within the budgets: %s; the best is in %s",
+                           shortfall(&w, &best->trial), w.job.folder);
     return status_fail(STATUS_STATE, "no network is within %.4g of float: the best is %.4g below it; it is in %s",
                        w.options.tolerance, best->trial.drop, w.job.folder);
 }

@@ -183,20 +183,26 @@ double histogram_mse(const Histogram *h, int levels)
     ASSERT(h->width > 0.0 && levels > 1);
     const double round_magic = 0x1.8p52; /* v + magic - magic is rne(v) for 0 <= v < 2^51 */
     const int stride = candidate_stride(h), last = h->bins - 1;
+    Arena *own = arena_create();
+    double *centre = ARENA_ARRAY(own, double, h->bins), *count = ARENA_ARRAY(own, double, h->bins);
+    int full = 0; /* bins with values: of a channel's weights most have none */
+    for (int j = 0; j < h->bins; j++)
+        if (h->count[j] != 0) centre[full] = j + 0.5, count[full++] = (double)h->count[j];
     int best = last;
     double least = HUGE_VAL;
     for (int i = candidate_first(HISTOGRAM_FIRST_CANDIDATE, last, stride); i <= last; i += stride) {
         const double step = (i + 0.5) / (levels - 1), per_step = 1.0 / step, top = levels - 1; /* in bins */
         double error = 0.0;
-        for (int j = 0; j < h->bins; j++) {
-            const double centre = j + 0.5, q = centre * per_step + round_magic - round_magic;
-            const double d = centre - step * (q < top ? q : top);
-            error += (double)h->count[j] * d * d;
+        for (int j = 0; j < full; j++) {
+            const double q = centre[j] * per_step + round_magic - round_magic;
+            const double d = centre[j] - step * (q < top ? q : top);
+            error += count[j] * d * d;
         }
         if (error < least) {
             least = error;
             best = i;
         }
     }
+    arena_destroy(own);
     return (best + 0.5) * h->width;
 }

@@ -59,7 +59,7 @@ char *search_table(Arena *arena, const SearchOptions *options, const Trials *tri
             arena, "%s%c %10s %10s %10s %10s  %8s  %+8.2f  %s\n", text, chosen ? '>' : ' ',
             cost_text(arena, COST_FLASH, t->cost.of[COST_FLASH]), cost_text(arena, COST_RAM, t->cost.of[COST_RAM]),
             cost_text(arena, COST_CYCLES, t->cost.of[COST_CYCLES]), cost_text(arena, COST_BOPS, t->cost.of[COST_BOPS]),
-            metric_number(arena, metric, t->m.value), -t->drop, weights_text(arena, trials->space, t->choice));
+            metric_number(arena, metric, t->m.value), 0.0 - t->drop, weights_text(arena, trials->space, t->choice));
     }
     return arena_printf(arena, "%s%d networks tried, %d of them on the front\n", text, trials->n, n);
 }
@@ -129,7 +129,7 @@ Status search_write_why(Arena *arena, const SearchOptions *options, const Trials
             search_methods[options->method]->name, trials->n, trials->judge->sample.n);
     fprintf(out,
             "The network: %s %s, %+.2f against float32; %.0f bytes of flash, %.0f of RAM, %.0f cycles, %.0f BOPs.\n",
-            metric->label, metric_text(arena, metric, best->m.value), -best->drop, best->cost.of[COST_FLASH],
+            metric->label, metric_text(arena, metric, best->m.value), 0.0 - best->drop, best->cost.of[COST_FLASH],
             best->cost.of[COST_RAM], best->cost.of[COST_CYCLES], best->cost.of[COST_BOPS]);
     fprintf(out, "\"loses\" is %s, of that layer alone in the format, everything else in float32.\n\n",
             space->measure == LOSS_KL     ? "KL(float || quantized) of the answers"

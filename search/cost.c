@@ -7,10 +7,10 @@
 #include "deploy/c/c_cost.h"
 #include "graph/node.h"
 
-const CostType cost_types[COSTS] = {[COST_FLASH] = {"flash", "flash_bytes", true},
-                                    [COST_RAM] = {"ram", "ram_bytes", true},
-                                    [COST_CYCLES] = {"cycles", "cycles", false},
-                                    [COST_BOPS] = {"bops", "bops", false}};
+const CostType cost_types[COSTS] = {[COST_FLASH] = {"flash", "flash_bytes", "flash", true},
+                                    [COST_RAM] = {"ram", "ram_bytes", "RAM", true},
+                                    [COST_CYCLES] = {"cycles", "cycles", "instructions", false},
+                                    [COST_BOPS] = {"bops", "bops", "bit operations", false}};
 
 static int bits_of_format(Format format) { return 8 * (int)format_bytes(format); }
 
@@ -63,6 +63,8 @@ Status cost_read(CostKind kind, const char *text, double *value)
         *value *= kilo ? thousand : *end == 'M' ? thousand * thousand : thousand * thousand * thousand;
         end++;
     }
+    if (type->binary && *end == 'i' && end[1] == 'B') end++;
+    if (type->binary && *end == 'B') end++;
     if (errno == 0 && end != text && *end == '\0' && isfinite(*value) && *value > 0.0) return STATUS_OK;
     return status_fail(STATUS_CONFIG, "--%s: \"%s\"; must be a number above 0, as 20000, 32K or 1.5M", type->name,
                        text);

@@ -13,9 +13,10 @@ typedef enum {
 } CostKind;
 
 typedef struct {
-    const char *name; /* as an option has it */
-    const char *key;  /* in JSON and CSV */
-    bool binary;      /* K and M are 1024 and 1024^2 */
+    const char *name;  /* as an option has it */
+    const char *key;   /* in JSON and CSV */
+    const char *label; /* in texts */
+    bool binary;       /* K and M are 1024 and 1024^2 */
 } CostType;
 
 extern const CostType cost_types[COSTS];
@@ -29,7 +30,7 @@ Cost network_cost(Arena *arena, const Graph *g);
 /* What of it each of the graph's nodes takes: [nodes].  RAM is no sum and stays 0. */
 Cost *node_costs(Arena *arena, const Graph *g);
 
-/* "20000", "32K", "1.5M": a number above 0, finite.  STATUS_CONFIG names the option. */
+/* "20000", "32K", "1.5M", of bytes also "32KB" and "32KiB", all 1024: a number above 0, finite.  STATUS_CONFIG names the option. */
 Status cost_read(CostKind kind, const char *text, double *value);
 
 /* The number as people read it: "31.4 KiB", "5.2M". */

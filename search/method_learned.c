@@ -63,7 +63,7 @@ static Status begin(Arena *arena, const Search *s, Learned *l)
     Candidate floats;
     TRY(judge_make(judge, arena, g, &all, &floats));
     for (int f = 0; f < space->formats.n; f++) TRY(add_changes(arena, s, l, floats.graph, f));
-    model_loss_begin(&l->loss, judge->model, &judge->task, &l->sample);
+    model_loss_begin(&l->loss, judge->model, &judge->task, &l->sample, s->trials->stop);
     const LossSurface *surface = &l->loss.surface;
     l->gradient = ARENA_ARRAY(arena, double, surface->n);
     l->x =

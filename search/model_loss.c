@@ -4,6 +4,11 @@
 
 #include "train/batch_gradient.h"
 
+static Status check_stop(const ModelLoss *l)
+{
+    return l->stop == NULL || *l->stop == 0 ? STATUS_OK : status_fail(STATUS_INTERRUPTED, "stopped");
+}
+
 static Status gradient(void *context, double *g)
 {
     const ModelLoss *l = context;
@@ -13,6 +18,7 @@ static Status gradient(void *context, double *g)
     for (int first = 0; first < l->sample->n; first += SAMPLE_BATCH) {
         const Batch batch = sample_batch(l->sample, first);
         BatchLoss loss;
+        TRY(check_stop(l));
         TRY(batch_gradient(l->tape, l->model, &mode, &batch, l->task, &loss));
         const double share = (double)batch.n / l->sample->n;
         for (size_t i = 0; i < p->count; i++) g[i] += share * (double)p->dx[i];
@@ -29,6 +35,7 @@ static Status value(void *context, double *mean)
     for (int first = 0; first < l->sample->n; first += SAMPLE_BATCH) {
         const Batch batch = sample_batch(l->sample, first);
         double running = 0.0;
+        TRY(check_stop(l));
         tape_reset(l->tape, false);
         Tensor *outputs = model_forward(l->model, l->tape, &mode, batch.pixels, batch.n);
         const Tensor *loss = l->task->loss->run(l->tape, l->task, outputs, batch.targets, &running);
@@ -38,12 +45,14 @@ static Status value(void *context, double *mean)
     return STATUS_OK;
 }
 
-void model_loss_begin(ModelLoss *loss, Model *m, const Task *task, const Sample *sample)
+void model_loss_begin(ModelLoss *loss, Model *m, const Task *task, const Sample *sample,
+                      const volatile sig_atomic_t *stop)
 {
     *loss = (ModelLoss){.surface = {(long)m->params.count, m->params.x, gradient, value, loss},
                         .model = m,
                         .task = task,
                         .sample = sample,
+                        .stop = stop,
                         .own = arena_create(),
                         .step = arena_create()};
     loss->tape = tape_create(loss->own, loss->step);

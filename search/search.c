@@ -59,10 +59,12 @@ static Status nothing_fits(Arena *arena, const SearchSpace *space, CostKind kind
                 if (isfinite(*space_loss(space, i, w))) lowest = fmin(lowest, space_cost(space, i, w, a)->of[kind]);
         if (lowest > most && isfinite(lowest)) most = lowest, worst = i;
     }
-    const char *alone =
-        kind == COST_RAM ? "" : arena_printf(arena, "; layer \"%s\" alone takes %.0f", g->layer[worst].name, most);
-    return status_fail(STATUS_CONFIG, "--%s: %.0f; in these formats the network takes at least %.0f%s",
-                       cost_types[kind].name, budget, least, alone);
+    const char *unit = cost_types[kind].binary ? " bytes" : "";
+    const char *alone = kind == COST_RAM
+                            ? "; smaller pictures, fewer filters or strides near the image take less"
+                            : arena_printf(arena, "; layer \"%s\" alone takes %.0f", g->layer[worst].name, most);
+    return status_fail(STATUS_CONFIG, "--%s: %.0f%s; in these formats the network takes at least %.0f%s",
+                       cost_types[kind].name, budget, unit, least, alone);
 }
 
 /* The network that takes the least of a cost that is a sum. */
@@ -140,13 +142,28 @@ static bool *find_front(Arena *arena, const SearchOptions *o, const Trials *t)
     return front;
 }
 
+Status search_check_budgets(Arena *arena, const SearchOptions *options, const SearchSpace *space, const Trials *trials)
+{
+    for (CostKind k = 0; k < COSTS; k++)
+        if (k != COST_RAM && isfinite(options->budget[k])) TRY(check_budget(arena, options, space, k));
+    if (!isfinite(options->budget[COST_RAM])) return STATUS_OK;
+    int *choice = space_best(arena, space);
+    for (int u = 0; u < space->units; u++)
+        for (int f = 0; f < space->formats.n; f++)
+            if (isfinite(*space_loss(space, u, f)) && value_bytes(space, f) < value_bytes(space, choice[u]))
+                choice[u] = f;
+    Cost cost;
+    TRY(trials->make(trials, choice, &cost, NULL));
+    if (cost.of[COST_RAM] <= options->budget[COST_RAM]) return STATUS_OK;
+    return nothing_fits(arena, space, COST_RAM, cost.of[COST_RAM], options->budget[COST_RAM]);
+}
+
 Status search_run(Arena *arena, const SearchOptions *options, SearchSpace *space, Trials *trials, SearchResult *result)
 {
     int choices = 0;
     for (int u = 0; u < space->units; u++) choices += space->chooses[u];
     if (choices == 0) return status_fail(STATUS_CONFIG, "--formats: no layer has a choice among them");
-    for (CostKind k = 0; k < COSTS; k++)
-        if (k != COST_RAM && isfinite(options->budget[k])) TRY(check_budget(arena, options, space, k));
+    TRY(search_check_budgets(arena, options, space, trials));
     TRY(fit_ram(arena, options, space, trials));
     const Search s = {options, trials, space};
     TRY(search_methods[options->method]->run(arena, &s));

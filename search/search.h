@@ -36,9 +36,12 @@ typedef struct {
                   * worse in the other */
 } SearchResult;
 
+/* STATUS_CONFIG: a budget is less than what any network of the space takes; names the layer that takes most of it. */
+Status search_check_budgets(Arena *arena, const SearchOptions *options, const SearchSpace *space, const Trials *trials);
+
 /* Narrows the space to what the RAM budget leaves, runs the method and chooses.  With a tolerance the cheapest network
  * that keeps it, or else the one of least drop; without one that of least drop, of equal ones of least loss.
- * STATUS_CONFIG: a budget is less than what any network takes, or there is nothing to choose from; names the layer that takes most. */
+ * STATUS_CONFIG: search_check_budgets', or there is nothing to choose from. */
 Status search_run(Arena *arena, const SearchOptions *options, SearchSpace *space, Trials *trials, SearchResult *result);
 
 /* The cost that counts: that to be minimized, or the first that has a budget. */

@@ -93,7 +93,7 @@ static Status begin_predictors(Run *r)
     Sensitivity *s = r->s;
     const int layers = s->groups.layers;
     r->sample = sample_first(&judge->sample, PREDICTOR_IMAGES);
-    model_loss_begin(&r->loss, judge->model, &judge->task, &r->sample);
+    model_loss_begin(&r->loss, judge->model, &judge->task, &r->sample, r->job->stop);
     const LossSurface *loss = &r->loss.surface;
     r->gradient = ARENA_ARRAY(r->arena, double, loss->n);
     r->trace = ARENA_ARRAY(r->arena, TraceEstimate, layers);

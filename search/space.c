@@ -23,9 +23,10 @@ static int place_of(IntList formats, int format)
     return i;
 }
 
-static void fill_losses(SearchSpace *space)
+void space_measured(SearchSpace *space, int measure)
 {
     const FormatGroups *g = &space->s->groups;
+    space->measure = measure;
     for (int i = 0; i < space->units * space->formats.n; i++) space->loss[i] = (double)INFINITY;
     for (int i = 0; i < space->s->rows; i++) {
         const SensitivityRow *row = &space->s->row[i];
@@ -110,18 +111,15 @@ static void find_deciding(const Model *m, SearchSpace *space)
     }
 }
 
-Status space_make(Arena *arena, const Judge *judge, const Sensitivity *s, IntList formats, int measure,
-                  SearchSpace *space)
+Status space_make(Arena *arena, const Judge *judge, const Sensitivity *s, IntList formats, SearchSpace *space)
 {
     const FormatGroups *g = &s->groups;
     const size_t pairs = (size_t)formats.n * (size_t)formats.n;
-    *space = (SearchSpace){
-        .s = s, .measure = measure, .formats = formats, .units = g->layers + g->groups, .model = judge->model};
+    *space = (SearchSpace){.s = s, .formats = formats, .units = g->layers + g->groups, .model = judge->model};
     space->loss = ARENA_ARRAY(arena, double, space->units *formats.n);
     space->chooses = ARENA_ARRAY(arena, bool, space->units);
     space->decides = ARENA_ARRAY(arena, int, g->layers);
     space->cost = ARENA_ARRAY(arena, Cost, (size_t)g->layers * pairs);
-    fill_losses(space);
     find_deciding(judge->model, space);
     return fill_costs(judge, space);
 }

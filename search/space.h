@@ -36,9 +36,12 @@ static inline const Cost *space_cost(const SearchSpace *space, int layer, int we
     return &space->cost[(layer * space->formats.n + weights) * space->formats.n + outputs];
 }
 
-/* Makes the network uniformly in each pair of formats to see its layers' costs.  In the arena. */
-Status space_make(Arena *arena, const Judge *judge, const Sensitivity *s, IntList formats, int measure,
-                  SearchSpace *space);
+/* Makes the network uniformly in each pair of formats to see its layers' costs.  Of s only the groups are looked at, and
+ * every choice is open and loses nothing, until space_measured.  In the arena. */
+Status space_make(Arena *arena, const Judge *judge, const Sensitivity *s, IntList formats, SearchSpace *space);
+
+/* What s measured has become what choices lose; what it has no rows of cannot be chosen. */
+void space_measured(SearchSpace *space, int measure);
 
 /* A choice is an index into the formats for each unit. */
 double space_predict(const SearchSpace *space, const int *choice);

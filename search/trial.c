@@ -34,6 +34,7 @@ static Status write_file(const Trials *t)
     Arena *own = arena_create();
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "digest", t->digest);
+    cJSON_AddStringToObject(json, "asked", t->asked);
     cJSON *units = cJSON_AddArrayToObject(json, "units");
     for (int u = 0; u < t->space->units; u++)
         cJSON_AddItemToArray(units, cJSON_CreateString(arena_printf(
@@ -79,6 +80,8 @@ Status trials_begin(Trials *t)
     if (!file_exists(t->path)) return STATUS_OK;
     cJSON *json;
     TRY(json_read(t->arena, t->path, &json));
+    const cJSON *asked = json_get(json, "asked");
+    t->other = !cJSON_IsString(asked) || strcmp(asked->valuestring, t->asked) != 0;
     const cJSON *digest = json_get(json, "digest"), *list = json_get(json, "networks");
     if (cJSON_IsString(digest) && strcmp(digest->valuestring, t->digest) == 0 && list != NULL) {
         t->keeps = ARENA_ARRAY(t->arena, Trial, cJSON_GetArraySize(list) + 1);
@@ -146,5 +149,5 @@ Status trials_run(Trials *t, const int *choice, int *index)
     *index = t->n;
     t->at[t->n++] = trial;
     if (t->progress != NULL) t->progress(t->context, &trial, t->n);
-    return made ? write_file(t) : STATUS_OK; /* a search that goes on asks for those of the file first */
+    return made || t->other ? write_file(t) : STATUS_OK; /* a search that goes on asks for those of the file first */
 }

@@ -27,6 +27,8 @@ typedef struct Trials {
     const SearchSpace *space;
     const char *path;   /* of the file that keeps them */
     const char *digest; /* all that they follow from; kept ones of another are made again */
+    const char *asked;  /* what is searched for, in words */
+    bool other;         /* something else was, by whoever wrote the file */
     const volatile sig_atomic_t *stop;
     /* After each network that was made or taken from the file. */
     void (*progress)(void *context, const Trial *trial, int number);

@@ -224,7 +224,7 @@ static void begin_network(Network *n, const char *json)
     n->model = small_model(arena, json, NULL, 3);
     n->sample = (Sample){IMAGES, PIXELS, small_pixels(arena, n->model, 4), targets_classes(labels)};
     n->task = task_make(&config, 0.0f, CLASSES, NULL, (TargetScale){NULL, NULL});
-    model_loss_begin(&n->loss, n->model, &n->task, &n->sample);
+    model_loss_begin(&n->loss, n->model, &n->task, &n->sample, NULL);
 }
 
 /* The input of image i, and the softmax of z[CLASSES]. */

@@ -1,7 +1,9 @@
 /* The verb search: what it delivers keeps its promise, its costs are those of the export, it goes on where it was cut
  * short, what it is not given right it refuses. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -104,6 +106,19 @@ START_TEST(the_config_says_what_was_found)
 }
 END_TEST
 
+static void folders_are_equal(void)
+{
+    const char *const files[] = {"config.json", "model.safetensors", "pareto.csv",
+                                 "search.json", "sensitivity.json",  "why.txt"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        unsigned char *a, *b;
+        size_t n, m;
+        must(file_read(arena, inside(arena_printf(arena, "a/%s", files[i])), 1 << 24, &a, &n));
+        must(file_read(arena, inside(arena_printf(arena, "b/%s", files[i])), 1 << 24, &b, &m));
+        ck_assert_msg(n == m && memcmp(a, b, n) == 0, "%s", files[i]);
+    }
+}
+
 START_TEST(it_goes_on_where_it_was_cut_short)
 {
     begin_trained();
@@ -120,15 +135,43 @@ START_TEST(it_goes_on_where_it_was_cut_short)
     ck_assert_int_eq(remove(inside("b/pareto.csv")), 0);
     ck_assert_int_eq(remove(inside("b/model.safetensors")), 0);
     program_must(arena, folder, "search f --out b --tolerance 1 --images 60 --method greedy --quiet --resume");
-    const char *const files[] = {"config.json", "model.safetensors", "pareto.csv",
-                                 "search.json", "sensitivity.json",  "why.txt"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        unsigned char *a, *b;
-        size_t n, m;
-        must(file_read(arena, inside(arena_printf(arena, "a/%s", files[i])), 1 << 24, &a, &n));
-        must(file_read(arena, inside(arena_printf(arena, "b/%s", files[i])), 1 << 24, &b, &m));
-        ck_assert_msg(n == m && memcmp(a, b, n) == 0, "%s", files[i]);
+    folders_are_equal();
+    end();
+}
+END_TEST
+
+static void wait_for(const char *name)
+{
+    for (int ms = 0; ms < 60000 && !file_exists(inside(name)); ms++) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    ck_assert_msg(file_exists(inside(name)), "%s", name);
+}
+
+/* Stopped after its first row, or after its first network: what there is stays, and it ends in the same bytes. */
+START_TEST(a_signal_stops_it)
+{
+    begin_trained();
+    const char *const run = "search f --images 120 --tolerance 1 --method greedy --quiet --out";
+    program_must(arena, folder, arena_printf(arena, "%s a", run));
+    const Where where = {.folder = folder};
+    static const char *const seen[] = {"b/sensitivity.json", "b/search.json"};
+    for (int i = 0; i < 2; i++) {
+        const char *command = arena_printf(arena, "%s b%s", run, i == 0 ? "" : " --resume");
+        const Running running = program_start(arena, &where, command);
+        wait_for(seen[i]);
+        kill(running.id, i == 0 ? SIGINT : SIGTERM);
+        const Outcome o = program_wait(arena, running);
+        if (o.code == 0) continue; /* it was done before the signal came */
+        ck_assert_msg(o.code == 128 + (i == 0 ? SIGINT : SIGTERM) && !o.signalled, "exit %d: %s", o.code, o.err);
+        has(o.err, "the same command with --resume goes on");
+        ck_assert(file_exists(inside("b/config.json")) && file_exists(inside(seen[i])));
     }
+    program_must(arena, folder, arena_printf(arena, "%s b --resume", run));
+    folders_are_equal();
+
+    /* Another search in its place says so. */
+    const Outcome o = program_run(arena, &where, "search f --images 120 --flash 700 --out b --resume");
+    ck_assert_int_eq(o.code, 0);
+    has(o.err, "note: b has the result of a search for something else, which is replaced");
     end();
 }
 END_TEST
@@ -137,9 +180,9 @@ START_TEST(what_cannot_be_is_refused)
 {
     begin_trained();
     program_refuses(arena, folder, "search f --out s --flash 100 --images 60 --quiet",
-                    "--flash: 100; in these formats the network takes at least ");
+                    "--flash: 100 bytes; in these formats the network takes at least ");
     program_refuses(arena, folder, "search f --out s --ram 100 --images 60 --quiet --overwrite",
-                    "--ram: 100; in these formats the network takes at least ");
+                    "--ram: 100 bytes; in these formats the network takes at least ");
     program_refuses(arena, folder, "search f --out s --tolerance 0 --formats 3,2 --images 120 --quiet --overwrite",
                     "no network is within 0 of float: the best of ");
     ck_assert(file_exists(inside("s/model.safetensors"))); /* the best there was */
@@ -160,4 +203,4 @@ START_TEST(what_cannot_be_is_refused)
 END_TEST
 
 TEST_MAIN("search", a_tolerance_is_kept, the_config_says_what_was_found, it_goes_on_where_it_was_cut_short,
-          what_cannot_be_is_refused)
+          a_signal_stops_it, what_cannot_be_is_refused)

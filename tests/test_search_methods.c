@@ -91,7 +91,8 @@ static Case *make_case(uint64_t seed)
                          .judge = &c->judge,
                          .space = &c->space,
                          .path = arena_printf(arena, "%s/search.json", folder),
-                         .digest = "d"};
+                         .digest = "d",
+                         .asked = ""};
     return c;
 }
 
@@ -207,7 +208,8 @@ START_TEST(what_nothing_meets)
     o.budget[COST_FLASH] = 300.0;
     const Status status = search_run(arena, &o, &c->space, &c->trials, &r);
     ck_assert_int_eq(status, STATUS_CONFIG);
-    ck_assert_msg(strstr(status_message(), "--flash: 300; in these formats the network takes at least ") != NULL &&
+    ck_assert_msg(strstr(status_message(), "--flash: 300 bytes; in these formats the network takes at least ") !=
+                          NULL &&
                       strstr(status_message(), "; layer \"l") != NULL,
                   "%s", status_message());
 

@@ -154,7 +154,7 @@ START_TEST(gradients_of_outputs_are_those_of_each_image)
     ck_assert_int_eq(out.images, 50);
     const Sample first = sample_first(&s.sample, 50);
     ModelLoss loss;
-    model_loss_begin(&loss, s.model, &s.judge.task, &first);
+    model_loss_begin(&loss, s.model, &s.judge.task, &first, NULL);
     double *g = ARENA_ARRAY(arena, double, loss.surface.n);
     must(loss.surface.gradient(loss.surface.context, g));
     const Param *bias = s.model->layer[layer].bias;

@@ -52,6 +52,11 @@ const char *run_files_model(Arena *arena, const char *folder)
     return NULL;
 }
 
+bool run_files_kept(Arena *arena, const char *folder)
+{
+    return run_files_model(arena, folder) != NULL || file_exists(file_join(arena, folder, "sensitivity.json"));
+}
+
 Status run_files_only(Arena *arena, const char *folder, bool *only)
 {
     FolderNames all;

@@ -19,6 +19,8 @@ bool run_files_known(Arena *arena, const char *folder);
 /* The file that a run directory stands for: best.safetensors, else last.safetensors, else model.safetensors.  NULL: the
  * folder has no finished model and no checkpoint to go on from. */
 const char *run_files_model(Arena *arena, const char *folder);
+/* Whether the folder has something that a run can go on from: a model, or measured rows. */
+bool run_files_kept(Arena *arena, const char *folder);
 
 /* *only: the folder has nothing but a run's files. */
 Status run_files_only(Arena *arena, const char *folder, bool *only);

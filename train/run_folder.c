@@ -304,7 +304,7 @@ Status run_folder_begin(RunFolder *f, const Config *config)
 static void abandon(const RunFolder *f)
 {
     bool only = f->made_marker;
-    if (f->begun && run_files_model(f->arena, f->path) != NULL) return;
+    if (f->begun && run_files_kept(f->arena, f->path)) return;
     if (f->begun && run_files_only(f->arena, f->path, &only) != STATUS_OK) return;
     if (!only || (f->begun && run_files_clear(f->arena, f->path, false) != STATUS_OK)) return;
     unlink(marker_path(f->arena, f->path));
@@ -318,7 +318,8 @@ Status run_folder_end(RunFolder *f, Status status)
     char reason[1024];
     snprintf(reason, sizeof reason, "%s", status_message());
     const char *marker = marker_path(f->arena, f->path);
-    if (status != STATUS_OK) abandon(f);
+    const bool stopped = status == STATUS_INTERRUPTED && f->begun; /* it goes on with --resume */
+    if (status != STATUS_OK && !stopped) abandon(f);
     /* Whoever reads the marker reads it only while it is locked: one that could not be shortened does no harm. */
     if (is_current(f->fd, marker))
         (void)marker_write(f->fd, marker, marker_line(f, f->begun ? f->from_model : f->was_from_model));

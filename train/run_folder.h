@@ -51,7 +51,8 @@ Status run_folder_open(Arena *arena, const char *path, const RunTerms *terms, Ru
 Status run_folder_begin(RunFolder *f, const Config *config);
 
 /* Gives the folder back; safe if it was never opened.  After a failure (status, which is returned with its message) a
- * folder that holds no model and nothing but a run's files is removed, and one that was not begun is as it was. */
+ * folder that holds nothing to go on from (run_files_kept) and nothing but a run's files is removed, unless the run was
+ * interrupted, and one that was not begun is as it was. */
 Status run_folder_end(RunFolder *f, Status status);
 
 /* The mode that options ask for. */
