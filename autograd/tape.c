@@ -79,10 +79,11 @@ Tensor *tape_alias(Tape *t, const char *name, Shape shape, const Tensor *x)
 {
     ASSERT(x->deferred_norm == NULL);
     Tensor *y = x->owned ? owned_tensor(t, name, shape) : tensor_header(t, name, shape);
-    y->x = x->x, y->codes = x->codes, y->wide = x->wide, y->qp = x->qp, y->sign = x->sign;
+    y->x = x->x, y->codes = x->codes, y->wide = x->wide, y->sums = x->sums, y->qp = x->qp, y->sign = x->sign;
     if (y->owned && y->x != NULL) tape_share(t, y->x);
     if (y->owned && y->codes != NULL) tape_share(t, y->codes);
     if (y->owned && y->wide != NULL) tape_share(t, y->wide);
+    if (y->owned && y->sums != NULL) tape_share(t, y->sums);
     return y;
 }
 
@@ -92,10 +93,12 @@ void tensor_release(Tape *t, Tensor *x)
     tape_release(t, x->x);
     tape_release(t, x->codes);
     tape_release(t, x->wide);
+    tape_release(t, x->sums);
     tape_release(t, x->dx);
     x->x = x->dx = NULL;
     x->codes = NULL;
     x->wide = NULL;
+    x->sums = NULL;
 }
 
 void tape_release_since(Tape *t, const Tensor *made_before, const Tensor *keep)

@@ -31,13 +31,15 @@ typedef struct Tensor {
     float *x;              /* the values; NULL when only codes exist */
     int8_t *codes;         /* the values' codes; NULL when they lie on no grid, or on one of int16 */
     int16_t *wide;         /* the values' int16 codes, with the values in x; NULL otherwise */
+    int32_t *sums;         /* int32 codes of the network's output, with the values in x; NULL otherwise */
     const QuantParams *qp; /* the grid of `codes` or `wide`; set together with them */
     const float *sign;     /* quantized weights only: channel c stands for sign[c] * scale * code; NULL: all 1 */
     const DeferredNorm
         *deferred_norm; /* the values are scale * x + shift; NULL: x itself.  For ops that say so alone */
     float *dx;          /* d loss / d x, made by the first consumer that writes to it */
     bool needs_grad;
-    bool owned; /* x, codes, wide and dx are buffers of the tape (autograd/tape.h), gone when nothing reads them */
+    bool
+        owned; /* x, codes, wide, sums and dx are buffers of the tape (autograd/tape.h), gone when nothing reads them */
     struct Tensor *before; /* the owned tensor that the tape made before this one */
 } Tensor;
 

@@ -7,6 +7,7 @@
 
 const char *const format_names[] = {[FORMAT_INT8] = "int8",
                                     [FORMAT_INT16] = "int16",
+                                    [FORMAT_INT32] = "int32",
                                     [FORMAT_FLOAT32] = "float32",
                                     [FORMAT_FLOAT16] = "float16",
                                     [FORMAT_BFLOAT16] = "bfloat16",
@@ -23,6 +24,7 @@ typedef struct {
 static const Layout layouts[FORMATS] = {
     [FORMAT_INT8] = {.bytes = 1},
     [FORMAT_INT16] = {.bytes = 2},
+    [FORMAT_INT32] = {.bytes = 4},
     [FORMAT_FLOAT32] = {4, 8, 23, 127, 0x7f7fffff, 0x7f800000, 0x7f800000, 0x7fc00000},
     [FORMAT_FLOAT16] = {2, 5, 10, 15, 0x7bff, 0x7c00, 0x7c00, 0x7e00},
     [FORMAT_BFLOAT16] = {2, 8, 7, 127, 0x7f7f, 0x7f80, 0x7f80, 0x7fc0},

@@ -1,6 +1,6 @@
 /* Number formats: how the values of a tensor are written down.
  *
- * int8 and int16 hold codes of a grid (base/qparams.h); a grid of fewer than 8 bits lies in int8 as well.  The float
+ * int8, int16 and int32 hold codes of a grid (base/qparams.h); a grid of fewer than 8 bits lies in int8 as well.  The float
  * formats differ from float32 in how many bits the exponent and the fraction have:
  *
  *     format        exponent  fraction  bias  largest   least normal  least
@@ -22,6 +22,7 @@
 typedef enum {
     FORMAT_INT8, /* codes of 2 to 8 bits */
     FORMAT_INT16,
+    FORMAT_INT32, /* exact sums: of a network's output alone */
     FORMAT_FLOAT32,
     FORMAT_FLOAT16,
     FORMAT_BFLOAT16,
@@ -29,7 +30,7 @@ typedef enum {
     FORMAT_FLOAT8_E5M2,
 } Format;
 enum { FORMATS = FORMAT_FLOAT8_E5M2 + 1 };
-extern const char *const format_names[]; /* "int8", "int16", "float32", ...: in this order, NULL-ended */
+extern const char *const format_names[]; /* "int8", "int16", "int32", "float32", ...: in this order, NULL-ended */
 
 static inline bool format_is_float(Format f) { return f >= FORMAT_FLOAT32; }
 size_t format_bytes(Format f); /* of one value, as it is stored in a file */

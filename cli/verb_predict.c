@@ -17,6 +17,7 @@ static Status write_npy(Arena *arena, const char *path, const GraphTensor *t, co
     char header[128];
     const int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d, %d), }",
                            graph_tensor_is_float(t)  ? "<f4"
+                           : graph_tensor_is_sums(t) ? "<i4"
                            : graph_tensor_is_wide(t) ? "<i2"
                                                      : "|i1",
                            t->h, t->w, t->c);
@@ -48,10 +49,15 @@ static Status write_c(Arena *arena, const char *path, const GraphTensor *t, cons
     fprintf(w.stream,
             "/* %s: rows %d, columns %d, channels %d; real = %.9g * (code - %d) */\nstatic const %s %s[%ld] = {",
             c_comment(arena, t->name), t->h, t->w, t->c, (double)t->scale, t->zero_point,
-            graph_tensor_is_wide(t) ? "short" : "signed char", identifier, graph_tensor_elements(t));
+            graph_tensor_is_sums(t)   ? "int"
+            : graph_tensor_is_wide(t) ? "short"
+                                      : "signed char",
+            identifier, graph_tensor_elements(t));
     for (long i = 0; i < graph_tensor_elements(t); i++)
         fprintf(w.stream, "%s%d,", i % 16 == 0 ? "\n    " : " ",
-                graph_tensor_is_wide(t) ? ((const int16_t *)(const void *)codes)[i] : codes[i]);
+                graph_tensor_is_sums(t)   ? ((const int32_t *)(const void *)codes)[i]
+                : graph_tensor_is_wide(t) ? ((const int16_t *)(const void *)codes)[i]
+                                          : codes[i]);
     fprintf(w.stream, "\n};\n");
     return file_commit(&w);
 }

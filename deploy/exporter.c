@@ -146,6 +146,18 @@ static Status check_wide(const ExporterType *type, const Graph *g)
     return STATUS_OK;
 }
 
+/* The same for an output of int32 codes. */
+static Status check_sums(const ExporterType *type, const Graph *g)
+{
+    for (int i = 0; i < g->nodes && !type->sums; i++)
+        if (node_gives_sums(&g->node[i]))
+            return status_fail(STATUS_UNSUPPORTED,
+                               "layer \"%s\": an output of 32 bits; --to %s writes at most 16: export --to c or "
+                               "safetensors, or quantize with quant.output_bits 8 or 16",
+                               g->node[i].name, type->name);
+    return STATUS_OK;
+}
+
 Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, const char *path, const cJSON *options)
 {
     void *parsed = NULL;
@@ -158,6 +170,7 @@ Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, co
                            rounding_names[g->rounding], type->name, rounding_names[usual]);
     TRY(check_floats(type, g));
     TRY(check_wide(type, g));
+    TRY(check_sums(type, g));
     for (int i = 0; i < g->nodes; i++)
         if (!exporter_carries(type, g->node[i].op)) return exporter_refuse(type, g->node[i].name, g->node[i].op);
     return type->write(arena, g, path, parsed);

@@ -33,6 +33,7 @@ typedef struct {
     const char *floats_option;
     bool wide;           /* it writes int16 codes; exporter_write refuses graphs with such tensors otherwise */
     bool wide_output;    /* the same of the network's output alone, and of what int8 codes are widened to for it */
+    bool sums;           /* it writes an output in int32; exporter_write refuses graphs with one otherwise */
     const char *runtime; /* what has no operator for such a node, as a reader knows it; NULL where carries is NULL */
 
     /* Writes a graph that has passed graph_check, in one of `roundings`, with nodes that it carries alone, to a path

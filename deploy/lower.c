@@ -111,12 +111,19 @@ Status model_lower(Arena *arena, Model *m, Rounding rounding, Graph **out)
     return graph_check(*out);
 }
 
+static int code_at(const void *codes, Format format, long i)
+{
+    return format == FORMAT_INT32   ? ((const int32_t *)codes)[i]
+           : format == FORMAT_INT16 ? ((const int16_t *)codes)[i]
+                                    : ((const int8_t *)codes)[i];
+}
+
 /* n values of one layer, in the format of its tensor: what was trained against what is deployed, bit for bit. */
 static void compare(const char *name, const void *a, const void *b, Format format, long n, Arena *arena,
                     VerifyResult *r)
 {
-    const bool floats = format_is_float(format), wide = format == FORMAT_INT16;
-    const size_t size = floats ? sizeof(float) : wide ? sizeof(int16_t) : sizeof(int8_t);
+    const bool floats = format_is_float(format);
+    const size_t size = floats ? sizeof(float) : format_bytes(format);
     r->values += n;
     if (memcmp(a, b, size * (size_t)n) == 0) return;
     for (long i = 0; i < n; i++) {
@@ -125,9 +132,8 @@ static void compare(const char *name, const void *a, const void *b, Format forma
             r->first = arena_printf(arena, "%s[%ld]: %.9g trained, %.9g deployed", name, i,
                                     (double)((const float *)a)[i], (double)((const float *)b)[i]);
         else if (r->first == NULL)
-            r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i,
-                                    wide ? ((const int16_t *)a)[i] : ((const int8_t *)a)[i],
-                                    wide ? ((const int16_t *)b)[i] : ((const int8_t *)b)[i]);
+            r->first = arena_printf(arena, "%s[%ld]: %d trained, %d deployed", name, i, code_at(a, format, i),
+                                    code_at(b, format, i));
         r->different++;
     }
 }
@@ -151,6 +157,7 @@ Status verify_batch(Model *m, Tape *t, Engine *engine, const Graph *graph, const
         const Tensor *out = m->out[i];
         const Format format = graph->tensor[tensor].format;
         const void *values = format_is_float(format)  ? (const void *)out->x
+                             : format == FORMAT_INT32 ? (const void *)out->sums
                              : format == FORMAT_INT16 ? (const void *)out->wide
                                                       : out->codes;
         compare(m->layer[i].name, values, engine_tensor(engine, tensor), format, tensor_elements(out), m->arena,

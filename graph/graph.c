@@ -25,7 +25,10 @@ int graph_node_named(const Graph *g, const char *name)
 
 size_t graph_tensor_bytes(const GraphTensor *t)
 {
-    const size_t each = graph_tensor_is_float(t) ? sizeof(float) : graph_tensor_is_wide(t) ? sizeof(int16_t) : 1;
+    const size_t each = graph_tensor_is_float(t)  ? sizeof(float)
+                        : graph_tensor_is_sums(t) ? sizeof(int32_t)
+                        : graph_tensor_is_wide(t) ? sizeof(int16_t)
+                                                  : 1;
     return (size_t)graph_tensor_elements(t) * each;
 }
 
@@ -43,10 +46,18 @@ int graph_version(const Graph *g)
     return 1;
 }
 
+/* real = scale * code, each in float32. */
+static void sums_reals(size_t count, const int32_t *sums, float scale, float *reals)
+{
+    for (size_t i = 0; i < count; i++) reals[i] = scale * (float)sums[i];
+}
+
 void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals)
 {
     if (graph_tensor_is_float(t))
         memcpy(reals, values, sizeof *reals * count);
+    else if (graph_tensor_is_sums(t))
+        sums_reals(count, values, t->scale, reals);
     else if (graph_tensor_is_wide(t))
         dequantize_s16(count, values, t->scale, reals);
     else

@@ -1,7 +1,7 @@
 /* The closed IR: what a trained model is once it is frozen, and what every engine and exporter reads.
  *
  * Tensors are NHWC without the batch dimension.  Each has a format: int8 codes of a grid, which is the rule, int16 codes
- * of a grid with zero point 0, or floats.
+ * of a grid with zero point 0, floats or, of the output alone, int32 codes: the sums of the last node with weights.
  * Nodes are in execution order.  A node whose tensors and weights are all codes computes in integers: its output tensor
  * carries the quantization, and the requantization multipliers follow from the scales by the rounding's rule
  * (kernels/requant.h), they are not stored.  Any other computes in float32 and rounds its result to the output's format.
@@ -98,10 +98,12 @@ long graph_tensor_elements(const GraphTensor *t);
 /* The tensor, or the node, of that name; -1: there is none. */
 int graph_tensor_named(const Graph *g, const char *name);
 int graph_node_named(const Graph *g, const char *name);
-/* Memory of one image: a byte for each code, two for each int16 code; 4 for each float, whatever its format
+/* Memory of one image: a byte for each code, two for each int16 code, four for each int32 code; 4 for each float, whatever its format
  * (base/format.h). */
 size_t graph_tensor_bytes(const GraphTensor *t);
 static inline bool graph_tensor_is_wide(const GraphTensor *t) { return t->format == FORMAT_INT16; }
+/* Exact sums: of the network's output alone. */
+static inline bool graph_tensor_is_sums(const GraphTensor *t) { return t->format == FORMAT_INT32; }
 static inline bool graph_tensor_is_float(const GraphTensor *t) { return format_is_float(t->format); }
 /* All tensors and weights are codes. */
 bool graph_is_integer(const Graph *g);

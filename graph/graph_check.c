@@ -18,6 +18,13 @@ static Status check_grid(const GraphTensor *t)
     if (!graph_scale_ok(t->scale))
         return status_fail(STATUS_NUMERIC, "tensor \"%s\": scale %g; must be finite and above 0", t->name,
                            (double)t->scale);
+    if (graph_tensor_is_sums(t)) {
+        if (t->bits == 32 && t->qmin == -INT32_MAX && t->qmax == INT32_MAX && t->zero_point == 0) return STATUS_OK;
+        return status_fail(STATUS_UNSUPPORTED,
+                           "tensor \"%s\": int32 of %d bits, codes %d to %d, zero point %d; must be 32 bits, codes "
+                           "-2147483647 to 2147483647 around the zero point 0",
+                           t->name, t->bits, t->qmin, t->qmax, t->zero_point);
+    }
     if (graph_tensor_is_wide(t)) {
         if (t->bits == 16 && t->qmin >= INT16_MIN && t->qmax <= INT16_MAX && t->qmin <= 0 && t->qmax > 0 &&
             t->zero_point == 0)
@@ -65,7 +72,7 @@ static Status check_tensor(const Graph *g, int index)
         return status_fail(STATUS_SHAPE, "tensor \"%s\": shape [%d,%d,%d]; at most %d elements", t->name, t->h, t->w,
                            t->c, GRAPH_TENSOR_MAX_ELEMENTS);
     if ((int)t->format < 0 || (int)t->format >= FORMATS)
-        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": format %d; must be int8, int16 or a float format",
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": format %d; must be int8, int16, int32 or a float format",
                            t->name, (int)t->format);
     return graph_tensor_is_float(t) ? check_no_grid(t) : check_grid(t);
 }

@@ -32,12 +32,27 @@ static const Field wide_tensor_fields[] = {
     {MEMBER(qmax, FIELD_INT), .min = -32768, .max = 32767},
     FIELD_END,
 };
+static const Field sums_tensor_fields[] = {
+    {MEMBER(name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
+    {MEMBER(shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
+    {MEMBER(format, FIELD_ENUM), .names = format_names},
+    {MEMBER(bits, FIELD_INT), .min = 32, .max = 32},
+    {MEMBER(qmin, FIELD_INT), .min = -INT32_MAX, .max = -INT32_MAX},
+    {MEMBER(qmax, FIELD_INT), .min = INT32_MAX, .max = INT32_MAX},
+    FIELD_END,
+};
 static const Field float_tensor_fields[] = {
     {MEMBER(name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
     {MEMBER(shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
     {MEMBER(format, FIELD_ENUM), .names = format_names},
     FIELD_END,
 };
+static const Field *fields_of(Format f)
+{
+    if (format_is_float(f)) return float_tensor_fields;
+    return f == FORMAT_INT32 ? sums_tensor_fields : f == FORMAT_INT16 ? wide_tensor_fields : tensor_fields;
+}
+
 static IntList ints(Arena *arena, int n, const int *values)
 {
     return (IntList){.n = n,
@@ -48,10 +63,7 @@ static IntList ints(Arena *arena, int n, const int *values)
 cJSON *graph_tensor_to_json(Arena *arena, const GraphTensor *t)
 {
     const TensorText text = {t->name, INTS(t->h, t->w, t->c), t->bits, t->qmin, t->qmax, (int)t->format};
-    return field_dump(graph_tensor_is_float(t)  ? float_tensor_fields
-                      : graph_tensor_is_wide(t) ? wide_tensor_fields
-                                                : tensor_fields,
-                      &text);
+    return field_dump(fields_of(t->format), &text);
 }
 
 /* Of a node with this output. */
@@ -105,11 +117,10 @@ static Status tensor_from_json(Arena *arena, const cJSON *json, const char *wher
 {
     TensorText text = {0};
     const cJSON *format = json_get(json, "format"); /* without one: int8 codes */
-    const bool wide = cJSON_IsString(format) && strcmp(format->valuestring, format_names[FORMAT_INT16]) == 0;
-    TRY(field_parse(wide             ? wide_tensor_fields
-                    : format != NULL ? float_tensor_fields
-                                     : tensor_fields,
-                    json, where, &text, arena));
+    const int named = cJSON_IsString(format) ? name_find(format_names, format->valuestring) : -1;
+    const bool codes = named == FORMAT_INT16 || named == FORMAT_INT32;
+    TRY(field_parse(format == NULL ? tensor_fields : fields_of(codes ? (Format)named : FORMAT_FLOAT32), json, where,
+                    &text, arena));
     const int *shape = text.shape.at;
     *t = (GraphTensor){.name = text.name,
                        .h = shape[0],

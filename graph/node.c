@@ -8,6 +8,8 @@ const NodeType *const node_types[] = {
     NULL};
 #undef NODE
 
+bool node_gives_sums(const Node *n) { return node_has_weights(n) && n->hi > INT16_MAX; }
+
 bool node_widens(const Graph *g, const Node *n)
 {
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);

@@ -173,6 +173,8 @@ static inline bool node_is_wide(const Graph *g, const Node *n)
 {
     return !node_type(n)->converts && (graph_tensor_is_wide(node_y(g, n)) || graph_tensor_is_wide(node_x(g, n)));
 }
+/* Of a node that has weights: its output is the sums themselves, in int32, on the grid s_x s_w. */
+bool node_gives_sums(const Node *n);
 /* It gives int8 codes as int16 codes, the same numbers. */
 bool node_widens(const Graph *g, const Node *n);
 /* Its output is the network's, or only shown there in another shape. */

@@ -32,12 +32,26 @@ Status node_check_keeps_codes(const Graph *g, const Node *n, const GraphTensor *
     return STATUS_OK;
 }
 
+/* int32 codes are the sums of the network's last node with weights, which reads int8 codes. */
+static Status check_sums(const Graph *g, const Node *n)
+{
+    const bool shows = node_type(n)->shows_input;
+    for (int i = 0; i < n->inputs; i++)
+        NODE_RULE(n, !graph_tensor_is_sums(&g->tensor[n->input[i]]) || shows,
+                  "input \"%s\" in int32; int32 codes are the network's output, or shown there in another shape",
+                  g->tensor[n->input[i]].name);
+    if (!graph_tensor_is_sums(node_y(g, n)) || shows) return STATUS_OK;
+    NODE_RULE(n, node_has_weights(n) && node_x(g, n)->format == FORMAT_INT8 && node_gives_output(g, n),
+              "an output in int32; must be the network's, of a node with weights that reads int8 codes");
+    return STATUS_OK;
+}
+
 /* All codes, or all floats; but for a node that converts. */
 static Status check_formats(const Graph *g, const Node *n)
 {
     const NodeType *type = node_type(n);
     const GraphTensor *y = node_y(g, n);
-    if (type->converts) return STATUS_OK;
+    if (type->converts) return check_sums(g, n);
     NODE_RULE(n, !node_is_float(g, n) || type->in_float != NULL, "an output in %s; a %s computes in integers only",
               format_names[y->format], type->name);
     for (int i = 0; i < n->inputs; i++) {
@@ -55,6 +69,7 @@ static Status check_formats(const Graph *g, const Node *n)
                   "input \"%s\" in %s, output in %s; must be one, with a requant node between", x->name,
                   format_names[x->format], format_names[y->format]);
     }
+    TRY(check_sums(g, n));
     NODE_RULE(n, n->activation >= 0 && n->activation < (node_is_float(g, n) ? NODE_ACTIVATIONS : 1),
               "activation %d; must be 0 to %d in floats, 0 in integers", n->activation, NODE_ACTIVATIONS - 1);
     return STATUS_OK;

@@ -30,6 +30,7 @@ SafeType node_safe_type(Format format)
 {
     static const SafeType types[FORMATS] = {[FORMAT_INT8] = ST_I8,
                                             [FORMAT_INT16] = ST_I32,
+                                            [FORMAT_INT32] = ST_I32,
                                             [FORMAT_FLOAT32] = ST_F32,
                                             [FORMAT_FLOAT16] = ST_F16,
                                             [FORMAT_BFLOAT16] = ST_BF16,
@@ -92,7 +93,9 @@ static Status check_floats(const Node *n)
 Status node_check_float_weights(const Graph *g, const Node *n)
 {
     (void)g;
-    NODE_RULE(n, (int)n->weight_format >= 0 && (int)n->weight_format < FORMATS && n->weight_format != FORMAT_INT16,
+    NODE_RULE(n,
+              (int)n->weight_format >= 0 && (int)n->weight_format < FORMATS &&
+                  (n->weight_format == FORMAT_INT8 || format_is_float(n->weight_format)),
               "weight format %d; must be int8 or a float format", (int)n->weight_format);
     TRY(n->weight_format == FORMAT_INT8 ? check_codes(n) : check_floats(n));
     NODE_RULE(n, n->float_bias != NULL && n->bias == NULL, "no bias in floats; must have one");

@@ -31,7 +31,7 @@ struct NodeText {
 #define NODE_GROUPS NODE_INT(groups), .min = 1, .max = GRAPH_TENSOR_MAX_DIM
 #define NODE_WEIGHT_BITS NODE_INT(weight_bits), .min = 2, .max = 8
 #define NODE_WEIGHT_SHIFT NODE_INT(weight_shift), .min = 0, .max = 6
-#define NODE_CLAMP NODE_INTS(clamp, 2), .min = -32768, .max = 32767
+#define NODE_CLAMP NODE_INTS(clamp, 2), .min = -INT32_MAX, .max = INT32_MAX
 /* Of nodes in floats. */
 #define NODE_WEIGHT_FORMAT NODE_MEMBER(weight_format, FIELD_ENUM), .names = format_names
 #define NODE_FLOAT_WEIGHT_BITS                                                                                         \

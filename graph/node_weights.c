@@ -63,7 +63,8 @@ size_t node_weights_flash_bytes(const Node *n)
 {
     const size_t count = (size_t)node_weights(n), outputs = (size_t)n->geom.o;
     if (n->float_weights != NULL) return count * format_bytes(n->weight_format) + 4 * outputs;
-    return (count * (size_t)n->weight_bits + 7) / 8 + (n->wide_bias != NULL ? 12 : 8) * outputs;
+    const size_t each = node_gives_sums(n) ? 4 : n->wide_bias != NULL ? 12 : 8;
+    return (count * (size_t)n->weight_bits + 7) / 8 + each * outputs;
 }
 
 /* ---- in the model file ------------------------------------------------------------------------------------------- */
@@ -86,6 +87,18 @@ static const NodeBinary wide_binary[] = {{"weight", ST_I8, node_weight_shape, of
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
+/* Of an output that is the sums themselves, on one grid. */
+static Status check_sums(const Node *n, int o, float scale, float y_scale, int64_t products)
+{
+    NODE_RULE(n, n->lo == -INT32_MAX && n->hi == INT32_MAX,
+              "clamp %d to %d of an output in int32; must be -2147483647 to 2147483647", n->lo, n->hi);
+    NODE_RULE(n, scale == y_scale, "channel %d: sums on a scale of %.9g; must be the output's %.9g", o, (double)scale,
+              (double)y_scale);
+    if (channel_sums_check(o, products, node_bias(n, o), 0.0, CHANNEL_SUM_BITS) != STATUS_OK)
+        return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);
+    return STATUS_OK;
+}
+
 static Status check_output(const Graph *g, const Node *n, int o)
 {
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
@@ -98,10 +111,11 @@ static Status check_output(const Graph *g, const Node *n, int o)
     }
     const float s = n->weight_scale[o];
     NODE_RULE(n, graph_scale_ok(s), "channel %d: weight scale %g; must be finite and above 0", o, (double)s);
+    const int64_t products = channel_products(node_channel_weights(n, o), x->zero_point, x->qmin, x->qmax);
+    if (graph_tensor_is_sums(y)) return check_sums(n, o, x->scale * s, y->scale, products);
     const Multiplier M = multiplier_make(g->rounding, x->scale, s, y->scale);
     NODE_RULE(n, !rounding_is_float(g->rounding) || isfinite(M.f),
               "channel %d: multiplier %g; must be finite in float32", o, (double)M.f);
-    const int64_t products = channel_products(node_channel_weights(n, o), x->zero_point, x->qmin, x->qmax);
     const double exact = (double)x->scale * (double)s / (double)y->scale;
     if (node_is_wide(g, n)) NODE_RULE(n, exact < 0x1p7, "channel %d: multiplier %g; must be below 2^7", o, exact);
     const int64_t largest = INT64_C(1) << CHANNEL_SUM_BITS_WIDE;
@@ -138,6 +152,7 @@ Status node_check_weights(const Graph *g, const Node *n)
 bool node_weights_exceed(const Graph *g, const Node *n, char given[NODE_GIVEN_BYTES])
 {
     const float s_x = node_x(g, n)->scale, s_y = node_y(g, n)->scale;
+    if (node_gives_sums(n)) return false;
     for (int o = 0; o < n->geom.o; o++) {
         const float M = s_x * n->weight_scale[o] / s_y;
         if (ratio_fits(&xnnpack_weights, M)) continue;
@@ -152,6 +167,7 @@ int node_weights_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor 
 {
     const double s_x = (double)node_x(g, n)->scale, s_y = (double)node_y(g, n)->scale;
     double least = 0.0;
+    if (node_gives_sums(n)) return 0;
     for (int o = 0; o < n->geom.o; o++) {
         const double step = s_x * (double)n->weight_scale[o], end = (double)xnnpack_weights.end;
         const int64_t sum = node_output_sum(g, n, o);
@@ -169,9 +185,32 @@ int node_weights_floors(const Graph *g, const Node *n, bool runtime, ScaleFloor 
 typedef struct {
     const ConvS8 *conv;
     void *packed;
-    RequantRows requant;
+    RequantRows requant; /* of an output that is the sums themselves none */
     int zero_point;
 } WeightsState;
+
+static Status pack_weights(Arena *arena, EngineNode *e, const ConvS8 *conv, WeightsState *s)
+{
+    const ConvGeom *geom = &e->node->geom;
+    s->zero_point = node_x(e->g, e->node)->zero_point;
+    s->conv = conv;
+    s->packed = arena_try_alloc(arena, conv->packed_bytes(geom));
+    if (s->packed == NULL) return node_no_room(e);
+    conv->pack(geom, e->node->weights, s->packed);
+    e->scratch_bytes = conv->scratch_bytes(geom);
+    return STATUS_OK;
+}
+
+/* y = acc + bias, |y| < 2^31 by graph_check. */
+static void sums_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    const WeightsState *s = e->state;
+    const int outputs = e->node->geom.o;
+    int32_t *y = (void *)out;
+    s->conv->sums(&e->node->geom, 1, in[0], s->zero_point, s->packed, y, scratch);
+    for (long at = 0, n = graph_tensor_elements(node_y(e->g, e->node)); at < n; at += outputs)
+        for (int o = 0; o < outputs; o++) y[at + o] += e->node->bias[o];
+}
 
 /* y = requant(acc + bias) with M[o] = s_x s_w[o] / s_y in the rounding's form; |acc + bias| < 2^31 by graph_check. */
 Status node_weights_prepare(Arena *arena, EngineNode *e, const ConvS8 *conv)
@@ -179,6 +218,10 @@ Status node_weights_prepare(Arena *arena, EngineNode *e, const ConvS8 *conv)
     const Node *n = e->node;
     const ConvGeom *geom = &n->geom;
     const Rounding rounding = e->g->rounding;
+    if (node_gives_sums(n)) {
+        e->run = sums_run;
+        return pack_weights(arena, e, conv, e->state = arena_zalloc(arena, sizeof(WeightsState)));
+    }
     const GraphTensor *x = node_x(e->g, n), *y = node_y(e->g, n);
     Multiplier *M = arena_try_alloc(arena, sizeof *M * (size_t)geom->o);
     void *tables = arena_try_alloc(arena, requant_rows_bytes(geom->o));
@@ -186,13 +229,7 @@ Status node_weights_prepare(Arena *arena, EngineNode *e, const ConvS8 *conv)
     for (int o = 0; o < geom->o; o++) M[o] = multiplier_make(rounding, x->scale, n->weight_scale[o], y->scale);
     WeightsState *s = e->state = arena_zalloc(arena, sizeof *s);
     s->requant = requant_rows_make(rounding, geom->o, n->bias, M, y->zero_point, n->lo, n->hi, tables);
-    s->zero_point = x->zero_point;
-    s->conv = conv;
-    s->packed = arena_try_alloc(arena, conv->packed_bytes(geom));
-    if (s->packed == NULL) return node_no_room(e);
-    conv->pack(geom, n->weights, s->packed);
-    e->scratch_bytes = conv->scratch_bytes(geom);
-    return STATUS_OK;
+    return pack_weights(arena, e, conv, s);
 }
 
 void node_weights_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)

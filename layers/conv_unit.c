@@ -120,7 +120,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
                      Tape *t, Tensor *x)
 {
     const Activation act = activation_from(config->activation);
-    const bool batch_statistics = mode->batch_statistics && !l->frozen;
+    const bool batch_statistics = mode->batch_statistics && !l->frozen, sums = layer_gives_sums(l);
     ConvBlock block = {.kind = kind,
                        .geom = g,
                        .batch_statistics = batch_statistics,
@@ -140,12 +140,14 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
     }
     const Folded f = fold(l, t);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
-    if (mode->arithmetic == ARITHMETIC_INT) {
+    if (mode->arithmetic == ARITHMETIC_INT && !sums) {
         const ConvIntConfig c = {.kind = kind, .geom = g, .out = l->out_q, .act = act, .rounding = mode->rounding};
         return op_conv_int(t, x, f.w, folded ? NULL : f.bn_scale, f.b, &c);
     }
-    if (folded && batch_statistics)
-        return layer_finish(l, mode, t, normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.bn_scale), act);
+    if (folded && batch_statistics) {
+        Tensor *y = normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.bn_scale);
+        return sums ? y : layer_finish(l, mode, t, y, act);
+    }
     if (l->norm == NULL || folded)
         block.bias = f.b;
     else
@@ -171,12 +173,14 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     const Folded f = fold(l, w->tape);
     if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
-    const int y = lower_tensor(w, l, -1);
+    const bool sums = layer_gives_sums(l);
+    const int y = sums ? lower_tensor_of_sums(w, l) : lower_tensor(w, l, -1);
     Node *n = lower_node(w, l, ops[kind], y);
     ConvInt fold_int;
     TRY(conv_int_fold(w->arena, l->name, lower_grid(w, n->input[0]), f.w,
                       folded || f.bn_scale == NULL ? NULL : f.bn_scale->x, f.b == NULL ? NULL : f.b->x,
-                      lower_grid(w, y), activation_from(config->activation), w->graph->rounding, true, &fold_int));
+                      sums ? NULL : lower_grid(w, y), activation_from(config->activation), w->graph->rounding, true,
+                      &fold_int));
     n->geom = unit_geom(l, kind, g);
     n->geom.n = 1;
     n->weight_bits = l->weight_q->qp.bits;
@@ -187,6 +191,7 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     n->bias = fold_int.bias;
     n->wide_bias = fold_int.wide_bias;
     n->weight_scale = fold_int.weight_scale;
+    if (sums) w->graph->tensor[y].scale = w->graph->tensor[n->input[0]].scale * fold_int.weight_scale[0];
     return STATUS_OK;
 }
 

@@ -52,7 +52,8 @@ static Status output_quantizer(Layer *l, LayerBuilder *b, QuantizerSpec spec, bo
 
 static bool needs_codes(const Layer *l, const LayerBuilder *b)
 {
-    return b->quant != NULL && (!format_is_float(l->out_format) || l->feeds_codes);
+    if (b->quant == NULL || layer_gives_sums(l)) return false;
+    return !format_is_float(l->out_format) || l->feeds_codes;
 }
 
 static QuantizerSpec output_spec(const Layer *l, const LayerBuilder *b)
@@ -169,6 +170,12 @@ int lower_tensor_on(Lowering *w, const Layer *l, const Quantizer *q)
 int lower_tensor(Lowering *w, const Layer *l, int same_grid)
 {
     return same_grid >= 0 ? lower_on(w, l, w->graph->tensor[same_grid]) : lower_tensor_on(w, l, l->out_q);
+}
+
+int lower_tensor_of_sums(Lowering *w, const Layer *l)
+{
+    return lower_on(
+        w, l, (GraphTensor){.bits = QUANT_SUM_BITS, .qmin = -INT32_MAX, .qmax = INT32_MAX, .format = FORMAT_INT32});
 }
 
 Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output)

@@ -73,6 +73,10 @@ typedef struct Layer {
 /* How a layer in integers reads its inputs: as int16 codes, else as int8 codes. */
 static inline bool layer_is_wide(const Layer *l) { return l->out_format == FORMAT_INT16 && !l->in_floats; }
 
+/* Its output is the sums of its weights themselves, in int32, or shows those of another: it has no quantizer.  Floats
+ * until they are computed in integers. */
+static inline bool layer_gives_sums(const Layer *l) { return l->out_format == FORMAT_INT32; }
+
 /* Its name in the config: of a curve that is another layer's activation, that layer's. */
 static inline const char *layer_given_name(const Layer *l) { return l->curve_of != NULL ? l->curve_of : l->name; }
 
@@ -221,6 +225,8 @@ Node *lowering_add_node(Lowering *w, const Node *node);
 int lower_tensor(Lowering *w, const Layer *l, int same_grid);
 /* The same on the grid of q. */
 int lower_tensor_on(Lowering *w, const Layer *l, const Quantizer *q);
+/* The same in int32, its scale still to be set. */
+int lower_tensor_of_sums(Lowering *w, const Layer *l);
 /* A node with the layer's inputs and output. */
 Node *lower_node(Lowering *w, const Layer *l, NodeKind op, int output);
 /* A node whose inputs lie on the grid of its output, as a type that keeps the grid demands: an input on another gets a

@@ -13,7 +13,7 @@ typedef struct {
     EngineNode *node;
     Tensor *const *x;
     int inputs;
-    int16_t *y;
+    int8_t *y;             /* the bytes of its codes */
     unsigned char *memory; /* for each thread: scratch, then the tensors between nodes */
     size_t scratch_bytes, thread_bytes;
     size_t *offset; /* [tensors] of these; the last tensor is y */
@@ -33,10 +33,11 @@ static Status lower_alone(Layer *l, const ForwardMode *mode, Arena *arena, Tape 
                                    .w = l->in[k].w,
                                    .c = l->in[k].c,
                                    .scale = qp->scale[0],
+                                   .zero_point = qp->zero_point,
                                    .bits = qp->bits,
                                    .qmin = qp->qmin,
                                    .qmax = qp->qmax,
-                                   .format = FORMAT_INT16};
+                                   .format = x[k]->wide != NULL ? FORMAT_INT16 : FORMAT_INT8};
         w.tensor_of[l->input[k] + 1] = lowering_add_tensor(&w, &input);
     }
     if (l->out_q != NULL) l->out_q->type->prepare(l->out_q, NULL);
@@ -63,9 +64,9 @@ static Status prepare(Run *r, Arena *arena)
 
 static int8_t *tensor_at(const Run *r, int tensor, long image, unsigned char *memory)
 {
-    const long n = graph_tensor_elements(&r->g->tensor[tensor]);
-    if (tensor < r->inputs) return (void *)(r->x[tensor]->wide + image * n);
-    return tensor == r->g->tensors - 1 ? (void *)(r->y + image * n) : (void *)(memory + r->offset[tensor]);
+    const size_t at = (size_t)image * graph_tensor_bytes(&r->g->tensor[tensor]);
+    if (tensor < r->inputs) return (r->x[tensor]->wide != NULL ? (void *)r->x[tensor]->wide : r->x[tensor]->codes) + at;
+    return tensor == r->g->tensors - 1 ? r->y + at : (void *)(memory + r->offset[tensor]);
 }
 
 static void run_images(void *context, const ParallelRows *rows)
@@ -89,23 +90,36 @@ static Tensor *output(Layer *l, Tape *t, Tensor *const *x)
     return grid_ready(t, l->out_q) ? tape_wide(t, l->out_q->name, shape, grid_of_step(t, l->out_q)) : NULL;
 }
 
-Tensor *layer_run_wide(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x, Tensor *y)
+/* Into y->wide or y->sums, and y->x. */
+static Tensor *run_into(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x, Tensor *y)
 {
-    if (y == NULL) y = output(l, t, x);
-    if (y == NULL) return NULL;
     Arena *arena = arena_create(), *step = arena_create();
     Graph g;
-    Run r = {.g = &g, .x = x, .inputs = l->inputs, .y = y->wide};
+    Run r = {.g = &g, .x = x, .inputs = l->inputs};
+    r.y = y->sums != NULL ? (void *)y->sums : y->wide;
     Status status = lower_alone(l, mode, arena, tape_create(arena, step), x, &g);
     if (status == STATUS_OK) status = prepare(&r, arena);
     if (status == STATUS_OK) {
         const long n = x[0]->shape.dim[0];
         parallel_rows(n, parallel_chunks(n), run_images, &r);
-        tensor_dequantize(y, y->x);
+        graph_tensor_reals(&g.tensor[g.tensors - 1], r.y, (size_t)tensor_elements(y), y->x);
     } else {
         tape_fail(t, status);
     }
     arena_destroy(step);
     arena_destroy(arena);
     return status == STATUS_OK ? y : NULL;
+}
+
+Tensor *layer_run_wide(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x, Tensor *y)
+{
+    if (y == NULL) y = output(l, t, x);
+    return y == NULL ? NULL : run_into(l, mode, t, x, y);
+}
+
+Tensor *layer_run_sums(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x, Tensor *y)
+{
+    if (y == NULL) y = tape_tensor(t, l->name, shape_4(x[0]->shape.dim[0], l->out.h, l->out.w, l->out.c));
+    y->sums = tape_buffer(t, sizeof *y->sums * (size_t)tensor_elements(y));
+    return run_into(l, mode, t, x, y);
 }

@@ -26,6 +26,35 @@ static void mark_feeding(Layer *from, const Layer *reader)
         from->feeds_other = true;
 }
 
+static const char no_weights[] = "no weights; must be a convolution or a dense layer";
+
+/* What keeps the sums of a layer from being the network's output; NULL: nothing. */
+static const char *why_no_sums(const Model *m, const Layer *l, const QuantOverride *o)
+{
+    if (l->curve_of != NULL) return "an activation that is a curve; must have none";
+    if (!l->type->has_weights) return no_weights;
+    if (l->in_floats) return "arithmetic in floats; must compute in int8";
+    if (!layer_gives_sums(l)) return "an override to 16 bits; must have one of the two";
+    if (l->type->real(l).act.relu) return "an activation; must have none";
+    if (l->input[0] >= 0 && m->layer[l->input[0]].out_format == FORMAT_INT16)
+        return "an input of int16 codes; must read int8 codes";
+    return quant_override_is_per_channel(o) ? "an override to granularity \"per_channel\"; must have one scale" : NULL;
+}
+
+static Status check_sums(const Model *m, const QuantConfig *quant, const QuantPlace *place, const char *where)
+{
+    for (int i = 0; i < m->layers && quant_output_is_sums(quant); i++) {
+        const Layer *l = &m->layer[i];
+        const bool keeps = l->type->keeps_grid && !l->type->shows_input && layer_gives_sums(l);
+        if (!keeps && !place[i].is_output) continue;
+        const char *why = keeps ? no_weights : why_no_sums(m, l, quant_override(quant, place[i].name));
+        if (why != NULL)
+            return status_fail(STATUS_CONFIG, "%s: layer \"%s\": the last, for quant.output_bits 32, with %s", where,
+                               layer_given_name(l), why);
+    }
+    return STATUS_OK;
+}
+
 Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *place, const char *where)
 {
     bool wide = false;
@@ -34,10 +63,11 @@ Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *p
         l->out_format = l->type->keeps_grid ? format_of(m, l->input[0]) : quant_activation_format(quant, place[i]);
         l->weight_format = l->type->has_weights ? quant_weight_format(quant, place[i]) : FORMAT_INT8;
         l->in_floats = format_is_float(l->out_format) || format_is_float(l->weight_format);
-        if (l->in_floats) l->norm_deferred = false;
+        if (l->in_floats || layer_gives_sums(l)) l->norm_deferred = false;
         wide |= l->out_format == FORMAT_INT16;
         TRY(check_curve(l, where));
     }
+    TRY(check_sums(m, quant, place, where));
     for (int i = 0; i < m->layers; i++) {
         if (wide) m->layer[i].norm_deferred = false;
         for (int k = 0; k < m->layer[i].inputs && !m->layer[i].in_floats; k++)
@@ -79,6 +109,7 @@ Tensor *model_input(Model *m, Tape *t, const ForwardMode *mode, const Layer *l, 
 {
     Tensor *x = source < 0 ? m->image : m->out[source];
     if (mode->arithmetic == ARITHMETIC_FLOAT || x == NULL) return x;
+    if (source >= 0 && layer_gives_sums(&m->layer[source])) return x; /* to be shown in another shape */
     const Form is = x->codes != NULL ? FORM_CODES : x->wide != NULL ? FORM_WIDE : FORM_FLOATS;
     const Form reads = l->in_floats ? FORM_FLOATS : layer_is_wide(l) ? FORM_WIDE : FORM_CODES;
     if (is == reads || (is == FORM_WIDE && reads == FORM_FLOATS))
@@ -96,6 +127,10 @@ Tensor *model_input(Model *m, Tape *t, const ForwardMode *mode, const Layer *l, 
 
 Tensor *model_run_layer(Layer *l, const ForwardMode *mode, Tape *t, Tensor *const *x)
 {
+    if (layer_gives_sums(l) && l->weight != NULL && mode->arithmetic == ARITHMETIC_INT) {
+        Tensor *y = t->grad ? l->type->forward(l, mode, t, x) : NULL;
+        return tape_failed(t) ? NULL : layer_run_sums(l, mode, t, x, y);
+    }
     if (mode->arithmetic == ARITHMETIC_FLOAT || (!l->in_floats && !layer_is_wide(l))) {
         Tensor *y = l->type->forward(l, mode, t, x);
         return l->type->keeps_grid ? layer_observe(l, mode, t, y) : y;

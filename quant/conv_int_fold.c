@@ -44,7 +44,7 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
 {
     const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
     const int O = v.channels;
-    const float s_x = x->scale[0], s_y = y->scale[0];
+    const float s_x = x->scale[0], s_y = y == NULL ? 1.0f : y->scale[0];
     *out = (ConvInt){.weights = arena_alloc(arena, (size_t)v.n),
                      .weight_scale = ARENA_ARRAY(arena, float, O),
                      .multiplier = ARENA_ARRAY(arena, Multiplier, O),
@@ -53,7 +53,8 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         out->wide_bias = ARENA_ARRAY(arena, int64_t, O);
     else
         out->bias = ARENA_ARRAY(arena, int32_t, O);
-    activation_clamp(y, act, &out->lo, &out->hi);
+    out->lo = -INT32_MAX, out->hi = INT32_MAX;
+    if (y != NULL) activation_clamp(y, act, &out->lo, &out->hi);
     const int max_magnitude =
         x->qmax - x->zero_point > x->zero_point - x->qmin ? x->qmax - x->zero_point : x->zero_point - x->qmin;
     ChannelWeights *sums = ARENA_ARRAY(arena, ChannelWeights, O);
@@ -68,7 +69,8 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                                "%g; all must be finite",
                                name, o, (double)s_w, (double)bias, (double)s_x, (double)s_y);
         out->weight_scale[o] = s_w / (float)(1 << out->shift);
-        dead[o] = (double)(sums[o].magnitude * max_magnitude) * (double)s_x * (double)s_w < 0.25 * (double)s_y;
+        dead[o] =
+            y != NULL && (double)(sums[o].magnitude * max_magnitude) * (double)s_x * (double)s_w < 0.25 * (double)s_y;
         if (dead[o]) {
             /* The smallest scale on which the bias takes 20 bits, and not so small that a multiplier vanishes. */
             const float need = fabsf(bias) / (s_x * 0x1p20f), least = s_y / s_x * 0x1p-24f;
@@ -88,7 +90,7 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                                    name, o, (double)bias, (double)(s_x * out->weight_scale[o]), most);
             out->bias[o] = bias < 0.0f ? -most : most;
         }
-        out->multiplier[o] = multiplier_make(rounding, s_x, out->weight_scale[o], s_y);
+        if (y != NULL) out->multiplier[o] = multiplier_make(rounding, s_x, out->weight_scale[o], s_y);
     }
     for (long r = 0, at = 0; r < v.runs; r++)
         for (long i = 0; i < v.run; i++, at++)

@@ -27,7 +27,8 @@ typedef struct {
 /* Folds w (codes), bn_scale (NULL: 1) and bias b (NULL: 0) of an input on grid x for an output on grid y.
  *   weight_scale = s_w * |bn_scale| / 2^shift (float32);  bias = rne(b / (s_x * weight_scale));  M by the rounding
  * A channel whose whole contribution stays below a quarter of an output step is dead: its weights become 0 and its
- * scale is chosen so that the bias fits.  A bias that does not fit in a live channel is STATUS_NUMERIC when `strict`,
+ * scale is chosen so that the bias fits.  y NULL: the output is the sums themselves; no channel is dead, none has a
+ * multiplier, and act must be none.  A bias that does not fit in a live channel is STATUS_NUMERIC when `strict`,
  * else saturated. */
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *bn_scale,
                      const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict,

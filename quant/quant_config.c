@@ -140,11 +140,12 @@ const Field quant_fields[] = {
     {"avgpool_input_bits", FIELD_INT, offsetof(QuantConfig, avgpool_input_bits), .min = 0, .max = QUANT_MAX_BITS,
      .def = "8", .unit = "bits",
      .doc = "output of a layer that feeds an average pool, whose result stays on that grid; 0: as the others"},
-    {"output_bits", FIELD_INT, offsetof(QuantConfig, output_bits), .min = 0, .max = QUANT_WIDE_BITS, .def = "0",
+    {"output_bits", FIELD_INT, offsetof(QuantConfig, output_bits), .min = 0, .max = QUANT_SUM_BITS, .def = "0",
      .unit = "bits",
      .doc =
-         "output of the network, 8 or 16; 0: 16 where activations have 16 bits, else 8. Left out: 16 for a regression "
-         "whose last layer is no pool, curve or learned quantizer, else 0"},
+         "output of the network, 8, 16 or 32; 32: the sums of the last layer, whose weights then have one scale; 0: 16 "
+         "where activations have 16 bits, else 8. Left out: 16 for a regression whose last layer is no pool, curve or "
+         "learned quantizer, else 0"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},
     {"target", FIELD_ENUM, offsetof(QuantConfig, target), .names = target_names, .def = "\"litert\"",
@@ -211,6 +212,11 @@ int quant_activation_quantizer(const QuantConfig *c, const QuantOverride *o)
     return first_given(own, c->activations.quantizer);
 }
 
+bool quant_override_is_per_channel(const QuantOverride *o)
+{
+    return o != NULL && o->granularity == 1 + GRANULARITY_PER_CHANNEL;
+}
+
 Format quant_weight_format(const QuantConfig *c, QuantPlace place)
 {
     const QuantOverride *o = quant_override(c, place.name);
@@ -243,7 +249,8 @@ Format quant_activation_format(const QuantConfig *c, QuantPlace place)
     const QuantOverride *o = quant_override(c, place.name);
     const Format format = quant_choice_format(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
     if (format_is_float(format)) return format;
-    return activation_bits(c, place, o) == QUANT_WIDE_BITS ? FORMAT_INT16 : FORMAT_INT8;
+    const int bits = activation_bits(c, place, o);
+    return bits == QUANT_SUM_BITS ? FORMAT_INT32 : bits == QUANT_WIDE_BITS ? FORMAT_INT16 : FORMAT_INT8;
 }
 
 static Status check_width(const char *where, const char *key, int bits)
@@ -279,8 +286,9 @@ Status quant_check_formats(const QuantConfig *c)
 {
     TRY(check_weight_format("quant.weights", "format", c->weights.format));
     TRY(check_width("quant.activations", "bits", c->activations.bits));
-    if (c->output_bits != 0 && c->output_bits != QUANT_MAX_BITS && c->output_bits != QUANT_WIDE_BITS)
-        return status_fail(STATUS_CONFIG, "quant.output_bits: %d; must be 8 or 16, or 0", c->output_bits);
+    if (c->output_bits != 0 && c->output_bits != QUANT_MAX_BITS && c->output_bits != QUANT_WIDE_BITS &&
+        !quant_output_is_sums(c))
+        return status_fail(STATUS_CONFIG, "quant.output_bits: %d; must be 8, 16 or 32, or 0", c->output_bits);
     TRY(check_format("quant.weights", c->weights.format, "bits", c->weights.bits, 8));
     TRY(check_format("quant.activations", c->activations.format, "bits", c->activations.bits, 8));
     for (int i = 0; i < c->overrides.n; i++) {
@@ -306,6 +314,7 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
     if (o != NULL) bits = quant_bits(weight_choice(o), bits);
     if (bits > QUANT_MAX_BITS) bits = QUANT_MAX_BITS; /* int16: quant_check_formats refuses it in a config */
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
+    if (place.is_output && quant_output_is_sums(c)) granularity = GRANULARITY_PER_TENSOR;
     const QuantizerType *type = choose_quantizer(quant_weight_quantizer(c, o), bits);
     const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
     QuantizerSpec spec = {.bits = bits,

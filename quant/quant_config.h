@@ -57,7 +57,7 @@ typedef struct {
     ActivationQuantConfig activations;
     int first_last_bits;                      /* 0: as the others */
     int avgpool_input_bits;                   /* 0: as the others */
-    int output_bits;                          /* 8 or 16; 0: 16 where activations have 16, else 8 */
+    int output_bits;                          /* 8, 16 or 32; 0: 16 where activations have 16, else 8 */
     ObjectList overrides;                     /* QuantOverride */
     int target;                               /* index into target_types */
     int rounding;                             /* Rounding: the target's, which a config that is read sets */
@@ -83,6 +83,10 @@ const char *quant_width(Arena *arena, int format, int bits);
 int quant_bits(int format, int bits);
 /* Of the network's output, but for an override that names it. */
 int quant_output_bits(const QuantConfig *c);
+/* That is 32: the sums of the last layer with weights themselves, whose weights have one scale. */
+static inline bool quant_output_is_sums(const QuantConfig *c) { return c->output_bits == QUANT_SUM_BITS; }
+/* Whether the override asks for a scale for each channel. */
+bool quant_override_is_per_channel(const QuantOverride *o);
 
 /* STATUS_CONFIG where format and bits of one place contradict each other, or are none. */
 Status quant_check_formats(const QuantConfig *c);

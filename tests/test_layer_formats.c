@@ -84,7 +84,9 @@ static const char *const quants[] = {
     "{\"overrides\":[{\"layers\":\"s\",\"activation_format\":\"bfloat16\"}]}", "{\"activations\":{\"bits\":16}}",
     "{\"weights\":{\"bits\":3,\"granularity\":\"per_tensor\"},\"activations\":{\"format\":\"int16\"},\"first_last_"
     "bits\":0}",
-    "{\"overrides\":[{\"layers\":\"[bcr]\",\"activation_bits\":16}]}", "{\"output_bits\":16}",
+    "{\"overrides\":[{\"layers\":\"[bcr]\",\"activation_bits\":16}]}", "{\"output_bits\":16}", "{\"output_bits\":32}",
+    "{\"weights\":{\"bits\":3},\"first_last_bits\":0,\"output_bits\":32,\"overrides\":[{\"layers\":\"e\",\"format\":"
+    "\"float16\"}]}",
     "{\"overrides\":[{\"layers\":\"[ac]\",\"format\":\"int16\"},{\"layers\":\"[se]\",\"format\":\"float32\"}]}",
     "{\"weights\":{\"format\":\"bfloat16\"},\"activations\":{\"format\":\"int16\"},"
     "\"overrides\":[{\"layers\":\"[bd]\",\"weight_format\":\"int8\"},{\"layers\":\"c\",\"activation_bits\":8}]}",
@@ -245,7 +247,7 @@ START_TEST(format_and_bits)
     QuantConfig quant = {.weights.bits = 8, .activations.bits = 12};
     refused(quant_check_formats(&quant), "quant.activations.bits: 12; must be 2 to 8, or 16");
     quant = (QuantConfig){.weights.bits = 8, .activations.bits = 8, .output_bits = 10};
-    refused(quant_check_formats(&quant), "quant.output_bits: 10; must be 8 or 16");
+    refused(quant_check_formats(&quant), "quant.output_bits: 10; must be 8, 16 or 32");
     Model *m;
     must(small_model_build(
         arena, graph_model,

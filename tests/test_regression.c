@@ -137,6 +137,32 @@ START_TEST(the_output_has_16_bits)
 }
 END_TEST
 
+/* By PTQ and QAT: the engine's sums are those of the layers; what holds none of them says so. */
+START_TEST(an_output_of_32_bits)
+{
+    begin_zoo();
+    put_text(folder, "bars.json", bars);
+    program_must(arena, folder, "train bars.json --out f --quiet");
+    program_must(arena, folder, "ptq f/last.safetensors --out p --quiet --set quant.output_bits=32");
+    program_must(arena, folder, "qat f/last.safetensors --out q --quiet --set quant.output_bits=32");
+    ends_in("p", "8/32 ");
+    const double f = r2_of("eval f/last.safetensors --quiet"), p = r2_of("eval p --quiet"), q = r2_of("eval q --quiet");
+    ck_assert_double_eq_tol(p, f, 0.01);
+    ck_assert_double_gt(q, f - 0.01);
+    ck_assert_double_eq(r2_of("eval p --quiet --engine sim"), p);
+    ck_assert_double_eq(r2_of("eval q --quiet --engine sim"), q);
+    has(program_must(arena, folder, "verify p"), " 0 different");
+    has(program_must(arena, folder, "verify q"), " 0 different");
+    program_must(arena, folder, "eval p --quiet --dump d --images 3");
+    ck_assert(file_exists(file_join(arena, folder, "d/angle.i32")));
+    program_must(arena, folder, "export q -o m.c --quiet");
+    has(text_of("m.h"), "void m_dequantize(const int32_t *out, float *values);");
+    program_refuses(arena, folder, "export p -o m.tflite", "layer \"angle\": an output of 32 bits; --to tflite writes");
+    program_refuses(arena, folder, "export p -o m.onnx", "layer \"angle\": an output of 32 bits; --to onnx writes");
+    end();
+}
+END_TEST
+
 /* What cannot have 16 bits, or not for the time of one layer, has 8. */
 START_TEST(outputs_that_keep_8_bits)
 {
@@ -214,4 +240,4 @@ START_TEST(what_does_not_fit_is_refused)
 END_TEST
 
 TEST_MAIN("regression", from_pictures_to_exports, values_are_in_the_targets_units, the_output_has_16_bits,
-          outputs_that_keep_8_bits, a_table_of_another_metric, what_does_not_fit_is_refused)
+          an_output_of_32_bits, outputs_that_keep_8_bits, a_table_of_another_metric, what_does_not_fit_is_refused)

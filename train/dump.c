@@ -77,6 +77,7 @@ static char **codes_files(Arena *arena, const Graph *g)
     for (int i = 0; i < g->tensors; i++)
         files[i] = arena_printf(arena, "%s.%s", files[i],
                                 graph_tensor_is_float(&g->tensor[i])  ? "f32"
+                                : graph_tensor_is_sums(&g->tensor[i]) ? "i32"
                                 : graph_tensor_is_wide(&g->tensor[i]) ? "i16"
                                                                       : "i8");
     return files;
@@ -99,7 +100,7 @@ static Status codes_manifest(Arena *arena, const Graph *g, int images, bool laye
         if (!graph_tensor_is_float(t)) {
             cJSON_AddNumberToObject(entry, "scale", json_decimal(t->scale));
             cJSON_AddNumberToObject(entry, "zero_point", t->zero_point);
-            if (!graph_tensor_is_wide(t)) cJSON_AddNumberToObject(entry, "codes_seen", different);
+            if (t->format == FORMAT_INT8) cJSON_AddNumberToObject(entry, "codes_seen", different);
         }
         if (is_dumped(g, layers, i)) cJSON_AddStringToObject(entry, "file", files[i]);
         cJSON_AddItemToArray(list, entry);

@@ -121,7 +121,11 @@ static void values_dequantize(const CWriter *w)
 
 bool c_float_answer(const CWriter *w) { return graph_tensor_is_float(&w->g->tensor[w->g->output]); }
 
-bool c_wide_answer(const CWriter *w) { return graph_tensor_is_wide(&w->g->tensor[w->g->output]); }
+bool c_wide_answer(const CWriter *w)
+{
+    const GraphTensor *y = &w->g->tensor[w->g->output];
+    return graph_tensor_is_wide(y) || graph_tensor_is_sums(y);
+}
 
 const char *c_answer_type(const CWriter *w) { return c_type(&w->g->tensor[w->g->output]); }
 

@@ -60,7 +60,7 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, const PlanNode *plan
     cost.weight_width = c_weight_width(n);
     cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);
     cost.bias_bytes = (wide ? 8 : 4) * outputs;
-    cost.multiplier_bytes = (floats ? n->weights == NULL ? 0 : 4 : wide ? 3 : 5) * outputs;
+    cost.multiplier_bytes = node_gives_sums(n) ? 0 : (floats ? n->weights == NULL ? 0 : 4 : wide ? 3 : 5) * outputs;
     return cost;
 }
 

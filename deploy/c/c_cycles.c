@@ -11,7 +11,9 @@ const CycleTermInfo c_cycle_terms[CYCLE_TERMS] = {
 
 void c_cycle_counts(const Graph *g, const Node *node, const PlanNode *planned, double count[CYCLE_TERMS])
 {
-    const bool wide = graph_tensor_is_wide(node_x(g, node)) || graph_tensor_is_wide(node_y(g, node));
+    /* Sums that stay int32 are made by the loops of int16 codes. */
+    const bool wide = graph_tensor_is_wide(node_x(g, node)) || graph_tensor_is_wide(node_y(g, node)) ||
+                      graph_tensor_is_sums(node_y(g, node));
     CCounter *const counter = (node_is_float(g, node) ? c_float_counters
                                : wide                 ? c_wide_counters
                                                       : c_counters)[node->op];

@@ -19,9 +19,7 @@ static void write_about(const CWriter *w)
             " * Model \"%s\", dialect %s, int8 in, %s out, %s, no heap, no library.\n *\n"
             " * in:  %d x %d x %d codes, [row][column][channel]; real = %.9g * (code %s)\n",
             c_comment(w->arena, g->model_name), rounding_names[g->rounding],
-            c_float_answer(w)  ? "float"
-            : c_wide_answer(w) ? "int16"
-                               : "int8",
+            c_float_answer(w) ? "float" : format_names[y->format],
             graph_is_integer(g) ? "no floating point" : "some layers in floats", x->h, x->w, x->c, (double)x->scale,
             minus(w, x->zero_point));
     if (c_float_answer(w))
@@ -135,7 +133,8 @@ void c_write_header(const CWriter *w)
         fprintf(w->out, "#define %s_OUTPUT_SCALE %s\n#define %s_OUTPUT_ZERO_POINT %s\n", P, c_literal(w, y->scale), P,
                 arena_printf(w->arena, y->zero_point < 0 ? "(%d)" : "%d", y->zero_point));
     if (c_wide_answer(w))
-        fprintf(w->out, "\n/* Codes of an answer, of 2 bytes each. */\n#define %s_OUTPUTS %d\n", P, w->g->classes);
+        fprintf(w->out, "\n/* Codes of an answer, of %zu bytes each. */\n#define %s_OUTPUTS %d\n",
+                format_bytes(y->format), P, w->g->classes);
     fputs("\n/* By channel, for an array: real = (byte / 255 - mean) / std. */\n", w->out);
     c_write_list(w, "MEAN", w->g->mean, w->g->channels);
     c_write_list(w, "STD", w->g->std, w->g->channels);
@@ -232,7 +231,7 @@ Status c_write_self_test(const CWriter *w)
     const GraphTensor *x = &w->g->tensor[0];
     const long input = (long)w->cost.input_bytes, output = (long)w->cost.output_bytes;
     const bool floats = c_float_answer(w);
-    const int width = c_wide_answer(w) ? 2 : 1;
+    const int width = floats ? 1 : (int)format_bytes(w->g->tensor[w->g->output].format);
     if (w->golden == 0) return STATUS_OK;
     int8_t *in = arena_alloc(w->arena, (size_t)(w->golden * input));
     void *out = arena_alloc(w->arena, (size_t)(w->golden * output));

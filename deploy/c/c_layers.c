@@ -304,6 +304,7 @@ const COp *const c_ops[NODE_KINDS] = {
 const COp *c_op(const CWriter *w, const Node *n)
 {
     const bool wide = graph_tensor_is_wide(node_x(w->g, n)) || graph_tensor_is_wide(node_y(w->g, n));
+    if (node_gives_sums(n)) return c_sums_ops[n->op];
     return (node_is_float(w->g, n) ? c_float_ops : wide ? c_wide_ops : c_ops)[n->op];
 }
 

@@ -26,7 +26,10 @@ void c_write_arena(const CWriter *w)
 
 const char *c_type(const GraphTensor *t)
 {
-    return graph_tensor_is_float(t) ? "float" : graph_tensor_is_wide(t) ? "int16_t" : "int8_t";
+    return graph_tensor_is_float(t)  ? "float"
+           : graph_tensor_is_sums(t) ? "int32_t"
+           : graph_tensor_is_wide(t) ? "int16_t"
+                                     : "int8_t";
 }
 
 const char *c_codes_at(const CWriter *w, size_t offset)

@@ -16,7 +16,7 @@ bool c_direct(const Node *n)
     return g->groups == 1 && g->dw == 1 && (g->kh == 1 || g->kw * g->c >= LEAST_RUN);
 }
 
-bool c_whole(const Node *n) { return n->float_bias != NULL || n->wide_bias != NULL; }
+bool c_whole(const Node *n) { return n->float_bias != NULL || n->wide_bias != NULL || node_gives_sums(n); }
 
 bool c_flat(const Node *n, const PlanNode *planned)
 {

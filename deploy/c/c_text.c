@@ -85,7 +85,13 @@ static const char *const order[] = {"base",
                                     "int16_concat",
                                     "int16_requantize",
                                     "int16_quantize_floats",
-                                    "int16_dequantize"};
+                                    "int16_dequantize",
+                                    "int32_sum",
+                                    "int32_dot8",
+                                    "int32_dot4",
+                                    "int32_dot2",
+                                    "int32_conv2d",
+                                    "int32_depthwise"};
 enum { ORDERED = (int)(sizeof order / sizeof order[0]) };
 
 static int text_index(const char *name)

@@ -33,6 +33,8 @@ typedef struct {
 } COp;
 /* By kind, in int8, on int16 codes (deploy/c/c_wide.c) and in floats (c_floats.c).  NULL: C has no kernel for it. */
 extern const COp *const c_ops[NODE_KINDS], *const c_wide_ops[NODE_KINDS], *const c_float_ops[NODE_KINDS];
+/* Of a node whose output is its sums (deploy/c/c_sums.c). */
+extern const COp *const c_sums_ops[NODE_KINDS];
 const COp *c_op(const CWriter *w, const Node *n);
 bool c_carries(NodeKind kind);
 
@@ -92,7 +94,7 @@ typedef struct {
     void (*dequantize)(const CWriter *w);
 } CAnswer;
 const CAnswer *c_answer(const CWriter *w);
-/* It is floats, not codes; int16 codes; its values' type; the macro that counts them, without the prefix. */
+/* It is floats, not codes; int16 or int32 codes; its values' type; the macro that counts them, without the prefix. */
 bool c_float_answer(const CWriter *w);
 bool c_wide_answer(const CWriter *w);
 const char *c_answer_type(const CWriter *w);

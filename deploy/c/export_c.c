@@ -218,6 +218,7 @@ const ExporterType exporter_c = {
     .floats = true,
     .floats_option = "{\"floats\": \"yes\"}",
     .wide = true,
+    .sums = true,
     .runtime = "C",
     .write = write_c,
     .cost = cost,

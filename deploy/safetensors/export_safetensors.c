@@ -96,6 +96,7 @@ const ExporterType exporter_safetensors = {
     .companion_signature = "bitfold-int8 manifest",
     .floats = true,
     .wide = true,
+    .sums = true,
     .write = write_file,
 };
 

@@ -14,7 +14,7 @@ must() {
 # The file of the network's output in a dump.
 output_in() {
     answer=$(sed -n 's/^ *"output": "\(.*\)",$/\1/p' "$1/tensors.json")
-    for file in "$1/$answer".i8 "$1/$answer".i16; do if [ -f "$file" ]; then echo "$file"; fi; done
+    for file in "$1/$answer".i8 "$1/$answer".i16 "$1/$answer".i32; do if [ -f "$file" ]; then echo "$file"; fi; done
 }
 
 # compared WHERE GOT DUMP: the network's output, as many images of DUMP as there are.

@@ -40,7 +40,10 @@ static const char harness[] = "#include <stdio.h>\n#include \"models.h\"\n"
 static const char *answer_type(const Graph *g)
 {
     const GraphTensor *y = &g->tensor[g->output];
-    return graph_tensor_is_float(y) ? "float" : graph_tensor_is_wide(y) ? "int16_t" : "int8_t";
+    return graph_tensor_is_float(y)  ? "float"
+           : graph_tensor_is_sums(y) ? "int32_t"
+           : graph_tensor_is_wide(y) ? "int16_t"
+                                     : "int8_t";
 }
 
 static void put(Arena *arena, const char *folder, const char *name, const char *text)

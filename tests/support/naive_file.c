@@ -86,7 +86,8 @@ NaiveModel *naive_open(const char *path)
                     .zero = zero[i]};
         const cJSON *format = cJSON_GetObjectItemCaseSensitive(t, "format");
         g->wide = format != NULL && strcmp(format->valuestring, "int16") == 0;
-        if (format != NULL && !g->wide) {
+        g->sums = format != NULL && strcmp(format->valuestring, "int32") == 0;
+        if (format != NULL && !g->wide && !g->sums) {
             g->format = format->valuestring;
             g->x = calloc((size_t)naive_elements(m, i), sizeof *g->x);
             continue;

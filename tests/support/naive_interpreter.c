@@ -118,9 +118,10 @@ static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *
                         }
                     }
                 y->q[((int64_t)i * y->w + j) * y->c + o] =
-                    in->wide ? clamp(in_int32 ? rescale('s', acc, M.q) : rescale_sum(acc, M.q),
-                                     naive_number(n, "clamp", 0), naive_number(n, "clamp", 1))
-                             : output_code(m, acc, M, y, n);
+                    y->sums    ? acc
+                    : in->wide ? clamp(in_int32 ? rescale('s', acc, M.q) : rescale_sum(acc, M.q),
+                                       naive_number(n, "clamp", 0), naive_number(n, "clamp", 1))
+                               : output_code(m, acc, M, y, n);
             }
     }
 }

@@ -16,6 +16,7 @@ typedef struct {
     int64_t *q;
     const char *format; /* of floats; NULL: codes */
     bool wide;          /* int16 codes */
+    bool sums;          /* int32 codes */
     double *x;          /* the floats */
     int lo, hi;         /* the codes */
 } Grid;

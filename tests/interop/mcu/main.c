@@ -1,11 +1,13 @@
 /* Runs model.c, a model exported to C, on images of a file:  program INPUT OUTPUT IMAGES
- * INPUT holds the input's codes, image after image; the logits go to OUTPUT, codes of 8 or 16 bits or floats. */
+ * INPUT holds the input's codes, image after image; the logits go to OUTPUT, codes of 8, 16 or 32 bits or floats. */
 #include "host.h"
 #include "model.h"
 
 static int8_t input[MODEL_INPUT_BYTES];
 #ifndef MODEL_OUTPUTS
 static int8_t output[MODEL_OUTPUT_BYTES];
+#elif defined(MODEL_OUTPUT_SCALE) && MODEL_OUTPUT_BYTES == 4 * MODEL_OUTPUTS
+static int32_t output[MODEL_OUTPUTS];
 #elif defined(MODEL_OUTPUT_SCALE)
 static int16_t output[MODEL_OUTPUTS];
 #else
