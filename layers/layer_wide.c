@@ -65,7 +65,10 @@ static Status prepare(Run *r, Arena *arena)
 static int8_t *tensor_at(const Run *r, int tensor, long image, unsigned char *memory)
 {
     const size_t at = (size_t)image * graph_tensor_bytes(&r->g->tensor[tensor]);
-    if (tensor < r->inputs) return (r->x[tensor]->wide != NULL ? (void *)r->x[tensor]->wide : r->x[tensor]->codes) + at;
+    if (tensor < r->inputs) {
+        const Tensor *x = r->x[tensor];
+        return (x->wide != NULL ? (int8_t *)(void *)x->wide : x->codes) + at;
+    }
     return tensor == r->g->tensors - 1 ? r->y + at : (void *)(memory + r->offset[tensor]);
 }
 
