@@ -186,8 +186,8 @@ static Status may_open(RunFolder *f, const RunTerms *terms)
     if (f->mode == RUN_RESUME) {
         f->goes_on = goes_on;
         if (goes_on || known) return STATUS_OK;
-        return status_fail(STATUS_STATE, "%s: has no config.json; --resume needs the folder of an earlier run",
-                           f->path);
+        return status_fail(STATUS_STATE, "%s: %s; --resume needs the folder of an earlier run", f->path,
+                           there ? "has no config.json" : "does not exist");
     }
     if (!there || known) return STATUS_OK;
     return status_fail(STATUS_STATE, "%s: exists and holds no run; --overwrite replaces earlier runs only", f->path);
