@@ -74,7 +74,7 @@ static void engine_gives_the_files_sums(const Graph *g)
     Engine *engine;
     must(engine_create_planned(arena, g, &engine));
     engine_run(engine, images, IMAGES, got);
-    graph_tensor_reals(&g->tensor[g->output], got, (size_t)(IMAGES * g->classes), reals);
+    graph_tensor_reals(&g->tensor[g->output], got, IMAGES * (size_t)g->classes, reals);
     NaiveModel *naive = naive_open(model_path);
     ck_assert_ptr_nonnull(naive);
     int beyond = 0;
