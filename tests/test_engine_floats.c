@@ -204,7 +204,7 @@ START_TEST(unsound_graphs)
     g = two_nodes(), g->tensor[2].scale = 1.0f;
     unsound(g, "tensor \"y\": a grid in float16");
     g = two_nodes(), g->tensor[2].format = (Format)FORMATS;
-    unsound(g, "tensor \"y\": format 7; must be int8, int16 or a float format");
+    unsound(g, "tensor \"y\": format 8; must be int8, int16, int32 or a float format");
     g = two_nodes(), g->tensor[1].format = FORMAT_BFLOAT16;
     unsound(g, "node \"d\": int8 to bfloat16; must be codes to float32");
     g = two_nodes(), g->node[1].activation = 3;

@@ -152,7 +152,7 @@ static const Lie lies[] = {
     {"graph", "\"weight_bits\":4", "\"weight_bits\":2", "node \"conv\": channel 0: weight -16"},
     {"graph", "\"weight_shift\":2", "\"weight_shift\":3", "node \"conv\": channel 0: weight -12"},
     {"graph", "\"clamp\":[-128,127]", "\"clamp\":[127,-128]", "node \"conv\": clamp 127 to -128"},
-    {"graph", "\"clamp\":[-128,127]", "\"clamp\":[-40000,127]", "node \"conv\".clamp"},
+    {"graph", "\"clamp\":[-128,127]", "\"clamp\":[-40000,127]", "node \"conv\": clamp -40000 to 127"},
     {"tensor.scale", "", NULL, "tensor.scale"},
     {"tensor.scale", "type", "", "tensor.scale"},
     {"input.mean", "", NULL, "input.mean"},
