@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <math.h>
+
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -59,4 +61,18 @@ const cJSON *json_copy(Arena *arena, const cJSON *json)
     }
     if (last != NULL) copy->child->prev = last; /* as cJSON has it: the first item knows the last */
     return copy;
+}
+
+void json_add_number(cJSON *object, const char *key, double value)
+{
+    if (isfinite(value))
+        cJSON_AddNumberToObject(object, key, value);
+    else
+        cJSON_AddNullToObject(object, key);
+}
+
+double json_number(const cJSON *object, const char *key)
+{
+    const cJSON *item = json_get(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
 }

@@ -25,6 +25,10 @@ Status json_read(Arena *arena, const char *path, cJSON **json);
 /* The member of that exact name (case counts); NULL if there is none or `object` is no object. */
 cJSON *json_get(const cJSON *object, const char *key);
 
+/* A number member: one that is not finite is written as null, and what is no number is read as NAN. */
+void json_add_number(cJSON *object, const char *key, double value);
+double json_number(const cJSON *object, const char *key);
+
 /* A copy that lives in the arena and is never deleted. */
 const cJSON *json_copy(Arena *arena, const cJSON *json);
 

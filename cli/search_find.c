@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "report/report_trials.h"
 
 Status search_budget_options(const Options *o, SearchOptions *s)
 {
@@ -58,7 +59,7 @@ Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchF
     if (options->measure == LOSS_KL && !job->judge.task.type->answers_class)
         return status_fail(STATUS_CONFIG, "--order: \"kl\"; the task %s answers no classes, \"loss\" is required",
                            job->judge.task.type->name);
-    TRY(search_groups(arena, job, &f->sensitivity.groups));
+    f->sensitivity.groups = job->groups;
     TRY(space_make(arena, &job->judge, &f->sensitivity, options->formats, &f->space));
     f->trials = (Trials){.arena = arena,
                          .make = trial_make,
@@ -82,4 +83,10 @@ Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchF
         cli_note("note: %s has the result of a search for something else, which is replaced; its rows are kept\n",
                  job->folder);
     return search_interrupted(job, search_run(arena, options, &f->space, &f->trials, &f->result));
+}
+
+Status search_leave(Arena *arena, const SearchJob *job, const SearchOptions *options, const SearchFound *f)
+{
+    TRY(search_write_csv(&f->trials, &f->result, file_join(arena, job->folder, "pareto.csv")));
+    return search_write_why(arena, options, &f->trials, &f->result, file_join(arena, job->folder, "why.txt"));
 }

@@ -19,4 +19,7 @@ Status search_budget_options(const Options *o, SearchOptions *s);
  * the task, which is then put there.  On STATUS_INTERRUPTED says how to go on and sets the exit code. */
 Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchFound *found);
 
+/* Writes pareto.csv and why.txt of a search that found something. */
+Status search_leave(Arena *arena, const SearchJob *job, const SearchOptions *options, const SearchFound *found);
+
 #endif

@@ -39,17 +39,21 @@ Status tolerance_option(const char *text, double *tolerance)
     return STATUS_OK;
 }
 
-Status predictor_option(Arena *arena, const char *option, const char *name, const char *besides, int *kind)
+Status choice_option(Arena *arena, const char *option, const char *given, const char *(*names)(int i),
+                     const char *besides, int *index)
 {
-    const char *names = besides;
-    *kind = -1;
-    for (int k = 0; k < PREDICTORS; k++) {
-        if (strcmp(predictors[k].name, name) == 0) *kind = k;
-        names = arena_printf(arena, "%s, %s", names, predictors[k].name);
+    const char *all = besides == NULL ? "" : besides;
+    for (int i = 0; names(i) != NULL; i++) {
+        if (strcmp(names(i), given) == 0) {
+            *index = i;
+            return STATUS_OK;
+        }
+        all = arena_printf(arena, "%s%s%s", all, all[0] == '\0' ? "" : ", ", names(i));
     }
-    if (*kind >= 0) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "--%s: \"%s\"; must be one of %s", option, name, names);
+    return status_fail(STATUS_CONFIG, "--%s: \"%s\"; must be one of %s", option, given, all);
 }
+
+const char *predictor_name(int i) { return i < PREDICTORS ? predictors[i].name : NULL; }
 
 Status formats_option(Arena *arena, const char *text, IntList *formats)
 {
@@ -80,6 +84,16 @@ static Status open_model(Arena *arena, const char *path, const char *verb, Searc
     return STATUS_OK;
 }
 
+static Status find_groups(Arena *arena, SearchJob *job)
+{
+    QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1);
+    *quant = ptq_quant_config(arena, &job->config->quant);
+    Model *quantized;
+    TRY(experiment_model(arena, job->config, quant, &job->data, &quantized));
+    job->groups = format_groups(arena, quantized);
+    return STATUS_OK;
+}
+
 static Status draw_images(Arena *arena, SearchJob *job)
 {
     const ModelClasses classes = model_classes(job->path, job->open.model);
@@ -94,7 +108,14 @@ static Status draw_images(Arena *arena, SearchJob *job)
     }
     Sample sample;
     TRY(sample_draw(arena, held_out, job->o->images > 0 ? job->o->images : IMAGES, job->config->seed, &sample));
-    return judge_begin(arena, job->config, job->open.model, &job->data, &sample, &job->judge);
+    TRY(judge_begin(arena, job->config, job->open.model, &job->data, &sample, &job->judge));
+    return find_groups(arena, job);
+}
+
+void search_set_config(SearchJob *job, Config *config)
+{
+    job->config = config;
+    job->judge.config = config;
 }
 
 void search_note_tolerance(const SearchJob *job, double tolerance)
@@ -189,28 +210,11 @@ Status search_interrupted(const SearchJob *job, Status status)
     return status;
 }
 
-static Status quantized_model(Arena *arena, const SearchJob *job, Model **model)
-{
-    QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1);
-    *quant = ptq_quant_config(arena, &job->config->quant);
-    return experiment_model(arena, job->config, quant, &job->data, model);
-}
-
-Status search_groups(Arena *arena, const SearchJob *job, FormatGroups *groups)
-{
-    Model *quantized;
-    TRY(quantized_model(arena, job, &quantized));
-    *groups = format_groups(arena, quantized);
-    return STATUS_OK;
-}
-
 Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
 {
     SensitivityJob *s = &job->sensitivity;
-    Model *quantized;
-    TRY(quantized_model(arena, job, &quantized));
     s->judge = &job->judge;
-    s->quantized = quantized;
+    s->groups = job->groups;
     s->folder = job->folder;
     s->stop = &cli_stop;
     s->begin = show_begin;
@@ -241,6 +245,13 @@ Status search_report(Arena *arena, const SearchJob *job, const char *subject, Se
     return report_write(arena, &report, file_join(arena, job->folder, "report.html"));
 }
 
+void search_add_test(cJSON *json, const EvalResult *test)
+{
+    cJSON *item = cJSON_AddObjectToObject(json, "test");
+    cJSON_AddNumberToObject(item, test->score.task->metric->name, test->value);
+    cJSON_AddNumberToObject(item, "n", test->n);
+}
+
 void search_add_seconds(cJSON *json, const Sensitivity *s)
 {
     cJSON *seconds = cJSON_AddObjectToObject(json, "seconds");
@@ -250,11 +261,10 @@ void search_add_seconds(cJSON *json, const Sensitivity *s)
 
 /* ---- what was chosen --------------------------------------------------------------------------------------------- */
 
-Status search_write_model(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice,
-                          Model **model)
+Status search_write_model(Arena *arena, SearchJob *job, const FormatChoice *choice, Model **model)
 {
     Config *config;
-    TRY(format_choice_config(arena, job->config, groups, choice, &config));
+    TRY(format_choice_config(arena, job->config, &job->groups, choice, &config));
     char *text;
     TRY(config_text(arena, config, job->folder, &text));
     config->quant = ptq_quant_config(arena, &config->quant);
@@ -292,10 +302,9 @@ const char **search_more_sets(Arena *arena, const char *const *sets, const char 
     return all;
 }
 
-Status search_train(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice,
-                    SearchTrained *trained)
+Status search_train(Arena *arena, SearchJob *job, const FormatChoice *choice, SearchTrained *trained)
 {
-    cJSON *overrides = format_choice_overrides(job->config, groups, choice);
+    cJSON *overrides = format_choice_overrides(job->config, &job->groups, choice);
     const char *set = arena_printf(arena, "quant.overrides=%s", json_print_compact(arena, overrides));
     cJSON_Delete(overrides);
     const char **sets = search_more_sets(arena, job->o->sets, set);

@@ -14,6 +14,7 @@ typedef struct {
     OpenModel open; /* of a float model */
     DataSplits data;
     Judge judge;
+    FormatGroups groups;        /* what formats are chosen for */
     SensitivityJob sensitivity; /* its options are the caller's */
     RunFolder run;
     int *exit_code;
@@ -28,8 +29,11 @@ void search_note_tolerance(const SearchJob *job, double tolerance);
 /* A number of points, 0 or more. */
 Status tolerance_option(const char *text, double *tolerance);
 
-/* A PredictorKind by its name; `besides`: other names that the option takes, for the message. */
-Status predictor_option(Arena *arena, const char *option, const char *name, const char *besides, int *kind);
+/* The index of a name; names(i) is the i-th, NULL: there are no more.  `besides`: other names that the option takes, for
+ * the message, NULL: none. */
+Status choice_option(Arena *arena, const char *option, const char *given, const char *(*names)(int i),
+                     const char *besides, int *index);
+const char *predictor_name(int i); /* for it: of a PredictorKind */
 
 /* "int8,int4,2": names of formats and numbers of bits, each once. */
 Status formats_option(Arena *arena, const char *text, IntList *formats);
@@ -43,9 +47,6 @@ Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_
 Status search_open(Arena *arena, const char *path, const char *verb, SearchJob *job);
 Status search_take_folder(Arena *arena, const Options *o, const char *folder, SearchJob *job);
 
-/* What formats are chosen for. */
-Status search_groups(Arena *arena, const SearchJob *job, FormatGroups *groups);
-
 /* Measures what job->sensitivity asks for, with progress, and writes sensitivity.csv.  On STATUS_INTERRUPTED says how to go
  * on and sets the exit code. */
 Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result);
@@ -53,10 +54,12 @@ Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result);
 /* Writes report.html into the folder.  subject: what the page is of; its metric is the task's. */
 Status search_report(Arena *arena, const SearchJob *job, const char *subject, SearchReport search);
 
+/* Gives job and judge another config, as for another calibration. */
+void search_set_config(SearchJob *job, Config *config);
+
 /* The network that was chosen, as `ptq` leaves it in the run directory: config.json with an override for each layer, and
  * the model, which is *model. */
-Status search_write_model(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice,
-                          Model **model);
+Status search_write_model(Arena *arena, SearchJob *job, const FormatChoice *choice, Model **model);
 
 typedef struct {
     RunOutcome run;
@@ -72,14 +75,16 @@ TrainHook search_train_hook;
 
 /* Quantization-aware training from the float model in chosen formats and with the calibration of job->config, into
  * DIR/qat, which goes on where it is with --resume. */
-Status search_train(Arena *arena, SearchJob *job, const FormatGroups *groups, const FormatChoice *choice,
-                    SearchTrained *trained);
+Status search_train(Arena *arena, SearchJob *job, const FormatChoice *choice, SearchTrained *trained);
 
 /* Gives the run directory back (run_folder_end). */
 Status search_end(SearchJob *job, Status status);
 
 /* Passes a status on; of STATUS_INTERRUPTED it says how to go on, and sets the exit code. */
 Status search_interrupted(const SearchJob *job, Status status);
+
+/* Adds "test": the metric by its name, and "n". */
+void search_add_test(cJSON *json, const EvalResult *test);
 
 /* Adds "seconds". */
 void search_add_seconds(cJSON *json, const Sensitivity *s);

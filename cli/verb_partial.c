@@ -9,8 +9,9 @@
 static Status read_order(Arena *arena, const char *text, int *order)
 {
     *order = -1;
-    return text == NULL || strcmp(text, "loss") == 0 ? STATUS_OK
-                                                     : predictor_option(arena, "order", text, "loss", order);
+    return text == NULL || strcmp(text, "loss") == 0
+               ? STATUS_OK
+               : choice_option(arena, "order", text, predictor_name, "loss", order);
 }
 
 typedef struct {
@@ -48,7 +49,7 @@ static Status search(Arena *arena, SearchJob *job, const PartialOptions *options
     TRY(partial_run(arena, &job->judge, &sensitivity, options, show_step, &shown, partial));
     TRY(partial_write_csv(arena, partial, metric, file_join(arena, job->folder, "partial.csv")));
     Model *model;
-    TRY(search_write_model(arena, job, &sensitivity.groups, &partial->choice, &model));
+    TRY(search_write_model(arena, job, &partial->choice, &model));
     return search_report(arena, job, "partial quantization",
                          (SearchReport){.sensitivity = &sensitivity, .partial = partial, .options = options});
 }

@@ -10,18 +10,7 @@
 
 /* ---- options ----------------------------------------------------------------------------------------------------------- */
 
-static Status read_method(Arena *arena, const char *name, int *method)
-{
-    const char *names = "";
-    for (int i = 0; search_methods[i] != NULL; i++) {
-        if (strcmp(search_methods[i]->name, name) == 0) {
-            *method = i;
-            return STATUS_OK;
-        }
-        names = arena_printf(arena, "%s%s%s", names, i == 0 ? "" : ", ", search_methods[i]->name);
-    }
-    return status_fail(STATUS_CONFIG, "--method: \"%s\"; must be one of %s", name, names);
-}
+static const char *method_name(int i) { return search_methods[i] == NULL ? NULL : search_methods[i]->name; }
 
 static Status read_minimize(const Options *o, CostKind *kind)
 {
@@ -43,7 +32,7 @@ static Status read_options(Arena *arena, const Options *o, SearchOptions *s)
     if (o->tolerance == NULL && o->flash == NULL && o->ram == NULL && o->cycles == NULL && o->bops == NULL)
         return status_fail(STATUS_CONFIG, "--tolerance, --flash, --ram, --cycles or --bops: one at least is required");
     if (o->tolerance != NULL) TRY(tolerance_option(o->tolerance, &s->tolerance));
-    if (o->method != NULL) TRY(read_method(arena, o->method, &s->method));
+    if (o->method != NULL) TRY(choice_option(arena, "method", o->method, method_name, NULL, &s->method));
     TRY(read_minimize(o, &s->minimize));
     TRY(formats_option(arena, o->formats != NULL ? o->formats : "int8,int4,int2", &s->formats));
     if (s->formats.n < 2)
@@ -55,7 +44,7 @@ static Status read_options(Arena *arena, const Options *o, SearchOptions *s)
         s->measure = LOSS_LOSS;
     else {
         int kind;
-        TRY(predictor_option(arena, "order", o->order, "kl, loss", &kind));
+        TRY(choice_option(arena, "order", o->order, predictor_name, "kl, loss", &kind));
         s->measure = LOSS_PREDICTOR + kind;
     }
     return STATUS_OK;
@@ -73,7 +62,7 @@ typedef struct {
 static Status deliver(Arena *arena, SearchJob *job, const FormatChoice *choice, Delivered *d)
 {
     Model *model;
-    TRY(search_write_model(arena, job, &d->found.sensitivity.groups, choice, &model));
+    TRY(search_write_model(arena, job, choice, &model));
     Graph *graph;
     TRY(model_lower(arena, model, (Rounding)job->config->quant.rounding, &graph));
     TRY(judge_graph(&job->judge, graph, 0, NULL, NULL, &d->delivered));
@@ -107,21 +96,17 @@ static cJSON *as_json(const SearchJob *job, const SearchOptions *o, const Delive
     cJSON_AddStringToObject(json, "method", search_methods[o->method]->name);
     cJSON_AddBoolToObject(json, "within", f->result.within);
     cJSON_AddNumberToObject(json, metric->name, d->delivered.value);
-    cJSON_AddNumberToObject(json, "drop", metric_drop(metric, job->judge.floats.value, d->delivered.value));
+    cJSON_AddNumberToObject(json, "drop", judge_drop(&job->judge, &d->delivered));
     for (int k = 0; k < COSTS; k++) cJSON_AddNumberToObject(json, cost_types[k].key, best->cost.of[k]);
     add_formats(json, f);
     cJSON_AddNumberToObject(json, "evaluations", f->trials.n);
-    cJSON *test = cJSON_AddObjectToObject(json, "test");
-    cJSON_AddNumberToObject(test, metric->name, d->test.value);
-    cJSON_AddNumberToObject(test, "n", d->test.n);
+    search_add_test(json, &d->test);
     if (d->qat.run.folder != NULL) {
         cJSON *qat = cJSON_AddObjectToObject(json, "qat");
         cJSON_AddStringToObject(qat, "folder", d->qat.run.folder);
         cJSON_AddNumberToObject(qat, metric->name, d->qat.m.value);
-        cJSON_AddNumberToObject(qat, "drop", metric_drop(metric, job->judge.floats.value, d->qat.m.value));
-        cJSON *tested = cJSON_AddObjectToObject(qat, "test");
-        cJSON_AddNumberToObject(tested, metric->name, d->qat.run.test.value);
-        cJSON_AddNumberToObject(tested, "n", d->qat.run.test.n);
+        cJSON_AddNumberToObject(qat, "drop", judge_drop(&job->judge, &d->qat.m));
+        search_add_test(qat, &d->qat.run.test);
     }
     search_add_seconds(json, &f->sensitivity);
     return json;
@@ -147,14 +132,13 @@ static Status search(Arena *arena, SearchJob *job, SearchOptions *options, Deliv
     TRY(search_find(arena, job, options, f));
     if (f->result.best < 0)
         return status_fail(STATUS_STATE, "no network that was tried is within the budgets; %d were", f->trials.n);
-    TRY(search_write_csv(&f->trials, &f->result, file_join(arena, job->folder, "pareto.csv")));
-    TRY(search_write_why(arena, options, &f->trials, &f->result, file_join(arena, job->folder, "why.txt")));
+    TRY(search_leave(arena, job, options, f));
     const FormatChoice choice = space_formats(arena, &f->space, f->trials.at[f->result.best].choice);
     TRY(search_report(
         arena, job, "a format for each layer",
         (SearchReport){.sensitivity = &f->sensitivity, .trials = &f->trials, .found = &f->result, .sought = options}));
     TRY(deliver(arena, job, &choice, d));
-    return job->o->qat ? search_train(arena, job, &f->sensitivity.groups, &choice, &d->qat) : STATUS_OK;
+    return job->o->qat ? search_train(arena, job, &choice, &d->qat) : STATUS_OK;
 }
 
 static Status run_search(Arena *arena, const Options *o, int *exit_code)
@@ -171,7 +155,7 @@ static Status run_search(Arena *arena, const Options *o, int *exit_code)
         cli_print_json(arena, as_json(&job, &options, &d));
     else
         show(arena, &job, &options, &d);
-    const double drop = metric_drop(job.judge.task.metric, job.judge.floats.value, d.delivered.value);
+    const double drop = judge_drop(&job.judge, &d.delivered);
     if (isnan(options.tolerance) || drop_within(drop, options.tolerance)) return STATUS_OK;
     return status_fail(STATUS_STATE, "no network is within %.4g of float: the best of %d is %.4g below it; it is in %s",
                        options.tolerance, d.found.trials.n, drop, job.folder);

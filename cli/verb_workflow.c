@@ -11,7 +11,6 @@
 #include "deploy/lower.h"
 #include "quant/observer.h"
 #include "quant/quantizer.h"
-#include "report/report_trials.h"
 #include "train/config_patch.h"
 #include "train/export.h"
 
@@ -30,7 +29,9 @@ enum { PLACES = sizeof places / sizeof places[0], MAX_STAGES = 4 };
 
 typedef struct {
     const char *name, *tried; /* what was tried, for people */
-    Trial trial;              /* its best network */
+    Trial trial;              /* its best network, */
+    FormatChoice choice;      /* the formats of that, */
+    Config *config;           /* and its calibration */
     bool suffices;
 } Stage;
 
@@ -49,9 +50,6 @@ typedef struct {
     Calibration per_channel; /* the best of these at 8 bits */
     Stage stage[MAX_STAGES];
     int stages;
-    Sensitivity sensitivity; /* groups, and rows once there was a search */
-    FormatChoice choice;     /* formats of the best network within the budgets so far, */
-    bool has_choice;         /* if there is one */
     SearchTrained trained;
     const char *model, *file; /* what is delivered, and its export */
     VerifyResult verified;
@@ -60,24 +58,15 @@ typedef struct {
 
 /* ---- options ----------------------------------------------------------------------------------------------------------- */
 
-static Status read_place(Arena *arena, const char *name, const Place **place)
-{
-    const char *names = "";
-    for (int i = 0; i < PLACES; i++) {
-        if (strcmp(places[i].target, name) == 0) {
-            *place = &places[i];
-            return STATUS_OK;
-        }
-        names = arena_printf(arena, "%s%s%s", names, i == 0 ? "" : ", ", places[i].target);
-    }
-    return status_fail(STATUS_CONFIG, "--target: \"%s\"; must be one of %s", name, names);
-}
+static const char *place_name(int i) { return i < PLACES ? places[i].target : NULL; }
 
 static Status read_options(Arena *arena, const Options *o, Workflow *w)
 {
     if (o->tolerance == NULL)
         return status_fail(STATUS_CONFIG, "--tolerance: is required: by how much the metric may fall");
-    TRY(read_place(arena, o->target != NULL ? o->target : "c", &w->place));
+    int place;
+    TRY(choice_option(arena, "target", o->target != NULL ? o->target : "c", place_name, NULL, &place));
+    w->place = &places[place];
     TRY(search_budget_options(o, &w->options));
     TRY(tolerance_option(o->tolerance, &w->options.tolerance));
     w->settings = *o;
@@ -98,12 +87,12 @@ static const char *shortfall(const Workflow *w, const Trial *t)
     return arena_printf(w->arena, "more than %.4g is lost", w->options.tolerance);
 }
 
-static void end_stage(Workflow *w, const char *name, const char *tried, const Trial *best)
+static void end_stage(Workflow *w, const char *name, const char *tried, const Trial *best, FormatChoice choice)
 {
     Arena *arena = w->arena;
     const Metric *metric = w->job.judge.task.metric;
     Stage *s = &w->stage[w->stages++];
-    *s = (Stage){name, tried, *best, search_suffices(&w->options, best)};
+    *s = (Stage){name, tried, *best, choice, w->job.config, search_suffices(&w->options, best)};
     if (w->settings.json) return;
     const char *verdict = s->suffices ? arena_printf(arena, "flash %s: that suffices",
                                                      cost_text(arena, COST_FLASH, best->cost.of[COST_FLASH]))
@@ -146,15 +135,18 @@ static Status train_float(Workflow *w, const char *path)
     return STATUS_OK;
 }
 
-static Status calibrated(Workflow *w, const char *granularity, const char *observer, Config **config)
+/* The network in a choice of formats by a calibration, which is a patch of a config. */
+static Status try_calibration(Workflow *w, const Config *config, cJSON *patch, const FormatChoice *choice,
+                              Calibration *c)
 {
-    cJSON *patch = cJSON_CreateObject();
-    cJSON_AddStringToObject(patch, "quant.weights.granularity", granularity);
-    cJSON_AddStringToObject(patch, "quant.activations.observer", observer);
-    const Status status = config_patch(w->arena, w->job.open.config, patch, "workflow", config);
+    const Status status = config_patch(w->arena, config, patch, "workflow", &c->config);
     cJSON_Delete(patch);
-    if (status == STATUS_OK) (*config)->name = w->job.config->name;
-    return status;
+    TRY(status);
+    c->config->name = w->job.config->name;
+    search_set_config(&w->job, c->config);
+    TRY(judge_choice(&w->job.judge, &w->job.groups, choice, &c->trial.m, &c->trial.cost));
+    c->trial.drop = judge_drop(&w->job.judge, &c->trial.m);
+    return STATUS_OK;
 }
 
 /* Less is lost, or as much and the loss is less; what was not measured has no config. */
@@ -164,41 +156,27 @@ static bool better(const Calibration *a, const Calibration *b)
            (a->trial.drop == b->trial.drop && a->trial.m.loss < b->trial.m.loss);
 }
 
-static Status measure(Workflow *w, const FormatChoice *choice, Trial *trial)
-{
-    Arena *own = arena_create();
-    Candidate c;
-    Status status = judge_make(&w->job.judge, own, &w->sensitivity.groups, choice, &c);
-    if (status == STATUS_OK) trial->cost = network_cost(own, c.graph);
-    if (status == STATUS_OK) status = judge_graph(&w->job.judge, c.graph, 0, NULL, NULL, &trial->m);
-    arena_destroy(own);
-    trial->drop = metric_drop(w->job.judge.task.metric, w->job.judge.floats.value, trial->m.value);
-    return status;
-}
-
 /* 8 bits throughout, by every observer, per channel and per tensor. */
 static Status calibrate(Workflow *w)
 {
-    TRY(search_groups(w->arena, &w->job, &w->sensitivity.groups));
     const int int8 = name_find(format_choices, "int8");
-    w->choice = format_choice(w->arena, &w->sensitivity.groups, int8, int8);
-    static const char *const granularity[] = {"per_channel", "per_tensor"};
+    const FormatChoice choice = format_choice(w->arena, &w->job.groups, int8, int8);
     Calibration best = {0};
     int n = 0;
-    for (int g = 0; g < 2; g++)
+    for (int g = 0; granularity_names[g] != NULL; g++)
         for (int i = 1; observer_choices[i] != NULL; i++, n++) {
-            Calibration c = {
-                .label = arena_printf(w->arena, "%s, %s", observer_choices[i], g == 0 ? "per channel" : "per tensor")};
-            TRY(calibrated(w, granularity[g], observer_choices[i], &c.config));
-            w->job.judge.config = c.config;
-            TRY(measure(w, &w->choice, &c.trial));
+            Calibration c = {.label = arena_printf(w->arena, "%s, %s", observer_choices[i],
+                                                   g == GRANULARITY_PER_CHANNEL ? "per channel" : "per tensor")};
+            cJSON *patch = cJSON_CreateObject();
+            cJSON_AddStringToObject(patch, "quant.weights.granularity", granularity_names[g]);
+            cJSON_AddStringToObject(patch, "quant.activations.observer", observer_choices[i]);
+            TRY(try_calibration(w, w->job.open.config, patch, &choice, &c));
             if (better(&c, &best)) best = c;
-            if (g == 0 && better(&c, &w->per_channel)) w->per_channel = c;
+            if (g == GRANULARITY_PER_CHANNEL && better(&c, &w->per_channel)) w->per_channel = c;
         }
-    w->job.config = best.config;
-    w->job.judge.config = best.config;
-    w->has_choice = search_within_budgets(&w->options, &best.trial.cost);
-    end_stage(w, "ptq", arena_printf(w->arena, "8 bits, the best of %d calibrations (%s)", n, best.label), &best.trial);
+    search_set_config(&w->job, best.config);
+    end_stage(w, "ptq", arena_printf(w->arena, "8 bits, the best of %d calibrations (%s)", n, best.label), &best.trial,
+              choice);
     return STATUS_OK;
 }
 
@@ -207,22 +185,16 @@ static Status calibrate(Workflow *w)
 static Status calibrate_few(Workflow *w)
 {
     const int int8 = name_find(format_choices, "int8"), int4 = name_find(format_choices, "int4");
-    const FormatChoice narrow = format_choice(w->arena, &w->sensitivity.groups, int4, int8);
+    const FormatChoice narrow = format_choice(w->arena, &w->job.groups, int4, int8);
     Calibration best = {0};
     for (int i = 1; observer_choices[i] != NULL; i++) {
+        Calibration c = {.label = observer_choices[i]};
         cJSON *patch = cJSON_CreateObject();
         cJSON_AddStringToObject(patch, "quant.weights.observer", observer_choices[i]);
-        Calibration c = {.label = observer_choices[i]};
-        const Status status = config_patch(w->arena, w->per_channel.config, patch, "workflow", &c.config);
-        cJSON_Delete(patch);
-        TRY(status);
-        c.config->name = w->job.config->name;
-        w->job.judge.config = c.config;
-        TRY(measure(w, &narrow, &c.trial));
+        TRY(try_calibration(w, w->per_channel.config, patch, &narrow, &c));
         if (better(&c, &best)) best = c;
     }
-    w->job.config = best.config;
-    w->job.judge.config = best.config;
+    search_set_config(&w->job, best.config);
     return STATUS_OK;
 }
 
@@ -256,28 +228,11 @@ static Status mix(Workflow *w)
     SearchFound found;
     TRY(search_find(w->arena, &w->job, &w->options, &found));
     if (found.result.best < 0) return STATUS_OK;
-    w->sensitivity = found.sensitivity;
     const Trial *best = &found.trials.at[found.result.best];
-    w->choice = space_formats(w->arena, &found.space, best->choice);
-    w->has_choice = true;
-    end_stage(w, "mixed", arena_printf(w->arena, "%s by layer, %d networks", names, found.trials.n), best);
-    TRY(search_write_csv(&found.trials, &found.result, file_join(w->arena, w->job.folder, "pareto.csv")));
-    return search_write_why(w->arena, &w->options, &found.trials, &found.result,
-                            file_join(w->arena, w->job.folder, "why.txt"));
+    end_stage(w, "mixed", arena_printf(w->arena, "%s by layer, %d networks", names, found.trials.n), best,
+              space_formats(w->arena, &found.space, best->choice));
+    return search_leave(w->arena, &w->job, &w->options, &found);
 }
-
-/* Training in the best formats there are. */
-static Status train(Workflow *w)
-{
-    TRY(search_train(w->arena, &w->job, &w->sensitivity.groups, &w->choice, &w->trained));
-    Trial t = {.m = w->trained.m, .cost = network_cost(w->arena, w->trained.graph)};
-    t.drop = metric_drop(w->job.judge.task.metric, w->job.judge.floats.value, t.m.value);
-    end_stage(w, "qat", arena_printf(w->arena, "trained from there for %d epochs", w->trained.run.config->qat.epochs),
-              &t);
-    return STATUS_OK;
-}
-
-/* ---- what is delivered ------------------------------------------------------------------------------------------------- */
 
 /* The stage whose network is delivered: the last if it suffices, else the one within the budgets that lost least. */
 static const Stage *best_stage(const Workflow *w)
@@ -292,13 +247,31 @@ static const Stage *best_stage(const Workflow *w)
     return best;
 }
 
+/* Training in the best formats there are within the budgets. */
+static Status train(Workflow *w)
+{
+    const Stage *from = best_stage(w);
+    if (!search_within_budgets(&w->options, &from->trial.cost)) return STATUS_OK;
+    search_set_config(&w->job, from->config);
+    TRY(search_train(w->arena, &w->job, &from->choice, &w->trained));
+    Trial t = {.m = w->trained.m, .cost = network_cost(w->arena, w->trained.graph, NULL)};
+    t.drop = judge_drop(&w->job.judge, &t.m);
+    end_stage(w, "qat", arena_printf(w->arena, "trained from there for %d epochs", w->trained.run.config->qat.epochs),
+              &t, from->choice);
+    return STATUS_OK;
+}
+
+/* ---- what is delivered ------------------------------------------------------------------------------------------------- */
+
 static Status deliver(Workflow *w)
 {
     Arena *arena = w->arena;
+    const Stage *best = best_stage(w);
     Model *model;
-    TRY(search_write_model(arena, &w->job, &w->sensitivity.groups, &w->choice, &model));
+    search_set_config(&w->job, best->config);
+    TRY(search_write_model(arena, &w->job, &best->choice, &model));
     w->model = file_join(arena, w->job.folder, recipe_file(MODEL_PTQ));
-    if (strcmp(best_stage(w)->name, "qat") == 0) w->model = w->trained.run.model_path;
+    if (strcmp(best->name, "qat") == 0) w->model = w->trained.run.model_path;
     const ExporterType *type = exporter_find(w->place->exporter);
     w->file = arena_printf(arena, "%s/model%s", w->job.folder, type->extension);
     ExportModel m;
@@ -332,9 +305,7 @@ static cJSON *as_json(const Workflow *w)
     cJSON *verified = cJSON_AddObjectToObject(json, "verify");
     cJSON_AddNumberToObject(verified, "values", (double)w->verified.values);
     cJSON_AddNumberToObject(verified, "different", (double)w->verified.different);
-    cJSON *test = cJSON_AddObjectToObject(json, "test");
-    cJSON_AddNumberToObject(test, metric->name, w->test.value);
-    cJSON_AddNumberToObject(test, "n", w->test.n);
+    search_add_test(json, &w->test);
     return json;
 }
 
@@ -344,7 +315,7 @@ static Status work(Workflow *w, const char *path)
     cli_catch_signals();
     TRY(calibrate(w));
     if (!ended(w)) TRY(mix(w));
-    if (!ended(w) && w->has_choice) TRY(train(w));
+    if (!ended(w)) TRY(train(w));
     TRY(deliver(w));
     cJSON *json = as_json(w);
     const char *text = json_print(w->arena, json);

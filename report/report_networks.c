@@ -1,8 +1,8 @@
 /* Networks that a search tried: the metric against each cost, and those that no other beats. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "report/report_parts.h"
+#include "report/report_trials.h"
 
 static const char TRIED[] = "#7f8790", FRONT[] = "#3b82c4", TOLERANCE[] = "#d1495b";
 static const char *const cost_labels[COSTS] = {[COST_FLASH] = "flash, KiB",
@@ -57,8 +57,7 @@ int plot_networks(Gnuplot *gnuplot, const SearchReport *search, CostKind kind)
     fprintf(script, "set xlabel '%s'\nset ylabel '%s'\nset xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\n",
             cost_labels[kind], axis, r.x[0] - side, r.x[1] + side, r.y[0] - pad, r.y[1] + pad);
     if (!isnan(search->sought->tolerance)) {
-        const double floats = m->factor * search->sensitivity->floats.value;
-        const double limit = floats + (m->higher_is_better ? -1.0 : 1.0) * search->sought->tolerance;
+        const double limit = tolerance_limit(search, search->sought->tolerance);
         fprintf(script,
                 "set arrow from graph 0, first %.9g to graph 1, first %.9g nohead lw 1.4 lc rgb '%s' dt (6,3)\n", limit,
                 limit, TOLERANCE);
@@ -71,10 +70,9 @@ int plot_networks(Gnuplot *gnuplot, const SearchReport *search, CostKind kind)
     return figure;
 }
 
-static void put_network(FILE *out, const SearchReport *search, int i)
+static void put_network(Arena *arena, FILE *out, const SearchReport *search, int i)
 {
     const Trial *t = &search->trials->at[i];
-    const SearchSpace *space = search->trials->space;
     fprintf(out, "<tr%s>", i == search->found->best ? " class=\"best\"" : "");
     for (CostKind k = 0; k < COSTS; k++) {
         fputs(k == 0 ? "<th scope=\"row\">" : "<td>", out);
@@ -86,24 +84,8 @@ static void put_network(FILE *out, const SearchReport *search, int i)
     fputs("</td><td>", out);
     html_drop(out, search, &t->m);
     fputs("</td><td class=\"text\">", out);
-    for (int f = 0, first = 1; f < space->formats.n; f++) {
-        int n = 0;
-        for (int u = 0; u < space->s->groups.layers; u++) n += space->chooses[u] && t->choice[u] == f;
-        if (n > 0) fprintf(out, "%s%d %s", first ? "" : ", ", n, format_choices[space->formats.at[f]]), first = 0;
-    }
+    fputs(trial_weights(arena, search->trials->space, t->choice), out);
     fputs("</td></tr>\n", out);
-}
-
-typedef struct {
-    double cost;
-    int trial;
-} Ranked;
-
-static int by_cost(const void *a, const void *b)
-{
-    const Ranked *p = a, *q = b;
-    if (p->cost != q->cost) return p->cost < q->cost ? -1 : 1;
-    return (p->trial > q->trial) - (p->trial < q->trial);
 }
 
 static void put_table(FILE *out, const SearchReport *search)
@@ -118,14 +100,9 @@ static void put_table(FILE *out, const SearchReport *search)
             "</thead>\n<tbody>\n",
             title, search->metric->proportion ? "Drop, points" : "Worse by");
     Arena *own = arena_create();
-    Ranked *ranked = ARENA_ARRAY(own, Ranked, search->trials->n + 1);
-    int n = 0;
-    const CostKind kind = search_main_cost(search->sought);
-    for (int i = 0; i < search->trials->n; i++)
-        if (search->found->front[i] || i == search->found->best)
-            ranked[n++] = (Ranked){search->trials->at[i].cost.of[kind], i};
-    qsort(ranked, (size_t)n, sizeof *ranked, by_cost);
-    for (int i = 0; i < n; i++) put_network(out, search, ranked[i].trial);
+    int n;
+    const int *front = search_front(own, search->sought, search->trials, search->found, &n);
+    for (int i = 0; i < n; i++) put_network(own, out, search, front[i]);
     arena_destroy(own);
     fputs("</tbody></table></div>\n", out);
 }
@@ -161,9 +138,8 @@ void put_networks(FILE *out, const Report *report, const ReportPlots *plots)
     fprintf(out, " networks that the method %s tried%s. What each layer was given, and why, stands in why.txt.</p>\n",
             search_methods[search->sought->method]->name, search->found->within ? "" : "; none of them suffices");
     fputs("<p class=\"note\">Measured on the integer engine, on ", out);
-    html_count(out, search->sensitivity->images);
-    fprintf(out, " images %s; costs are those of exported C. Below are those that no other beats.</p>\n",
-            report->facts.validation > 0 ? "that were held out from training" : "of the training set");
+    html_measured_images(out, report);
+    fputs("; costs are those of exported C. Below are those that no other beats.</p>\n", out);
     put_figures(out, search, plots);
     put_table(out, search);
     fputs("</section>\n", out);

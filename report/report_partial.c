@@ -5,14 +5,6 @@
 
 static const char CURVE[] = "#3b82c4", TOLERANCE[] = "#d1495b", FLOATS[] = "#7f8790";
 
-/* The worst value that is within the tolerance, as it is shown. */
-static double limit(const SearchReport *search)
-{
-    const Metric *m = search->metric;
-    const double value = m->factor * search->sensitivity->floats.value;
-    return m->higher_is_better ? value - search->options->tolerance : value + search->options->tolerance;
-}
-
 static void put_line(FILE *script, double at, const char *colour, const char *dash)
 {
     fprintf(script, "set arrow from graph 0, first %.9g to graph 1, first %.9g nohead lw 1.4 lc rgb '%s' %s\n", at, at,
@@ -24,7 +16,8 @@ int plot_partial(Gnuplot *gnuplot, const SearchReport *search)
     const Partial *p = search->partial;
     const Metric *m = search->metric;
     const double floats = m->factor * search->sensitivity->floats.value;
-    double low = fmin(floats, limit(search)), high = fmax(floats, limit(search));
+    double low = fmin(floats, tolerance_limit(search, search->options->tolerance)),
+           high = fmax(floats, tolerance_limit(search, search->options->tolerance));
     int points = 0;
     for (int i = 0; i < p->steps; i++) {
         const double shown = m->factor * p->step[i].m.value;
@@ -43,7 +36,7 @@ int plot_partial(Gnuplot *gnuplot, const SearchReport *search)
     fprintf(script, "set xrange [-0.3:%.9g]\nset yrange [%.9g:%.9g]\nset xtics %d\n", fmax(last, 1) + 0.3, low - pad,
             high + pad, last > 20 ? 5 : 1);
     put_line(script, floats, FLOATS, "dt (2,2)");
-    put_line(script, limit(search), TOLERANCE, "dt (6,3)");
+    put_line(script, tolerance_limit(search, search->options->tolerance), TOLERANCE, "dt (6,3)");
     fputs("$steps << END\n", script);
     for (int i = 0; i < p->steps; i++)
         if (isfinite(p->step[i].m.value)) fprintf(script, "%d %.9g\n", p->step[i].kept, m->factor * p->step[i].m.value);
@@ -125,9 +118,8 @@ void put_partial(FILE *out, const Report *report, const ReportPlots *plots)
             p->within ? "within" : "the best, but beyond", o->tolerance);
     fprintf(out, "<p class=\"note\">The worst are kept first, by %s. Measured on the integer engine, on ",
             o->order < 0 ? "the loss that each adds alone" : predictors[o->order].name);
-    html_count(out, search->sensitivity->images);
-    fprintf(out, " images %s.</p>\n<div class=\"pair\">\n",
-            report->facts.validation > 0 ? "that were held out from training" : "of the training set");
+    html_measured_images(out, report);
+    fputs(".</p>\n<div class=\"pair\">\n", out);
     put_figure(out, search, plots);
     put_steps(out, search);
     fputs("</div>\n</section>\n", out);

@@ -112,6 +112,12 @@ void put_search(FILE *out, const Report *report);
 void put_partial(FILE *out, const Report *report, const ReportPlots *plots);
 void put_networks(FILE *out, const Report *report, const ReportPlots *plots);
 
+/* The worst value of the metric that is within a tolerance, as it is shown. */
+double tolerance_limit(const SearchReport *search, double tolerance);
+
+/* "2 000 images that were held out from training": what the search was measured on. */
+void html_measured_images(FILE *out, const Report *report);
+
 /* How much worse than float a measurement is, as it is shown, with its sign: "Drop, points" above it, or "Worse by". */
 void html_drop(FILE *out, const SearchReport *search, const Measurement *m);
 

@@ -73,6 +73,20 @@ void html_drop(FILE *out, const SearchReport *search, const Measurement *m)
     html_metric(out, search->metric, metric_drop(search->metric, search->sensitivity->floats.value, m->value));
 }
 
+double tolerance_limit(const SearchReport *search, double tolerance)
+{
+    const Metric *m = search->metric;
+    const double value = m->factor * search->sensitivity->floats.value;
+    return m->higher_is_better ? value - tolerance : value + tolerance;
+}
+
+void html_measured_images(FILE *out, const Report *report)
+{
+    html_count(out, report->search->sensitivity->images);
+    fprintf(out, " images %s",
+            report->facts.validation > 0 ? "that were held out from training" : "of the training set");
+}
+
 /* ---- bars ---- */
 
 /* From least to most, with zero among them. */
@@ -140,9 +154,8 @@ static void put_bars(FILE *out, const Report *report)
           "float32. ",
           out);
     fprintf(out, "Float32 has a loss of %.4f. Mean over ", s->floats.loss);
-    html_count(out, s->images);
-    fprintf(out, " images %s. The bars of each list have a scale of their own.</p>\n",
-            report->facts.validation > 0 ? "that were held out from training" : "of the training set");
+    html_measured_images(out, report);
+    fputs(". The bars of each list have a scale of their own.</p>\n", out);
     for (int f = 0; f < n; f++) {
         fprintf(out, "<details%s>\n<summary><b>%s</b></summary>\n<div class=\"grid large\">\n",
                 f < OPEN_FORMATS ? " open=\"\"" : "", format_choices[format[f]]);

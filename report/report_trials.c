@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/file.h"
 #include "report/report_parts.h"
@@ -14,8 +13,7 @@ static const char *format_name(const SearchSpace *space, const int *choice, int 
 
 /* ---- the table ------------------------------------------------------------------------------------------------------- */
 
-/* "3 int8, 5 int4, 2 int2": how many layers' weights have which format. */
-static char *weights_text(Arena *arena, const SearchSpace *space, const int *choice)
+char *trial_weights(Arena *arena, const SearchSpace *space, const int *choice)
 {
     char *text = arena_strdup(arena, "");
     for (int f = 0; f < space->formats.n; f++) {
@@ -28,38 +26,22 @@ static char *weights_text(Arena *arena, const SearchSpace *space, const int *cho
     return text;
 }
 
-typedef struct {
-    double cost;
-    int trial;
-} Ranked;
-
-static int by_cost(const void *a, const void *b)
-{
-    const Ranked *p = a, *q = b;
-    if (p->cost != q->cost) return p->cost < q->cost ? -1 : 1;
-    return (p->trial > q->trial) - (p->trial < q->trial);
-}
-
 char *search_table(Arena *arena, const SearchOptions *options, const Trials *trials, const SearchResult *result)
 {
     const Metric *metric = trials->judge->task.metric;
-    Ranked *ranked = ARENA_ARRAY(arena, Ranked, trials->n + 1);
-    int n = 0;
-    const CostKind kind = search_main_cost(options);
-    for (int i = 0; i < trials->n; i++)
-        if (result->front[i] || i == result->best) ranked[n++] = (Ranked){trials->at[i].cost.of[kind], i};
-    qsort(ranked, (size_t)n, sizeof *ranked, by_cost);
+    int n;
+    const int *front = search_front(arena, options, trials, result, &n);
     char *text = arena_printf(arena, "float32: %s %s on %d images\n\n  %10s %10s %10s %10s  %8s  %8s  weights\n",
                               metric->label, metric_text(arena, metric, trials->judge->floats.value),
                               trials->judge->sample.n, "flash", "RAM", "cycles", "BOPs", metric->brief, "change");
     for (int i = 0; i < n; i++) {
-        const Trial *t = &trials->at[ranked[i].trial];
-        const bool chosen = ranked[i].trial == result->best;
+        const Trial *t = &trials->at[front[i]];
+        const bool chosen = front[i] == result->best;
         text = arena_printf(
             arena, "%s%c %10s %10s %10s %10s  %8s  %+8.2f  %s\n", text, chosen ? '>' : ' ',
             cost_text(arena, COST_FLASH, t->cost.of[COST_FLASH]), cost_text(arena, COST_RAM, t->cost.of[COST_RAM]),
             cost_text(arena, COST_CYCLES, t->cost.of[COST_CYCLES]), cost_text(arena, COST_BOPS, t->cost.of[COST_BOPS]),
-            metric_number(arena, metric, t->m.value), 0.0 - t->drop, weights_text(arena, trials->space, t->choice));
+            metric_number(arena, metric, t->m.value), 0.0 - t->drop, trial_weights(arena, trials->space, t->choice));
     }
     return arena_printf(arena, "%s%d networks tried, %d of them on the front\n", text, trials->n, n);
 }

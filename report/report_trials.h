@@ -4,6 +4,9 @@
 
 #include "search/search.h"
 
+/* "3 int8, 5 int4, 2 int2": how many layers' weights have which format; in the arena. */
+char *trial_weights(Arena *arena, const SearchSpace *space, const int *choice);
+
 /* The networks on the front by their cost, and the one that was chosen; in the arena. */
 char *search_table(Arena *arena, const SearchOptions *options, const Trials *trials, const SearchResult *result);
 

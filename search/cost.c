@@ -30,16 +30,7 @@ static Cost node_cost(const Graph *g, const CLayerCost *c)
                    [COST_BOPS] = node_has_weights(n) ? bit_operations(g, n) : 0.0}};
 }
 
-Cost *node_costs(Arena *arena, const Graph *g)
-{
-    const Plan plan = c_plan_make(arena, g);
-    const CCost all = c_cost(arena, g, &plan);
-    Cost *cost = ARENA_ARRAY(arena, Cost, g->nodes);
-    for (int i = 0; i < all.layers; i++) cost[all.layer[i].node - g->node] = node_cost(g, &all.layer[i]);
-    return cost;
-}
-
-Cost network_cost(Arena *arena, const Graph *g)
+Cost network_cost(Arena *arena, const Graph *g, Cost *of_node)
 {
     const Plan plan = c_plan_make(arena, g);
     const CCost all = c_cost(arena, g, &plan);
@@ -47,6 +38,7 @@ Cost network_cost(Arena *arena, const Graph *g)
     for (int i = 0; i < all.layers; i++) {
         const Cost one = node_cost(g, &all.layer[i]);
         for (int k = 0; k < COSTS; k++) cost.of[k] += one.of[k];
+        if (of_node != NULL) of_node[all.layer[i].node - g->node] = one;
     }
     return cost;
 }

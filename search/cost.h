@@ -25,10 +25,8 @@ typedef struct {
     double of[COSTS];
 } Cost;
 
-Cost network_cost(Arena *arena, const Graph *g);
-
-/* What of it each of the graph's nodes takes: [nodes].  RAM is no sum and stays 0. */
-Cost *node_costs(Arena *arena, const Graph *g);
+/* of_node[nodes], or NULL: what of it each of the graph's nodes takes.  RAM is no sum and stays 0 there. */
+Cost network_cost(Arena *arena, const Graph *g, Cost *of_node);
 
 /* "20000", "32K", "1.5M", of bytes also "32KB" and "32KiB", all 1024: a number above 0, finite.  STATUS_CONFIG names the option. */
 Status cost_read(CostKind kind, const char *text, double *value);

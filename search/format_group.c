@@ -8,16 +8,14 @@ const char *const format_part_names[] = {"weights", "activations", "both", NULL}
 
 /* ---- finding them ---------------------------------------------------------------------------------------------------- */
 
-/* The layer of the config that a layer of the model belongs to. */
-static int layer_of(const FormatGroups *g, int model_layer)
+int format_layer_of(const FormatGroups *g, int model_layer)
 {
     for (int i = 0; i < g->layers; i++)
         if (model_layer >= g->layer[i].first && model_layer <= g->layer[i].last) return i;
     return -1;
 }
 
-/* Whose grid the output of the model's layer i is on: i, or what its pools and reshapes read; -1: the image's. */
-static int grid_owner(const Model *m, int i)
+int format_grid_owner(const Model *m, int i)
 {
     while (i >= 0 && m->layer[i].type->keeps_grid) i = m->layer[i].input[0];
     return i;
@@ -61,16 +59,19 @@ static int *find_roots(Arena *arena, const Model *m, const FormatGroups *g)
         const Layer *l = &m->layer[i];
         int first = -1;
         for (int k = 0; k < l->inputs && l->inputs > 1; k++) {
-            const int owner = grid_owner(m, l->input[k]);
+            const int owner = format_grid_owner(m, l->input[k]);
             if (owner < 0) continue;
-            if (first < 0) first = layer_of(g, owner);
-            join(root, first, layer_of(g, owner));
+            if (first < 0) first = format_layer_of(g, owner);
+            join(root, first, format_layer_of(g, owner));
         }
     }
     return root;
 }
 
-static bool gives_logits(const Model *m, const FormatLayer *l) { return grid_owner(m, m->layers - 1) == l->last; }
+static bool gives_logits(const Model *m, const FormatLayer *l)
+{
+    return format_grid_owner(m, m->layers - 1) == l->last;
+}
 
 static void add_to_group(Arena *arena, FormatGroup *group, const FormatLayer *l, int i, bool fixed)
 {

@@ -34,6 +34,12 @@ typedef struct {
 /* Those of a quantized model; in the arena. */
 FormatGroups format_groups(Arena *arena, const Model *m);
 
+/* The layer of the groups that a layer of the model belongs to. */
+int format_layer_of(const FormatGroups *groups, int model_layer);
+
+/* Whose grid the output of the model's layer i is on: i, or what its pools and reshapes read; -1: the image's. */
+int format_grid_owner(const Model *m, int i);
+
 /* Formats of every layer, as indices into format_choices. */
 typedef struct {
     int *weights;     /* [layers] */

@@ -109,3 +109,15 @@ Status judge_graph(const Judge *judge, const Graph *graph, int images, JudgeWatc
     arena_destroy(own);
     return status;
 }
+
+Status judge_choice(const Judge *judge, const FormatGroups *groups, const FormatChoice *choice, Measurement *m,
+                    Cost *cost)
+{
+    Arena *own = arena_create();
+    Candidate c;
+    Status status = judge_make(judge, own, groups, choice, &c);
+    if (status == STATUS_OK && cost != NULL) *cost = network_cost(own, c.graph, NULL);
+    if (status == STATUS_OK && m != NULL) status = judge_graph(judge, c.graph, 0, NULL, NULL, m);
+    arena_destroy(own);
+    return status;
+}

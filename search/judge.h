@@ -3,6 +3,7 @@
 #define BITFOLD_SEARCH_JUDGE_H
 
 #include "graph/engine.h"
+#include "search/cost.h"
 #include "search/format_group.h"
 #include "search/sample.h"
 #include "train/experiment.h"
@@ -48,5 +49,15 @@ typedef Status JudgeWatch(void *context, const Engine *engine, int first, int n)
 /* Runs a graph on the integer engine over the first `images` of the sample (0: all).  watch NULL: nobody looks. */
 Status judge_graph(const Judge *judge, const Graph *graph, int images, JudgeWatch *watch, void *context,
                    Measurement *m);
+
+/* Makes the network of a choice and gives what it is worth, unless m is NULL, and what it costs, unless cost is. */
+Status judge_choice(const Judge *judge, const FormatGroups *groups, const FormatChoice *choice, Measurement *m,
+                    Cost *cost);
+
+/* How much worse than float's the metric is, as it is shown. */
+static inline double judge_drop(const Judge *judge, const Measurement *m)
+{
+    return metric_drop(judge->task.metric, judge->floats.value, m->value);
+}
 
 #endif

@@ -43,7 +43,6 @@ Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const
 {
     int n;
     const Ranked *ranked = rank(arena, s, options, &n);
-    const Metric *metric = judge->task.metric;
     *partial = (Partial){.step = ARENA_ARRAY(arena, PartialStep, n + 1),
                          .choice = format_choice(arena, &s->groups, options->format, options->format)};
     for (int kept = 0; kept <= n && !partial->within; kept++) {
@@ -53,13 +52,8 @@ Status partial_run(Arena *arena, const Judge *judge, const Sensitivity *s, const
             now->layer = s->groups.group[ranked[kept - 1].group].name;
             format_choice_set(&s->groups, &partial->choice, PART_BOTH, ranked[kept - 1].group, options->keep);
         }
-        Arena *own = arena_create();
-        Candidate c;
-        Status status = judge_make(judge, own, &s->groups, &partial->choice, &c);
-        if (status == STATUS_OK) status = judge_graph(judge, c.graph, 0, NULL, NULL, &now->m);
-        arena_destroy(own);
-        TRY(status);
-        now->drop = metric_drop(metric, judge->floats.value, now->m.value);
+        TRY(judge_choice(judge, &s->groups, &partial->choice, &now->m, NULL));
+        now->drop = judge_drop(judge, &now->m);
         partial->steps++;
         if (step != NULL) step(context, now);
         partial->within = drop_within(now->drop, options->tolerance);

@@ -1,6 +1,7 @@
 #include "search/search.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "quant/quantizer.h"
 
@@ -174,4 +175,31 @@ Status search_run(Arena *arena, const SearchOptions *options, SearchSpace *space
     result->within = result->best >= 0 && search_suffices(options, &trials->at[result->best]);
     result->front = find_front(arena, options, trials);
     return STATUS_OK;
+}
+
+/* ---- the front ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    double cost;
+    int trial;
+} Ranked;
+
+static int by_cost(const void *a, const void *b)
+{
+    const Ranked *p = a, *q = b;
+    if (p->cost != q->cost) return p->cost < q->cost ? -1 : 1;
+    return (p->trial > q->trial) - (p->trial < q->trial);
+}
+
+int *search_front(Arena *arena, const SearchOptions *o, const Trials *trials, const SearchResult *result, int *n)
+{
+    Ranked *ranked = ARENA_ARRAY(arena, Ranked, trials->n + 1);
+    const CostKind kind = search_main_cost(o);
+    *n = 0;
+    for (int i = 0; i < trials->n; i++)
+        if (result->front[i] || i == result->best) ranked[(*n)++] = (Ranked){trials->at[i].cost.of[kind], i};
+    qsort(ranked, (size_t)*n, sizeof *ranked, by_cost);
+    int *trial = ARENA_ARRAY(arena, int, *n + 1);
+    for (int i = 0; i < *n; i++) trial[i] = ranked[i].trial;
+    return trial;
 }

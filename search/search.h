@@ -47,6 +47,9 @@ Status search_run(Arena *arena, const SearchOptions *options, SearchSpace *space
 /* The cost that counts: that to be minimized, or the first that has a budget. */
 CostKind search_main_cost(const SearchOptions *o);
 
+/* The trials that are on the front, and the one that was chosen, by the cost that counts; how many.  In the arena. */
+int *search_front(Arena *arena, const SearchOptions *o, const Trials *trials, const SearchResult *result, int *n);
+
 /* ---- for methods --------------------------------------------------------------------------------------------------- */
 
 bool search_within_budgets(const SearchOptions *o, const Cost *cost);

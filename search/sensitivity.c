@@ -277,8 +277,7 @@ static Status run_rows(Run *r)
 
 Status sensitivity_run(Arena *arena, const SensitivityJob *job, Sensitivity *s)
 {
-    *s = (Sensitivity){
-        .groups = format_groups(arena, job->quantized), .floats = job->judge->floats, .images = job->judge->sample.n};
+    *s = (Sensitivity){.groups = job->groups, .floats = job->judge->floats, .images = job->judge->sample.n};
     list_rows(arena, &job->options, s);
     TRY(sensitivity_state_read(arena, job, s));
     Run r = {.job = job,

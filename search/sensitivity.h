@@ -46,7 +46,7 @@ typedef struct {
 
 typedef struct {
     const Judge *judge;
-    const Model *quantized; /* a quantized model of the judge's config: its groups are asked for */
+    FormatGroups groups; /* that are asked for */
     SensitivityOptions options;
     const char *folder; /* exists; rows are kept there as they are made, in sensitivity.json */
     const char *digest; /* all that the rows follow from; kept rows of another one are made again */

@@ -9,19 +9,11 @@
 
 /* ---- writing --------------------------------------------------------------------------------------------------------- */
 
-static void add_number(cJSON *json, const char *name, double value)
-{
-    if (isfinite(value))
-        cJSON_AddNumberToObject(json, name, value);
-    else
-        cJSON_AddNullToObject(json, name);
-}
-
 static void add_measurement(cJSON *json, const Metric *metric, const Measurement *m)
 {
-    add_number(json, metric->name, m->value);
-    add_number(json, "loss", m->loss);
-    add_number(json, "kl", m->kl);
+    json_add_number(json, metric->name, m->value);
+    json_add_number(json, "loss", m->loss);
+    json_add_number(json, "kl", m->kl);
 }
 
 static cJSON *row_json(const Metric *metric, const SensitivityRow *row)
@@ -32,15 +24,15 @@ static cJSON *row_json(const Metric *metric, const SensitivityRow *row)
     cJSON_AddStringToObject(json, "format", format_choices[row->format]);
     add_measurement(json, metric, &row->alone);
     if (!isnan(row->spared.loss)) add_measurement(cJSON_AddObjectToObject(json, "leave_out"), metric, &row->spared);
-    for (int k = 0; k < PREDICTORS; k++) add_number(json, predictors[k].name, row->predicted[k]);
-    add_number(json, "trace_error", row->trace_error);
+    for (int k = 0; k < PREDICTORS; k++) json_add_number(json, predictors[k].name, row->predicted[k]);
+    json_add_number(json, "trace_error", row->trace_error);
     return json;
 }
 
 static void add_correlations(Arena *arena, cJSON *json, const Sensitivity *s, int part, int format)
 {
     for (int k = 0; k < PREDICTORS; k++)
-        add_number(json, predictors[k].name, sensitivity_correlation(arena, s, (PredictorKind)k, part, format));
+        json_add_number(json, predictors[k].name, sensitivity_correlation(arena, s, (PredictorKind)k, part, format));
 }
 
 static void add_all_correlations(Arena *arena, cJSON *json, const Sensitivity *s)
@@ -97,15 +89,9 @@ Status sensitivity_state_write(const SensitivityJob *job, const Sensitivity *s, 
 
 /* ---- reading --------------------------------------------------------------------------------------------------------- */
 
-static double number_of(const cJSON *json, const char *name)
-{
-    const cJSON *item = json_get(json, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
-}
-
 static Measurement measurement_of(const cJSON *json, const Metric *metric)
 {
-    return (Measurement){number_of(json, metric->name), number_of(json, "loss"), number_of(json, "kl")};
+    return (Measurement){json_number(json, metric->name), json_number(json, "loss"), json_number(json, "kl")};
 }
 
 static bool names(const cJSON *json, const char *key, const char *name)
@@ -139,8 +125,8 @@ Status sensitivity_state_read(Arena *arena, const SensitivityJob *job, Sensitivi
         row->alone = measurement_of(item, metric);
         const cJSON *spared = json_get(item, "leave_out");
         if (spared != NULL) row->spared = measurement_of(spared, metric);
-        for (int k = 0; k < PREDICTORS; k++) row->predicted[k] = number_of(item, predictors[k].name);
-        row->trace_error = number_of(item, "trace_error");
+        for (int k = 0; k < PREDICTORS; k++) row->predicted[k] = json_number(item, predictors[k].name);
+        row->trace_error = json_number(item, "trace_error");
         s->taken++;
     }
     if (s->taken > 0) take_uniforms(json_get(json, "uniform"), metric, s);

@@ -16,11 +16,11 @@ static double row_loss(const SearchSpace *space, const SensitivityRow *row)
     return predictors[kind].of_quality ? pow(10.0, -value / 10.0) : fmax(value, 0.0);
 }
 
-static int place_of(IntList formats, int format)
+int space_format(const SearchSpace *space, int format)
 {
-    int i = 0;
-    while (i < formats.n && formats.at[i] != format) i++;
-    return i;
+    for (int f = 0; f < space->formats.n; f++)
+        if (space->formats.at[f] == format) return f;
+    return -1;
 }
 
 void space_measured(SearchSpace *space, int measure)
@@ -30,8 +30,8 @@ void space_measured(SearchSpace *space, int measure)
     for (int i = 0; i < space->units * space->formats.n; i++) space->loss[i] = (double)INFINITY;
     for (int i = 0; i < space->s->rows; i++) {
         const SensitivityRow *row = &space->s->row[i];
-        const int f = place_of(space->formats, row->format);
-        if (row->part == PART_BOTH || f == space->formats.n) continue;
+        const int f = space_format(space, row->format);
+        if (row->part == PART_BOTH || f < 0) continue;
         const int unit = row->part == PART_WEIGHTS ? row->unit : g->layers + row->unit;
         *space_loss(space, unit, f) = row_loss(space, row);
         space->chooses[unit] = true;
@@ -68,8 +68,8 @@ static int layer_of_node(Arena *arena, const FormatGroups *g, const Model *m, co
 static void add_costs(Arena *arena, SearchSpace *space, const Candidate *c, int weights, int outputs)
 {
     const FormatGroups *g = &space->s->groups;
-    const Cost *of = node_costs(arena, c->graph);
-    space->fixed = network_cost(arena, c->graph);
+    Cost *of = ARENA_ARRAY(arena, Cost, c->graph->nodes);
+    space->fixed = network_cost(arena, c->graph, of);
     for (int i = 0; i < c->graph->nodes; i++) {
         const int layer = layer_of_node(arena, g, c->model, c->graph->node[i].name);
         for (int k = 0; k < COSTS; k++) space->fixed.of[k] -= of[i].of[k];
@@ -100,14 +100,10 @@ static void find_deciding(const Model *m, SearchSpace *space)
 {
     const FormatGroups *g = &space->s->groups;
     for (int i = 0; i < g->layers; i++) {
-        space->decides[i] = g->layer[i].group;
-        int from = m->layer[g->layer[i].first].input[0];
-        while (from >= 0 && m->layer[from].type->keeps_grid) from = m->layer[from].input[0];
-        if (from < 0) continue;
-        for (int k = 0; k < g->layers; k++)
-            if (from >= g->layer[k].first && from <= g->layer[k].last &&
-                (g->layer[i].has_weights || g->layer[i].group < 0))
-                space->decides[i] = g->layer[k].group;
+        const FormatLayer *l = &g->layer[i];
+        const int from = format_grid_owner(m, m->layer[l->first].input[0]);
+        const bool reads = from >= 0 && (l->has_weights || l->group < 0);
+        space->decides[i] = reads ? g->layer[format_layer_of(g, from)].group : l->group;
     }
 }
 

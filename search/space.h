@@ -43,6 +43,9 @@ Status space_make(Arena *arena, const Judge *judge, const Sensitivity *s, IntLis
 /* What s measured has become what choices lose; what it has no rows of cannot be chosen. */
 void space_measured(SearchSpace *space, int measure);
 
+/* The place of an index into format_choices among the candidates; -1: it is none. */
+int space_format(const SearchSpace *space, int format);
+
 /* A choice is an index into the formats for each unit. */
 double space_predict(const SearchSpace *space, const int *choice);
 Cost space_predict_cost(const SearchSpace *space, const int *choice);

@@ -8,24 +8,16 @@
 
 /* ---- the file ------------------------------------------------------------------------------------------------------------ */
 
-static void add_number(cJSON *json, const char *name, double value)
-{
-    if (isfinite(value))
-        cJSON_AddNumberToObject(json, name, value);
-    else
-        cJSON_AddNullToObject(json, name);
-}
-
 static cJSON *trial_json(const Trials *t, const Trial *trial)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON *formats = cJSON_AddArrayToObject(json, "formats");
     for (int u = 0; u < t->space->units; u++)
         cJSON_AddItemToArray(formats, cJSON_CreateString(format_choices[t->space->formats.at[trial->choice[u]]]));
-    add_number(json, "metric", trial->m.value);
-    add_number(json, "loss", trial->m.loss);
-    add_number(json, "kl", trial->m.kl);
-    for (int k = 0; k < COSTS; k++) add_number(json, cost_types[k].key, trial->cost.of[k]);
+    json_add_number(json, "metric", trial->m.value);
+    json_add_number(json, "loss", trial->m.loss);
+    json_add_number(json, "kl", trial->m.kl);
+    for (int k = 0; k < COSTS; k++) json_add_number(json, cost_types[k].key, trial->cost.of[k]);
     return json;
 }
 
@@ -49,12 +41,6 @@ static Status write_file(const Trials *t)
     return status;
 }
 
-static double number_of(const cJSON *json, const char *name)
-{
-    const cJSON *item = json_get(json, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
-}
-
 /* Whether it is a network of this space. */
 static bool read_trial(const Trials *t, const cJSON *json, Trial *trial)
 {
@@ -63,15 +49,12 @@ static bool read_trial(const Trials *t, const cJSON *json, Trial *trial)
     int *choice = ARENA_ARRAY(t->arena, int, t->space->units);
     const cJSON *item = formats->child;
     for (int u = 0; u < t->space->units; u++, item = item->next) {
-        const int format = name_find(format_choices, cJSON_GetStringValue(item));
-        int f = 0;
-        while (f < t->space->formats.n && t->space->formats.at[f] != format) f++;
-        if (f == t->space->formats.n) return false;
-        choice[u] = f;
+        choice[u] = space_format(t->space, name_find(format_choices, cJSON_GetStringValue(item)));
+        if (choice[u] < 0) return false;
     }
-    *trial =
-        (Trial){.choice = choice, .m = {number_of(json, "metric"), number_of(json, "loss"), number_of(json, "kl")}};
-    for (int k = 0; k < COSTS; k++) trial->cost.of[k] = number_of(json, cost_types[k].key);
+    *trial = (Trial){.choice = choice,
+                     .m = {json_number(json, "metric"), json_number(json, "loss"), json_number(json, "kl")}};
+    for (int k = 0; k < COSTS; k++) trial->cost.of[k] = json_number(json, cost_types[k].key);
     return true;
 }
 
@@ -103,10 +86,7 @@ Status trial_make(const Trials *t, const int *choice, Cost *cost, Measurement *m
 {
     Arena *own = arena_create();
     const FormatChoice formats = space_formats(own, t->space, choice);
-    Candidate c;
-    Status status = judge_make(t->judge, own, &t->space->s->groups, &formats, &c);
-    if (status == STATUS_OK) *cost = network_cost(own, c.graph);
-    if (status == STATUS_OK && m != NULL) status = judge_graph(t->judge, c.graph, 0, NULL, NULL, m);
+    const Status status = judge_choice(t->judge, &t->space->s->groups, &formats, m, cost);
     arena_destroy(own);
     return status;
 }
@@ -138,8 +118,7 @@ Status trials_run(Trials *t, const int *choice, int *index)
     Trial trial = {.choice = copy, .predicted = space_predict(t->space, choice)};
     bool made;
     TRY(measure(t, &trial, &made));
-    const Metric *metric = t->judge->task.metric;
-    trial.drop = metric_drop(metric, t->judge->floats.value, trial.m.value);
+    trial.drop = judge_drop(t->judge, &trial.m);
     if (t->n == t->capacity) {
         Trial *more = ARENA_ARRAY(t->arena, Trial, 2 * t->capacity + 16);
         if (t->n > 0) memcpy(more, t->at, sizeof *more * (size_t)t->n);
