@@ -192,45 +192,45 @@ static void count_depthwise(const CCount *c)
 
 /* ---- elements and pools ------------------------------------------------------------------------------------------ */
 
-static double outputs_of(const CCount *c) { return (double)graph_tensor_elements(node_y(c->g, c->n)); }
+double c_outputs(const CCount *c) { return (double)graph_tensor_elements(node_y(c->g, c->n)); }
 
-static void count_elements(const CCount *c, CycleTerm term)
+void c_count_elements(const CCount *c, CycleTerm term)
 {
     c_count(c, CYCLES_call, 1);
-    c_count(c, term, outputs_of(c));
+    c_count(c, term, c_outputs(c));
 }
 
 static void count_add(const CCount *c)
 {
     const GraphTensor *a = node_x(c->g, c->n), *b = &c->g->tensor[c->n->input[1]], *y = node_y(c->g, c->n);
     AddParams p;
-    count_elements(c, CYCLES_add_output);
-    if (c_exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE) c_count(c, CYCLES_rescale_double, 2 * outputs_of(c));
+    c_count_elements(c, CYCLES_add_output);
+    if (c_exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE) c_count(c, CYCLES_rescale_double, 2 * c_outputs(c));
     if (add_params_make(c_exported_rounding(c->g), a->scale, a->zero_point, b->scale, b->zero_point, y->scale,
                         y->zero_point, c->n->lo, c->n->hi, &p))
-        c_count_rescale(c, p.eo, outputs_of(c));
+        c_count_rescale(c, p.eo, c_outputs(c));
 }
 
 static void count_multiply(const CCount *c)
 {
     const float a = node_x(c->g, c->n)->scale, b = c->g->tensor[c->n->input[1]].scale, y = node_y(c->g, c->n)->scale;
-    count_elements(c, CYCLES_multiply_output);
-    c_count_rescale(c, multiplier_make(c_exported_rounding(c->g), a, b, y).e, outputs_of(c));
+    c_count_elements(c, CYCLES_multiply_output);
+    c_count_rescale(c, multiplier_make(c_exported_rounding(c->g), a, b, y).e, c_outputs(c));
 }
 
 static void count_requantize(const CCount *c)
 {
     const float x = node_x(c->g, c->n)->scale, y = node_y(c->g, c->n)->scale;
-    count_elements(c, CYCLES_requantize_output);
-    c_count_rescale(c, multiplier_make(c_exported_rounding(c->g), x, 1.0f, y).e, outputs_of(c));
+    c_count_elements(c, CYCLES_requantize_output);
+    c_count_rescale(c, multiplier_make(c_exported_rounding(c->g), x, 1.0f, y).e, c_outputs(c));
 }
 
-static void count_concat(const CCount *c)
+void c_count_concat(const CCount *c, CycleTerm code)
 {
     const GraphTensor *y = node_y(c->g, c->n);
     c_count(c, CYCLES_call, c->n->inputs);
     c_count(c, CYCLES_concat_cell, (double)c->n->inputs * y->h * y->w);
-    c_count(c, CYCLES_concat_code, outputs_of(c));
+    c_count(c, code, c_outputs(c));
 }
 
 void c_count_pool(const CCount *c, CycleTerm output, CycleTerm line, CycleTerm tap)
@@ -256,12 +256,13 @@ static void count_average_pool(const CCount *c)
     c_count_pool(c, CYCLES_average_pool_output, CYCLES_average_pool_line, CYCLES_average_pool_tap);
 }
 
-static void count_look_up(const CCount *c) { count_elements(c, CYCLES_look_up_output); }
-static void count_quantize(const CCount *c) { count_elements(c, CYCLES_quantize_output); }
-static void count_dequantize(const CCount *c) { count_elements(c, CYCLES_dequantize_output); }
+static void count_concat(const CCount *c) { c_count_concat(c, CYCLES_concat_code); }
+static void count_look_up(const CCount *c) { c_count_elements(c, CYCLES_look_up_output); }
+static void count_quantize(const CCount *c) { c_count_elements(c, CYCLES_quantize_output); }
+static void count_dequantize(const CCount *c) { c_count_elements(c, CYCLES_dequantize_output); }
 static void count_reshape(const CCount *c)
 {
-    if (c->planned->copies) count_elements(c, CYCLES_concat_code);
+    if (c->planned->copies) c_count_elements(c, CYCLES_concat_code);
 }
 
 CCounter *const c_counters[NODE_KINDS] = {

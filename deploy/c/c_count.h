@@ -31,6 +31,11 @@ void c_count_rescale(const CCount *c, int e, double values);
 /* The rounding that the graph is exported in. */
 Rounding c_exported_rounding(const Graph *g);
 
+/* How many values the node gives; a call, and a term for each of them; the same of a concat, with its cells. */
+double c_outputs(const CCount *c);
+void c_count_elements(const CCount *c, CycleTerm term);
+void c_count_concat(const CCount *c, CycleTerm code);
+
 /* A pool: its outputs, and of their windows rows and cells. */
 void c_count_pool(const CCount *c, CycleTerm output, CycleTerm line, CycleTerm tap);
 

@@ -7,14 +7,6 @@
 #include "kernels/dwconv_f32.h"
 #include "kernels/requant_s16.h"
 
-static double outputs_of(const CCount *c) { return (double)graph_tensor_elements(node_y(c->g, c->n)); }
-
-static void count_elements(const CCount *c, CycleTerm term)
-{
-    c_count(c, CYCLES_call, 1);
-    c_count(c, term, outputs_of(c));
-}
-
 static void count_cells(const CCount *c)
 {
     const ConvGeom *g = &c->n->geom;
@@ -53,14 +45,6 @@ static void count_pool(const CCount *c, CycleTerm output, CycleTerm line, CycleT
     c_count_pool(c, output, line, tap);
 }
 
-static void count_concat(const CCount *c, CycleTerm code)
-{
-    const GraphTensor *y = node_y(c->g, c->n);
-    c_count(c, CYCLES_call, c->n->inputs);
-    c_count(c, CYCLES_concat_cell, (double)c->n->inputs * y->h * y->w);
-    c_count(c, code, outputs_of(c));
-}
-
 /* The kernels of these precisions that go over windows, as bits; dense layers are convolutions. */
 static unsigned window_kernel(const Graph *g, const Node *n)
 {
@@ -82,24 +66,39 @@ static bool windows_are_shared(const Graph *g)
     return (kernels & (kernels - 1)) != 0;
 }
 
+/* The terms of a kernel of sums: outputs, of their windows rows, both once more where windows are shared, runs,
+ * products. */
+typedef struct {
+    CycleTerm output, line, shared_output, shared_line, run, product;
+} SumTerms;
+
+static void count_sums(const CCount *c, const SumTerms *t, Products p)
+{
+    count_cells(c);
+    c_count(c, t->output, c_outputs(c));
+    c_count(c, t->run, p.runs);
+    c_count(c, t->line, p.lines);
+    if (p.lines > 0.0 && windows_are_shared(c->g)) {
+        c_count(c, t->shared_output, c_outputs(c));
+        c_count(c, t->shared_line, p.lines);
+    }
+    c_count(c, t->product, p.products);
+}
+
 /* ---- int16 ------------------------------------------------------------------------------------------------------- */
 
 static void count_int16_sums(const CCount *c, CycleTerm output, CycleTerm run, Products p)
 {
     const int width = c_weight_width(c->n);
-    count_cells(c);
-    c_count(c, output, outputs_of(c));
-    c_count(c, run, p.runs);
-    c_count(c, CYCLES_int16_line, p.lines);
-    if (p.lines > 0.0 && windows_are_shared(c->g)) {
-        c_count(c, CYCLES_int16_shared_output, outputs_of(c));
-        c_count(c, CYCLES_int16_shared_line, p.lines);
-    }
-    c_count(c,
-            width == 8   ? CYCLES_int16_product8
-            : width == 4 ? CYCLES_int16_product4
-                         : CYCLES_int16_product2,
-            p.products);
+    const SumTerms terms = {.output = output,
+                            .line = CYCLES_int16_line,
+                            .shared_output = CYCLES_int16_shared_output,
+                            .shared_line = CYCLES_int16_shared_line,
+                            .run = run,
+                            .product = width == 8   ? CYCLES_int16_product8
+                                       : width == 4 ? CYCLES_int16_product4
+                                                    : CYCLES_int16_product2};
+    count_sums(c, &terms, p);
 }
 
 static void count_int16_conv2d(const CCount *c)
@@ -126,18 +125,18 @@ static void count_int16_add(const CCount *c)
 {
     const float a = node_x(c->g, c->n)->scale, b = c->g->tensor[c->n->input[1]].scale, y = node_y(c->g, c->n)->scale;
     AddS16 p;
-    count_elements(c, CYCLES_int16_add_output);
+    c_count_elements(c, CYCLES_int16_add_output);
     if (!add_s16_make(c_exported_rounding(c->g), a, b, y, c->n->lo, c->n->hi, &p)) return;
-    c_count_rescale(c, p.m1.e, outputs_of(c));
-    c_count_rescale(c, p.m2.e, outputs_of(c));
-    c_count_rescale(c, p.mo.e, outputs_of(c));
+    c_count_rescale(c, p.m1.e, c_outputs(c));
+    c_count_rescale(c, p.m2.e, c_outputs(c));
+    c_count_rescale(c, p.mo.e, c_outputs(c));
 }
 
 /* Multiplied by `ratio`. */
 static void count_rescaled(const CCount *c, CycleTerm term, double ratio)
 {
-    count_elements(c, term);
-    c_count_rescale(c, multiplier_s16(ratio).e, outputs_of(c));
+    c_count_elements(c, term);
+    c_count_rescale(c, multiplier_s16(ratio).e, c_outputs(c));
 }
 
 static void count_int16_multiply(const CCount *c)
@@ -152,9 +151,9 @@ static void count_int16_requantize(const CCount *c)
                    (double)node_x(c->g, c->n)->scale / (double)node_y(c->g, c->n)->scale);
 }
 
-static void count_int16_concat(const CCount *c) { count_concat(c, CYCLES_int16_concat_code); }
-static void count_int16_quantize(const CCount *c) { count_elements(c, CYCLES_int16_quantize_output); }
-static void count_int16_dequantize(const CCount *c) { count_elements(c, CYCLES_int16_dequantize_output); }
+static void count_int16_concat(const CCount *c) { c_count_concat(c, CYCLES_int16_concat_code); }
+static void count_int16_quantize(const CCount *c) { c_count_elements(c, CYCLES_int16_quantize_output); }
+static void count_int16_dequantize(const CCount *c) { c_count_elements(c, CYCLES_int16_dequantize_output); }
 
 CCounter *const c_wide_counters[NODE_KINDS] = {
     [NODE_CONV2D] = count_int16_conv2d,         [NODE_DWCONV2D] = count_int16_depthwise,
@@ -170,9 +169,9 @@ CCounter *const c_wide_counters[NODE_KINDS] = {
 /* What becomes of each output. */
 static void count_ends(const CCount *c)
 {
-    if (c->n->activation != 0) c_count(c, CYCLES_float_relu, outputs_of(c));
-    if (c->n->activation == 2) c_count(c, CYCLES_float_relu6, outputs_of(c));
-    if (node_y(c->g, c->n)->format != FORMAT_FLOAT32) c_count(c, CYCLES_float_narrow, outputs_of(c));
+    if (c->n->activation != 0) c_count(c, CYCLES_float_relu, c_outputs(c));
+    if (c->n->activation == 2) c_count(c, CYCLES_float_relu6, c_outputs(c));
+    if (node_y(c->g, c->n)->format != FORMAT_FLOAT32) c_count(c, CYCLES_float_narrow, c_outputs(c));
 }
 
 static CycleTerm float_product(const Node *n)
@@ -186,15 +185,13 @@ static CycleTerm float_product(const Node *n)
 
 static void count_float_sums(const CCount *c, CycleTerm output, CycleTerm run, Products p)
 {
-    count_cells(c);
-    c_count(c, output, outputs_of(c));
-    c_count(c, run, p.runs);
-    c_count(c, CYCLES_float_line, p.lines);
-    if (p.lines > 0.0 && windows_are_shared(c->g)) {
-        c_count(c, CYCLES_float_shared_output, outputs_of(c));
-        c_count(c, CYCLES_float_shared_line, p.lines);
-    }
-    c_count(c, float_product(c->n), p.products);
+    const SumTerms terms = {.output = output,
+                            .line = CYCLES_float_line,
+                            .shared_output = CYCLES_float_shared_output,
+                            .shared_line = CYCLES_float_shared_line,
+                            .run = run,
+                            .product = float_product(c->n)};
+    count_sums(c, &terms, p);
     count_ends(c);
 }
 
@@ -223,7 +220,7 @@ static void count_float_average_pool(const CCount *c)
 
 static void count_float_elements(const CCount *c, CycleTerm term)
 {
-    count_elements(c, term);
+    c_count_elements(c, term);
     count_ends(c);
 }
 
@@ -239,7 +236,7 @@ static void count_float_curve(const CCount *c)
 
 static void count_float_concat(const CCount *c)
 {
-    count_concat(c, CYCLES_float_concat_output);
+    c_count_concat(c, CYCLES_float_concat_output);
     count_ends(c);
 }
 
