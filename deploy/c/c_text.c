@@ -122,11 +122,10 @@ static void need_of_float_node(const CWriter *w, const Node *n, bool *needed)
     if (n->float_weights != NULL) need_format(w, n->weight_format, "widen", needed);
 }
 
-static void need_of_wide_node(const CWriter *w, const Node *n, bool *needed)
+static void need_of_wide_requant(const CWriter *w, const Node *n, bool *needed)
 {
-    const char *text = c_wide_text(w->arena, w->g, n);
-    if (text != NULL) need(needed, text);
-    if (n->op == NODE_REQUANT) need(needed, graph_tensor_is_wide(node_y(w->g, n)) ? "int16_clamp" : "clamp");
+    need(needed, c_wide_requantize(w->g, n));
+    need(needed, graph_tensor_is_wide(node_y(w->g, n)) ? "int16_clamp" : "clamp");
 }
 
 static void need_of_node(const CWriter *w, int node, bool *needed)
@@ -137,19 +136,14 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     for (const char *const *name = op->kernels; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
-    if (n->weights != NULL && c_weight_width(n) < 8) need(needed, arena_printf(w->arena, "code%d", c_weight_width(n)));
-    if (node_is_float(w->g, n)) {
-        need_of_float_node(w, n, needed);
-        return;
-    }
-    if (node_is_wide(w->g, n)) {
-        need_of_wide_node(w, n, needed);
-        return;
-    }
-    if (!node_has_weights(n)) return;
-    const int width = c_weight_width(n);
+    const int width = node_has_weights(n) ? c_weight_width(n) : 0;
+    if (n->weights != NULL && width < 8) need(needed, arena_printf(w->arena, "code%d", width));
     if (op->dot != NULL) need(needed, arena_printf(w->arena, "%s%d", op->dot, width));
     if (op->unpack != NULL && width < 8) need(needed, arena_printf(w->arena, "%s%d", op->unpack, width));
+    if (node_is_float(w->g, n))
+        need_of_float_node(w, n, needed);
+    else if (n->op == NODE_REQUANT && node_is_wide(w->g, n))
+        need_of_wide_requant(w, n, needed);
 }
 
 void c_write_kernels(const CWriter *w)

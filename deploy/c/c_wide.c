@@ -3,13 +3,11 @@
 #include "graph/node.h"
 #include "kernels/requant_s16.h"
 
-const char *c_wide_text(Arena *arena, const Graph *g, const Node *n)
+const char *c_wide_requantize(const Graph *g, const Node *n)
 {
-    if (n->op == NODE_REQUANT)
-        return !graph_tensor_is_wide(node_x(g, n))   ? "int16_requantize_from_8"
-               : !graph_tensor_is_wide(node_y(g, n)) ? "int16_requantize_to_8"
-                                                     : "int16_requantize_same";
-    return node_has_weights(n) ? arena_printf(arena, "int16_dot%d", c_weight_width(n)) : NULL;
+    return !graph_tensor_is_wide(node_x(g, n))   ? "int16_requantize_from_8"
+           : !graph_tensor_is_wide(node_y(g, n)) ? "int16_requantize_to_8"
+                                                 : "int16_requantize_same";
 }
 
 /* ---- constants --------------------------------------------------------------------------------------------------- */
@@ -36,9 +34,9 @@ static void begin_weights(const CWriter *w, int node, const char *type)
     c_write_codes(w, n, name);
     write_sums(w, n, name);
     fprintf(w->out,
-            "static const %s %s = {\n    .weights = %s_weights, .dot = %s, .o = %d,\n"
+            "static const %s %s = {\n    .weights = %s_weights, .dot = int16_dot%d, .o = %d,\n"
             "    .sums = {%s_bias, %s_multiplier, %s_right, %d, %d, %d},\n",
-            type, name, name, c_wide_text(w->arena, w->g, n), n->geom.o, name, name, name,
+            type, name, name, c_weight_width(n), n->geom.o, name, name, name,
             c_weight_width(n) == 8 ? 0 : n->weight_shift, n->lo, n->hi);
     c_write_window(w, &n->geom);
 }
@@ -135,7 +133,7 @@ static void call_multiply(const CWriter *w, int node)
 
 static void call_requantize(const CWriter *w, int node)
 {
-    c_call_elements(w, node, c_wide_text(w->arena, w->g, &w->g->node[node]));
+    c_call_elements(w, node, c_wide_requantize(w->g, &w->g->node[node]));
 }
 
 static void call_dequantize(const CWriter *w, int node)
@@ -149,9 +147,12 @@ static void call_dequantize(const CWriter *w, int node)
 /* ---- the kinds of nodes ------------------------------------------------------------------------------------------ */
 
 #define KERNELS(...) ((const char *const[]){__VA_ARGS__, NULL})
-static const COp conv2d = {
-    .kernels = KERNELS("clip", "window", "int16_sum", "int16_conv2d"), .layer = layer_conv2d, .call = call_conv2d};
+static const COp conv2d = {.kernels = KERNELS("clip", "window", "int16_sum", "int16_conv2d"),
+                           .dot = "int16_dot",
+                           .layer = layer_conv2d,
+                           .call = call_conv2d};
 static const COp depthwise = {.kernels = KERNELS("clip", "window", "int16_sum", "int16_depthwise"),
+                              .dot = "int16_dot",
                               .layer = layer_depthwise,
                               .call = call_depthwise};
 static const COp add = {

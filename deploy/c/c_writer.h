@@ -49,9 +49,8 @@ const char *c_place(const CWriter *w, int tensor);
 const char *c_float_dot(Arena *arena, const Node *n);
 /* deploy/c/c_floats.c: the curves that nodes in floats compute, a function for each. */
 void c_write_curves(const CWriter *w);
-/* deploy/c/c_wide.c: a text of deploy/c/c_kernels that a node touching int16 codes needs for its widths, "int16_dot4".
- * NULL: none. */
-const char *c_wide_text(Arena *arena, const Graph *g, const Node *n);
+/* deploy/c/c_wide.c: the kernel of a requant node that reads or gives int16 codes: "int16_requantize_same". */
+const char *c_wide_requantize(const Graph *g, const Node *n);
 /* deploy/c/c_place.c: calls of kernels on whole tensors, KERNEL(layer, in, out), KERNEL(layer, count, in, out),
  * KERNEL(layer, count, a, b, out) and, for each input of a concat, `begin`in, cells, channels, stride, out). */
 void c_call_whole(const CWriter *w, int node, const char *kernel);
