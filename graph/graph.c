@@ -25,10 +25,7 @@ int graph_node_named(const Graph *g, const char *name)
 
 size_t graph_tensor_bytes(const GraphTensor *t)
 {
-    const size_t each = graph_tensor_is_float(t)  ? sizeof(float)
-                        : graph_tensor_is_sums(t) ? sizeof(int32_t)
-                        : graph_tensor_is_wide(t) ? sizeof(int16_t)
-                                                  : 1;
+    const size_t each = graph_tensor_is_float(t) ? sizeof(float) : format_bytes(t->format);
     return (size_t)graph_tensor_elements(t) * each;
 }
 

@@ -98,8 +98,8 @@ long graph_tensor_elements(const GraphTensor *t);
 /* The tensor, or the node, of that name; -1: there is none. */
 int graph_tensor_named(const Graph *g, const char *name);
 int graph_node_named(const Graph *g, const char *name);
-/* Memory of one image: a byte for each code, two for each int16 code, four for each int32 code; 4 for each float, whatever its format
- * (base/format.h). */
+/* Memory of one image: a byte for each code, two for each int16 code, four for each int32 code; 4 for each float,
+ * whatever its format (base/format.h). */
 size_t graph_tensor_bytes(const GraphTensor *t);
 static inline bool graph_tensor_is_wide(const GraphTensor *t) { return t->format == FORMAT_INT16; }
 /* Exact sums: of the network's output alone. */
