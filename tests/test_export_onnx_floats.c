@@ -17,17 +17,6 @@ typedef struct {
     long values, different;
 } Difference;
 
-/* [N,C,H,W] codes, as uint8. */
-static const double *input_of(const Graph *g, const int8_t *codes)
-{
-    const GraphTensor *x = &g->tensor[0];
-    const long cells = (long)x->h * x->w, image = cells * x->c;
-    double *in = ARENA_ARRAY(arena, double, IMAGES *image);
-    for (long i = 0; i < IMAGES * image; i++)
-        in[i / image * image + i % x->c * cells + i % image / x->c] = codes[i] + 128;
-    return in;
-}
-
 static void compare(const Graph *g, Difference *d)
 {
     const Onnx__ModelProto *m = onnx_exported_read_back(g, "{\"input\":\"codes\"}");
@@ -39,7 +28,7 @@ static void compare(const Graph *g, Difference *d)
     float *want = ARENA_ARRAY(arena, float, IMAGES * g->classes);
     engine_run(engine, codes, IMAGES, logits);
     graph_tensor_reals(out, logits, (size_t)IMAGES * (size_t)g->classes, want);
-    const OnnxArray y = onnx_run(arena, m, IMAGES, input_of(g, codes), "logits");
+    const OnnxArray y = onnx_run(arena, m, IMAGES, onnx_exported_input(g, codes, IMAGES), "logits");
     ck_assert_int_eq(y.count, IMAGES * g->classes);
     double most = 0;
     for (int64_t i = 0; i < y.count; i++) most = fmax(most, fabs(y.x[i]));

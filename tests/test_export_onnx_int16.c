@@ -25,17 +25,6 @@ static Graph *graph_of(int i, WideNodes which)
     return g;
 }
 
-/* [N,C,H,W] codes, as uint8. */
-static const double *input_of(const Graph *g, const int8_t *codes)
-{
-    const GraphTensor *x = &g->tensor[0];
-    const long cells = (long)x->h * x->w, image = cells * x->c;
-    double *in = ARENA_ARRAY(arena, double, IMAGES *image);
-    for (long i = 0; i < IMAGES * image; i++)
-        in[i / image * image + i % x->c * cells + i % image / x->c] = codes[i] + 128;
-    return in;
-}
-
 typedef struct {
     long values, different; /* of dense layers, whose multipliers have 31 bits */
     long others;
@@ -57,7 +46,7 @@ static void compare(const Graph *g, Tally *tally)
     const int8_t *codes = random_images(arena, g, 5, IMAGES);
     int16_t *want = ARENA_ARRAY(arena, int16_t, IMAGES * g->classes);
     engine_run(engine, codes, IMAGES, want);
-    const OnnxArray y = onnx_run(arena, m, IMAGES, input_of(g, codes), "logits");
+    const OnnxArray y = onnx_run(arena, m, IMAGES, onnx_exported_input(g, codes, IMAGES), "logits");
     ck_assert_int_eq(y.count, IMAGES * g->classes);
     for (int64_t i = 0; i < y.count; i++) {
         const double code = y.x[i] / (double)out->scale;

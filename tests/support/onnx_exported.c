@@ -53,6 +53,15 @@ const Onnx__ModelProto *onnx_exported_read_back(const Graph *g, const char *opti
     return onnx_exported_read();
 }
 
+const double *onnx_exported_input(const Graph *g, const int8_t *codes, int n)
+{
+    const GraphTensor *x = &g->tensor[0];
+    const long cells = (long)x->h * x->w, image = cells * x->c;
+    double *in = ARENA_ARRAY(arena, double, n *image);
+    for (long i = 0; i < n * image; i++) in[i / image * image + i % x->c * cells + i % image / x->c] = codes[i] + 128;
+    return in;
+}
+
 const Onnx__TensorProto *onnx_exported_constant(const Onnx__ModelProto *m, const char *name)
 {
     for (size_t i = 0; i < m->graph->n_initializer; i++)

@@ -18,6 +18,9 @@ Status onnx_exported_export_float(Model *m, const char *options);
 const Onnx__ModelProto *onnx_exported_read(void);
 const Onnx__ModelProto *onnx_exported_read_back(const Graph *g, const char *options);
 
+/* What a file whose input is codes is given for n images of the engine's, codes[N,H,W,C]: uint8, [N,C,H,W]. */
+const double *onnx_exported_input(const Graph *g, const int8_t *codes, int n);
+
 /* NULL if there is none. */
 const Onnx__TensorProto *onnx_exported_constant(const Onnx__ModelProto *m, const char *name);
 /* The node that makes a value, or NULL; the node of a name, which must exist; how many there are of an operation. */
