@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
 
@@ -28,12 +29,6 @@ static void begin_trained(void)
     begin();
     put_text(folder, "net.json", net);
     program_must(arena, folder, "train net.json --out f --quiet");
-}
-
-static double number(const cJSON *json, const char *key)
-{
-    ck_assert_msg(cJSON_IsNumber(json_get(json, key)), "%s", key);
-    return json_get(json, key)->valuedouble;
 }
 
 /* What `inspect --target c` says of the model is what the search said. */

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tests/support/fixture.h"
+#include "tests/support/json_values.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
 
@@ -24,18 +25,6 @@ static void begin_config(void)
 {
     begin();
     put_text(folder, "net.json", net);
-}
-
-static const char *text(const cJSON *json, const char *key)
-{
-    ck_assert_msg(cJSON_IsString(json_get(json, key)), "%s", key);
-    return json_get(json, key)->valuestring;
-}
-
-static double number(const cJSON *json, const char *key)
-{
-    ck_assert_msg(cJSON_IsNumber(json_get(json, key)), "%s", key);
-    return json_get(json, key)->valuedouble;
 }
 
 /* What is delivered is the network of the stage that is named: as good on the held-out images, which are all 120. */
