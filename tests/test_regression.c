@@ -97,14 +97,6 @@ START_TEST(values_are_in_the_targets_units)
 }
 END_TEST
 
-/* The text with its first `from` as `to`. */
-static const char *with(const char *text, const char *from, const char *to)
-{
-    const char *at = strstr(text, from);
-    ck_assert_msg(at != NULL, "no %s", from);
-    return arena_printf(arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-}
-
 /* inspect says how wide the last layer's output is. */
 static void ends_in(const char *run, const char *bits)
 {
@@ -126,10 +118,10 @@ START_TEST(the_output_has_16_bits)
     program_refuses(arena, folder, "eval p --set quant.output_bits=8",
                     "quant.output_bits: 8 bits; the model was quantized with an output of 16");
     const char *config = text_of("f/config.json");
-    put_text(folder, "f/config.json", with(config, "\"output_bits\": 16", "\"output_bits\": 0"));
+    put_text(folder, "f/config.json", text_with(arena, config, "\"output_bits\": 16", "\"output_bits\": 0"));
     program_must(arena, folder, "ptq f/last.safetensors --out zero --quiet");
     ends_in("zero", "8/8 ");
-    put_text(folder, "f/config.json", with(config, "\"output_bits\": 16,", ""));
+    put_text(folder, "f/config.json", text_with(arena, config, "\"output_bits\": 16,", ""));
     program_must(arena, folder, "ptq f/last.safetensors --out none --quiet");
     ends_in("none", "8/8 ");
     has(text_of("none/config.json"), "\"output_bits\": 0");
@@ -172,14 +164,14 @@ START_TEST(outputs_that_keep_8_bits)
     static const char *const heads[] = {"\"units\":2}", "\"units\":2}", "\"units\":2,\"activation\":\"tanh\"}"};
     begin_zoo();
     for (int i = 0; i < 3; i++) {
-        const char *text = with(bars, "\"units\":2}", heads[i]);
+        const char *text = text_with(arena, bars, "\"units\":2}", heads[i]);
         put_text(folder, "bars.json", arena_printf(arena, "{%s%s", quants[i], text + 1));
         program_must(arena, folder, arena_printf(arena, "train bars.json --out f%d --quiet --set train.epochs=1", i));
         has(text_of(arena_printf(arena, "f%d/config.json", i)), "\"output_bits\": 0");
     }
     put_text(folder, "bars.json",
-             with(bars, "{\"type\":\"flatten\"},{\"type\":\"dense\",\"name\":\"angle\",\"units\":2}",
-                  "{\"type\":\"conv2d\",\"filters\":2,\"kernel\":1},{\"type\":\"global_avgpool\"}"));
+             text_with(arena, bars, "{\"type\":\"flatten\"},{\"type\":\"dense\",\"name\":\"angle\",\"units\":2}",
+                       "{\"type\":\"conv2d\",\"filters\":2,\"kernel\":1},{\"type\":\"global_avgpool\"}"));
     program_must(arena, folder, "train bars.json --out pool --quiet --set train.epochs=1");
     has(text_of("pool/config.json"), "\"output_bits\": 0");
     end();

@@ -18,12 +18,7 @@ const char *bad_folder;
 
 void bad_text(const char *text) { put_text(bad_folder, "bad/c.json", text); }
 
-void bad_config(const char *from, const char *to)
-{
-    const char *at = strstr(zoo_config, from);
-    ck_assert_ptr_nonnull(at);
-    bad_text(arena_printf(bad_arena, "%.*s%s%s", (int)(at - zoo_config), zoo_config, to, at + strlen(from)));
-}
+void bad_config(const char *from, const char *to) { bad_text(text_with(bad_arena, zoo_config, from, to)); }
 
 void bad_data(const char *dataset)
 {

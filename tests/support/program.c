@@ -191,6 +191,13 @@ char *folder_listing(Arena *arena, const char *folder, const char *without)
     return list_into(arena, arena_strdup(arena, ""), folder, "", without);
 }
 
+char *text_with(Arena *arena, const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    ck_assert_msg(at != NULL, "nothing to replace: %s", from);
+    return arena_printf(arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+}
+
 int line_count(const char *text)
 {
     int n = 0;

@@ -46,6 +46,8 @@ void program_refuses(Arena *arena, const char *folder, const char *command, cons
  * none) are left out. */
 char *folder_listing(Arena *arena, const char *folder, const char *without);
 
+/* The text with its first `from`, which it must have, as `to`. */
+char *text_with(Arena *arena, const char *text, const char *from, const char *to);
 /* The number of lines of a text; one without an end counts. */
 int line_count(const char *text);
 
