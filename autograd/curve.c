@@ -44,6 +44,8 @@ int curve_index(const CurveType *curve)
     return -1;
 }
 
+bool curve_has_exp(const CurveType *curve) { return strstr(curve->formula, "double_exp_less") != NULL; }
+
 void curve_grid(const CurveType *curve, QuantParams *qp)
 {
     const float steps = curve->range == CURVE_OPEN ? (float)(1 << qp->bits) : (float)((1 << qp->bits) - 1);

@@ -3,6 +3,7 @@
 #ifndef BITFOLD_AUTOGRAD_CURVE_H
 #define BITFOLD_AUTOGRAD_CURVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,7 @@ enum {
 extern const CurveType curve_types[CURVES]; /* in the order of curves.def */
 extern const char *const curve_names[];     /* in the same order, NULL-ended */
 int curve_index(const CurveType *curve);    /* in that order; -1: it is none of them */
+bool curve_has_exp(const CurveType *curve); /* its formula calls double_exp_less */
 
 /* The grid of a curve that is not free: qp->bits, is_signed (lo < 0), qmin and qmax are there; writes qp->scale[0] and
  * the zero point. */

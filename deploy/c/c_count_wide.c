@@ -1,6 +1,4 @@
 /* Instructions of nodes on int16 codes and in floats. */
-#include <string.h>
-
 #include "deploy/c/c_count.h"
 #include "deploy/c/c_cost.h"
 #include "graph/node.h"
@@ -230,8 +228,7 @@ static void count_float_activate(const CCount *c) { count_float_elements(c, CYCL
 
 static void count_float_curve(const CCount *c)
 {
-    const bool exponential = strstr(c->n->curve->formula, "double_exp_less") != NULL;
-    count_float_elements(c, exponential ? CYCLES_float_curve_exp : CYCLES_float_curve_ramp);
+    count_float_elements(c, curve_has_exp(c->n->curve) ? CYCLES_float_curve_exp : CYCLES_float_curve_ramp);
 }
 
 static void count_float_concat(const CCount *c)

@@ -116,7 +116,7 @@ static void need_format(const CWriter *w, Format f, const char *use, bool *neede
 static void need_of_float_node(const CWriter *w, const Node *n, bool *needed)
 {
     need_format(w, node_y(w->g, n)->format, "narrow", needed);
-    if (n->curve != NULL && strstr(n->curve->formula, "double_exp_less") != NULL) need(needed, "double_exp_less");
+    if (n->curve != NULL && curve_has_exp(n->curve)) need(needed, "double_exp_less");
     if (!node_has_weights(n)) return;
     need(needed, c_float_dot(w->arena, n));
     if (n->float_weights != NULL) need_format(w, n->weight_format, "widen", needed);
