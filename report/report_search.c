@@ -21,6 +21,8 @@ const char search_style[] =
     "table.formats tfoot td,table.formats tfoot th{border-top:2px solid var(--line)}"
     "summary b{font-weight:600}td.text small{max-width:24rem;white-space:normal}"
     "table.steps tr.best th{background:var(--best)}"
+    ".pair table.steps{font-size:.8125rem}.pair table.steps td,.pair table.steps "
+    "th{padding-left:.3rem;padding-right:.3rem}"
     "@media(max-width:44rem){table.bars tbody th{max-width:7rem}}\n";
 
 /* ---- rows ---- */
