@@ -1,6 +1,7 @@
 #include "cli/search_find.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -30,6 +31,17 @@ static void show_trial(void *context, const Trial *t, int number)
     cli_note("network %d  %s %s  %s %s  change %+.2f\n", number, cost_types[kind].name,
              cost_text(s->arena, kind, t->cost.of[kind]), s->job->judge.task.metric->brief,
              metric_number(s->arena, s->job->judge.task.metric, t->m.value), 0.0 - t->drop);
+}
+
+static void show_training(void *context, int stretch, long step, long steps, double loss)
+{
+    const Shown *s = context;
+    if (s->job->o->quiet) return;
+    Arena *memory = arena_create();
+    const char *line =
+        arena_printf(memory, "learning widths  price %d  step %ld/%ld  loss %.4f", stretch, step, steps, loss);
+    if (step == steps || isatty(STDERR_FILENO) != 0) cli_progress(line, step == steps);
+    arena_destroy(memory);
 }
 
 /* All that networks follow from besides what sensitivity does. */
@@ -65,10 +77,12 @@ Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchF
                          .make = trial_make,
                          .judge = &job->judge,
                          .space = &f->space,
+                         .folder = job->folder,
                          .path = file_join(arena, job->folder, "search.json"),
                          .asked = asked_text(arena, options),
                          .stop = &cli_stop,
                          .progress = show_trial,
+                         .training = show_training,
                          .context = shown};
     TRY(search_check_budgets(arena, options, &f->space, &f->trials));
     SensitivityOptions *s = &job->sensitivity.options;

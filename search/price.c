@@ -48,7 +48,7 @@ static Status find_price(Arena *arena, const Pricing *p, int *choice, int *trial
     return search_fill_budgets(arena, s, choice);
 }
 
-Status price_search(Arena *arena, const Search *s, Pricing *p)
+Status price_begin(Arena *arena, const Search *s, Pricing *p)
 {
     p->s = s;
     p->costs = search_costs(s->options, p->cost);
@@ -58,7 +58,12 @@ Status price_search(Arena *arena, const Search *s, Pricing *p)
         none[i] = (double)INFINITY;
         p->unit[i] = fmax(most.of[p->cost[i]], 1.0) / 1000.0;
     }
-    TRY(space_knapsack(arena, s->space, p->cost, p->costs, none, &p->knapsack));
+    return space_knapsack(arena, s->space, p->cost, p->costs, none, &p->knapsack);
+}
+
+Status price_search(Arena *arena, const Search *s, Pricing *p)
+{
+    TRY(price_begin(arena, s, p));
     int *choice = ARENA_ARRAY(arena, int, s->space->units);
     for (int round = 0; round < ROUNDS; round++) {
         int last;

@@ -22,6 +22,9 @@ typedef struct Pricing {
  * then given to the layers that need it most (search_fill_budgets).  p: steps, choose and context are filled in. */
 Status price_search(Arena *arena, const Search *s, Pricing *p);
 
+/* Fills in what is the same for all prices: s, knapsack, costs and units. */
+Status price_begin(Arena *arena, const Search *s, Pricing *p);
+
 /* The choice of least predicted loss + price x cost. */
 Status price_choose_predicted(Arena *arena, const Pricing *p, double price, int *choice);
 

@@ -25,6 +25,7 @@ typedef struct Trials {
     TrialMake *make;
     const Judge *judge;
     const SearchSpace *space;
+    const char *folder; /* for what a method keeps besides */
     const char *path;   /* of the file that keeps them */
     const char *digest; /* all that they follow from; kept ones of another are made again */
     const char *asked;  /* what is searched for, in words */
@@ -32,6 +33,8 @@ typedef struct Trials {
     const volatile sig_atomic_t *stop;
     /* After each network that was made or taken from the file. */
     void (*progress)(void *context, const Trial *trial, int number);
+    /* While a method trains: the mean loss of a stretch of steps so far.  NULL: nobody looks. */
+    void (*training)(void *context, int stretch, long step, long steps, double loss);
     void *context;
     int n, capacity;
     Trial *at; /* in the order in which they were asked for first */

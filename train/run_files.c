@@ -14,10 +14,25 @@
 static const char *const models[] = {MODELS, NULL};
 
 /* config.json is removed first: without it no model is read. */
-static const char *const names[] = {"config.json",     "run.json",      "metrics.jsonl", MODELS,
-                                    "compare.csv",     "report.html",   "row.json",      "sensitivity.json",
-                                    "sensitivity.csv", "partial.csv",   "search.json",   "pareto.csv",
-                                    "why.txt",         "workflow.json", "model.json",    NULL};
+static const char *const names[] = {"config.json",
+                                    "run.json",
+                                    "metrics.jsonl",
+                                    MODELS,
+                                    "compare.csv",
+                                    "report.html",
+                                    "row.json",
+                                    "sensitivity.json",
+                                    "sensitivity.csv",
+                                    "partial.csv",
+                                    "search.json",
+                                    "pareto.csv",
+                                    "why.txt",
+                                    "workflow.json",
+                                    "learned.json",
+                                    "learned-0.safetensors",
+                                    "learned-1.safetensors",
+                                    "model.json",
+                                    NULL};
 
 static bool is_temporary_of(const char *name, const char *file)
 {

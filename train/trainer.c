@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "base/timing.h"
-#include "datasets/loader.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/batch_gradient.h"
@@ -43,13 +42,37 @@ static int fewest_bits(const Model *m)
     return bits;
 }
 
+double qat_lr(const Config *c, int fewest_bits)
+{
+    return c->qat.lr > 0.0 ? c->qat.lr : c->train.optimizer.lr * (fewest_bits >= 8 ? 0.01 : 0.2);
+}
+
 double train_lr(const TrainJob *job)
 {
     const Config *c = job->config;
     if (job->kind != MODEL_QAT) return c->train.optimizer.lr;
-    if (c->qat.lr > 0.0) return c->qat.lr;
-    if (job->from_scratch) return c->train.optimizer.lr;
-    return c->train.optimizer.lr * (fewest_bits(job->model) >= 8 ? 0.01 : 0.2);
+    if (job->from_scratch) return c->qat.lr > 0.0 ? c->qat.lr : c->train.optimizer.lr;
+    return qat_lr(c, fewest_bits(job->model));
+}
+
+Status train_optimizer(Arena *arena, const TrainJob *job, Optimizer *optimizer)
+{
+    const QatConfig *qat = &job->config->qat;
+    OptimizerConfig oc = job->config->train.optimizer;
+    if (job->kind == MODEL_QAT && qat->weight_decay >= 0.0) oc.weight_decay = qat->weight_decay;
+    if (job->kind == MODEL_QAT && !job->from_scratch && qat->clip_norm >= 0.0) oc.clip_norm = qat->clip_norm;
+    return optimizer_make(arena, &oc, &job->model->params, optimizer);
+}
+
+Status train_loader(Arena *arena, const TrainJob *job, Loader **loader)
+{
+    const LoaderConfig lc = {.data = &job->data->train,
+                             .batch = job->config->train.batch,
+                             .seed = job->config->seed,
+                             .shuffle = true,
+                             .augment = &job->config->data.augment,
+                             .prefetch = true};
+    return loader_create(arena, &lc, loader);
 }
 
 ForwardMode train_mode(const QuantConfig *quant, ModelKind kind, long step, long steps)
@@ -240,19 +263,9 @@ static Status prepare(Trainer *r)
     const TrainJob *job = r->job;
     r->task = model_task(job->config, job->model);
     r->state.best = r->task.metric->none;
-    OptimizerConfig oc = job->config->train.optimizer;
-    if (job->kind == MODEL_QAT && job->config->qat.weight_decay >= 0.0) oc.weight_decay = job->config->qat.weight_decay;
-    if (job->kind == MODEL_QAT && !job->from_scratch && job->config->qat.clip_norm >= 0.0)
-        oc.clip_norm = job->config->qat.clip_norm;
     if (job->kind == MODEL_FLOAT) TRY(model_freeze(job->model, &job->config->train.freeze, job->config->path));
-    TRY(optimizer_make(r->arena, &oc, &job->model->params, &r->optimizer));
-    const LoaderConfig lc = {.data = &job->data->train,
-                             .batch = job->config->train.batch,
-                             .seed = job->config->seed,
-                             .shuffle = true,
-                             .augment = &job->config->data.augment,
-                             .prefetch = true};
-    TRY(loader_create(r->arena, &lc, &r->loader));
+    TRY(train_optimizer(r->arena, job, &r->optimizer));
+    TRY(train_loader(r->arena, job, &r->loader));
     r->batches = loader_batches(r->loader);
     r->epochs = train_epochs(job);
     r->lr = train_lr(job);

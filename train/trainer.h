@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "datasets/loader.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/evaluate.h"
@@ -56,6 +57,13 @@ Status train_check(const TrainJob *job, long *left);
 /* Epochs of the job, and its learning rate at the schedule's top. */
 int train_epochs(const TrainJob *job);
 double train_lr(const TrainJob *job);
+
+/* Of quantization-aware training that begins with a float network, of which something gets so few bits. */
+double qat_lr(const Config *config, int fewest_bits);
+
+/* The job's optimizer, of job->model's parameters as they are placed; and its batches, which are the caller's to destroy. */
+Status train_optimizer(Arena *arena, const TrainJob *job, Optimizer *optimizer);
+Status train_loader(Arena *arena, const TrainJob *job, Loader **loader);
 
 /* How step `step` of `steps` computes: in float, or in the QAT phase it belongs to. */
 ForwardMode train_mode(const QuantConfig *quant, ModelKind kind, long step, long steps);
