@@ -154,7 +154,7 @@ static Status make_table(Context *c, const Model *from, CompareResult *result)
         *c->exit_code = 128 + (int)cli_stop;
     }
     TRY(status);
-    TRY(run_folder_note(arena, run->path, &(RunNote){m, o->argc, o->argv, timing_seconds() - start, NULL}));
+    TRY(run_folder_note(arena, run->path, &(RunNote){m, o->argc, o->argv, timing_seconds() - start, NULL, NULL}));
     return compare_note(arena, run->path, result);
 }
 

@@ -1,5 +1,7 @@
 #include "compress/ptq.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PTQ_STEP(name) &ptq_step_##name,
@@ -13,23 +15,77 @@ static const char *const step_names[] = {
     NULL};
 #undef PTQ_STEP
 
+#define PTQ_STEP_KEYS(name) extern const Field ptq_step_##name##_fields[];
+#include "compress/ptq_step_keys.def"
+#undef PTQ_STEP_KEYS
+
 const Field ptq_fields[] = {{"images", FIELD_INT, offsetof(PtqConfig, images), .min = 1, .max = 10000000, .def = "512",
                              .unit = "images", .doc = "training images that calibrate the ranges, chosen by the seed"},
                             {"steps", FIELD_ENUMS, offsetof(PtqConfig, steps), .names = step_names, .scalar_ok = true,
                              .min_count = 1, .max_count = 16, .def = "[\"calibrate\"]",
                              .doc = "what is done to the float model, in this order, once it has its grids"},
+#define PTQ_STEP_KEYS(name)                                                                                            \
+    {#name, FIELD_OBJECT, offsetof(PtqConfig, keys[PTQ_STEP_INDEX_##name]), .fields = ptq_step_##name##_fields,        \
+     .doc = "keys of the step " #name},
+#include "compress/ptq_step_keys.def"
+#undef PTQ_STEP_KEYS
                             FIELD_END};
+
+const void *ptq_keys(Arena *arena, const PtqStep *step, const PtqContext *context)
+{
+    if (context->keys != NULL || step->fields == NULL) return context->keys;
+    ASSERT(step->config_bytes <= PTQ_STEP_KEYS_BYTES);
+    void *keys = arena_zalloc(arena, step->config_bytes);
+    const Status status = field_parse(step->fields, NULL, step->name, keys, arena);
+    ASSERT(status == STATUS_OK);
+    return keys;
+}
+
+void ptq_tell(const PtqContext *c, const char *format, ...)
+{
+    if (c->told == NULL || c->told->n == PTQ_TOLD) return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    c->told->line[c->told->n++] = arena_strdup(c->told->arena, text);
+}
+
+/* What step i of the list could not do where it stands; NULL: nothing. */
+static const char *misplaced(const IntList *steps, int i, const char **other)
+{
+    const PtqStep *step = ptq_steps[steps->at[i]];
+    bool ranges = false;
+    for (int k = 0; k < i; k++) {
+        const PtqStep *before = ptq_steps[steps->at[k]];
+        *other = before->name;
+        if (before == step) return "stands there twice; a step runs once";
+        if (step->rounds_weights && before->rounds_weights)
+            return "chooses the codes that another step has chosen; one of such steps is allowed";
+        if (step->moves_weights && before->finds_ranges)
+            return "changes what the ranges were found for; it must stand before what finds them";
+        ranges |= before->finds_ranges;
+    }
+    *other = ptq_step_calibrate.name;
+    if (step->needs_ranges && !ranges)
+        return "looks at activations on their grids; it must stand after what finds ranges";
+    *other = NULL;
+    return step->alone && steps->n > 1 ? "chooses steps itself; it must be the only one" : NULL;
+}
 
 Status ptq_check(const PtqConfig *ptq, const char *path)
 {
     bool ranges = false;
-    const char *finders = NULL;
+    const char *finders = NULL, *other;
     for (int i = 0; i < ptq->steps.n; i++) {
         const PtqStep *step = ptq_steps[ptq->steps.at[i]];
-        for (int k = 0; k < i; k++)
-            if (ptq->steps.at[k] == ptq->steps.at[i])
-                return status_fail(STATUS_CONFIG, "%s: ptq.steps[%d]: \"%s\" stands there twice; a step runs once",
-                                   path, i, step->name);
+        const char *why = misplaced(&ptq->steps, i, &other);
+        if (why != NULL)
+            return status_fail(STATUS_CONFIG, "%s: ptq.steps[%d]: \"%s\" %s%s%s%s", path, i, step->name, why,
+                               other == NULL || strcmp(other, step->name) == 0 ? "" : " (\"",
+                               other == NULL || strcmp(other, step->name) == 0 ? "" : other,
+                               other == NULL || strcmp(other, step->name) == 0 ? "" : "\")");
         ranges |= step->finds_ranges;
     }
     for (int i = 0; ptq_steps[i] != NULL && finders == NULL; i++)

@@ -9,11 +9,12 @@
 typedef struct {
     int images;    /* training images that steps may use */
     IntList steps; /* indices into ptq_steps, in the order they run */
+    PtqStepKeys keys[PTQ_STEPS];
 } PtqConfig;
 extern const Field ptq_fields[];
 
-/* Whether the steps can be run one after another: none stands twice, and one of them finds ranges.  STATUS_CONFIG names
- * `path`, the config. */
+/* Whether the steps can be run one after another: none stands twice, one of them finds ranges, and each comes after what
+ * it needs and before what it would undo.  STATUS_CONFIG names `path`, the config. */
 Status ptq_check(const PtqConfig *ptq, const char *path);
 
 /* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers

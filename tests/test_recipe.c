@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/safetensors.h"
 #include "compress/calibrate.h"
 #include "tests/support/fixture.h"
@@ -123,6 +124,9 @@ START_TEST(steps_of_a_config_are_checked)
         {"ptq.steps=[\"calibrat\"]", "did you mean \"calibrate\"?"},
         {"ptq.steps=[]", "ptq.steps: []; must be"},
         {"ptq.steps=[\"calibrate\",\"calibrate\"]", "ptq.steps[1]: \"calibrate\" stands there twice"},
+        {"ptq.steps=[\"calibrate\",\"equalize\"]", "ptq.steps[1]: \"equalize\" changes what the ranges were found for"},
+        {"ptq.steps=[\"equalize\"]", "none of them finds the activations' ranges"},
+        {"ptq.equalize.sweeps=0", "ptq.equalize.sweeps: 0; must be"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const char *const sets[] = {bad[i].set, NULL};
@@ -155,7 +159,9 @@ START_TEST(every_step_keeps_its_contract)
         for (int k = 0; k < 2; k++) {
             must(experiment_model(arena, s.config, &quant, &s.data, &m[k]));
             model_transfer(arena, m[k], s.from, -1, NULL);
-            must(step->run(m[k], &(PtqContext){&s.data.train, 32, 5}));
+            const PtqContext context = {.train = &s.data.train, .images = 32, .seed = 5};
+            if (step->needs_ranges) must(ptq_step_calibrate.run(m[k], &context));
+            must(step->run(m[k], &context));
         }
         ck_assert_mem_eq(m[0]->params.x, m[1]->params.x, sizeof(float) * m[0]->params.count);
         for (int q = 0; q < m[0]->quantizers; q++) {
@@ -164,6 +170,30 @@ START_TEST(every_step_keeps_its_contract)
             ck_assert_msg(!step->finds_ranges || a->is_weight || a->ready, "%s: %s has no range", step->name, a->name);
         }
     }
+    end();
+}
+END_TEST
+
+/* The program tells what each step did, and run.json keeps it. */
+START_TEST(steps_tell_what_they_did)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out f");
+    const Where where = {.folder = folder};
+    const Outcome o = program_run(arena, &where, "ptq f --out p --set ptq.steps=[\"equalize\",\"calibrate\"]");
+    ck_assert_msg(o.code == 0, "%s", o.err);
+    has(o.err, "equalize: loss ");
+    has(o.err, " dB on 48 training images");
+    has(o.err, "  \"stem\" is left: it is read by ");
+    cJSON *run = cJSON_Parse(text_of("p/run.json"));
+    const cJSON *steps = json_get(run, "ptq");
+    ck_assert_int_eq(cJSON_GetArraySize(steps), 2);
+    const cJSON *second = cJSON_GetArrayItem(steps, 1);
+    ck_assert_str_eq(json_get(second, "step")->valuestring, "calibrate");
+    static const char *const numbers[] = {"images",      "loss_before", "loss_after",
+                                          "sqnr_before", "sqnr_after",  "seconds"};
+    for (int i = 0; i < 6; i++) ck_assert_msg(cJSON_IsNumber(json_get(second, numbers[i])), "%s", numbers[i]);
+    cJSON_Delete(run);
     end();
 }
 END_TEST
@@ -206,4 +236,5 @@ START_TEST(verbs_and_rows_make_the_same)
 END_TEST
 
 TEST_MAIN("recipe", each_kind_has_its_steps, phases_stop_where_they_are_told, another_network_is_not_taken,
-          steps_of_a_config_are_checked, every_step_keeps_its_contract, verbs_and_rows_make_the_same)
+          steps_of_a_config_are_checked, every_step_keeps_its_contract, steps_tell_what_they_did,
+          verbs_and_rows_make_the_same)

@@ -240,6 +240,7 @@ Status run_folder_note(Arena *arena, const char *folder, const RunNote *note)
     cJSON_AddNumberToObject(run, "seconds", note->seconds);
     model_note_kernels(arena, run, note->model);
     note_changes(arena, note->changed, run);
+    if (note->ptq != NULL) cJSON_AddItemToObject(run, "ptq", note->ptq);
     const char *text = json_print(arena, run);
     cJSON_Delete(run);
     return file_write(arena, file_join(arena, folder, "run.json"), text, strlen(text));

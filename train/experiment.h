@@ -51,6 +51,7 @@ typedef struct {
     char *const *argv;
     double seconds;
     const char *changed; /* what was changed on the way, a line each (Provenance); NULL or "": nothing */
+    cJSON *ptq; /* what each step of post-training quantization did, which becomes part of the file; NULL: none */
 } RunNote;
 
 /* Writes run.json into the folder. */

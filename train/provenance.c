@@ -19,6 +19,15 @@ static void drop_of_float(cJSON *train, bool from_scratch)
     if (!from_scratch) cJSON_DeleteItemFromObjectCaseSensitive(train, "epochs");
 }
 
+/* Quantization-aware training calibrates, and takes no other step. */
+static void keep_images(cJSON *ptq)
+{
+    for (cJSON *next, *item = ptq->child; item != NULL; item = next) {
+        next = item->next;
+        if (strcmp(item->string, "images") != 0) cJSON_Delete(cJSON_DetachItemViaPointer(ptq, item));
+    }
+}
+
 /* A copy of the config as JSON, without what no result of the kind depends on. */
 static cJSON *relevant(const Config *config, RunStart start)
 {
@@ -33,8 +42,7 @@ static cJSON *relevant(const Config *config, RunStart start)
     cJSON *data = cJSON_GetObjectItemCaseSensitive(root, "data");
     cJSON_DeleteItemFromObjectCaseSensitive(data, "dir");
     cJSON_DeleteItemFromObjectCaseSensitive(data, "memory");
-    if (start.kind == MODEL_QAT)
-        cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "ptq"), "steps");
+    if (start.kind == MODEL_QAT) keep_images(cJSON_GetObjectItemCaseSensitive(root, "ptq"));
     cJSON *train = cJSON_GetObjectItemCaseSensitive(root, "train");
     if (train != NULL) {
         cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");

@@ -11,6 +11,7 @@
 #ifndef BITFOLD_TRAIN_RECIPE_H
 #define BITFOLD_TRAIN_RECIPE_H
 
+#include "compress/ptq_run.h"
 #include "train/transfer.h"
 
 typedef enum {
@@ -48,6 +49,9 @@ typedef struct Recipe {
     const Provenance *provenance; /* for the checkpoints; NULL: they carry none */
     const char *folder, *label;
     TrainHook *train; /* NULL: train_run */
+    /* What each step of post-training quantization did, as a text; NULL: not told.  It is measured where there is a
+     * folder, whose run.json has it, too. */
+    void (*tell)(void *context, const char *text);
     void *context;
     int argc; /* the command, for run.json */
     char *const *argv;
@@ -55,8 +59,9 @@ typedef struct Recipe {
     RecipeStep step[RECIPE_STEPS];
     int steps, done;
     Transfer transfer; /* after RECIPE_BEGIN: what became of the parameters that were taken */
-    double start;      /* seconds, of the first step after RECIPE_BEGIN */
-    bool finished;     /* recipe_check found no step left */
+    PtqRun ptq;
+    double start;  /* seconds, of the first step after RECIPE_BEGIN */
+    bool finished; /* recipe_check found no step left */
 } Recipe;
 
 /* Lists the steps.  A training that goes on has none between its first weights and its training. */

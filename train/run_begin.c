@@ -187,6 +187,7 @@ Status run_begin(Arena *arena, const RunRequest *r, ModelKind kind, RunBegin *b,
                          .folder = out->folder,
                          .label = "",
                          .train = r->train,
+                         .tell = r->note,
                          .context = r->context,
                          .argc = r->argc,
                          .argv = r->argv};
