@@ -9,7 +9,7 @@
 
 Status search_budget_options(const Options *o, SearchOptions *s)
 {
-    const char *const given[COSTS] = {o->flash, o->ram, o->cycles, o->bops};
+    const char *const given[COSTS] = {o->flash, o->ram, o->cycles, o->bops, o->latency};
     for (CostKind k = 0; k < COSTS; k++) {
         s->budget[k] = (double)INFINITY;
         if (given[k] != NULL) TRY(cost_read(k, given[k], &s->budget[k]));
@@ -45,10 +45,14 @@ static void show_training(void *context, int stretch, long step, long steps, dou
 }
 
 /* All that networks follow from besides what sensitivity does. */
-static const char *search_digest(Arena *arena, const SearchJob *job, const SearchOptions *o)
+static const char *search_digest(Arena *arena, const SearchJob *job, const SearchOptions *o, const SearchSpace *space)
 {
     char *all = arena_printf(arena, "%s %d", job->sensitivity.digest, o->measure);
     for (int i = 0; i < o->formats.n; i++) all = arena_printf(arena, "%s %d", all, o->formats.at[i]);
+    if (space->timed) { /* as they were measured */
+        const int n = space->s->groups.layers * o->formats.n * o->formats.n;
+        for (int i = 0; i < n; i++) all = arena_printf(arena, "%s %.17g", all, space->cost[i].of[COST_LATENCY]);
+    }
     return arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));
 }
 
@@ -62,6 +66,21 @@ static const char *asked_text(Arena *arena, const SearchOptions *o)
     return text;
 }
 
+static Status time_layers(Arena *arena, SearchJob *job, SearchFound *f)
+{
+    TRY(search_rows_digest(arena, job));
+    f->latency = (LatencyJob){
+        .path = file_join(arena, job->folder, "latency.json"), .digest = job->sensitivity.digest, .stop = &cli_stop};
+    cli_catch_signals();
+    if (!job->o->quiet) cli_progress("timing layers", false);
+    const Status status = space_latency(arena, &job->judge, &f->space, &f->latency);
+    if (!job->o->quiet) cli_progress_clear();
+    TRY(search_interrupted(job, status));
+    if (!f->latency.measured && !job->o->quiet)
+        cli_note("note: layers were timed on %s (%s) and are not timed again\n", f->latency.machine, f->latency.isa);
+    return STATUS_OK;
+}
+
 Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchFound *f)
 {
     *f = (SearchFound){0};
@@ -73,6 +92,11 @@ Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchF
                            job->judge.task.type->name);
     f->sensitivity.groups = job->groups;
     TRY(space_make(arena, &job->judge, &f->sensitivity, options->formats, &f->space));
+    SensitivityOptions *s = &job->sensitivity.options;
+    *s = (SensitivityOptions){.part = {[PART_WEIGHTS] = true, [PART_ACTIVATIONS] = true},
+                              .predict = options->measure >= LOSS_PREDICTOR};
+    s->formats = options->formats;
+    if (search_is_timed(options)) TRY(time_layers(arena, job, f));
     f->trials = (Trials){.arena = arena,
                          .make = trial_make,
                          .judge = &job->judge,
@@ -85,13 +109,9 @@ Status search_find(Arena *arena, SearchJob *job, SearchOptions *options, SearchF
                          .training = show_training,
                          .context = shown};
     TRY(search_check_budgets(arena, options, &f->space, &f->trials));
-    SensitivityOptions *s = &job->sensitivity.options;
-    *s = (SensitivityOptions){.part = {[PART_WEIGHTS] = true, [PART_ACTIVATIONS] = true},
-                              .predict = options->measure >= LOSS_PREDICTOR};
-    s->formats = options->formats;
     TRY(search_sensitivity(arena, job, &f->sensitivity));
     space_measured(&f->space, options->measure);
-    f->trials.digest = search_digest(arena, job, options);
+    f->trials.digest = search_digest(arena, job, options, &f->space);
     TRY(trials_begin(&f->trials));
     if (f->trials.other && !job->o->quiet)
         cli_note("note: %s has the result of a search for something else, which is replaced; its rows are kept\n",

@@ -4,15 +4,17 @@
 
 #include "cli/search_job.h"
 #include "search/search.h"
+#include "search/space_latency.h"
 
 typedef struct {
     Sensitivity sensitivity;
     SearchSpace space;
     Trials trials;
     SearchResult result;
+    LatencyJob latency; /* where latencies are asked for */
 } SearchFound;
 
-/* --flash, --ram, --cycles, --bops; none: no budget. */
+/* --flash, --ram, --cycles, --bops, --latency; none: no budget. */
 Status search_budget_options(const Options *o, SearchOptions *s);
 
 /* Measures the candidates one at a time (search_sensitivity) and searches.  options->measure below 0: what is usual for

@@ -185,8 +185,7 @@ static void show_progress(void *context, const Sensitivity *s, int done, double 
     arena_destroy(memory);
 }
 
-/* All that the rows follow from. */
-static Status digest(Arena *arena, const SearchJob *job, const char **text)
+Status search_rows_digest(Arena *arena, SearchJob *job)
 {
     const char *data;
     TRY(provenance_data(arena, &job->data, &data));
@@ -198,7 +197,7 @@ static Status digest(Arena *arena, const SearchJob *job, const char **text)
     for (int k = 0; k < PREDICTORS && s->predict; k++) all = arena_printf(arena, "%s %s", all, predictors[k].doc);
     for (int i = 0; i < s->formats.n; i++) all = arena_printf(arena, "%s %d", all, s->formats.at[i]);
     for (int i = 0; i <= PART_BOTH; i++) all = arena_printf(arena, "%s %d", all, s->part[i]);
-    *text = arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));
+    job->sensitivity.digest = arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));
     return STATUS_OK;
 }
 
@@ -220,7 +219,7 @@ Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result)
     s->begin = show_begin;
     s->progress = show_progress;
     s->context = job;
-    TRY(digest(arena, job, &s->digest));
+    TRY(search_rows_digest(arena, job));
     cli_catch_signals();
     const Status status = sensitivity_run(arena, s, result);
     if (!job->o->quiet) cli_progress_clear();

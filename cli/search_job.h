@@ -47,6 +47,9 @@ Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_
 Status search_open(Arena *arena, const char *path, const char *verb, SearchJob *job);
 Status search_take_folder(Arena *arena, const Options *o, const char *folder, SearchJob *job);
 
+/* job->sensitivity.digest: all that the rows follow from which its options ask for. */
+Status search_rows_digest(Arena *arena, SearchJob *job);
+
 /* Measures what job->sensitivity asks for, with progress, and writes sensitivity.csv.  On STATUS_INTERRUPTED says how to go
  * on and sets the exit code. */
 Status search_sensitivity(Arena *arena, SearchJob *job, Sensitivity *result);

@@ -6,6 +6,7 @@
 #include "cli/search_find.h"
 #include "deploy/lower.h"
 #include "report/report_trials.h"
+#include "train/latency.h"
 #include "train/run.h"
 
 /* ---- options ----------------------------------------------------------------------------------------------------------- */
@@ -22,15 +23,17 @@ static Status read_minimize(const Options *o, CostKind *kind)
                            o->minimize);
     for (*kind = 0; *kind < COSTS; (*kind)++)
         if (*kind != COST_RAM && strcmp(cost_types[*kind].name, o->minimize) == 0) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "--minimize: \"%s\"; must be flash, cycles or bops", o->minimize);
+    return status_fail(STATUS_CONFIG, "--minimize: \"%s\"; must be flash, cycles, bops or latency", o->minimize);
 }
 
 static Status read_options(Arena *arena, const Options *o, SearchOptions *s)
 {
     *s = (SearchOptions){.tolerance = (double)NAN, .measure = -1};
     TRY(search_budget_options(o, s));
-    if (o->tolerance == NULL && o->flash == NULL && o->ram == NULL && o->cycles == NULL && o->bops == NULL)
-        return status_fail(STATUS_CONFIG, "--tolerance, --flash, --ram, --cycles or --bops: one at least is required");
+    if (o->tolerance == NULL && o->flash == NULL && o->ram == NULL && o->cycles == NULL && o->bops == NULL &&
+        o->latency == NULL)
+        return status_fail(STATUS_CONFIG,
+                           "--tolerance, --flash, --ram, --cycles, --bops or --latency: one at least is required");
     if (o->tolerance != NULL) TRY(tolerance_option(o->tolerance, &s->tolerance));
     if (o->method != NULL) TRY(choice_option(arena, "method", o->method, method_name, NULL, &s->method));
     TRY(read_minimize(o, &s->minimize));
@@ -54,6 +57,7 @@ typedef struct {
     SearchFound found;
     Measurement delivered; /* the model that was written, on the judge's images */
     EvalResult test;       /* the same on the test split */
+    Latency latency;       /* of it as a whole, where latencies are asked for */
     SearchTrained qat;     /* with --qat */
 } Delivered;
 
@@ -66,6 +70,7 @@ static Status deliver(Arena *arena, SearchJob *job, const FormatChoice *choice, 
     Graph *graph;
     TRY(model_lower(arena, model, (Rounding)job->config->quant.rounding, &graph));
     TRY(judge_graph(&job->judge, graph, 0, NULL, NULL, &d->delivered));
+    if (d->found.space.timed) TRY(latency_measure(arena, model, graph, &job->data.test, &d->latency));
     return evaluate(arena, &job->judge.task, model, graph, &job->data.test, ENGINE_INT8, &d->test);
 }
 
@@ -97,7 +102,16 @@ static cJSON *as_json(const SearchJob *job, const SearchOptions *o, const Delive
     cJSON_AddBoolToObject(json, "within", f->result.within);
     cJSON_AddNumberToObject(json, metric->name, d->delivered.value);
     cJSON_AddNumberToObject(json, "drop", judge_drop(&job->judge, &d->delivered));
-    for (int k = 0; k < COSTS; k++) cJSON_AddNumberToObject(json, cost_types[k].key, best->cost.of[k]);
+    for (int k = 0; k < space_costs(&f->space); k++) cJSON_AddNumberToObject(json, cost_types[k].key, best->cost.of[k]);
+    if (f->space.timed) {
+        cJSON *latency = cJSON_AddObjectToObject(json, "latency");
+        cJSON_AddStringToObject(latency, "machine", f->latency.machine);
+        cJSON_AddStringToObject(latency, "isa", f->latency.isa);
+        cJSON_AddNumberToObject(latency, "layers_us", best->cost.of[COST_LATENCY]);
+        cJSON_AddNumberToObject(latency, "whole_us", d->latency.median_us);
+        cJSON_AddNumberToObject(latency, "repeats", d->latency.repeats);
+        cJSON_AddBoolToObject(latency, "disturbed", latency_disturbed(&d->latency));
+    }
     add_formats(json, f);
     cJSON_AddNumberToObject(json, "evaluations", f->trials.n);
     search_add_test(json, &d->test);
@@ -118,6 +132,11 @@ static void show(Arena *arena, const SearchJob *job, const SearchOptions *o, con
     const Metric *metric = job->judge.task.metric;
     cli_print_lines(search_table(arena, o, &f->trials, &f->result));
     cli_print("\ntest %s %s on %d images\n", metric->label, metric_text(arena, metric, d->test.value), d->test.n);
+    if (f->space.timed)
+        cli_print("latency %s by layers (%s, %s); as a whole %.1f us, the median of %d%s\n",
+                  cost_text(arena, COST_LATENCY, f->trials.at[f->result.best].cost.of[COST_LATENCY]),
+                  f->latency.machine, f->latency.isa, d->latency.median_us, d->latency.repeats,
+                  latency_disturbed(&d->latency) ? "; the machine was busy" : "");
     if (d->qat.run.folder != NULL)
         cli_print("trained: %s %s on the held-out images, test %s %s (%s)\n", metric->label,
                   metric_text(arena, metric, d->qat.m.value), metric->label,
@@ -162,4 +181,4 @@ static Status run_search(Arena *arena, const Options *o, int *exit_code)
 }
 
 const Verb verb_search = {
-    "search", "MODEL", "A format for each layer, by a tolerance or by budgets", "srwcxnYLRGzNUCPq", 1, 1, run_search};
+    "search", "MODEL", "A format for each layer, by a tolerance or by budgets", "srwcxnYLRGzNUCPyq", 1, 1, run_search};

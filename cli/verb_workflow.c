@@ -293,7 +293,7 @@ static cJSON *as_json(const Workflow *w)
         cJSON_AddStringToObject(item, "tried", s->tried);
         cJSON_AddNumberToObject(item, metric->name, s->trial.m.value);
         cJSON_AddNumberToObject(item, "drop", s->trial.drop);
-        for (int k = 0; k < COSTS; k++) cJSON_AddNumberToObject(item, cost_types[k].key, s->trial.cost.of[k]);
+        for (int k = 0; k < COST_LATENCY; k++) cJSON_AddNumberToObject(item, cost_types[k].key, s->trial.cost.of[k]);
         cJSON_AddBoolToObject(item, "suffices", s->suffices);
         cJSON_AddItemToArray(list, item);
     }

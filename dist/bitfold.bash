@@ -31,7 +31,7 @@ _bitfold() {
     eval) options="$options --data --engine --split --images --dump --layers" ;;
     partial) options="$options --tolerance --format --keep --order --images" ;;
     search)
-        options="$options --tolerance --flash --ram --cycles --bops --minimize --method --formats --order --images --qat"
+        options="$options --tolerance --flash --ram --cycles --bops --latency --minimize --method --formats --order --images --qat"
         ;;
     workflow) options="$options --tolerance --flash --ram --cycles --bops --target --images" ;;
     sensitivity) options="$options --formats --parts --images" ;;

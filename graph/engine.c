@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/timing.h"
 #include "graph/node.h"
 #include "graph/plan.h"
 
@@ -84,18 +85,21 @@ Status engine_create(Arena *arena, const Graph *g, int batch, Engine **engine)
 
 Status engine_create_planned(Arena *arena, const Graph *g, Engine **engine) { return create(arena, g, 0, engine); }
 
+static inline void run_node(const Engine *e, int i, int8_t *const *base, long image, int slot)
+{
+    const Node *n = &e->g->node[i];
+    const int8_t *in[NODE_MAX_INPUTS];
+    for (int k = 0; k < n->inputs; k++) in[k] = base[n->input[k]] + (size_t)image * e->step[n->input[k]];
+    e->node[i].run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
+}
+
 static void run_image(const Engine *e, long image, int slot)
 {
     const Graph *g = e->g;
     int8_t *const *base = e->base + slot * g->tensors;
     const size_t pixels = graph_tensor_bytes(&g->tensor[0]), logits = graph_tensor_bytes(&g->tensor[g->output]);
     memcpy(base[0] + (size_t)image * e->step[0], e->input + (size_t)image * pixels, pixels);
-    for (int i = 0; i < g->nodes; i++) {
-        const Node *n = &g->node[i];
-        const int8_t *in[NODE_MAX_INPUTS];
-        for (int k = 0; k < n->inputs; k++) in[k] = base[n->input[k]] + (size_t)image * e->step[n->input[k]];
-        e->node[i].run(&e->node[i], in, base[n->output] + (size_t)image * e->step[n->output], e->scratch[slot]);
-    }
+    for (int i = 0; i < g->nodes; i++) run_node(e, i, base, image, slot);
     memcpy(e->logits + (size_t)image * logits, base[g->output] + (size_t)image * e->step[g->output], logits);
 }
 
@@ -112,6 +116,20 @@ void engine_run(Engine *e, const int8_t *input, int n, void *logits)
     /* No more workers than chunks: threads added since engine_create find no working memory and are not used. */
     if (parallel_threads() > e->slots && chunks > e->slots) chunks = e->slots;
     parallel_rows(n, chunks, run_images, e);
+}
+
+void engine_run_timed(Engine *e, const int8_t *input, void *logits, double *seconds)
+{
+    const Graph *g = e->g;
+    memcpy(e->base[0], input, graph_tensor_bytes(&g->tensor[0]));
+    double before = timing_seconds();
+    for (int i = 0; i < g->nodes; i++) {
+        run_node(e, i, e->base, 0, 0);
+        const double now = timing_seconds();
+        seconds[i] = now - before;
+        before = now;
+    }
+    memcpy(logits, e->base[g->output], graph_tensor_bytes(&g->tensor[g->output]));
 }
 
 void engine_run_pixels(Engine *e, Arena *scratch, const uint8_t *pixels, int n, float *reals)

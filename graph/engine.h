@@ -18,7 +18,9 @@ Status engine_create_planned(Arena *arena, const Graph *g, Engine **engine);
  * codes or floats as the output tensor is (graph_tensor_bytes).  Threads over images; nothing allocates; the values do
  * not depend on the threads. */
 void engine_run(Engine *engine, const int8_t *input, int n, void *logits);
-/* The same from pixels [n,H,W,C] to the outputs as real numbers, reals[n, classes].  Takes memory of `scratch`. */
+/* One image by the calling thread; seconds[nodes]: what each node took of this run. */
+void engine_run_timed(Engine *engine, const int8_t *input, void *logits, double *seconds);
+/* engine_run from pixels [n,H,W,C] to the outputs as real numbers, reals[n, classes].  Takes memory of `scratch`. */
 void engine_run_pixels(Engine *engine, Arena *scratch, const uint8_t *pixels, int n, float *reals);
 /* The codes of a tensor, or the bytes of its floats, aligned for them, for all n images of the last run, [n,H,W,C].
  * Only of an engine_create. */

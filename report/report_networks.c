@@ -8,9 +8,10 @@ static const char TRIED[] = "#7f8790", FRONT[] = "#3b82c4", TOLERANCE[] = "#d149
 static const char *const cost_labels[COSTS] = {[COST_FLASH] = "flash, KiB",
                                                [COST_RAM] = "RAM, KiB",
                                                [COST_CYCLES] = "instructions (Cortex-M4), millions",
-                                               [COST_BOPS] = "bit operations, millions"};
+                                               [COST_BOPS] = "bit operations, millions",
+                                               [COST_LATENCY] = "latency, microseconds"};
 static const double cost_units[COSTS] = {
-    [COST_FLASH] = 1024.0, [COST_RAM] = 1024.0, [COST_CYCLES] = 1e6, [COST_BOPS] = 1e6};
+    [COST_FLASH] = 1024.0, [COST_RAM] = 1024.0, [COST_CYCLES] = 1e6, [COST_BOPS] = 1e6, [COST_LATENCY] = 1.0};
 
 static double shown_cost(const Trial *t, CostKind kind) { return t->cost.of[kind] / cost_units[kind]; }
 static double shown_value(const SearchReport *search, const Trial *t) { return search->metric->factor * t->m.value; }
@@ -74,9 +75,9 @@ static void put_network(Arena *arena, FILE *out, const SearchReport *search, int
 {
     const Trial *t = &search->trials->at[i];
     fprintf(out, "<tr%s>", i == search->found->best ? " class=\"best\"" : "");
-    for (CostKind k = 0; k < COSTS; k++) {
+    for (int k = 0; k < space_costs(search->trials->space); k++) {
         fputs(k == 0 ? "<th scope=\"row\">" : "<td>", out);
-        html_number(out, k == COST_CYCLES || k == COST_BOPS ? "%.2f" : "%.1f", shown_cost(t, k));
+        html_number(out, k == COST_CYCLES || k == COST_BOPS ? "%.2f" : "%.1f", shown_cost(t, (CostKind)k));
         fputs(k == 0 ? "</th>" : "</td>", out);
     }
     fputs("<td>", out);
@@ -93,8 +94,9 @@ static void put_table(FILE *out, const SearchReport *search)
     char title[64];
     metric_title(search->metric, title);
     fputs("<div class=\"wide\"><table class=\"steps\">\n<thead><tr>", out);
-    static const char *const head[COSTS] = {"Flash, KiB", "RAM, KiB", "Instructions, M", "BOPs, M"};
-    for (int k = 0; k < COSTS; k++) fprintf(out, "<th scope=\"col\">%s</th>", head[k]);
+    static const char *const head[COSTS] = {"Flash, KiB", "RAM, KiB", "Instructions, M", "BOPs, M",
+                                            "Latency, &micro;s"};
+    for (int k = 0; k < space_costs(search->trials->space); k++) fprintf(out, "<th scope=\"col\">%s</th>", head[k]);
     fprintf(out,
             "<th scope=\"col\">%s</th><th scope=\"col\">%s</th><th scope=\"col\" class=\"text\">Weights</th></tr>"
             "</thead>\n<tbody>\n",

@@ -29,18 +29,21 @@ char *trial_weights(Arena *arena, const SearchSpace *space, const int *choice)
 char *search_table(Arena *arena, const SearchOptions *options, const Trials *trials, const SearchResult *result)
 {
     const Metric *metric = trials->judge->task.metric;
+    const bool timed = trials->space->timed;
     int n;
     const int *front = search_front(arena, options, trials, result, &n);
-    char *text = arena_printf(arena, "float32: %s %s on %d images\n\n  %10s %10s %10s %10s  %8s  %8s  weights\n",
-                              metric->label, metric_text(arena, metric, trials->judge->floats.value),
-                              trials->judge->sample.n, "flash", "RAM", "cycles", "BOPs", metric->brief, "change");
+    char *text =
+        arena_printf(arena, "float32: %s %s on %d images\n\n  %10s %10s %10s %10s%s  %8s  %8s  weights\n",
+                     metric->label, metric_text(arena, metric, trials->judge->floats.value), trials->judge->sample.n,
+                     "flash", "RAM", "cycles", "BOPs", timed ? "    latency" : "", metric->brief, "change");
     for (int i = 0; i < n; i++) {
         const Trial *t = &trials->at[front[i]];
         const bool chosen = front[i] == result->best;
         text = arena_printf(
-            arena, "%s%c %10s %10s %10s %10s  %8s  %+8.2f  %s\n", text, chosen ? '>' : ' ',
+            arena, "%s%c %10s %10s %10s %10s%s  %8s  %+8.2f  %s\n", text, chosen ? '>' : ' ',
             cost_text(arena, COST_FLASH, t->cost.of[COST_FLASH]), cost_text(arena, COST_RAM, t->cost.of[COST_RAM]),
             cost_text(arena, COST_CYCLES, t->cost.of[COST_CYCLES]), cost_text(arena, COST_BOPS, t->cost.of[COST_BOPS]),
+            timed ? arena_printf(arena, " %10s", cost_text(arena, COST_LATENCY, t->cost.of[COST_LATENCY])) : "",
             metric_number(arena, metric, t->m.value), 0.0 - t->drop, trial_weights(arena, trials->space, t->choice));
     }
     return arena_printf(arena, "%s%d networks tried, %d of them on the front\n", text, trials->n, n);
@@ -54,7 +57,7 @@ Status search_write_csv(const Trials *trials, const SearchResult *result, const 
     FileWriter writer;
     TRY(file_begin(trials->arena, path, &writer));
     FILE *out = writer.stream;
-    for (int k = 0; k < COSTS; k++) fprintf(out, "%s%s", k == 0 ? "" : ",", cost_types[k].key);
+    for (int k = 0; k < space_costs(space); k++) fprintf(out, "%s%s", k == 0 ? "" : ",", cost_types[k].key);
     fprintf(out, ",%s,loss,kl,drop,predicted,front,chosen", trials->judge->task.metric->name);
     for (int u = 0; u < space->units; u++) {
         if (!space->chooses[u]) continue;
@@ -65,7 +68,8 @@ Status search_write_csv(const Trials *trials, const SearchResult *result, const 
     fputs("\r\n", out);
     for (int i = 0; i < trials->n; i++) {
         const Trial *t = &trials->at[i];
-        for (int k = 0; k < COSTS; k++) fprintf(out, "%s%.0f", k == 0 ? "" : ",", t->cost.of[k]);
+        for (int k = 0; k < space_costs(space); k++)
+            fprintf(out, k == COST_LATENCY ? "%s%.2f" : "%s%.0f", k == 0 ? "" : ",", t->cost.of[k]);
         csv_numbers(out, (const double[]){t->m.value, t->m.loss, t->m.kl, t->drop, t->predicted}, 5);
         fprintf(out, ",%d,%d", result->front[i], i == result->best);
         for (int u = 0; u < space->units; u++)
@@ -91,6 +95,7 @@ static void why_unit(FILE *out, const SearchSpace *space, const int *choice, int
             const Cost *c = space_cost(space, unit, f, group < 0 ? 0 : choice[g->layers + group]);
             fprintf(out, ", takes %.0f bytes of flash, %.0f cycles, %.0f BOPs", c->of[COST_FLASH], c->of[COST_CYCLES],
                     c->of[COST_BOPS]);
+            if (space->timed) fprintf(out, ", %.2f us", c->of[COST_LATENCY]);
         }
         fputc('\n', out);
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "deploy/c/c_cost.h"
 #include "graph/node.h"
@@ -10,7 +11,8 @@
 const CostType cost_types[COSTS] = {[COST_FLASH] = {"flash", "flash_bytes", "flash", true},
                                     [COST_RAM] = {"ram", "ram_bytes", "RAM", true},
                                     [COST_CYCLES] = {"cycles", "cycles", "instructions", false},
-                                    [COST_BOPS] = {"bops", "bops", "bit operations", false}};
+                                    [COST_BOPS] = {"bops", "bops", "bit operations", false},
+                                    [COST_LATENCY] = {"latency", "latency_us", "latency", false}};
 
 static int bits_of_format(Format format) { return 8 * (int)format_bytes(format); }
 
@@ -43,8 +45,28 @@ Cost network_cost(Arena *arena, const Graph *g, Cost *of_node)
     return cost;
 }
 
+/* With a unit, which a number of seconds needs. */
+static Status read_time(const char *text, double *us)
+{
+    static const struct {
+        const char *name;
+        double us;
+    } units[] = {{"us", 1.0}, {"ms", 1e3}, {"s", 1e6}};
+    char *end;
+    errno = 0;
+    *us = strtod(text, &end);
+    for (size_t i = 0; i < sizeof units / sizeof units[0] && errno == 0 && end != text; i++) {
+        if (strcmp(end, units[i].name) != 0) continue;
+        *us *= units[i].us;
+        if (isfinite(*us) && *us > 0.0) return STATUS_OK;
+    }
+    return status_fail(STATUS_CONFIG, "--%s: \"%s\"; must be a time above 0, as 500us, 0.5ms or 1s",
+                       cost_types[COST_LATENCY].name, text);
+}
+
 Status cost_read(CostKind kind, const char *text, double *value)
 {
+    if (kind == COST_LATENCY) return read_time(text, value);
     const CostType *type = &cost_types[kind];
     char *end;
     errno = 0;
@@ -65,6 +87,8 @@ Status cost_read(CostKind kind, const char *text, double *value)
 char *cost_text(Arena *arena, CostKind kind, double value)
 {
     if (cost_types[kind].binary) return arena_printf(arena, "%.1f KiB", value / 1024.0);
+    if (kind == COST_LATENCY)
+        return arena_printf(arena, value >= 1e4 ? "%.1f ms" : "%.1f us", value >= 1e4 ? value / 1e3 : value);
     if (value >= 1e9) return arena_printf(arena, "%.2fG", value / 1e9);
     if (value >= 1e6) return arena_printf(arena, "%.2fM", value / 1e6);
     return arena_printf(arena, "%.0fK", value / 1e3);

@@ -9,7 +9,7 @@
 #include "base/status.h"
 
 /* States are partial choices that are kept; with more than one cost each is held against all others. */
-enum { KNAPSACK_COSTS = 3, KNAPSACK_MAX_STATES = 1 << 20, KNAPSACK_MAX_STATES_OF_MANY = 1 << 15 };
+enum { KNAPSACK_COSTS = 4, KNAPSACK_MAX_STATES = 1 << 20, KNAPSACK_MAX_STATES_OF_MANY = 1 << 15 };
 
 typedef struct {
     double loss;

@@ -256,7 +256,8 @@ static void raise_prices(const Learner *l, const int *choice, double *price)
 
 static Status walk(Arena *arena, Learner *l)
 {
-    double price[KNAPSACK_COSTS] = {CHEAPEST, CHEAPEST, CHEAPEST};
+    double price[KNAPSACK_COSTS];
+    for (int i = 0; i < KNAPSACK_COSTS; i++) price[i] = CHEAPEST;
     bool ends = false;
     int misses = 0;
     const int stages = isnan(l->s->options->tolerance) ? LEARNED_STAGES : PLANNED;

@@ -46,6 +46,11 @@ CostKind search_main_cost(const SearchOptions *o)
     return cost[0];
 }
 
+bool search_is_timed(const SearchOptions *o)
+{
+    return isfinite(o->budget[COST_LATENCY]) || (!isnan(o->tolerance) && o->minimize == COST_LATENCY);
+}
+
 /* ---- budgets --------------------------------------------------------------------------------------------------------- */
 
 static Status nothing_fits(Arena *arena, const SearchSpace *space, CostKind kind, double least, double budget)
@@ -60,12 +65,14 @@ static Status nothing_fits(Arena *arena, const SearchSpace *space, CostKind kind
                 if (isfinite(*space_loss(space, i, w))) lowest = fmin(lowest, space_cost(space, i, w, a)->of[kind]);
         if (lowest > most && isfinite(lowest)) most = lowest, worst = i;
     }
-    const char *unit = cost_types[kind].binary ? " bytes" : "";
-    const char *alone = kind == COST_RAM
-                            ? "; smaller pictures, fewer filters or strides near the image take less"
-                            : arena_printf(arena, "; layer \"%s\" alone takes %.0f", g->layer[worst].name, most);
-    return status_fail(STATUS_CONFIG, "--%s: %.0f%s; in these formats the network takes at least %.0f%s",
-                       cost_types[kind].name, budget, unit, least, alone);
+    const bool time = kind == COST_LATENCY;
+    const int digits = time ? 3 : 0;
+    const char *unit = cost_types[kind].binary ? " bytes" : time ? " us" : "";
+    const char *alone =
+        kind == COST_RAM ? "; smaller pictures, fewer filters or strides near the image take less"
+                         : arena_printf(arena, "; layer \"%s\" alone takes %.*f", g->layer[worst].name, digits, most);
+    return status_fail(STATUS_CONFIG, "--%s: %.*f%s; in these formats the network takes at least %.*f%s",
+                       cost_types[kind].name, digits, budget, unit, digits, least, alone);
 }
 
 /* The network that takes the least of a cost that is a sum. */

@@ -44,6 +44,9 @@ Status search_check_budgets(Arena *arena, const SearchOptions *options, const Se
  * STATUS_CONFIG: search_check_budgets', or there is nothing to choose from. */
 Status search_run(Arena *arena, const SearchOptions *options, SearchSpace *space, Trials *trials, SearchResult *result);
 
+/* Whether latencies are asked for: there is a budget of them, or they are to be small. */
+bool search_is_timed(const SearchOptions *o);
+
 /* The cost that counts: that to be minimized, or the first that has a budget. */
 CostKind search_main_cost(const SearchOptions *o);
 

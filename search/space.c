@@ -57,8 +57,9 @@ static int layer_named(const FormatGroups *g, const Model *m, const char *name)
 
 /* The layer of the config that a node belongs to: the one of its name, or of what stands before its last point, for the
  * conversions of a layer are named after it; -1: none. */
-static int layer_of_node(Arena *arena, const FormatGroups *g, const Model *m, const char *name)
+int space_layer_of_node(Arena *arena, const SearchSpace *space, const Model *m, const char *name)
 {
+    const FormatGroups *g = &space->s->groups;
     const int layer = layer_named(g, m, name);
     const char *point = strrchr(name, '.');
     if (layer >= 0 || point == NULL) return layer;
@@ -67,11 +68,10 @@ static int layer_of_node(Arena *arena, const FormatGroups *g, const Model *m, co
 
 static void add_costs(Arena *arena, SearchSpace *space, const Candidate *c, int weights, int outputs)
 {
-    const FormatGroups *g = &space->s->groups;
     Cost *of = ARENA_ARRAY(arena, Cost, c->graph->nodes);
     space->fixed = network_cost(arena, c->graph, of);
     for (int i = 0; i < c->graph->nodes; i++) {
-        const int layer = layer_of_node(arena, g, c->model, c->graph->node[i].name);
+        const int layer = space_layer_of_node(arena, space, c->model, c->graph->node[i].name);
         for (int k = 0; k < COSTS; k++) space->fixed.of[k] -= of[i].of[k];
         if (layer < 0) continue;
         Cost *cost = &space->cost[(layer * space->formats.n + weights) * space->formats.n + outputs];

@@ -25,6 +25,7 @@ typedef struct {
     Cost *cost;           /* [layers][formats of weights][formats of the group that decides] */
     const Model *model;   /* the float network */
     Cost fixed;           /* of no layer: tables of pixels */
+    bool timed;           /* COST_LATENCY is known */
 } SearchSpace;
 
 static inline double *space_loss(const SearchSpace *space, int unit, int format)
@@ -35,6 +36,12 @@ static inline const Cost *space_cost(const SearchSpace *space, int layer, int we
 {
     return &space->cost[(layer * space->formats.n + weights) * space->formats.n + outputs];
 }
+
+/* How many of the kinds of costs are known. */
+static inline int space_costs(const SearchSpace *space) { return space->timed ? COSTS : COST_LATENCY; }
+
+/* The layer of the groups that a node of a network made from the space's belongs to, by its name; -1: none. */
+int space_layer_of_node(Arena *arena, const SearchSpace *space, const Model *m, const char *node);
 
 /* Makes the network uniformly in each pair of formats to see its layers' costs.  Of s only the groups are looked at, and
  * every choice is open and loses nothing, until space_measured.  In the arena. */

@@ -17,7 +17,7 @@ static cJSON *trial_json(const Trials *t, const Trial *trial)
     json_add_number(json, "metric", trial->m.value);
     json_add_number(json, "loss", trial->m.loss);
     json_add_number(json, "kl", trial->m.kl);
-    for (int k = 0; k < COSTS; k++) json_add_number(json, cost_types[k].key, trial->cost.of[k]);
+    for (int k = 0; k < space_costs(t->space); k++) json_add_number(json, cost_types[k].key, trial->cost.of[k]);
     return json;
 }
 
@@ -54,7 +54,8 @@ static bool read_trial(const Trials *t, const cJSON *json, Trial *trial)
     }
     *trial = (Trial){.choice = choice,
                      .m = {json_number(json, "metric"), json_number(json, "loss"), json_number(json, "kl")}};
-    for (int k = 0; k < COSTS; k++) trial->cost.of[k] = json_number(json, cost_types[k].key);
+    for (int k = 0; k < COST_LATENCY; k++) trial->cost.of[k] = json_number(json, cost_types[k].key);
+    trial->cost.of[COST_LATENCY] = space_predict_cost(t->space, choice).of[COST_LATENCY];
     return true;
 }
 
@@ -87,6 +88,7 @@ Status trial_make(const Trials *t, const int *choice, Cost *cost, Measurement *m
     Arena *own = arena_create();
     const FormatChoice formats = space_formats(own, t->space, choice);
     const Status status = judge_choice(t->judge, &t->space->s->groups, &formats, m, cost);
+    cost->of[COST_LATENCY] = space_predict_cost(t->space, choice).of[COST_LATENCY];
     arena_destroy(own);
     return status;
 }

@@ -171,6 +171,58 @@ START_TEST(a_signal_stops_it)
 }
 END_TEST
 
+/* Of times nothing is asserted but that there are some: they are kept, add up, and lead to the same network again. */
+START_TEST(latency_of_this_machine_is_a_cost)
+{
+    begin_trained();
+    const char *const run = "search f --tolerance 5 --minimize latency --formats float32,int8,int4 --images 60 --quiet";
+    cJSON *json = program_json(arena, folder, arena_printf(arena, "%s --out a", run));
+    const cJSON *latency = json_get(json, "latency");
+    ck_assert_double_gt(number(latency, "layers_us"), 0);
+    ck_assert_double_gt(number(latency, "whole_us"), 0);
+    ck_assert_double_eq(number(latency, "layers_us"), number(json, "latency_us"));
+    ck_assert_str_ne(text(latency, "machine"), "");
+    cJSON *times;
+    must(json_read(arena, inside("a/latency.json"), &times));
+    double sum = number(times, "rest_us"), all = 0;
+    const cJSON *layer, *us;
+    cJSON_ArrayForEach(layer, json_get(times, "layers"))
+    {
+        us = json_get(layer, "us");
+        ck_assert_int_eq(cJSON_GetArraySize(us), 9);
+        /* pairs of formats: int4 is computed as int8 is, float32 is not */
+        ck_assert_double_eq(cJSON_GetArrayItem(us, 4)->valuedouble, cJSON_GetArrayItem(us, 8)->valuedouble);
+        ck_assert_double_eq(cJSON_GetArrayItem(us, 4)->valuedouble, cJSON_GetArrayItem(us, 5)->valuedouble);
+        all += cJSON_GetArrayItem(us, 4)->valuedouble;
+        sum += cJSON_GetArrayItem(us, 0)->valuedouble;
+    }
+    ck_assert_double_gt(all, 0);
+    has(text_of("a/pareto.csv"), "flash_bytes,ram_bytes,cycles,bops,latency_us,accuracy,");
+    /* the first network that is tried is float32 throughout: the sum over its layers */
+    cJSON *networks;
+    must(json_read(arena, inside("a/search.json"), &networks));
+    ck_assert_double_eq_tol(number(json_get(networks, "networks")->child, "latency_us"), sum, 1e-9 * sum);
+    cJSON_Delete(networks);
+    cJSON_Delete(json);
+
+    /* Gone on from the times that were measured, in another folder: the same bytes. */
+    program_must(arena, folder, arena_printf(arena, "%s --out b", run));
+    put_text(folder, "b/latency.json", text_of("a/latency.json"));
+    ck_assert_int_eq(remove(inside("b/search.json")), 0);
+    program_must(arena, folder, arena_printf(arena, "%s --out b --resume", run));
+    folders_are_equal();
+    cJSON_Delete(times);
+
+    program_refuses(arena, folder, "search f --out c --latency 1e-3us --images 60 --quiet --formats 8,4",
+                    "--latency: 0.001 us; in these formats the network takes at least ");
+    program_refuses(arena, folder, "search f --latency 5", "--latency: \"5\"; must be a time above 0, as 500us");
+    cJSON *within = program_json(arena, folder, "search f --out d --latency 10s --flash 700 --images 60 --quiet");
+    ck_assert_double_le(number(within, "flash_bytes"), 700);
+    cJSON_Delete(within);
+    end();
+}
+END_TEST
+
 START_TEST(what_cannot_be_is_refused)
 {
     begin_trained();
@@ -183,7 +235,7 @@ START_TEST(what_cannot_be_is_refused)
     ck_assert(file_exists(inside("s/model.safetensors"))); /* the best there was */
 
     program_refuses(arena, folder, "search f",
-                    "--tolerance, --flash, --ram, --cycles or --bops: one at least is required");
+                    "--tolerance, --flash, --ram, --cycles, --bops or --latency: one at least is required");
     program_refuses(arena, folder, "search f --flash 32X", "--flash: \"32X\"; must be a number above 0");
     program_refuses(arena, folder, "search f --tolerance 1 --formats 8",
                     "--formats: \"8\"; must be two formats or more");
@@ -198,4 +250,4 @@ START_TEST(what_cannot_be_is_refused)
 END_TEST
 
 TEST_MAIN("search", a_tolerance_is_kept, the_config_says_what_was_found, it_goes_on_where_it_was_cut_short,
-          a_signal_stops_it, what_cannot_be_is_refused)
+          a_signal_stops_it, latency_of_this_machine_is_a_cost, what_cannot_be_is_refused)
