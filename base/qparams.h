@@ -8,6 +8,8 @@
  * grid TFLite and CMSIS-NN use.  The zero point is never stored negated.
  *
  * A 16-bit grid of activations lies in int16: [-2^15, 2^15-1], unsigned [0, 2^15-1], zero point 0.
+ *
+ * Weights may use some codes of their grid alone, a set of levels: powers of two, -1 and 1, the entries of a codebook.
  */
 #ifndef BITFOLD_BASE_QPARAMS_H
 #define BITFOLD_BASE_QPARAMS_H
@@ -25,6 +27,19 @@ typedef struct {
     int n;              /* number of scales: 1, or the length of the axis */
     float *scale;       /* [n], > 0 and finite */
     int32_t zero_point; /* qmin .. qmax; 0 for every symmetric signed grid */
+    int levels;         /* weights: how many codes are in use; 0: all from qmin to qmax */
+    int8_t *level;      /* [levels] those, ascending */
 } QuantParams;
+
+/* The bits of an index into so many levels. */
+static inline int level_bits(int levels)
+{
+    int bits = 1;
+    while (levels > 1 << bits) bits++;
+    return bits;
+}
+
+/* What a code takes where it is packed: as the index of its level where not all codes are in use. */
+static inline int grid_bits(const QuantParams *qp) { return qp->levels > 0 ? level_bits(qp->levels) : qp->bits; }
 
 #endif

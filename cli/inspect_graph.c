@@ -4,7 +4,7 @@
 
 #include "deploy/runtime_limits.h"
 #include "kernels/kernels.h"
-#include "graph/node.h"
+#include "graph/node_levels.h"
 #include "graph/plan.h"
 
 /* Of a signed integer that holds -v .. v. */
@@ -49,7 +49,7 @@ void inspect_print_grid(const Graph *g, const Node *n)
     char width[8] = "-", sum[32] = "";
     if (node_has_weights(n)) {
         const int64_t most = node_largest_sum(g, n);
-        snprintf(width, sizeof width, "%d", n->weight_bits);
+        snprintf(width, sizeof width, "%d", node_weight_width(n));
         snprintf(sum, sizeof sum, "%lld (%d bits)", (long long)most, signed_bits(most));
     }
     cli_print(" %4s/%d  %-10.5g %5d  [%.4g, %.4g]%4s%s", width, y->bits, (double)y->scale, y->zero_point,
@@ -61,13 +61,14 @@ void inspect_add_grid(const Graph *g, const Node *n, cJSON *item)
     const GraphTensor *y = &g->tensor[n->output];
     if (graph_tensor_is_float(y)) {
         if (node_has_weights(n)) cJSON_AddStringToObject(item, "weight_format", format_names[n->weight_format]);
-        if (node_has_weights(n) && n->weight_bits > 0) cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
+        if (node_has_weights(n) && n->weight_bits > 0)
+            cJSON_AddNumberToObject(item, "weight_bits", node_weight_width(n));
         cJSON_AddStringToObject(item, "format", format_names[y->format]);
         return;
     }
     if (node_has_weights(n)) {
         const int64_t most = node_largest_sum(g, n);
-        cJSON_AddNumberToObject(item, "weight_bits", n->weight_bits);
+        cJSON_AddNumberToObject(item, "weight_bits", node_weight_width(n));
         cJSON_AddNumberToObject(item, "largest_sum", (double)most);
         cJSON_AddNumberToObject(item, "sum_bits", signed_bits(most));
     }

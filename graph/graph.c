@@ -40,6 +40,8 @@ int graph_version(const Graph *g)
 {
     for (int i = 0; i < g->tensors; i++)
         if (g->tensor[i].format != FORMAT_INT8) return 2;
+    for (int i = 0; i < g->nodes; i++)
+        if (g->node[i].levels > 0) return 2;
     return 1;
 }
 

@@ -57,8 +57,10 @@ typedef struct {
     const char *name;                   /* = its output tensor's name */
     int inputs, input[NODE_MAX_INPUTS]; /* tensor indices */
     int output;
-    ConvGeom geom;    /* of a node with a window or weights: n is 1; dense: h = w = 1, c = I, o = O */
-    int weight_bits;  /* of the logical code */
+    ConvGeom geom;   /* of a node with a window or weights: n is 1; dense: h = w = 1, c = I, o = O */
+    int weight_bits; /* of the logical code */
+    int levels;      /* how many of those codes occur, level[levels], ascending; 0: any */
+    const int8_t *level;
     int weight_shift; /* stored weight = logical code << shift (docs/quantization.md: finer bias grid below 8 bits) */
     int lo, hi;       /* output clamp: fused activation and code range; see NodeType.clamp */
     const int8_t *weights;
@@ -107,7 +109,8 @@ static inline bool graph_tensor_is_sums(const GraphTensor *t) { return t->format
 static inline bool graph_tensor_is_float(const GraphTensor *t) { return format_is_float(t->format); }
 /* All tensors and weights are codes. */
 bool graph_is_integer(const Graph *g);
-/* The least version of the model file (docs/format.md) that can say it: 1 of int8 codes alone, 2 of other formats. */
+/* The least version of the model file (docs/format.md) that can say it: 1 of int8 codes alone, 2 of other formats and
+ * of weights that are levels. */
 int graph_version(const Graph *g);
 /* count values of a tensor, as they lie in memory, as reals. */
 void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals);

@@ -72,6 +72,21 @@ static const Field *node_fields(const NodeType *type, const GraphTensor *y)
     return graph_tensor_is_float(y) && type->in_float != NULL ? type->in_float->fields : type->fields;
 }
 
+static IntList levels_text(Arena *arena, const Node *n)
+{
+    int *level = ARENA_ARRAY(arena, int, n->levels + 1);
+    for (int i = 0; i < n->levels; i++) level[i] = n->level[i];
+    return (IntList){.n = n->levels, .at = level};
+}
+
+static void read_levels(Arena *arena, IntList text, Node *n)
+{
+    int8_t *level = arena_alloc(arena, (size_t)text.n + 1);
+    for (int i = 0; i < text.n; i++) level[i] = (int8_t)text.at[i];
+    n->levels = text.n;
+    n->level = text.n == 0 ? NULL : level;
+}
+
 cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
 {
     const ConvGeom *g = &n->geom;
@@ -88,6 +103,7 @@ cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
                            .groups = g->groups,
                            .weight_bits = n->weight_bits,
                            .weight_shift = n->weight_shift,
+                           .weight_levels = levels_text(arena, n),
                            .weight_format = (int)n->weight_format,
                            .activation = n->activation,
                            .curve = curve_index(n->curve)};
@@ -168,6 +184,7 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     n->hi = clamped ? text.clamp.at[1] : y->qmax;
     n->weight_bits = text.weight_bits;
     n->weight_shift = text.weight_shift;
+    read_levels(arena, text.weight_levels, n);
     n->weight_format = (Format)text.weight_format;
     n->activation = text.activation;
     n->curve = text.curve < 0 ? NULL : &curve_types[text.curve];

@@ -5,6 +5,7 @@
 #include "autograd/norm.h"
 #include "graph/graph_check.h"
 #include "graph/node_check.h"
+#include "graph/node_levels.h"
 #include "graph/node_text.h"
 
 const char *const node_activation_names[] = {
@@ -41,12 +42,19 @@ SafeType node_safe_type(Format format)
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-const Field node_float_window_fields[] = {
-    NODE_FIELDS,       {NODE_KERNEL}, {NODE_STRIDE},        {NODE_DILATION},
-    {NODE_PADDING},    {NODE_GROUPS}, {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS},
-    {NODE_ACTIVATION}, FIELD_END};
-const Field node_float_dense_fields[] = {
-    NODE_FIELDS, {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS}, {NODE_ACTIVATION}, FIELD_END};
+const Field node_float_window_fields[] = {NODE_FIELDS,
+                                          {NODE_KERNEL},
+                                          {NODE_STRIDE},
+                                          {NODE_DILATION},
+                                          {NODE_PADDING},
+                                          {NODE_GROUPS},
+                                          {NODE_WEIGHT_FORMAT},
+                                          {NODE_FLOAT_WEIGHT_BITS},
+                                          {NODE_WEIGHT_LEVELS},
+                                          {NODE_ACTIVATION},
+                                          FIELD_END};
+const Field node_float_dense_fields[] = {NODE_FIELDS,          {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS},
+                                         {NODE_WEIGHT_LEVELS}, {NODE_ACTIVATION},    FIELD_END};
 
 const float *node_real_weights(Arena *arena, const Node *n)
 {
@@ -66,9 +74,13 @@ static Status check_codes(const Node *n)
     NODE_RULE(n, n->weight_bits >= 2 && n->weight_bits <= 8 && n->weight_shift == 0,
               "%d-bit weights shifted by %d; must be 2 to 8 bits, not shifted", n->weight_bits, n->weight_shift);
     const int limit = 1 << (n->weight_bits - 1);
-    for (long i = 0, count = node_weights(n); i < count; i++)
+    TRY(node_check_levels(n));
+    for (long i = 0, count = node_weights(n); i < count; i++) {
         NODE_RULE(n, n->weights[i] >= -limit && n->weights[i] < limit, "weight %d; must be a %d-bit code",
                   n->weights[i], n->weight_bits);
+        NODE_RULE(n, n->levels == 0 || node_level(n, n->weights[i]) >= 0, "weight %d; must be one of %d levels",
+                  n->weights[i], n->levels);
+    }
     for (int o = 0; o < n->geom.o; o++)
         NODE_RULE(n, graph_scale_ok(n->weight_scale[o]) && isfinite(n->weight_scale[o] * 128.0f),
                   "channel %d: weight scale %g; must be finite and above 0, its weights too", o,
@@ -80,8 +92,8 @@ static Status check_floats(const Node *n)
 {
     NODE_RULE(n, n->float_weights != NULL && n->weights == NULL && n->weight_scale == NULL,
               "no weights; must have them in %s", format_names[n->weight_format]);
-    NODE_RULE(n, n->weight_bits == 0 && n->weight_shift == 0, "%d-bit weights; those in %s have no bits",
-              n->weight_bits, format_names[n->weight_format]);
+    NODE_RULE(n, n->weight_bits == 0 && n->weight_shift == 0 && n->levels == 0,
+              "%d-bit weights; those in %s have no bits", n->weight_bits, format_names[n->weight_format]);
     for (long i = 0, count = node_weights(n); i < count; i++) {
         const float w = n->float_weights[i];
         NODE_RULE(n, isfinite(w) && format_decode(n->weight_format, format_encode(n->weight_format, w)) == w,

@@ -11,6 +11,7 @@ struct NodeText {
     StringList inputs;
     IntList kernel, stride, dilation, padding, clamp;
     int groups, weight_bits, weight_shift;
+    IntList weight_levels;
     int weight_format, activation, curve; /* Format; of node_activation_names; of curve_names */
 };
 
@@ -31,6 +32,9 @@ struct NodeText {
 #define NODE_GROUPS NODE_INT(groups), .min = 1, .max = GRAPH_TENSOR_MAX_DIM
 #define NODE_WEIGHT_BITS NODE_INT(weight_bits), .min = 2, .max = 8
 #define NODE_WEIGHT_SHIFT NODE_INT(weight_shift), .min = 0, .max = 6
+#define NODE_WEIGHT_LEVELS                                                                                             \
+    .name = "weight_levels", .type = FIELD_INTS, .offset = offsetof(NodeText, weight_levels), .min = -128, .max = 127, \
+    .min_count = 1, .max_count = 256
 #define NODE_CLAMP NODE_INTS(clamp, 2), .min = -INT32_MAX, .max = INT32_MAX
 /* Of nodes in floats. */
 #define NODE_WEIGHT_FORMAT NODE_MEMBER(weight_format, FIELD_ENUM), .names = format_names

@@ -7,6 +7,7 @@
 #include "graph/graph_check.h"
 #include "graph/node_check.h"
 #include "graph/node_float.h"
+#include "graph/node_levels.h"
 #include "kernels/requant_s16.h"
 
 enum { MAX_WEIGHTS = 1 << 28 };
@@ -64,7 +65,7 @@ size_t node_weights_flash_bytes(const Node *n)
     const size_t count = (size_t)node_weights(n), outputs = (size_t)n->geom.o;
     if (n->float_weights != NULL) return count * format_bytes(n->weight_format) + 4 * outputs;
     const size_t each = node_gives_sums(n) ? 4 : n->wide_bias != NULL ? 12 : 8;
-    return (count * (size_t)n->weight_bits + 7) / 8 + each * outputs;
+    return (count * (size_t)node_weight_width(n) + 7) / 8 + (size_t)n->levels + each * outputs;
 }
 
 /* ---- in the model file ------------------------------------------------------------------------------------------- */
@@ -108,6 +109,8 @@ static Status check_output(const Graph *g, const Node *n, int o)
         const int w = of.w[i * of.step];
         NODE_RULE(n, w % step == 0 && w / step >= -limit && w / step < limit,
                   "channel %d: weight %d; must be a %d-bit code shifted by %d", o, w, n->weight_bits, n->weight_shift);
+        NODE_RULE(n, n->levels == 0 || node_level(n, w / step) >= 0,
+                  "channel %d: weight %d; must be one of %d levels shifted by %d", o, w, n->levels, n->weight_shift);
     }
     const float s = n->weight_scale[o];
     NODE_RULE(n, graph_scale_ok(s), "channel %d: weight scale %g; must be finite and above 0", o, (double)s);
@@ -143,6 +146,7 @@ Status node_check_weights(const Graph *g, const Node *n)
     NODE_RULE(
         n, n->weight_bits >= 2 && n->weight_bits <= 8 && n->weight_shift >= 0 && n->weight_shift <= 8 - n->weight_bits,
         "%d-bit weights shifted by %d; must be 2 to 8 bits, shifted by 0 to 8 - bits", n->weight_bits, n->weight_shift);
+    TRY(node_check_levels(n));
     for (int o = 0; o < n->geom.o; o++) TRY(check_output(g, n, o));
     return STATUS_OK;
 }

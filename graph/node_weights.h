@@ -8,7 +8,7 @@
 extern const NodeBinary node_weights_binary[];
 int64_t node_weights_largest_sum(const Graph *g, const Node *n);
 long node_weights_macs(const Graph *g, const Node *n);
-/* Weights of weight_bits each, 4 bytes for a bias and 4 for a scale. */
+/* Weights of node_weight_width each, their levels, 4 bytes for a bias and 4 for a scale. */
 size_t node_weights_flash_bytes(const Node *n);
 
 /* After node_check_window: weights, bias and scales are there, codes in their range, and no sum leaves int32. */

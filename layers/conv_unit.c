@@ -155,6 +155,23 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
     return op_conv_block(t, x, f.w, &block);
 }
 
+/* The levels of its codes, of which 0 is one where a weight is 0: a channel that is a constant has such weights. */
+static void lower_levels(const Layer *l, Arena *arena, Node *n)
+{
+    const QuantParams *qp = &l->weight_q->qp;
+    bool has_zero = qp->levels == 0, zero = false;
+    n->weight_bits = qp->bits;
+    for (int i = 0; i < qp->levels; i++) has_zero = has_zero || qp->level[i] == 0;
+    for (long i = 0; !has_zero && i < l->weight->count; i++) zero = zero || n->weights[i] == 0;
+    int8_t *level = arena_alloc(arena, (size_t)qp->levels + 1);
+    for (int i = 0; i < qp->levels; i++) {
+        if (zero && qp->level[i] > 0) level[n->levels++] = 0, zero = false;
+        level[n->levels++] = qp->level[i];
+    }
+    if (zero) level[n->levels++] = 0;
+    n->level = n->levels == 0 ? NULL : level;
+}
+
 static const NodeKind ops[] = {[CONV_FULL] = NODE_CONV2D, [CONV_DEPTHWISE] = NODE_DWCONV2D, [CONV_DENSE] = NODE_DENSE};
 
 static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
@@ -183,11 +200,11 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
                       &fold_int));
     n->geom = unit_geom(l, kind, g);
     n->geom.n = 1;
-    n->weight_bits = l->weight_q->qp.bits;
     n->weight_shift = fold_int.shift;
     n->lo = fold_int.lo;
     n->hi = fold_int.hi;
     n->weights = fold_int.weights;
+    lower_levels(l, w->arena, n);
     n->bias = fold_int.bias;
     n->wide_bias = fold_int.wide_bias;
     n->weight_scale = fold_int.weight_scale;
@@ -205,8 +222,8 @@ static void lower_codes(Layer *l, Lowering *w, const Folded *f, Node *n)
         if (f->bn_scale != NULL && qp->n > 1) scale[o] *= fabsf(f->bn_scale->x[o]);
     }
     n->weight_format = FORMAT_INT8;
-    n->weight_bits = qp->bits;
     n->weights = memcpy(arena_alloc(w->arena, (size_t)l->weight->count), f->w->codes, (size_t)l->weight->count);
+    lower_levels(l, w->arena, n);
     n->weight_scale = scale;
 }
 

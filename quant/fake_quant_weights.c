@@ -152,7 +152,7 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
         return NULL;
     }
     WeightQuant *f = arena_zalloc(t->arena, sizeof *f);
-    *f = (WeightQuant){.q = q, .view = {w->x, channel_view(w->shape, q->qp.axis == 0)}, .sign = sign};
+    *f = (WeightQuant){.q = q, .view = {w->x, channel_view(w->shape, q->qp.axis == 0), sign}, .sign = sign};
     const int channels = f->view.by.channels;
     if (!q->ready) q->type->start(q, &(QuantizerStart){.weights = &f->view});
     q->type->prepare(q, &f->view);

@@ -30,6 +30,7 @@ QuantParams *grid_copy(Tape *t, const Quantizer *q)
     *qp = q->qp;
     qp->scale = arena_alloc(t->arena, sizeof(float) * (size_t)qp->n);
     memcpy(qp->scale, q->qp.scale, sizeof(float) * (size_t)qp->n);
+    if (qp->levels > 0) qp->level = memcpy(arena_alloc(t->arena, (size_t)qp->levels), q->qp.level, (size_t)qp->levels);
     return qp;
 }
 

@@ -55,8 +55,8 @@ static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 #define QUANTIZER_DOC "how the scale is found; auto: observed at 8 bits, lsq (learned) below"
 
 static const Field weight_fields[] = {
-    {"bits", FIELD_INT, offsetof(WeightQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS, .def = "8",
-     .unit = "bits", .doc = "width of the weights' codes"},
+    {"bits", FIELD_INT, offsetof(WeightQuantConfig, bits), .min = QUANT_LEAST_WEIGHT_BITS, .max = QUANT_MAX_BITS,
+     .def = "8", .unit = "bits", .doc = "width of the weights' codes, which not every quantizer can have"},
     {"format", FIELD_ENUM, offsetof(WeightQuantConfig, format), .names = format_choices, .def = "\"auto\"",
      .doc = "auto: integers of so many bits; int2 to int8: the same with the bits in the name; a float format: the "
             "weights "
@@ -303,6 +303,15 @@ Status quant_check_formats(const QuantConfig *c)
     return STATUS_OK;
 }
 
+/* The section's choice; auto where it cannot have the bits that a layer has for a reason of its own. */
+static const QuantizerType *weight_type(const QuantConfig *c, const QuantOverride *o, int bits)
+{
+    const QuantizerType *type = choose_quantizer(quant_weight_quantizer(c, o), bits);
+    const bool asked = o != NULL && first_given(o->weight_quantizer, o->quantizer) > 0;
+    if (asked || bits == quant_bits(c->weights.format, c->weights.bits) || quantizer_takes(type, bits)) return type;
+    return choose_quantizer(0, bits);
+}
+
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 {
     const WeightQuantConfig *w = &c->weights;
@@ -315,7 +324,7 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
     if (bits > QUANT_MAX_BITS) bits = QUANT_MAX_BITS; /* int16: quant_check_formats refuses it in a config */
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
     if (place.is_output && quant_output_is_sums(c)) granularity = GRANULARITY_PER_TENSOR;
-    const QuantizerType *type = choose_quantizer(quant_weight_quantizer(c, o), bits);
+    const QuantizerType *type = weight_type(c, o, bits);
     const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
     QuantizerSpec spec = {.bits = bits,
                           .per_channel = granularity == GRANULARITY_PER_CHANNEL,

@@ -8,7 +8,13 @@
 #include "base/qparams.h"
 #include "kernels/requant.h"
 
-enum { QUANT_MIN_BITS = 2, QUANT_MAX_BITS = 8, QUANT_WIDE_BITS = 16, QUANT_SUM_BITS = 32 };
+enum {
+    QUANT_LEAST_WEIGHT_BITS = 1, /* of quantizers whose weights are two levels */
+    QUANT_MIN_BITS = 2,
+    QUANT_MAX_BITS = 8,
+    QUANT_WIDE_BITS = 16,
+    QUANT_SUM_BITS = 32
+};
 
 /* The code range of a grid (base/qparams.h).
  *   signed            -2^(b-1)   .. 2^(b-1)-1

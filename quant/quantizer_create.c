@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "quant/quantizer_type.h"
@@ -17,6 +18,14 @@ const QuantizerType *quantizer_type(const char *name)
     for (int i = 0; quantizer_types[i] != NULL; i++)
         if (strcmp(quantizer_types[i]->name, name) == 0) return quantizer_types[i];
     return NULL;
+}
+
+static int least_bits(const QuantizerType *type) { return type->least_bits > 0 ? type->least_bits : QUANT_MIN_BITS; }
+static int most_bits(const QuantizerType *type) { return type->most_bits > 0 ? type->most_bits : QUANT_MAX_BITS; }
+
+bool quantizer_takes(const QuantizerType *type, int bits)
+{
+    return (bits >= least_bits(type) && bits <= most_bits(type)) || (bits == QUANT_WIDE_BITS && type->most_bits == 0);
 }
 
 static const char *use_words(unsigned uses)
@@ -47,6 +56,17 @@ static Status check_use(const QuantizerType *type, QuantizedTensor tensor)
                        : tensor.is_signed ? "output, which may be below 0"
                                           : "output",
                        use_words(type->uses), tensor.is_weight ? "weight_quantizer" : "activation_quantizer");
+}
+
+static Status check_width(const QuantizerType *type, int bits, QuantizedTensor tensor)
+{
+    if (quantizer_takes(type, bits)) return STATUS_OK;
+    const int least = least_bits(type), most = most_bits(type);
+    char range[24];
+    snprintf(range, sizeof range, least == most ? "%d" : "%d to %d", least, most);
+    return status_fail(STATUS_CONFIG, "quantizer \"%s\" for %s of %d bit%s; it is for %s bit%s", type->name,
+                       tensor.is_weight ? "weights" : "an output", bits, bits == 1 ? "" : "s", range,
+                       most == 1 ? "" : "s");
 }
 
 /* The type's keys: the spec's or the defaults, and those given apart in their place. */
@@ -83,7 +103,9 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
                             QuantizedTensor tensor)
 {
     const void *keys;
-    if (check_use(spec->type, tensor) != STATUS_OK || copy_keys(arena, spec, &keys) != STATUS_OK) return NULL;
+    if (check_use(spec->type, tensor) != STATUS_OK || check_width(spec->type, spec->bits, tensor) != STATUS_OK ||
+        copy_keys(arena, spec, &keys) != STATUS_OK)
+        return NULL;
     const bool is_signed = tensor.is_weight || tensor.is_signed;
     const bool symmetric = tensor.is_weight || spec->symmetric || spec->type->centred;
     const int scales = tensor.is_weight && spec->per_channel ? tensor.channels : 1;
@@ -102,7 +124,8 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
         .observer = observer_make(spec->observer, arena, spec->momentum),
         .goal = {.bits = spec->bits, .is_signed = is_signed, .symmetric = symmetric, .percentile = spec->percentile}};
     for (int i = 0; i < scales; i++) q->qp.scale[i] = 1.0f;
-    grid_range(spec->bits, is_signed, is_signed && symmetric && spec->narrow, &q->qp.qmin, &q->qp.qmax);
+    const int bits = spec->bits < QUANT_MIN_BITS ? QUANT_MIN_BITS : spec->bits;
+    grid_range(bits, is_signed, is_signed && symmetric && spec->narrow, &q->qp.qmin, &q->qp.qmax);
     q->qp.zero_point = is_signed ? 0 : q->qp.qmin;
     if (spec->type->create != NULL && !spec->type->create(q, params, arena)) return NULL;
     return q;

@@ -50,10 +50,11 @@ typedef struct {
 typedef struct {
     const float *w;
     ChannelView by;
+    const float *sign; /* of each channel: what is quantized is sign * w (quant/int_ops.h tells why); NULL: w */
 } WeightView;
 
-/* Copies the weights that share scale number `scale` of `scales`, in their order, into `values`, which has room for all
- * weights; returns how many they are. */
+/* Copies the weights that share scale number `scale` of `scales`, in their order and without the sign, into `values`,
+ * which has room for all weights; returns how many they are. */
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
 
 /* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
@@ -102,8 +103,9 @@ typedef struct {
 typedef struct QuantizerType {
     const char *name, *doc;
     unsigned uses; /* QuantizerUse, or-ed; another use is refused with the layer's name when the model is built */
-    bool learns;   /* once it has started, its range follows from its parameters and no longer from an observer */
-    bool centred;  /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
+    int least_bits, most_bits; /* the widths that it can have; others are refused likewise.  0: 2, 8 (and 16) */
+    bool learns;  /* once it has started, its range follows from its parameters and no longer from an observer */
+    bool centred; /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
 
     /* Its own config keys, also as quantizer_<name>_fields: an object named after the type in quant.weights,
      * quant.activations or both, as a line in quantizer_keys.def says.  NULL: none. */
@@ -111,7 +113,8 @@ typedef struct QuantizerType {
     size_t config_bytes; /* of the struct that they fill; at most QUANTIZER_KEYS_BYTES */
 
     /* Adds its own parameters with quantizer_param, and its state from the arena, both of which live as long as the
-     * model; q->qp has bits, code range and number of scales, and q->keys is filled.  Values do not exist yet: `start`
+     * model; q->qp has bits, code range and number of scales, and q->keys is filled.  A type for weights may change
+     * bits, range and levels: `bits` of the config need not be those of its codes.  Values do not exist yet: `start`
      * sets them.  False when a parameter was refused, with the sentence that quantizer_param left.  NULL: it has
      * none. */
     bool (*create)(Quantizer *q, ParamSet *params, Arena *arena);
@@ -159,6 +162,7 @@ typedef struct QuantizerType {
 
 extern const QuantizerType *const quantizer_types[]; /* in the order of quantizers.def, NULL-ended */
 const QuantizerType *quantizer_type(const char *name);
+bool quantizer_takes(const QuantizerType *type, int bits); /* that it can have so many bits */
 
 /* Whether the fused operations compute it: the nearest code, a gradient of 0 or 1. */
 static inline bool quantizer_is_fused(const Quantizer *q) { return q->type->backward == NULL; }

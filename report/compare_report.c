@@ -103,8 +103,8 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
                *after = ARENA_ARRAY(g->arena, double, WEIGHT_BINS);
         count_weights(w->x, l->weight->count, -max_magnitude, max_magnitude, before);
         count_weights(q->x, l->weight->count, -max_magnitude, max_magnitude, after);
-        all[n++] =
-            (WeightHistogram){l->name, l->weight_q->qp.bits, WEIGHT_BINS, -max_magnitude, max_magnitude, before, after};
+        all[n++] = (WeightHistogram){
+            l->name, grid_bits(&l->weight_q->qp), WEIGHT_BINS, -max_magnitude, max_magnitude, before, after};
     }
     arena_destroy(memory);
     g->report.weights_row = plan->name;

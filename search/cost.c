@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "deploy/c/c_cost.h"
-#include "graph/node.h"
+#include "graph/node_levels.h"
 
 const CostType cost_types[COSTS] = {[COST_FLASH] = {"flash", "flash_bytes", "flash", true},
                                     [COST_RAM] = {"ram", "ram_bytes", "RAM", true},
@@ -20,7 +20,7 @@ static double bit_operations(const Graph *g, const Node *n)
 {
     const GraphTensor *x = &g->tensor[n->input[0]];
     const int meets = graph_tensor_is_float(x) ? bits_of_format(x->format) : x->bits;
-    const int weight = n->weight_format == FORMAT_INT8 ? n->weight_bits : bits_of_format(n->weight_format);
+    const int weight = n->weight_format == FORMAT_INT8 ? node_weight_width(n) : bits_of_format(n->weight_format);
     return (double)node_macs(g, n) * meets * weight;
 }
 

@@ -52,7 +52,8 @@ static void same_graph(const Graph *a, const Graph *b)
             ck_assert_mem_eq(&m->geom, &n->geom, sizeof m->geom);
         if (m->op == NODE_LUT) ck_assert_mem_eq(m->table, n->table, 256);
         if (!node_has_weights(m)) continue;
-        ck_assert(m->weight_bits == n->weight_bits && m->weight_shift == n->weight_shift);
+        ck_assert(m->weight_bits == n->weight_bits && m->weight_shift == n->weight_shift && m->levels == n->levels);
+        if (m->levels > 0) ck_assert_mem_eq(m->level, n->level, (size_t)m->levels);
         ck_assert_mem_eq(m->weights, n->weights, (size_t)node_weights(m));
         ck_assert_mem_eq(m->bias, n->bias, sizeof(int32_t) * (size_t)m->geom.o);
         ck_assert_mem_eq(m->weight_scale, n->weight_scale, sizeof(float) * (size_t)m->geom.o);

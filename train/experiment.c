@@ -250,7 +250,7 @@ long layer_size_bytes(const Layer *l)
 {
     if (l->weight == NULL) return 0;
     if (l->weight_q != NULL)
-        return (l->weight->count * l->weight_q->qp.bits + 7) / 8 + 4L * l->out.c + 4L * l->weight_q->qp.n;
+        return (l->weight->count * grid_bits(&l->weight_q->qp) + 7) / 8 + 4L * l->out.c + 4L * l->weight_q->qp.n;
     if (format_is_float(l->weight_format))
         return l->weight->count * (long)format_bytes(l->weight_format) + 4L * l->out.c;
     Param *params[LAYER_PARAMS];

@@ -38,7 +38,7 @@ static int fewest_bits(const Model *m)
 {
     int bits = 8;
     for (int i = 0; i < m->quantizers; i++)
-        if (m->quantizer[i]->qp.bits < bits) bits = m->quantizer[i]->qp.bits;
+        if (grid_bits(&m->quantizer[i]->qp) < bits) bits = grid_bits(&m->quantizer[i]->qp);
     return bits;
 }
 

@@ -15,6 +15,8 @@ long c_run(const Node *n)
     return (long)(c_direct(n) ? 1 : g->kh) * g->kw * (g->c / g->groups);
 }
 
+size_t c_level_count(const Node *n) { return (size_t)1 << c_weight_width(n); }
+
 long c_runs(const Node *n) { return node_weights(n) / c_run(n); }
 
 size_t c_run_bytes(const Node *n) { return ((size_t)c_run(n) * (size_t)c_weight_width(n) + 7) / 8; }
@@ -58,7 +60,7 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, const PlanNode *plan
     const size_t outputs = (size_t)n->geom.o;
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
-    cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n);
+    cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n) + (c_has_levels(n) ? c_level_count(n) : 0);
     cost.bias_bytes = (wide ? 8 : 4) * outputs;
     cost.multiplier_bytes = node_gives_sums(n) ? 0 : (floats ? n->weights == NULL ? 0 : 4 : wide ? 3 : 5) * outputs;
     return cost;

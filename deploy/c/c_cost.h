@@ -11,7 +11,7 @@ typedef struct {
     const Node *node;
     long macs;
     int weight_width;    /* bits of a weight in flash (c_weight_width); 0: no weights */
-    size_t weight_bytes; /* packed; 256 of a table */
+    size_t weight_bytes; /* packed, with their levels; 256 of a table */
     size_t bias_bytes;   /* int32 or float each; on int16 codes int64 */
     /* int32 and int8 each; on int16 codes int16 and int8; in floats a scale each, where the weights are codes. */
     size_t multiplier_bytes;
@@ -37,6 +37,9 @@ CCost c_cost(Arena *arena, const Graph *g, const Plan *plan);
 long c_run(const Node *n);
 long c_runs(const Node *n);
 size_t c_run_bytes(const Node *n);
+
+/* Entries of the table of levels, one for each index (c_has_levels). */
+size_t c_level_count(const Node *n);
 
 /* Camera bytes to codes: no table where a code is its byte - 128, one for all channels, or one for each. */
 typedef struct {

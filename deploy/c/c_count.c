@@ -125,9 +125,15 @@ static void count_runs(const CCount *c, double runs, long run, CycleTerm begun, 
     if (each > 1) c_count(c, begun + 2, runs * (double)(run - steps * each));
 }
 
+/* Levels cost what weights of 8 bits do, and looking each of the two up about what unpacking one of 2 bits does. */
 static void count_weights(const CCount *c, double runs, CycleTerm of8, CycleTerm of4, CycleTerm of2)
 {
     const int width = c_weight_width(c->n);
+    if (c_has_levels(c->n)) {
+        count_runs(c, runs, c_run(c->n), of8, 1);
+        c_count(c, CYCLES_depthwise_code2, 2 * runs * (double)c_run(c->n));
+        return;
+    }
     count_runs(c, runs, c_run(c->n), width == 8 ? of8 : width == 4 ? of4 : of2, 8 / width);
 }
 
@@ -180,8 +186,9 @@ static void count_depthwise(const CCount *c)
     c_count(c, CYCLES_depthwise_line4, fours * rows.inside * g->ow);
     c_count(c, CYCLES_depthwise_tap4, fours * rows.inside * columns.inside);
     if (width < 8) c_count(c, CYCLES_depthwise_unpack, groups * kernel * calls);
-    if (width == 4) c_count(c, CYCLES_depthwise_code4, g->o * kernel * calls);
-    if (width == 2) c_count(c, CYCLES_depthwise_code2, g->o * kernel * calls);
+    const bool levels = c_has_levels(c->n);
+    if (width == 4 && !levels) c_count(c, CYCLES_depthwise_code4, g->o * kernel * calls);
+    if (width == 2 || levels) c_count(c, CYCLES_depthwise_code2, g->o * kernel * calls);
     if (c->planned->in_place) {
         c_count(c, CYCLES_depthwise_copy_cell, groups * g->h * g->w);
         c_count(c, CYCLES_depthwise_copy_code, (double)g->o * g->h * g->w);

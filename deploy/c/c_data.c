@@ -3,7 +3,7 @@
 
 #include "deploy/c/c_writer.h"
 #include "kernels/requant.h"
-#include "graph/node.h"
+#include "graph/node_levels.h"
 
 /* Unique by its number, readable by the rest. */
 char *c_layer_name(const CWriter *w, int node)
@@ -78,10 +78,21 @@ void c_write_floats(const CWriter *w, const char *name, long count, const float 
     fprintf(w->out, "\n};\n");
 }
 
-/* Of 8 bits: the stored weight; of fewer: the code. */
+/* Of 8 bits: the stored weight; of fewer: the code, or the index of its level. */
 static int code_of(const Node *n, long i)
 {
-    return c_weight_width(n) == 8 ? n->weights[i] : n->weights[i] / (1 << n->weight_shift);
+    if (c_weight_width(n) == 8) return n->weights[i];
+    const int code = n->weights[i] / (1 << n->weight_shift);
+    return c_has_levels(n) ? node_level(n, code) : code;
+}
+
+void c_write_levels(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const long count = (long)c_level_count(n);
+    int8_t *level = arena_zalloc(w->arena, (size_t)count);
+    memcpy(level, n->level, (size_t)n->levels);
+    c_write_array(w, "int8_t", arena_printf(w->arena, "%s_levels", c_layer_name(w, node)), count, level, 1);
 }
 
 void c_write_codes(const CWriter *w, const Node *n, const char *name)

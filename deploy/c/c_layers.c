@@ -17,17 +17,37 @@ static void begin_layer(const CWriter *w, const char *type, const char *name)
     fprintf(w->out, "static const %s %s = {\n", type, name);
 }
 
+/* The function that reads the layer's weights: that of their width or, of levels, one of its own, which knows them. */
+static const char *reader(const CWriter *w, int node, const char *kernel)
+{
+    const Node *n = &w->g->node[node];
+    return c_has_levels(n) ? arena_printf(w->arena, "%s_weights_at", c_layer_name(w, node))
+                           : arena_printf(w->arena, "%s%d", kernel, c_weight_width(n));
+}
+
+static void write_reader(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const COp *op = c_ops[n->op];
+    const char *name = c_layer_name(w, node), *kernel = op->dot != NULL ? op->dot : op->unpack;
+    if (!c_has_levels(n)) return;
+    c_write_levels(w, node);
+    fprintf(w->out, "static void %s(%s)\n{\n    %s_levels(%s_levels, %d, %s);\n}\n", reader(w, node, kernel),
+            op->parameters, kernel, name, c_weight_width(n), op->arguments);
+}
+
 static void weights_layer(const CWriter *w, int node, const char *type)
 {
     const Node *n = &w->g->node[node];
     const char *name = c_layer_name(w, node);
     c_write_weights(w, node);
+    write_reader(w, node);
     begin_layer(w, type, name);
     fprintf(w->out,
             "    .weights = %s_weights, .bias = %s_bias, .multiplier = %s_multiplier, .exponent = %s_exponent,\n", name,
             name, name, name);
     const char *dot = c_ops[n->op]->dot;
-    if (dot != NULL) fprintf(w->out, "    .dot = %s%d,\n", dot, c_weight_width(n));
+    if (dot != NULL) fprintf(w->out, "    .dot = %s,\n", reader(w, node, dot));
     fprintf(w->out, "    .shift = %d, .zero_out = %d, .lo = %d, .hi = %d,\n",
             c_weight_width(n) == 8 ? 0 : n->weight_shift, w->g->tensor[n->output].zero_point, n->lo, n->hi);
 }
@@ -55,7 +75,7 @@ static void layer_depthwise(const CWriter *w, int node)
     const ConvGeom *c = &n->geom;
     const int width = c_weight_width(n);
     weights_layer(w, node, "depthwise_layer");
-    if (width < 8) fprintf(w->out, "    .unpack = depthwise_unpack%d,\n", width);
+    if (width < 8) fprintf(w->out, "    .unpack = %s,\n", reader(w, node, "depthwise_unpack"));
     fprintf(w->out,
             "    .h = %d, .w = %d, .c = %d, .o = %d, .ow = %d,\n"
             "    .kh = %d, .kw = %d, .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d,\n"
@@ -257,6 +277,9 @@ static size_t depthwise_scratch(const Node *n, bool in_place)
 #define KERNELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 static const COp conv2d = {.kernels = KERNELS("rescale", "clamp", "conv2d"),
                            .dot = "conv2d_dot",
+                           .parameters = "const int8_t *x0, const int8_t *x1, const int8_t *w0, const int8_t *w1, "
+                                         "int32_t run, uint32_t sum[4]",
+                           .arguments = "x0, x1, w0, w1, run, sum",
                            .layer = layer_conv2d,
                            .call = call_rows,
                            .rows = "conv2d",
@@ -264,12 +287,19 @@ static const COp conv2d = {.kernels = KERNELS("rescale", "clamp", "conv2d"),
                            .scratch_bytes = conv2d_scratch};
 static const COp depthwise = {.kernels = KERNELS("rescale", "clamp", "clip", "depthwise"),
                               .unpack = "depthwise_unpack",
+                              .parameters = "const int8_t *packed, int32_t first, int32_t count, int8_t *to",
+                              .arguments = "packed, first, count, to",
                               .layer = layer_depthwise,
                               .call = call_rows,
                               .rows = "depthwise",
                               .scratch_bytes = depthwise_scratch};
-static const COp dense = {
-    .kernels = KERNELS("rescale", "clamp", "dense"), .dot = "dense_dot", .layer = layer_dense, .call = call_dense};
+static const COp dense = {.kernels = KERNELS("rescale", "clamp", "dense"),
+                          .dot = "dense_dot",
+                          .parameters = "const int8_t *x, int32_t inputs, const int8_t *w0, const int8_t *w1, "
+                                        "uint32_t sum[2]",
+                          .arguments = "x, inputs, w0, w1, sum",
+                          .layer = layer_dense,
+                          .call = call_dense};
 static const COp add = {
     .kernels = KERNELS("rescale", "clamp", "add"), .layer = layer_add, .call = call_add, .takes_rows = true};
 static const COp multiply = {

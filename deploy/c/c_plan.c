@@ -1,12 +1,22 @@
 #include "deploy/c/c_plan.h"
 
 #include "deploy/c/c_writer.h"
+#include "graph/node_levels.h"
 #include "graph/node_window.h"
+
+/* The least of the widths that lie in a byte whole. */
+static int packed_width(int bits) { return bits > 4 ? 8 : bits > 2 ? 4 : bits; }
+
+bool c_has_levels(const Node *n)
+{
+    const bool int8_sums = n->weights != NULL && n->bias != NULL && !node_gives_sums(n);
+    return int8_sums && n->levels > 0 && packed_width(node_weight_width(n)) < packed_width(n->weight_bits);
+}
 
 int c_weight_width(const Node *n)
 {
     if (n->float_weights != NULL) return 8 * (int)format_bytes(n->weight_format);
-    return n->weight_bits > 4 ? 8 : n->weight_bits > 2 ? 4 : 2;
+    return packed_width(c_has_levels(n) ? node_weight_width(n) : n->weight_bits);
 }
 
 bool c_direct(const Node *n)

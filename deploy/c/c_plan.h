@@ -7,8 +7,11 @@
 
 #include "graph/plan.h"
 
-/* Bits that a weight of the node takes in flash: 2, 4 or 8, of a node in floats also 16 or 32. */
+/* Bits that a weight of the node takes in flash: 1, 2, 4 or 8, of a node in floats also 16 or 32. */
 int c_weight_width(const Node *n);
+/* That weights lie in flash as indices of their levels, which a table beside them has: in int8 alone, and where an index
+ * is narrower than a code. */
+bool c_has_levels(const Node *n);
 
 /* In floats or on int16 codes, of a node with weights: its kernel computes the whole output, and not in place. */
 bool c_whole(const Node *n);

@@ -21,17 +21,21 @@ static const char *const order[] = {"base",
                                     "clip",
                                     "code4",
                                     "code2",
+                                    "level",
                                     "conv2d",
                                     "conv2d_dot8",
                                     "conv2d_dot4",
                                     "conv2d_dot2",
+                                    "conv2d_dot_levels",
                                     "depthwise",
                                     "depthwise_unpack4",
                                     "depthwise_unpack2",
+                                    "depthwise_unpack_levels",
                                     "dense",
                                     "dense_dot8",
                                     "dense_dot4",
                                     "dense_dot2",
+                                    "dense_dot_levels",
                                     "add",
                                     "multiply",
                                     "pool",
@@ -128,6 +132,19 @@ static void need_of_wide_requant(const CWriter *w, const Node *n, bool *needed)
     need(needed, graph_tensor_is_wide(node_y(w->g, n)) ? "int16_clamp" : "clamp");
 }
 
+static void need_of_weights(const CWriter *w, const Node *n, const COp *op, bool *needed)
+{
+    const int width = c_weight_width(n);
+    const bool levels = c_has_levels(n);
+    const char *const of = levels ? "_levels" : arena_printf(w->arena, "%d", width);
+    if (levels)
+        need(needed, "level");
+    else if (n->weights != NULL && width < 8)
+        need(needed, arena_printf(w->arena, "code%d", width));
+    if (op->dot != NULL) need(needed, arena_printf(w->arena, "%s%s", op->dot, of));
+    if (op->unpack != NULL && width < 8) need(needed, arena_printf(w->arena, "%s%s", op->unpack, of));
+}
+
 static void need_of_node(const CWriter *w, int node, bool *needed)
 {
     const Node *n = &w->g->node[node];
@@ -136,10 +153,7 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     for (const char *const *name = op->kernels; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
-    const int width = node_has_weights(n) ? c_weight_width(n) : 0;
-    if (n->weights != NULL && width < 8) need(needed, arena_printf(w->arena, "code%d", width));
-    if (op->dot != NULL) need(needed, arena_printf(w->arena, "%s%d", op->dot, width));
-    if (op->unpack != NULL && width < 8) need(needed, arena_printf(w->arena, "%s%d", op->unpack, width));
+    if (node_has_weights(n)) need_of_weights(w, n, op, needed);
     if (node_is_float(w->g, n))
         need_of_float_node(w, n, needed);
     else if (n->op == NODE_REQUANT && node_is_wide(w->g, n))

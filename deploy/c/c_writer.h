@@ -21,7 +21,11 @@ typedef struct {
 typedef struct {
     const char *const
         *kernels; /* texts of deploy/c/c_kernels that it calls; "rescale" stands for the rounding's; NULL-ended */
-    const char *dot, *unpack; /* of more, by the width of its weights: "conv2d_dot" and "8"; NULL: none */
+    /* Of more, by the width of its weights: "conv2d_dot" and "8", or "_levels" where they are levels; NULL: none. */
+    const char *dot, *unpack;
+    /* Those of a node whose weights are levels have a table, too: the parameters of a function without one, and what
+     * it passes on, as text. */
+    const char *parameters, *arguments;
     void (*layer)(const CWriter *w, int node); /* writes its constants; NULL: it has none */
     void (*call)(const CWriter *w, int node);  /* writes the call of its kernel on the whole output; NULL: none */
     const char *rows;                          /* the kernel that can also compute some rows; NULL: none */
@@ -71,6 +75,8 @@ void c_write_array(const CWriter *w, const char *type, const char *name, long co
 void c_write_weights(const CWriter *w, int node);
 /* Weights as codes of 8, 4 or 2 bits, from the lowest bits of a byte up, run by run (c_run): NAME_weights. */
 void c_write_codes(const CWriter *w, const Node *n, const char *name);
+/* Their levels, where c_has_levels: NAME_levels. */
+void c_write_levels(const CWriter *w, int node);
 void c_write_window(const CWriter *w, const ConvGeom *g); /* a member `window` */
 void c_write_floats(const CWriter *w, const char *name, long count, const float *data);
 /* A float32 constant, read back to the same bits; C++ takes it, too. */

@@ -198,7 +198,8 @@ static const char *quantizer(Build *b, int bits, unsigned uses)
     const char *name;
     do name = one_of(b, quantizer_choices);
     while ((bits == 2 && (quantizer_type(name) == NULL || !quantizer_type(name)->learns)) ||
-           (quantizer_type(name) != NULL && (quantizer_type(name)->uses & uses) != uses));
+           (quantizer_type(name) != NULL &&
+            ((quantizer_type(name)->uses & uses) != uses || !quantizer_takes(quantizer_type(name), bits))));
     return name;
 }
 

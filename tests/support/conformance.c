@@ -59,6 +59,12 @@ static const char *unsigned_overrides(Arena *arena, const char *model, const cha
     return all;
 }
 
+int conformance_bits(const QuantizerType *type, int bits)
+{
+    if (type->most_bits > 0 && bits > type->most_bits) return type->most_bits;
+    return type->least_bits > 0 && bits < type->least_bits ? type->least_bits : bits;
+}
+
 const char *conformance_quant(Arena *arena, const char *model, const QuantizerType *type, int bits, bool per_tensor)
 {
     const unsigned outputs = QUANTIZES_SIGNED | QUANTIZES_UNSIGNED;
@@ -68,7 +74,8 @@ const char *conformance_quant(Arena *arena, const char *model, const QuantizerTy
                         "{\"weights\":{\"bits\":%d,\"quantizer\":\"%s\",\"granularity\":\"%s\"},\"activations\":{"
                         "\"bits\":%d,\"quantizer\":\"%s\",\"observer\":\"minmax\",\"symmetric\":%s},"
                         "\"first_last_bits\":0,\"avgpool_input_bits\":0,\"overrides\":[%s]}",
-                        bits, (type->uses & QUANTIZES_WEIGHTS) != 0 ? type->name : "observed",
+                        (type->uses & QUANTIZES_WEIGHTS) != 0 ? conformance_bits(type, bits) : bits,
+                        (type->uses & QUANTIZES_WEIGHTS) != 0 ? type->name : "observed",
                         per_tensor ? "per_tensor" : "per_channel", bits, everywhere ? type->name : "observed",
                         per_tensor ? "true" : "false", some ? unsigned_overrides(arena, model, type->name) : "");
 }

@@ -18,8 +18,11 @@
 typedef void LayerVisitor(const LayerType *type, const char *example, const char *model);
 void for_each_layer_example(LayerVisitor *visit);
 
-/* A quant config for this model in which weights and activations have these bits, and this quantizer wherever it is for
- * them. */
+/* The nearest width that the type can have. */
+int conformance_bits(const QuantizerType *type, int bits);
+
+/* A quant config for this model in which weights and activations have these bits, the weights as near to them as the
+ * quantizer can be, and this quantizer wherever it is for them. */
 const char *conformance_quant(Arena *arena, const char *model, const QuantizerType *type, int bits, bool per_tensor);
 
 #endif

@@ -74,6 +74,20 @@ static void kill_channel(Build *b, Node *n)
     scale[o] = codes * y->scale / (x->scale * 0x1p30f);
 }
 
+/* In one node of four only some codes occur: 2, 3 or up to 16, in any order of sizes. */
+static void make_levels(Build *b, Node *n)
+{
+    Rng rng = rng_make(b->g->nodes, RNG_TEST, 80);
+    if (rng_below(&rng, 4) != 0) return;
+    const int half = 1 << (n->weight_bits - 1), kind = (int)rng_below(&rng, 3), step = 1 << n->weight_shift;
+    const int most = kind == 0 ? 2 : kind == 1 ? 3 : 16, wanted = most < 2 * half ? most : 2 * half;
+    int8_t *level = ARENA_ARRAY(b->arena, int8_t, wanted + 1), *w = (int8_t *)(uintptr_t)n->weights;
+    for (int code = -half, left = 2 * half; code < half; code++, left--)
+        if ((int)rng_below(&rng, (uint32_t)left) < wanted - n->levels) level[n->levels++] = (int8_t)code;
+    for (long i = 0; i < node_weights(n); i++) w[i] = (int8_t)(level[(int)rng_below(&rng, (uint32_t)n->levels)] * step);
+    n->level = level;
+}
+
 /* Random codes around the middle of their range, and a scale for the output that spreads the sums over its codes. */
 static void fill_weights(Build *b, Node *n)
 {
@@ -98,7 +112,8 @@ static void fill_weights(Build *b, Node *n)
     y->scale =
         x->scale * power_of_two(b, log2f(s_w * spread / (float)(y->qmax - y->qmin)) + 3.0f * rng_uniform(&b->rng));
     n->weights = w, n->bias = bias, n->weight_scale = scale;
-    kill_channel(b, n);
+    make_levels(b, n);
+    if (n->levels == 0) kill_channel(b, n);
 }
 
 static int out_size(int in, int before, int after, int kernel, int stride, int dilation)

@@ -1,0 +1,226 @@
+/* Weights on sets of levels: the sets, their quantizers by hand, the integers they become, where they are refused. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "deploy/c/c_cost.h"
+#include "deploy/exporter.h"
+#include "deploy/lower.h"
+#include "graph/graph_check.h"
+#include "graph/graph_read.h"
+#include "graph/node_levels.h"
+#include "quant/fake_quant.h"
+#include "quant/level_set.h"
+#include "tests/support/c_program.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/scratch.h"
+#include "tests/support/small_model.h"
+#include "tests/support/suite.h"
+
+static Quantizer *quantizer(Arena *arena, ParamSet *params, const char *type, int bits, int channels, bool per_channel)
+{
+    const QuantizerSpec spec = {.bits = bits,
+                                .per_channel = per_channel,
+                                .symmetric = true,
+                                .type = quantizer_type(type),
+                                .observer = observer_type("max"),
+                                .momentum = 1};
+    Quantizer *q =
+        quantizer_create(arena, params, "w", &spec, (QuantizedTensor){.is_weight = true, .channels = channels});
+    ck_assert_msg(q != NULL, "%s", status_message());
+    ck_assert_int_eq(param_set_place(params, arena), STATUS_OK);
+    return q;
+}
+
+/* The nearest; half way the one of smaller magnitude; beyond the ends these. */
+START_TEST(nearest)
+{
+    int8_t level[] = {-64, -32, -3, 0, 1, 2, 100};
+    const QuantParams qp = {.levels = 7, .level = level};
+    static const struct {
+        float v;
+        int code;
+    } cases[] = {{-1e30f, -64}, {-64, -64}, {-48.1f, -64}, {-48, -32}, {-32, -32}, {-17.6f, -32}, {-17.5f, -3},
+                 {-1.5f, 0},    {0.5f, 0},  {0.51f, 1},    {1.5f, 1},  {51, 2},    {51.1f, 100},  {1e30f, 100}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        ck_assert_msg(level[level_nearest(&qp, cases[i].v)] == cases[i].code, "%g: %d", (double)cases[i].v,
+                      level[level_nearest(&qp, cases[i].v)]);
+}
+END_TEST
+
+/* delta = 0.7 * 0.5: two of 6 weights are above it in the first channel, and their mean is the scale. */
+START_TEST(ternary_by_hand)
+{
+    Bench b = bench_make();
+    ParamSet params = {0};
+    Quantizer *q = quantizer(b.owner, &params, "twn", 2, 2, true);
+    float w[] = {1.0f, -1.4f, 0.3f, -0.1f, 0.2f, 0, 0, 0, 0, 0, 0, 0}, dw[12] = {0}, dy[12];
+    static const int8_t codes[12] = {1, -1};
+    for (int i = 0; i < 12; i++) dy[i] = (float)(i + 1);
+    Tensor *y = op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 6), w, dw), q, NULL);
+    ck_assert_mem_eq(y->codes, codes, 12);
+    ck_assert(y->qp->scale[0] == 1.2f && y->qp->scale[1] == 1.0f);
+    ck_assert_int_eq(tape_backward(b.tape, weighted_sum(b.tape, y, dy)), STATUS_OK);
+    ck_assert_mem_eq(dw, dy, sizeof dw);
+    bench_end(&b);
+}
+END_TEST
+
+static void check_set(const char *type, int bits, int n, const int *level)
+{
+    Arena *arena = arena_create();
+    ParamSet params = {0};
+    const Quantizer *q = quantizer(arena, &params, type, bits, 1, false);
+    ck_assert_int_eq(q->qp.levels, n);
+    for (int i = 0; i < n; i++) ck_assert_int_eq(q->qp.level[i], level[i]);
+    ck_assert(q->qp.qmin == level[0] && q->qp.qmax == level[n - 1]);
+    ck_assert(level[n - 1] < 1 << (q->qp.bits - 1) && level[n - 1] >= 1 << (q->qp.bits - 2));
+    ck_assert_int_eq(grid_bits(&q->qp), bits);
+    arena_destroy(arena);
+}
+
+START_TEST(sets)
+{
+    check_set("pot", 2, 3, (const int[]){-1, 0, 1});
+    check_set("pot", 3, 7, (const int[]){-4, -2, -1, 0, 1, 2, 4});
+    check_set("pot", 4, 15, (const int[]){-64, -32, -16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16, 32, 64});
+}
+END_TEST
+
+/* alpha = 2 and 3 bits: steps of 0.5. */
+START_TEST(powers_by_hand)
+{
+    Bench b = bench_make();
+    ParamSet params = {0};
+    Quantizer *q = quantizer(b.owner, &params, "pot", 3, 1, false);
+    float w[] = {0.2f, 0.3f, -0.8f, 1.4f, 1.6f, -9}, dw[6] = {0}, dy[] = {1, 2, 4, 8, 16, 32};
+    static const int8_t codes[] = {0, 1, -2, 2, 4, -4};
+    static const float inside[] = {1, 2, 4, 8, 16, 0};
+    op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(1, 6), w, dw), q, NULL);
+    tape_reset(b.tape, true);
+    q->param[0]->x[0] = 2.0f;
+    Tensor *y = op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(1, 6), w, dw), q, NULL);
+    ck_assert_mem_eq(y->codes, codes, 6);
+    ck_assert(y->qp->scale[0] == 0.5f);
+    ck_assert_int_eq(tape_backward(b.tape, weighted_sum(b.tape, y, dy)), STATUS_OK);
+    ck_assert_mem_eq(dw, inside, sizeof dw);
+    const double sum = -0.2 + 2 * 0.2 - 4 * 0.2 - 8 * 0.4 + 16 * 0.4 - 32 * 2; /* of dy (y - w), and of the clipped */
+    ck_assert_double_eq_tol((double)q->param[0]->dx[0], sum / 2 * sqrt(3.0 / 6.0), 1e-5);
+    bench_end(&b);
+}
+END_TEST
+
+/* ---- models ------------------------------------------------------------------------------------------------------ */
+
+static const char model[] =
+    "{\"input\":[8,8,2],\"layers\":["
+    "{\"type\":\"conv2d\",\"name\":\"a\",\"filters\":6,\"kernel\":3,\"batch_norm\":true,\"activation\":\"relu\"},"
+    "{\"type\":\"depthwise_conv2d\",\"name\":\"b\",\"kernel\":3,\"padding\":\"same\",\"activation\":\"relu\"},"
+    "{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":5,\"kernel\":1,\"activation\":\"relu\"},"
+    "{\"type\":\"dense\",\"name\":\"logits\",\"units\":3}]}";
+
+static const struct {
+    const char *type;
+    int bits, width; /* of config and of flash */
+} kinds[] = {{"twn", 2, 2}, {"pot", 2, 2}, {"pot", 3, 4}, {"pot", 4, 4}};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+static Model *model_of(Arena *arena, int kind, bool per_tensor)
+{
+    return small_model(arena, model,
+                       arena_printf(arena,
+                                    "{\"weights\":{\"bits\":%d,\"quantizer\":\"%s\",\"granularity\":\"%s\"},"
+                                    "\"first_last_bits\":0}",
+                                    kinds[kind].bits, kinds[kind].type, per_tensor ? "per_tensor" : "per_channel"),
+                       (uint64_t)(7 + kind));
+}
+
+static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
+
+/* What the model file gives back is the graph; its weights take their bits in flash; its C answers as the engine. */
+START_TEST(deployed)
+{
+    Arena *arena = arena_create();
+    const char *folder = scratch_folder(arena), *path = file_join(arena, folder, "m.safetensors");
+    const Graph *all[2 * KINDS];
+    for (int i = 0; i < 2 * KINDS; i++) {
+        Graph *g, *read;
+        must(model_lower(arena, model_of(arena, i / 2, i % 2), ROUNDING_TFLITE_SINGLE, &g));
+        must(exporter_write(exporter_find("safetensors"), arena, g, path, NULL));
+        must(graph_read(arena, path, &read));
+        all[i] = read;
+        for (int k = 0; k < g->nodes; k++) {
+            const Node *n = &g->node[k], *m = &read->node[k];
+            if (!node_has_weights(n)) continue;
+            ck_assert(n->levels == m->levels && memcmp(n->level, m->level, (size_t)n->levels) == 0);
+            ck_assert_mem_eq(n->weights, m->weights, (size_t)node_weights(n));
+            ck_assert_int_eq(node_weight_width(n), kinds[i / 2].bits);
+            ck_assert_int_eq(c_weight_width(n), kinds[i / 2].width);
+        }
+    }
+    c_must_answer(arena, folder, all, 2 * KINDS, NULL);
+    ck_assert_int_eq(system(arena_printf(arena, "rm -r %s", folder)), 0); /* NOLINT: a folder of this file */
+    arena_destroy(arena);
+}
+END_TEST
+
+static void must_fail(const Graph *g, const char *words)
+{
+    ck_assert_int_eq(graph_check(g), STATUS_UNSUPPORTED);
+    ck_assert_msg(strstr(status_message(), words) != NULL, "%s", status_message());
+}
+
+START_TEST(levels_are_checked)
+{
+    Arena *arena = arena_create();
+    Graph *g;
+    must(model_lower(arena, model_of(arena, 3, false), ROUNDING_XNNPACK, &g));
+    ck_assert_int_eq(graph_version(g), 2);
+    Node *n = &g->node[0];
+    int8_t *weight = (int8_t *)(uintptr_t)n->weights, *level = (int8_t *)(uintptr_t)n->level;
+    const int8_t before = weight[3];
+    weight[3] = 3;
+    must_fail(g, "node \"a\": channel 0: weight 3; must be one of 15 levels shifted by 0");
+    weight[3] = before, level[1] = -64;
+    must_fail(g, "node \"a\": level 1 of its weights: -64; levels must be 8-bit codes, each above the one before");
+    level[1] = -32, n->weight_bits = 7;
+    must_fail(g, "node \"a\": level 14 of its weights: 64");
+    n->weight_bits = 8, n->levels = 257;
+    must_fail(g, "node \"a\": 257 levels");
+    n->levels = 15;
+    must(graph_check(g));
+    arena_destroy(arena);
+}
+END_TEST
+
+/* A type is refused where it is for nothing of the layer, and in bits that it cannot have; where the ends of the network
+ * have other bits than its own, they have another. */
+START_TEST(refused_elsewhere)
+{
+    static const char *const cases[][2] = {
+        {"{\"weights\":{\"bits\":4,\"quantizer\":\"twn\"},\"first_last_bits\":0}",
+         "layer \"a\": quantizer \"twn\" for weights of 4 bits; it is for 2 bits"},
+        {"{\"weights\":{\"bits\":5,\"quantizer\":\"pot\"},\"first_last_bits\":0}",
+         "layer \"a\": quantizer \"pot\" for weights of 5 bits; it is for 2 to 4 bits"},
+        {"{\"weights\":{\"bits\":1},\"first_last_bits\":0}", "for weights of 1 bit"},
+        {"{\"overrides\":[{\"layers\":\"b\",\"weight_quantizer\":\"pot\"}]}",
+         "layer \"b\": quantizer \"pot\" for weights of 8 bits; it is for 2 to 4 bits"},
+        {"{\"activations\":{\"bits\":2,\"quantizer\":\"twn\"}}",
+         "layer \"a\": quantizer \"twn\" for its output; it is for weights only"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Arena *arena = arena_create();
+        Model *m;
+        ck_assert_int_eq(small_model_build(arena, model, cases[i][0], &m), STATUS_CONFIG);
+        ck_assert_msg(strstr(status_message(), cases[i][1]) != NULL, "%s", status_message());
+        arena_destroy(arena);
+    }
+    Arena *arena = arena_create();
+    const Model *m = small_model(arena, model, "{\"weights\":{\"bits\":2,\"quantizer\":\"twn\"}}", 3);
+    ck_assert_str_eq(m->layer[0].weight_q->type->name, "observed");
+    ck_assert_str_eq(m->layer[1].weight_q->type->name, "twn");
+    arena_destroy(arena);
+}
+END_TEST
+
+TEST_MAIN("levels", nearest, ternary_by_hand, sets, powers_by_hand, deployed, levels_are_checked, refused_elsewhere)
