@@ -133,7 +133,7 @@ static Model *model_of(Arena *arena, int kind, bool per_tensor)
                                     "{\"weights\":{\"bits\":%d,\"quantizer\":\"%s\",\"granularity\":\"%s\"},"
                                     "\"first_last_bits\":0}",
                                     kinds[kind].bits, kinds[kind].type, per_tensor ? "per_tensor" : "per_channel"),
-                       (uint64_t)(7 + kind));
+                       7 + (uint64_t)kind);
 }
 
 static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
