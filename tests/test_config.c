@@ -151,7 +151,7 @@ START_TEST(rules_across_keys)
         {"compare.observers=minmex", "compare.observers"},
         {"quant.dialect=tflite",
          "quant.dialect: \"tflite\"; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime"},
-        {"quant.weights.bits=1", "quant.weights.bits: 1; must be an integer, 2 to 8"},
+        {"quant.weights.bits=0", "quant.weights.bits: 0; must be an integer, 1 to 8"},
         {"model.input=[12,12]", "model.input"},
         {"data.validation=0.6", "data.validation: 0.6; must be a number, 0 to 0.5"},
         {"train=null", "train"},
