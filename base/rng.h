@@ -9,15 +9,16 @@
 #include <stdint.h>
 
 typedef enum {
-    RNG_INIT = 1,  /* parameter initialisation; index = parameter */
-    RNG_SHUFFLE,   /* order of the training images; index = epoch */
-    RNG_AUGMENT,   /* augmentation; index = epoch * images + image */
-    RNG_SYNTHETIC, /* the synthetic data set; index = image or class */
-    RNG_SPLIT,     /* train / validation / test split */
-    RNG_CALIBRATE, /* choice of calibration images */
-    RNG_TEST,      /* tests and benchmarks */
-    RNG_HESSIAN,   /* directions in which second derivatives are looked at; index = draw */
-    RNG_SEARCH,    /* choice of the images that sensitivity is measured on */
+    RNG_INIT = 1,    /* parameter initialisation; index = parameter */
+    RNG_SHUFFLE,     /* order of the training images; index = epoch */
+    RNG_AUGMENT,     /* augmentation; index = epoch * images + image */
+    RNG_SYNTHETIC,   /* the synthetic data set; index = image or class */
+    RNG_SPLIT,       /* train / validation / test split */
+    RNG_CALIBRATE,   /* choice of calibration images */
+    RNG_TEST,        /* tests and benchmarks */
+    RNG_HESSIAN,     /* directions in which second derivatives are looked at; index = draw */
+    RNG_SEARCH,      /* choice of the images that sensitivity is measured on */
+    RNG_RECONSTRUCT, /* images and dropped grids while codes of weights are chosen; index = iteration */
 } RngPurpose;
 
 typedef struct {

@@ -57,7 +57,7 @@ static void observed_start(Quantizer *q, const QuantizerStart *from)
  * is. */
 static void observed_prepare(Quantizer *q, const WeightView *w)
 {
-    if (w != NULL && !q->observer.type->uses_histogram) follow_largest(q, w);
+    if (w != NULL && !q->observer.type->uses_histogram && !q->fixed) follow_largest(q, w);
 }
 
 static double observed_surrogate(const Quantizer *q, const QuantizerRun *run, const double *param, double residual,

@@ -66,7 +66,9 @@ typedef struct Quantizer {
     void *state;      /* the type's own memory between steps; not kept in a checkpoint */
     bool is_weight, symmetric;
     bool ready; /* a range is known */
-    bool fixed; /* activations: the grid is given and stays, whatever an observer or a neighbour says */
+    /* The grid stays: of activations it is given, whatever an observer or a neighbour says; of weights the codes were
+     * chosen on it, and the weights are what these stand for. */
+    bool fixed;
     QuantParams qp;
     Observer observer;
     ObserverGoal goal;

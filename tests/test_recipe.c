@@ -150,7 +150,8 @@ END_TEST
 START_TEST(every_step_keeps_its_contract)
 {
     begin_zoo();
-    const Setup s = setup(NULL);
+    static const char *const quick[] = {"ptq.adaround.iterations=3", "ptq.reconstruct.iterations=3", NULL};
+    const Setup s = setup(quick);
     const QuantConfig quant = ptq_quant_config(arena, &s.config->quant);
     for (int i = 0; ptq_steps[i] != NULL; i++) {
         const PtqStep *step = ptq_steps[i];
@@ -159,7 +160,10 @@ START_TEST(every_step_keeps_its_contract)
         for (int k = 0; k < 2; k++) {
             must(experiment_model(arena, s.config, &quant, &s.data, &m[k]));
             model_transfer(arena, m[k], s.from, -1, NULL);
-            const PtqContext context = {.train = &s.data.train, .images = 32, .seed = 5};
+            const PtqContext context = {.train = &s.data.train,
+                                        .images = 32,
+                                        .seed = 5,
+                                        .keys = step->fields == NULL ? NULL : &s.config->ptq.keys[i]};
             if (step->needs_ranges) must(ptq_step_calibrate.run(m[k], &context));
             must(step->run(m[k], &context));
         }

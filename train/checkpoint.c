@@ -42,14 +42,17 @@ static void unpack_sums(TrainState *s, const double *v)
 /* What of a quantizer is state; the rest follows from the config. */
 typedef struct {
     float extremes[2];
-    uint64_t seen[2]; /* batches observed, ready */
+    uint64_t
+        seen[2]; /* batches observed; 1: ready, 3: weights' codes were chosen on this grid (Quantizer.fixed), too */
     int32_t zero_point;
 } QuantizerState;
 
 static void add_quantizer(SafeWriter *w, Arena *arena, const Quantizer *q)
 {
     QuantizerState *s = ARENA_ARRAY(arena, QuantizerState, 1);
-    *s = (QuantizerState){{q->observer.min, q->observer.max}, {q->observer.batches, q->ready}, q->qp.zero_point};
+    *s = (QuantizerState){{q->observer.min, q->observer.max},
+                          {q->observer.batches, q->is_weight && q->fixed ? 3 : q->ready},
+                          q->qp.zero_point};
     add_vector(w, arena_printf(arena, "quant.%s.scale", q->name), ST_F32, q->qp.n, q->qp.scale);
     add_vector(w, arena_printf(arena, "quant.%s.zero_point", q->name), ST_I32, 1, &s->zero_point);
     add_vector(w, arena_printf(arena, "quant.%s.extremes", q->name), ST_F32, 2, s->extremes);
@@ -208,6 +211,7 @@ static Status read_quantizer(Reader *r, Quantizer *q)
     q->observer.min = s.extremes[0], q->observer.max = s.extremes[1];
     q->observer.batches = s.seen[0];
     q->ready = s.seen[1] != 0;
+    if (q->is_weight) q->fixed = s.seen[1] == 3;
     return STATUS_OK;
 }
 
