@@ -9,7 +9,7 @@ static Status begin(PtqRun *run, const PtqStep *step)
 {
     run->real = real_network_take(run->arena, run->model);
     run->context.real = run->real;
-    if (run->context.task == NULL) return STATUS_OK;
+    if (!run->measures) return STATUS_OK;
     const PtqContext *c = &run->context;
     TRY(ptq_images_pick(run->arena, c->train, c->seed, 0, c->images, &run->images));
     TRY(ptq_real_outputs(run->arena, run->model, &run->images, &run->outputs));
@@ -33,7 +33,7 @@ Status ptq_run_step(PtqRun *run, const PtqStep *step)
     r->seconds = timing_seconds() - start;
     if (step->moves_weights) ptq_restart_weights(run->model);
     if (step->keeps_function) real_network_update(run->real, run->model);
-    if (context.task == NULL) return STATUS_OK;
+    if (!run->measures) return STATUS_OK;
     TRY(ptq_measure(run->model, &run->context, &run->images, run->outputs, &r->after));
     run->last = r->after;
     return STATUS_OK;
@@ -70,7 +70,7 @@ cJSON *ptq_reports_json(const PtqRun *run)
         const PtqReport *r = run->report[i];
         cJSON *json = cJSON_CreateObject();
         cJSON_AddStringToObject(json, "step", r->step->name);
-        if (run->context.task != NULL) {
+        if (run->measures) {
             cJSON_AddNumberToObject(json, "images", run->images.n);
             if (r->compared) add_number(json, "loss_before", r->before.loss);
             add_number(json, "loss_after", r->after.loss);

@@ -20,7 +20,8 @@ typedef struct {
     Arena *arena;
     Model *model;
     const PtqConfig *ptq;
-    PtqContext context; /* task NULL: nothing is measured */
+    PtqContext context;
+    bool measures; /* loss and SQNR of each step */
     /* the rest is ptq_run.c's own */
     RealNetwork *real;
     PtqImages images;

@@ -38,7 +38,7 @@ typedef struct {
     int images;           /* how many of them it may use: ptq.images */
     uint64_t seed;        /* chooses them, and whatever else is random */
     const void *keys;     /* the step's own; NULL: their defaults */
-    const Task *task;     /* whose loss is measured; NULL: nobody asks */
+    const Task *task;     /* whose loss is measured; a step that measures none may get NULL */
     /* The float network that the quantized one is to be like.  NULL: the parameters that the step finds. */
     const RealNetwork *real;
     PtqTold *told; /* NULL: nobody listens */

@@ -218,7 +218,7 @@ static void finish(Reconstruction *r)
     long moved = 0, weights = 0;
     for (int i = 0; i < r->roundings; i++) {
         moved += soft_rounding_finish(r->rounding[i]);
-        weights += r->rounding[i]->by.n;
+        weights += r->rounding[i]->grid.by.n;
     }
     for (int i = 0; i < r->shadows; i++)
         memcpy(r->shadow[i].of->x, r->shadow[i].is->x, sizeof(float) * (size_t)r->shadow[i].of->count);

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "base/parallel.h"
-#include "quant/int_ops.h"
 
 static const float STRETCH = 1.2f, BELOW = 0.1f; /* zeta - gamma and -gamma of the paper */
 
@@ -11,10 +10,9 @@ SoftRounding *soft_rounding_make(Arena *arena, ParamSet *set, Layer *l)
 {
     SoftRounding *r = ARENA_ARRAY(arena, SoftRounding, 1);
     const long n = l->weight->count;
-    *r = (SoftRounding){.l = l, .by = channel_view(l->weight->shape, l->weight_q->qp.axis == 0)};
+    *r = (SoftRounding){.l = l, .arena = arena};
     r->v = param_add(set, arena, arena_printf(arena, "%s.rounding", l->name), PARAM_WEIGHT, l->weight->shape);
     if (r->v == NULL) return NULL;
-    r->step = ARENA_ARRAY(arena, float, r->by.channels);
     r->lower = ARENA_ARRAY(arena, float, n);
     r->nearest = ARENA_ARRAY(arena, float, n);
     r->h = ARENA_ARRAY(arena, float, n);
@@ -22,36 +20,11 @@ SoftRounding *soft_rounding_make(Arena *arena, ParamSet *set, Layer *l)
     return r;
 }
 
-/* What the layer's weights are multiplied by before they are quantized: batch norm's factor where one scale serves all
- * channels, its sign where each has its own. */
-static float factor_of(const Layer *l, int c)
-{
-    if (l->norm == NULL) return 1.0f;
-    if (l->weight_q->qp.n == 1) return norm_scale(l->norm, l->gamma->x, c);
-    return signbit(l->gamma->x[c]) ? -1.0f : 1.0f;
-}
-
-/* The scales come from the weights as the fake-quantized operation sees them: a sign does not move them. */
-static void find_scales(SoftRounding *r)
-{
-    Quantizer *q = r->l->weight_q;
-    Arena *own = arena_create();
-    float *w = ARENA_ARRAY(own, float, r->by.n);
-    for (long i = 0; i < r->by.n; i++)
-        w[i] = r->l->weight->x[i] * (q->qp.n == 1 ? factor_of(r->l, (int)channel_at(&r->by, i)) : 1.0f);
-    const WeightView view = {w, r->by};
-    if (!q->ready) q->type->start(q, &(QuantizerStart){.weights = &view});
-    q->type->prepare(q, &view);
-    arena_destroy(own);
-}
-
 void soft_rounding_start(SoftRounding *r)
 {
-    const Quantizer *q = r->l->weight_q;
-    find_scales(r);
-    for (int c = 0; c < r->by.channels; c++) r->step[c] = q->qp.scale[q->qp.n == 1 ? 0 : c] / factor_of(r->l, c);
-    for (long i = 0; i < r->by.n; i++) {
-        const float code = r->l->weight->x[i] / r->step[channel_at(&r->by, i)];
+    r->grid = weight_grid(r->arena, r->l);
+    for (long i = 0; i < r->grid.by.n; i++) {
+        const float code = r->l->weight->x[i] / r->grid.step[channel_at(&r->grid.by, i)];
         r->lower[i] = floorf(code), r->nearest[i] = rintf(code);
         r->v->x[i] = -logf(STRETCH / (code - r->lower[i] + BELOW) - 1.0f);
     }
@@ -67,12 +40,13 @@ static void put_rows(void *context, const ParallelRows *rows)
         const float code = r->lower[i] + r->h[i];
         const bool moves = h > 0.0f && h < 1.0f && code > (float)qp->qmin && code < (float)qp->qmax;
         r->slope[i] = STRETCH * sigmoid * (1.0f - sigmoid);
-        r->l->weight->x[i] = r->step[channel_at(&r->by, i)] * fminf(fmaxf(code, (float)qp->qmin), (float)qp->qmax);
+        r->l->weight->x[i] =
+            r->grid.step[channel_at(&r->grid.by, i)] * fminf(fmaxf(code, (float)qp->qmin), (float)qp->qmax);
         if (!moves) r->slope[i] = h > 0.0f && h < 1.0f ? -r->slope[i] : 0.0f; /* negative: the penalty moves it alone */
     }
 }
 
-void soft_rounding_put(SoftRounding *r) { parallel_rows(r->by.n, PARALLEL_CHUNKS, put_rows, r); }
+void soft_rounding_put(SoftRounding *r) { parallel_rows(r->grid.by.n, PARALLEL_CHUNKS, put_rows, r); }
 
 typedef struct {
     SoftRounding *r;
@@ -86,7 +60,7 @@ static void gradient_rows(void *context, const ParallelRows *rows)
     const float *dw = r->l->weight->dx;
     for (long i = rows->first; i < rows->last; i++) {
         const float slope = fabsf(r->slope[i]), centred = 2.0f * r->h[i] - 1.0f;
-        float d = r->slope[i] > 0.0f ? g->scale * dw[i] * r->step[channel_at(&r->by, i)] : 0.0f;
+        float d = r->slope[i] > 0.0f ? g->scale * dw[i] * r->grid.step[channel_at(&r->grid.by, i)] : 0.0f;
         if (g->lambda > 0.0f)
             d -= g->lambda * 2.0f * g->beta * copysignf(powf(fabsf(centred), g->beta - 1.0f), centred);
         r->v->dx[i] += d * slope;
@@ -96,7 +70,7 @@ static void gradient_rows(void *context, const ParallelRows *rows)
 void soft_rounding_gradient(SoftRounding *r, float scale, float lambda, float beta)
 {
     Gradient g = {r, scale, lambda, beta};
-    parallel_rows(r->by.n, PARALLEL_CHUNKS, gradient_rows, &g);
+    parallel_rows(r->grid.by.n, PARALLEL_CHUNKS, gradient_rows, &g);
 }
 
 long soft_rounding_finish(SoftRounding *r)
@@ -104,11 +78,11 @@ long soft_rounding_finish(SoftRounding *r)
     Quantizer *q = r->l->weight_q;
     const float lo = (float)q->qp.qmin, hi = (float)q->qp.qmax;
     long moved = 0;
-    for (long i = 0; i < r->by.n; i++) {
+    for (long i = 0; i < r->grid.by.n; i++) {
         const float frac = STRETCH / (1.0f + expf(-r->v->x[i])) - BELOW;
         const float code = fminf(fmaxf(r->lower[i] + (frac >= 0.5f ? 1.0f : 0.0f), lo), hi);
         moved += code != fminf(fmaxf(r->nearest[i], lo), hi);
-        r->l->weight->x[i] = r->step[channel_at(&r->by, i)] * code;
+        r->l->weight->x[i] = r->grid.step[channel_at(&r->grid.by, i)] * code;
     }
     q->fixed = true;
     return moved;

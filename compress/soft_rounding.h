@@ -8,13 +8,13 @@
 #ifndef BITFOLD_COMPRESS_SOFT_ROUNDING_H
 #define BITFOLD_COMPRESS_SOFT_ROUNDING_H
 
-#include "layers/model.h"
+#include "compress/weight_grid.h"
 
 typedef struct {
     Layer *l;
     Param *v; /* [weights] */
-    ChannelView by;
-    float *step;            /* [channels] real weight = step * code */
+    Arena *arena;
+    WeightGrid grid;        /* of the start on */
     float *lower, *nearest; /* [weights] floor(W / s), rne(W / s) */
     float *h, *slope;       /* [weights] h(V); d(code) / dV */
 } SoftRounding;

@@ -119,7 +119,7 @@ static Tensor *normalize_unscaled(Layer *l, Tape *t, Tensor *y, Tensor *bn_scale
 Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const ForwardMode *mode,
                      Tape *t, Tensor *x)
 {
-    const Activation act = activation_from(config->activation);
+    const Activation act = activation_from(mode->linear ? 0 : config->activation);
     const bool batch_statistics = mode->batch_statistics && !l->frozen, sums = layer_gives_sums(l);
     ConvBlock block = {.kind = kind,
                        .geom = g,

@@ -34,6 +34,7 @@ typedef struct {
     /* ARITHMETIC_FLOAT, of a layer in floats in a pass whose arithmetic is another (Layer.in_floats): its values are
      * rounded to its formats.  deployed: batch norm is folded into weights and bias as in the deployed model. */
     bool in_floats, deployed;
+    bool linear; /* ARITHMETIC_FLOAT, of a layer with weights: its activation is left out */
 } ForwardMode;
 
 struct LayerType;

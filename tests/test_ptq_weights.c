@@ -1,4 +1,4 @@
-/* Steps of post-training quantization that move weights before they are on grids: equalize. */
+/* Steps of post-training quantization that move weights before they are on grids. */
 #include <math.h>
 #include <string.h>
 
@@ -93,4 +93,62 @@ START_TEST(equalize_mends_a_scale_per_tensor)
 }
 END_TEST
 
-TEST_MAIN("ptq_weights", equalize_keeps_the_network, equalize_respects_relu6, equalize_mends_a_scale_per_tensor)
+/* The 1x1 convolution without padding reads what is never below 0: the biases move, the network stays.  The padded depthwise
+ * layer takes none, unless its borders may be off. */
+START_TEST(absorb_bias_keeps_the_network)
+{
+    begin();
+    static const char *const plain[] = {"model.layers.dw.activation=relu", NULL};
+    PtqNet net = ptq_net(plain);
+    Layer *dw = ptq_net_layer(net.m, "dw"), *stem = ptq_net_layer(net.m, "stem"), *pw = ptq_net_layer(net.m, "pw");
+    for (long c = 0; c < 8; c++)
+        dw->beta->x[c] = 9.0f, dw->gamma->x[c] = 0.5f, stem->beta->x[c] = 9.0f, stem->gamma->x[c] = 0.5f;
+    for (long c = 0; c < 12; c++) ptq_net_layer(net.m, "pw")->beta->x[c] = 2.0f;
+    ptq_net_fit_norms(&net);
+    Model *borders = ptq_net_again(&net, net.m);
+    struct {
+        double deviations;
+        bool borders;
+    } keys = {10.0, false};
+    int n;
+    const float *before = ptq_net_outputs(&net, net.m, &n);
+    ptq_net_step(&net, net.m, "absorb_bias", NULL, &keys);
+    for (long c = 0; c < 8; c++) {
+        ck_assert_msg(fabsf(dw->beta->x[c] - 5.0f) < 1e-6f, "%g", (double)dw->beta->x[c]);
+        ck_assert(stem->beta->x[c] == 9.0f);
+    }
+    for (long c = 0; c < 12; c++) ck_assert(pw->beta->x[c] == 0.0f); /* linear, and read through pool and flatten */
+    same_outputs(before, ptq_net_outputs(&net, net.m, &n), n);
+    keys.borders = true;
+    ptq_net_step(&net, borders, "absorb_bias", NULL, &keys);
+    ck_assert(fabsf(ptq_net_layer(borders, "stem")->beta->x[0] - 5.0f) < 1e-6f);
+    end();
+}
+END_TEST
+
+START_TEST(clip_weights_clips)
+{
+    begin();
+    PtqNet net = ptq_net(NULL);
+    Layer *pw = ptq_net_layer(net.m, "pw");
+    pw->weight->x[5] = 1e4f;
+    const float kept = pw->weight->x[6];
+    ptq_net_step(&net, net.m, "clip_weights", NULL, NULL);
+    const WeightChannels w = weight_channels(arena, pw, 8);
+    const float deployed = pw->weight->x[5] * w.factor[weight_output(&w, 5)];
+    ck_assert_msg(fabsf(fabsf(deployed) - 15.0f) < 1e-4f, "%g", (double)deployed);
+    ck_assert(pw->weight->x[6] == kept);
+    const struct {
+        double limit, deviations;
+    } keys = {0.0, 2.0};
+    ptq_net_step(&net, net.m, "clip_weights", NULL, &keys);
+    const int o = weight_output(&w, 5);
+    double square = 0.0;
+    for (long i = 8 * o; i < 8 * o + 8; i++) square += (double)pw->weight->x[i] * (double)pw->weight->x[i];
+    ck_assert_msg(fabsf(pw->weight->x[5]) < 14.0f / fabsf(w.factor[o]) && square > 0.0, "%g", (double)pw->weight->x[5]);
+    end();
+}
+END_TEST
+
+TEST_MAIN("ptq_weights", equalize_keeps_the_network, equalize_respects_relu6, equalize_mends_a_scale_per_tensor,
+          absorb_bias_keeps_the_network, clip_weights_clips)

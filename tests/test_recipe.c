@@ -9,6 +9,7 @@
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
+#include "train/model_task.h"
 #include "train/recipe.h"
 
 typedef struct {
@@ -125,6 +126,9 @@ START_TEST(steps_of_a_config_are_checked)
         {"ptq.steps=[]", "ptq.steps: []; must be"},
         {"ptq.steps=[\"calibrate\",\"calibrate\"]", "ptq.steps[1]: \"calibrate\" stands there twice"},
         {"ptq.steps=[\"calibrate\",\"equalize\"]", "ptq.steps[1]: \"equalize\" changes what the ranges were found for"},
+        {"ptq.steps=[\"adaround\",\"calibrate\"]", "\"adaround\" looks at activations on their grids"},
+        {"ptq.steps=[\"calibrate\",\"adaround\",\"reconstruct\"]", "chooses the codes that another step has chosen"},
+        {"ptq.steps=[\"auto\",\"bias_correct\"]", "ptq.steps[0]: \"auto\" chooses steps itself"},
         {"ptq.steps=[\"equalize\"]", "none of them finds the activations' ranges"},
         {"ptq.equalize.sweeps=0", "ptq.equalize.sweeps: 0; must be"},
     };
@@ -152,6 +156,7 @@ START_TEST(every_step_keeps_its_contract)
     begin_zoo();
     static const char *const quick[] = {"ptq.adaround.iterations=3", "ptq.reconstruct.iterations=3", NULL};
     const Setup s = setup(quick);
+    const Task task = model_task(s.config, s.from);
     const QuantConfig quant = ptq_quant_config(arena, &s.config->quant);
     for (int i = 0; ptq_steps[i] != NULL; i++) {
         const PtqStep *step = ptq_steps[i];
@@ -163,6 +168,7 @@ START_TEST(every_step_keeps_its_contract)
             const PtqContext context = {.train = &s.data.train,
                                         .images = 32,
                                         .seed = 5,
+                                        .task = &task,
                                         .keys = step->fields == NULL ? NULL : &s.config->ptq.keys[i]};
             if (step->needs_ranges) must(ptq_step_calibrate.run(m[k], &context));
             must(step->run(m[k], &context));

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "compress/layer_means.h"
+#include "datasets/batch_reader.h"
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
@@ -79,6 +81,39 @@ static PtqImages images_of(const PtqNet *net)
     PtqImages images;
     must(ptq_images_pick(arena, c.train, c.seed, 0, c.images, &images));
     return images;
+}
+
+void ptq_net_fit_norms(PtqNet *net)
+{
+    Model *m = net->m;
+    const PtqImages images = images_of(net);
+    LayerMeans *means = ARENA_ARRAY(arena, LayerMeans, m->layers);
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->norm == NULL) continue;
+        must(layer_means(arena, m, &images, false, i, means));
+        for (int c = 0; c < l->out.c; c++) {
+            const double gamma = (double)l->gamma->x[c], sd = sqrt((double)(l->norm->var[c] + l->norm->epsilon));
+            const double more = means[i].deviation[c] / fabs(gamma);
+            l->norm->mean[c] += (float)((means[i].mean[c] - (double)l->beta->x[c]) * sd / gamma);
+            l->norm->var[c] = (float)(sd * sd * more * more) - l->norm->epsilon;
+        }
+    }
+}
+
+void ptq_net_label(PtqNet *net)
+{
+    PtqImages images = {.n = net->data.train.n, .bytes = dataset_image_bytes(&net->data.train)};
+    uint8_t *buffer = arena_alloc(arena, (size_t)images.n * images.bytes);
+    must(dataset_read(&net->data.train, 0, images.n, buffer, &images.pixels));
+    const float *z;
+    must(ptq_real_outputs(arena, net->m, &images, &z));
+    int32_t *label = ARENA_ARRAY(arena, int32_t, images.n);
+    const int k = net->m->classes;
+    for (int i = 0; i < images.n; i++)
+        for (int c = 1; c < k; c++)
+            if (z[i * k + c] > z[i * k + label[i]]) label[i] = c;
+    net->data.train.targets = targets_classes(label);
 }
 
 const float *ptq_net_outputs(const PtqNet *net, Model *m, int *n)

@@ -15,6 +15,10 @@ typedef struct {
 /* A ReLU conv, a depthwise layer with ReLU6, a 1x1 convolution without activation, a pool, a dense layer; all but the last
  * with batch norm of plausible statistics.  sets: assignments to the config, NULL-ended, or NULL. */
 PtqNet ptq_net(const char *const *sets);
+/* Makes batch norm's statistics those of what the float network's layers give, as beta and gamma say. */
+void ptq_net_fit_norms(PtqNet *net);
+/* Makes the training labels what the float network answers, so that a loss tells how much of it is left. */
+void ptq_net_label(PtqNet *net);
 /* The same with the parameters of another. */
 Model *ptq_net_again(const PtqNet *net, const Model *from);
 PtqContext ptq_net_context(const PtqNet *net);
