@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/timing.h"
 #include "deploy/lower.h"
 #include "report/report_sensitivity.h"
 #include "search/sensitivity_rank.h"
@@ -147,6 +148,7 @@ Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_
 Status search_take_folder(Arena *arena, const Options *o, const char *folder, SearchJob *job)
 {
     job->folder = folder;
+    job->start = timing_seconds();
     const RunTerms terms = {.mode = run_mode(o->overwrite, o->resume),
                             .source = o->argument[0],
                             .resumable = true,
@@ -197,6 +199,7 @@ Status search_rows_digest(Arena *arena, SearchJob *job)
     for (int k = 0; k < PREDICTORS && s->predict; k++) all = arena_printf(arena, "%s %s", all, predictors[k].doc);
     for (int i = 0; i < s->formats.n; i++) all = arena_printf(arena, "%s %d", all, s->formats.at[i]);
     for (int i = 0; i <= PART_BOTH; i++) all = arena_printf(arena, "%s %d", all, s->part[i]);
+    if (job->config->train.label_smoothing > 0.0) all = arena_printf(arena, "%s plain", all);
     job->sensitivity.digest = arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));
     return STATUS_OK;
 }
@@ -275,6 +278,7 @@ Status search_write_model(Arena *arena, SearchJob *job, const FormatChoice *choi
                 .from_name = job->path,
                 .renewed = -1,
                 .folder = job->folder,
+                .start = job->start,
                 .argc = job->o->argc,
                 .argv = job->o->argv};
     TRY(experiment_model(arena, config, &config->quant, &job->data, &r.model));

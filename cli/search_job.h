@@ -17,6 +17,7 @@ typedef struct {
     FormatGroups groups;        /* what formats are chosen for */
     SensitivityJob sensitivity; /* its options are the caller's */
     RunFolder run;
+    double start; /* when the folder was taken: what run.json counts the seconds from */
     int *exit_code;
 } SearchJob;
 

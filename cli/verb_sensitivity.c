@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/timing.h"
 #include "cli/search_job.h"
 #include "report/report_sensitivity.h"
 #include "search/sensitivity_state.h"
@@ -28,6 +29,11 @@ static Status run_sensitivity(Arena *arena, const Options *o, int *exit_code)
     if (status == STATUS_OK) status = search_sensitivity(arena, &job, &result);
     if (status == STATUS_OK)
         status = search_report(arena, &job, "sensitivity to quantization", (SearchReport){.sensitivity = &result});
+    if (status == STATUS_OK) {
+        const RunNote note = {
+            .model = job.open.model, .argc = o->argc, .argv = o->argv, .seconds = timing_seconds() - job.start};
+        status = run_folder_note(arena, job.folder, &note);
+    }
     TRY(search_end(&job, status));
     if (o->json) {
         cJSON *json = sensitivity_json(arena, &job.sensitivity, &result, result.rows);

@@ -7,6 +7,7 @@
 #include "search/sensitivity_state.h"
 #include "tests/support/fixture.h"
 #include "tests/support/html.h"
+#include "tests/support/json_values.h"
 #include "tests/support/program.h"
 #include "tests/support/small_model.h"
 #include "tests/support/suite.h"
@@ -288,6 +289,26 @@ START_TEST(rows_say_what_was_measured)
 }
 END_TEST
 
+/* Also of a network that is trained with label smoothing, which the loss that is measured has not. */
+START_TEST(predictors_are_of_the_loss_that_is_measured)
+{
+    begin_trained();
+    const char *const run = "sensitivity f --images 60 --formats 2 --parts weights --quiet --out";
+    cJSON *plain = program_json(arena, folder, arena_printf(arena, "%s a", run));
+    cJSON *smooth = program_json(arena, folder, arena_printf(arena, "%s b --set train.label_smoothing=0.5", run));
+    const cJSON *p = row_of(plain, "c1", "weights", "int2"), *q = row_of(smooth, "c1", "weights", "int2");
+    const char *const same[] = {"loss", "first_order", "second_order", "trace"};
+    for (int i = 0; i < 4; i++) ck_assert_double_eq(number(p, same[i]), number(q, same[i]));
+    cJSON_Delete(plain);
+    cJSON_Delete(smooth);
+    must(json_read(arena, inside("a/run.json"), &plain));
+    ck_assert_str_eq(cJSON_GetArrayItem(json_get(plain, "command"), 1)->valuestring, "sensitivity");
+    ck_assert_double_gt(number(plain, "seconds"), 0);
+    cJSON_Delete(plain);
+    end();
+}
+END_TEST
+
 /* A curve has the format of its layer's outputs. */
 START_TEST(curves_are_judged_as_others)
 {
@@ -374,4 +395,5 @@ END_TEST
 TEST_MAIN("sensitivity", what_meets_shares_a_format, a_choice_is_a_config_with_an_override_for_each_layer,
           the_judge_finds_nothing_wrong_with_floats, gradients_of_outputs_are_those_of_each_image,
           changes_of_weights_are_below_half_a_step, ranks_are_compared, rows_say_what_was_measured,
-          curves_are_judged_as_others, rows_are_kept, progress_is_told, bad_requests_are_refused)
+          predictors_are_of_the_loss_that_is_measured, curves_are_judged_as_others, rows_are_kept, progress_is_told,
+          bad_requests_are_refused)

@@ -60,7 +60,7 @@ typedef struct Recipe {
     int steps, done;
     Transfer transfer; /* after RECIPE_BEGIN: what became of the parameters that were taken */
     PtqRun ptq;
-    double start;  /* seconds, of the first step after RECIPE_BEGIN */
+    double start;  /* when it began; 0: with the first step after RECIPE_BEGIN */
     bool finished; /* recipe_check found no step left */
 } Recipe;
 
