@@ -85,7 +85,8 @@ static const Option option_table[] = {
     {'M', "markdown", NULL, "as a page for docs/", offsetof(Options, markdown), FLAG, 0, 0},
     {'S', "schema", NULL, "as a JSON Schema", offsetof(Options, schema), FLAG, 0, 0},
     {'r', "out", "DIR",
-     "the run directory (default runs/NAME; train MODEL: runs/NAME-tuned, ptq: runs/NAME-ptq and so on)",
+     "the run directory (default runs/NAME; train MODEL: runs/NAME-tuned, qat: runs/NAME-qat, ptq: runs/NAME-ptq and "
+     "so on)",
      offsetof(Options, out), TEXT, 0, 0},
     {'w', "overwrite", NULL, "replace a run directory that exists", offsetof(Options, overwrite), FLAG, 0, 0},
     {'c', "resume", NULL, "continue the run in --out from its last checkpoint", offsetof(Options, resume), FLAG, 0, 0},
