@@ -19,6 +19,7 @@ typedef enum {
     RNG_HESSIAN,     /* directions in which second derivatives are looked at; index = draw */
     RNG_SEARCH,      /* choice of the images that sensitivity is measured on */
     RNG_RECONSTRUCT, /* images and dropped grids while codes of weights are chosen; index = iteration */
+    RNG_CORRUPT,     /* noise on pictures; index = sample */
 } RngPurpose;
 
 typedef struct {

@@ -24,6 +24,9 @@ const Field ptq_fields[] = {{"images", FIELD_INT, offsetof(PtqConfig, images), .
                             {"steps", FIELD_ENUMS, offsetof(PtqConfig, steps), .names = step_names, .scalar_ok = true,
                              .min_count = 1, .max_count = 16, .def = "[\"calibrate\"]",
                              .doc = "what is done to the float model, in this order, once it has its grids"},
+                            {"calibration", FIELD_OBJECT, offsetof(PtqConfig, calibration), .fields = corruption_fields,
+                             .doc = "pictures that are not as the training's, for all steps: how much depends on their "
+                                    "likeness to what the network will see"},
 #define PTQ_STEP_KEYS(name)                                                                                            \
     {#name, FIELD_OBJECT, offsetof(PtqConfig, keys[PTQ_STEP_INDEX_##name]), .fields = ptq_step_##name##_fields,        \
      .doc = "keys of the step " #name},

@@ -4,12 +4,14 @@
 
 #include "base/field.h"
 #include "compress/ptq_step.h"
+#include "datasets/corruption.h"
 #include "quant/quant_config.h"
 
 typedef struct {
     int images;    /* training images that steps may use */
     IntList steps; /* indices into ptq_steps, in the order they run */
     PtqStepKeys keys[PTQ_STEPS];
+    CorruptionConfig calibration; /* of the images that steps see */
 } PtqConfig;
 extern const Field ptq_fields[];
 

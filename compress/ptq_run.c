@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/json.h"
 #include "base/timing.h"
 
 /* Before the first step. */
@@ -9,9 +10,9 @@ static Status begin(PtqRun *run, const PtqStep *step)
 {
     run->real = real_network_take(run->arena, run->model);
     run->context.real = run->real;
-    if (!run->measures) return STATUS_OK;
+    if (run->measured == NULL) return STATUS_OK;
     const PtqContext *c = &run->context;
-    TRY(ptq_images_pick(run->arena, c->train, c->seed, 0, c->images, &run->images));
+    TRY(ptq_images_pick(run->arena, run->measured, c->seed, 0, c->images, &run->images));
     TRY(ptq_real_outputs(run->arena, run->model, &run->images, &run->outputs));
     return step->finds_ranges ? STATUS_OK : ptq_measure(run->model, c, &run->images, run->outputs, &run->last);
 }
@@ -33,7 +34,7 @@ Status ptq_run_step(PtqRun *run, const PtqStep *step)
     r->seconds = timing_seconds() - start;
     if (step->moves_weights) ptq_restart_weights(run->model);
     if (step->keeps_function) real_network_update(run->real, run->model);
-    if (!run->measures) return STATUS_OK;
+    if (run->measured == NULL) return STATUS_OK;
     TRY(ptq_measure(run->model, &run->context, &run->images, run->outputs, &r->after));
     run->last = r->after;
     return STATUS_OK;
@@ -55,14 +56,6 @@ const char *ptq_report_text(Arena *arena, const PtqRun *run, const PtqReport *r)
                         r->after.loss, sqnr, decibels(arena, r->after.sqnr), run->images.n, r->seconds);
 }
 
-static void add_number(cJSON *json, const char *name, double value)
-{
-    if (isfinite(value))
-        cJSON_AddNumberToObject(json, name, value);
-    else
-        cJSON_AddNullToObject(json, name);
-}
-
 cJSON *ptq_reports_json(const PtqRun *run)
 {
     cJSON *list = cJSON_CreateArray();
@@ -70,14 +63,14 @@ cJSON *ptq_reports_json(const PtqRun *run)
         const PtqReport *r = run->report[i];
         cJSON *json = cJSON_CreateObject();
         cJSON_AddStringToObject(json, "step", r->step->name);
-        if (run->measures) {
+        if (run->measured != NULL) {
             cJSON_AddNumberToObject(json, "images", run->images.n);
-            if (r->compared) add_number(json, "loss_before", r->before.loss);
-            add_number(json, "loss_after", r->after.loss);
-            if (r->compared) add_number(json, "sqnr_before", r->before.sqnr);
-            add_number(json, "sqnr_after", r->after.sqnr);
+            if (r->compared) json_add_number(json, "loss_before", r->before.loss);
+            json_add_number(json, "loss_after", r->after.loss);
+            if (r->compared) json_add_number(json, "sqnr_before", r->before.sqnr);
+            json_add_number(json, "sqnr_after", r->after.sqnr);
         }
-        add_number(json, "seconds", r->seconds);
+        json_add_number(json, "seconds", r->seconds);
         cJSON *told = cJSON_AddArrayToObject(json, "told");
         for (int k = 0; k < r->told.n; k++) cJSON_AddItemToArray(told, cJSON_CreateString(r->told.line[k]));
         cJSON_AddItemToArray(list, json);

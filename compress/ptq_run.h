@@ -21,7 +21,7 @@ typedef struct {
     Model *model;
     const PtqConfig *ptq;
     PtqContext context;
-    bool measures; /* loss and SQNR of each step */
+    const Dataset *measured; /* loss and SQNR of each step, on these images; NULL: of none */
     /* the rest is ptq_run.c's own */
     RealNetwork *real;
     PtqImages images;

@@ -133,7 +133,7 @@ static Tensor *input_of(const Reconstruction *r, Tape *t, int k, int iteration, 
 static Tensor *run_unit(const Reconstruction *r, Tape *t, int iteration, Tensor *const *in)
 {
     const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
-    Tensor *out[LAYER_MAX_INPUTS];
+    Tensor *out[LAYER_MAX_INPUTS] = {NULL};
     const int layers = r->unit.last - r->unit.first + 1;
     for (int k = 0; k < layers && !tape_failed(t); k++) {
         Layer *l = layer_at(r, k);

@@ -21,7 +21,7 @@ WeightGrid weight_grid(Arena *arena, Layer *l)
     float *w = arena_alloc(arena, sizeof(float) * (size_t)g.by.n);
     for (long i = 0; i < g.by.n; i++)
         w[i] = l->weight->x[i] * (q->qp.n == 1 ? factor_of(l, (int)channel_at(&g.by, i)) : 1.0f);
-    const WeightView view = {w, g.by};
+    const WeightView view = {.w = w, .by = g.by};
     if (!q->ready) q->type->start(q, &(QuantizerStart){.weights = &view});
     q->type->prepare(q, &view);
     g.step = ARENA_ARRAY(arena, float, g.by.channels);

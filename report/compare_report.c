@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "datasets/batch_reader.h"
 #include "report/compare_state.h"
+#include "report/compare_steps.h"
 
 enum { SQNR_IMAGES = 128, WEIGHT_BINS = 64 };
 
@@ -126,6 +127,7 @@ static Status gather_activations(Gather *g)
     config->quant.activations.bits = c->ptq_bits.n > 0 ? c->ptq_bits.at[0] : 8;
     while (strcmp(observer_choices[config->quant.activations.observer], "percentile") != 0)
         config->quant.activations.observer = (config->quant.activations.observer + 1) % 7;
+    config->ptq.steps = (IntList){1, ARENA_ARRAY(g->arena, int, 1)}; /* the first step, which calibrates */
     Model *m;
     TRY(quantize_from(g->arena, config, &config->quant, g->float_model, g->job->data, &m));
     ActivationHistogram *all = ARENA_ARRAY(g->arena, ActivationHistogram, m->quantizers);
@@ -258,5 +260,6 @@ Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, 
     if (shown > 0) TRY(gather_weights(&g, &plan[shown]));
     TRY(gather_activations(&g));
     TRY(gather_sqnrs(&g));
+    TRY(compare_steps(arena, job, plan, result->rows, &g.report));
     return report_write(arena, &g.report, file_join(arena, job->folder, "report.html"));
 }

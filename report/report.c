@@ -296,6 +296,7 @@ static void put_page(FILE *out, const Report *report, const ReportPlots *plots)
     put_layers(out, report);
     put_confusions(out, report);
     put_noise(out, report);
+    put_ptq_steps(out, report);
     put_curves(out, report, plots);
     put_weights(out, report, plots);
     put_activations(out, report, plots);

@@ -85,6 +85,13 @@ typedef struct {
     const long *count;
 } Confusion;
 
+/* What one step of post-training quantization did to a row; NAN: not known. */
+typedef struct {
+    const char *row, *step;
+    double loss[2], sqnr[2]; /* before, after; dB */
+    double seconds;
+} StepEffect;
+
 /* What was computed, on which data, when and where; a NULL text or a 0 is left out. */
 typedef struct {
     const char *dataset;
@@ -133,6 +140,8 @@ typedef struct {
     int sqnrs;
     const LayerSqnr *sqnr;
     const SearchReport *search; /* NULL: none */
+    int steps;
+    const StepEffect *step;
 } Report;
 
 /* What a page says of data and machine, the date included; parameters: of the network; seeds: "1, 2, 3". */

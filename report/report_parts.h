@@ -108,6 +108,7 @@ void put_facts(FILE *out, const Report *report);
 void put_confusions(FILE *out, const Report *report);
 void put_layers(FILE *out, const Report *report);
 void put_noise(FILE *out, const Report *report);
+void put_ptq_steps(FILE *out, const Report *report);
 void put_search(FILE *out, const Report *report);
 void put_partial(FILE *out, const Report *report, const ReportPlots *plots);
 void put_networks(FILE *out, const Report *report, const ReportPlots *plots);

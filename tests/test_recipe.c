@@ -204,6 +204,13 @@ START_TEST(steps_tell_what_they_did)
                                           "sqnr_before", "sqnr_after",  "seconds"};
     for (int i = 0; i < 6; i++) ck_assert_msg(cJSON_IsNumber(json_get(second, numbers[i])), "%s", numbers[i]);
     cJSON_Delete(run);
+    static const char heading[] = "Steps of post-training quantization";
+    program_must(arena, folder,
+                 "compare f --quiet --out t --set compare.qat_bits=[] --set ptq.steps=[\"equalize\",\"calibrate\"]");
+    has(text_of("t/report.html"), heading);
+    has(text_of("t/report.html"), "<td class=\"text\">equalize</td>");
+    program_must(arena, folder, "compare f --quiet --out plain --set compare.qat_bits=[]");
+    ck_assert_ptr_null(strstr(text_of("plain/report.html"), heading));
     end();
 }
 END_TEST

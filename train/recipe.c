@@ -27,22 +27,27 @@ static Status take(Recipe *r, const PtqStep *ptq)
                        r->kind == MODEL_QAT ? "quantization-aware training" : "post-training quantization");
 }
 
-static void begin_ptq(Recipe *r)
+static Status begin_ptq(Recipe *r)
 {
+    const CorruptionConfig *corruption = &r->config->ptq.calibration;
+    Dataset *train = ARENA_ARRAY(r->arena, Dataset, 1);
+    *train = r->data->train;
+    if (r->kind == MODEL_PTQ && corruption->corruption != CORRUPTION_NONE)
+        TRY(dataset_corrupt(r->arena, &r->data->train, corruption, r->config->seed, train));
     Task *task = ARENA_ARRAY(r->arena, Task, 1);
     *task = model_task(r->config, r->model);
-    const PtqContext context = {
-        .train = &r->data->train, .images = r->config->ptq.images, .seed = r->config->seed, .task = task};
+    const PtqContext context = {.train = train, .images = r->config->ptq.images, .seed = r->config->seed, .task = task};
     r->ptq = (PtqRun){.arena = r->arena, .model = r->model, .ptq = &r->config->ptq, .context = context};
-    r->ptq.measures = r->kind == MODEL_PTQ && r->folder != NULL;
+    if (r->kind == MODEL_PTQ && r->folder != NULL) r->ptq.measured = &r->data->train;
+    return STATUS_OK;
 }
 
 static Status run_ptq_step(Recipe *r, const PtqStep *step)
 {
     PtqRun *run = &r->ptq;
-    if (run->model == NULL) begin_ptq(r);
+    if (run->model == NULL) TRY(begin_ptq(r));
     TRY(ptq_run_step(run, step));
-    if (!run->measures || r->tell == NULL) return STATUS_OK;
+    if (run->measured == NULL || r->tell == NULL) return STATUS_OK;
     const PtqReport *report = run->report[run->reports - 1];
     r->tell(r->context, ptq_report_text(r->arena, run, report));
     for (int i = 0; i < report->told.n; i++) r->tell(r->context, arena_printf(r->arena, "  %s", report->told.line[i]));
@@ -73,7 +78,7 @@ static TrainJob job_of(const Recipe *r)
 /* Adds run.json; `changed`: what was changed on the way to the model. */
 static Status note(const Recipe *r, const char *changed)
 {
-    cJSON *ptq = !r->ptq.measures ? NULL : ptq_reports_json(&r->ptq);
+    cJSON *ptq = r->ptq.measured == NULL ? NULL : ptq_reports_json(&r->ptq);
     const RunNote facts = {r->model, r->argc, r->argv, timing_seconds() - r->start, changed, ptq};
     return run_folder_note(r->arena, r->folder, &facts);
 }
