@@ -25,7 +25,7 @@ static const Place places[] = {{"c", "c", "int16", true},
                                {"tflite-micro", "tflite", "int16", false},
                                {"cmsis-nn", "tflite", "int16", false},
                                {"onnxruntime", "onnx", "float32", false}};
-enum { PLACES = sizeof places / sizeof places[0], MAX_STAGES = 4 };
+enum { PLACES = sizeof places / sizeof places[0], MAX_STAGES = 5 };
 
 typedef struct {
     const char *name, *tried; /* what was tried, for people */
@@ -180,6 +180,30 @@ static Status calibrate(Workflow *w)
     return STATUS_OK;
 }
 
+/* Cures of the float network whose causes are found, on top of the best calibration and of the best per channel. */
+static Status cure(Workflow *w)
+{
+    const int int8 = name_find(format_choices, "int8");
+    const FormatChoice choice = format_choice(w->arena, &w->job.groups, int8, int8);
+    const Calibration before = {.config = w->job.config, .trial = w->stage[0].trial};
+    const Config *from[] = {before.config, w->per_channel.config};
+    Calibration best = before;
+    for (int i = 0; i < (from[0] == from[1] ? 1 : 2); i++) {
+        Calibration c = {0};
+        cJSON *patch = cJSON_CreateObject();
+        cJSON_AddStringToObject(patch, "ptq.steps", "auto");
+        TRY(try_calibration(w, from[i], patch, &choice, &c));
+        if (better(&c, &best)) best = c;
+        if (from[i] == w->per_channel.config && better(&c, &w->per_channel)) w->per_channel = c;
+    }
+    search_set_config(&w->job, best.config);
+    if (best.config != before.config)
+        end_stage(w, "cures", "8 bits, with what cures the float network", &best.trial, choice);
+    else if (!w->settings.json)
+        cli_print("cures  none helps, so it goes on\n");
+    return STATUS_OK;
+}
+
 /* With few bits a scale for each channel matters more than at 8, and what finds it does: of all observers of weights the
  * one whose network loses least with weights of 4 bits. */
 static Status calibrate_few(Workflow *w)
@@ -211,7 +235,7 @@ static bool ended(const Workflow *w) { return w->stages > 0 && w->stage[w->stage
 /* Wider formats for layers that need them; fewer bits where there is a budget and they take less. */
 static Status mix(Workflow *w)
 {
-    const Trial *eight = &w->stage[0].trial;
+    const Trial *eight = &w->stage[w->stages - 1].trial; /* of 8 bits throughout */
     const bool few = w->place->few_bits && !search_within_budgets(&w->options, &eight->cost);
     const bool wide = !drop_within(eight->drop, w->options.tolerance) &&
                       !(strcmp(w->place->wide, "int16") == 0 && has_curves(w->job.open.model));
@@ -314,6 +338,7 @@ static Status work(Workflow *w, const char *path)
     TRY(train_float(w, path));
     cli_catch_signals();
     TRY(calibrate(w));
+    if (!ended(w) && !drop_within(w->stage[0].trial.drop, w->options.tolerance)) TRY(cure(w));
     if (!ended(w)) TRY(mix(w));
     if (!ended(w)) TRY(train(w));
     TRY(deliver(w));

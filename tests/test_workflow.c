@@ -152,6 +152,31 @@ START_TEST(the_best_stage_is_delivered)
 }
 END_TEST
 
+/* What cures the float network is tried before other formats, on the same images, and is a stage where it helps. */
+START_TEST(cures_come_before_other_formats)
+{
+    begin_config();
+    const Outcome o = program_run(
+        arena, &(Where){.folder = folder},
+        "workflow net.json --tolerance 0 --quiet --out w --seed 14 --set train.epochs=2 --set qat.epochs=1 --set "
+        "data.synthetic_train=1000 --set data.synthetic_noise=3.5 --set ptq.images=20 --set ptq.auto.bias=0");
+    const char *cures = strstr(o.out, "\ncures  ");
+    ck_assert_ptr_nonnull(cures);
+    ck_assert(strstr(o.out, "\nptq    ") < cures && cures < strstr(o.out, "\nmixed  "));
+    cJSON *json;
+    must(json_read(arena, inside("w/workflow.json"), &json));
+    const cJSON *ptq = cJSON_GetArrayItem(json_get(json, "stages"), 0), *next = ptq->next;
+    if (strstr(cures, "none helps") == NULL) {
+        ck_assert_str_eq(text(next, "stage"), "cures");
+        ck_assert_double_le(number(next, "drop"), number(ptq, "drop"));
+    } else
+        ck_assert_str_eq(text(next, "stage"), "mixed");
+    is_delivered(json);
+    cJSON_Delete(json);
+    end();
+}
+END_TEST
+
 START_TEST(what_it_cannot_do_is_refused)
 {
     begin_config();
@@ -166,4 +191,4 @@ START_TEST(what_it_cannot_do_is_refused)
 END_TEST
 
 TEST_MAIN("workflow", it_stops_where_it_suffices, it_goes_on_where_it_does_not, it_goes_on_where_it_was_cut_short,
-          the_best_stage_is_delivered, what_it_cannot_do_is_refused)
+          the_best_stage_is_delivered, cures_come_before_other_formats, what_it_cannot_do_is_refused)
