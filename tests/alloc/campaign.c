@@ -3,7 +3,8 @@
  *
  *     exit 0, and the output and every file of the undisturbed run, byte for byte (figures of time apart);
  *     another exit code, never a signal, and a last line on stderr that says what happened; what lies under a final
- *     name is then the undisturbed run's, or a model of an earlier moment that opens, or the first lines of a log.
+ *     name is then the undisturbed run's, or a model of an earlier moment that opens, or the first lines of a log, or,
+ *     of verbs that keep what they have measured, JSON of an earlier moment.
  *
  * FAIL_ALLOC_LIBRARY is the preloaded library; POINTS takes that many requests of each case, evenly spread, instead of
  * all, CASES only the cases named. */
@@ -20,6 +21,7 @@
 #include <zlib.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "tests/alloc/cases.h"
 #include "tests/support/data_files.h"
 #include "tests/support/program.h"
@@ -161,13 +163,28 @@ static const char *differs(Arena *arena, const Files *want, const Files *got)
     return NULL;
 }
 
+/* What a run keeps of an earlier moment: its config, and what it goes on from. */
+static bool is_kept(Arena *arena, const char *folder, const char *path)
+{
+    cJSON *json;
+    if (strstr(path, "/learned-") != NULL && file_ends(path, ".safetensors"))
+        return run(arena, folder, arena_printf(arena, "inspect %s", path), "0").code == 0;
+    if (!file_ends(path, "/config.json") && !file_ends(path, "/sensitivity.json") && !file_ends(path, "/search.json") &&
+        !file_ends(path, "/learned.json"))
+        return false;
+    const bool whole = json_read(arena, file_join(arena, folder, path), &json) == STATUS_OK;
+    cJSON_Delete(json);
+    return whole;
+}
+
 /* What a run that failed may not have left; NULL if it has not. */
-static const char *spoilt(Arena *arena, const char *folder, const Files *want, const Files *got)
+static const char *spoilt(Arena *arena, const char *folder, const AllocCase *c, const Files *want, const Files *got)
 {
     for (int i = 0; i < got->n; i++) {
         const char *path = got->file[i].path;
         const int k = find_file(want, path);
         if (strstr(path, ".bitfold-tmp") != NULL || (k >= 0 && got->file[i].crc == want->file[k].crc)) continue;
+        if (c->keeps && is_kept(arena, folder, path)) continue;
         if (k < 0) return arena_printf(arena, "%s is too many", path);
         const char *text = got->file[i].text;
         if (file_ends(path, "metrics.jsonl") && strncmp(text, want->file[k].text, strlen(text)) == 0) continue;
@@ -236,7 +253,7 @@ static const char *disturbed(Arena *arena, const char *folder, const AllocCase *
     const char *line = last_line(r.err);
     if (strncmp(line, "bitfold", 7) != 0 && strncmp(line, "libgomp: ", 9) != 0)
         return arena_printf(arena, "exit %d without a reason: \"%s\"", r.code, line);
-    const char *wrong = spoilt(arena, folder, &u->files, got);
+    const char *wrong = spoilt(arena, folder, c, &u->files, got);
     return wrong == NULL ? NULL : arena_printf(arena, "exit %d, and %s", r.code, wrong);
 }
 

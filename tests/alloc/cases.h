@@ -2,10 +2,13 @@
 #ifndef BITFOLD_TESTS_ALLOC_CASES_H
 #define BITFOLD_TESTS_ALLOC_CASES_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 
 typedef struct {
     const char *name, *command; /* in the prepared folder; writes below out/ */
+    bool keeps;                 /* it keeps what it has so far, for --resume */
 } AllocCase;
 
 extern const AllocCase alloc_cases[];

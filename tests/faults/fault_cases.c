@@ -13,6 +13,7 @@
 #define TRAIN "train c.json --quiet --threads 1 --out r"
 #define QAT "qat float/last.safetensors --quiet --threads 1 --out r"
 #define PTQ "ptq float/last.safetensors --quiet --threads 1 --out r"
+#define SEARCH(verb, asked) verb " float/last.safetensors --images 8 --quiet --threads 1 --out r " asked
 #define COMPARE "compare c.json --quiet --threads 1 --out r"
 #define OTHER "ptq other/last.safetensors --quiet --out r --set quant.dialect=tflite-single"
 
@@ -26,6 +27,12 @@ const FaultCase fault_cases[] = {
     {"ptq-over", OTHER, PTQ " --overwrite", NULL, "--overwrite"},
     {"compare", NULL, COMPARE, "--resume", "--overwrite"},
     {"compare-over", "compare c.json --quiet --out r --seed 9", COMPARE " --overwrite", NULL, "--overwrite"},
+    {"sensitivity", NULL, SEARCH("sensitivity", "--formats 4"), "--resume", "--overwrite"},
+    {"partial", NULL, SEARCH("partial", "--format 2 --tolerance 0"), "--resume", "--overwrite"},
+    {"search", NULL, SEARCH("search", "--flash 800 --formats 8,4 --qat"), "--resume", "--overwrite"},
+    {"search-learned", NULL, SEARCH("search", "--flash 800 --method learned"), "--resume", "--overwrite"},
+    {"workflow", NULL, "workflow c.json --tolerance 100 --flash 800 --images 8 --quiet --threads 1 --out r", "--resume",
+     "--overwrite"},
     {"import-float", NULL, "import f.onnx -o r", NULL, "--overwrite"},
     {"import-int8", NULL, "import q.onnx -o r", NULL, "--overwrite"},
     {"import-over", OTHER, "import q.onnx -o r --overwrite", NULL, "--overwrite"},
