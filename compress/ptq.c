@@ -19,12 +19,21 @@ static const char *const step_names[] = {
 #include "compress/ptq_step_keys.def"
 #undef PTQ_STEP_KEYS
 
+static const Field calibration_fields[] = {{"dir", FIELD_STRING, offsetof(PtqCalibration, dir), .max = 4000,
+                                            .def = "\"\"",
+                                            .doc = "a folder of another data set of the kind data.dataset, whose "
+                                                   "training images are seen in place of the network's; "
+                                                   "relative to the working directory"},
+                                           CORRUPTION_FIELDS(PtqCalibration, corruption),
+                                           FIELD_END};
+
 const Field ptq_fields[] = {{"images", FIELD_INT, offsetof(PtqConfig, images), .min = 1, .max = 10000000, .def = "512",
                              .unit = "images", .doc = "training images that calibrate the ranges, chosen by the seed"},
                             {"steps", FIELD_ENUMS, offsetof(PtqConfig, steps), .names = step_names, .scalar_ok = true,
                              .min_count = 1, .max_count = 16, .def = "[\"calibrate\"]",
                              .doc = "what is done to the float model, in this order, once it has its grids"},
-                            {"calibration", FIELD_OBJECT, offsetof(PtqConfig, calibration), .fields = corruption_fields,
+                            {"calibration", FIELD_OBJECT, offsetof(PtqConfig, calibration),
+                             .fields = calibration_fields,
                              .doc = "pictures that are not as the training's, for all steps: how much depends on their "
                                     "likeness to what the network will see"},
 #define PTQ_STEP_KEYS(name)                                                                                            \

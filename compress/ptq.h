@@ -7,11 +7,17 @@
 #include "datasets/corruption.h"
 #include "quant/quant_config.h"
 
+/* Which images steps see, where not the training images. */
+typedef struct {
+    const char *dir; /* of their data set; "": they are those of the training */
+    CorruptionConfig corruption;
+} PtqCalibration;
+
 typedef struct {
     int images;    /* training images that steps may use */
     IntList steps; /* indices into ptq_steps, in the order they run */
     PtqStepKeys keys[PTQ_STEPS];
-    CorruptionConfig calibration; /* of the images that steps see */
+    PtqCalibration calibration;
 } PtqConfig;
 extern const Field ptq_fields[];
 

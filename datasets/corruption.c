@@ -5,15 +5,7 @@
 
 #include "base/rng.h"
 
-static const char *const kinds[] = {"none", "brightness", "contrast", "noise", "blur", NULL};
-
-const Field corruption_fields[] = {
-    {"corruption", FIELD_ENUM, offsetof(CorruptionConfig, corruption), .names = kinds, .def = "\"none\"",
-     .doc = "what is done to the pictures"},
-    {"amount", FIELD_FLOAT, offsetof(CorruptionConfig, amount), .min = -10, .max = 10, .def = "0.2",
-     .doc = "how much of it: brightness and noise, a share of the pixels' range; contrast, a share more or less; blur, "
-            "pixels"},
-    FIELD_END};
+const char *const corruption_names[] = {"none", "brightness", "contrast", "noise", "blur", NULL};
 
 typedef struct {
     const SampleSource *from;

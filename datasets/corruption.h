@@ -16,7 +16,22 @@ typedef struct {
     int corruption; /* CorruptionKind */
     double amount;
 } CorruptionConfig;
-extern const Field corruption_fields[];
+extern const char *const corruption_names[]; /* in the order of CorruptionKind, NULL-ended */
+
+/* The keys of a struct that has one. */
+#define CORRUPTION_FIELDS(Config, member)                                                                              \
+    {.name = "corruption",                                                                                             \
+     .type = FIELD_ENUM,                                                                                               \
+     .offset = offsetof(Config, member.corruption),                                                                    \
+     .names = corruption_names,                                                                                        \
+     .def = "\"none\"",                                                                                                \
+     .doc = "what is done to the pictures"},                                                                           \
+    {                                                                                                                  \
+        .name = "amount", .type = FIELD_FLOAT, .offset = offsetof(Config, member.amount), .min = -10, .max = 10,       \
+        .def = "0.2",                                                                                                  \
+        .doc = "how much of it: brightness and noise, a share of the pixels' range; contrast, a share more or less; "  \
+               "blur, pixels"                                                                                          \
+    }
 
 /* The same samples with every picture changed when it is read, each always in the same way; targets stay.
  *   none        p

@@ -2,9 +2,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "datasets/batch_reader.h"
 #include "datasets/corruption.h"
+#include "tests/support/data_files.h"
 #include "tests/support/fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/suite.h"
@@ -73,8 +75,6 @@ START_TEST(calibration_alone_sees_them)
     ck_assert(json_get(plain, "loss")->valuedouble == json_get(noisy, "loss")->valuedouble);
     cJSON_Delete(plain);
     cJSON_Delete(noisy);
-    const char *a = text_of("plain/model.safetensors"), *b = text_of("noisy/model.safetensors");
-    (void)a, (void)b;
     plain = cJSON_Parse(text_of("plain/run.json")), noisy = cJSON_Parse(text_of("noisy/run.json"));
     const cJSON *x = cJSON_GetArrayItem(json_get(plain, "ptq"), 0), *y = cJSON_GetArrayItem(json_get(noisy, "ptq"), 0);
     ck_assert(json_get(x, "sqnr_after")->valuedouble != json_get(y, "sqnr_after")->valuedouble);
@@ -84,4 +84,42 @@ START_TEST(calibration_alone_sees_them)
 }
 END_TEST
 
-TEST_MAIN("corruption", pictures_are_changed, calibration_alone_sees_them)
+/* Images of another folder, twice as bright: the image is the same, the ranges are not. */
+START_TEST(another_folder)
+{
+    begin_zoo();
+    static const char *const names[][2] = {{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"},
+                                           {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}};
+    must(file_make_dir(inside("dark")));
+    must(file_make_dir(inside("bright")));
+    uint8_t pixels[40 * 144], labels[40];
+    for (int f = 0; f < 2; f++) {
+        for (int i = 0; i < 40 * 144; i++) pixels[i] = (uint8_t)(i * 31 % 97 + (f == 1 ? 120 : 0));
+        for (int i = 0; i < 40; i++) labels[i] = (uint8_t)(i % 4);
+        for (int k = 0; k < 2; k++) {
+            put_idx_images(inside(f == 0 ? "dark" : "bright"), names[k][0], 40, 12, 12, pixels, false);
+            put_idx_labels(inside(f == 0 ? "dark" : "bright"), names[k][1], 40, labels, false);
+        }
+    }
+    program_must(arena, folder,
+                 "train zoo.json --quiet --out f --set train.epochs=1 --set data.dataset=idx --set data.dir=dark");
+    program_must(arena, folder, "ptq f --quiet --out own");
+    program_must(arena, folder,
+                 arena_printf(arena, "ptq f --quiet --out same --set ptq.calibration.dir=%s", inside("dark")));
+    program_must(arena, folder,
+                 arena_printf(arena, "ptq f --quiet --out other --set ptq.calibration.dir=%s", inside("bright")));
+    double sqnr[3];
+    static const char *const runs[] = {"own/run.json", "same/run.json", "other/run.json"};
+    for (int i = 0; i < 3; i++) {
+        cJSON *run = cJSON_Parse(text_of(runs[i]));
+        sqnr[i] = json_number(cJSON_GetArrayItem(json_get(run, "ptq"), 0), "sqnr_after");
+        cJSON_Delete(run);
+    }
+    ck_assert(sqnr[0] == sqnr[1] && sqnr[2] < sqnr[0] - 1.0);
+    program_refuses(arena, folder, "ptq f --quiet --out none --set ptq.calibration.dir=nowhere",
+                    "ptq.calibration.dir: ");
+    end();
+}
+END_TEST
+
+TEST_MAIN("corruption", another_folder, pictures_are_changed, calibration_alone_sees_them)

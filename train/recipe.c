@@ -27,13 +27,30 @@ static Status take(Recipe *r, const PtqStep *ptq)
                        r->kind == MODEL_QAT ? "quantization-aware training" : "post-training quantization");
 }
 
+/* The images that steps see: the training's, or what ptq.calibration says. */
+static Status calibration_images(Recipe *r, Dataset *images)
+{
+    const PtqCalibration *c = &r->config->ptq.calibration;
+    *images = r->data->train;
+    if (r->kind != MODEL_PTQ) return STATUS_OK;
+    if (c->dir != NULL && c->dir[0] != '\0') {
+        DataConfig config = r->config->data;
+        config.dir = config.path = c->dir;
+        config.validation = 0.0, config.train_limit = 0;
+        DataSplits *other = ARENA_ARRAY(r->arena, DataSplits, 1);
+        const Status status = dataset_load(&config, r->config->model.input.at, r->config->seed, r->arena, other);
+        if (status != STATUS_OK) return status_prefix(status, "ptq.calibration.dir");
+        *images = other->train;
+    }
+    if (c->corruption.corruption == CORRUPTION_NONE) return STATUS_OK;
+    const Dataset plain = *images;
+    return dataset_corrupt(r->arena, &plain, &c->corruption, r->config->seed, images);
+}
+
 static Status begin_ptq(Recipe *r)
 {
-    const CorruptionConfig *corruption = &r->config->ptq.calibration;
     Dataset *train = ARENA_ARRAY(r->arena, Dataset, 1);
-    *train = r->data->train;
-    if (r->kind == MODEL_PTQ && corruption->corruption != CORRUPTION_NONE)
-        TRY(dataset_corrupt(r->arena, &r->data->train, corruption, r->config->seed, train));
+    TRY(calibration_images(r, train));
     Task *task = ARENA_ARRAY(r->arena, Task, 1);
     *task = model_task(r->config, r->model);
     const PtqContext context = {.train = train, .images = r->config->ptq.images, .seed = r->config->seed, .task = task};
