@@ -52,7 +52,7 @@ static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 #define ACTIVATION_KEYS_ACTIVATIONS(name) KEYS(ActivationQuantConfig, name)
 #define ACTIVATION_KEYS_BOTH(name) KEYS(ActivationQuantConfig, name)
 
-#define QUANTIZER_DOC "how the scale is found; auto: observed at 8 bits, lsq (learned) below"
+#define QUANTIZER_DOC "how the scale is found; auto: observed at 8 bits, lsq (learned) below, xnor for weights of 1 bit"
 
 static const Field weight_fields[] = {
     {"bits", FIELD_INT, offsetof(WeightQuantConfig, bits), .min = QUANT_LEAST_WEIGHT_BITS, .max = QUANT_MAX_BITS,
@@ -162,7 +162,7 @@ const Field quant_fields[] = {
 static const QuantizerType *choose_quantizer(int choice, int bits)
 {
     if (choice > 0) return quantizer_types[choice - 1];
-    return quantizer_type(bits >= 8 ? "observed" : "lsq");
+    return quantizer_type(bits >= 8 ? "observed" : bits > 1 ? "lsq" : "xnor");
 }
 
 /* The keys of a type in its section, and those that an override has in their place. */

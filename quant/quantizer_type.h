@@ -53,19 +53,26 @@ typedef struct {
     const float *sign; /* of each channel: what is quantized is sign * w (quant/int_ops.h tells why); NULL: w */
 } WeightView;
 
+/* Weight i times the sign of its channel: what its quantizer gets. */
+static inline float weight_signed(const WeightView *v, long i)
+{
+    return v->sign != NULL && v->sign[channel_at(&v->by, i)] < 0.0f ? -v->w[i] : v->w[i];
+}
+
 /* Copies the weights that share scale number `scale` of `scales`, in their order and without the sign, into `values`,
  * which has room for all weights; returns how many they are. */
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
 
 /* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
-enum { QUANTIZER_PARAMS = 4, QUANTIZER_SUMS = 16, QUANTIZER_KEYS_BYTES = 64 };
+enum { QUANTIZER_PARAMS = 16, QUANTIZER_SUMS = 16, QUANTIZER_KEYS_BYTES = 64 };
 typedef struct Quantizer {
     const char *name; /* "conv1.weight", "conv1.out" */
     const struct QuantizerType *type;
     const void *keys; /* the type's own config keys; NULL: it has none */
     void *state;      /* the type's own memory between steps; not kept in a checkpoint */
     bool is_weight, symmetric;
-    bool ready; /* a range is known */
+    bool ready;      /* a range is known */
+    double progress; /* 0 to 1: how much of the training is done, as of the step that comes */
     /* The grid stays: of activations it is given, whatever an observer or a neighbour says; of weights the codes were
      * chosen on it, and the weights are what these stand for. */
     bool fixed;

@@ -125,6 +125,8 @@ static Status one_step(Trainer *r, const Batch *batch)
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
     const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
+    for (int i = 0; i < job->model->quantizers; i++)
+        job->model->quantizer[i]->progress = (double)s->step / (double)s->steps;
     BatchLoss loss;
     const Status status = batch_gradient(r->tape, job->model, &mode, batch, &r->task, &loss);
     if (status != STATUS_OK) return step_failed(r, status, !tape_failed(r->tape));
