@@ -120,7 +120,7 @@ static const Case cases[] = {
     CASE(NULL, "train zoo.json --set data.dataset=folder --set data.dir=none --out r", 1,
          {"bitfold: --set data.dir=none: data.dir: there is no folder"}),
     CASE(NULL, "ptq float/last.safetensors --set quant.weights.bits=9 --out r", 1,
-         {"bitfold: --set quant.weights.bits=9: quant.weights.bits: 9; must be an integer, 2 to 8"}),
+         {"bitfold: --set quant.weights.bits=9: quant.weights.bits: 9; must be an integer, 1 to 8"}),
     CASE(NULL, "eval float/last.safetensors --set seed=5 --set model.layers.fc.units=5", 1,
          {"bitfold: --set model.layers.fc.units=5: float/last.safetensors: tensor \"fc.weight\"", "must be F32"}),
     CASE(unknown_key, "train bad/c.json --set seed=5 --out r", 1,
