@@ -148,6 +148,9 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
         progress_clear(&progress);
         return status;
     }
+    if (result->stopped_early && !o->quiet)
+        cli_note("note: %s%sstopped after %ld steps: the validation split was not better for %d epochs\n", label,
+                 label[0] == '\0' ? "" : ": ", result->steps, job->config->train.early_stopping);
     const char **notes = model_floor_notes(arena, job->model);
     for (int i = 0; notes[i] != NULL && !o->quiet; i++)
         cli_note("note: %s%s%s\n", label, label[0] == '\0' ? "" : ": ", notes[i]);

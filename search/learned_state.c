@@ -133,7 +133,7 @@ Status learned_state_load(Arena *arena, LearnedState *s, bool *loaded)
                          read_numbers(json, "first_moments", s->first, n) &&
                          read_numbers(json, "second_moments", s->second, n);
     cJSON_Delete(json);
-    TrainState state;
+    TrainState state = {0};
     TRY(checkpoint_read(path, s->model, s->optimizer, &state));
     *loaded = numbers && state.step == s->stages * s->steps;
     return STATUS_OK;

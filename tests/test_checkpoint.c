@@ -103,7 +103,7 @@ START_TEST(no_damage_goes_unseen)
     const unsigned char *good = content(&bytes);
     float *before = arena_alloc(arena, sizeof(float) * n->params.count);
     memcpy(before, n->params.x, sizeof(float) * n->params.count);
-    TrainState state;
+    TrainState state = {0};
     for (size_t i = 0; i < bytes; i += 13) {
         poke_file(folder, "m.safetensors", (long)i, good[i] ^ (unsigned char)(1 << (i % 8)));
         ck_assert_msg(checkpoint_read(model_path, n, NULL, &state) == STATUS_FORMAT,
@@ -166,7 +166,7 @@ START_TEST(another_model_is_refused)
     begin_model();
     Model *m = make(net, narrow, 1), *f = make(net, NULL, 1), *w = make(wider, narrow, 1);
     Optimizer sgd = optimizer_of(m, 0), adam = optimizer_of(m, 1);
-    TrainState state;
+    TrainState state = {0};
     must(checkpoint_write(model_path, m, &sgd, &some_state));
     refused_as(checkpoint_read(model_path, f, NULL, &state), STATUS_STATE, "a qat model; a float model is required");
     refused_as(checkpoint_read(model_path, w, NULL, &state), STATUS_STATE,
@@ -222,7 +222,7 @@ START_TEST(lies_with_a_right_crc_are_refused)
     begin_model();
     Model *m = make(net, narrow, 1);
     Optimizer o = optimizer_of(m, 0);
-    TrainState state;
+    TrainState state = {0};
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         must(checkpoint_write(model_path, m, &o, &some_state));
         rewrite(lies[i].tensor, lies[i].value, lies[i].key, lies[i].text);

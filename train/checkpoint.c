@@ -76,6 +76,23 @@ static void add_provenance(SafeWriter *w, const Provenance *p)
     if (p->changed[0] != '\0') safe_add_metadata(w, "provenance.changed", p->changed);
 }
 
+/* What is trained where averages stand in its place. */
+static void add_trained(SafeWriter *w, Arena *arena, const Ema *e)
+{
+    const Model *m = e->model;
+    for (int i = 0; i < m->params.n; i++) {
+        const Param *p = m->params.param[i];
+        add_shaped(w, arena_printf(arena, "optimizer.trained.%s", p->name), p->shape, e->x + p->offset);
+    }
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->norm == NULL) continue;
+        add_vector(w, arena_printf(arena, "optimizer.trained.%s.bn.mean", l->name), ST_F32, l->gamma->count,
+                   e->mean[i]);
+        add_vector(w, arena_printf(arena, "optimizer.trained.%s.bn.var", l->name), ST_F32, l->gamma->count, e->var[i]);
+    }
+}
+
 static Status write_all(Arena *arena, const char *path, const Model *m, const Optimizer *o, const TrainState *state)
 {
     SafeWriter *w = safe_writer(arena);
@@ -108,6 +125,8 @@ static Status write_all(Arena *arena, const char *path, const Model *m, const Op
     double *sums = ARENA_ARRAY(arena, double, SUMS);
     pack_sums(state, sums);
     if (o != NULL) add_vector(w, "train.sums", ST_F64, SUMS, sums);
+    if (state->stale > 0) safe_add_metadata(w, "stale", arena_printf(arena, "%d", state->stale));
+    if (state->ema != NULL) add_trained(w, arena, state->ema);
     return safe_write(w, path);
 }
 
@@ -226,6 +245,23 @@ static Status read_number(const SafeFile *file, const char *key, long long most,
     return STATUS_OK;
 }
 
+static Status read_trained(Reader *r, Ema *e)
+{
+    const Model *m = e->model;
+    for (int i = 0; i < m->params.n; i++) {
+        const Param *p = m->params.param[i];
+        TRY(read_shaped(r, arena_printf(r->arena, "optimizer.trained.%s", p->name), p->shape, e->x + p->offset));
+    }
+    for (int i = 0; i < m->layers; i++) {
+        const Layer *l = &m->layer[i];
+        if (l->norm == NULL) continue;
+        const char *name = arena_printf(r->arena, "optimizer.trained.%s.bn", l->name);
+        TRY(read_vector(r, arena_printf(r->arena, "%s.mean", name), ST_F32, l->gamma->count, e->mean[i]));
+        TRY(read_vector(r, arena_printf(r->arena, "%s.var", name), ST_F32, l->gamma->count, e->var[i]));
+    }
+    return STATUS_OK;
+}
+
 static Status read_all(Reader *r, const Checkpoint *c, Model *m, Optimizer *o, TrainState *state)
 {
     const char *path = c->path;
@@ -237,6 +273,9 @@ static Status read_all(Reader *r, const Checkpoint *c, Model *m, Optimizer *o, T
     TRY(read_number(r->file, "seed", 1ll << 53, &seed));
     TRY(checkpoint_steps(c, &state->step, &state->steps));
     state->seed = (uint64_t)seed;
+    long long stale = 0;
+    if (safe_metadata(r->file, "stale") != NULL) TRY(read_number(r->file, "stale", 1000000, &stale));
+    state->stale = (int)stale;
     TRY(read_network(r, m));
     for (int i = 0; i < m->quantizers; i++) TRY(read_quantizer(r, m->quantizer[i]));
     if (o != NULL) {
@@ -249,6 +288,7 @@ static Status read_all(Reader *r, const Checkpoint *c, Model *m, Optimizer *o, T
         double sums[SUMS];
         TRY(read_vector(r, "train.sums", ST_F64, SUMS, sums));
         unpack_sums(state, sums);
+        if (state->ema != NULL) TRY(read_trained(r, state->ema));
     } else {
         for (int k = 0; k < r->file->n; k++) /* what only training goes on from */
             r->used += strncmp(r->file->tensor[k].name, "optimizer.", 10) == 0 ||

@@ -11,6 +11,7 @@
 #include "base/safetensors.h"
 #include "layers/model.h"
 #include "optim/optimizer.h"
+#include "train/ema.h"
 
 typedef enum { MODEL_FLOAT, MODEL_PTQ, MODEL_QAT } ModelKind;
 extern const char *const model_kind_names[]; /* "float", "ptq", "qat" */
@@ -33,6 +34,8 @@ typedef struct {
     long step, steps; /* done, in all; 0, 0 when nothing is being trained */
     Tally epoch, window;
     double best;                  /* of the task's metric, on the validation split; its `none`: none yet */
+    int stale;                    /* epochs since it became better; not kept while it is 0 */
+    Ema *ema;                     /* the averages, which are in the model; NULL: none */
     const Provenance *provenance; /* written if there is one; checkpoint_read leaves it alone */
 } TrainState;
 
@@ -51,7 +54,7 @@ typedef struct {
  * STATUS_STATE: a model of integers only. */
 Status checkpoint_open(Arena *arena, const char *path, Checkpoint *checkpoint);
 
-/* Fills the model (and the optimizer, unless NULL): the checkpoint must hold exactly these.  STATUS_FORMAT /
+/* Fills the model (and the optimizer, unless NULL, and then state->ema, unless NULL): the checkpoint must hold exactly these.  STATUS_FORMAT /
  * STATUS_STATE name what is missing, has another shape, or is too much. */
 Status checkpoint_load(const Checkpoint *checkpoint, Model *m, Optimizer *optimizer, TrainState *state);
 

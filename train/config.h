@@ -15,6 +15,8 @@ typedef struct {
     ScheduleConfig schedule;
     double label_smoothing;
     int checkpoint_every; /* steps; 0: only by the clock */
+    double ema;           /* decay of the moving average that is the model; 0: none */
+    int early_stopping;   /* epochs without a better validation; 0: none */
     StringList freeze;    /* patterns of layers that float training leaves as they are */
 } TrainConfig;
 

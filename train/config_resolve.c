@@ -30,6 +30,11 @@ static void broadcast(Arena *arena, FloatList *list, int n)
 
 static Status check(const Config *c)
 {
+    if (c->train.early_stopping > 0 && c->data.validation <= 0.0)
+        return status_fail(STATUS_CONFIG,
+                           "%s: train.early_stopping: %d with data.validation 0; must be 0, or images be held out by "
+                           "data.validation",
+                           c->path, c->train.early_stopping);
     const NormalizeConfig *n = &c->data.normalize;
     if (n->mean.n != n->std.n)
         return status_fail(STATUS_CONFIG,

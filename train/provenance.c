@@ -15,6 +15,8 @@ bool run_from_config(RunStart start) { return strcmp(start.start, "config") == 0
 static void drop_of_float(cJSON *train, bool from_scratch)
 {
     cJSON_DeleteItemFromObjectCaseSensitive(train, "freeze");
+    cJSON_DeleteItemFromObjectCaseSensitive(train, "ema");
+    cJSON_DeleteItemFromObjectCaseSensitive(train, "early_stopping");
     cJSON_DeleteItemFromObjectCaseSensitive(train, "schedule");
     if (!from_scratch) cJSON_DeleteItemFromObjectCaseSensitive(train, "epochs");
 }

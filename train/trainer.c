@@ -86,11 +86,20 @@ ForwardMode train_mode(const QuantConfig *quant, ModelKind kind, long step, long
                          .rounding = (Rounding)quant->rounding};
 }
 
+/* The average takes the network's place, or gives it back. */
+static void swap_average(const Trainer *r)
+{
+    if (r->state.ema != NULL) ema_swap(r->state.ema);
+}
+
 static Status write_checkpoint(Trainer *r, const char *path)
 {
     if (r->job->folder == NULL) return STATUS_OK;
     r->last_checkpoint = timing_seconds();
-    return checkpoint_write(path, r->job->model, &r->optimizer, &r->state);
+    swap_average(r);
+    const Status status = checkpoint_write(path, r->job->model, &r->optimizer, &r->state);
+    swap_average(r);
+    return status;
 }
 
 /* A failure of the next step: which one it is, and what helps if numbers ran away. */
@@ -135,6 +144,7 @@ static Status one_step(Trainer *r, const Batch *batch)
     if (!isfinite(norm) || !params_finite(&job->model->params))
         return step_failed(r, batch_not_finite(r->tape, job->model, &mode, batch, "update is not finite"), true);
     s->step++;
+    if (s->ema != NULL) ema_update(s->ema, s->step);
     Tally *tallies[] = {&s->epoch, &s->window};
     for (int i = 0; i < 2; i++) {
         tallies[i]->loss += loss.loss * batch->n;
@@ -155,9 +165,11 @@ static Status validate(Trainer *r, double *value, double *loss)
     Status status = STATUS_OK;
     if (job->kind == MODEL_QAT) status = model_lower(arena, job->model, (Rounding)job->config->quant.rounding, &graph);
     EvalResult result;
+    swap_average(r);
     if (status == STATUS_OK)
         status = evaluate(arena, &r->task, job->model, graph, &job->data->validation,
                           graph == NULL ? ENGINE_FLOAT : ENGINE_INT8, &result);
+    swap_average(r);
     if (status == STATUS_OK) *value = result.value, *loss = result.loss;
     arena_destroy(arena);
     return status;
@@ -195,6 +207,14 @@ static Status floor_grids(const TrainJob *job)
     return model_floor_grids(job->model, (Rounding)job->config->quant.rounding);
 }
 
+/* Epochs without a better validation that end the training; 0: none do. */
+static int early_stopping(const Trainer *r)
+{
+    return r->job->kind == MODEL_FLOAT ? r->job->config->train.early_stopping : 0;
+}
+
+static bool is_stale(const Trainer *r) { return early_stopping(r) > 0 && r->state.stale >= early_stopping(r); }
+
 static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
 {
     TrainState *s = &r->state;
@@ -208,6 +228,7 @@ static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
     const Metric *metric = r->task.metric;
     const bool best = metric_measured(metric, p->validation) &&
                       metric_as_good(metric, p->validation, s->best); /* of equals, the longer trained */
+    s->stale = best && p->validation != s->best ? 0 : s->stale + (early_stopping(r) > 0);
     if (best) s->best = p->validation;
     if (best || (r->job->data->validation.n == 0 && s->step == s->steps)) TRY(write_checkpoint(r, r->best_path));
     p->epoch_end = true;
@@ -220,7 +241,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
     TrainState *s = &r->state;
     const long every = job->config->train.checkpoint_every, window = s->steps / METRICS_LINES + 1;
     double rate = 0.0;
-    while (s->step < s->steps) {
+    while (s->step < s->steps && !is_stale(r)) {
         const double start = timing_seconds();
         const int epoch = (int)(s->step / r->batches), index = (int)(s->step % r->batches);
         const Batch *batch;
@@ -251,7 +272,7 @@ static Status train_loop(Trainer *r, TrainResult *result)
                 TRY(write_checkpoint(r, r->last_path));
         }
         if (job->progress != NULL) job->progress(job->progress_context, &p);
-        if (job->stop != NULL && *job->stop != 0 && s->step < s->steps) {
+        if (job->stop != NULL && *job->stop != 0 && s->step < s->steps && !is_stale(r)) {
             TRY(write_checkpoint(r, r->last_path));
             return status_fail(STATUS_INTERRUPTED, "stopped after step %ld of %ld", s->step, s->steps);
         }
@@ -280,6 +301,8 @@ static Status prepare(Trainer *r)
         r->last_path = file_join(r->arena, job->folder, "last.safetensors");
         r->best_path = file_join(r->arena, job->folder, "best.safetensors");
     }
+    if (job->kind == MODEL_FLOAT && job->config->train.ema > 0.0)
+        r->state.ema = ema_make(r->arena, job->model, job->config->train.ema);
     if (job->resume) {
         const long steps = r->state.steps;
         if (job->last != NULL)
@@ -297,6 +320,7 @@ static Status prepare(Trainer *r)
                                (unsigned long long)job->config->seed, steps);
         r->state.seed = job->config->seed;
         r->state.steps = steps;
+        swap_average(r);
     }
     return STATUS_OK;
 }
@@ -305,7 +329,7 @@ Status train_check(const TrainJob *job, long *left)
 {
     Trainer r = {.job = job, .arena = arena_create()};
     const Status status = prepare(&r);
-    *left = r.state.steps - r.state.step;
+    *left = is_stale(&r) ? 0 : r.state.steps - r.state.step;
     loader_destroy(r.loader);
     arena_destroy(r.arena);
     return status;
@@ -328,7 +352,9 @@ Status train_run(Arena *arena, const TrainJob *job, TrainResult *result)
     *result = (TrainResult){0};
     Status status = start(&r);
     if (status == STATUS_OK) status = train_loop(&r, result);
+    swap_average(&r); /* the model that is left is the average */
     result->steps = r.state.step;
+    result->stopped_early = status == STATUS_OK && is_stale(&r) && r.state.step < r.state.steps;
     result->best_validation = r.state.best;
     metrics_close(&r.metrics);
     loader_destroy(r.loader);

@@ -41,6 +41,7 @@ typedef struct {
 
 typedef struct {
     long steps;
+    bool stopped_early;     /* by train.early_stopping */
     double loss, running;   /* of the last epoch, on the training images */
     double best_validation; /* the metric's `none`: no validation split */
 } TrainResult;
