@@ -20,8 +20,9 @@ static const Field train_fields[] = {
      .doc =
          "write last.safetensors every so many steps, besides every 5 seconds and at each epoch's end; 0: only those"},
     {"ema", FIELD_FLOAT, offsetof(TrainConfig, ema), .min = 0, .max = 0.999999, .def = "0",
-     .doc = "of float training: decay of an exponential moving average of parameters and batch norm, which is evaluated "
-            "and saved as the model; 0: none. In step t it is at most (1 + t) / (10 + t)"},
+     .doc =
+         "of float training: decay of an exponential moving average of parameters and batch norm, which is evaluated "
+         "and saved as the model; 0: none. In step t it is at most (1 + t) / (10 + t)"},
     {"early_stopping", FIELD_INT, offsetof(TrainConfig, early_stopping), .min = 0, .max = 100000, .def = "0",
      .unit = "epochs",
      .doc = "of float training: ends it after so many epochs in a row without a better metric on the validation split, "
