@@ -11,7 +11,8 @@ typedef struct {
 
 bool augment_is_off(const AugmentConfig *a)
 {
-    return a == NULL || (a->crop_padding == 0 && !a->flip && a->shift == 0 && !(a->rotate > 0));
+    return a == NULL || (a->crop_padding == 0 && !a->flip && a->shift == 0 && !(a->rotate > 0) &&
+                         !(a->brightness > 0) && !(a->contrast > 0) && a->cutout == 0 && !(a->random_erasing > 0));
 }
 
 static int draw_offset(Rng *rng, int most) { return (int)rng_below(rng, 2 * (uint32_t)most + 1) - most; }
@@ -68,6 +69,70 @@ static void turn(const Move *m, const int hwc[3], const uint8_t *in, uint8_t *ou
         }
 }
 
+/* ---- bytes ----------------------------------------------------------------------------------------------------------- */
+
+/* Uniform in [1 - most, 1 + most). */
+static double draw_factor(Rng *rng, double most) { return 1.0 + (2.0 * (double)rng_uniform(rng) - 1.0) * most; }
+
+/* Differences from `centre` times a factor, through a table of all bytes. */
+static void stretch(double factor, double centre, size_t n, uint8_t *x)
+{
+    uint8_t table[256];
+    for (int v = 0; v < 256; v++) {
+        const double y = floor(centre + factor * ((double)v - centre) + 0.5);
+        table[v] = (uint8_t)(y < 0.0 ? 0.0 : y > 255.0 ? 255.0 : y);
+    }
+    for (size_t i = 0; i < n; i++) x[i] = table[x[i]];
+}
+
+static double mean_byte(size_t n, const uint8_t *x)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    return (double)sum / (double)n;
+}
+
+/* ---- holes ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int y, x, h, w; /* may reach beyond the image */
+} Hole;
+
+/* Zeros, or with rng random bytes. */
+static void erase(const Hole *hole, const int hwc[3], Rng *rng, uint8_t *image)
+{
+    const int first_y = hole->y < 0 ? 0 : hole->y, last_y = hole->y + hole->h < hwc[0] ? hole->y + hole->h : hwc[0];
+    const int first_x = hole->x < 0 ? 0 : hole->x, last_x = hole->x + hole->w < hwc[1] ? hole->x + hole->w : hwc[1];
+    for (int y = first_y; y < last_y; y++)
+        for (int x = first_x * hwc[2]; x < last_x * hwc[2]; x++)
+            image[(size_t)y * (size_t)hwc[1] * (size_t)hwc[2] + (size_t)x] =
+                rng == NULL ? 0 : (uint8_t)rng_below(rng, 256);
+}
+
+/* A rectangle that lies in the image: tried a few times, as its sides are drawn. */
+static void erase_rectangle(const int hwc[3], Rng *rng, uint8_t *image)
+{
+    enum { TRIES = 10 };
+    static const double LEAST = 0.02, MOST = 0.4, ASPECT = 0.3;
+    for (int i = 0; i < TRIES; i++) {
+        const double area = (LEAST + (MOST - LEAST) * (double)rng_uniform(rng)) * hwc[0] * hwc[1];
+        const double aspect = ASPECT + (1.0 / ASPECT - ASPECT) * (double)rng_uniform(rng);
+        Hole hole = {.h = (int)(sqrt(area * aspect) + 0.5), .w = (int)(sqrt(area / aspect) + 0.5)};
+        if (hole.h < 1 || hole.w < 1 || hole.h >= hwc[0] || hole.w >= hwc[1]) continue;
+        hole.y = (int)rng_below(rng, (uint32_t)(hwc[0] - hole.h + 1));
+        hole.x = (int)rng_below(rng, (uint32_t)(hwc[1] - hole.w + 1));
+        erase(&hole, hwc, rng, image);
+        return;
+    }
+}
+
+static void cut_out(int side, const int hwc[3], Rng *rng, uint8_t *image)
+{
+    const Hole hole = {(int)rng_below(rng, (uint32_t)hwc[0]) - side / 2,
+                       (int)rng_below(rng, (uint32_t)hwc[1]) - side / 2, side, side};
+    erase(&hole, hwc, NULL, image);
+}
+
 void augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out)
 {
     const Move m = draw(augment, rng);
@@ -75,4 +140,10 @@ void augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, con
         turn(&m, hwc, in, out);
     else
         move_only(&m, hwc, in, out);
+    const size_t bytes = (size_t)hwc[0] * (size_t)hwc[1] * (size_t)hwc[2];
+    if (augment->brightness > 0) stretch(draw_factor(rng, augment->brightness), 0.0, bytes, out);
+    if (augment->contrast > 0) stretch(draw_factor(rng, augment->contrast), mean_byte(bytes, out), bytes, out);
+    if (augment->random_erasing > 0 && (double)rng_uniform(rng) < augment->random_erasing)
+        erase_rectangle(hwc, rng, out);
+    if (augment->cutout > 0) cut_out(augment->cutout, hwc, rng, out);
 }

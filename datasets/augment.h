@@ -12,7 +12,11 @@ bool augment_is_off(const AugmentConfig *augment);
  *     out[y, x] = in(R(angle) (M (x - dx, y - dy) - centre) + centre)
  * dx, dy = the sum of a crop's uniform place in [-crop_padding, crop_padding] and a shift's in [-shift, shift]:
  * cropping a padded image back to size is a move.  A turn interpolates bilinearly and rounds to nearest; without one,
- * bytes are copied.  `in` and `out` may not overlap. */
+ * bytes are copied.  `in` and `out` may not overlap.
+ *
+ * Then, in this order: bytes times a factor (brightness), their differences from the image's mean byte times another
+ * (contrast), both rounded to nearest and clamped; a rectangle of random bytes (random_erasing); a square of zeros, of
+ * which only a part may lie in the image (cutout). */
 void augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out);
 
 #endif

@@ -30,6 +30,16 @@ static const Field augment_fields[] = {
      .doc = "move by up to this much in each direction, zeros filled in"},
     {"rotate", FIELD_FLOAT, offsetof(AugmentConfig, rotate), .min = 0, .max = 45, .def = "0", .unit = "degrees",
      .doc = "turn about the centre by up to this much either way, bilinear, zeros filled in"},
+    {"brightness", FIELD_FLOAT, offsetof(AugmentConfig, brightness), .min = 0, .max = 1, .def = "0",
+     .doc = "bytes times a factor between 1 - this and 1 + this, one for each image; 0 is off"},
+    {"contrast", FIELD_FLOAT, offsetof(AugmentConfig, contrast), .min = 0, .max = 1, .def = "0",
+     .doc = "differences from the image's mean byte times a factor between 1 - this and 1 + this; 0 is off"},
+    {"cutout", FIELD_INT, offsetof(AugmentConfig, cutout), .min = 0, .max = 1024, .def = "0", .unit = "pixels",
+     .doc = "a square of this side becomes 0, its centre anywhere in the image (DeVries and Taylor 2017); 0 is off"},
+    {"random_erasing", FIELD_FLOAT, offsetof(AugmentConfig, random_erasing), .min = 0, .max = 1, .def = "0",
+     .doc =
+         "this share of the images lose a rectangle of 2 to 40 % of their area, its sides 0.3 to 3.3 to 1, to random "
+         "bytes (Zhong 2017); 0 is off"},
     FIELD_END};
 
 const Field data_fields[] = {

@@ -21,10 +21,13 @@ typedef struct {
 } NormalizeConfig;
 
 typedef struct {
-    int crop_padding; /* pixels of zero padding before a random crop back to size; 0: off */
-    bool flip;        /* horizontal, probability 1/2 */
-    int shift;        /* +- pixels, zero filled */
-    double rotate;    /* +- degrees, bilinear, zero filled */
+    int crop_padding;            /* pixels of zero padding before a random crop back to size; 0: off */
+    bool flip;                   /* horizontal, probability 1/2 */
+    int shift;                   /* +- pixels, zero filled */
+    double rotate;               /* +- degrees, bilinear, zero filled */
+    double brightness, contrast; /* factors of 1 - this to 1 + this; 0: off */
+    int cutout;                  /* side of a square that is emptied, in pixels; 0: off */
+    double random_erasing;       /* share of the images that lose a rectangle; 0: off */
 } AugmentConfig;
 
 typedef struct {

@@ -244,5 +244,74 @@ START_TEST(turns_and_extremes)
 }
 END_TEST
 
-TEST_MAIN("loader", batches_do_not_depend_on_the_way, an_epoch_holds_each_image_once, augmentation_follows_the_image,
+/* Bytes of a constant image and of one with two values are what the factors make of them. */
+START_TEST(brightness_and_contrast_are_factors)
+{
+    enum { PIXELS = 6 * 6 };
+    const int hwc[3] = {6, 6, 1};
+    uint8_t flat[PIXELS], halves[PIXELS], out[PIXELS];
+    memset(flat, 100, PIXELS);
+    for (int i = 0; i < PIXELS; i++) halves[i] = i < PIXELS / 2 ? 80 : 120;
+    int least = 255, most = 0;
+    for (uint64_t draw = 0; draw < 300; draw++) {
+        Rng rng = rng_make(4, RNG_AUGMENT, draw);
+        augment_image(&(AugmentConfig){.brightness = 0.25}, hwc, &rng, flat, out);
+        for (int i = 1; i < PIXELS; i++) ck_assert_int_eq(out[i], out[0]);
+        least = out[0] < least ? out[0] : least;
+        most = out[0] > most ? out[0] : most;
+        augment_image(&(AugmentConfig){.contrast = 0.5}, hwc, &rng, flat, out);
+        ck_assert_mem_eq(out, flat, PIXELS); /* nothing differs from the mean */
+        augment_image(&(AugmentConfig){.contrast = 0.5}, hwc, &rng, halves, out);
+        ck_assert_int_ge(out[PIXELS - 1] - out[0], 19);
+        ck_assert_int_le(out[PIXELS - 1] - out[0], 61);
+        ck_assert_int_le(abs(out[0] + out[PIXELS - 1] - 200), 1); /* about the mean */
+        augment_image(&(AugmentConfig){.brightness = 1}, hwc, &rng, (memset(halves, 250, PIXELS), halves), out);
+        ck_assert_int_le(out[0], 255);
+        for (int i = 0; i < PIXELS; i++) halves[i] = i < PIXELS / 2 ? 80 : 120;
+    }
+    ck_assert(least >= 75 && least < 80 && most > 120 && most <= 125);
+    ck_assert(!augment_is_off(&(AugmentConfig){.brightness = 0.1}) &&
+              !augment_is_off(&(AugmentConfig){.contrast = 0.1}));
+}
+END_TEST
+
+/* Cutout: exactly what of the square lies in the image is 0; erasing: a rectangle in a share of the images. */
+START_TEST(holes_are_squares_and_rectangles)
+{
+    enum { S = 12 };
+    const int hwc[3] = {S, S, 1};
+    uint8_t full[S * S], out[S * S];
+    memset(full, 200, sizeof full);
+    int whole = 0, erased = 0, corner = 0;
+    for (uint64_t draw = 0; draw < 1000; draw++) {
+        Rng rng = rng_make(5, RNG_AUGMENT, draw);
+        augment_image(&(AugmentConfig){.cutout = 4}, hwc, &rng, full, out);
+        int zeros = 0, first_y = S, last_y = -1, first_x = S, last_x = -1;
+        for (int i = 0; i < S * S; i++) {
+            ck_assert(out[i] == 0 || out[i] == 200);
+            if (out[i] != 0) continue;
+            zeros++;
+            first_y = i / S < first_y ? i / S : first_y, last_y = i / S > last_y ? i / S : last_y;
+            first_x = i % S < first_x ? i % S : first_x, last_x = i % S > last_x ? i % S : last_x;
+        }
+        ck_assert_int_ge(zeros, 4);
+        ck_assert_int_eq(zeros, (last_y - first_y + 1) * (last_x - first_x + 1));
+        ck_assert(last_y - first_y < 4 && last_x - first_x < 4);
+        whole += zeros == 16;
+        corner += out[0] == 0;
+
+        augment_image(&(AugmentConfig){.random_erasing = 0.3}, hwc, &rng, full, out);
+        int changed = 0;
+        for (int i = 0; i < S * S; i++) changed += out[i] != 200;
+        erased += changed > 0;
+        ck_assert_int_le(changed, S * S / 2);
+    }
+    ck_assert(whole > 450 && whole < 750 && corner > 5); /* of 12 places in each direction 9 are whole */
+    ck_assert(erased > 240 && erased < 360);
+    ck_assert(!augment_is_off(&(AugmentConfig){.cutout = 1}) && !augment_is_off(&(AugmentConfig){.random_erasing = 1}));
+}
+END_TEST
+
+TEST_MAIN("loader", brightness_and_contrast_are_factors, holes_are_squares_and_rectangles,
+          batches_do_not_depend_on_the_way, an_epoch_holds_each_image_once, augmentation_follows_the_image,
           bad_loaders_are_refused, moves_are_exact_and_complete, turns_and_extremes)
