@@ -7,7 +7,10 @@ typedef struct {
     const int32_t *labels;
     const float *probability; /* [N,K] */
     float smoothing;
+    const double *weight; /* [K]; NULL: all 1 */
 } Softmax;
+
+static double weight_of(const double *weight, int32_t label) { return weight == NULL ? 1.0 : weight[label]; }
 
 static void softmax_backward(Tape *t, TapeNode *node)
 {
@@ -16,17 +19,25 @@ static void softmax_backward(Tape *t, TapeNode *node)
     const float dloss = node->out->dx[0] / (float)N;
     bool fresh;
     float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
-    for (int n = 0; n < N; n++)
+    for (int n = 0; n < N; n++) {
+        const float dsample = dloss * (float)weight_of(s->weight, s->labels[n]);
         for (int k = 0; k < K; k++) {
             const float target = s->smoothing / (float)K + (k == s->labels[n] ? 1.0f - s->smoothing : 0.0f);
             const float before = fresh ? 0.0f : dz[n * K + k];
-            dz[n * K + k] = before + dloss * (s->probability[n * K + k] - target);
+            dz[n * K + k] = before + dsample * (s->probability[n * K + k] - target);
         }
+    }
 }
 
 static const OpType softmax_type = {"softmax_cross_entropy", "z[N,K] -> loss[A]", softmax_backward};
 
 Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, int *correct)
+{
+    return op_weighted_cross_entropy(t, z, labels, smoothing, NULL, correct);
+}
+
+Tensor *op_weighted_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, const double *weight,
+                                  int *correct)
 {
     if (!tape_contract(t, &softmax_type, 1, &z)) return NULL;
     const int N = z->shape.dim[0], K = z->shape.dim[1];
@@ -52,8 +63,9 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
         for (int k = 0; k < K; k++) pn[k] *= scale;
         /* sum >= 1: the largest logit's own term is 1.
          * - sum target * log p = log sum exp(z) - (1 - smoothing) * z[label] - smoothing * mean(z) */
-        loss += log(fmax(sum, 1.0)) + (double)zn[best] - (1.0 - (double)smoothing) * (double)zn[labels[n]] -
-                (double)smoothing * mean_z;
+        const double one = log(fmax(sum, 1.0)) + (double)zn[best] - (1.0 - (double)smoothing) * (double)zn[labels[n]] -
+                           (double)smoothing * mean_z;
+        loss += weight_of(weight, labels[n]) * one;
     }
     tensor_values_release(t, z, x);
     if (correct != NULL) *correct = hits;
@@ -62,7 +74,7 @@ Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, floa
     TapeNode *node = tape_record(t, &softmax_type, 1, &z, y);
     if (node != NULL) {
         Softmax *s = arena_zalloc(t->arena, sizeof *s);
-        *s = (Softmax){labels, p, smoothing};
+        *s = (Softmax){labels, p, smoothing, weight};
         node->saved = s;
     }
     node_keep(t, node, p);

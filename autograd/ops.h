@@ -62,6 +62,9 @@ Tensor *op_reshape(Tape *t, Tensor *x, Shape shape);
 /* loss = mean_n ( - sum_k target[n,k] * log softmax(z[n])[k] ), target = (1 - smoothing) * onehot + smoothing / K.
  * *correct, if not NULL: images whose largest logit (lowest index on ties) is the label. */
 Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, int *correct);
+/* The same with a factor for each class, weight[K]: loss = mean_n weight[label_n] (...); NULL: all 1. */
+Tensor *op_weighted_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, const double *weight,
+                                  int *correct);
 
 /* loss = mean_{n,k} (z[n,k] - target[n,k])^2 */
 Tensor *op_mse(Tape *t, Tensor *z, const float *target);

@@ -199,7 +199,8 @@ Status search_rows_digest(Arena *arena, SearchJob *job)
     for (int k = 0; k < PREDICTORS && s->predict; k++) all = arena_printf(arena, "%s %s", all, predictors[k].doc);
     for (int i = 0; i < s->formats.n; i++) all = arena_printf(arena, "%s %d", all, s->formats.at[i]);
     for (int i = 0; i <= PART_BOTH; i++) all = arena_printf(arena, "%s %d", all, s->part[i]);
-    if (job->config->train.label_smoothing > 0.0) all = arena_printf(arena, "%s plain", all);
+    if (job->config->train.label_smoothing > 0.0 || job->config->train.class_weights.n > 0)
+        all = arena_printf(arena, "%s plain", all);
     job->sensitivity.digest = arena_printf(arena, "%016llx", (unsigned long long)text_hash(all));
     return STATUS_OK;
 }

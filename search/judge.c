@@ -53,6 +53,7 @@ Status judge_begin(Arena *arena, const Config *config, Model *model, const DataS
 {
     *judge = (Judge){.config = config, .model = model, .data = data, .task = model_task(config, model)};
     judge->task.label_smoothing = 0.0f; /* as scores count the loss */
+    judge->task.class_weight = NULL;
     judge->sample = *sample;
     const size_t outputs = (size_t)judge->task.outputs;
     judge->logits = ARENA_ARRAY(arena, float, (size_t)sample->n *outputs);

@@ -19,7 +19,7 @@ typedef struct {
     const Config *config;
     Model *model; /* the float network */
     const DataSplits *data;
-    Task task; /* its loss without label smoothing: what is predicted is what is measured */
+    Task task; /* its loss without label smoothing and class weights: what is predicted is what is measured */
     Sample sample;
     float *logits;      /* [n][outputs] of the float network */
     Measurement floats; /* of itself */

@@ -123,12 +123,13 @@ const TaskType *graph_task(const Graph *g);
 struct Task {
     const TaskType *type;
     const TaskLoss *loss;
-    const Metric *metric;    /* the one that models are chosen by */
-    float label_smoothing;   /* cross-entropy: share of the target spread over all classes, 0 to 0.9 */
-    float delta;             /* huber: where the square becomes a line */
-    int outputs;             /* of the network */
-    const char *const *name; /* [outputs] */
-    TargetScale scale;       /* of value targets */
+    const Metric *metric;       /* the one that models are chosen by */
+    float label_smoothing;      /* cross-entropy: share of the target spread over all classes, 0 to 0.9 */
+    const double *class_weight; /* [outputs] cross-entropy: factor of each class on the loss; NULL: all 1 */
+    float delta;                /* huber: where the square becomes a line */
+    int outputs;                /* of the network */
+    const char *const *name;    /* [outputs] */
+    TargetScale scale;          /* of value targets */
 };
 
 /* Whether loss and metric are the task's.  STATUS_CONFIG: "where: task.loss: ..."; where NULL: "task.loss: ...". */

@@ -17,13 +17,13 @@ const Metric metric_accuracy = {.name = "accuracy",
 static Tensor *cross_entropy(Tape *t, const Task *task, Tensor *z, Targets targets, double *running)
 {
     int correct = 0;
-    Tensor *loss = op_softmax_cross_entropy(t, z, targets.label, task->label_smoothing, &correct);
+    Tensor *loss = op_weighted_cross_entropy(t, z, targets.label, task->label_smoothing, task->class_weight, &correct);
     *running += correct;
     return loss;
 }
 
-const TaskLoss loss_cross_entropy = {"cross_entropy", "softmax cross-entropy, with train.label_smoothing",
-                                     cross_entropy, NULL};
+const TaskLoss loss_cross_entropy = {
+    "cross_entropy", "softmax cross-entropy, with train.label_smoothing and train.class_weights", cross_entropy, NULL};
 
 static int largest(const float *z, int n)
 {

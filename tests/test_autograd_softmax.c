@@ -135,4 +135,27 @@ START_TEST(softmax_on_codes)
 }
 END_TEST
 
-TEST_MAIN("autograd_softmax", softmax_oracle, softmax_ties, softmax_large, softmax_gradients, softmax_on_codes)
+/* With factors: each image's loss and gradient times its class's, the sum by the number of images as before. */
+START_TEST(softmax_weights)
+{
+    enum { N = 6, K = 3 };
+    static const double weight[K] = {0.5, 0, 4};
+    static const int32_t labels[N] = {0, 1, 2, 2, 1, 0};
+    Bench b = bench_make();
+    float *z = random_values(b.owner, (long)N * K, 3), *dz = ARENA_ARRAY(b.owner, float, N *K);
+    double loss = 0, one[N * K];
+    Tensor *got =
+        op_weighted_cross_entropy(b.tape, tape_leaf(b.tape, "z", shape_2(N, K), z, dz), labels, 0.1f, weight, NULL);
+    ck_assert_int_eq(tape_backward(b.tape, got), STATUS_OK);
+    for (int n = 0; n < N; n++) {
+        loss += weight[labels[n]] * oracle(1, K, z + n * K, labels + n, 0.1, one) / N;
+        for (int k = 0; k < K; k++)
+            ck_assert_double_eq_tol((double)dz[n * K + k], weight[labels[n]] * one[k] / N, 1e-6);
+    }
+    ck_assert_double_eq_tol((double)got->x[0], loss, 1e-6);
+    bench_end(&b);
+}
+END_TEST
+
+TEST_MAIN("autograd_softmax", softmax_weights, softmax_oracle, softmax_ties, softmax_large, softmax_gradients,
+          softmax_on_codes)

@@ -1,4 +1,4 @@
-/* The moving average of a training, and training that ends when the validation split gets no better. */
+/* Class weights, the moving average of a training, and training that ends when the validation split gets no better. */
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -199,5 +199,29 @@ START_TEST(training_ends_where_validation_gets_no_better)
 }
 END_TEST
 
-TEST_MAIN("ema", training_is_not_changed_and_the_model_is_the_average, it_goes_on_to_the_same_bytes,
-          averages_are_what_the_formula_says, training_ends_where_validation_gets_no_better)
+/* A class that counts nothing is not learned; what is measured is not weighted; weights that are none are refused. */
+START_TEST(classes_count_as_they_are_told)
+{
+    begin_net();
+    program_must(arena, folder, "train net.json --out plain --quiet");
+    program_must(arena, folder, "train net.json --out same --quiet --set train.class_weights=[1,1,1,1]");
+    const SafeFile plain = file_of("plain/last.safetensors"), same = file_of("same/last.safetensors");
+    const SafeTensor *w = must_have(&plain, "c1.weight");
+    ck_assert_int_eq(memcmp(w->data, must_have(&same, "c1.weight")->data, w->bytes), 0);
+    program_must(arena, folder, "train net.json --out without --quiet --set train.class_weights=[0,1,1,1]");
+    cJSON *json = program_json(arena, folder, "eval without --quiet");
+    const cJSON *confusion = json_get(json, "confusion");
+    ck_assert_ptr_nonnull(confusion);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(cJSON_GetArrayItem(cJSON_GetArrayItem(confusion, i), 0)->valueint, 0); /* never answered */
+    cJSON_Delete(json);
+    program_refuses(arena, folder, "train net.json --out r --set train.class_weights=[1,2]",
+                    "train.class_weights: 2 of them, the largest 2; must be one for each of 4 classes");
+    program_refuses(arena, folder, "train net.json --out r --set train.class_weights=[0,0,0,0]", "not all 0");
+    end();
+}
+END_TEST
+
+TEST_MAIN("ema", classes_count_as_they_are_told, training_is_not_changed_and_the_model_is_the_average,
+          it_goes_on_to_the_same_bytes, averages_are_what_the_formula_says,
+          training_ends_where_validation_gets_no_better)

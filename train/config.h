@@ -14,10 +14,11 @@ typedef struct {
     OptimizerConfig optimizer;
     ScheduleConfig schedule;
     double label_smoothing;
-    int checkpoint_every; /* steps; 0: only by the clock */
-    double ema;           /* decay of the moving average that is the model; 0: none */
-    int early_stopping;   /* epochs without a better validation; 0: none */
-    StringList freeze;    /* patterns of layers that float training leaves as they are */
+    int checkpoint_every;    /* steps; 0: only by the clock */
+    FloatList class_weights; /* factors on the loss of each class; empty: all 1 */
+    double ema;              /* decay of the moving average that is the model; 0: none */
+    int early_stopping;      /* epochs without a better validation; 0: none */
+    StringList freeze;       /* patterns of layers that float training leaves as they are */
 } TrainConfig;
 
 typedef struct {

@@ -15,6 +15,9 @@ static const Field train_fields[] = {
      .doc = "how the learning rate moves"},
     {"label_smoothing", FIELD_FLOAT, offsetof(TrainConfig, label_smoothing), .min = 0, .max = 0.9, .def = "0",
      .doc = "share of the target spread over all classes"},
+    {"class_weights", FIELD_FLOATS, offsetof(TrainConfig, class_weights), .min = 0, .max = 1e6, .max_count = 65536,
+     .doc =
+         "a factor on the loss of each class, in their order; classes that are rare may count more. Left out: all 1"},
     {"checkpoint_every", FIELD_INT, offsetof(TrainConfig, checkpoint_every), .min = 0, .max = 1000000000, .def = "0",
      .unit = "steps",
      .doc =

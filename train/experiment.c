@@ -1,5 +1,6 @@
 #include "train/experiment.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +58,21 @@ static Status check_overrides(Arena *arena, const Config *config, const Model *m
     return status == STATUS_OK ? STATUS_OK : status_prefix(status, "%s", config->path);
 }
 
+static Status check_class_weights(const Config *config, const Task *task)
+{
+    const FloatList *weights = &config->train.class_weights;
+    double most = 0.0;
+    for (int i = 0; i < weights->n; i++) most = fmax(most, weights->at[i]);
+    if (weights->n == 0 || (task->type->answers_class && weights->n == task->outputs && most > 0.0)) return STATUS_OK;
+    if (!task->type->answers_class)
+        return status_fail(STATUS_CONFIG, "%s: train.class_weights: the task %s has no classes; must be left out",
+                           config->path, task->type->name);
+    return status_fail(STATUS_CONFIG,
+                       "%s: train.class_weights: %d of them, the largest %g; must be one for each of %d "
+                       "classes, not all 0",
+                       config->path, weights->n, most, task->outputs);
+}
+
 static Status build(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data, Model **model)
 {
     TRY(model_build(arena, &config->model, config_pixels(config), quant, config->path, model));
@@ -64,6 +80,7 @@ static Status build(Arena *arena, const Config *config, const QuantConfig *quant
     m->name = config->name;
     TRY(check_overrides(arena, config, m));
     const Task task = model_task(config, m);
+    TRY(check_class_weights(config, &task));
     const int targets = data == NULL ? 0 : data->train.classes;
     TRY(task_check_head(&task, config->path, m->layer[m->layers - 1].name, targets));
     m->class_names = ARENA_ARRAY(arena, const char *, m->classes);

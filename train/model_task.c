@@ -2,7 +2,9 @@
 
 Task model_task(const Config *config, const Model *m)
 {
-    return task_make(&config->task, (float)config->train.label_smoothing, m->classes, m->class_names, m->scale);
+    Task task = task_make(&config->task, (float)config->train.label_smoothing, m->classes, m->class_names, m->scale);
+    if (config->train.class_weights.n == m->classes) task.class_weight = config->train.class_weights.at;
+    return task;
 }
 
 void model_set_task(Arena *arena, const Config *config, const DataSplits *data, Model *m)
