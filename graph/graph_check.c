@@ -34,8 +34,8 @@ static Status check_grid(const GraphTensor *t)
                            "around the zero point 0 within -32768 to 32767",
                            t->name, t->bits, t->qmin, t->qmax, t->zero_point);
     }
-    if (t->bits < 2 || t->bits > 8)
-        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 2 to 8", t->name, t->bits);
+    if (t->bits < 1 || t->bits > 8)
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 1 to 8", t->name, t->bits);
     if (t->qmin < -128 || t->qmax > 127 || t->qmin >= t->qmax || t->qmax - t->qmin >= 1 << t->bits)
         return status_fail(STATUS_UNSUPPORTED,
                            "tensor \"%s\": codes %d to %d; must be at most 2^%d, within -128 to 127", t->name, t->qmin,

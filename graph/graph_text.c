@@ -18,7 +18,7 @@ typedef struct {
 static const Field tensor_fields[] = {
     {MEMBER(name, FIELD_STRING), .max = GRAPH_TENSOR_MAX_NAME_BYTES},
     {MEMBER(shape, FIELD_INTS), .min = 1, .max = GRAPH_TENSOR_MAX_DIM, .min_count = 3, .max_count = 3},
-    {MEMBER(bits, FIELD_INT), .min = 2, .max = 8},
+    {MEMBER(bits, FIELD_INT), .min = 1, .max = 8},
     {MEMBER(qmin, FIELD_INT), .min = -128, .max = 127},
     {MEMBER(qmax, FIELD_INT), .min = -128, .max = 127},
     FIELD_END,

@@ -55,8 +55,8 @@ static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 #define QUANTIZER_DOC "how the scale is found; auto: observed at 8 bits, lsq (learned) below, xnor for weights of 1 bit"
 
 static const Field weight_fields[] = {
-    {"bits", FIELD_INT, offsetof(WeightQuantConfig, bits), .min = QUANT_LEAST_WEIGHT_BITS, .max = QUANT_MAX_BITS,
-     .def = "8", .unit = "bits", .doc = "width of the weights' codes, which not every quantizer can have"},
+    {"bits", FIELD_INT, offsetof(WeightQuantConfig, bits), .min = QUANT_LEAST_BITS, .max = QUANT_MAX_BITS, .def = "8",
+     .unit = "bits", .doc = "width of the weights' codes, which not every quantizer can have"},
     {"format", FIELD_ENUM, offsetof(WeightQuantConfig, format), .names = format_choices, .def = "\"auto\"",
      .doc = "auto: integers of so many bits; int2 to int8: the same with the bits in the name; a float format: the "
             "weights "
@@ -79,8 +79,8 @@ static const Field weight_fields[] = {
     FIELD_END};
 
 static const Field activation_fields[] = {
-    {"bits", FIELD_INT, offsetof(ActivationQuantConfig, bits), .min = QUANT_MIN_BITS, .max = QUANT_WIDE_BITS,
-     .def = "8", .unit = "bits", .doc = "width of the activations' codes: 2 to 8, or 16"},
+    {"bits", FIELD_INT, offsetof(ActivationQuantConfig, bits), .min = QUANT_LEAST_BITS, .max = QUANT_WIDE_BITS,
+     .def = "8", .unit = "bits", .doc = "width of the activations' codes: 1 to 8, or 16; 1 is for what leaves a ReLU"},
     {"format", FIELD_ENUM, offsetof(ActivationQuantConfig, format), .names = format_choices, .def = "\"auto\"",
      .doc = "auto: integers of so many bits; int2 to int8 and int16: the same with the bits in the name; a float "
             "format: the outputs are floats, and their layers compute in float32"},
@@ -107,7 +107,7 @@ const Field override_fields[] = {
     {"weight_bits", FIELD_INT, offsetof(QuantOverride, weight_bits), .min = 0, .max = QUANT_MAX_BITS, .def = "0",
      .unit = "bits", .doc = "width of these layers' weights; 0: unchanged"},
     {"activation_bits", FIELD_INT, offsetof(QuantOverride, activation_bits), .min = 0, .max = QUANT_WIDE_BITS,
-     .def = "0", .unit = "bits", .doc = "width of these layers' outputs, 2 to 8 or 16; 0: unchanged"},
+     .def = "0", .unit = "bits", .doc = "width of these layers' outputs, 1 to 8 or 16; 0: unchanged"},
     {"format", FIELD_ENUM, offsetof(QuantOverride, format), .names = format_choices, .def = "\"auto\"",
      .doc = "of these layers' weights and outputs; int16: of their outputs alone; auto: unchanged"},
     {"weight_format", FIELD_ENUM, offsetof(QuantOverride, weight_format), .names = format_choices, .def = "\"auto\"",
@@ -162,7 +162,7 @@ const Field quant_fields[] = {
 static const QuantizerType *choose_quantizer(int choice, int bits)
 {
     if (choice > 0) return quantizer_types[choice - 1];
-    return quantizer_type(bits >= 8 ? "observed" : bits > 1 ? "lsq" : "xnor");
+    return quantizer_type(bits >= 8 ? "observed" : "lsq");
 }
 
 /* The keys of a type in its section, and those that an override has in their place. */
@@ -256,7 +256,7 @@ Format quant_activation_format(const QuantConfig *c, QuantPlace place)
 static Status check_width(const char *where, const char *key, int bits)
 {
     if (bits <= QUANT_MAX_BITS || bits == QUANT_WIDE_BITS) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "%s.%s: %d; must be 2 to 8, or 16", where, key, bits);
+    return status_fail(STATUS_CONFIG, "%s.%s: %d; must be 1 to 8, or 16", where, key, bits);
 }
 
 static Status check_weight_format(const char *where, const char *key, int choice)
@@ -303,13 +303,18 @@ Status quant_check_formats(const QuantConfig *c)
     return STATUS_OK;
 }
 
+static const QuantizerType *choose_of_weights(int choice, int bits)
+{
+    return choice == 0 && bits == QUANT_LEAST_BITS ? quantizer_type("xnor") : choose_quantizer(choice, bits);
+}
+
 /* The section's choice; auto where it cannot have the bits that a layer has for a reason of its own. */
 static const QuantizerType *weight_type(const QuantConfig *c, const QuantOverride *o, int bits)
 {
-    const QuantizerType *type = choose_quantizer(quant_weight_quantizer(c, o), bits);
+    const QuantizerType *type = choose_of_weights(quant_weight_quantizer(c, o), bits);
     const bool asked = o != NULL && first_given(o->weight_quantizer, o->quantizer) > 0;
     if (asked || bits == quant_bits(c->weights.format, c->weights.bits) || quantizer_takes(type, bits)) return type;
-    return choose_quantizer(0, bits);
+    return choose_of_weights(0, bits);
 }
 
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)

@@ -9,7 +9,8 @@ static float positive_scale(double scale) { return scale > (double)FLT_MIN ? (fl
 
 void grid_range(int bits, bool is_signed, bool narrow, int *qmin, int *qmax)
 {
-    ASSERT((bits >= QUANT_MIN_BITS && bits <= QUANT_MAX_BITS) || bits == QUANT_WIDE_BITS);
+    ASSERT((bits >= (is_signed ? QUANT_MIN_BITS : QUANT_LEAST_BITS) && bits <= QUANT_MAX_BITS) ||
+           bits == QUANT_WIDE_BITS);
     if (bits == QUANT_WIDE_BITS && !is_signed) {
         *qmin = 0;
         *qmax = (1 << (bits - 1)) - 1;

@@ -9,7 +9,7 @@
 #include "kernels/requant.h"
 
 enum {
-    QUANT_LEAST_WEIGHT_BITS = 1, /* of quantizers whose weights are two levels */
+    QUANT_LEAST_BITS = 1, /* weights that are two levels, and unsigned activations */
     QUANT_MIN_BITS = 2,
     QUANT_MAX_BITS = 8,
     QUANT_WIDE_BITS = 16,
@@ -21,7 +21,7 @@ enum {
  *   signed, narrow    -2^(b-1)+1 .. 2^(b-1)-1
  *   unsigned          127-(2^b-1) .. 127          (narrow does not apply)
  *   unsigned, 16 bits  0 .. 2^15-1                (the zero point of int16 codes is 0)
- * QUANT_MIN_BITS <= bits <= QUANT_MAX_BITS, or QUANT_WIDE_BITS. */
+ * QUANT_MIN_BITS <= bits <= QUANT_MAX_BITS, or QUANT_WIDE_BITS; unsigned also QUANT_LEAST_BITS. */
 void grid_range(int bits, bool is_signed, bool narrow, int *qmin, int *qmax);
 
 /* Symmetric grid of one channel: writes qp->scale[channel] and qp->zero_point.

@@ -105,7 +105,7 @@ static void codebook_prepare(Quantizer *q, const WeightView *w)
         return;
     }
     CodebookLevels *of = q->state;
-    int order[MOST], level[MOST], levels = 0;
+    int order[MOST] = {0}, level[MOST], levels = 0;
     float largest = 0.0f;
     for (int i = 0; i < q->params; i++) {
         const float entry = q->param[i]->x[0];

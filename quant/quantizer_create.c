@@ -60,6 +60,12 @@ static Status check_use(const QuantizerType *type, QuantizedTensor tensor)
 
 static Status check_width(const QuantizerType *type, int bits, QuantizedTensor tensor)
 {
+    if (!tensor.is_weight && bits == QUANT_LEAST_BITS) {
+        if (!tensor.is_signed) return STATUS_OK;
+        return status_fail(STATUS_CONFIG,
+                           "1 bit for its output, which may be below 0; 1 bit is for the outputs of a ReLU "
+                           "only: an override of this layer with \"activation_bits\" is required");
+    }
     if (quantizer_takes(type, bits)) return STATUS_OK;
     const int least = least_bits(type), most = most_bits(type);
     char range[24];
@@ -124,7 +130,7 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
         .observer = observer_make(spec->observer, arena, spec->momentum),
         .goal = {.bits = spec->bits, .is_signed = is_signed, .symmetric = symmetric, .percentile = spec->percentile}};
     for (int i = 0; i < scales; i++) q->qp.scale[i] = 1.0f;
-    const int bits = spec->bits < QUANT_MIN_BITS ? QUANT_MIN_BITS : spec->bits;
+    const int bits = is_signed && spec->bits < QUANT_MIN_BITS ? QUANT_MIN_BITS : spec->bits;
     grid_range(bits, is_signed, is_signed && symmetric && spec->narrow, &q->qp.qmin, &q->qp.qmax);
     q->qp.zero_point = is_signed ? 0 : q->qp.qmin;
     if (spec->type->create != NULL && !spec->type->create(q, params, arena)) return NULL;

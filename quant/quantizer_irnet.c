@@ -24,7 +24,7 @@ static void irnet_prepare(Quantizer *q, const WeightView *w)
     IrnetScale *of = q->state;
     const int n = q->qp.n;
     if (w == NULL) return;
-    const double count = (double)(w->by.n / n);
+    const double count = (double)w->by.n / n;
     for (int c = 0; c < n; c++) of[c] = (IrnetScale){0};
     for (long i = 0; i < w->by.n; i++) of[n == 1 ? 0 : channel_at(&w->by, i)].sum += (double)weight_signed(w, i);
     for (int c = 0; c < n; c++) of[c].mean = (float)(of[c].sum / count);

@@ -24,7 +24,7 @@ void sign_mean_prepare(Quantizer *q, const WeightView *w)
     for (int c = 0; c < n; c++) sum[c] = 0.0;
     for (long i = 0; i < w->by.n; i++) sum[n == 1 ? 0 : channel_at(&w->by, i)] += (double)fabsf(w->w[i]);
     for (int c = 0; c < n; c++) {
-        const float mean = (float)(sum[c] / (double)(w->by.n / n));
+        const float mean = (float)(sum[c] / ((double)w->by.n / n));
         grid_symmetric(-mean, mean, &q->qp, c);
     }
 }

@@ -245,7 +245,7 @@ START_TEST(format_and_bits)
     refused(built("{\"activations\":{\"bits\":16,\"quantizer\":\"lsq\"}}"),
             "layer \"a\": quantizer \"lsq\" for an output of 16 bits; \"observed\", or 8 bits, is required");
     QuantConfig quant = {.weights.bits = 8, .activations.bits = 12};
-    refused(quant_check_formats(&quant), "quant.activations.bits: 12; must be 2 to 8, or 16");
+    refused(quant_check_formats(&quant), "quant.activations.bits: 12; must be 1 to 8, or 16");
     quant = (QuantConfig){.weights.bits = 8, .activations.bits = 8, .output_bits = 10};
     refused(quant_check_formats(&quant), "quant.output_bits: 10; must be 8, 16 or 32");
     Model *m;

@@ -257,6 +257,41 @@ START_TEST(codebook_of_config)
 }
 END_TEST
 
+/* Outputs of 1 bit, the codes 126 and 127: every layer as its node, in every rounding, and in C. */
+START_TEST(outputs_of_one_bit)
+{
+    static const char *const quants[] = {
+        "{\"weights\":{\"bits\":1},\"activations\":{\"bits\":1},\"first_last_bits\":0}",
+        "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":1,\"quantizer\":\"pact\"},\"first_last_bits\":0,"
+        "\"overrides\":[{\"layers\":\"logits\",\"activation_quantizer\":\"observed\"}]}",
+        "{\"activations\":{\"bits\":1,\"quantizer\":\"observed\",\"observer\":\"entropy\"},\"first_last_bits\":0}"};
+    Arena *arena = arena_create();
+    const char *folder = scratch_folder(arena);
+    const Graph *all[3];
+    for (int k = 0; k < 3; k++) {
+        Bench b = bench_make();
+        Model *m = small_model(arena, model, quants[k], 9);
+        const uint8_t *pixels = small_pixels(arena, m, 10);
+        for (int rounding = 0; rounding < ROUNDINGS; rounding++) {
+            Graph *g;
+            Engine *engine;
+            VerifyResult result = {0};
+            must(model_lower(arena, m, (Rounding)rounding, &g));
+            must(engine_create(arena, g, SMALL_IMAGES, &engine));
+            must(verify_batch(m, b.tape, engine, g, pixels, SMALL_IMAGES, &result));
+            ck_assert(result.different == 0 && result.values > 0);
+            const GraphTensor *y = node_y(g, &g->node[0]);
+            ck_assert(y->bits == 1 && y->qmin == 126 && y->qmax == 127 && y->zero_point == 126);
+            if (rounding == ROUNDING_TFLITE_SINGLE) all[k] = g;
+        }
+        bench_end(&b);
+    }
+    c_must_answer(arena, folder, all, 3, NULL);
+    ck_assert_int_eq(system(arena_printf(arena, "rm -r %s", folder)), 0); /* NOLINT: a folder of this file */
+    arena_destroy(arena);
+}
+END_TEST
+
 /* What the model file gives back is the graph; its weights take their bits in flash; its C answers as the engine. */
 START_TEST(deployed)
 {
@@ -345,9 +380,18 @@ START_TEST(refused_elsewhere)
     m = small_model(arena, model, "{\"weights\":{\"bits\":1}}", 3);
     ck_assert_str_eq(m->layer[0].weight_q->type->name, "observed");
     ck_assert_str_eq(m->layer[1].weight_q->type->name, "xnor");
+    Model *none;
+    ck_assert_int_eq(small_model_build(arena,
+                                       "{\"input\":[8,8,2],\"layers\":[{\"type\":\"dense\",\"name\":\"a\",\"units\":4},"
+                                       "{\"type\":\"dense\",\"name\":\"logits\",\"units\":3}]}",
+                                       "{\"activations\":{\"bits\":1},\"first_last_bits\":0}", &none),
+                     STATUS_CONFIG);
+    ck_assert_msg(
+        strstr(status_message(), "layer \"a\": 1 bit for its output, which may be below 0; 1 bit is for the") != NULL,
+        "%s", status_message());
     arena_destroy(arena);
 }
 END_TEST
 
 TEST_MAIN("levels", nearest, ternary_by_hand, sets, powers_by_hand, trained_ternary_by_hand, codebook_by_hand,
-          codebook_of_config, binary_by_hand, deployed, levels_are_checked, refused_elsewhere)
+          codebook_of_config, binary_by_hand, outputs_of_one_bit, deployed, levels_are_checked, refused_elsewhere)

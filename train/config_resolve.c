@@ -47,9 +47,6 @@ static Status check(const Config *c)
     const QuantConfig *q = &c->quant;
     TRY(check_bits(c->path, "quant.first_last_bits", q->first_last_bits));
     TRY(check_bits(c->path, "quant.avgpool_input_bits", q->avgpool_input_bits));
-    const QuantOverride *all = q->overrides.at;
-    for (int i = 0; i < q->overrides.n; i++)
-        TRY(check_bits(c->path, "quant.overrides[].activation_bits", all[i].activation_bits));
     TRY(ptq_check(&c->ptq, c->path));
     for (int i = 0; i < c->compare.first_last_bits.n; i++)
         TRY(check_bits(c->path, "compare.first_last_bits", c->compare.first_last_bits.at[i]));
