@@ -176,8 +176,7 @@ Status graph_read(Arena *arena, const char *path, Graph **out)
     TRY(read_identity(&file, g, &is_first));
     TRY(read_text(arena, &file, g));
     if (is_first && graph_version(g) > 1)
-        return status_fail(STATUS_FORMAT,
-                           "%s: version \"1\" of a graph that is not all int8, or has levels; must be version \"2\"",
+        return status_fail(STATUS_FORMAT, "%s: version \"1\" of a graph that is not all int8; must be version \"2\"",
                            path);
     TRY(read_binary(arena, &file, g));
     if (graph_check(g) != STATUS_OK) return status_prefix(STATUS_FORMAT, "%s", path);

@@ -63,7 +63,7 @@ static void real_weights(Mix *m, Node *n, const Node *old)
     for (int o = 0; o < old->geom.o; o++) bias[o] = s_x * old->weight_scale[o] * (float)old->bias[o];
     n->float_bias = bias;
     n->bias = NULL;
-    n->weight_bits = n->weight_shift = 0;
+    n->weight_bits = n->weight_shift = n->levels = 0;
     if (m->mixture != MIX_ALL && rng_below(&m->rng, 3) == 0) {
         n->weight_bits = 8; /* what is stored, shifted or not */
         return;

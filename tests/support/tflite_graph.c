@@ -22,7 +22,7 @@ static void narrow_weights(Node *n)
 {
     int8_t *w = (int8_t *)n->weights; /* the graph is the test's own, and mutable */
     for (long i = 0; i < node_weights(n); i++)
-        if (w[i] == INT8_MIN) w[i] = INT8_MIN + 1, n->weight_bits = 8, n->weight_shift = 0;
+        if (w[i] == INT8_MIN) w[i] = INT8_MIN + 1, n->weight_bits = 8, n->weight_shift = n->levels = 0;
 }
 
 /* No activation, ReLU or, where the grid goes beyond 6, ReLU6; or the bounds that the graph has. */
