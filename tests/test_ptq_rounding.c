@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/safetensors.h"
 #include "compress/reconstruction.h"
 #include "compress/soft_rounding.h"
 #include "compress/unit_data.h"
@@ -156,7 +157,7 @@ static void runs(const char *step, const ReconstructionKeys *keys, double gain)
     ptq_net_step(&net, net.m, step, real, keys);
     const double after = ptq_net_measure(&net, net.m, outputs).sqnr;
     ck_assert_msg(after > before + gain, "%s: %.2f dB, before %.2f dB", step, after, before);
-    parallel_set_threads(threads == 1 ? 3 : 1);
+    parallel_set_threads(threads == 1 ? 2 : 1);
     ptq_net_step(&net, again, step, real, keys);
     parallel_set_threads(threads);
     ck_assert_mem_eq(net.m->params.x, again->params.x, sizeof(float) * net.m->params.count);
@@ -220,5 +221,37 @@ START_TEST(chosen_codes_are_deployed)
 }
 END_TEST
 
-TEST_MAIN("ptq_rounding", dropped_grids, soft_rounding, units_are_blocks, adaround, reconstruct,
-          chosen_codes_are_deployed)
+/* The scales of chosen codes come from the file alone. */
+START_TEST(broken_scales_are_refused)
+{
+    begin_zoo();
+    program_must(arena, folder, "train zoo.json --quiet --out f --set train.epochs=1");
+    program_must(arena, folder,
+                 "ptq f --quiet --out p --set ptq.steps=[\"calibrate\",\"adaround\"] --set ptq.adaround.iterations=2");
+    OpenModel open;
+    must(model_open(arena, inside("p/model.safetensors"), NULL, &open));
+    const char *path = inside("p/model.safetensors");
+    const QuantParams *qp = &open.model->layer[0].weight_q->qp;
+    static const float bad[] = {0.0f, -1.0f, NAN, INFINITY};
+    for (int k = 0; k < 4; k++) {
+        SafeFile file;
+        must(safe_read(arena, path, true, &file));
+        SafeWriter *w = safe_writer(arena);
+        for (int i = 0; i < file.n_metadata; i++)
+            if (strcmp(file.key[i], "crc32") != 0) safe_add_metadata(w, file.key[i], file.value[i]);
+        qp->scale[3] = bad[k];
+        for (int i = 0; i < file.n; i++) {
+            const SafeTensor *t = &file.tensor[i];
+            const bool changed = strcmp(t->name, "quant.stem.weight.scale") == 0;
+            safe_add(w, t->name, t->type, t->rank, t->dim, changed ? qp->scale : t->data);
+        }
+        must(safe_write(w, path));
+        OpenModel again;
+        refused(model_open(arena, path, NULL, &again), "quant.stem.weight.scale: ");
+    }
+    end();
+}
+END_TEST
+
+TEST_MAIN("ptq_rounding", broken_scales_are_refused, dropped_grids, soft_rounding, units_are_blocks, adaround,
+          reconstruct, chosen_codes_are_deployed)

@@ -230,7 +230,12 @@ static Status read_quantizer(Reader *r, Quantizer *q)
     q->observer.min = s.extremes[0], q->observer.max = s.extremes[1];
     q->observer.batches = s.seen[0];
     q->ready = s.seen[1] != 0;
-    if (q->is_weight) q->fixed = s.seen[1] == 3;
+    if (!q->is_weight) return STATUS_OK;
+    q->fixed = s.seen[1] == 3;
+    for (int c = 0; q->fixed && c < q->qp.n; c++)
+        if (!isfinite(q->qp.scale[c]) || q->qp.scale[c] <= 0.0f)
+            return status_fail(STATUS_FORMAT, "%s: quant.%s.scale: %g; must be finite and above 0", r->file->path,
+                               q->name, (double)q->qp.scale[c]);
     return STATUS_OK;
 }
 
