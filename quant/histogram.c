@@ -1,4 +1,4 @@
-#include "quant/histogram.h"
+#include "quant/histogram_costs.h"
 
 #include <math.h>
 #include <string.h>
@@ -155,7 +155,14 @@ static double kl_divergence(const Histogram *h, int i, int levels, double entrop
     return (entropy + x_ln_x(edge + beyond) - cross) / all - log(all) + log((double)inside);
 }
 
-double histogram_entropy(const Histogram *h, int levels)
+static void add_cost(HistogramCosts *costs, double threshold, double cost)
+{
+    if (costs == NULL) return;
+    costs->threshold[costs->n] = threshold;
+    costs->cost[costs->n++] = cost;
+}
+
+static double search_entropy(const Histogram *h, int levels, HistogramCosts *costs)
 {
     ASSERT(h->width > 0.0 && h->bins > 1 && levels > 0);
     const int stride = candidate_stride(h);
@@ -172,13 +179,22 @@ double histogram_entropy(const Histogram *h, int levels)
             inside += h->count[at > 0 ? at : 1];
         }
         const double kl = kl_divergence(h, i, levels, entropy, total, inside);
+        add_cost(costs, i * h->width, kl);
         if (kl <= least + 1e-12) best = i;
         if (kl < least) least = kl;
     }
     return best * h->width;
 }
 
-double histogram_mse(const Histogram *h, int levels)
+double histogram_entropy(const Histogram *h, int levels) { return search_entropy(h, levels, NULL); }
+
+void histogram_entropy_costs(const Histogram *h, int levels, HistogramCosts *costs)
+{
+    costs->n = 0;
+    (void)search_entropy(h, levels, costs);
+}
+
+static double search_mse(const Histogram *h, int levels, HistogramCosts *costs)
 {
     ASSERT(h->width > 0.0 && levels > 1);
     const double round_magic = 0x1.8p52; /* v + magic - magic is rne(v) for 0 <= v < 2^51 */
@@ -198,6 +214,7 @@ double histogram_mse(const Histogram *h, int levels)
             const double d = centre[j] - step * (q < top ? q : top);
             error += count[j] * d * d;
         }
+        add_cost(costs, (i + 0.5) * h->width, error * h->width * h->width);
         if (error < least) {
             least = error;
             best = i;
@@ -205,4 +222,15 @@ double histogram_mse(const Histogram *h, int levels)
     }
     arena_destroy(own);
     return (best + 0.5) * h->width;
+}
+
+double histogram_mse(const Histogram *h, int levels) { return search_mse(h, levels, NULL); }
+
+void histogram_mse_costs(const Histogram *h, int levels, HistogramCosts *costs)
+{
+    double values = 0.0;
+    costs->n = 0;
+    (void)search_mse(h, levels, costs);
+    for (int j = 0; j < h->bins; j++) values += (double)h->count[j];
+    for (int k = 0; k < costs->n; k++) costs->cost[k] /= values;
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "datasets/batch_reader.h"
+#include "quant/histogram_costs.h"
 #include "report/compare_state.h"
 #include "report/compare_steps.h"
 
@@ -116,6 +117,28 @@ static Status gather_weights(Gather *g, const RowPlan *plan)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
+/* At most so many thresholds of a search, the first and the last among them. */
+enum { SHOWN_COSTS = 96 };
+
+static void add_search(Gather *g, const Quantizer *q, int kind, ActivationHistogram *to)
+{
+    const Histogram *h = &q->observer.hist;
+    const int levels = observer_levels(&q->goal), room = HISTOGRAM_BINS + 1;
+    HistogramCosts all = {0, ARENA_ARRAY(g->arena, double, room), ARENA_ARRAY(g->arena, double, room)};
+    if (h->bins < 2) return;
+    if (kind == 0)
+        histogram_entropy_costs(h, levels, &all);
+    else
+        histogram_mse_costs(h, levels, &all);
+    const int n = all.n < SHOWN_COSTS ? all.n : SHOWN_COSTS;
+    double *at = ARENA_ARRAY(g->arena, double, n + 1), *cost = ARENA_ARRAY(g->arena, double, n + 1);
+    for (int i = 0; i < n; i++) {
+        const int k = n == 1 ? 0 : (int)((long)i * (all.n - 1) / (n - 1));
+        at[i] = all.threshold[k], cost[i] = all.cost[k];
+    }
+    to->search[kind].n = n, to->search[kind].at = at, to->search[kind].cost = cost;
+}
+
 /* One histogram of |x| per quantizer on the calibration images, and each observer's threshold on it. */
 static Status gather_activations(Gather *g)
 {
@@ -146,8 +169,10 @@ static Status gather_activations(Gather *g)
             names[k] = observer_names[c->observers.at[k]];
             threshold[k] = fmax(fabs((double)lo), fabs((double)hi));
         }
-        all[n++] =
-            (ActivationHistogram){q->name, q->qp.bits, h->bins, h->width, count, c->observers.n, names, threshold};
+        all[n] = (ActivationHistogram){q->name,        q->qp.bits, h->bins,   h->width,         count,
+                                       c->observers.n, names,      threshold, {{0, NULL, NULL}}};
+        for (int k = 0; k < 2; k++) add_search(g, q, k, &all[n]);
+        n++;
     }
     g->report.activation_histograms = n;
     g->report.activations = all;

@@ -269,7 +269,8 @@ static void put_activations(FILE *out, const Report *report, const ReportPlots *
         return;
     }
     fputs(": number of values by magnitude, on a logarithmic axis. Values to the right of a line are cut off when that "
-          "observer sets the range.</p>\n<div class=\"grid large\">\n",
+          "observer sets the range. Dashed: the KL divergence that entropy compares, dotted: the squared error of "
+          "mse, at each threshold, from the least of each to a thousand times that.</p>\n<div class=\"grid large\">\n",
           out);
     for (int i = 0; i < report->activation_histograms; i++) {
         if (plots->activations[i] < 0) continue;

@@ -60,6 +60,11 @@ typedef struct {
     int thresholds;
     const char **observer;
     const double *threshold;
+    /* What "entropy" and "mse" compare at each threshold at[k]: KL divergence, mean squared error. */
+    struct {
+        int n;
+        const double *at, *cost;
+    } search[2];
 } ActivationHistogram;
 
 /* 10 log10(sum y^2 / sum (y - yq)^2) of each layer's output, quantized network against float. */

@@ -118,6 +118,22 @@ static void put_thresholds(Arena *arena, FILE *script, const ActivationHistogram
     }
 }
 
+/* The costs of a search, on a logarithmic axis of their own: from their least, at the bottom, up to a thousand times that. */
+static bool put_costs(FILE *script, const ActivationHistogram *h, int kind)
+{
+    double least = HUGE_VAL;
+    for (int i = 0; i < h->search[kind].n; i++)
+        if (h->search[kind].cost[i] > 0) least = fmin(least, h->search[kind].cost[i]);
+    if (!isfinite(least)) return false;
+    fprintf(script, "$costs%d << END\n", kind);
+    for (int i = 0; i < h->search[kind].n; i++) {
+        const double ratio = fmax(h->search[kind].cost[i], least) / least;
+        if (isfinite(ratio) && ratio < 1000) fprintf(script, "%.7g %.5g\n", h->search[kind].at[i], ratio);
+    }
+    fputs("END\n", script);
+    return true;
+}
+
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *h)
 {
     int used = 0;
@@ -154,7 +170,14 @@ int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *
         const long first = (long)used * i / groups, end = (long)used * (i + 1) / groups;
         fprintf(script, "%.7g %.7g\n%.7g %.7g\n", (double)first * h->width, count, (double)end * h->width, count);
     }
-    fprintf(script, "%.7g 0.5\nEND\nplot $counts with filledcurves closed fs solid 0.6 noborder lc rgb '%s'\n",
-            used * h->width, line_style(0).colour);
+    fprintf(script, "%.7g 0.5\nEND\n", used * h->width);
+    const bool drawn[2] = {put_costs(script, h, 0), put_costs(script, h, 1)};
+    fputs("set y2range [0.8:1000]\nset logscale y2\n", script);
+    fprintf(script, "plot $counts with filledcurves closed fs solid 0.6 noborder lc rgb '%s'", line_style(0).colour);
+    for (int k = 0; k < 2; k++)
+        if (drawn[k])
+            fprintf(script, ", $costs%d with lines axes x1y2 lw 1.5 dt (%d,3) lc rgb '%s'", k, k == 0 ? 6 : 2,
+                    line_style(k == 0 ? 4 : 5).colour);
+    fputc('\n', script);
     return figure;
 }

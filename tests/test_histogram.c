@@ -4,8 +4,22 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "quant/histogram.h"
+#include "quant/histogram_costs.h"
 #include "tests/support/suite.h"
+
+/* Where it costs least, the last such place within 1e-12. */
+static double cheapest(const HistogramCosts *costs)
+{
+    double least = HUGE_VAL;
+    int at = -1;
+    for (int i = 0; i < costs->n; i++) {
+        ck_assert(i == 0 || costs->threshold[i] > costs->threshold[i - 1]);
+        if (costs->cost[i] <= least + 1e-12) at = i;
+        least = fmin(least, costs->cost[i]);
+    }
+    ck_assert_int_ge(at, 0);
+    return costs->threshold[at];
+}
 
 static uint64_t total(const Histogram *h)
 {
@@ -37,6 +51,12 @@ START_TEST(searches_give_the_published_bins)
             ck_assert_double_eq(histogram_entropy(&h, want.levels[i]), want.kl[k][i] * width);
             ck_assert_double_eq(histogram_mse(&h, want.levels[i]), (want.mse[k][i] + 0.5) * width);
             ck_assert_double_eq(histogram_percentile(&h, percent[i]), percentile[k][i] * width);
+            static double threshold[HISTOGRAM_BINS + 1], cost[HISTOGRAM_BINS + 1];
+            HistogramCosts costs = {0, threshold, cost};
+            histogram_entropy_costs(&h, want.levels[i], &costs);
+            ck_assert_double_eq(cheapest(&costs), want.kl[k][i] * width);
+            histogram_mse_costs(&h, want.levels[i], &costs);
+            ck_assert_double_eq(cheapest(&costs), (want.mse[k][i] + 0.5) * width);
         }
     }
 }

@@ -127,8 +127,8 @@ START_TEST(extremes_are_drawn)
     const char *name[] = {"a", "b", "c", "d"};
     const Curve curve[] = {{"point", 1, &one, &zero, NULL}, {"none", 0, NULL, NULL, NULL}};
     const WeightHistogram w[] = {{"one", 8, 1, -1, 1, &one, &zero}, {"none", 8, 1, 0, 0, &one, &one}};
-    const ActivationHistogram h[] = {{"one", 8, 1, 1e-6, &one, 4, name, threshold},
-                                     {"none", 8, 1, 1, &zero, 4, name, threshold}};
+    const ActivationHistogram h[] = {{"one", 8, 1, 1e-6, &one, 4, name, threshold, {{1, &one, &zero}, {0, NULL, NULL}}},
+                                     {"none", 8, 1, 1, &zero, 4, name, threshold, {{0, NULL, NULL}, {1, &one, &one}}}};
     const LayerSqnr s[] = {{"one", 1, name, &dB}, {"none", 0, NULL, NULL}};
     const Report report = {.title = "extremes",
                            .rows = 60,

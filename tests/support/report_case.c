@@ -107,6 +107,7 @@ static void add_curves(Arena *a, Report *report, const char *const *name)
 
 static void add_layers(Arena *a, Report *report, const char **name)
 {
+    static const double place[] = {0.5, 1, 2}, costs[] = {HUGE_VAL, 0.25, 0.5};
     WeightHistogram *w = ARENA_ARRAY(a, WeightHistogram, LAYERS);
     ActivationHistogram *h = ARENA_ARRAY(a, ActivationHistogram, LAYERS);
     LayerCost *cost = ARENA_ARRAY(a, LayerCost, LAYERS);
@@ -117,7 +118,8 @@ static void add_layers(Arena *a, Report *report, const char **name)
     for (int i = 0; i < LAYERS; i++) threshold[i] = 0.1 * (i * i % 5) + 1;
     for (int i = 0; i < LAYERS; i++) {
         w[i] = (WeightHistogram){name[i], 2 + i, BINS, -0.5, 0.5, before, after};
-        h[i] = (ActivationHistogram){name[i], 2 + i, BINS, 0.05, before, LAYERS, name, threshold};
+        h[i] = (ActivationHistogram){
+            name[i], 2 + i, BINS, 0.05, before, LAYERS, name, threshold, {{3, place, costs}, {3, place, costs}}};
         long *flash = ARENA_ARRAY(a, long, 2);
         flash[0] = 1000 * (i + 1), flash[1] = 500 * (i + 1);
         cost[i] = (LayerCost){name[i], "conv2d", 8, 9, 10 + i, 900L * (i + 1), 1000000L * i, 2000 - i, flash};
