@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "base/timing.h"
 
+enum { MEASURED_IMAGES = 2048 }; /* at most: they are kept in memory */
+
 /* Before the first step. */
 static Status begin(PtqRun *run, const PtqStep *step)
 {
@@ -12,7 +14,8 @@ static Status begin(PtqRun *run, const PtqStep *step)
     run->context.real = run->real;
     if (run->measured == NULL) return STATUS_OK;
     const PtqContext *c = &run->context;
-    TRY(ptq_images_pick(run->arena, run->measured, c->seed, 0, c->images, &run->images));
+    const int n = c->images < MEASURED_IMAGES ? c->images : MEASURED_IMAGES;
+    TRY(ptq_images_pick(run->arena, run->measured, c->seed, 0, n, &run->images));
     TRY(ptq_real_outputs(run->arena, run->model, &run->images, &run->outputs));
     return step->finds_ranges ? STATUS_OK : ptq_measure(run->model, c, &run->images, run->outputs, &run->last);
 }
