@@ -127,9 +127,9 @@ static void raise_to(Floor *f, int tensor, double least)
     if (!(before < scale)) return;
     const double lo = (double)before * (q->qp.qmin - q->qp.zero_point);
     if (q->dead_range <= 0.0f) q->dead_range = before * (float)(q->qp.qmax - q->qp.qmin);
-    quantizer_set_scale(q, scale);
     if (!q->symmetric && q->qp.is_signed)
         q->qp.zero_point = (int32_t)fmin(fmax(rint(q->qp.qmin - lo / (double)scale), q->qp.qmin), q->qp.qmax);
+    quantizer_set_scale(q, scale);
     note_moved(f, q);
 }
 

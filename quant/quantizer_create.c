@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,6 @@ static Status check_use(const QuantizerType *type, QuantizedTensor tensor)
     const unsigned use = tensor.is_weight   ? QUANTIZES_WEIGHTS
                          : tensor.is_signed ? QUANTIZES_SIGNED
                                             : QUANTIZES_UNSIGNED;
-    ASSERT(type->quantize == NULL || type->uses == QUANTIZES_WEIGHTS);
     if ((type->uses & use) != 0) return STATUS_OK;
     return status_fail(STATUS_CONFIG,
                        "quantizer \"%s\" for its %s; it is for %s only: an override of this layer with "
@@ -154,4 +154,23 @@ size_t weight_gather(const WeightView *v, int scales, long scale, float *values)
     for (long i = 0; i < v->by.n; i++)
         if (scales == 1 || channel_at(&v->by, i) == scale) values[count++] = v->w[i];
     return count;
+}
+
+void weight_largest(const WeightView *v, int scales, float *largest)
+{
+    for (int c = 0; c < scales; c++) largest[c] = 0.0f;
+    if (scales == 1 || v->by.outermost) {
+        const long run = v->by.n / scales;
+        for (int c = 0; c < scales; c++) {
+            const float *x = v->w + c * run;
+            float most = 0.0f;
+#pragma omp simd reduction(max : most)
+            for (long i = 0; i < run; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+            largest[c] = most;
+        }
+    } else {
+        for (const float *x = v->w; x < v->w + v->by.n; x += v->by.channels)
+#pragma omp simd
+            for (int c = 0; c < v->by.channels; c++) largest[c] = fabsf(x[c]) > largest[c] ? fabsf(x[c]) : largest[c];
+    }
 }

@@ -1,26 +1,10 @@
 /* The scale follows an observer: activations' from what passed by, weights' from the weights themselves. */
-#include <math.h>
-
 #include "quant/quantizer_type.h"
 
 static void follow_largest(Quantizer *q, const WeightView *w)
 {
     float *largest = q->qp.scale; /* becomes the scale below */
-    for (int c = 0; c < q->qp.n; c++) largest[c] = 0.0f;
-    if (q->qp.n == 1 || w->by.outermost) {
-        const long run = w->by.n / q->qp.n;
-        for (int c = 0; c < q->qp.n; c++) {
-            const float *x = w->w + c * run;
-            float most = 0.0f;
-#pragma omp simd reduction(max : most)
-            for (long i = 0; i < run; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-            largest[c] = most;
-        }
-    } else {
-        for (const float *x = w->w; x < w->w + w->by.n; x += w->by.channels)
-#pragma omp simd
-            for (int c = 0; c < w->by.channels; c++) largest[c] = fabsf(x[c]) > largest[c] ? fabsf(x[c]) : largest[c];
-    }
+    weight_largest(w, q->qp.n, largest);
     for (int c = 0; c < q->qp.n; c++) grid_symmetric(-largest[c], largest[c], &q->qp, c);
 }
 

@@ -63,6 +63,9 @@ static inline float weight_signed(const WeightView *v, long i)
  * which has room for all weights; returns how many they are. */
 size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
 
+/* largest[c] = the largest magnitude of the weights that share scale c of `scales`. */
+void weight_largest(const WeightView *v, int scales, float *largest);
+
 /* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
 enum { QUANTIZER_PARAMS = 16, QUANTIZER_SUMS = 16, QUANTIZER_KEYS_BYTES = 64 };
 typedef struct Quantizer {
@@ -101,6 +104,8 @@ typedef struct {
     int channel; /* index of the scale in qp->scale and in a parameter of one value for each */
     Gate gate;   /* in units of `scale` */
     long count;  /* how many values share the scale; of activations, those of one image */
+    /* For `surrogate` alone: -1 or 1, the sign of dy at its x; the x of which it has the residual. */
+    double dy_sign, place;
 } QuantizerRun;
 
 /* What the first scale is made from: the weights, or, of activations, the observer's range lo <= 0 <= hi. */
@@ -136,8 +141,8 @@ typedef struct QuantizerType {
      * and where a model is only lowered.  Every scale it leaves is finite and above 0.  Never NULL. */
     void (*prepare)(Quantizer *q, const WeightView *w);
 
-    /* qp->scale[0] of activations that were ready has been set from outside (quantizer_set_scale): makes the parameters
-     * what gives that scale.  NULL: it has no parameters. */
+    /* qp->scale[0] and qp->zero_point of activations that were ready have been set from outside: makes the parameters
+     * what gives them.  NULL: it has no parameters. */
     void (*adopt)(Quantizer *q);
 
     /* x[n] -> codes[n], qmin to qmax of q->qp.  x is finite; codes do not overlap it.  Weights only: activations are
@@ -161,8 +166,9 @@ typedef struct QuantizerType {
     /* The function whose derivatives `backward` and `backward_params` give: y of one x, smooth but for kinks at the
      * gate's bounds, with the rounding residual frozen.  `param` are the values of this run's parameters, one for each
      * of q->param; `residual` is in steps of run->scale, which stays what it was; with the residual that the test took
-     * the surrogate equals the code.  An activation function has been applied to x.  Only tests call it.  Never
-     * NULL. */
+     * the surrogate equals the code.  An activation function has been applied to x.  Of an estimator that looks at the
+     * sign of dy (run->dy_sign, run->place) it is the function whose derivatives those are where dy has it.  Only tests call it.
+     * Never NULL. */
     double (*surrogate)(const Quantizer *q, const QuantizerRun *run, const double *param, double residual, double x);
     /* The factor by which `finish` multiplies the surrogate's gradient in parameter k.  NULL: 1.  Only tests call
      * it. */

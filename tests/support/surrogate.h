@@ -14,6 +14,9 @@ double surrogate_value(const Quantizer *q, const QuantizerRun *run, float *const
 double surrogate_slope(const Quantizer *q, const QuantizerRun *run, float *const *param, int k, float relative,
                        double residual, double x);
 
+/* Copies of the values of its parameters, one array for each. */
+float **surrogate_params(Arena *arena, const Quantizer *q);
+
 /* The factor that the quantizer puts on the gradient of parameter k. */
 double surrogate_scale(const Quantizer *q, const QuantizerRun *run, int k);
 

@@ -1,0 +1,214 @@
+/* op_fake_quant_weights: codes, and gradients by the frozen residual, as tests/test_fake_quant.c has them of outputs, for
+ * every quantizer, layout and granularity. */
+#include "tests/support/gradcheck.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "quant/fake_quant.h"
+#include "tests/support/oracle.h"
+#include "tests/support/suite.h"
+#include "tests/support/surrogate.h"
+
+enum { OUTERMOST, INNERMOST, DENSE, LAYOUTS };
+
+static const Shape layouts[] = {{4, {5, 3, 3, 7}}, {4, {1, 3, 3, 5}}, {2, {5, 11}}};
+
+typedef struct {
+    Arena *arena;
+    Quantizer *q;
+    float *w, *r, *dw, **param;
+    const float *sign;
+    const Tensor *y;
+    int layout;
+    long n;
+} Weights;
+
+enum { CHANNELS = 5 };
+
+static long channel_of(const Weights *w, long i)
+{
+    return w->layout == INNERMOST ? i % CHANNELS : i / (w->n / CHANNELS);
+}
+
+static double sign_of(const Weights *w, long i) { return w->sign == NULL ? 1 : (double)w->sign[channel_of(w, i)]; }
+
+/* One weight's surrogate, of w times the channel's sign. */
+static double weight_value(const Weights *w, const QuantizerRun *run, double residual, long i, double x)
+{
+    return sign_of(w, i) * surrogate_value(w->q, run, w->param, residual, sign_of(w, i) * x);
+}
+
+static void compare_weight(const Weights *w, const QuantizerRun *run, double residual, long i)
+{
+    const double h = 1e-3 * (double)run->scale, x = (double)w->w[i], here = weight_value(w, run, residual, i, x);
+    const double above = (weight_value(w, run, residual, i, x + h) - here) / h;
+    const double below = (here - weight_value(w, run, residual, i, x - h)) / h;
+    if (fabs(above - below) > 0.01) return; /* a bound of the grid */
+    const double slope = (double)w->r[i] * (above + below) / 2;
+    ck_assert_msg(fabs(slope - (double)w->dw[i]) < 1e-3 * (1 + fabs(slope)), "%s: dw[%ld] is %g; must be %g",
+                  w->q->type->name, i, (double)w->dw[i], slope);
+}
+
+static void compare_weights(const Weights *w)
+{
+    const Quantizer *q = w->q;
+    double dp[QUANTIZER_PARAMS][CHANNELS] = {{0}};
+    for (long i = 0; i < w->n; i++) {
+        const int c = q->qp.n > 1 ? (int)channel_of(w, i) : 0;
+        QuantizerRun run = surrogate_run(q, c, q->qp.scale[c], w->n / q->qp.n);
+        const double sigma = sign_of(w, i), s = (double)run.scale, x = sigma * (double)w->w[i], code = w->y->codes[i];
+        run.dy_sign = sigma * (double)w->r[i] < 0 ? -1 : 1;
+        run.place = x;
+        const double residual = code - surrogate_value(q, &run, w->param, 0, x) / s;
+        ck_assert(code >= q->qp.qmin && code <= q->qp.qmax);
+        if (q->type->quantize == NULL)
+            ck_assert_msg(fabs(code - fmin(fmax(x / s, q->qp.qmin), q->qp.qmax)) <= 0.5 + 1e-4, "%s: code %g of %g",
+                          q->type->name, code, x / s);
+        ck_assert_double_eq_tol((double)w->y->x[i], sigma * s * code, 1e-6 * fabs(s * q->qp.qmax));
+        compare_weight(w, &run, residual, i);
+        for (int k = 0; k < q->params; k++) {
+            const double part = surrogate_slope(q, &run, w->param, k, 2e-6f, residual, x);
+            dp[k][q->param[k]->count > 1 ? c : 0] += (double)w->r[i] * sigma * part * surrogate_scale(q, &run, k);
+        }
+    }
+    for (int k = 0; k < q->params; k++)
+        for (int c = 0; c < q->param[k]->count; c++)
+            ck_assert_msg(fabs(dp[k][c] - (double)q->param[k]->dx[c]) < 1e-3 * (1 + fabs(dp[k][c])),
+                          "%s: parameter %d, scale %d: %g; must be %g", q->type->name, k, c, (double)q->param[k]->dx[c],
+                          dp[k][c]);
+}
+
+static void check_weights(const char *type, int bits, bool per_channel, bool narrow, int layout, bool with_sign)
+{
+    static const float signs[] = {1, -1, -1, 1, -1};
+    Bench b = bench_make();
+    Tape *t = b.tape;
+    ParamSet params = {0};
+    const Shape shape = layouts[layout];
+    const long n = shape_elements(shape);
+    const QuantizerSpec spec = {.bits = bits,
+                                .per_channel = per_channel,
+                                .narrow = narrow,
+                                .symmetric = true,
+                                .type = quantizer_type(type),
+                                .observer = observer_type("max"),
+                                .momentum = 1};
+    Quantizer *q = quantizer_create(
+        b.owner, &params, "w", &spec,
+        (QuantizedTensor){.is_weight = true, .channels = CHANNELS, .axis = layout == INNERMOST ? 3 : 0});
+    ck_assert_int_eq(param_set_place(&params, b.owner), STATUS_OK);
+    Weights w = {.arena = b.owner,
+                 .q = q,
+                 .w = random_values(b.owner, n, 31),
+                 .r = random_values(b.owner, n, 32),
+                 .dw = ARENA_ARRAY(b.owner, float, n),
+                 .sign = with_sign ? signs : NULL,
+                 .layout = layout,
+                 .n = n};
+    Tensor *out = op_fake_quant_weights(t, tape_leaf(t, "w", shape, w.w, w.dw), q, w.sign);
+    ck_assert_msg(out != NULL, "%s", t->message);
+    w.y = held(t, out);
+    w.param = surrogate_params(b.owner, q);
+    ck_assert_int_eq(tape_backward(t, weighted_sum(t, out, w.r)), STATUS_OK);
+    compare_weights(&w);
+    bench_end(&b);
+}
+
+START_TEST(weights_frozen_residual)
+{
+    static const int widths[] = {2, 3, 4, 8};
+    for (const QuantizerType *const *t = quantizer_types; *t != NULL; t++)
+        for (int w = 0; w < 4 && ((*t)->uses & QUANTIZES_WEIGHTS) != 0; w++) {
+            /* Those that change codes and widths of their own accord: tests/test_levels.c, tests/test_layer_grids.c. */
+            if ((*t)->most_bits > 0) continue;
+            for (int layout = 0; layout < LAYOUTS; layout++)
+                for (int bit = 0; bit < 8; bit++)
+                    check_weights((*t)->name, widths[w], bit & 1, bit & 2, layout, bit & 4);
+        }
+}
+END_TEST
+
+/* The observed scale is the step's own largest weight, whatever the observer saw before. */
+START_TEST(weights_follow)
+{
+    Bench b = bench_make();
+    ParamSet params = {0};
+    const QuantizerSpec spec = {.bits = 8,
+                                .narrow = true,
+                                .symmetric = true,
+                                .type = quantizer_type("observed"),
+                                .observer = observer_type("max"),
+                                .momentum = 1};
+    Quantizer *q =
+        quantizer_create(b.owner, &params, "w", &spec, (QuantizedTensor){.is_weight = true, .channels = 2, .axis = 0});
+    float w[] = {1.27f, -0.5f, 0.1f, 0.0f};
+    for (int step = 0; step < 3; step++) {
+        Tensor *y = op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL);
+        ck_assert_int_eq(y->codes[0], 127);
+        ck_assert_double_eq((double)q->qp.scale[0], (double)(w[0] / 127.0f));
+        ck_assert(!y->needs_grad);
+        w[0] *= 0.5f;
+        w[1] *= 0.5f;
+    }
+    memset(w, 0, sizeof w); /* all zero: scale 1, codes 0 */
+    const Tensor *y = op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL);
+    ck_assert_double_eq((double)q->qp.scale[0], 1);
+    ck_assert_mem_eq(y->codes, ((const int8_t[]){0, 0, 0, 0}), 4);
+    bench_end(&b);
+}
+END_TEST
+
+/* A NaN or an infinity would become a code like any other: the tape says which weights. */
+START_TEST(weights_not_finite)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int k = 0; k < 3; k++) {
+        Bench b = bench_make();
+        ParamSet params = {0};
+        const QuantizerSpec spec = {.bits = 8,
+                                    .narrow = true,
+                                    .symmetric = true,
+                                    .type = quantizer_type("observed"),
+                                    .observer = observer_type("max"),
+                                    .momentum = 1};
+        Quantizer *q = quantizer_create(b.owner, &params, "conv1.weight", &spec,
+                                        (QuantizedTensor){.is_weight = true, .channels = 2, .axis = 0});
+        float w[] = {1, 2, 3, bad[k]};
+        ck_assert_ptr_null(op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL));
+        ck_assert_int_eq(b.tape->status, STATUS_NUMERIC);
+        ck_assert_str_eq(b.tape->message, "conv1.weight: a weight is not finite; finite weights are required");
+        bench_end(&b);
+    }
+}
+END_TEST
+
+/* The search of a histogram observer is done once; the threshold then stays. */
+START_TEST(weights_searched_once)
+{
+    Bench b = bench_make();
+    ParamSet params = {0};
+    const QuantizerSpec spec = {.bits = 4,
+                                .narrow = true,
+                                .symmetric = true,
+                                .per_channel = true,
+                                .percentile = 99,
+                                .type = quantizer_type("observed"),
+                                .observer = observer_type("mse"),
+                                .momentum = 1};
+    Quantizer *q =
+        quantizer_create(b.owner, &params, "w", &spec, (QuantizedTensor){.is_weight = true, .channels = 2, .axis = 0});
+    float *w = random_values(b.owner, 2000, 4);
+    w[0] = 3.0f, w[1500] = -2.0f; /* one outlier in each channel, worth clipping */
+    op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 1000), w, NULL), q, NULL);
+    const float first[] = {q->qp.scale[0], q->qp.scale[1]};
+    ck_assert(first[0] * 7 < 2.0f && first[1] * 7 < 1.7f && first[0] * 7 > 0.8f && first[1] * 7 > 0.8f);
+    for (int i = 0; i < 2000; i++) w[i] *= 2.0f;
+    op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 1000), w, NULL), q, NULL);
+    ck_assert_double_eq((double)q->qp.scale[0], (double)first[0]);
+    ck_assert_double_eq((double)q->qp.scale[1], (double)first[1]);
+    bench_end(&b);
+}
+END_TEST
+
+TEST_MAIN("fake_quant_weights", weights_frozen_residual, weights_follow, weights_not_finite, weights_searched_once)
