@@ -122,7 +122,7 @@ static const Case cases[] = {
     /* a full disk */
     CASE(NULL, "train zoo.json --out r", 1, {"r/config.json", "cannot write"}, .file_limit_bytes = 100),
     CASE(NULL, "train zoo.json --out r", 1, {"r/last.safetensors", "cannot write"}, .file_limit_bytes = 8000),
-    CASE(NULL, "ptq float/last.safetensors --out r", 1, {"r/model.safetensors", "cannot write"},
+    CASE(NULL, "ptq float/last.safetensors --quiet --out r", 1, {"r/model.safetensors", "cannot write"},
          .file_limit_bytes = 8000),
     CASE(NULL, "qat float/last.safetensors --out r", 1, {"r/last.safetensors", "cannot write"},
          .file_limit_bytes = 8000),

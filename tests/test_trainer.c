@@ -266,7 +266,7 @@ START_TEST(runaway_numbers_name_step_and_layer)
         for (int l = 0; l < s.job.model->layers; l++)
             named |= strstr(status_message(), s.job.model->layer[l].name) != NULL;
         ck_assert_msg(named, "%s", status_message());
-        TrainState state; /* the checkpoint from before is whole, and finite */
+        TrainState state = {0}; /* the checkpoint from before is whole, and finite */
         Setup fresh = setup(all[i % 2], i < 2 ? MODEL_FLOAT : MODEL_QAT, "run");
         must(checkpoint_read(inside("run/last.safetensors"), fresh.job.model, NULL, &state));
         ck_assert_int_eq(state.step, 0);

@@ -49,7 +49,7 @@ static void run(const uint8_t *data, size_t bytes)
     ASSERT(experiment_model(arena, config, &config->quant, NULL, &quantized) == STATUS_OK);
     ASSERT(experiment_model(arena, config, NULL, NULL, &plain) == STATUS_OK);
     ASSERT(optimizer_make(arena, &config->train.optimizer, &quantized->params, &o) == STATUS_OK);
-    TrainState state;
+    TrainState state = {0};
     Checkpoint c;
     const Status first = checkpoint_open(arena, path, &c);
     const Status whole = checkpoint_read(path, quantized, &o, &state);
