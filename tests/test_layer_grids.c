@@ -62,7 +62,7 @@ static double factor(const Grids *g, long channel)
     return gamma / sqrt((double)f->norm->var[channel] + (double)f->norm->epsilon);
 }
 
-static float sign_of(double x) { return x < 0 ? -1.0f : 1.0f; }
+static double sign_of(double x) { return x < 0 ? -1 : 1; }
 
 /* Of weight i; it passes a gradient on with its sign, times that of its factor. */
 static QuantizerRun weight_run(const Grids *g, long i)
