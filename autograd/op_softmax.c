@@ -1,30 +1,55 @@
-/* Softmax cross-entropy with label smoothing; see ops.h.   dz = (softmax(z) - target) / N. */
+/* Softmax cross-entropy with label smoothing, factors of classes and mixed targets; see ops.h.
+ *     dz = (weight of n) (softmax(z) - target) / N */
 #include "autograd/ops.h"
 
 #include <math.h>
 
 typedef struct {
-    const int32_t *labels;
+    CrossEntropy of;
     const float *probability; /* [N,K] */
-    float smoothing;
-    const double *weight; /* [K]; NULL: all 1 */
 } Softmax;
 
+/* One or two classes of sample n, and how much each counts: its share times its weight. */
+typedef struct {
+    int n;
+    int32_t label[2];
+    double factor[2];
+} Classes;
+
 static double weight_of(const double *weight, int32_t label) { return weight == NULL ? 1.0 : weight[label]; }
+
+static Classes classes_of(const CrossEntropy *of, int n)
+{
+    if (of->other == NULL) return (Classes){1, {of->label[n], 0}, {weight_of(of->weight, of->label[n]), 0.0}};
+    const double share = (double)of->share[n];
+    return (Classes){
+        2,
+        {of->label[n], of->other[n]},
+        {share * weight_of(of->weight, of->label[n]), (1.0 - share) * weight_of(of->weight, of->other[n])}};
+}
+
+/* The one that an answer is compared with. */
+static int32_t larger_class(const CrossEntropy *of, int n)
+{
+    return of->other == NULL || of->share[n] >= 0.5f ? of->label[n] : of->other[n];
+}
 
 static void softmax_backward(Tape *t, TapeNode *node)
 {
     const Softmax *s = node->saved;
     const int N = node->in[0]->shape.dim[0], K = node->in[0]->shape.dim[1];
-    const float dloss = node->out->dx[0] / (float)N;
+    const float dloss = node->out->dx[0] / (float)N, smoothing = s->of.smoothing;
     bool fresh;
     float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
     for (int n = 0; n < N; n++) {
-        const float dsample = dloss * (float)weight_of(s->weight, s->labels[n]);
-        for (int k = 0; k < K; k++) {
-            const float target = s->smoothing / (float)K + (k == s->labels[n] ? 1.0f - s->smoothing : 0.0f);
-            const float before = fresh ? 0.0f : dz[n * K + k];
-            dz[n * K + k] = before + dsample * (s->probability[n * K + k] - target);
+        const Classes c = classes_of(&s->of, n);
+        for (int i = 0; i < c.n; i++) {
+            const float dsample = dloss * (float)c.factor[i];
+            for (int k = 0; k < K; k++) {
+                const float target = smoothing / (float)K + (k == c.label[i] ? 1.0f - smoothing : 0.0f);
+                const float before = fresh && i == 0 ? 0.0f : dz[n * K + k];
+                dz[n * K + k] = before + dsample * (s->probability[n * K + k] - target);
+            }
         }
     }
 }
@@ -33,11 +58,10 @@ static const OpType softmax_type = {"softmax_cross_entropy", "z[N,K] -> loss[A]"
 
 Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, int *correct)
 {
-    return op_weighted_cross_entropy(t, z, labels, smoothing, NULL, correct);
+    return op_cross_entropy(t, z, &(CrossEntropy){.label = labels, .smoothing = smoothing}, correct);
 }
 
-Tensor *op_weighted_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, const double *weight,
-                                  int *correct)
+Tensor *op_cross_entropy(Tape *t, Tensor *z, const CrossEntropy *of, int *correct)
 {
     if (!tape_contract(t, &softmax_type, 1, &z)) return NULL;
     const int N = z->shape.dim[0], K = z->shape.dim[1];
@@ -51,7 +75,7 @@ Tensor *op_weighted_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, flo
         int best = 0;
         for (int k = 1; k < K; k++)
             if (zn[k] > zn[best]) best = k;
-        hits += best == labels[n];
+        hits += best == larger_class(of, n);
         double sum = 0, mean_z = 0;
         for (int k = 0; k < K; k++) {
             const double e = exp((double)zn[k] - (double)zn[best]);
@@ -63,9 +87,10 @@ Tensor *op_weighted_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, flo
         for (int k = 0; k < K; k++) pn[k] *= scale;
         /* sum >= 1: the largest logit's own term is 1.
          * - sum target * log p = log sum exp(z) - (1 - smoothing) * z[label] - smoothing * mean(z) */
-        const double one = log(fmax(sum, 1.0)) + (double)zn[best] - (1.0 - (double)smoothing) * (double)zn[labels[n]] -
-                           (double)smoothing * mean_z;
-        loss += weight_of(weight, labels[n]) * one;
+        const Classes c = classes_of(of, n);
+        const double smoothing = (double)of->smoothing, all = log(fmax(sum, 1.0)) + (double)zn[best];
+        for (int i = 0; i < c.n; i++)
+            loss += c.factor[i] * (all - (1.0 - smoothing) * (double)zn[c.label[i]] - smoothing * mean_z);
     }
     tensor_values_release(t, z, x);
     if (correct != NULL) *correct = hits;
@@ -74,7 +99,7 @@ Tensor *op_weighted_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, flo
     TapeNode *node = tape_record(t, &softmax_type, 1, &z, y);
     if (node != NULL) {
         Softmax *s = arena_zalloc(t->arena, sizeof *s);
-        *s = (Softmax){labels, p, smoothing, weight};
+        *s = (Softmax){*of, p};
         node->saved = s;
     }
     node_keep(t, node, p);

@@ -62,9 +62,19 @@ Tensor *op_reshape(Tape *t, Tensor *x, Shape shape);
 /* loss = mean_n ( - sum_k target[n,k] * log softmax(z[n])[k] ), target = (1 - smoothing) * onehot + smoothing / K.
  * *correct, if not NULL: images whose largest logit (lowest index on ties) is the label. */
 Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, int *correct);
-/* The same with a factor for each class, weight[K]: loss = mean_n weight[label_n] (...); NULL: all 1. */
-Tensor *op_weighted_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, const double *weight,
-                                  int *correct);
+
+/* What cross-entropy is taken of; all of it must outlive the backward pass. */
+typedef struct {
+    const int32_t *label; /* [N] */
+    const int32_t *other; /* [N] a second class of each, of which the first has share[N], 0 to 1; NULL: none has */
+    const float *share;
+    float smoothing;
+    const double *weight; /* [K] a factor for each class; NULL: all 1 */
+} CrossEntropy;
+/* The same of each class, with its factor and in its share: with loss_n(y) the loss above of sample n alone,
+ *     loss = mean_n (share_n weight[label_n] loss_n(label_n) + (1 - share_n) weight[other_n] loss_n(other_n))
+ * *correct: counted is which of both classes has the larger share, label where they are equal. */
+Tensor *op_cross_entropy(Tape *t, Tensor *z, const CrossEntropy *of, int *correct);
 
 /* loss = mean_{n,k} (z[n,k] - target[n,k])^2 */
 Tensor *op_mse(Tape *t, Tensor *z, const float *target);

@@ -20,6 +20,7 @@ typedef enum {
     RNG_SEARCH,      /* choice of the images that sensitivity is measured on */
     RNG_RECONSTRUCT, /* images and dropped grids while codes of weights are chosen; index = iteration */
     RNG_CORRUPT,     /* noise on pictures; index = sample */
+    RNG_MIX,         /* which images are mixed, and how; index = epoch * images + image */
 } RngPurpose;
 
 typedef struct {

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "datasets/mix.h"
+
 typedef struct {
     int dx, dy;
     bool mirror;
@@ -11,8 +13,9 @@ typedef struct {
 
 bool augment_is_off(const AugmentConfig *a)
 {
-    return a == NULL || (a->crop_padding == 0 && !a->flip && a->shift == 0 && !(a->rotate > 0) &&
-                         !(a->brightness > 0) && !(a->contrast > 0) && a->cutout == 0 && !(a->random_erasing > 0));
+    return a == NULL ||
+           (a->crop_padding == 0 && !a->flip && a->shift == 0 && !(a->rotate > 0) && !(a->brightness > 0) &&
+            !(a->contrast > 0) && a->cutout == 0 && !(a->random_erasing > 0) && !mix_is_on(a));
 }
 
 static int draw_offset(Rng *rng, int most) { return (int)rng_below(rng, 2 * (uint32_t)most + 1) - most; }

@@ -40,6 +40,13 @@ static const Field augment_fields[] = {
      .doc =
          "this share of the images lose a rectangle of 2 to 40 % of their area, its sides 0.3 to 3.3 to 1, to random "
          "bytes (Zhong 2017); 0 is off"},
+    {"mixup", FIELD_FLOAT, offsetof(AugmentConfig, mixup), .min = 0, .max = 100, .def = "0",
+     .doc = "each image is mixed with another one, in shares of Beta(this, this), and counts for both classes in these "
+            "shares (Zhang 2018); 0.2 to 1 is usual; 0 is off"},
+    {"cutmix", FIELD_FLOAT, offsetof(AugmentConfig, cutmix), .min = 0, .max = 100, .def = "0",
+     .doc =
+         "as mixup, but a rectangle of the other image takes its share of the area (Yun 2019); 1 is usual. With mixup: "
+         "either one, each for half of the images; 0 is off"},
     FIELD_END};
 
 const Field data_fields[] = {

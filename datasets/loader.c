@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "datasets/augment.h"
 #include "datasets/failure.h"
+#include "datasets/mix.h"
 
 enum { THREADS_MOST = 16 };
 
@@ -20,12 +21,15 @@ typedef struct {
     Batch batch;
     uint8_t *pixels;
     Targets targets;
+    int32_t *other; /* of mixed images, as in Targets; NULL: none are */
+    float *share;
 } Slot;
 
 typedef struct {
     Loader *loader;
     pthread_t id;
-    Arena *scratch; /* of a thread that reads */
+    Arena *scratch;   /* of a thread that reads */
+    uint8_t *partner; /* one image, where images are mixed */
 } Worker;
 
 /* Two slots: the caller holds one while the threads fill the other.  `lock` guards `wanted`, `stop` and a slot's
@@ -40,7 +44,8 @@ struct Loader {
     int held; /* the caller's */
     Slot *wanted;
     bool stop;
-    int workers; /* 0: the caller fills the slots */
+    int workers;       /* 0: the caller fills the slots */
+    uint8_t *partners; /* an image for the caller and for each worker, where images are mixed; else NULL */
     Worker worker[THREADS_MOST];
     Worker own; /* the caller as one */
     pthread_mutex_t lock;
@@ -64,27 +69,52 @@ static void begin_slot(Loader *loader, Slot *slot, int epoch, int index)
     slot->batch = (Batch){.n = slot->n, .pixels = slot->pixels, .targets = slot->targets};
 }
 
+/* The image at `place` of the split as augmentation makes it in this epoch. */
+static Status read_augmented(const Worker *w, int epoch, int place, uint8_t *to)
+{
+    const LoaderConfig *cfg = &w->loader->config;
+    const Dataset *data = cfg->data;
+    const int index = dataset_index(data, place);
+    const uint8_t *from = source_kept(data->source, index);
+    if (from == NULL) {
+        uint8_t *read = arena_try_alloc(w->scratch, sample_bytes(&data->source->input));
+        if (read == NULL) return STATUS_NOMEM;
+        TRY(source_read(data->source, index, w->scratch, read));
+        from = read;
+    }
+    Rng rng = rng_make(cfg->seed, RNG_AUGMENT, (uint64_t)epoch * (uint64_t)data->n + (uint64_t)place);
+    augment_image(cfg->augment, data->source->input.dim, &rng, from, to);
+    return STATUS_OK;
+}
+
+/* Mixes image i of the batch with another one of the split, as the epoch has that too; any may be chosen, so that the
+ * result does not depend on which batch they are in. */
+static Status mix(const Worker *w, Slot *slot, int i, int place, uint8_t *image)
+{
+    const LoaderConfig *cfg = &w->loader->config;
+    const Dataset *data = cfg->data;
+    const int *hwc = data->source->input.dim;
+    Rng rng = rng_make(cfg->seed, RNG_MIX, (uint64_t)slot->epoch * (uint64_t)data->n + (uint64_t)place);
+    const int partner = (int)rng_below(&rng, (uint32_t)data->n);
+    const Mix m = mix_draw(cfg->augment, hwc, &rng);
+    slot->other[i] = data->targets.label[partner];
+    slot->share[i] = (float)m.share;
+    TRY(read_augmented(w, slot->epoch, partner, w->partner));
+    mix_images(&m, hwc, w->partner, image);
+    return STATUS_OK;
+}
+
 /* Image i of the batch. */
 static Status fill(const Worker *w, Slot *slot, int i)
 {
     const LoaderConfig *cfg = &w->loader->config;
     const Dataset *data = cfg->data;
     const int at = slot->index * cfg->batch + i, place = cfg->shuffle ? (int)w->loader->order[at] : at;
-    const int index = dataset_index(data, place);
-    const size_t image = sample_bytes(&data->source->input);
-    uint8_t *to = slot->pixels + (size_t)i * image;
+    uint8_t *to = slot->pixels + (size_t)i * sample_bytes(&data->source->input);
     target_copy(data->targets, place, slot->targets, i);
-    if (cfg->augment == NULL) return source_read(data->source, index, w->scratch, to);
-    const uint8_t *from = source_kept(data->source, index);
-    if (from == NULL) {
-        uint8_t *read = arena_try_alloc(w->scratch, image);
-        if (read == NULL) return STATUS_NOMEM;
-        TRY(source_read(data->source, index, w->scratch, read));
-        from = read;
-    }
-    Rng rng = rng_make(cfg->seed, RNG_AUGMENT, (uint64_t)slot->epoch * (uint64_t)data->n + (uint64_t)place);
-    augment_image(cfg->augment, data->source->input.dim, &rng, from, to);
-    return STATUS_OK;
+    if (cfg->augment == NULL) return source_read(data->source, dataset_index(data, place), w->scratch, to);
+    TRY(read_augmented(w, slot->epoch, place, to));
+    return slot->other == NULL ? STATUS_OK : mix(w, slot, i, place, to);
 }
 
 /* Takes some images of the slot and fills them; the lock is held before and after, and not meanwhile. */
@@ -127,6 +157,13 @@ static void *work(void *context)
     return NULL;
 }
 
+static Worker worker_make(Loader *loader, int number, Arena *scratch)
+{
+    const size_t image = sample_bytes(&loader->config.data->source->input);
+    uint8_t *partner = loader->partners == NULL ? NULL : loader->partners + (size_t)number * image;
+    return (Worker){.loader = loader, .scratch = scratch, .partner = partner};
+}
+
 /* Signals are for the thread that called: new ones start with all of them blocked.  A system that has no thread left
  * gets the same batches, only later. */
 static void start_threads(Loader *loader, int threads)
@@ -136,7 +173,7 @@ static void start_threads(Loader *loader, int threads)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (loader->workers < threads) {
         Worker *w = &loader->worker[loader->workers];
-        *w = (Worker){.loader = loader, .scratch = arena_create()};
+        *w = worker_make(loader, loader->workers + 1, arena_create());
         if (pthread_create(&w->id, NULL, work, w) != 0) {
             arena_destroy(w->scratch);
             break;
@@ -156,11 +193,40 @@ static int threads_for(const LoaderConfig *cfg)
     return threads < cfg->batch ? threads : cfg->batch;
 }
 
+static bool make_slot(Arena *arena, const LoaderConfig *cfg, Slot *slot)
+{
+    const Targets *targets = &cfg->data->targets;
+    const size_t batch = (size_t)cfg->batch;
+    slot->epoch = -1;
+    slot->pixels = arena_try_alloc(arena, batch * sample_bytes(&cfg->data->source->input));
+    void *room = arena_try_alloc(arena, batch * target_bytes(*targets));
+    slot->targets = targets_in(*targets, room);
+    if (slot->pixels == NULL || room == NULL || !mix_is_on(cfg->augment)) return slot->pixels != NULL && room != NULL;
+    slot->targets.other = slot->other = arena_try_alloc(arena, batch * sizeof *slot->other);
+    slot->targets.share = slot->share = arena_try_alloc(arena, batch * sizeof *slot->share);
+    return slot->other != NULL && slot->share != NULL;
+}
+
+/* False: there is no memory for it. */
+static bool make_buffers(Arena *arena, Loader *loader, int threads)
+{
+    const LoaderConfig *cfg = &loader->config;
+    loader->order = arena_try_alloc(arena, cfg->shuffle ? (size_t)cfg->data->n * sizeof *loader->order : 0);
+    if (loader->order == NULL) return false;
+    for (int i = 0; i < 2; i++)
+        if (!make_slot(arena, cfg, &loader->slot[i])) return false;
+    if (!mix_is_on(cfg->augment)) return true;
+    loader->partners = arena_try_alloc(arena, (size_t)(threads + 1) * sample_bytes(&cfg->data->source->input));
+    return loader->partners != NULL;
+}
+
 Status loader_create(Arena *arena, const LoaderConfig *config, Loader **out)
 {
     const Dataset *data = config->data;
     if (data->n < 1) return status_fail(STATUS_INVALID, "loader: %d images; must be 1 or more", data->n);
     if (config->batch < 1) return status_fail(STATUS_INVALID, "loader: batch %d; must be 1 or more", config->batch);
+    if (mix_is_on(config->augment) && data->targets.width > 0)
+        return status_fail(STATUS_INVALID, "loader: mixed images of value targets; must be of classes");
     Loader *loader = ARENA_ARRAY(arena, Loader, 1);
     loader->config = *config;
     if (config->batch > data->n) loader->config.batch = data->n;
@@ -169,22 +235,11 @@ Status loader_create(Arena *arena, const LoaderConfig *config, Loader **out)
     loader->order_epoch = -1;
     *out = NULL;
 
-    const size_t image = sample_bytes(&data->source->input), batch = (size_t)loader->config.batch;
-    loader->order = arena_try_alloc(arena, config->shuffle ? (size_t)data->n * sizeof *loader->order : 0);
-    bool complete = loader->order != NULL;
-    for (int i = 0; i < 2; i++) {
-        Slot *slot = &loader->slot[i];
-        slot->epoch = -1;
-        slot->pixels = arena_try_alloc(arena, batch * image);
-        void *targets = arena_try_alloc(arena, batch * target_bytes(data->targets));
-        slot->targets = targets_in(data->targets, targets);
-        complete = complete && slot->pixels != NULL && targets != NULL;
-    }
-    if (!complete) return status_prefix(STATUS_NOMEM, "loader: batch %d", config->batch);
+    const int threads = threads_for(&loader->config);
+    if (!make_buffers(arena, loader, threads)) return status_prefix(STATUS_NOMEM, "loader: batch %d", config->batch);
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->changed, NULL);
-    loader->own = (Worker){.loader = loader, .scratch = is_in_memory(data) ? NULL : arena_create()};
-    const int threads = threads_for(&loader->config);
+    loader->own = worker_make(loader, 0, is_in_memory(data) ? NULL : arena_create());
     loader->take = threads > 1 ? loader->config.batch / (4 * threads) + 1 : loader->config.batch;
     start_threads(loader, threads);
     *out = loader;

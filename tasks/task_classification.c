@@ -17,7 +17,12 @@ const Metric metric_accuracy = {.name = "accuracy",
 static Tensor *cross_entropy(Tape *t, const Task *task, Tensor *z, Targets targets, double *running)
 {
     int correct = 0;
-    Tensor *loss = op_weighted_cross_entropy(t, z, targets.label, task->label_smoothing, task->class_weight, &correct);
+    const CrossEntropy of = {.label = targets.label,
+                             .other = targets.other,
+                             .share = targets.share,
+                             .smoothing = task->label_smoothing,
+                             .weight = task->class_weight};
+    Tensor *loss = op_cross_entropy(t, z, &of, &correct);
     *running += correct;
     return loss;
 }

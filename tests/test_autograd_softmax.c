@@ -144,8 +144,8 @@ START_TEST(softmax_weights)
     Bench b = bench_make();
     float *z = random_values(b.owner, (long)N * K, 3), *dz = ARENA_ARRAY(b.owner, float, N *K);
     double loss = 0, one[N * K];
-    Tensor *got =
-        op_weighted_cross_entropy(b.tape, tape_leaf(b.tape, "z", shape_2(N, K), z, dz), labels, 0.1f, weight, NULL);
+    Tensor *got = op_cross_entropy(b.tape, tape_leaf(b.tape, "z", shape_2(N, K), z, dz),
+                                   &(CrossEntropy){.label = labels, .smoothing = 0.1f, .weight = weight}, NULL);
     ck_assert_int_eq(tape_backward(b.tape, got), STATUS_OK);
     for (int n = 0; n < N; n++) {
         loss += weight[labels[n]] * oracle(1, K, z + n * K, labels + n, 0.1, one) / N;
@@ -157,5 +157,37 @@ START_TEST(softmax_weights)
 }
 END_TEST
 
-TEST_MAIN("autograd_softmax", softmax_weights, softmax_oracle, softmax_ties, softmax_large, softmax_gradients,
-          softmax_on_codes)
+/* Mixed targets: the loss and gradient of each of two classes in its share, with smoothing and factors; the answer is
+ * compared with the class of the larger share. */
+START_TEST(softmax_mixes)
+{
+    enum { N = 5, K = 3 };
+    static const double weight[K] = {0.5, 1, 4};
+    static const int32_t labels[N] = {0, 1, 2, 2, 1}, other[N] = {1, 1, 0, 1, 2};
+    static const float share[N] = {0.75f, 0.3f, 1, 0, 0.5f};
+    Bench b = bench_make();
+    float *z = random_values(b.owner, (long)N * K, 3), *dz = ARENA_ARRAY(b.owner, float, N *K);
+    double loss = 0, one[2][K];
+    int hits = 0, want_hits = 0;
+    const CrossEntropy of = {.label = labels, .other = other, .share = share, .smoothing = 0.1f, .weight = weight};
+    Tensor *got = op_cross_entropy(b.tape, tape_leaf(b.tape, "z", shape_2(N, K), z, dz), &of, &hits);
+    ck_assert_int_eq(tape_backward(b.tape, got), STATUS_OK);
+    for (int n = 0; n < N; n++) {
+        const double s = (double)share[n], f[2] = {s * weight[labels[n]], (1 - s) * weight[other[n]]};
+        loss += f[0] * oracle(1, K, z + n * K, labels + n, 0.1, one[0]) / N;
+        loss += f[1] * oracle(1, K, z + n * K, other + n, 0.1, one[1]) / N;
+        int best = 0;
+        for (int k = 0; k < K; k++) {
+            ck_assert_double_eq_tol((double)dz[n * K + k], (f[0] * one[0][k] + f[1] * one[1][k]) / N, 1e-6);
+            if (z[n * K + k] > z[n * K + best]) best = k;
+        }
+        want_hits += best == (s >= 0.5 ? labels[n] : other[n]);
+    }
+    ck_assert_double_eq_tol((double)got->x[0], loss, 1e-6);
+    ck_assert_int_eq(hits, want_hits);
+    bench_end(&b);
+}
+END_TEST
+
+TEST_MAIN("autograd_softmax", softmax_mixes, softmax_weights, softmax_oracle, softmax_ties, softmax_large,
+          softmax_gradients, softmax_on_codes)

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "datasets/augment.h"
 #include "datasets/loader.h"
+#include "datasets/mix.h"
 #include "tests/support/suite.h"
 
 enum { N = 23, H = 6, W = 5, C = 2, IMAGE = H * W * C };
@@ -22,12 +23,14 @@ static Dataset make_data(void)
     return dataset_of(&source, N);
 }
 
-static const AugmentConfig some = {.crop_padding = 1, .flip = true, .shift = 1, .rotate = 10};
+static const AugmentConfig some = {.crop_padding = 1, .flip = true, .shift = 1, .rotate = 10},
+                           mixes = {.flip = true, .shift = 1, .mixup = 1, .cutmix = 1};
 
 typedef struct {
     int n;
     uint8_t pixels[8 * IMAGE];
-    int32_t labels[8];
+    int32_t labels[8], other[8];
+    float share[8];
 } Copy;
 
 static const Batch *batch_of(Loader *loader, int epoch, int index)
@@ -43,6 +46,9 @@ static Copy copy_of(const Batch *b)
     ck_assert_int_le(b->n, 8);
     memcpy(copy.pixels, b->pixels, (size_t)b->n * IMAGE);
     memcpy(copy.labels, b->targets.label, (size_t)b->n * sizeof *b->targets.label);
+    if (b->targets.other == NULL) return copy;
+    memcpy(copy.other, b->targets.other, (size_t)b->n * sizeof *b->targets.other);
+    memcpy(copy.share, b->targets.share, (size_t)b->n * sizeof *b->targets.share);
     return copy;
 }
 
@@ -51,8 +57,8 @@ START_TEST(batches_do_not_depend_on_the_way)
 {
     enum { BATCH = 8, BATCHES = 3, EPOCHS = 2 };
     const Dataset data = make_data();
-    const AugmentConfig *const augments[] = {NULL, &some};
-    for (int kind = 0; kind < 4; kind++) {
+    const AugmentConfig *const augments[] = {NULL, &some, &mixes};
+    for (int kind = 0; kind < 6; kind++) {
         Arena *a = arena_create();
         LoaderConfig cfg = {
             .data = &data, .batch = BATCH, .seed = 9, .shuffle = kind % 2, .augment = augments[kind / 2]};
@@ -160,7 +166,95 @@ START_TEST(bad_loaders_are_refused)
     ck_assert_ptr_nonnull(strstr(status_message(), "0 images; must be 1 or more"));
     ck_assert_int_eq(loader_create(a, &(LoaderConfig){.data = &data, .batch = 0}, &loader), STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(status_message(), "batch 0; must be 1 or more"));
+    static SampleSource values;
+    values = *data.source;
+    values.targets = targets_values(1, (const float[N]){0});
+    const Dataset numbers = dataset_of(&values, 1);
+    ck_assert_int_eq(loader_create(a, &(LoaderConfig){.data = &numbers, .batch = 4, .augment = &mixes}, &loader),
+                     STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(status_message(), "mixed images of value targets; must be of classes"));
     arena_destroy(a);
+}
+END_TEST
+
+/* Every image of an epoch is itself and one other of the data, in the share that its targets say, whatever the batch. */
+START_TEST(mixes_are_of_two_images)
+{
+    const Dataset data = make_data();
+    const AugmentConfig kinds[] = {{.mixup = 0.4}, {.cutmix = 1}};
+    for (int kind = 0; kind < 2; kind++) {
+        Arena *a = arena_create();
+        static uint8_t by_image[N][IMAGE];
+        int32_t partner[N];
+        int others = 0;
+        for (int batch = 5; batch <= 8; batch += 3) {
+            Loader *loader;
+            const LoaderConfig cfg = {
+                .data = &data, .batch = batch, .seed = 4, .shuffle = true, .augment = &kinds[kind], .prefetch = true};
+            ck_assert_int_eq(loader_create(a, &cfg, &loader), STATUS_OK);
+            for (int i = 0; i < loader_batches(loader); i++) {
+                const Batch *b = batch_of(loader, 2, i);
+                for (int k = 0; k < b->n; k++) {
+                    const int32_t one = b->targets.label[k], other = b->targets.other[k];
+                    const uint8_t *got = b->pixels + k * IMAGE, *x = images + one * IMAGE, *y = images + other * IMAGE;
+                    const float share = b->targets.share[k];
+                    int own = 0;
+                    ck_assert(share >= 0 && share <= 1);
+                    for (int p = 0; p < IMAGE; p++) {
+                        own += got[p] == x[p];
+                        if (kind == 0)
+                            ck_assert_double_le(
+                                fabs((double)(share * (float)x[p] + (1 - share) * (float)y[p] - (float)got[p])), 0.501);
+                        else
+                            ck_assert(got[p] == x[p] || got[p] == y[p]);
+                    }
+                    if (kind == 1 && one != other) /* bytes may be equal by chance */
+                        ck_assert(own >= (int)(share * IMAGE + 0.5f) && own <= (int)(share * IMAGE + 0.5f) + 3);
+                    others += one != other;
+                    if (batch == 5) partner[one] = other, memcpy(by_image[one], got, IMAGE);
+                    ck_assert_int_eq(partner[one], other);
+                    ck_assert_mem_eq(by_image[one], got, IMAGE);
+                }
+            }
+            loader_destroy(loader);
+        }
+        ck_assert_int_gt(others, N);
+        arena_destroy(a);
+    }
+}
+END_TEST
+
+/* Shares of Beta(alpha, alpha) have mean 1/2 and variance 1 / (4 (2 alpha + 1)); rectangles lie in the image. */
+START_TEST(shares_are_of_the_beta_distribution)
+{
+    enum { DRAWS = 20000 };
+    static const double alpha[] = {0.001, 0.2, 1, 8};
+    const int hwc[3] = {H, W, C};
+    for (int i = 0; i < 4; i++) {
+        double sum = 0, squares = 0;
+        for (uint64_t draw = 0; draw < DRAWS; draw++) {
+            Rng rng = rng_make(6, RNG_MIX, draw);
+            const Mix m = mix_draw(&(AugmentConfig){.mixup = alpha[i]}, hwc, &rng);
+            ck_assert(m.share >= 0 && m.share <= 1 && !m.cut);
+            sum += m.share;
+            squares += (m.share - 0.5) * (m.share - 0.5);
+        }
+        const double variance = 1 / (4 * (2 * alpha[i] + 1));
+        ck_assert_double_eq_tol(sum / DRAWS, 0.5, 4 * sqrt(variance / DRAWS));
+        ck_assert_double_eq_tol(squares / DRAWS / variance, 1, 0.05);
+    }
+    int cuts = 0;
+    for (uint64_t draw = 0; draw < DRAWS; draw++) {
+        Rng rng = rng_make(7, RNG_MIX, draw);
+        const Mix m = mix_draw(&(AugmentConfig){.mixup = 1, .cutmix = 1}, hwc, &rng);
+        cuts += m.cut;
+        if (!m.cut) continue;
+        ck_assert(m.y >= 0 && m.x >= 0 && m.h >= 0 && m.w >= 0 && m.y + m.h <= H && m.x + m.w <= W);
+        ck_assert_double_eq_tol(m.share, 1 - (double)(m.h * m.w) / (H * W), 1e-12);
+    }
+    ck_assert(cuts > DRAWS * 0.48 && cuts < DRAWS * 0.52);
+    ck_assert(!mix_is_on(NULL) && !mix_is_on(&some) && !augment_is_off(&(AugmentConfig){.mixup = 0.1}) &&
+              !augment_is_off(&(AugmentConfig){.cutmix = 0.1}));
 }
 END_TEST
 
@@ -312,6 +406,6 @@ START_TEST(holes_are_squares_and_rectangles)
 }
 END_TEST
 
-TEST_MAIN("loader", brightness_and_contrast_are_factors, holes_are_squares_and_rectangles,
-          batches_do_not_depend_on_the_way, an_epoch_holds_each_image_once, augmentation_follows_the_image,
-          bad_loaders_are_refused, moves_are_exact_and_complete, turns_and_extremes)
+TEST_MAIN("loader", mixes_are_of_two_images, shares_are_of_the_beta_distribution, brightness_and_contrast_are_factors,
+          holes_are_squares_and_rectangles, batches_do_not_depend_on_the_way, an_epoch_holds_each_image_once,
+          augmentation_follows_the_image, bad_loaders_are_refused, moves_are_exact_and_complete, turns_and_extremes)

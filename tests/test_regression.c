@@ -217,6 +217,9 @@ START_TEST(what_does_not_fit_is_refused)
         {"--set model.layers.angle.units=3", "gives 3 outputs, the data has 2 targets; must be as many"},
         {"--set data.targets=[\"a\"]", "data.targets: 1 names; must be 2, the values of each image"},
         {"--set task.delta=0", "task.delta: 0; must be"},
+        {"--set data.augment.mixup=0.2",
+         "data.augment.mixup: 0.2; of the task regression, which has no classes, it must be 0"},
+        {"--set data.augment.cutmix=1", "data.augment.cutmix: 1; of the task regression"},
     };
     begin_zoo();
     put_text(folder, "bars.json", bars);

@@ -73,6 +73,17 @@ static Status check_class_weights(const Config *config, const Task *task)
                        config->path, weights->n, most, task->outputs);
 }
 
+/* Images are mixed where an answer is a class: a share of two classes is a distribution over them. */
+static Status check_mixes(const Config *config, const Task *task)
+{
+    const AugmentConfig *augment = &config->data.augment;
+    const bool mixup = augment->mixup > 0;
+    if (task->type->answers_class || !(mixup || augment->cutmix > 0)) return STATUS_OK;
+    return status_fail(STATUS_CONFIG, "%s: data.augment.%s: %g; of the task %s, which has no classes, it must be 0",
+                       config->path, mixup ? "mixup" : "cutmix", mixup ? augment->mixup : augment->cutmix,
+                       task->type->name);
+}
+
 static Status build(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data, Model **model)
 {
     TRY(model_build(arena, &config->model, config_pixels(config), quant, config->path, model));
@@ -81,6 +92,7 @@ static Status build(Arena *arena, const Config *config, const QuantConfig *quant
     TRY(check_overrides(arena, config, m));
     const Task task = model_task(config, m);
     TRY(check_class_weights(config, &task));
+    TRY(check_mixes(config, &task));
     const int targets = data == NULL ? 0 : data->train.classes;
     TRY(task_check_head(&task, config->path, m->layer[m->layers - 1].name, targets));
     m->class_names = ARENA_ARRAY(arena, const char *, m->classes);
