@@ -45,6 +45,8 @@ static const Option option_table[] = {
     {'b', "batch", "N", "images a step (default: the config's; int8: 1)", offsetof(Options, batch), NUMBER, 1, 65536},
     {'k', "steps", "K", "steps to time (default 20; int8: about a second)", offsetof(Options, steps), NUMBER, 1,
      1000000},
+    {'u', "steps", "N", "how many rates are tried, a step each (default 200)", offsetof(Options, steps), NUMBER, 20,
+     100000},
     {'f', "frozen", NULL,
      "qat: time the later phase, batch norm and ranges frozen, the deployment's integers; default: the first phase, "
      "batch statistics and observers on",

@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare sensitivity partial search workflow eval export import verify predict inspect describe fetch bench"
+    local verbs="train ptq qat compare lrfind sensitivity partial search workflow eval export import verify predict inspect describe fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 
@@ -24,7 +24,7 @@ _bitfold() {
     bench | workflow) files=json ;;
     ptq | eval | verify | export | sensitivity | partial | search) files=safetensors ;;
     import) files=onnx ;;
-    train | qat | compare | inspect) files='@(json|safetensors)' ;;
+    train | qat | compare | lrfind | inspect) files='@(json|safetensors)' ;;
     predict) files='@(safetensors|png|jpg|jpeg)' ;;
     esac
     case $verb in
@@ -34,6 +34,7 @@ _bitfold() {
         options="$options --tolerance --flash --ram --cycles --bops --latency --minimize --method --formats --order --images --qat"
         ;;
     workflow) options="$options --tolerance --flash --ram --cycles --bops --target --images" ;;
+    lrfind) options="$options --steps" ;;
     sensitivity) options="$options --formats --parts --images" ;;
     inspect) options="$options --target" ;;
     export) options="$options --to --option --float -o" ;;

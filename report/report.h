@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "train/latency.h"
+#include "train/lr_find.h"
 #include "report/statistics.h"
 #include "search/partial.h"
 #include "search/search.h"
@@ -147,7 +148,11 @@ typedef struct {
     const SearchReport *search; /* NULL: none */
     int steps;
     const StepEffect *step;
+    const LrFind *lr_find; /* NULL: none */
 } Report;
+
+/* One line for each rate that was tried: step, rate, loss, smoothed loss. */
+Status lr_find_write_csv(Arena *arena, const LrFind *find, const char *path);
 
 /* What a page says of data and machine, the date included; parameters: of the network; seeds: "1, 2, 3". */
 ReportFacts report_facts(Arena *arena, const Config *config, const DataSplits *data, long parameters,

@@ -79,3 +79,11 @@ void table_activations(FILE *out, const ActivationHistogram *histogram, int hist
         }
     fputs("</tbody></table></div>\n", out);
 }
+
+void html_key_line(FILE *out, const char *colour, const char *dash, const char *what)
+{
+    fprintf(out,
+            "<li><svg class=\"swatch\" viewBox=\"0 0 28 8\" aria-hidden=\"true\"><path d=\"M0 4h28\" "
+            "stroke=\"var(--c-%s)\" stroke-width=\"2\"%s%s%s/></svg>%s</li>",
+            colour + 1, dash[0] == '\0' ? "" : " stroke-dasharray=\"", dash, dash[0] == '\0' ? "" : "\"", what);
+}

@@ -49,14 +49,6 @@ int plot_partial(Gnuplot *gnuplot, const SearchReport *search)
     return figure;
 }
 
-static void put_key_line(FILE *out, const char *colour, const char *dash, const char *what)
-{
-    fprintf(out,
-            "<li><svg class=\"swatch\" viewBox=\"0 0 28 8\" aria-hidden=\"true\"><path d=\"M0 4h28\" "
-            "stroke=\"var(--c-%s)\" stroke-width=\"2\"%s%s%s/></svg>%s</li>",
-            colour + 1, dash[0] == '\0' ? "" : " stroke-dasharray=\"", dash, dash[0] == '\0' ? "" : "\"", what);
-}
-
 static void put_figure(FILE *out, const SearchReport *search, const ReportPlots *plots)
 {
     if (plots->partial < 0 || plots->gnuplot.svg == NULL) return;
@@ -67,9 +59,9 @@ static void put_figure(FILE *out, const SearchReport *search, const ReportPlots 
     fputs("<figure>\n", out);
     gnuplot_write_svg(&plots->gnuplot, plots->partial, what, out);
     fputs("<ul class=\"key\">", out);
-    put_key_line(out, CURVE, "", "partially quantized; ring: chosen");
-    put_key_line(out, TOLERANCE, "6,3", "tolerance");
-    put_key_line(out, FLOATS, "2,2", "float32");
+    html_key_line(out, CURVE, "", "partially quantized; ring: chosen");
+    html_key_line(out, TOLERANCE, "6,3", "tolerance");
+    html_key_line(out, FLOATS, "2,2", "float32");
     fputs("</ul>\n</figure>\n", out);
 }
 

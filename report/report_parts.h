@@ -52,6 +52,9 @@ void html_number(FILE *out, const char *format, double value) __attribute__((for
 /* The same for a value of a metric as it is shown, its factor applied. */
 void html_metric(FILE *out, const Metric *metric, double shown);
 
+/* A line and what it stands for, in the key of a figure; dash: of SVG, "" for a solid line. */
+void html_key_line(FILE *out, const char *colour, const char *dash, const char *what);
+
 /* An integer with thin spaces between its thousands. */
 void html_count(FILE *out, long value);
 
@@ -74,7 +77,7 @@ typedef struct {
     int scatter[2], curve[CURVE_KINDS];
     int unnumbered[2];          /* points of each scatter whose number found no room */
     int *weights, *activations; /* by histogram */
-    int partial, networks[COSTS];
+    int partial, networks[COSTS], lr_find;
 } ReportPlots;
 
 /* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  The caller
@@ -90,6 +93,7 @@ int plot_scatter(Arena *arena, Gnuplot *gnuplot, const CompareRow *row, int rows
 int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
 int plot_partial(Gnuplot *gnuplot, const SearchReport *search);
+int plot_lr_find(Gnuplot *gnuplot, const LrFind *find);
 int plot_networks(Gnuplot *gnuplot, const SearchReport *search, CostKind kind);
 
 /* What a curve's values are, "training accuracy, %", and by what they are shown. */
@@ -111,6 +115,7 @@ void put_noise(FILE *out, const Report *report);
 void put_ptq_steps(FILE *out, const Report *report);
 void put_search(FILE *out, const Report *report);
 void put_partial(FILE *out, const Report *report, const ReportPlots *plots);
+void put_lr_find(FILE *out, const Report *report, const ReportPlots *plots);
 void put_networks(FILE *out, const Report *report, const ReportPlots *plots);
 
 /* The worst value of the metric that is within a tolerance, as it is shown. */

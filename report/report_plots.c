@@ -118,6 +118,7 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
         plots->activations[i] = plot_activations(arena, gnuplot, &report->activations[i]);
     plots->partial =
         report->search == NULL || report->search->partial == NULL ? -1 : plot_partial(gnuplot, report->search);
+    plots->lr_find = plot_lr_find(gnuplot, report->lr_find);
     for (int k = 0; k < COSTS; k++)
         plots->networks[k] = report->search == NULL || report->search->trials == NULL
                                  ? -1

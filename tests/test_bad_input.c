@@ -56,6 +56,7 @@ static const Case cases[] = {
     CASE(NULL, "xyzzy", 2, {"\"xyzzy\"", "bitfold --help"}),
     CASE(NULL, "train", 2, {"bitfold train", "missing CONFIG"}),
     CASE(NULL, "train zoo.json zoo.json", 2, {"too many arguments"}),
+    CASE(NULL, "lrfind zoo.json --steps 5", 2, {"--steps: \"5\"", "must be an integer, 20 to 100000"}),
     CASE(NULL, "train zoo.json --ouy r", 2, {"--ouy", "did you mean --out?"}),
     CASE(NULL, "train zoo.json --out", 2, {"--out", "value"}),
     CASE(NULL, "train zoo.json --quiet=yes", 2, {"--quiet"}),

@@ -11,6 +11,7 @@ typedef struct {
     const char *const *sets; /* assignments, NULL-ended; NULL: none */
     const char *out;         /* run directory; NULL: runs/<name> */
     bool overwrite, resume;
+    const char *suffix; /* the run's name has it at its end; NULL: the verb's */
     bool row;           /* the run directory lies in another run's and goes with it */
     bool allow_changed; /* resume: also with another config, other data or kernels than the run began with */
     int argc;           /* the command, for run.json */

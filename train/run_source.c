@@ -18,7 +18,7 @@ static bool is_own(Arena *arena, const RunRequest *r)
 RunSource run_source(Arena *arena, const RunRequest *r, ModelKind kind)
 {
     const bool model = kind == MODEL_FLOAT ? run_source_is_model(r->path) : !file_ends(r->path, ".json");
-    const char *suffix = kind == MODEL_QAT ? "-qat" : model ? "-tuned" : "";
+    const char *suffix = r->suffix != NULL ? r->suffix : kind == MODEL_QAT ? "-qat" : model ? "-tuned" : "";
     return (RunSource){.suffix = suffix, .model = model, .own = is_own(arena, r)};
 }
 
