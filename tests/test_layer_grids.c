@@ -203,6 +203,7 @@ static void compare_weight_quantizer(Grids *g)
             const double part = surrogate_slope(q, &run, g->weight_param, k, H, g->weight_residual[i], x);
             squares += pow((double)l->weight->dx[i] * part, 2);
         }
+        if (squares == 0) continue; /* it is of a few weights, at which no gradient arrives */
         const QuantizerRun run = weight_run(g, 0);
         const double scale = surrogate_scale(q, &run, k);
         const double size = scale * sqrt(squares) * (g->mode->arithmetic == ARITHMETIC_INT ? 3 : 1);
@@ -375,13 +376,12 @@ static void check_example(const LayerType *type, const char *example, const char
                                          {.arithmetic = ARITHMETIC_INT}};
     static const int widths[] = {8, 4, 3};
     Arena *arena = arena_create();
-    for (int q = 0; quantizer_types[q] != NULL; q++)
-        for (int w = 0; w < 3; w++)
+    for (const QuantizerType *const *q = quantizer_types; *q != NULL; q++)
+        for (int turn = conformance_turn(*q), w = 0; w < 3; w++)
             for (int p = 0; p < 3; p++) {
-                if (adds_nothing(type, quantizer_types[q], widths, w, p == (q + w) % 3)) continue;
-                const char *quant =
-                    conformance_quant(arena, model, quantizer_types[q], widths[w], (q + w + p) % 2 == 1);
-                check_layer(model, quant, &passes[p], NULL);
+                if (adds_nothing(type, *q, widths, w, p == (turn + w) % 3)) continue;
+                check_layer(model, conformance_quant(arena, model, *q, widths[w], (turn + w + p) % 2 == 1), &passes[p],
+                            NULL);
             }
     PlainQuantizer plain[PLAIN_QUANTIZERS];
     plain_quantizers(plain);

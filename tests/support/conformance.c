@@ -59,6 +59,13 @@ static const char *unsigned_overrides(Arena *arena, const char *model, const cha
     return all;
 }
 
+int conformance_turn(const QuantizerType *type)
+{
+    int sum = 0;
+    for (const char *c = type->name; *c != '\0'; c++) sum += *c;
+    return sum;
+}
+
 int conformance_bits(const QuantizerType *type, int bits)
 {
     if (type->most_bits > 0 && bits > type->most_bits) return type->most_bits;

@@ -20,6 +20,9 @@ void for_each_layer_example(LayerVisitor *visit);
 
 /* The nearest width that the type can have. */
 int conformance_bits(const QuantizerType *type, int bits);
+/* A number of the type's name: which combinations it is tested in follows from that, and not from what other types
+ * there are. */
+int conformance_turn(const QuantizerType *type);
 
 /* A quant config for this model in which weights and activations have these bits, the weights as near to them as the
  * quantizer can be, and this quantizer wherever it is for them. */
