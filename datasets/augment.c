@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "datasets/augment_jpeg.h"
 #include "datasets/mix.h"
 
 typedef struct {
@@ -15,7 +16,7 @@ bool augment_is_off(const AugmentConfig *a)
 {
     return a == NULL ||
            (a->crop_padding == 0 && !a->flip && a->shift == 0 && !(a->rotate > 0) && !(a->brightness > 0) &&
-            !(a->contrast > 0) && a->cutout == 0 && !(a->random_erasing > 0) && !mix_is_on(a));
+            !(a->contrast > 0) && a->cutout == 0 && a->jpeg_quality == 0 && !(a->random_erasing > 0) && !mix_is_on(a));
 }
 
 static int draw_offset(Rng *rng, int most) { return (int)rng_below(rng, 2 * (uint32_t)most + 1) - most; }
@@ -136,7 +137,7 @@ static void cut_out(int side, const int hwc[3], Rng *rng, uint8_t *image)
     erase(&hole, hwc, NULL, image);
 }
 
-void augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out)
+Status augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out)
 {
     const Move m = draw(augment, rng);
     if (augment->rotate > 0)
@@ -146,7 +147,12 @@ void augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, con
     const size_t bytes = (size_t)hwc[0] * (size_t)hwc[1] * (size_t)hwc[2];
     if (augment->brightness > 0) stretch(draw_factor(rng, augment->brightness), 0.0, bytes, out);
     if (augment->contrast > 0) stretch(draw_factor(rng, augment->contrast), mean_byte(bytes, out), bytes, out);
+    if (augment->jpeg_quality > 0) {
+        const int qualities = 101 - augment->jpeg_quality;
+        TRY(augment_jpeg(augment->jpeg_quality + (int)rng_below(rng, (uint32_t)qualities), hwc, out));
+    }
     if (augment->random_erasing > 0 && (double)rng_uniform(rng) < augment->random_erasing)
         erase_rectangle(hwc, rng, out);
     if (augment->cutout > 0) cut_out(augment->cutout, hwc, rng, out);
+    return STATUS_OK;
 }

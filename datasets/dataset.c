@@ -40,6 +40,9 @@ static const Field augment_fields[] = {
      .doc =
          "this share of the images lose a rectangle of 2 to 40 % of their area, its sides 0.3 to 3.3 to 1, to random "
          "bytes (Zhong 2017); 0 is off"},
+    {"jpeg_quality", FIELD_INT, offsetof(AugmentConfig, jpeg_quality), .min = 0, .max = 100, .def = "0",
+     .doc =
+         "the image is encoded as a JPEG of a quality between this and 100 and decoded; of 1 or 3 channels; 0 is off"},
     {"mixup", FIELD_FLOAT, offsetof(AugmentConfig, mixup), .min = 0, .max = 100, .def = "0",
      .doc = "each image is mixed with another one, in shares of Beta(this, this), and counts for both classes in these "
             "shares (Zhang 2018); 0.2 to 1 is usual; 0 is off"},

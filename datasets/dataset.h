@@ -28,6 +28,7 @@ typedef struct {
     double brightness, contrast; /* factors of 1 - this to 1 + this; 0: off */
     int cutout;                  /* side of a square that is emptied, in pixels; 0: off */
     double random_erasing;       /* share of the images that lose a rectangle; 0: off */
+    int jpeg_quality;            /* lowest quality of a JPEG that the image becomes; 0: off */
     double mixup, cutmix;        /* alpha of the shares of mixed images (mix.h); 0: off */
 } AugmentConfig;
 

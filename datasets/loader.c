@@ -83,8 +83,7 @@ static Status read_augmented(const Worker *w, int epoch, int place, uint8_t *to)
         from = read;
     }
     Rng rng = rng_make(cfg->seed, RNG_AUGMENT, (uint64_t)epoch * (uint64_t)data->n + (uint64_t)place);
-    augment_image(cfg->augment, data->source->input.dim, &rng, from, to);
-    return STATUS_OK;
+    return augment_image(cfg->augment, data->source->input.dim, &rng, from, to);
 }
 
 /* Mixes image i of the batch with another one of the split, as the epoch has that too; any may be chosen, so that the

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "datasets/augment.h"
+#include "datasets/augment_jpeg.h"
 #include "datasets/mix.h"
 #include "tests/support/suite.h"
 
@@ -156,6 +157,38 @@ START_TEST(brightness_and_contrast_are_factors)
 }
 END_TEST
 
+/* Smooth pictures come back nearly as they were, the nearer the higher the quality; flat ones at once. */
+START_TEST(a_jpeg_loses_by_its_quality)
+{
+    enum { S = 24 };
+    for (int channels = 1; channels <= 3; channels += 2) {
+        const int hwc[3] = {S, S, channels};
+        uint8_t picture[S * S * 3], out[S * S * 3], again[S * S * 3], guarded[S * S * 3 + 1];
+        const int bytes = S * S * channels;
+        for (int i = 0; i < bytes; i++)
+            picture[i] = (uint8_t)(128 + 60 * sin(0.5 * (i / channels % S)) * cos(0.4 * (i / channels / S)));
+        double error[2] = {0};
+        int different = 0;
+        for (uint64_t draw = 0; draw < 40; draw++)
+            for (int k = 0; k < 2; k++) {
+                const AugmentConfig cfg = {.jpeg_quality = k == 0 ? 5 : 100};
+                Rng rng = rng_make(8, RNG_AUGMENT, draw), same = rng;
+                ck_assert_int_eq(augment_image(&cfg, hwc, &rng, picture, out), STATUS_OK);
+                ck_assert_int_eq(augment_image(&cfg, hwc, &same, picture, again), STATUS_OK);
+                ck_assert_mem_eq(out, again, (size_t)bytes);
+                for (int i = 0; i < bytes; i++) error[k] += abs(out[i] - picture[i]) / (40.0 * bytes);
+                different += k == 0 && memcmp(out, picture, (size_t)bytes) != 0;
+            }
+        ck_assert(error[1] < 1.0 && error[0] > 1.5 * error[1]);
+        ck_assert_int_ge(different, 35);
+        memset(guarded, 90, sizeof guarded);
+        ck_assert_int_eq(augment_jpeg(50, hwc, guarded), STATUS_OK);
+        for (int i = 0; i < S * S * 3 + 1; i++) ck_assert_int_le(abs(guarded[i] - 90), 1);
+    }
+    ck_assert(!augment_is_off(&(AugmentConfig){.jpeg_quality = 90}));
+}
+END_TEST
+
 /* Cutout: exactly what of the square lies in the image is 0; erasing: a rectangle in a share of the images. */
 START_TEST(holes_are_squares_and_rectangles)
 {
@@ -193,5 +226,6 @@ START_TEST(holes_are_squares_and_rectangles)
 }
 END_TEST
 
-TEST_MAIN("augment", shares_are_of_the_beta_distribution, brightness_and_contrast_are_factors,
-          holes_are_squares_and_rectangles, moves_are_exact_and_complete, turns_and_extremes)
+TEST_MAIN("augment", a_jpeg_loses_by_its_quality, shares_are_of_the_beta_distribution,
+          brightness_and_contrast_are_factors, holes_are_squares_and_rectangles, moves_are_exact_and_complete,
+          turns_and_extremes)

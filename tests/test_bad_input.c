@@ -82,6 +82,8 @@ static const Case cases[] = {
     CASE(NULL, "fetch mnsit", 2, {"\"mnsit\"", "mnist, fashion-mnist, cifar10"}),
     CASE(NULL, "train zoo.json --set nothing --out r", 1, {"--set nothing", "path=value"}),
     CASE(NULL, "train zoo.json --set train..batch=1 --out r", 1, {"--set train..batch"}),
+    CASE(NULL, "train zoo.json --set model.input=[12,12,2] --set data.augment.jpeg_quality=50 --out r", 1,
+         {"data.augment.jpeg_quality: 50", "2 channels"}),
     CASE(NULL, "train zoo.json --set epochs=3 --out r", 1, {"\"epochs\"", "\"train.epochs\" or \"qat.epochs\""}),
     CASE(NULL, "train zoo.json --set lr=3 --out r", 1, {"\"train.optimizer.lr\"", "\"qat.lr\""}),
     CASE(NULL, "train zoo.json --set model.layers[11].units=3 --out r", 1,

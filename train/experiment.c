@@ -84,6 +84,15 @@ static Status check_mixes(const Config *config, const Task *task)
                        task->type->name);
 }
 
+static Status check_jpeg(const Config *config, const Model *m)
+{
+    const int quality = config->data.augment.jpeg_quality, channels = m->input.c;
+    if (quality == 0 || channels == 1 || channels == 3) return STATUS_OK;
+    return status_fail(STATUS_CONFIG,
+                       "%s: data.augment.jpeg_quality: %d; of images of %d channels, which no JPEG has, it must be 0",
+                       config->path, quality, channels);
+}
+
 static Status build(Arena *arena, const Config *config, const QuantConfig *quant, const DataSplits *data, Model **model)
 {
     TRY(model_build(arena, &config->model, config_pixels(config), quant, config->path, model));
@@ -93,6 +102,7 @@ static Status build(Arena *arena, const Config *config, const QuantConfig *quant
     const Task task = model_task(config, m);
     TRY(check_class_weights(config, &task));
     TRY(check_mixes(config, &task));
+    TRY(check_jpeg(config, m));
     const int targets = data == NULL ? 0 : data->train.classes;
     TRY(task_check_head(&task, config->path, m->layer[m->layers - 1].name, targets));
     m->class_names = ARENA_ARRAY(arena, const char *, m->classes);
