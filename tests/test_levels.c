@@ -262,8 +262,8 @@ START_TEST(outputs_of_one_bit)
 {
     static const char *const quants[] = {
         "{\"weights\":{\"bits\":1},\"activations\":{\"bits\":1},\"first_last_bits\":0}",
-        "{\"weights\":{\"bits\":2},\"activations\":{\"bits\":1,\"quantizer\":\"pact\"},\"first_last_bits\":0,"
-        "\"overrides\":[{\"layers\":\"logits\",\"activation_quantizer\":\"observed\"}]}",
+        ("{\"weights\":{\"bits\":2},\"activations\":{\"bits\":1,\"quantizer\":\"pact\"},\"first_last_bits\":0,"
+         "\"overrides\":[{\"layers\":\"logits\",\"activation_quantizer\":\"observed\"}]}"),
         "{\"activations\":{\"bits\":1,\"quantizer\":\"observed\",\"observer\":\"entropy\"},\"first_last_bits\":0}"};
     Arena *arena = arena_create();
     const char *folder = scratch_folder(arena);
