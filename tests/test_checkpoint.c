@@ -130,7 +130,7 @@ START_TEST(is_read_once)
     Model *m = make(net, narrow, 1), *n = make(net, narrow, 2);
     Optimizer sgd = optimizer_of(m, 0), other = optimizer_of(n, 0);
     const Provenance p = {"{}", "some data", "fma", "other data"};
-    TrainState wrote = some_state, state;
+    TrainState wrote = some_state, state = {0};
     wrote.provenance = &p;
     must(checkpoint_write(model_path, m, &sgd, &wrote));
     Checkpoint c;

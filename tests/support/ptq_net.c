@@ -51,8 +51,10 @@ PtqNet ptq_net(const char *const *sets)
     put_text(folder, "ptq.json", config_text_);
     must(config_read(arena, inside("ptq.json"), sets, &net.config));
     must(experiment_data(arena, net.config, &net.data));
-    net.quant = ptq_quant_config(arena, &net.config->quant);
-    must(experiment_model(arena, net.config, &net.quant, &net.data, &net.m));
+    QuantConfig *quant = ARENA_ARRAY(arena, QuantConfig, 1); /* models keep it */
+    *quant = ptq_quant_config(arena, &net.config->quant);
+    net.quant = quant;
+    must(experiment_model(arena, net.config, net.quant, &net.data, &net.m));
     model_init(net.m, 7);
     Rng rng = rng_make(5, RNG_TEST, 0);
     for (int i = 0; i < net.m->layers; i++)
@@ -63,7 +65,7 @@ PtqNet ptq_net(const char *const *sets)
 Model *ptq_net_again(const PtqNet *net, const Model *from)
 {
     Model *m;
-    must(experiment_model(arena, net->config, &net->quant, &net->data, &m));
+    must(experiment_model(arena, net->config, net->quant, &net->data, &m));
     real_network_put(real_network_take(arena, from), m);
     return m;
 }

@@ -7,7 +7,7 @@
 
 typedef struct {
     Config *config;
-    QuantConfig quant;
+    const QuantConfig *quant;
     DataSplits data;
     Model *m; /* quantized, without ranges; weights drawn by the seed, channels of very different size */
 } PtqNet;
