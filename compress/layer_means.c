@@ -1,7 +1,5 @@
 #include "compress/layer_means.h"
 
-#include <math.h>
-
 #include "quant/format_ops.h"
 
 enum { BATCH = 64 };
@@ -27,21 +25,20 @@ static Tensor *linear_output(Model *m, Tape *t, int layer, bool quantized)
     return tape_failed(t) ? NULL : l->type->forward(l, &mode, t, &x);
 }
 
-static Status pass(Model *m, Tape *t, const PtqImages *images, bool quantized, LayerMeans *means)
+typedef struct {
+    bool quantized;
+    LayerMeans *means;
+} Means;
+
+static Status add_layers(void *context, Model *m, Tape *t, const Tensor *logits, const PtqImages *part, int at)
 {
-    const ForwardMode mode = {.arithmetic = quantized ? ARITHMETIC_FAKE : ARITHMETIC_FLOAT,
-                              .keep_outputs = true,
-                              .rounding = (Rounding)m->quant->rounding};
-    for (int at = 0; at < images->n; at += BATCH) {
-        const PtqImages part = ptq_images_part(images, at, BATCH);
-        tape_reset(t, false);
-        if (model_forward(m, t, &mode, part.pixels, part.n) == NULL) return status_fail(t->status, "%s", t->message);
-        for (int i = 0; i < m->layers; i++) {
-            if (means[i].mean == NULL) continue;
-            const Tensor *y = linear_output(m, t, i, quantized);
-            if (y == NULL) return status_fail(t->status, "%s", t->message);
-            add_channels(y, m->layer[i].out.c, &means[i]);
-        }
+    (void)logits, (void)part, (void)at;
+    const Means *c = context;
+    for (int i = 0; i < m->layers; i++) {
+        if (c->means[i].mean == NULL) continue;
+        const Tensor *y = linear_output(m, t, i, c->quantized);
+        if (y == NULL) return status_fail(t->status, "%s", t->message);
+        add_channels(y, m->layer[i].out.c, &c->means[i]);
     }
     return STATUS_OK;
 }
@@ -55,10 +52,10 @@ Status layer_means(Arena *arena, Model *m, const PtqImages *images, bool quantiz
         means[i].mean = ARENA_ARRAY(arena, double, l->out.c);
         means[i].deviation = ARENA_ARRAY(arena, double, l->out.c);
     }
-    Arena *own = arena_create(), *step = arena_create();
-    const Status status = pass(m, tape_create(own, step), images, quantized, means);
-    arena_destroy(step);
-    arena_destroy(own);
+    const ForwardMode mode = {.arithmetic = quantized ? ARITHMETIC_FAKE : ARITHMETIC_FLOAT,
+                              .keep_outputs = true,
+                              .rounding = (Rounding)m->quant->rounding};
+    const Status status = ptq_images_run(m, &mode, images, BATCH, add_layers, &(Means){quantized, means});
     for (int i = 0; i < m->layers && status == STATUS_OK; i++) {
         const Layer *l = &m->layer[i];
         const double n = (double)images->n * l->out.h * l->out.w;

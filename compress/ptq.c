@@ -110,11 +110,8 @@ Status ptq_check(const PtqConfig *ptq, const char *path)
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)
 {
     QuantConfig q = *quant;
-    int observed = 1, minmax = 1;
-    while (strcmp(quantizer_choices[observed], "observed") != 0) observed++;
-    while (strcmp(observer_choices[minmax], "minmax") != 0) minmax++;
-    q.weights.quantizer = q.activations.quantizer = observed;
-    if (q.activations.observer == 0) q.activations.observer = minmax;
+    q.weights.quantizer = q.activations.quantizer = name_find(quantizer_choices, "observed");
+    if (q.activations.observer == 0) q.activations.observer = name_find(observer_choices, "minmax");
     QuantOverride *all = ARENA_ARRAY(arena, QuantOverride, q.overrides.n);
     for (int i = 0; i < q.overrides.n; i++) {
         all[i] = ((const QuantOverride *)quant->overrides.at)[i];

@@ -27,3 +27,26 @@ PtqImages ptq_images_part(const PtqImages *images, int first, int n)
     return (PtqImages){n, images->bytes, images->pixels + (size_t)first * images->bytes,
                        targets_from(images->targets, first)};
 }
+
+static Status run_parts(Model *m, Tape *t, const ForwardMode *mode, const PtqImages *images, int batch, PtqLook *look,
+                        void *context)
+{
+    for (int at = 0; at < images->n; at += batch) {
+        const PtqImages part = ptq_images_part(images, at, batch);
+        tape_reset(t, false);
+        const Tensor *y = model_forward(m, t, mode, part.pixels, part.n);
+        if (y == NULL) return status_fail(t->status, "%s", t->message);
+        TRY(look(context, m, t, y, &part, at));
+    }
+    return STATUS_OK;
+}
+
+Status ptq_images_run(Model *m, const ForwardMode *mode, const PtqImages *images, int batch, PtqLook *look,
+                      void *context)
+{
+    Arena *own = arena_create(), *step = arena_create();
+    const Status status = run_parts(m, tape_create(own, step), mode, images, batch, look, context);
+    arena_destroy(step);
+    arena_destroy(own);
+    return status;
+}

@@ -40,29 +40,20 @@ bool ptq_has_ranges(const Model *m)
     return true;
 }
 
-/* What the network gives for all images, as floats. */
-static Status outputs_of(Model *m, Tape *t, Arithmetic arithmetic, const PtqImages *images, float *outputs)
+static Status keep_logits(void *context, Model *m, Tape *t, const Tensor *y, const PtqImages *part, int at)
 {
-    const ForwardMode mode = {.arithmetic = arithmetic, .rounding = (Rounding)m->quant->rounding};
-    for (int i = 0; i < images->n; i += BATCH) {
-        const PtqImages part = ptq_images_part(images, i, BATCH);
-        tape_reset(t, false);
-        const Tensor *z = model_forward(m, t, &mode, part.pixels, part.n);
-        if (z == NULL) return status_fail(t->status, "%s", t->message);
-        const size_t n = (size_t)part.n * (size_t)m->classes;
-        memcpy(outputs + (size_t)i * (size_t)m->classes, tensor_values(t, z), sizeof(float) * n);
-    }
+    float *outputs = context;
+    const size_t each = (size_t)m->classes;
+    memcpy(outputs + (size_t)at * each, tensor_values(t, y), sizeof(float) * (size_t)part->n * each);
     return STATUS_OK;
 }
 
+/* What the network gives for all images, as floats. */
 static Status run_outputs(Arena *arena, Model *m, Arithmetic arithmetic, const PtqImages *images, float **outputs)
 {
+    const ForwardMode mode = {.arithmetic = arithmetic, .rounding = (Rounding)m->quant->rounding};
     *outputs = arena_alloc(arena, sizeof(float) * (size_t)(images->n + 1) * (size_t)m->classes);
-    Arena *own = arena_create(), *step = arena_create();
-    const Status status = outputs_of(m, tape_create(own, step), arithmetic, images, *outputs);
-    arena_destroy(step);
-    arena_destroy(own);
-    return status;
+    return ptq_images_run(m, &mode, images, BATCH, keep_logits, *outputs);
 }
 
 Status ptq_real_outputs(Arena *arena, Model *m, const PtqImages *images, const float **outputs)

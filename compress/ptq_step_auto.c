@@ -6,6 +6,7 @@
  *   channels whose mean is off                       bias_correct
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "compress/layer_means.h"
 #include "compress/ptq_measure.h"
@@ -55,14 +56,15 @@ static void state_put(const Auto *a, const State *s)
 
 /* ---- causes ------------------------------------------------------------------------------------------------------ */
 
+static int ascending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
 static float median(float *v, int n)
 {
-    for (int i = 1; i < n; i++) {
-        const float x = v[i];
-        int k = i;
-        for (; k > 0 && v[k - 1] > x; k--) v[k] = v[k - 1];
-        v[k] = x;
-    }
+    qsort(v, (size_t)n, sizeof *v, ascending);
     return v[n / 2];
 }
 
@@ -96,8 +98,8 @@ static Status worst_bias(Auto *a, double *worst, const char **where)
     *worst = 0.0;
     for (int i = 0; i < m->layers; i++)
         for (int o = 0; m->layer[i].weight_q != NULL && o < m->layer[i].out.c; o++) {
-            const double share = fabs(now[i].mean[o] - real[i].mean[o]) / fmax(real[i].deviation[o], 1e-12);
-            if (real[i].deviation[o] > 0.0 && share > *worst) *worst = share, *where = m->layer[i].name;
+            const double share = layer_mean_error(&now[i], &real[i], o);
+            if (share > *worst) *worst = share, *where = m->layer[i].name;
         }
     return STATUS_OK;
 }

@@ -49,9 +49,9 @@ static Status empirical(Arena *arena, Model *m, const PtqContext *c)
         }
         TRY(layer_means(arena, m, &images, true, i, now));
         for (int o = 0; o < l->out.c; o++) {
-            const double off = now[i].mean[o] - real[i].mean[o], share = fabs(off) / fmax(real[i].deviation[o], 1e-12);
-            shift->x[o] -= (float)off;
-            if (share > worst && real[i].deviation[o] > 0.0) worst = share, where = l->name;
+            const double share = layer_mean_error(&now[i], &real[i], o);
+            shift->x[o] -= (float)(now[i].mean[o] - real[i].mean[o]);
+            if (share > worst) worst = share, where = l->name;
         }
     }
     if (worst > 0.0) ptq_tell(c, "means were off by at most %.3f of a channel's deviation, in \"%s\"", worst, where);

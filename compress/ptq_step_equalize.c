@@ -67,20 +67,15 @@ static void find_link(Links *links, int i, const EqualizeKeys *keys, const PtqCo
     for (int o = 0; o < l->out.c; o++) link->most[o] = INFINITY;
 }
 
-/* The largest output of each channel of the layers with ReLU6, over all images. */
-static Status find_largest(const Links *links, Tape *t, const PtqImages *images, float **largest)
+/* largest[layers][channels], of those that are asked for. */
+static Status keep_largest(void *context, Model *m, Tape *t, const Tensor *y, const PtqImages *part, int at)
 {
-    Model *m = links->m;
-    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
-    for (int at = 0; at < images->n; at += BATCH) {
-        const PtqImages part = ptq_images_part(images, at, BATCH);
-        tape_reset(t, false);
-        if (model_forward(m, t, &mode, part.pixels, part.n) == NULL) return status_fail(t->status, "%s", t->message);
-        for (int i = 0; i < m->layers; i++) {
-            const int C = m->layer[i].out.c;
-            const long n = largest[i] == NULL ? 0 : tensor_elements(m->out[i]);
-            for (long k = 0; k < n; k++) largest[i][k % C] = fmaxf(largest[i][k % C], m->out[i]->x[k]);
-        }
+    (void)t, (void)y, (void)part, (void)at;
+    float *const *largest = context;
+    for (int i = 0; i < m->layers; i++) {
+        const int C = m->layer[i].out.c;
+        const long n = largest[i] == NULL ? 0 : tensor_elements(m->out[i]);
+        for (long k = 0; k < n; k++) largest[i][k % C] = fmaxf(largest[i][k % C], m->out[i]->x[k]);
     }
     return STATUS_OK;
 }
@@ -100,10 +95,8 @@ static Status bound_clipped(Links *links, const PtqContext *c)
     if (!any) return STATUS_OK;
     PtqImages images;
     TRY(ptq_images_pick(links->arena, c->train, c->seed, 0, c->images, &images));
-    Arena *step = arena_create();
-    const Status status = find_largest(links, tape_create(links->arena, step), &images, largest);
-    arena_destroy(step);
-    TRY(status);
+    const ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true};
+    TRY(ptq_images_run(m, &mode, &images, BATCH, keep_largest, largest));
     for (int i = 0; i < m->layers; i++) {
         const Link *link = &links->link[i];
         int clipped = 0;

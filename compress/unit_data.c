@@ -46,38 +46,35 @@ static void copy_values(const Model *m, int layer, float *to)
         tensor_dequantize(x, to);
 }
 
+/* Where a pass puts what the unit reads and gives; NULL: nowhere. */
 typedef struct {
-    Model *m;
     const Unit *unit;
-    const PtqImages *images;
-    UnitData *data;
+    const UnitData *data;
+    float *const *inputs;
+    float *target;
 } Collect;
 
-static Status pass(const Collect *c, Tape *t, Arithmetic arithmetic, float *const *inputs, float *target)
+static Status collect(void *context, Model *m, Tape *t, const Tensor *y, const PtqImages *part, int at)
 {
-    const ForwardMode mode = {
-        .arithmetic = arithmetic, .keep_outputs = true, .rounding = (Rounding)c->m->quant->rounding};
-    for (int at = 0; at < c->images->n; at += BATCH) {
-        const PtqImages part = ptq_images_part(c->images, at, BATCH);
-        tape_reset(t, false);
-        if (model_forward(c->m, t, &mode, part.pixels, part.n) == NULL) return status_fail(t->status, "%s", t->message);
-        for (int k = 0; k < c->unit->inputs; k++)
-            if (inputs[k] != NULL) copy_values(c->m, c->unit->input[k], inputs[k] + (size_t)at * c->data->in[k]);
-        if (target != NULL) copy_values(c->m, c->unit->last, target + (size_t)at * c->data->out);
-    }
+    (void)t, (void)y, (void)part;
+    const Collect *c = context;
+    for (int k = 0; k < c->unit->inputs; k++)
+        if (c->inputs[k] != NULL) copy_values(m, c->unit->input[k], c->inputs[k] + (size_t)at * c->data->in[k]);
+    if (c->target != NULL) copy_values(m, c->unit->last, c->target + (size_t)at * c->data->out);
     return STATUS_OK;
 }
 
-static Status passes(const Collect *c, const RealNetwork *real)
+static Status passes(Model *m, const RealNetwork *real, const PtqImages *images, const Unit *unit, UnitData *data)
 {
-    Arena *own = arena_create(), *step = arena_create();
-    Tape *t = tape_create(own, step);
-    const RealNetwork *quantized = real_network_take(own, c->m);
-    real_network_put(real, c->m);
-    Status status = pass(c, t, ARITHMETIC_FLOAT, c->data->real, c->data->target);
-    real_network_put(quantized, c->m);
-    if (status == STATUS_OK) status = pass(c, t, ARITHMETIC_FAKE, c->data->quantized, NULL);
-    arena_destroy(step);
+    Arena *own = arena_create();
+    ForwardMode mode = {.arithmetic = ARITHMETIC_FLOAT, .keep_outputs = true, .rounding = (Rounding)m->quant->rounding};
+    const RealNetwork *quantized = real_network_take(own, m);
+    real_network_put(real, m);
+    Status status = ptq_images_run(m, &mode, images, BATCH, collect, &(Collect){unit, data, data->real, data->target});
+    real_network_put(quantized, m);
+    mode.arithmetic = ARITHMETIC_FAKE;
+    if (status == STATUS_OK)
+        status = ptq_images_run(m, &mode, images, BATCH, collect, &(Collect){unit, data, data->quantized, NULL});
     arena_destroy(own);
     return status;
 }
@@ -102,6 +99,5 @@ Status unit_data_collect(Arena *arena, Model *m, const RealNetwork *real, const 
                              "layer \"%s\": what it reads and gives on %d images; fewer need less "
                              "(ptq.images)",
                              m->layer[unit->last].name, data->n);
-    const Collect c = {m, unit, images, data};
-    return passes(&c, real);
+    return passes(m, real, images, unit, data);
 }

@@ -15,8 +15,9 @@ bool augment_is_off(const AugmentConfig *augment);
  * bytes are copied.  `in` and `out` may not overlap.
  *
  * Then, in this order: bytes times a factor (brightness), their differences from the image's mean byte times another
- * (contrast), both rounded to nearest and clamped; what a JPEG of a random quality loses (jpeg_quality; 1 or 3 channels); a rectangle of random bytes (random_erasing); a square of zeros, of
- * which only a part may lie in the image (cutout).  STATUS_NOMEM: of a JPEG. */
+ * (contrast), both rounded to nearest and clamped; what a JPEG of a random quality loses (jpeg_quality; 1 or 3
+ * channels); a rectangle of random bytes (random_erasing); a square of zeros, of which only a part may lie in the image
+ * (cutout).  STATUS_NOMEM: of a JPEG. */
 Status augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "kernels/requant.h"
+#include "quant/quantizer.h"
 
 typedef struct {
     QuantDrop drop;
@@ -59,9 +59,8 @@ static void backward_rows(void *context, const ParallelRows *rows)
     for (long i = 0; i < rows->n; i++) {
         const float v = x[i] / scale;
         const int inside = (v >= lo) & (v <= hi), stay = stays[i * step];
-        const float slope = v < lo ? lo : v > hi ? hi : (float)round_small(v) - v;
         dx[i] += (stay | inside) ? dy[i] : 0.0f;
-        sum += (double)(stay ? 0.0f : dy[i] * slope);
+        sum += (double)(stay ? 0.0f : dy[i] * lsq_step_gradient(v, lo, hi));
     }
     d->sum[rows->chunk] = sum;
 }

@@ -54,8 +54,9 @@ typedef struct {
  * STATUS_STATE: a model of integers only. */
 Status checkpoint_open(Arena *arena, const char *path, Checkpoint *checkpoint);
 
-/* Fills the model (and the optimizer, unless NULL, and then state->ema, unless NULL): the checkpoint must hold exactly these.  STATUS_FORMAT /
- * STATUS_STATE name what is missing, has another shape, or is too much. */
+/* Fills the model (and the optimizer, unless NULL, and then state->ema, unless NULL, which the caller has set): the
+ * checkpoint must hold exactly these.  STATUS_FORMAT / STATUS_STATE name what is missing, has another shape, or is too
+ * much. */
 Status checkpoint_load(const Checkpoint *checkpoint, Model *m, Optimizer *optimizer, TrainState *state);
 
 /* The same of a file that nothing else is asked of. */
