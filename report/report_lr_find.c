@@ -42,7 +42,7 @@ int plot_lr_find(Gnuplot *gnuplot, const LrFind *find)
 
 static void put_figure(FILE *out, const LrFind *find, const ReportPlots *plots)
 {
-    fputs("<figure>\n", out);
+    fputs("<figure class=\"curve\">\n", out);
     gnuplot_write_svg(&plots->gnuplot, plots->lr_find, "Training loss by learning rate", out);
     fputs("<ul class=\"key\">", out);
     html_key_line(out, SMOOTHED, "", "smoothed loss");

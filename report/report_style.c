@@ -52,7 +52,7 @@ const char report_style[] =
     "table.heat tbody th{max-width:24rem;overflow:hidden;text-overflow:ellipsis}\n"
     "table.heat td.hit{background:rgb(var(--hit)/.22)}table.heat td.none{color:var(--muted)}\n"
     ".dot{display:inline-block;width:.6em;height:.6em;border-radius:50%;margin-right:.5em}\n"
-    "figure{margin:0;break-inside:avoid}figure>svg{display:block;width:100%;height:auto}\n"
+    "figure.curve{max-width:44rem}figure{margin:0;break-inside:avoid}figure>svg{display:block;width:100%;height:auto}\n"
     "figcaption{overflow-wrap:anywhere}figcaption b,p.caption b{color:var(--fg);font-weight:600}\n"
     "svg text{paint-order:stroke;stroke:var(--bg);stroke-width:3px}.broad use,.narrow "
     "use{stroke:var(--bg);stroke-width:.3px}\n"
