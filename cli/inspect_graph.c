@@ -44,6 +44,7 @@ void inspect_print_grid(const Graph *g, const Node *n)
                               : format_is_float(n->weight_format) ? format_names[n->weight_format]
                                                                   : "int8";
         cli_print(" %4s/%s", weights, format_names[y->format]);
+        if (n->input_bits > 0) cli_print("  input %d bits, on a grid found at run time", n->input_bits);
         return;
     }
     char width[8] = "-", sum[32] = "";
@@ -63,6 +64,7 @@ void inspect_add_grid(const Graph *g, const Node *n, cJSON *item)
         if (node_has_weights(n)) cJSON_AddStringToObject(item, "weight_format", format_names[n->weight_format]);
         if (node_has_weights(n) && n->weight_bits > 0)
             cJSON_AddNumberToObject(item, "weight_bits", node_weight_width(n));
+        if (n->input_bits > 0) cJSON_AddNumberToObject(item, "input_bits", n->input_bits);
         cJSON_AddStringToObject(item, "format", format_names[y->format]);
         return;
     }

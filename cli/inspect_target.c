@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "deploy/c/c_cost.h"
+#include "deploy/exporter.h"
 
 Status inspect_target(Arena *arena, const Options *o, const Graph *g)
 {
     if (strcmp(o->target, "c") != 0)
         return status_fail(STATUS_INVALID, "--target: \"%s\"; must be one of: c", o->target);
+    TRY(exporter_check_dynamic(exporter_find(o->target), g));
     const Plan plan = c_plan_make(arena, g);
     const CCost cost = c_cost(arena, g, &plan);
     const char *rounding = rounding_names[g->rounding];

@@ -58,7 +58,7 @@ static void inspect_text(Arena *arena, const Model *m, const Graph *g, bool real
         const Layer *l = &m->layer[i];
         char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", l->out.h, l->out.w, l->out.c);
-        const char *kernel = layer_kernel(arena, l, real && !l->in_floats);
+        const char *kernel = layer_kernel(arena, l, real && (!l->in_floats || l->input_dynamic));
         cli_print("%-18s %-17s %14s %9ld %11ld  %-20s", l->name, l->type->name, shape,
                   l->weight == NULL ? 0 : l->weight->count, layer_macs(l), kernel == NULL ? "" : kernel);
         macs += layer_macs(l);

@@ -20,8 +20,17 @@ static Status observe_images(Model *m, Tape *t, const Dataset *train, const uint
     return STATUS_OK;
 }
 
+/* Something has a range that images must show. */
+static bool has_ranges(const Model *m)
+{
+    for (int i = 0; i < m->quantizers; i++)
+        if (!m->quantizer[i]->is_weight) return true;
+    return false;
+}
+
 Status calibrate(Model *m, const Dataset *train, int images, uint64_t seed)
 {
+    if (!has_ranges(m)) return STATUS_OK;
     Arena *own = arena_create(), *step = arena_create();
     uint32_t *order = arena_alloc(own, sizeof *order * (size_t)train->n);
     Rng rng = rng_make(seed, RNG_CALIBRATE, 0);

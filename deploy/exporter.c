@@ -117,6 +117,19 @@ Rounding exporter_rounding(const ExporterType *type, Rounding wanted)
     return type->roundings[0];
 }
 
+Status exporter_check_dynamic(const ExporterType *type, const Graph *g)
+{
+    for (int i = 0; i < g->nodes && !type->dynamic; i++)
+        if (g->node[i].input_bits > 0)
+            return status_fail(STATUS_UNSUPPORTED,
+                               "layer \"%s\": finds the grid of its input at run time (quant.activations.scheme "
+                               "\"dynamic\"); --to %s writes grids that are known before: export --to onnx or "
+                               "safetensors, or quantize with scheme "
+                               "\"static\"",
+                               g->node[i].name, type->name);
+    return STATUS_OK;
+}
+
 /* That the type has something for nodes that compute in floats, if there are any. */
 static Status check_floats(const ExporterType *type, const Graph *g)
 {
@@ -168,6 +181,7 @@ Status exporter_write(const ExporterType *type, Arena *arena, const Graph *g, co
         return status_fail(STATUS_UNSUPPORTED,
                            "rounding %s; must be one that runtimes of %s files round as, such as %s",
                            rounding_names[g->rounding], type->name, rounding_names[usual]);
+    TRY(exporter_check_dynamic(type, g));
     TRY(check_floats(type, g));
     TRY(check_wide(type, g));
     TRY(check_sums(type, g));

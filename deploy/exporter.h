@@ -31,9 +31,10 @@ typedef struct {
     bool floats; /* it writes nodes that compute in floats; exporter_write refuses graphs with such nodes otherwise */
     /* The option, as JSON, without which `write` refuses them all the same, by the layer's name.  NULL: it needs none. */
     const char *floats_option;
-    bool wide;           /* it writes int16 codes; exporter_write refuses graphs with such tensors otherwise */
-    bool wide_output;    /* the same of the network's output alone, and of what int8 codes are widened to for it */
-    bool sums;           /* it writes an output in int32; exporter_write refuses graphs with one otherwise */
+    bool wide;        /* it writes int16 codes; exporter_write refuses graphs with such tensors otherwise */
+    bool wide_output; /* the same of the network's output alone, and of what int8 codes are widened to for it */
+    bool sums;        /* it writes an output in int32; exporter_write refuses graphs with one otherwise */
+    bool dynamic; /* it writes nodes that find their input's grid at run time; exporter_write refuses them otherwise */
     const char *runtime; /* what has no operator for such a node, as a reader knows it; NULL where carries is NULL */
 
     /* Writes a graph that has passed graph_check, in one of `roundings`, with nodes that it carries alone, to a path
@@ -91,6 +92,9 @@ bool exporter_carries(const ExporterType *type, NodeKind kind);
 /* STATUS_UNSUPPORTED: a layer that is a node of a kind which the type does not carry; the sentence names layer, kind,
  * what runs such files, and the exporters that carry it. */
 Status exporter_refuse(const ExporterType *type, const char *layer, NodeKind kind);
+
+/* STATUS_UNSUPPORTED, by the layer's name: a node that finds its input's grid at run time, where the type writes none. */
+Status exporter_check_dynamic(const ExporterType *type, const Graph *g);
 
 /* exporter_write for a float model, as it computes in evaluation.  STATUS_UNSUPPORTED for a type without write_float. */
 Status exporter_write_float(const ExporterType *type, Arena *arena, Model *m, const char *path, const cJSON *options);

@@ -69,9 +69,11 @@ typedef struct {
     const float *weight_scale; /* [O]: real weight = weight_scale[o] * stored weight */
     const int8_t *table;       /* [256] by code + 128 */
     /* What follows: of a node that computes in floats.  Its weights are codes, as above, or floats. */
-    int activation;             /* of node_activation_names */
-    const CurveType *curve;     /* of a lut; NULL: none */
-    Format weight_format;       /* FORMAT_INT8: codes */
+    int activation;         /* of node_activation_names */
+    const CurveType *curve; /* of a lut; NULL: none */
+    Format weight_format;   /* FORMAT_INT8: codes */
+    int input_bits; /* of the codes that are made of its input on a grid found for each image, for integer products with
+                     * codes as weights (quant/dynamic_conv.h): DYNAMIC_BITS; 0: it reads floats */
     const float *float_weights; /* values of weight_format, in the layout of weights */
     const float *float_bias;    /* [O] */
 } Node;

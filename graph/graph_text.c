@@ -104,6 +104,7 @@ cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
                            .weight_bits = n->weight_bits,
                            .weight_shift = n->weight_shift,
                            .weight_levels = levels_text(arena, n),
+                           .input_bits = n->input_bits,
                            .weight_format = (int)n->weight_format,
                            .activation = n->activation,
                            .curve = curve_index(n->curve)};
@@ -186,6 +187,7 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     n->weight_shift = text.weight_shift;
     read_levels(arena, text.weight_levels, n);
     n->weight_format = (Format)text.weight_format;
+    n->input_bits = text.input_bits;
     n->activation = text.activation;
     n->curve = text.curve < 0 ? NULL : &curve_types[text.curve];
     if (type->geometry != NULL) n->geom = type->geometry(&text, &g->tensor[n->input[0]], y);

@@ -51,6 +51,8 @@ static Status check_formats(const Graph *g, const Node *n)
 {
     const NodeType *type = node_type(n);
     const GraphTensor *y = node_y(g, n);
+    NODE_RULE(n, n->input_bits == 0 || (node_is_float(g, n) && node_has_weights(n)),
+              "input_bits %d; only a node with weights that computes in floats has them", n->input_bits);
     if (type->converts) return check_sums(g, n);
     NODE_RULE(n, !node_is_float(g, n) || type->in_float != NULL, "an output in %s; a %s computes in integers only",
               format_names[y->format], type->name);

@@ -7,6 +7,7 @@
 #include "graph/node_check.h"
 #include "graph/node_levels.h"
 #include "graph/node_text.h"
+#include "quant/dynamic_conv.h"
 
 const char *const node_activation_names[] = {
     [NODE_NO_ACTIVATION] = "none", [NODE_RELU] = "relu", [NODE_RELU6] = "relu6", [NODE_ACTIVATIONS] = NULL};
@@ -42,19 +43,17 @@ SafeType node_safe_type(Format format)
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-const Field node_float_window_fields[] = {NODE_FIELDS,
-                                          {NODE_KERNEL},
-                                          {NODE_STRIDE},
-                                          {NODE_DILATION},
-                                          {NODE_PADDING},
-                                          {NODE_GROUPS},
-                                          {NODE_WEIGHT_FORMAT},
-                                          {NODE_FLOAT_WEIGHT_BITS},
-                                          {NODE_WEIGHT_LEVELS},
-                                          {NODE_ACTIVATION},
-                                          FIELD_END};
-const Field node_float_dense_fields[] = {NODE_FIELDS,          {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS},
-                                         {NODE_WEIGHT_LEVELS}, {NODE_ACTIVATION},    FIELD_END};
+const Field node_float_window_fields[] = {
+    NODE_FIELDS,          {NODE_KERNEL},     {NODE_STRIDE},        {NODE_DILATION},
+    {NODE_PADDING},       {NODE_GROUPS},     {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS},
+    {NODE_WEIGHT_LEVELS}, {NODE_INPUT_BITS}, {NODE_ACTIVATION},    FIELD_END};
+const Field node_float_dense_fields[] = {NODE_FIELDS,
+                                         {NODE_WEIGHT_FORMAT},
+                                         {NODE_FLOAT_WEIGHT_BITS},
+                                         {NODE_WEIGHT_LEVELS},
+                                         {NODE_INPUT_BITS},
+                                         {NODE_ACTIVATION},
+                                         FIELD_END};
 
 const float *node_real_weights(Arena *arena, const Node *n)
 {
@@ -122,11 +121,33 @@ typedef struct {
     size_t period;
 } FloatWeights;
 
+static void dynamic_run(const EngineNode *e, const int8_t *const *in, int8_t *out, void *scratch)
+{
+    dynamic_conv_run(e->state, node_floats(in[0]), node_floats_out(out), scratch);
+    node_float_end(e, node_floats_out(out));
+}
+
+static Status dynamic_prepare(Arena *arena, EngineNode *e)
+{
+    const Node *n = e->node;
+    const DynamicConvConfig config = {.geom = n->geom,
+                                      .depthwise = n->op == NODE_DWCONV2D,
+                                      .weights = n->weights,
+                                      .weight_scale = n->weight_scale,
+                                      .bias = n->float_bias};
+    DynamicConv *c = e->state = arena_zalloc(arena, sizeof *c);
+    if (dynamic_conv_make(arena, &config, c) != STATUS_OK) return node_no_room(e);
+    e->scratch_bytes = dynamic_conv_scratch_bytes(c);
+    e->run = dynamic_run;
+    return STATUS_OK;
+}
+
 /* y = 1 * conv(x, w) + bias by the pass that op_conv_block ends on. */
 Status node_float_weights_prepare(Arena *arena, EngineNode *e)
 {
     const Node *n = e->node;
     const ConvGeom *geom = &n->geom;
+    if (n->input_bits > 0) return dynamic_prepare(arena, e);
     FloatWeights *s = e->state = arena_zalloc(arena, sizeof *s);
     s->w = node_real_weights(arena, n);
     if (s->w == NULL) return node_no_room(e);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "graph/node_float.h"
+#include "kernels/requant_dynamic.h"
 
 struct NodeText {
     const char *op, *name;
@@ -12,6 +13,7 @@ struct NodeText {
     IntList kernel, stride, dilation, padding, clamp;
     int groups, weight_bits, weight_shift;
     IntList weight_levels;
+    int input_bits;                       /* 0: not given */
     int weight_format, activation, curve; /* Format; of node_activation_names; of curve_names */
 };
 
@@ -40,6 +42,9 @@ struct NodeText {
 #define NODE_WEIGHT_FORMAT NODE_MEMBER(weight_format, FIELD_ENUM), .names = format_names
 #define NODE_FLOAT_WEIGHT_BITS                                                                                         \
     .name = "weight_bits", .type = FIELD_INT, .offset = offsetof(NodeText, weight_bits), .min = 2, .max = 8
+#define NODE_INPUT_BITS                                                                                                \
+    .name = "input_bits", .type = FIELD_INT, .offset = offsetof(NodeText, input_bits), .min = DYNAMIC_BITS,            \
+    .max = DYNAMIC_BITS
 #define NODE_ACTIVATION NODE_MEMBER(activation, FIELD_ENUM), .names = node_activation_names
 #define NODE_CURVE NODE_MEMBER(curve, FIELD_ENUM), .names = curve_names
 

@@ -8,7 +8,9 @@
 #include "graph/node_check.h"
 #include "graph/node_float.h"
 #include "graph/node_levels.h"
+#include "kernels/requant_dynamic.h"
 #include "kernels/requant_s16.h"
+#include "quant/dynamic_conv.h"
 
 enum { MAX_WEIGHTS = 1 << 28 };
 
@@ -130,12 +132,28 @@ static Status check_output(const Graph *g, const Node *n, int o)
     return STATUS_OK;
 }
 
+/* Of a node that makes codes of its input: no partial sum leaves int32, whatever the grid. */
+static Status check_dynamic(const Node *n)
+{
+    NODE_RULE(n, n->input_bits == 0 || n->input_bits == DYNAMIC_BITS, "input_bits %d; must be %d, or none",
+              n->input_bits, DYNAMIC_BITS);
+    NODE_RULE(n, n->input_bits == 0 || n->weights != NULL,
+              "codes of its input, weights in %s; must be int8 codes with input_bits", format_names[n->weight_format]);
+    for (int o = 0; n->input_bits > 0 && o < n->geom.o; o++)
+        if (channel_sums_check(o, dynamic_products(node_channel_weights(n, o)), 0, 0.0, CHANNEL_SUM_BITS) != STATUS_OK)
+            return status_prefix(STATUS_UNSUPPORTED, "node \"%s\"", n->name);
+    return STATUS_OK;
+}
+
 Status node_check_weights(const Graph *g, const Node *n)
 {
     const long count = node_weights(n); /* at most 2^20 cells of 2^16 channels for 2^16 outputs */
     NODE_RULE(n, count <= MAX_WEIGHTS, "%ld weights for each of %d outputs; at most %d", count / n->geom.o, n->geom.o,
               MAX_WEIGHTS);
-    if (node_is_float(g, n)) return node_check_float_weights(g, n);
+    if (node_is_float(g, n)) {
+        TRY(node_check_float_weights(g, n));
+        return check_dynamic(n);
+    }
     NODE_RULE(n, n->weight_format == FORMAT_INT8 && n->float_weights == NULL && n->float_bias == NULL,
               "weights in %s; must be int8 codes in a node that computes in integers", format_names[n->weight_format]);
     const bool has_bias =

@@ -250,6 +250,8 @@ typedef struct Kernels {
     void (*relu_f32)(size_t n, float limit, const float *z, float *y);
     /* codes[i] = z[i] on the grid; joins what it saw to *extremes. */
     void (*quantize)(size_t n, const float *z, const QuantizeGrid *grid, int8_t *codes, Extremes *extremes);
+    /* Joins x[n] to *extremes. */
+    void (*extremes)(size_t n, const float *x, Extremes *extremes);
     /* g = lo <= z <= hi ? dy : 0 */
     void (*gate)(size_t n, float lo, float hi, const float *z, const float *dy, float *g);
     /* The gradient of the integer layers passes where v, the value before rounding, lies inside the grid.

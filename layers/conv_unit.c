@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "quant/dynamic_ops.h"
 #include "quant/format_ops.h"
+#include "kernels/requant_dynamic.h"
 #include "quant/int_ops.h"
 
 const char *const bias_choices[] = {"auto", "off", "on", NULL};
@@ -90,15 +92,6 @@ static Folded fold(Layer *l, Tape *t)
     return f;
 }
 
-/* The real weights and bias that a layer in floats is deployed with. */
-static Folded fold_floats(Layer *l, Tape *t)
-{
-    Folded f = fold(l, t);
-    if (f.bn_scale != NULL && l->weight_q != NULL && l->weight_q->qp.n > 1)
-        f.w = op_deployed_weights(t, f.w, f.bn_scale);
-    return f;
-}
-
 static Tensor *linear(ConvKind kind, Tape *t, Tensor *x, Tensor *w, Tensor *b, const ConvGeom *g)
 {
     if (kind == CONV_DENSE) return op_dense(t, x, w, b);
@@ -116,6 +109,51 @@ static Tensor *normalize_unscaled(Layer *l, Tape *t, Tensor *y, Tensor *bn_scale
     return shape.rank == 2 ? op_reshape(t, y, shape) : y;
 }
 
+static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
+{
+    ConvGeom of = kind == CONV_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
+    of.n = 1;
+    return of;
+}
+
+/* The scale of each output's codes, as deployed. */
+static float *code_scales(const Layer *l, Arena *arena, const Folded *f, int outputs)
+{
+    const QuantParams *qp = &l->weight_q->qp;
+    float *scale = ARENA_ARRAY(arena, float, outputs);
+    for (int o = 0; o < outputs; o++) {
+        scale[o] = qp->scale[qp->n == 1 ? 0 : o];
+        if (f->bn_scale != NULL && qp->n > 1) scale[o] *= fabsf(f->bn_scale->x[o]);
+    }
+    return scale;
+}
+
+static float *float_bias(Arena *arena, const Folded *f, int outputs)
+{
+    float *bias = ARENA_ARRAY(arena, float, outputs);
+    if (f->b != NULL) memcpy(bias, f->b->x, sizeof *bias * (size_t)outputs);
+    return bias;
+}
+
+/* In floats as deployed: y = act(conv(x, w) + b); `f` is what fold gives. */
+static Tensor *deployed_floats(Layer *l, const ConvBlock *block, Tape *t, Tensor *x, const Folded *f)
+{
+    Tensor *w = f->w;
+    if (f->bn_scale != NULL && l->weight_q != NULL && l->weight_q->qp.n > 1) w = op_deployed_weights(t, w, f->bn_scale);
+    ConvBlock c = *block;
+    c.bias = f->b;
+    if (!l->input_dynamic) return op_conv_block(t, x, w, &c);
+    Tensor *y = op_conv_block(t, op_dynamic(t, x), w, &c);
+    if (tape_failed(t)) return NULL;
+    const ConvGeom g = unit_geom(l, c.kind, c.geom);
+    const DynamicConvConfig config = {.geom = g,
+                                      .depthwise = c.kind == CONV_DEPTHWISE,
+                                      .weights = f->w->codes,
+                                      .weight_scale = code_scales(l, t->arena, f, g.o),
+                                      .bias = float_bias(t->arena, f, g.o)};
+    return dynamic_conv_over(t, x, &config, c.epilogue.act, y);
+}
+
 Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const ForwardMode *mode,
                      Tape *t, Tensor *x)
 {
@@ -127,10 +165,10 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
                        .defer = l->norm_deferred && t->grad && !mode->observe && !mode->keep_outputs,
                        .epilogue = layer_epilogue(l, mode, act)};
     if (mode->in_floats && mode->deployed) {
-        const Folded f = fold_floats(l, t);
-        block.bias = f.b;
-        return op_conv_block(t, x, f.w, &block);
+        const Folded f = fold(l, t);
+        return tape_failed(t) ? NULL : deployed_floats(l, &block, t, x, &f);
     }
+    if (mode->in_floats && l->input_dynamic) x = op_dynamic(t, x);
     if (mode->arithmetic == ARITHMETIC_FLOAT && !(mode->in_floats && l->weight_q != NULL)) {
         Tensor *w = leaf(t, l->weight);
         if (mode->in_floats) w = op_round(t, w, l->weight_format);
@@ -174,11 +212,6 @@ static void lower_levels(const Layer *l, Arena *arena, Node *n)
 
 static const NodeKind ops[] = {[CONV_FULL] = NODE_CONV2D, [CONV_DEPTHWISE] = NODE_DWCONV2D, [CONV_DENSE] = NODE_DENSE};
 
-static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
-{
-    return kind == CONV_DENSE ? dense_geom(1, l->in[0].h * l->in[0].w * l->in[0].c, l->out.c) : *g;
-}
-
 FloatOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g)
 {
     return (FloatOp){.op = ops[kind], .geom = unit_geom(l, kind, g), .act = activation_from(config->activation)};
@@ -199,7 +232,6 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
                       sums ? NULL : lower_grid(w, y), activation_from(config->activation), w->graph->rounding, true,
                       &fold_int));
     n->geom = unit_geom(l, kind, g);
-    n->geom.n = 1;
     n->weight_shift = fold_int.shift;
     n->lo = fold_int.lo;
     n->hi = fold_int.hi;
@@ -214,17 +246,11 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
 
 static void lower_codes(Layer *l, Lowering *w, const Folded *f, Node *n)
 {
-    const QuantParams *qp = &l->weight_q->qp;
-    const int outputs = n->geom.o;
-    float *scale = ARENA_ARRAY(w->arena, float, outputs);
-    for (int o = 0; o < outputs; o++) {
-        scale[o] = qp->scale[qp->n == 1 ? 0 : o];
-        if (f->bn_scale != NULL && qp->n > 1) scale[o] *= fabsf(f->bn_scale->x[o]);
-    }
     n->weight_format = FORMAT_INT8;
+    if (l->input_dynamic) n->input_bits = DYNAMIC_BITS;
     n->weights = memcpy(arena_alloc(w->arena, (size_t)l->weight->count), f->w->codes, (size_t)l->weight->count);
     lower_levels(l, w->arena, n);
-    n->weight_scale = scale;
+    n->weight_scale = code_scales(l, w->arena, f, n->geom.o);
 }
 
 Status unit_lower_floats(Layer *l, Lowering *w, Node *n)
@@ -232,10 +258,8 @@ Status unit_lower_floats(Layer *l, Lowering *w, Node *n)
     tape_reset(w->tape, false);
     const Folded f = fold(l, w->tape);
     if (tape_failed(w->tape)) return status_fail(w->tape->status, "%s", w->tape->message);
-    const size_t outputs = (size_t)n->geom.o, count = (size_t)l->weight->count;
-    float *bias = ARENA_ARRAY(w->arena, float, outputs);
-    if (f.b != NULL) memcpy(bias, f.b->x, sizeof *bias * outputs);
-    n->float_bias = bias;
+    const size_t count = (size_t)l->weight->count;
+    n->float_bias = float_bias(w->arena, &f, n->geom.o);
     if (l->weight_q != NULL) {
         lower_codes(l, w, &f, n);
         return STATUS_OK;

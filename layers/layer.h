@@ -64,10 +64,12 @@ typedef struct Layer {
      * dequantized inputs and rounds its result to out_format; codes are made of it by out_q where out_format is int8, or
      * where a layer in integers reads it.  A layer whose output is int16 reads int16 codes, unless it is in floats. */
     Format weight_format, out_format;
-    bool in_floats;       /* not all of its output and weights are codes */
-    bool feeds_codes;     /* in floats, and a layer in integers reads it */
-    bool feeds_other;     /* of int16 codes, and a layer on int8 codes reads it; in floats, and a layer on int16 does */
-    bool out_signed;      /* its output may be below 0 */
+    bool in_floats; /* not all of its output and weights are codes */
+    bool
+        input_dynamic; /* in floats, its weights in codes: of its input codes are made on a grid found for each image */
+    bool feeds_codes;  /* in floats, and a layer in integers reads it */
+    bool feeds_other;  /* of int16 codes, and a layer on int8 codes reads it; in floats, and a layer on int16 does */
+    bool out_signed;   /* its output may be below 0 */
     const ConvGeom *geom; /* on which its kernel depends; NULL: on none */
 } Layer;
 

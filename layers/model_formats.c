@@ -63,6 +63,8 @@ Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *p
         l->out_format = l->type->keeps_grid ? format_of(m, l->input[0]) : quant_activation_format(quant, place[i]);
         l->weight_format = l->type->has_weights ? quant_weight_format(quant, place[i]) : FORMAT_INT8;
         l->in_floats = format_is_float(l->out_format) || format_is_float(l->weight_format);
+        l->input_dynamic = l->type->has_weights && !format_is_float(l->weight_format) &&
+                           quant_scheme(quant, quant_override(quant, place[i].name)) == SCHEME_DYNAMIC;
         if (l->in_floats || layer_gives_sums(l)) l->norm_deferred = false;
         wide |= l->out_format == FORMAT_INT16;
         TRY(check_curve(l, where));

@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include "base/json.h"
+#include "quant/scheme_check.h"
 
 /* How many of the layers that an override matches are so. */
 typedef struct {
@@ -45,7 +46,10 @@ static const char *of_weights(const QuantOverride *o)
 
 static const char *of_format(const QuantOverride *o)
 {
-    return o->activation_format > 0 ? "activation_format" : o->format > 0 ? "format" : NULL;
+    return o->activation_format > 0   ? "activation_format"
+           : o->format > 0            ? "format"
+           : o->activation_scheme > 0 ? "activation_scheme"
+                                      : NULL;
 }
 
 static const char *of_grid(const QuantOverride *o)
@@ -108,6 +112,7 @@ static Status check_keys(Arena *arena, const QuantConfig *c, int index)
 Status quant_check_overrides(Arena *arena, const QuantConfig *c, int layers, const OverriddenLayer *layer)
 {
     TRY(quant_check_formats(c));
+    TRY(quant_check_schemes(c));
     for (int i = 0; i < c->overrides.n; i++) {
         TRY(check_effect(arena, c, i, layers, layer));
         TRY(check_keys(arena, c, i));

@@ -12,7 +12,7 @@ typedef struct {
     bool keeps_format; /* its output is written down as its input is */
 } OverriddenLayer;
 
-/* STATUS_CONFIG where quant_check_formats says so, and for an override without effect: one that matches no layer (with
+/* STATUS_CONFIG where quant_check_formats or quant_check_schemes says so, and for an override without effect: one that matches no layer (with
  * the nearest name), that later ones hide, or that sets what none of its layers has: weights, a format, a grid, the
  * keys of a quantizer. */
 Status quant_check_overrides(Arena *arena, const QuantConfig *c, int layers, const OverriddenLayer *layer);

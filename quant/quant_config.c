@@ -36,6 +36,8 @@ Format quant_choice_format(int choice)
 
 const char *const granularity_names[] = {"per_channel", "per_tensor", NULL};
 static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", NULL};
+static const char *const scheme_names[] = {"static", "dynamic", NULL};
+static const char *const scheme_choices[] = {"same", "static", "dynamic", NULL};
 static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 
 /* The own keys of each quantizer that has some, as an object in the sections that it names. */
@@ -84,6 +86,9 @@ static const Field activation_fields[] = {
     {"format", FIELD_ENUM, offsetof(ActivationQuantConfig, format), .names = format_choices, .def = "\"auto\"",
      .doc = "auto: integers of so many bits; int2 to int8 and int16: the same with the bits in the name; a float "
             "format: the outputs are floats, and their layers compute in float32"},
+    {"scheme", FIELD_ENUM, offsetof(ActivationQuantConfig, scheme), .names = scheme_names, .def = "\"static\"",
+     .doc = "static: grids found by calibration or training; dynamic: layers with weights put each image's input on an "
+            "8-bit grid of its own range, at run time; outputs are floats"},
     {"quantizer", FIELD_ENUM, offsetof(ActivationQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = QUANTIZER_DOC},
     {"observer", FIELD_ENUM, offsetof(ActivationQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
@@ -116,6 +121,8 @@ const Field override_fields[] = {
      .def = "\"auto\"", .doc = "of these layers' outputs; auto: as format"},
     {"granularity", FIELD_ENUM, offsetof(QuantOverride, granularity), .names = granularity_choices, .def = "\"same\"",
      .doc = "of these layers' weights"},
+    {"activation_scheme", FIELD_ENUM, offsetof(QuantOverride, activation_scheme), .names = scheme_choices,
+     .def = "\"same\"", .doc = "of these layers' activations; dynamic: of their inputs, and their outputs are floats"},
     {"quantizer", FIELD_ENUM, offsetof(QuantOverride, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = "of these layers' weights and outputs; auto: unchanged"},
     {"weight_quantizer", FIELD_ENUM, offsetof(QuantOverride, weight_quantizer), .names = quantizer_choices,
@@ -200,6 +207,13 @@ static int weight_choice(const QuantOverride *o)
 }
 static int activation_choice(const QuantOverride *o) { return first_given(o->activation_format, o->format); }
 
+Scheme quant_scheme(const QuantConfig *c, const QuantOverride *o)
+{
+    if (o != NULL && o->activation_scheme > 0) return (Scheme)(o->activation_scheme - 1);
+    const bool integers = o != NULL && (o->activation_bits > 0 || format_bits(activation_choice(o)) > 0);
+    return integers ? SCHEME_STATIC : (Scheme)c->activations.scheme;
+}
+
 int quant_weight_quantizer(const QuantConfig *c, const QuantOverride *o)
 {
     const int own = o == NULL ? 0 : first_given(o->weight_quantizer, o->quantizer);
@@ -249,6 +263,7 @@ Format quant_activation_format(const QuantConfig *c, QuantPlace place)
     const QuantOverride *o = quant_override(c, place.name);
     const Format format = quant_choice_format(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
     if (format_is_float(format)) return format;
+    if (quant_scheme(c, o) == SCHEME_DYNAMIC) return FORMAT_FLOAT32;
     const int bits = activation_bits(c, place, o);
     return bits == QUANT_SUM_BITS ? FORMAT_INT32 : bits == QUANT_WIDE_BITS ? FORMAT_INT16 : FORMAT_INT8;
 }

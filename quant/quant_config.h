@@ -32,9 +32,15 @@ typedef struct {
     QuantizerKeys keys[QUANTIZER_TYPES];
 } WeightQuantConfig;
 
+/* When the grids of activations are found.  A layer whose scheme is dynamic and whose weights are codes makes codes of its
+ * input by the range of each image, at run time (kernels/requant_dynamic.h), and gives floats; one without weights, or with
+ * weights in floats, computes in floats. */
+typedef enum { SCHEME_STATIC, SCHEME_DYNAMIC } Scheme;
+
 typedef struct {
     int bits;
     int format; /* format_choices: 0 auto */
+    int scheme; /* Scheme */
     int quantizer, observer;
     bool symmetric;
     double momentum, percentile;
@@ -47,6 +53,7 @@ typedef struct {
     int format;                                 /* of both, format_choices; 0: as the defaults */
     int weight_format, activation_format;       /* 0: as `format` */
     int granularity;                            /* 0: as the default; else 1 + Granularity */
+    int activation_scheme;                      /* 0: as the default; else 1 + Scheme */
     int quantizer;                              /* of both; 0: as the defaults */
     int weight_quantizer, activation_quantizer; /* 0: as `quantizer` */
     const cJSON *keys[QUANTIZER_TYPES];         /* of quantizers, instead of the section's; NULL: none */
@@ -75,6 +82,10 @@ const QuantOverride *quant_override(const QuantConfig *c, const char *layer);
 /* The quantizer_choices of weights and outputs where this override decides, or none does (NULL). */
 int quant_weight_quantizer(const QuantConfig *c, const QuantOverride *o);
 int quant_activation_quantizer(const QuantConfig *c, const QuantOverride *o);
+
+/* Of a layer on which this override decides.  One that gives a format of integers or bits of activations, and no scheme, is
+ * static. */
+Scheme quant_scheme(const QuantConfig *c, const QuantOverride *o);
 
 /* How wide a choice of format beside bits is: "8", "float16". */
 const char *quant_width(Arena *arena, int format, int bits);

@@ -7,6 +7,7 @@ typedef struct {
     int floats;      /* layers in floats */
     Format format;   /* theirs */
     bool mixed;      /* they have several */
+    int dynamic;     /* layers whose grids are found at run time, of 8 bits */
 } Widths;
 
 static void widen(Widths *w, int bits)
@@ -68,7 +69,10 @@ static void look_at(const Row *r, const Model *m, int i, Widths *weights, Widths
         if (!end || (o != NULL && o->weight_bits > 0) || bits != r->quant->first_last_bits) widen(weights, bits);
     }
     if (l->type->keeps_grid) return;
-    if (format_is_float(of_output)) {
+    if (quant_scheme(r->quant, o) == SCHEME_DYNAMIC && !format_is_float(of_weights)) {
+        widen(outputs, QUANT_MAX_BITS);
+        outputs->dynamic++;
+    } else if (format_is_float(of_output)) {
         add_floats(outputs, of_output);
     } else if (i != r->logits) { /* the output has bits of its own */
         const int bits = quant_activation_spec(r->quant, place).bits;
@@ -96,6 +100,23 @@ static const char *floats_text(Arena *arena, const Row *r, const Model *m, const
                            : arena_printf(arena, "%d layers %s", all.floats, floats_name(&all));
 }
 
+/* "dynamic", or "stem dynamic" or "3 layers dynamic" where others are not; "": none. */
+static const char *dynamic_text(Arena *arena, const Row *r, const Model *m, const Widths *outputs)
+{
+    const char *name = "";
+    int layers = 0;
+    for (int i = 0; i < m->layers; i++) {
+        Widths w = {0}, a = {0};
+        look_at(r, m, i, &w, &a);
+        layers += !m->layer[i].type->keeps_grid;
+        if (a.dynamic > 0) name = m->layer[i].name;
+    }
+    if (outputs->dynamic == 0) return "";
+    if (outputs->dynamic == layers) return " dynamic";
+    return outputs->dynamic == 1 ? arena_printf(arena, " %s dynamic", name)
+                                 : arena_printf(arena, " %d layers dynamic", outputs->dynamic);
+}
+
 void row_bits(Arena *arena, const Model *m, RowPlan *plan)
 {
     const QuantConfig *quant = &plan->config->quant;
@@ -106,7 +127,7 @@ void row_bits(Arena *arena, const Model *m, RowPlan *plan)
     if (a.most == 0 && a.floats == 0) widen(&a, quant_bits(quant->activations.format, quant->activations.bits));
     plan->weight_bits = most_bits(&w), plan->act_bits = most_bits(&a);
     plan->floats = floats_text(arena, &r, m, &w, &a);
-    plan->bits_text = arena_printf(arena, "%s%s%s%s%s", widths_text(arena, 'W', &w), widths_text(arena, 'A', &a),
+    plan->bits_text = arena_printf(arena, "%s%s%s%s%s%s", widths_text(arena, 'W', &w), widths_text(arena, 'A', &a),
                                    r.apart ? arena_printf(arena, " ends %d", quant->first_last_bits) : "",
-                                   plan->floats[0] == '\0' ? "" : " ", plan->floats);
+                                   plan->floats[0] == '\0' ? "" : " ", plan->floats, dynamic_text(arena, &r, m, &a));
 }

@@ -19,7 +19,8 @@ static int bits_of_format(Format format) { return 8 * (int)format_bytes(format);
 static double bit_operations(const Graph *g, const Node *n)
 {
     const GraphTensor *x = &g->tensor[n->input[0]];
-    const int meets = graph_tensor_is_float(x) ? bits_of_format(x->format) : x->bits;
+    const int reads = graph_tensor_is_float(x) ? bits_of_format(x->format) : x->bits;
+    const int meets = n->input_bits > 0 ? n->input_bits : reads;
     const int weight = n->weight_format == FORMAT_INT8 ? node_weight_width(n) : bits_of_format(n->weight_format);
     return (double)node_macs(g, n) * meets * weight;
 }

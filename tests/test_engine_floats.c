@@ -262,4 +262,31 @@ START_TEST(versions)
 }
 END_TEST
 
-TEST_MAIN("engine_floats", mixed_graphs, worked_example, unsound_graphs, versions)
+/* Grids found at run time: another image beside it changes nothing of an image (compare_engines compares batches with
+ * single images), and the file says input_bits. */
+START_TEST(dynamic_graphs)
+{
+    begin_model();
+    int seen[NODE_KINDS] = {0};
+    for (int i = 0; i < GRAPHS; i++) {
+        const Graph *integers = random_graph(arena, 700 + (uint64_t)i, 10, (Rounding)(i % ROUNDINGS));
+        const Graph *built = mixed_graph(arena, integers, (uint64_t)i, MIX_DYNAMIC);
+        ck_assert_msg(graph_check(built) == STATUS_OK, "graph %d: %s", i, status_message());
+        const Graph *g = written_and_read(built);
+        NaiveModel *naive = naive_open(model_path);
+        ck_assert_ptr_nonnull(naive);
+        compare_engines(g, random_images(arena, g, (uint64_t)i, IMAGES), naive);
+        naive_close(naive);
+        for (int k = 0; k < g->nodes; k++) {
+            ck_assert_int_eq(g->node[k].input_bits, built->node[k].input_bits);
+            seen[g->node[k].op] += g->node[k].input_bits == 8;
+        }
+    }
+    ck_assert_int_ge(seen[NODE_CONV2D], 3);
+    ck_assert_int_ge(seen[NODE_DWCONV2D], 3);
+    ck_assert_int_ge(seen[NODE_DENSE], 3);
+    end_model();
+}
+END_TEST
+
+TEST_MAIN("engine_floats", mixed_graphs, dynamic_graphs, worked_example, unsound_graphs, versions)

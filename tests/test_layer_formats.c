@@ -10,6 +10,7 @@
 #include "graph/graph_read.h"
 #include "graph/node.h"
 #include "quant/format_ops.h"
+#include "quant/scheme_check.h"
 #include "tests/support/conformance.h"
 #include "tests/support/fixture.h"
 #include "tests/support/gradcheck.h"
@@ -92,7 +93,16 @@ static const char *const quants[] = {
     "\"overrides\":[{\"layers\":\"[bd]\",\"weight_format\":\"int8\"},{\"layers\":\"c\",\"activation_bits\":8}]}",
     /* Of the floats of b and q int8 codes are made, though outputs have 16 bits. */
     "{\"activations\":{\"bits\":16},\"overrides\":[{\"layers\":\"b\",\"activation_format\":\"float16\"},"
-    "{\"layers\":\"[rs]\",\"activation_bits\":8}]}"};
+    "{\"layers\":\"[rs]\",\"activation_bits\":8}]}",
+    /* Grids found at run time: everywhere; of some layers; of others not, beside floats, codes and weights in few bits. */
+    "{\"activations\":{\"scheme\":\"dynamic\"}}",
+    "{\"weights\":{\"bits\":3,\"granularity\":\"per_tensor\"},\"activations\":{\"scheme\":\"dynamic\"},\"first_last_"
+    "bits\":0}",
+    "{\"weights\":{\"bits\":2,\"quantizer\":\"twn\"},\"activations\":{\"scheme\":\"dynamic\",\"format\":\"float16\"}}",
+    "{\"overrides\":[{\"layers\":\"[bd]\",\"activation_scheme\":\"dynamic\"}]}",
+    "{\"activations\":{\"scheme\":\"dynamic\"},\"overrides\":[{\"layers\":\"e\",\"activation_scheme\":\"static\"},"
+    "{\"layers\":\"b\",\"activation_bits\":4},{\"layers\":\"a\",\"format\":\"float32\"},{\"layers\":\"c\","
+    "\"activation_bits\":16}]}"};
 enum { QUANTS = sizeof quants / sizeof quants[0] };
 
 static const char graph_model[] =
@@ -221,7 +231,8 @@ static Status checked(const char *quant)
 {
     Model *m;
     TRY(small_model_build(arena, graph_model, quant, &m));
-    return quant_check_formats(m->quant);
+    TRY(quant_check_formats(m->quant));
+    return quant_check_schemes(m->quant);
 }
 
 START_TEST(format_and_bits)
@@ -259,6 +270,43 @@ START_TEST(format_and_bits)
 }
 END_TEST
 
+START_TEST(schemes)
+{
+    begin_model();
+    refused(checked("{\"activations\":{\"scheme\":\"dynamic\",\"bits\":4}}"),
+            "quant.activations.bits: 4 beside scheme \"dynamic\", whose grids have 8 bits");
+    refused(checked("{\"activations\":{\"scheme\":\"dynamic\",\"format\":\"int16\"}}"),
+            "quant.activations: format \"int16\" beside scheme \"dynamic\", which leaves floats");
+    refused(checked("{\"weights\":{\"format\":\"float16\"},\"activations\":{\"scheme\":\"dynamic\"}}"),
+            "quant: weights in float16 beside activations.scheme \"dynamic\", whose products are of integers");
+    refused(checked("{\"overrides\":[{\"layers\":\"a\",\"activation_scheme\":\"dynamic\",\"activation_bits\":8}]}"),
+            "quant.overrides[0].activation_bits: 8 beside activation_scheme \"dynamic\"");
+    refused(
+        checked(
+            "{\"overrides\":[{\"layers\":\"a\",\"activation_scheme\":\"dynamic\",\"weight_format\":\"bfloat16\"}]}"),
+        "quant.overrides[0]: weights in bfloat16 beside activation_scheme \"dynamic\"");
+    refused(checked("{\"weights\":{\"format\":\"float32\"},\"overrides\":[{\"layers\":\"a\",\"activation_scheme\":"
+                    "\"dynamic\"}]}"),
+            "quant.overrides[0]: weights in float32");
+    Model *m;
+    must(small_model_build(arena, graph_model, quants[QUANTS - 1], &m));
+    static const struct {
+        const char *layer;
+        bool dynamic;
+        Format out;
+    } want[] = {{"a", false, FORMAT_FLOAT32}, {"b", false, FORMAT_INT8}, {"s", false, FORMAT_FLOAT32},
+                {"c", false, FORMAT_INT16},   {"e", false, FORMAT_INT8}, {"d", true, FORMAT_FLOAT32}};
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        const Layer *l = &m->layer[small_layer(m, want[i].layer)];
+        ck_assert_msg(l->input_dynamic == want[i].dynamic && l->out_format == want[i].out, "%s", l->name);
+    }
+    /* Nothing is to be calibrated. */
+    must(small_model_build(arena, graph_model, "{\"activations\":{\"scheme\":\"dynamic\"}}", &m));
+    for (int i = 0; i < m->quantizers; i++) ck_assert(m->quantizer[i]->is_weight);
+    end_model();
+}
+END_TEST
+
 /* op_round is the identity to its gradient, within the format's range. */
 START_TEST(rounding_passes_gradients)
 {
@@ -280,5 +328,5 @@ START_TEST(rounding_passes_gradients)
 }
 END_TEST
 
-TEST_MAIN("layer_formats", graphs, graphs_with_curves, every_layer, nodes_where_formats_meet, format_and_bits,
+TEST_MAIN("layer_formats", graphs, graphs_with_curves, every_layer, nodes_where_formats_meet, format_and_bits, schemes,
           rounding_passes_gradients)

@@ -186,6 +186,18 @@ START_TEST(rows_are_named_after_their_layers)
     ck_assert_str_eq(row_name(json, 2), "qat W8Afloat32");
     ck_assert_double_eq(number(cJSON_GetArrayItem(json_get(json, "rows"), 2), "act_bits"), 32.0);
     cJSON_Delete(json);
+    json =
+        program_json(arena, folder,
+                     arena_printf(arena, "%s[] --set quant.activations.scheme=dynamic --set compare.qat_bits=8", rows));
+    ck_assert_str_eq(row_name(json, 2), "qat W8A8 dynamic");
+    ck_assert_double_eq(number(cJSON_GetArrayItem(json_get(json, "rows"), 2), "act_bits"), 8.0);
+    cJSON_Delete(json);
+    json = program_json(
+        arena, folder,
+        arena_printf(arena, "%s[{\"layers\":\"pw\",\"activation_scheme\":\"dynamic\"}] --set compare.qat_bits=8",
+                     rows));
+    ck_assert_str_eq(row_name(json, 2), "qat W8A8 pw dynamic");
+    cJSON_Delete(json);
     end();
 }
 END_TEST

@@ -5,6 +5,7 @@
 #include "deploy/exporter.h"
 #include "graph/graph_text.h"
 #include "graph/node.h"
+#include "deploy/onnx/onnx_dynamic.h"
 #include "deploy/onnx/onnx_float.h"
 #include "deploy/onnx/onnx_qdq.h"
 #include "deploy/runtime_limits.h"
@@ -116,6 +117,7 @@ static Status write_integers(Arena *arena, const Graph *g, const char *path, con
     const char *first = NULL;
     TRY(graph_check_runtime(g));
     OnnxBuilder *b = onnx_builder(arena, g->model_name);
+    if (onnx_first_dynamic(g) != NULL) onnx_single_image(b);
     TRY(onnx_qdq(b, g, &form));
     describe(b, o,
              &(About){g->model_name, g->channels, g->classes, g->mean, g->std, g->class_names, g->task, g->scale});
@@ -139,11 +141,17 @@ static Status write_float(Arena *arena, Model *m, const char *path, const void *
     "layer \"%s\": ONNX Runtime makes its int16 codes of float32, and where that is near the middle between two, a "   \
     "code may be another by 1"
 
+#define DYNAMIC_NOTE                                                                                                   \
+    "layer \"%s\" finds the grid of its input at run time, ONNX's DynamicQuantizeLinear one for the whole batch: the " \
+    "model takes one image at a time"
+
 static const char *note(Arena *arena, const Graph *g, const void *options)
 {
     const OnnxForm form = form_of(options);
     const char *first = NULL;
     const int layers = saturating_layers(&form, g, &first);
+    const Node *dynamic = onnx_first_dynamic(g);
+    if (dynamic != NULL) return arena_printf(arena, DYNAMIC_NOTE, dynamic->name);
     if (layers == 0 && graph_tensor_is_wide(&g->tensor[g->output]))
         return arena_printf(arena, INT16_NOTE, g->tensor[g->output].name);
     if (layers == 0) return NULL;
@@ -168,6 +176,7 @@ const ExporterType exporter_onnx = {
     .roundings = roundings,
     .carries = onnx_carries,
     .floats = true,
+    .dynamic = true,
     .wide_output = true,
     .runtime = "ONNX",
     .write = write_integers,

@@ -18,6 +18,7 @@ struct OnnxBuilder {
     Onnx__GraphProto graph;
     Onnx__ModelProto model;
     int ir, opset;
+    bool single_image;
 };
 
 static void append(Arena *arena, List *list, void *item)
@@ -50,6 +51,8 @@ Arena *onnx_arena(const OnnxBuilder *b) { return b->arena; }
 
 void onnx_needs_int16(OnnxBuilder *b) { b->ir = ONNX_INT16_IR, b->opset = ONNX_INT16_OPSET; }
 
+void onnx_single_image(OnnxBuilder *b) { b->single_image = true; }
+
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
 static Onnx__NodeProto *last_node(OnnxBuilder *b) { return b->nodes.at[b->nodes.n - 1]; }
@@ -70,6 +73,16 @@ const char *onnx_node(OnnxBuilder *b, const char *op, const char *name, int inpu
     append(b->arena, &b->nodes, node);
     b->attributes = (List){0};
     return output;
+}
+
+void onnx_outputs(OnnxBuilder *b, int n, const char *const *output)
+{
+    Onnx__NodeProto *node = last_node(b);
+    char **all = ARENA_ARRAY(b->arena, char *, n + 1);
+    all[0] = node->output[0];
+    for (int i = 0; i < n; i++) all[i + 1] = text(output[i]);
+    node->n_output = (size_t)n + 1;
+    node->output = all;
 }
 
 static Onnx__AttributeProto *attribute(OnnxBuilder *b, const char *name, OnnxAttributeType type)
@@ -139,8 +152,9 @@ static Onnx__ValueInfoProto **value_info(OnnxBuilder *b, const char *name, OnnxD
     shape->dim = ARENA_ARRAY(b->arena, Onnx__TensorShapeProto__Dimension *, rank);
     for (int i = 0; i < rank; i++) {
         shape->dim[i] = NEW(b, Onnx__TensorShapeProto__Dimension, ONNX__TENSOR_SHAPE_PROTO__DIMENSION__INIT);
-        if (i == 0) shape->dim[i]->dim_param = text("N");
-        if (i > 0) shape->dim[i]->has_dim_value = 1, shape->dim[i]->dim_value = dim[i];
+        const bool symbolic = i == 0 && !b->single_image;
+        if (symbolic) shape->dim[i]->dim_param = text("N");
+        if (!symbolic) shape->dim[i]->has_dim_value = 1, shape->dim[i]->dim_value = i == 0 ? 1 : dim[i];
     }
     Onnx__TypeProto__Tensor *tensor = NEW(b, Onnx__TypeProto__Tensor, ONNX__TYPE_PROTO__TENSOR__INIT);
     tensor->has_elem_type = 1;
@@ -194,12 +208,17 @@ static Status check_unique(const char **name, size_t n, const char *what)
 static Status check_names(OnnxBuilder *b)
 {
     size_t n = 0;
-    const char **name = ARENA_ARRAY(b->arena, const char *, b->nodes.n + b->constants.n + 1);
+    size_t outputs = 0;
+    for (size_t i = 0; i < b->nodes.n; i++) outputs += ((Onnx__NodeProto *)b->nodes.at[i])->n_output;
+    const char **name = ARENA_ARRAY(b->arena, const char *, outputs + b->constants.n + 1);
     for (size_t i = 0; i < b->nodes.n; i++) name[n++] = ((Onnx__NodeProto *)b->nodes.at[i])->name;
     TRY(check_unique(name, n, "node"));
     n = 0;
     if (b->graph.n_input > 0) name[n++] = b->graph.input[0]->name;
-    for (size_t i = 0; i < b->nodes.n; i++) name[n++] = ((Onnx__NodeProto *)b->nodes.at[i])->output[0];
+    for (size_t i = 0; i < b->nodes.n; i++) {
+        const Onnx__NodeProto *node = b->nodes.at[i];
+        for (size_t k = 0; k < node->n_output; k++) name[n++] = node->output[k];
+    }
     for (size_t i = 0; i < b->constants.n; i++) name[n++] = ((Onnx__TensorProto *)b->constants.at[i])->name;
     return check_unique(name, n, "value");
 }

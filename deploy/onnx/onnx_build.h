@@ -23,9 +23,14 @@ Arena *onnx_arena(const OnnxBuilder *b);
 /* The model needs the operator set in which QuantizeLinear knows int16. */
 void onnx_needs_int16(OnnxBuilder *b);
 
+/* Input and output are of a batch of one image. */
+void onnx_single_image(OnnxBuilder *b);
+
 /* A node with one output, named as it is told; gives `output` back. */
 const char *onnx_node(OnnxBuilder *b, const char *op, const char *name, int inputs, const char *const *input,
                       const char *output);
+/* More outputs of the node added last, after its first. */
+void onnx_outputs(OnnxBuilder *b, int n, const char *const *output);
 /* Attributes of the node added last. */
 void onnx_int(OnnxBuilder *b, const char *name, int64_t value);
 void onnx_ints(OnnxBuilder *b, const char *name, int n, const int *values);
@@ -36,7 +41,8 @@ const char *onnx_constant(OnnxBuilder *b, const char *name, OnnxDataType type, i
                           const void *data);
 const char *onnx_scalar(OnnxBuilder *b, const char *name, OnnxDataType type, const void *value);
 
-/* The graph's input and output; the first of `rank` dims is the batch, symbolic "N", whatever dim[0] says. */
+/* The graph's input and output; the first of `rank` dims is the batch, symbolic "N" or, of a
+ * single image, 1, whatever dim[0] says. */
 void onnx_input(OnnxBuilder *b, const char *name, OnnxDataType type, int rank, const int *dim);
 void onnx_output(OnnxBuilder *b, const char *name, OnnxDataType type, int rank, const int *dim);
 

@@ -1,5 +1,6 @@
 #include "deploy/onnx/onnx_node_float.h"
 
+#include "deploy/onnx/onnx_dynamic.h"
 #include "deploy/onnx/onnx_tensor.h"
 #include "graph/node_float.h"
 
@@ -58,8 +59,9 @@ Status onnx_node_float(OnnxNet *net, const Graph *g, const Node *n)
     if (n->curve != NULL) TRY(onnx_check_curve(n->name, n->curve, "must be int8"));
     TRY(check_format(n, format));
     TRY(check_format(n, n->weight_format));
+    const bool dynamic = n->input_bits > 0;
     const char *weight = NULL, *bias = NULL;
-    if (node_has_weights(n)) {
+    if (node_has_weights(n) && !dynamic) {
         const int64_t outputs[1] = {n->geom.o};
         weight = weights(net, n, &op);
         bias = onnx_constant(net->b, onnx_part(net, n->name, "bias"), ONNX_FLOAT, 1, outputs, n->float_bias);
@@ -67,7 +69,7 @@ Status onnx_node_float(OnnxNet *net, const Graph *g, const Node *n)
     const bool rounds = format != FORMAT_FLOAT32, acts = n->activation > 0;
     const char *end = n->op == NODE_DENSE && n->output == g->output ? onnx_output_name : onnx_own_name(net, n->name);
     const char *sum = acts || rounds ? onnx_part(net, n->name, "sum") : end;
-    OnnxResult r = onnx_op(net, &op, weight, bias, sum);
+    OnnxResult r = dynamic ? onnx_dynamic(net, &op, n, sum) : onnx_op(net, &op, weight, bias, sum);
     if (r.is_input && !acts && !rounds) /* another name for the same values */
         r.result = onnx_unary(net, "Identity", n->name, r.result, end);
     if (acts)

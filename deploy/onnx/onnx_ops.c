@@ -149,13 +149,23 @@ static void set_window(OnnxNet *net, const ConvGeom *g)
     onnx_ints(net->b, "pads", 4, (const int[]){g->pt, g->pl, g->pb, g->pr});
 }
 
+void onnx_convolution(OnnxNet *net, const ConvGeom *g)
+{
+    set_window(net, g);
+    onnx_ints(net->b, "dilations", 2, (const int[]){g->dh, g->dw});
+    onnx_int(net->b, "group", g->groups);
+}
+
+const char *onnx_weights_input(OnnxNet *net, const OnnxOp *op)
+{
+    return op->op == NODE_DENSE ? dense_row(net, op->input[0]) : value_map(net, op->input[0]);
+}
+
 static OnnxResult conv(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output)
 {
     const char *const input[3] = {value_map(net, op->input[0]), weight, bias};
     onnx_node(net->b, "Conv", op->name, bias == NULL ? 2 : 3, input, output);
-    set_window(net, op->geom);
-    onnx_ints(net->b, "dilations", 2, (const int[]){op->geom->dh, op->geom->dw});
-    onnx_int(net->b, "group", op->geom->groups);
+    onnx_convolution(net, op->geom);
     return (OnnxResult){.result = output, .rank = ONNX_MAP};
 }
 

@@ -82,6 +82,10 @@ Status onnx_check_curve(const char *layer, const CurveType *curve, const char *i
  * one that shows its input, which is no node (onnx_value_reshape). */
 OnnxResult onnx_op(OnnxNet *net, const OnnxOp *op, const char *weight, const char *bias, const char *output);
 
+/* The first input as an operation with weights reads it: [N,C,H,W], or of a dense one [N,I].  Attributes of a convolution. */
+const char *onnx_weights_input(OnnxNet *net, const OnnxOp *op);
+void onnx_convolution(OnnxNet *net, const ConvGeom *g);
+
 /* int8 codes as uint8, 128 added; zeros become zero points. */
 const uint8_t *onnx_as_uint8(Arena *arena, const int8_t *codes, int64_t n);
 

@@ -95,6 +95,7 @@ const ExporterType exporter_safetensors = {
     .companion = ".json",
     .companion_signature = "bitfold-int8 manifest",
     .floats = true,
+    .dynamic = true,
     .wide = true,
     .sums = true,
     .write = write_file,

@@ -66,6 +66,19 @@ static Status write_file(Arena *arena, const Graph *g, const char *path, const v
     return status;
 }
 
+static const char *note(Arena *arena, const Graph *g, const void *options)
+{
+    (void)options;
+    for (int i = 0; i < g->nodes; i++)
+        if (g->node[i].input_bits > 0)
+            return arena_printf(
+                arena,
+                "layer \"%s\" finds the grid of its input at run time, by TFLite's hybrid kernels, which "
+                "round codes otherwise: values differ by about a step of such a grid",
+                g->node[i].name);
+    return NULL;
+}
+
 const ExporterType exporter_tflite = {
     .name = "tflite",
     .doc = "int8 model for LiteRT and TFLite Micro, with a signature \"serving_default\"",
@@ -76,7 +89,9 @@ const ExporterType exporter_tflite = {
     .roundings = roundings,
     .carries = tflite_carries,
     .floats = true,
+    .dynamic = true,
     .wide = true,
     .runtime = "TFLite",
     .write = write_file,
+    .note = note,
 };

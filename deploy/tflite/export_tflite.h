@@ -75,7 +75,8 @@ Status tflite_add_float_weights(TfliteBuild *b, const Node *n, int rank, const i
                                 int32_t input[3]);
 /* Operators that compute the node's curve, of tensor x to tensor y.  STATUS_UNSUPPORTED where there are none. */
 Status tflite_add_curve(TfliteBuild *b, const Node *n, int32_t x, int32_t y);
-void tflite_set_float_version(TfliteOperator *o);
+/* The version of an operator of node n, and what says that it makes codes of its input. */
+void tflite_set_float_version(TfliteOperator *o, const Node *n);
 /* The node's values have to be rounded to float16; the CASTs that do it, of tensor x to tensor y. */
 bool tflite_rounds(const Graph *g, const Node *n);
 void tflite_add_rounding(TfliteBuild *b, const Node *n, int x, int y);

@@ -70,6 +70,30 @@ static int32_t add_code_weights(TfliteBuild *b, const Node *n, const char *name,
     return add_dequantized(b, name, w, small ? TFLITE_FROM_INT4_VERSION : TFLITE_PER_CHANNEL_VERSION);
 }
 
+/* Weights of a layer that finds the grid of its input at run time stay codes: TFLite's hybrid kernels, which make int8 codes
+ * of each image themselves. */
+static void add_hybrid_weights(TfliteBuild *b, const Node *n, const char *name, int rank, const int32_t *shape,
+                               int axis)
+{
+    const int outputs = n->geom.o;
+    TfliteTensor *w = tflite_add_constant(b, name, TFLITE_INT8, rank, shape, n->weights);
+    w->scales = w->zero_points = outputs;
+    w->scale = n->weight_scale, w->zero_point = ARENA_ARRAY(b->arena, int64_t, outputs);
+    w->axis = outputs > 1 ? axis : 0;
+}
+
+static Status check_hybrid(const Graph *g, const Node *n)
+{
+    if (n->input_bits == 0) return STATUS_OK;
+    const bool grouped = n->op == NODE_CONV2D && n->geom.groups > 1;
+    if (!grouped && !is_for_micro(g)) return STATUS_OK;
+    return status_fail(
+        STATUS_UNSUPPORTED,
+        "layer \"%s\": finds the grid of its input at run time (quant.activations.scheme \"dynamic\"), for "
+        "which %s has no kernel%s; export --to onnx, or quantize it with scheme \"static\"",
+        n->name, is_for_micro(g) ? "TFLite Micro" : "TFLite", is_for_micro(g) ? "" : " of a convolution in groups");
+}
+
 static Status add_float32_weights(TfliteBuild *b, const Node *n, const char *name, int rank, const int32_t *shape)
 {
     const float *w = node_real_weights(b->arena, n);
@@ -82,8 +106,11 @@ Status tflite_add_float_weights(TfliteBuild *b, const Node *n, int rank, const i
                                 int32_t input[3])
 {
     const char *name = arena_printf(b->arena, "%s/weight", n->name);
+    TRY(check_hybrid(b->g, n));
     input[1] = b->m->tensors;
-    if (is_for_micro(b->g) || n->weight_format == FORMAT_FLOAT32)
+    if (n->input_bits > 0)
+        add_hybrid_weights(b, n, name, rank, shape, axis);
+    else if (is_for_micro(b->g) || n->weight_format == FORMAT_FLOAT32)
         TRY(add_float32_weights(b, n, name, rank, shape));
     else
         input[1] = n->weights != NULL ? add_code_weights(b, n, name, rank, shape, axis)
@@ -166,9 +193,17 @@ Status tflite_add_curve(TfliteBuild *b, const Node *n, int32_t x, int32_t y)
 
 /* ---- versions and rounding ---------------------------------------------------------------------------------------- */
 
-void tflite_set_float_version(TfliteOperator *o)
+void tflite_set_float_version(TfliteOperator *o, const Node *n)
 {
+    static const int hybrid[TFLITE_OPS] = {[TFLITE_CONV_2D] = TFLITE_HYBRID_CONV_VERSION,
+                                           [TFLITE_DEPTHWISE_CONV_2D] = TFLITE_HYBRID_DEPTHWISE_VERSION,
+                                           [TFLITE_FULLY_CONNECTED] = TFLITE_HYBRID_DENSE_VERSION};
     const TfliteOpIndex op = (TfliteOpIndex)(o->op - tflite_ops);
+    if (n->input_bits > 0 && hybrid[op] > 0) {
+        o->version = hybrid[op];
+        if (op == TFLITE_FULLY_CONNECTED) o->option[FC_ASYMMETRIC_INPUTS] = 1;
+        return;
+    }
     if (op == TFLITE_DEQUANTIZE || (op == TFLITE_CONV_2D && o->version == TFLITE_CONV_GROUPED_VERSION)) return;
     const bool dilated =
         op == TFLITE_DEPTHWISE_CONV_2D && (o->option[DW_DILATION_W] > 1 || o->option[DW_DILATION_H] > 1);

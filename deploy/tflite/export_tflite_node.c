@@ -105,7 +105,7 @@ static void add_int_weights(TfliteBuild *b, const Node *n, int rank, const int32
 
 static Status check_weights(const TfliteBuild *b, const Node *n)
 {
-    const long count = node_is_float(b->g, n) ? 0 : node_weights(n);
+    const long count = node_is_float(b->g, n) && n->input_bits == 0 ? 0 : node_weights(n);
     for (long i = 0; i < count; i++)
         if (n->weights[i] == INT8_MIN)
             return fail_node(n,
@@ -369,7 +369,7 @@ static Status add_float_node(TfliteBuild *b, const Node *n)
     const int first = b->m->operators;
     TRY(tflite_check_formats(b->g, n));
     TRY(kinds[n->op](b, n));
-    for (int i = first; i < b->m->operators; i++) tflite_set_float_version(&b->m->node[i]);
+    for (int i = first; i < b->m->operators; i++) tflite_set_float_version(&b->m->node[i], n);
     if (!tflite_rounds(b->g, n)) return STATUS_OK;
     const int form = b->form[n->output][FORM_FLAT] >= 0 ? FORM_FLAT : FORM_IMAGE;
     const int values = b->form[n->output][form];

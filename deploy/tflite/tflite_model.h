@@ -31,6 +31,8 @@ typedef enum {
 enum { TFLITE_CONV_GROUPED_VERSION = 6, TFLITE_ADD_INT32_VERSION = 1 };
 /* Of operators on floats; a depthwise one that is dilated. */
 enum { TFLITE_FLOAT_VERSION = 1, TFLITE_DILATED_FLOAT_VERSION = 2 };
+/* Of operators on floats whose weights are int8 with a scale for each channel. */
+enum { TFLITE_HYBRID_CONV_VERSION = 5, TFLITE_HYBRID_DEPTHWISE_VERSION = 6, TFLITE_HYBRID_DENSE_VERSION = 12 };
 /* Of a DEQUANTIZE of float16, of int8 with a scale for each channel, of int4. */
 enum { TFLITE_FROM_FLOAT16_VERSION = 3, TFLITE_PER_CHANNEL_VERSION = 5, TFLITE_FROM_INT4_VERSION = 6 };
 enum { TFLITE_SAME = 0, TFLITE_VALID = 1 };

@@ -64,8 +64,9 @@ static void real_weights(Mix *m, Node *n, const Node *old)
     n->float_bias = bias;
     n->bias = NULL;
     n->weight_bits = n->weight_shift = n->levels = 0;
-    if (m->mixture != MIX_ALL && rng_below(&m->rng, 3) == 0) {
+    if (m->mixture != MIX_ALL && rng_below(&m->rng, 3) < (m->mixture == MIX_DYNAMIC ? 2 : 1)) {
         n->weight_bits = 8; /* what is stored, shifted or not */
+        if (m->mixture == MIX_DYNAMIC) n->input_bits = 8;
         return;
     }
     n->weight_format = random_format(m);

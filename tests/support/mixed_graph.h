@@ -9,6 +9,7 @@ typedef enum {
     MIX_FLOAT32, /* the same in float32 alone */
     MIX_FLOAT16, /* the same in float32 and float16 */
     MIX_ALL,     /* every node that can be, in float32 */
+    MIX_DYNAMIC, /* as MIX_FLOAT32; nodes with weights in codes find their input's grid at run time */
 } Mixture;
 
 /* A sound integer graph with nodes in floats, their weights floats or codes; quantize and dequantize nodes stand

@@ -81,12 +81,28 @@ static double weight(const NaiveModel *m, const cJSON *n, int o, long at)
     return (double)real;
 }
 
+/* Values on the grid of 256 codes that their own range gives. */
+static double *on_own_grid(const double *x, long n)
+{
+    float lo = 0.0f, hi = 0.0f;
+    for (long i = 0; i < n; i++) lo = fminf(lo, (float)x[i]), hi = fmaxf(hi, (float)x[i]);
+    float scale = (hi - lo) / 255.0f;
+    if (scale == 0.0f) scale = 1.0f;
+    const double zero = nearbyint(fmin(255.0, (double)(-lo / scale)));
+    double *y = malloc(sizeof *y * (size_t)n);
+    for (long i = 0; i < n; i++)
+        y[i] = (double)scale * (fmin(255.0, fmax(0.0, nearbyint((double)((float)x[i] / scale)) + zero)) - zero);
+    return y;
+}
+
 static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *y)
 {
     const char *op = naive_text(n, "op");
     const bool depthwise = strcmp(op, "depthwise_conv2d") == 0, dense = strcmp(op, "dense") == 0;
     Grid x = *in;
     if (dense) x.c = x.h * x.w * x.c, x.h = x.w = 1;
+    const bool dynamic = cJSON_GetObjectItemCaseSensitive(n, "input_bits") != NULL;
+    if (dynamic) x.x = on_own_grid(x.x, (long)x.h * x.w * x.c);
     const float *bias = naive_binary(m, y->name, "bias");
     const int kh = dense ? 1 : naive_number(n, "kernel", 0), kw = dense ? 1 : naive_number(n, "kernel", 1);
     const int sh = dense ? 1 : naive_number(n, "stride", 0), sw = dense ? 1 : naive_number(n, "stride", 1);
@@ -109,6 +125,7 @@ static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *
                     }
                 y->x[((long)i * y->w + j) * y->c + o] = sum;
             }
+    if (dynamic) free(x.x);
 }
 
 static void pool(const cJSON *n, const Grid *x, Grid *y, bool averages)

@@ -14,6 +14,39 @@ static const float *values(const TfliteRun *r, int32_t t)
     return r->known != NULL && r->known[t] != NULL ? r->known[t] : (const void *)r->value[t];
 }
 
+/* Values on the asymmetric grid of 256 codes that their own range gives, as hybrid kernels read them. */
+static const float *on_own_grid(const TfliteRun *r, const float *x, long n)
+{
+    double lo = 0.0, hi = 0.0;
+    for (long i = 0; i < n; i++) lo = fmin(lo, (double)x[i]), hi = fmax(hi, (double)x[i]);
+    const double scale = hi > lo ? (hi - lo) / 255.0 : 1.0, zero = round(-128.0 - lo / scale);
+    float *y = ARENA_ARRAY(r->arena, float, n);
+    for (long i = 0; i < n; i++)
+        y[i] = (float)(scale * (fmin(127.0, fmax(-128.0, round((double)x[i] / scale) + zero)) - zero));
+    return y;
+}
+
+static bool is_hybrid(const TfliteRun *r, const TfliteOperator *o)
+{
+    return tflite_run_tensor(r, o->input[1])->type == TFLITE_INT8;
+}
+
+static const float *activations(const TfliteRun *r, const TfliteOperator *o)
+{
+    const float *x = values(r, o->input[0]);
+    return is_hybrid(r, o) ? on_own_grid(r, x, tflite_elements(tflite_run_tensor(r, o->input[0]))) : x;
+}
+
+static const float *weights_of(const TfliteRun *r, const TfliteOperator *o)
+{
+    const TfliteTensor *w = tflite_run_tensor(r, o->input[1]);
+    if (!is_hybrid(r, o)) return values(r, o->input[1]);
+    const long n = tflite_elements(w), inner = w->axis == 0 ? n / w->shape[0] : 1;
+    float *y = ARENA_ARRAY(r->arena, float, n);
+    for (long i = 0; i < n; i++) y[i] = w->scale[i / inner % w->scales] * (float)((const int8_t *)w->data)[i];
+    return y;
+}
+
 static float *result(const TfliteRun *r, const TfliteOperator *o) { return (void *)r->value[o->output[0]]; }
 
 static double activated(double x, int activation)
@@ -27,7 +60,7 @@ static void convolve(const TfliteRun *r, const TfliteOperator *o, TfliteWindow k
 {
     const TfliteTensor *x = tflite_run_tensor(r, o->input[0]), *w = tflite_run_tensor(r, o->input[1]);
     const TfliteTensor *y = tflite_run_tensor(r, o->output[0]);
-    const float *in = values(r, o->input[0]), *weights = values(r, o->input[1]), *bias = values(r, o->input[2]);
+    const float *in = activations(r, o), *weights = weights_of(r, o), *bias = values(r, o->input[2]);
     const int outputs = y->shape[3], channels = x->shape[3], per_group = k.multiplier > 0 ? 1 : w->shape[3];
     const int top = tflite_before(k.padding, x->shape[1], y->shape[1], k.sh, (k.kh - 1) * k.dh + 1);
     const int left = tflite_before(k.padding, x->shape[2], y->shape[2], k.sw, (k.kw - 1) * k.dw + 1);
@@ -53,7 +86,7 @@ static void convolve(const TfliteRun *r, const TfliteOperator *o, TfliteWindow k
 static void dense(const TfliteRun *r, const TfliteOperator *o)
 {
     const TfliteTensor *w = tflite_run_tensor(r, o->input[1]);
-    const float *in = values(r, o->input[0]), *weights = values(r, o->input[1]), *bias = values(r, o->input[2]);
+    const float *in = activations(r, o), *weights = weights_of(r, o), *bias = values(r, o->input[2]);
     for (int f = 0; f < w->shape[0]; f++) {
         double sum = (double)bias[f];
         for (int c = 0; c < w->shape[1]; c++) sum += (double)in[c] * (double)weights[(long)f * w->shape[1] + c];

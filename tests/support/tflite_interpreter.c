@@ -323,7 +323,7 @@ static void dequantize_image(const Run *r, const int8_t *image, float *reals)
 int8_t **tflite_run_knowing(Arena *arena, const TfliteModel *m, Rounding rounding, const int8_t *image,
                             const float *const *known)
 {
-    const Run r = {m, rounding, ARENA_ARRAY(arena, int8_t *, m->tensors), known};
+    const Run r = {arena, m, rounding, ARENA_ARRAY(arena, int8_t *, m->tensors), known};
     const TfliteTensor *x = &m->tensor[m->input[0]];
     r.value[m->input[0]] = arena_alloc(arena, sizeof(float) * (size_t)elements(x));
     if (x->type == TFLITE_FLOAT32)

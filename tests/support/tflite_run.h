@@ -6,6 +6,7 @@
 #include "deploy/tflite/tflite_model.h"
 
 typedef struct {
+    Arena *arena;
     const TfliteModel *m;
     Rounding rounding;
     int8_t **value;            /* [tensors] bytes; values of float16 as floats */
