@@ -12,9 +12,9 @@ static void sums_chunk(void *context, const ParallelRows *rows)
     channel_sums_add(&s->sums, rows->chunk, s->x + rows->first * s->sums.c, rows->n);
 }
 
-void column_sums(Tape *t, const float *x, long rows, int c, float *out_add)
+void column_sums(Tape *t, const float *x, long images, long rows, int c, float *out_add)
 {
-    Columns s = {.x = x, .sums = channel_sums_make(t->arena, c, parallel_chunks(rows))};
-    parallel_rows(rows, s.sums.chunks, sums_chunk, &s);
+    Columns s = {.x = x, .sums = channel_sums_make(t->arena, c, parallel_chunks(images))};
+    parallel_images(images, rows, sums_chunk, &s);
     channel_sums_join(&s.sums, out_add);
 }

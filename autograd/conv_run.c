@@ -6,6 +6,7 @@
 #include "autograd/norm.h"
 #include "base/align.h"
 #include "base/parallel.h"
+#include "base/tree_sum.h"
 
 static ConvInput image_of(const ConvInput *x, const ConvGeom *g, long image)
 {
@@ -145,10 +146,10 @@ void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor
     b.scratch_bytes = b.conv_bytes + align_up(group);
     b.scratch = tape_buffer(t, b.scratch_bytes * (size_t)parallel_threads());
     parallel_for(b.chunks, backward_chunk, &b);
-    for (int k = 0; dw != NULL && k < b.chunks; k++) {
-        const float *part = b.dw + (size_t)k * (size_t)b.weights;
+    if (dw != NULL) {
+        tree_sum_f32(b.chunks, (size_t)b.weights, b.dw);
 #pragma omp simd
-        for (long i = 0; i < b.weights; i++) dw[i] += part[i];
+        for (long i = 0; i < b.weights; i++) dw[i] += b.dw[i];
     }
     tape_release(t, b.scratch);
     tape_release(t, b.dw);

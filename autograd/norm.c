@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/tree_sum.h"
 
 enum {
     PERIOD_LEAST = 128, /* values of a tiled channel vector */
@@ -101,30 +102,34 @@ void channel_sums_add(const ChannelSums *s, int chunk, const float *x, long rows
 
 void channel_sums_join(const ChannelSums *s, float *out)
 {
-    for (int c = 0; c < s->c; c++) {
-        double sum = 0;
-        for (int k = 0; k < s->chunks; k++) sum += sums_of(s, k)[c];
-        out[c] += (float)sum;
+    tree_sum_f64(s->chunks, 2 * (size_t)s->c, s->sum);
+    for (int c = 0; c < s->c; c++) out[c] += (float)s->sum[c];
+}
+
+static void join_moments(void *context, int into, int from)
+{
+    const ChannelSums *s = context;
+    if (s->rows[from] == 0) return;
+    const int C = s->c;
+    double *restrict mean = sums_of(s, into), *restrict m2 = mean + C;
+    const double *restrict part = sums_of(s, from);
+    const double before = (double)s->rows[into], n = (double)s->rows[from], share = n / (before + n);
+    for (int c = 0; c < C; c++) {
+        const double d = part[c] - mean[c];
+        mean[c] += d * share;
+        m2[c] += part[C + c] + d * d * before * share;
     }
+    s->rows[into] += s->rows[from];
 }
 
 void channel_moments(const ChannelSums *s, double *mean, double *var)
 {
-    const int C = s->c;
-    memset(mean, 0, sizeof(double) * (size_t)C);
-    memset(var, 0, sizeof(double) * (size_t)C);
-    double before = 0;
-    for (int k = 0; k < s->chunks; k++) {
-        if (s->rows[k] == 0) continue;
-        const double *part = sums_of(s, k), n = (double)s->rows[k], share = n / (before + n);
-        for (int c = 0; c < C; c++) {
-            const double d = part[c] - mean[c];
-            mean[c] += d * share;
-            var[c] += part[C + c] + d * d * before * share;
-        }
-        before += n;
+    ChannelSums all = *s;
+    tree_join(s->chunks, join_moments, &all);
+    for (int c = 0; c < s->c; c++) {
+        mean[c] = s->sum[c];
+        var[c] = s->sum[s->c + c] / (double)s->rows[0];
     }
-    for (int c = 0; c < C; c++) var[c] /= before;
 }
 
 /* ---- batch norm -------------------------------------------------------------------------------------------------- */
@@ -197,9 +202,9 @@ void norm_sums_end(Tape *t, Norm *n, Tensor *gamma, Tensor *beta)
     float *dgamma = tensor_grad(t, gamma), *dbeta = tensor_grad(t, beta);
     float *mean_dy = arena_alloc(t->arena, sizeof(float) * 2 * (size_t)C), *slope = mean_dy + C;
     const double per_row = n->batch_statistics ? 1.0 / (double)n->rows : 0.0;
+    tree_sum_f64(s->chunks, 2 * (size_t)C, s->sum);
     for (int c = 0; c < C; c++) {
-        double sum = 0, sum_y = 0;
-        for (int k = 0; k < s->chunks; k++) sum += sums_of(s, k)[c], sum_y += sums_of(s, k)[C + c];
+        const double sum = s->sum[c], sum_y = s->sum[C + c];
         const double inv = (double)n->inv[c], sum_xhat = sum_y * inv;
         if (dbeta != NULL) dbeta[c] += (float)sum;
         if (dgamma != NULL) dgamma[c] += (float)sum_xhat;

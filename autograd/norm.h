@@ -9,7 +9,8 @@
  * With running statistics the sums' share in dy is 0.  Ioffe-Szegedy 2015, 1502.03167.
  *
  * Work is cut into chunks and groups of images (autograd/images.h); sums are taken per block of a
- * group in float, two-pass for the variance, and joined in double in their order (Chan, Golub, LeVeque 1983).
+ * group in float, two-pass for the variance, and joined in double: those of a chunk in their order, those of all chunks
+ * in a tree (Chan, Golub, LeVeque 1983).
  */
 #ifndef BITFOLD_AUTOGRAD_NORM_H
 #define BITFOLD_AUTOGRAD_NORM_H
@@ -33,10 +34,10 @@ typedef struct {
 ChannelSums channel_sums_make(Arena *arena, int c, int chunks);
 /* Adds rows to a chunk: moments, mean and sum of squared deviations. */
 void channel_moments_add(const ChannelSums *s, int chunk, const float *y, long rows);
-/* Or: plain sums, and all chunks joined: out[c] += sum. */
+/* Or: plain sums, and all chunks joined, once, in a tree (base/tree_sum.h): out[c] += sum. */
 void channel_sums_add(const ChannelSums *s, int chunk, const float *x, long rows);
 void channel_sums_join(const ChannelSums *s, float *out);
-/* All chunks joined: mean[c], biased var[c]. */
+/* All chunks joined, once, in a tree: mean[c], biased var[c]. */
 void channel_moments(const ChannelSums *s, double *mean, double *var);
 
 typedef struct {

@@ -24,9 +24,8 @@ static void forward_chunk(void *context, const ParallelRows *rows)
 static void conv_node_backward(Tape *t, TapeNode *node)
 {
     const ConvRun *r = node->saved;
-    const long rows = (long)r->g.n * r->g.oh * r->g.ow;
     float *db = tensor_grad(t, node->in[2]);
-    if (db != NULL) column_sums(t, node->out->dx, rows, r->g.o, db);
+    if (db != NULL) column_sums(t, node->out->dx, r->g.n, (long)r->g.oh * r->g.ow, r->g.o, db);
     conv_backward(t, &r->g, r->depthwise, node->in[0], node->in[1], &(ConvGradient){.dy = node->out->dx});
 }
 

@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+#include "base/parallel.h"
+#include "base/tree_sum.h"
+
 static void residual_backward(Tape *t, TapeNode *node)
 {
     const float *slope = node->saved; /* [N,K] d loss / d z, the mean's 1 / (N K) left out */
@@ -17,6 +20,24 @@ static void residual_backward(Tape *t, TapeNode *node)
 static const OpType mse_type = {"mse", "z[N,K] -> loss[A]", residual_backward};
 static const OpType huber_type = {"huber", "z[N,K] -> loss[A]", residual_backward};
 
+typedef struct {
+    const float *x, *target;
+    float *slope;
+    double delta, share, sum[PARALLEL_CHUNKS];
+} Residual;
+
+static void residual_chunk(void *context, const ParallelRows *rows)
+{
+    Residual *of = context;
+    double sum = 0;
+    for (long i = rows->first; i < rows->last; i++) {
+        const double r = (double)of->x[i] - (double)of->target[i], inside = fmax(fmin(r, of->delta), -of->delta);
+        sum += of->share * inside * (2 * r - inside); /* r^2; outside delta (2 |r| - delta) */
+        of->slope[i] = (float)(2 * of->share * inside);
+    }
+    of->sum[rows->chunk] = sum;
+}
+
 /* The mean of f(r), f = r^2 within delta of 0 and the line that goes on from there outside, times `share`. */
 static Tensor *residual_loss(Tape *t, const OpType *type, Tensor *z, const float *target, double delta, double share)
 {
@@ -24,15 +45,12 @@ static Tensor *residual_loss(Tape *t, const OpType *type, Tensor *z, const float
     const long n = tensor_elements(z);
     const float *x = tensor_values(t, z);
     float *slope = tape_buffer(t, sizeof(float) * (size_t)n);
-    double sum = 0;
-    for (long i = 0; i < n; i++) {
-        const double r = (double)x[i] - (double)target[i], inside = fmax(fmin(r, delta), -delta);
-        sum += share * inside * (2 * r - inside); /* r^2; outside delta (2 |r| - delta) */
-        slope[i] = (float)(2 * share * inside);
-    }
+    Residual r = {.x = x, .target = target, .slope = slope, .delta = delta, .share = share};
+    parallel_images(z->shape.dim[0], z->shape.dim[1], residual_chunk, &r);
+    tree_sum_f64(PARALLEL_CHUNKS, 1, r.sum);
     tensor_values_release(t, z, x);
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
-    y->x[0] = (float)(sum / (double)n);
+    y->x[0] = (float)(r.sum[0] / (double)n);
     TapeNode *node = tape_record(t, type, 1, &z, y);
     if (node != NULL) node->saved = slope;
     node_keep(t, node, slope);

@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+#include "base/parallel.h"
+#include "base/tree_sum.h"
+
 typedef struct {
     CrossEntropy of;
     const float *probability; /* [N,K] */
@@ -54,6 +57,53 @@ static void softmax_backward(Tape *t, TapeNode *node)
     }
 }
 
+typedef struct {
+    const CrossEntropy *of;
+    int classes;
+    const float *x;
+    float *probability;
+    double loss[PARALLEL_CHUNKS];
+    int hits[PARALLEL_CHUNKS];
+} Losses;
+
+/* Writes the probabilities of sample n from its logits z[K]: its loss. */
+static double sample_loss(const CrossEntropy *of, int n, int K, const float *z, float *p, bool *hit)
+{
+    int best = 0;
+    for (int k = 1; k < K; k++)
+        if (z[k] > z[best]) best = k;
+    *hit = best == larger_class(of, n);
+    double sum = 0, mean_z = 0;
+    for (int k = 0; k < K; k++) {
+        const double e = exp((double)z[k] - (double)z[best]);
+        p[k] = (float)e;
+        sum += e;
+        mean_z += (double)z[k] / K;
+    }
+    const float scale = (float)(1.0 / sum);
+    for (int k = 0; k < K; k++) p[k] *= scale;
+    /* sum >= 1: the largest logit's own term is 1.
+     * - sum target * log p = log sum exp(z) - (1 - smoothing) * z[label] - smoothing * mean(z) */
+    const Classes c = classes_of(of, n);
+    const double smoothing = (double)of->smoothing, all = log(fmax(sum, 1.0)) + (double)z[best];
+    double loss = 0;
+    for (int i = 0; i < c.n; i++)
+        loss += c.factor[i] * (all - (1.0 - smoothing) * (double)z[c.label[i]] - smoothing * mean_z);
+    return loss;
+}
+
+static void losses_of_chunk(void *context, const ParallelRows *rows)
+{
+    Losses *l = context;
+    const int K = l->classes;
+    for (int n = (int)rows->first; n < (int)rows->last; n++) {
+        bool hit;
+        const size_t at = (size_t)n * (size_t)K;
+        l->loss[rows->chunk] += sample_loss(l->of, n, K, l->x + at, l->probability + at, &hit);
+        l->hits[rows->chunk] += hit;
+    }
+}
+
 static const OpType softmax_type = {"softmax_cross_entropy", "z[N,K] -> loss[A]", softmax_backward};
 
 Tensor *op_softmax_cross_entropy(Tape *t, Tensor *z, const int32_t *labels, float smoothing, int *correct)
@@ -67,35 +117,15 @@ Tensor *op_cross_entropy(Tape *t, Tensor *z, const CrossEntropy *of, int *correc
     const int N = z->shape.dim[0], K = z->shape.dim[1];
     const float *x = tensor_values(t, z);
     float *p = tape_buffer(t, sizeof(float) * (size_t)N * (size_t)K);
-    double loss = 0;
-    int hits = 0;
-    for (int n = 0; n < N; n++) {
-        const float *zn = x + (size_t)n * (size_t)K;
-        float *pn = p + (size_t)n * (size_t)K;
-        int best = 0;
-        for (int k = 1; k < K; k++)
-            if (zn[k] > zn[best]) best = k;
-        hits += best == larger_class(of, n);
-        double sum = 0, mean_z = 0;
-        for (int k = 0; k < K; k++) {
-            const double e = exp((double)zn[k] - (double)zn[best]);
-            pn[k] = (float)e;
-            sum += e;
-            mean_z += (double)zn[k] / K;
-        }
-        const float scale = (float)(1.0 / sum);
-        for (int k = 0; k < K; k++) pn[k] *= scale;
-        /* sum >= 1: the largest logit's own term is 1.
-         * - sum target * log p = log sum exp(z) - (1 - smoothing) * z[label] - smoothing * mean(z) */
-        const Classes c = classes_of(of, n);
-        const double smoothing = (double)of->smoothing, all = log(fmax(sum, 1.0)) + (double)zn[best];
-        for (int i = 0; i < c.n; i++)
-            loss += c.factor[i] * (all - (1.0 - smoothing) * (double)zn[c.label[i]] - smoothing * mean_z);
-    }
+    Losses losses = {.of = of, .classes = K, .x = x, .probability = p};
+    parallel_images(N, 1, losses_of_chunk, &losses);
+    tree_sum_f64(PARALLEL_CHUNKS, 1, losses.loss);
     tensor_values_release(t, z, x);
+    int hits = 0;
+    for (int k = 0; k < PARALLEL_CHUNKS; k++) hits += losses.hits[k];
     if (correct != NULL) *correct = hits;
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
-    y->x[0] = (float)(loss / N);
+    y->x[0] = (float)(losses.loss[0] / N);
     TapeNode *node = tape_record(t, &softmax_type, 1, &z, y);
     if (node != NULL) {
         Softmax *s = arena_zalloc(t->arena, sizeof *s);

@@ -102,7 +102,8 @@ static inline size_t out_image(const ConvGeom *g) { return (size_t)g->oh * (size
 /* SAME as TensorFlow: out = ceil(in / stride), the odd cell of padding at the end. */
 void same_padding(int in, int kernel, int stride, int dilation, int *before, int *after);
 
-/* Deterministic column sums: out_add[c] += sum over rows of x[rows,c] (fixed chunks, in order). */
-void column_sums(Tape *t, const float *x, long rows, int c, float *out_add);
+/* Deterministic column sums: out_add[c] += sum of x[images,rows,c] over images and their rows (chunks of images, joined
+ * in a tree). */
+void column_sums(Tape *t, const float *x, long images, long rows, int c, float *out_add);
 
 #endif

@@ -71,7 +71,7 @@ void parallel_range(long count, int chunks, int chunk, long *first, long *last)
 }
 
 typedef struct {
-    long count;
+    long count, size;
     int chunks;
     ParallelRowsFn *fn;
     void *context;
@@ -82,13 +82,20 @@ static void rows_chunk(void *context, int chunk, int thread)
     const RowsJob *job = context;
     long first, last;
     parallel_range(job->count, job->chunks, chunk, &first, &last);
+    first *= job->size, last *= job->size;
     job->fn(job->context, &(ParallelRows){first, last, last - first, chunk, thread});
 }
 
 void parallel_rows(long count, int chunks, ParallelRowsFn *fn, void *context)
 {
-    RowsJob job = {count, chunks, fn, context};
+    RowsJob job = {count, 1, chunks, fn, context};
     parallel_for(chunks, rows_chunk, &job);
+}
+
+void parallel_images(long images, long size, ParallelRowsFn *fn, void *context)
+{
+    RowsJob job = {images, size, parallel_chunks(images), fn, context};
+    parallel_for(job.chunks, rows_chunk, &job);
 }
 
 enum { ZERO_ALONE_BYTES = 1 << 16 }; /* below, waking a thread costs more */

@@ -2,7 +2,7 @@
  *
  * Work is cut into a number of chunks that depends on the problem alone, never on the thread count; a chunk's
  * result may not depend on the thread that ran it.  Reductions write one partial result per chunk and the caller
- * sums them in chunk order: the same bits with any number of threads.
+ * joins them in a fixed tree (base/tree_sum.h): the same bits with any number of threads.
  */
 #ifndef BITFOLD_BASE_PARALLEL_H
 #define BITFOLD_BASE_PARALLEL_H
@@ -32,6 +32,10 @@ typedef void ParallelRowsFn(void *context, const ParallelRows *rows);
 /* parallel_for whose chunks are the stretches parallel_range gives of `count` rows: of images, values, whatever fn
  * takes one row for.  A chunk of no rows is given, too. */
 void parallel_rows(long count, int chunks, ParallelRowsFn *fn, void *context);
+
+/* The same for the values of a batch of images, `size` of each: chunk k has all of the images that parallel_range gives
+ * chunk k of PARALLEL_CHUNKS; rows are values.  Every operation so sums over the same images in the same chunk. */
+void parallel_images(long images, long size, ParallelRowsFn *fn, void *context);
 
 /* memset(data, 0, bytes) by all threads: gradients are larger than a core's caches. */
 void parallel_zero(void *data, size_t bytes);

@@ -14,7 +14,7 @@
 #ifndef BITFOLD_H
 #define BITFOLD_H
 
-#define BITFOLD_VERSION "0.1.0"
+#define BITFOLD_VERSION "0.2.0"
 
 #if defined(__GNUC__)
 #define BITFOLD_API __attribute__((visibility("default")))

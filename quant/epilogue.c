@@ -111,7 +111,4 @@ void epilogue_params_add(Epilogue *epilogue, int chunk, size_t n, const float *z
     q->type->backward_params(q, &epilogue->run, n, z, dy, epilogue->sums[chunk]);
 }
 
-void epilogue_params_end(Epilogue *epilogue)
-{
-    quantizer_finish(epilogue->q, &epilogue->run, (const double(*)[QUANTIZER_SUMS])epilogue->sums);
-}
+void epilogue_params_end(Epilogue *epilogue) { quantizer_finish(epilogue->q, &epilogue->run, epilogue->sums); }

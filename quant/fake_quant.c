@@ -7,7 +7,7 @@ typedef struct {
     const float *x, *dy;
     float *dx;
     Epilogue *epilogue;
-    long n;
+    long n, images;
 } FakeQuant;
 
 static void forward_chunk(void *context, const ParallelRows *rows)
@@ -33,7 +33,7 @@ static void fake_quant_backward(Tape *t, TapeNode *node)
     float *dx = tensor_grad_fresh(t, node->in[0], &fresh);
     f->dy = node->out->dx;
     f->dx = dx == NULL || fresh ? dx : tape_buffer(t, sizeof(float) * (size_t)f->n);
-    parallel_rows(f->n, PARALLEL_CHUNKS, backward_chunk, f);
+    parallel_images(f->images, f->n / f->images, backward_chunk, f);
     if (epilogue_learns(f->epilogue)) epilogue_params_end(f->epilogue);
     if (dx == NULL || fresh) return;
     add_gradient(t, node->in[0], f->dx);
@@ -51,8 +51,9 @@ Tensor *op_fake_quant(Tape *t, Tensor *x, Quantizer *q, Activation a, bool learn
     *f = (FakeQuant){.x = tensor_values(t, x),
                      .epilogue =
                          epilogue_make(t, q->name, x->shape, &(EpilogueConfig){.act = a, .q = q, .learn = learn}),
-                     .n = tensor_elements(x)};
-    parallel_rows(f->n, PARALLEL_CHUNKS, forward_chunk, f);
+                     .n = tensor_elements(x),
+                     .images = x->shape.dim[0]};
+    parallel_images(f->images, f->n / f->images, forward_chunk, f);
     if (!epilogue_done(t, f->epilogue)) return NULL;
     TapeNode *node = tape_record(t, &fake_quant_type, 2, in, f->epilogue->y);
     tensor_values_keep(t, node, x, f->x);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/tree_sum.h"
+
 void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
 {
     *lo = qp->qmin;
@@ -79,12 +81,10 @@ void quantizer_learn_extremes(Tape *t, Quantizer *q, float min, float max, Activ
         quantizer_start(q, lo, hi);
 }
 
-void quantizer_finish(Quantizer *q, const QuantizerRun *run, const QuantizerSums sums)
+void quantizer_finish(Quantizer *q, const QuantizerRun *run, QuantizerSums sums)
 {
-    double all[QUANTIZER_SUMS] = {0};
-    for (int k = 0; k < PARALLEL_CHUNKS; k++)
-        for (int i = 0; i < QUANTIZER_SUMS; i++) all[i] += sums[k][i];
-    q->type->finish(q, run, all);
+    tree_sum_f64(PARALLEL_CHUNKS, QUANTIZER_SUMS, sums[0]);
+    q->type->finish(q, run, sums[0]);
 }
 
 /* ---- the gate of the integer ops --------------------------------------------------------------------------------- */
@@ -132,7 +132,7 @@ void grid_gate(GridBackward *g, int chunk, long at, long n, const float *dy, flo
 
 void grid_gate_end(GridBackward *g)
 {
-    if (g->q->params > 0) quantizer_finish(g->q, &g->run, (const double(*)[QUANTIZER_SUMS])g->sums);
+    if (g->q->params > 0) quantizer_finish(g->q, &g->run, g->sums);
 }
 
 typedef struct {
@@ -149,6 +149,6 @@ static void gate_chunk(void *context, const ParallelRows *rows)
 void grid_gate_all(GridBackward *g, float *dy)
 {
     GateAll all = {g, dy};
-    parallel_rows(g->n, PARALLEL_CHUNKS, gate_chunk, &all);
+    parallel_images(g->n / g->run.count, g->run.count, gate_chunk, &all);
     grid_gate_end(g);
 }

@@ -36,7 +36,7 @@ Tensor *learned_leaf(Tape *t, const Quantizer *q);
 void quantizer_learn_extremes(Tape *t, Quantizer *q, float min, float max, Activation a);
 /* Of the parameters' gradients: the sums of all chunks, in order, and the end (QuantizerType.finish). */
 typedef double QuantizerSums[PARALLEL_CHUNKS][QUANTIZER_SUMS];
-void quantizer_finish(Quantizer *q, const QuantizerRun *run, const QuantizerSums sums);
+void quantizer_finish(Quantizer *q, const QuantizerRun *run, QuantizerSums sums);
 
 /* What the integer ops keep for their backward pass: their values before rounding exist only block by block in the
  * forward pass.  Where the quantizer has parameters, or a `backward` of its own, the values themselves, v = y / scale;

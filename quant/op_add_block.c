@@ -34,15 +34,19 @@ static void sum(const Add *d, size_t at, size_t n, float *z)
 
 typedef void PieceFn(const Add *d, int chunk, size_t at, size_t n);
 
-static void for_pieces(const Add *d, int chunk, PieceFn *fn)
+static void for_pieces(const Add *d, const ParallelRows *rows, PieceFn *fn)
 {
-    long first, last;
-    const size_t C = (size_t)d->a->shape.dim[3];
-    parallel_range((long)(d->n / C), PARALLEL_CHUNKS, chunk, &first, &last);
-    for (size_t at = (size_t)first * C, n; at < (size_t)last * C; at += n) {
-        n = epilogue_piece(C, at, (size_t)last * C);
-        fn(d, chunk, at, n);
+    const size_t C = (size_t)d->a->shape.dim[3], last = (size_t)rows->last;
+    for (size_t at = (size_t)rows->first, n; at < last; at += n) {
+        n = epilogue_piece(C, at, last);
+        fn(d, rows->chunk, at, n);
     }
+}
+
+static void for_images(Add *d, ParallelRowsFn *fn)
+{
+    const long images = d->a->shape.dim[0];
+    parallel_images(images, (long)d->n / images, fn, d);
 }
 
 static void forward_piece(const Add *d, int chunk, size_t at, size_t n)
@@ -52,11 +56,7 @@ static void forward_piece(const Add *d, int chunk, size_t at, size_t n)
     epilogue_values(d->epilogue, chunk, at, n, z);
 }
 
-static void forward_chunk(void *context, int chunk, int thread)
-{
-    (void)thread;
-    for_pieces(context, chunk, forward_piece);
-}
+static void forward_chunk(void *context, const ParallelRows *rows) { for_pieces(context, rows, forward_piece); }
 
 static void backward_piece(const Add *d, int chunk, size_t at, size_t n)
 {
@@ -70,11 +70,7 @@ static void backward_piece(const Add *d, int chunk, size_t at, size_t n)
     epilogue_gate(d->epilogue, n, z, d->dy + at, d->dy + at);
 }
 
-static void backward_chunk(void *context, int chunk, int thread)
-{
-    (void)thread;
-    for_pieces(context, chunk, backward_piece);
-}
+static void backward_chunk(void *context, const ParallelRows *rows) { for_pieces(context, rows, backward_piece); }
 
 /* The gated gradient takes the place of y's, which nobody reads any more, and both operands share it. */
 static void add_backward(Tape *t, TapeNode *node)
@@ -82,7 +78,7 @@ static void add_backward(Tape *t, TapeNode *node)
     Add *d = node->saved;
     if (d->epilogue->q != NULL || d->epilogue->act.relu) {
         d->dy = tensor_grad(t, node->out);
-        parallel_for(PARALLEL_CHUNKS, backward_chunk, d);
+        for_images(d, backward_chunk);
         if (epilogue_learns(d->epilogue)) epilogue_params_end(d->epilogue);
     }
     tensor_grad_pass(t, node->in[0], node->out);
@@ -102,7 +98,7 @@ Tensor *op_add_block(Tape *t, Tensor *a, Tensor *b, const EpilogueConfig *config
     if (!tape_contract(t, &add_type, 3, in)) return NULL;
     Add *d = arena_zalloc(t->arena, sizeof *d);
     *d = (Add){.a = a, .b = b, .epilogue = epilogue_make(t, "add", a->shape, config), .n = (size_t)tensor_elements(a)};
-    parallel_for(PARALLEL_CHUNKS, forward_chunk, d);
+    for_images(d, forward_chunk);
     if (!epilogue_done(t, d->epilogue)) return NULL;
     TapeNode *node = tape_record(t, &add_type, 3, in, d->epilogue->y);
     if (node != NULL) node->saved = d;

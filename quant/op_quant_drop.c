@@ -4,6 +4,7 @@
 
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "base/tree_sum.h"
 #include "quant/quantizer.h"
 
 typedef struct {
@@ -76,7 +77,8 @@ static void quant_drop_backward(Tape *t, TapeNode *node)
     parallel_rows(n, PARALLEL_CHUNKS, backward_rows, d);
     if (dx == NULL) tape_release(t, d->dx);
     float *dstep = tensor_grad(t, node->in[1]);
-    for (int c = 0; dstep != NULL && c < PARALLEL_CHUNKS; c++) dstep[0] += (float)d->sum[c];
+    tree_sum_f64(PARALLEL_CHUNKS, 1, d->sum);
+    if (dstep != NULL) dstep[0] += (float)d->sum[0];
 }
 
 static const OpType quant_drop_type = {"quant_drop", "x[...] step[A] -> y[...]", quant_drop_backward};

@@ -146,9 +146,10 @@ END_TEST
 
 START_TEST(sums_of_columns)
 {
-    static const int sizes[][2] = {{1, 1}, {15, 3}, {16, 16}, {17, 17}, {1023, 5}, {1025, 33}, {4099, 2}};
+    static const int sizes[][3] = {{1, 1, 1},   {5, 3, 3},    {16, 1, 16}, {17, 1, 17},
+                                   {3, 341, 5}, {41, 25, 33}, {4099, 1, 2}};
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
-        const int rows = sizes[k][0], c = sizes[k][1];
+        const int images = sizes[k][0], rows = images * sizes[k][1], c = sizes[k][2];
         float first[64];
         for (int threads = 1; threads <= 5; threads += 2) {
             Bench b = bench_make();
@@ -156,7 +157,7 @@ START_TEST(sums_of_columns)
             const float *x = random_values(b.owner, (long)rows * c, k);
             float out[64];
             for (int i = 0; i < c; i++) out[i] = 100.0f;
-            column_sums(b.tape, x, rows, c, out);
+            column_sums(b.tape, x, images, sizes[k][1], c, out);
             for (int i = 0; i < c; i++) {
                 double sum = 100;
                 for (int r = 0; r < rows; r++) sum += (double)x[r * c + i];

@@ -16,6 +16,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "base/tree_sum.h"
 #include "tests/support/suite.h"
 
 START_TEST(status_keeps_the_sentence)
@@ -104,6 +105,78 @@ START_TEST(parallel_runs_each_chunk_once)
 }
 END_TEST
 
+static void sum_and_count(void *context, const ParallelRows *rows)
+{
+    long *const seen = context;
+    seen[2 * rows->chunk] = rows->first;
+    seen[2 * rows->chunk + 1] = rows->n;
+}
+
+START_TEST(parallel_images_keeps_images_whole)
+{
+    for (long images = 1; images <= 40; images += 3) {
+        long seen[2 * PARALLEL_CHUNKS] = {0}, next = 0;
+        parallel_images(images, 7, sum_and_count, seen);
+        for (int k = 0; k < parallel_chunks(images); k++) {
+            long first, last;
+            parallel_range(images, parallel_chunks(images), k, &first, &last);
+            ck_assert_int_eq(seen[2 * k], 7 * first);
+            ck_assert_int_eq(seen[2 * k + 1], 7 * (last - first));
+            next += seen[2 * k + 1];
+        }
+        ck_assert_int_eq(next, 7 * images);
+    }
+}
+END_TEST
+
+static void put_brackets(void *context, int into, int from)
+{
+    char(*text)[64] = context, both[64];
+    snprintf(both, sizeof both, "(%.20s%.20s)", text[into], text[from]);
+    memcpy(text[into], both, sizeof both);
+}
+
+START_TEST(tree_sums_in_its_order)
+{
+    char text[6][64] = {"a", "b", "c", "d", "e", "f"};
+    tree_join(6, put_brackets, text);
+    ck_assert_str_eq(text[0], "(((ab)(cd))(ef))");
+    /* 1 is lost beside 2^24 in float: (2^24 + 1) + (1 + 1), not ((2^24 + 1) + 1) + 1. */
+    enum { N = 300 };
+    float part[4][N];
+    double wide[4][N];
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < N; i++) part[k][i] = k == 0 ? 16777216.0f : 1.0f, wide[k][i] = k == 0 ? 0x1p53 : 1.0;
+    tree_sum_f32(4, N, part[0]);
+    tree_sum_f64(4, N, wide[0]);
+    for (int i = 0; i < N; i++) {
+        ck_assert_double_eq((double)part[0][i], 16777218.0);
+        ck_assert_double_eq(wide[0][i], 0x1p53 + 2.0);
+    }
+}
+END_TEST
+
+/* What subtrees add up alone joins to the bytes of the whole, for every power of two of them. */
+START_TEST(tree_sums_subtrees_apart)
+{
+    enum { CHUNKS = 16, N = 5 };
+    float all[CHUNKS][N], apart[CHUNKS][N];
+    for (int trees = 2; trees <= CHUNKS; trees *= 2) {
+        Rng rng = rng_make(1, RNG_INIT, (uint64_t)trees);
+        for (int k = 0; k < CHUNKS; k++)
+            for (int i = 0; i < N; i++) all[k][i] = apart[k][i] = rng_normal(&rng);
+        tree_sum_f32(CHUNKS, N, all[0]);
+        const int each = CHUNKS / trees;
+        for (int k = 0; k < trees; k++) {
+            tree_sum_f32(each, N, apart[k * each]);
+            memcpy(apart[k], apart[k * each], sizeof apart[k]);
+        }
+        tree_sum_f32(trees, N, apart[0]);
+        ck_assert_mem_eq(apart[0], all[0], sizeof all[0]);
+    }
+}
+END_TEST
+
 static void halve_smallest(void *context, int chunk, int thread)
 {
     (void)thread;
@@ -174,4 +247,5 @@ START_TEST(file_is_whole_or_absent)
 END_TEST
 
 TEST_MAIN("base", status_keeps_the_sentence, arena_stops_asking_after_a_reset, rng_is_philox, rng_draws_are_fair,
-          parallel_runs_each_chunk_once, parallel_keeps_denormals, file_is_whole_or_absent)
+          parallel_runs_each_chunk_once, parallel_images_keeps_images_whole, tree_sums_in_its_order,
+          tree_sums_subtrees_apart, parallel_keeps_denormals, file_is_whole_or_absent)
