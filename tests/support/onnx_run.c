@@ -1,21 +1,14 @@
-#include "tests/support/onnx_run.h"
+#include "tests/support/onnx_call.h"
 
 #include <check.h>
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
-enum { MAX_VALUES = 4096, MAX_INPUTS = 128 };
+enum { MAX_VALUES = 4096 };
 
-typedef struct {
-    Arena *arena;
-    const Onnx__NodeProto *node;
-    int inputs;
-    const OnnxArray *in[MAX_INPUTS];
-    OnnxDataType type[MAX_INPUTS]; /* of constants */
-} Call;
+typedef OnnxCall Call;
 
-static OnnxArray array(Arena *a, int rank, const int64_t *dim)
+OnnxArray onnx_call_array(Arena *a, int rank, const int64_t *dim)
 {
     OnnxArray y = {.rank = rank, .count = 1};
     for (int i = 0; i < rank; i++) y.dim[i] = dim[i], y.count *= dim[i];
@@ -23,14 +16,14 @@ static OnnxArray array(Arena *a, int rank, const int64_t *dim)
     return y;
 }
 
-static void get_ints(const Call *c, const char *name, int n, int *out)
+void onnx_call_ints(const Call *c, const char *name, int n, int *out)
 {
     const Onnx__AttributeProto *a = onnx_attribute(c->node, name);
     ck_assert_msg(a != NULL && a->n_ints == (size_t)n, "%s: %s", c->node->name, name);
     for (int i = 0; i < n; i++) out[i] = (int)a->ints[i];
 }
 
-static OnnxArray like(const Call *c) { return array(c->arena, c->in[0]->rank, c->in[0]->dim); }
+static OnnxArray like(const Call *c) { return onnx_call_array(c->arena, c->in[0]->rank, c->in[0]->dim); }
 
 /* ---- element by element ------------------------------------------------------------------------------------------ */
 
@@ -99,7 +92,7 @@ static OnnxArray hard_sigmoid(const Call *c)
 /* From a row, by indices of any shape. */
 static OnnxArray gather(const Call *c)
 {
-    OnnxArray y = array(c->arena, c->in[1]->rank, c->in[1]->dim);
+    OnnxArray y = onnx_call_array(c->arena, c->in[1]->rank, c->in[1]->dim);
     ck_assert(c->in[0]->rank == 1 && onnx_attribute_int(c->node, "axis", 0) == 0);
     for (int64_t i = 0; i < y.count; i++) {
         const int64_t at = (int64_t)c->in[1]->x[i];
@@ -149,10 +142,10 @@ static OnnxArray reshape(const Call *c)
 static OnnxArray transpose(const Call *c)
 {
     int perm[4];
-    get_ints(c, "perm", 4, perm);
+    onnx_call_ints(c, "perm", 4, perm);
     const OnnxArray *x = c->in[0];
     const int64_t dim[4] = {x->dim[perm[0]], x->dim[perm[1]], x->dim[perm[2]], x->dim[perm[3]]};
-    OnnxArray y = array(c->arena, 4, dim);
+    OnnxArray y = onnx_call_array(c->arena, 4, dim);
     for (int64_t i = 0; i < y.count; i++) {
         int64_t at[4], rest = i;
         for (int k = 3; k >= 0; k--) at[perm[k]] = rest % dim[k], rest /= dim[k];
@@ -179,7 +172,7 @@ static OnnxArray multiply(const Call *c)
 {
     const OnnxArray *a = c->in[0], *b = c->in[1];
     if (a->count < b->count) b = c->in[0], a = c->in[1];
-    OnnxArray y = array(c->arena, a->rank, a->dim);
+    OnnxArray y = onnx_call_array(c->arena, a->rank, a->dim);
     const int64_t each = a->count / b->count; /* the cells of a channel stand together */
     for (int64_t i = 0; i < y.count; i++) y.x[i] = a->x[i] * b->x[i / each];
     return y;
@@ -190,7 +183,7 @@ static OnnxArray concat(const Call *c)
     int64_t dim[4] = {0};
     memcpy(dim, c->in[0]->dim, sizeof dim);
     for (int k = 1; k < c->inputs; k++) dim[1] += c->in[k]->dim[1];
-    OnnxArray y = array(c->arena, c->in[0]->rank, dim);
+    OnnxArray y = onnx_call_array(c->arena, c->in[0]->rank, dim);
     double *to = y.x;
     for (int64_t n = 0; n < dim[0]; n++)
         for (int k = 0; k < c->inputs; k++) {
@@ -201,111 +194,6 @@ static OnnxArray concat(const Call *c)
     return y;
 }
 
-/* ---- windows ----------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    int kernel[2], stride[2], pad[4], dilation[2];
-} Window;
-
-static OnnxArray window_output(const Call *c, Window *w, bool dilated, int64_t channels)
-{
-    w->dilation[0] = w->dilation[1] = 1;
-    get_ints(c, "kernel_shape", 2, w->kernel);
-    get_ints(c, "strides", 2, w->stride);
-    get_ints(c, "pads", 4, w->pad);
-    if (dilated) get_ints(c, "dilations", 2, w->dilation);
-    int64_t dim[4] = {c->in[0]->dim[0], channels};
-    for (int i = 0; i < 2; i++)
-        dim[2 + i] = (c->in[0]->dim[2 + i] + w->pad[i] + w->pad[2 + i] - (w->kernel[i] - 1) * w->dilation[i] - 1) /
-                         w->stride[i] +
-                     1;
-    return array(c->arena, 4, dim);
-}
-
-/* x[n,k] at cell (i, j) of output (y, x) of the window; NULL outside the image. */
-static const double *cell(const OnnxArray *x, const Window *w, int64_t plane, const int64_t at[2], int i, int j)
-{
-    const int64_t r = at[0] * w->stride[0] - w->pad[0] + i * w->dilation[0];
-    const int64_t s = at[1] * w->stride[1] - w->pad[1] + j * w->dilation[1];
-    if (r < 0 || s < 0 || r >= x->dim[2] || s >= x->dim[3]) return NULL;
-    return x->x + (plane * x->dim[2] + r) * x->dim[3] + s;
-}
-
-static OnnxArray conv(const Call *c)
-{
-    const OnnxArray *x = c->in[0], *weight = c->in[1];
-    const int64_t outputs = weight->dim[0], each = weight->dim[1];
-    const int64_t groups = onnx_attribute_int(c->node, "group", 1);
-    ck_assert_int_eq(each * groups, x->dim[1]);
-    Window w;
-    OnnxArray y = window_output(c, &w, true, outputs);
-    for (int64_t p = 0; p < y.count; p++) {
-        const int64_t at[2] = {p / y.dim[3] % y.dim[2], p % y.dim[3]}, plane = p / y.dim[3] / y.dim[2];
-        const int64_t o = plane % outputs, first = plane / outputs * x->dim[1] + o / (outputs / groups) * each;
-        double sum = c->inputs > 2 ? c->in[2]->x[o] : 0;
-        const double *f = weight->x + o * each * w.kernel[0] * w.kernel[1];
-        for (int64_t k = 0; k < each; k++)
-            for (int i = 0; i < w.kernel[0]; i++)
-                for (int j = 0; j < w.kernel[1]; j++, f++) {
-                    const double *v = cell(x, &w, first + k, at, i, j);
-                    if (v != NULL) sum += *v * *f;
-                }
-        y.x[p] = sum;
-    }
-    return y;
-}
-
-static OnnxArray pool(const Call *c, bool mean)
-{
-    Window w;
-    OnnxArray y = window_output(c, &w, false, c->in[0]->dim[1]);
-    for (int64_t p = 0; p < y.count; p++) {
-        const int64_t at[2] = {p / y.dim[3] % y.dim[2], p % y.dim[3]}, plane = p / y.dim[3] / y.dim[2];
-        double sum = 0, most = -DBL_MAX;
-        int cells = 0;
-        for (int i = 0; i < w.kernel[0]; i++)
-            for (int j = 0; j < w.kernel[1]; j++) {
-                const double *v = cell(c->in[0], &w, plane, at, i, j);
-                if (v != NULL) sum += *v, most = fmax(most, *v), cells++;
-            }
-        y.x[p] = mean ? sum / cells : most;
-    }
-    return y;
-}
-
-static OnnxArray max_pool(const Call *c) { return pool(c, false); }
-
-static OnnxArray average_pool(const Call *c)
-{
-    ck_assert_int_eq(onnx_attribute_int(c->node, "count_include_pad", 0), 0);
-    return pool(c, true);
-}
-
-static OnnxArray global_average(const Call *c)
-{
-    const int64_t dim[4] = {c->in[0]->dim[0], c->in[0]->dim[1], 1, 1};
-    OnnxArray y = array(c->arena, 4, dim);
-    const int64_t cells = c->in[0]->count / y.count;
-    for (int64_t i = 0; i < c->in[0]->count; i++) y.x[i / cells] += c->in[0]->x[i] / (double)cells;
-    return y;
-}
-
-static OnnxArray gemm(const Call *c)
-{
-    const OnnxArray *x = c->in[0], *w = c->in[1];
-    ck_assert_int_eq(onnx_attribute_int(c->node, "transB", 0), 1);
-    ck_assert_int_eq(x->dim[1], w->dim[1]);
-    const int64_t dim[2] = {x->dim[0], w->dim[0]};
-    OnnxArray y = array(c->arena, 2, dim);
-    for (int64_t i = 0; i < y.count; i++) {
-        double sum = c->inputs > 2 ? c->in[2]->x[i % dim[1]] : 0;
-        for (int64_t k = 0; k < x->dim[1]; k++)
-            sum += x->x[i / dim[1] * x->dim[1] + k] * w->x[i % dim[1] * x->dim[1] + k];
-        y.x[i] = sum;
-    }
-    return y;
-}
-
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -313,15 +201,18 @@ static const struct {
     OnnxArray (*run)(const Call *c);
 } ops[] = {{"QuantizeLinear", quantize},
            {"DequantizeLinear", dequantize},
-           {"Conv", conv},
-           {"Gemm", gemm},
+           {"Conv", onnx_call_conv},
+           {"Gemm", onnx_call_gemm},
+           {"DynamicQuantizeLinear", onnx_call_dynamic_quantize},
+           {"ConvInteger", onnx_call_conv_integer},
+           {"MatMulInteger", onnx_call_matmul_integer},
            {"Add", add},
            {"Mul", multiply},
            {"Concat", concat},
-           {"MaxPool", max_pool},
-           {"AveragePool", average_pool},
+           {"MaxPool", onnx_call_max_pool},
+           {"AveragePool", onnx_call_average_pool},
            {"Relu", relu},
-           {"GlobalAveragePool", global_average},
+           {"GlobalAveragePool", onnx_call_global_average},
            {"Clip", clip},
            {"BatchNormalization", norm},
            {"Flatten", flatten},
@@ -361,7 +252,7 @@ static void put_constant(Arena *arena, Values *v, const Onnx__TensorProto *proto
     ck_assert_msg(onnx_tensor_read(arena, proto, ".", &t) == STATUS_OK, "%s", status_message());
     const float *values;
     ck_assert_int_eq(onnx_tensor_floats(arena, &t, &values), STATUS_OK);
-    OnnxArray a = array(arena, t.rank, t.dim);
+    OnnxArray a = onnx_call_array(arena, t.rank, t.dim);
     for (int64_t i = 0; i < t.count; i++)
         a.x[i] = t.type == ONNX_INT32 ? ((const int32_t *)t.data)[i] : (double)values[i];
     put(v, t.name, a, t.type);
@@ -373,7 +264,7 @@ static void put_input(Arena *arena, Values *v, const Onnx__ValueInfoProto *input
     int64_t dim[4] = {n};
     ck_assert_int_eq((int)shape->n_dim, 4);
     for (int i = 1; i < 4; i++) dim[i] = shape->dim[i]->dim_value;
-    OnnxArray a = array(arena, 4, dim);
+    OnnxArray a = onnx_call_array(arena, 4, dim);
     memcpy(a.x, values, sizeof *values * (size_t)a.count);
     put(v, input->name, a, (OnnxDataType)input->type->tensor_type->elem_type);
 }
@@ -385,7 +276,8 @@ OnnxArray onnx_run(Arena *arena, const Onnx__ModelProto *model, int n, const dou
     for (size_t i = 0; i < g->n_initializer; i++) put_constant(arena, v, g->initializer[i]);
     put_input(arena, v, g->input[0], n, input);
     for (size_t i = 0; i < g->n_node; i++) {
-        Call c = {.arena = arena, .node = g->node[i], .inputs = (int)g->node[i]->n_input};
+        OnnxArray more[ONNX_CALL_MORE];
+        Call c = {.arena = arena, .node = g->node[i], .inputs = (int)g->node[i]->n_input, .more = more};
         for (int k = 0; k < c.inputs; k++) {
             const int at = find(v, c.node->input[k]);
             c.in[k] = &v->value[at], c.type[k] = v->type[at];
@@ -394,6 +286,7 @@ OnnxArray onnx_run(Arena *arena, const Onnx__ModelProto *model, int n, const dou
         while (op < sizeof ops / sizeof ops[0] && strcmp(ops[op].name, c.node->op_type) != 0) op++;
         ck_assert_msg(op < sizeof ops / sizeof ops[0], "operation %s", c.node->op_type);
         put(v, c.node->output[0], ops[op].run(&c), ONNX_FLOAT);
+        for (size_t k = 1; k < c.node->n_output; k++) put(v, c.node->output[k], more[k - 1], ONNX_FLOAT);
     }
     return v->value[find(v, output)];
 }
