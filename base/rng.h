@@ -21,6 +21,7 @@ typedef enum {
     RNG_RECONSTRUCT, /* images and dropped grids while codes of weights are chosen; index = iteration */
     RNG_CORRUPT,     /* noise on pictures; index = sample */
     RNG_MIX,         /* which images are mixed, and how; index = epoch * images + image */
+    RNG_GRADIENT,    /* noise on gradients before they are quantized; index = step, layer and image of the batch */
 } RngPurpose;
 
 typedef struct {

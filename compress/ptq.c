@@ -107,16 +107,33 @@ Status ptq_check(const PtqConfig *ptq, const char *path)
                        path, finders);
 }
 
+bool ptq_keeps_quantizer(int choice) { return choice > 0 && quantizer_types[choice - 1]->uses == QUANTIZES_WEIGHTS; }
+
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)
 {
     QuantConfig q = *quant;
-    q.weights.quantizer = q.activations.quantizer = name_find(quantizer_choices, "observed");
+    const int observed = name_find(quantizer_choices, "observed");
+    q.after_training = true;
+    q.weights.quantizer = ptq_keeps_quantizer(q.weights.quantizer) ? q.weights.quantizer : observed;
+    q.activations.quantizer = observed;
     if (q.activations.observer == 0) q.activations.observer = name_find(observer_choices, "minmax");
     QuantOverride *all = ARENA_ARRAY(arena, QuantOverride, q.overrides.n);
     for (int i = 0; i < q.overrides.n; i++) {
         all[i] = ((const QuantOverride *)quant->overrides.at)[i];
-        all[i].quantizer = all[i].weight_quantizer = all[i].activation_quantizer = 0;
+        const int chosen = all[i].weight_quantizer > 0 ? all[i].weight_quantizer : all[i].quantizer;
+        const bool kept = ptq_keeps_quantizer(chosen), plain = chosen > 0 && !kept && q.weights.quantizer != observed;
+        all[i].quantizer = all[i].activation_quantizer = 0;
+        all[i].weight_quantizer = kept ? chosen : plain ? observed : 0;
     }
     q.overrides.at = all;
+    return q;
+}
+
+QuantConfig ptq_observed_config(Arena *arena, const QuantConfig *quant)
+{
+    QuantConfig q = ptq_quant_config(arena, quant);
+    QuantOverride *all = q.overrides.at;
+    q.weights.quantizer = name_find(quantizer_choices, "observed");
+    for (int i = 0; i < q.overrides.n; i++) all[i].weight_quantizer = 0;
     return q;
 }

@@ -25,8 +25,14 @@ extern const Field ptq_fields[];
  * it needs and before what it would undo.  STATUS_CONFIG names `path`, the config. */
 Status ptq_check(const PtqConfig *ptq, const char *path);
 
-/* The quant section that post-training quantization uses: observed scales everywhere, "auto" observers
- * become minmax. */
+/* The quant section that post-training quantization uses: observed scales, "auto" observers become minmax; weights
+ * stay on a set of levels, whose scale their start finds. */
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant);
+
+/* Whether it keeps this of quantizer_choices: a quantizer for weights alone. */
+bool ptq_keeps_quantizer(int choice);
+
+/* The same section with observed weights everywhere. */
+QuantConfig ptq_observed_config(Arena *arena, const QuantConfig *quant);
 
 #endif

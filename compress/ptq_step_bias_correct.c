@@ -28,6 +28,16 @@ static Param *shift_of(const Layer *l) { return l->norm != NULL ? l->beta : l->b
 
 /* ---- empirical --------------------------------------------------------------------------------------------------- */
 
+/* A channel hardly moves whose deviation is less than this share of its layer's largest: a share of it says nothing. */
+static const double STILL = 0.01;
+
+static double largest_deviation(const LayerMeans *means, int channels)
+{
+    double largest = 0.0;
+    for (int o = 0; o < channels; o++) largest = fmax(largest, means->deviation[o]);
+    return largest;
+}
+
 static Status empirical(Arena *arena, Model *m, const PtqContext *c)
 {
     PtqImages images;
@@ -39,6 +49,7 @@ static Status empirical(Arena *arena, Model *m, const PtqContext *c)
     real_network_put(mine, m);
     double worst = 0.0;
     const char *where = "";
+    int still = 0;
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         Param *shift = shift_of(l);
@@ -48,13 +59,19 @@ static Status empirical(Arena *arena, Model *m, const PtqContext *c)
             continue;
         }
         TRY(layer_means(arena, m, &images, true, i, now));
+        const double least = STILL * largest_deviation(&real[i], l->out.c);
         for (int o = 0; o < l->out.c; o++) {
             const double share = layer_mean_error(&now[i], &real[i], o);
             shift->x[o] -= (float)(now[i].mean[o] - real[i].mean[o]);
-            if (share > worst) worst = share, where = l->name;
+            still += real[i].deviation[o] < least;
+            if (share > worst && real[i].deviation[o] >= least) worst = share, where = l->name;
         }
     }
-    if (worst > 0.0) ptq_tell(c, "means were off by at most %.3f of a channel's deviation, in \"%s\"", worst, where);
+    const char *apart = still == 0 ? ""
+                                   : arena_printf(arena, ", %d channel%s that hardly move%s apart", still,
+                                                  still == 1 ? "" : "s", still == 1 ? "s" : "");
+    if (worst > 0.0)
+        ptq_tell(c, "means were off by at most %.3f of a channel's deviation, in \"%s\"%s", worst, where, apart);
     return STATUS_OK;
 }
 
@@ -109,9 +126,12 @@ static void analytic(Arena *arena, Model *m, const PtqContext *c)
         Layer *l = &m->layer[i];
         if (l->weight == NULL || l->weight_q == NULL) continue;
         const Layer *from = known_source(m, l);
-        if (from == NULL || shift_of(l) == NULL)
+        const bool levels = l->weight_q->qp.levels > 0;
+        if (from == NULL || shift_of(l) == NULL || levels)
             ptq_tell(c, "\"%s\" is left: %s", l->name,
-                     from == NULL ? "what it reads is no batch norm's output" : "it has neither bias nor batch norm");
+                     levels ? "its weights are on a set of levels; the empirical method has no need of their grid"
+                     : from == NULL ? "what it reads is no batch norm's output"
+                                    : "it has neither bias nor batch norm");
         else
             correct_analytic(arena, c, l, from);
     }

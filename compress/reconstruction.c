@@ -74,7 +74,7 @@ static Status declare_all(Reconstruction *r)
     bool fine = true;
     for (int k = 0; k < layers && fine; k++) {
         Layer *l = layer_at(r, k);
-        if (l->weight_q != NULL) {
+        if (l->weight_q != NULL && l->weight_q->qp.levels == 0) {
             r->rounding[r->roundings] = soft_rounding_make(r->arena, r->set, l);
             fine = r->rounding[r->roundings++] != NULL && declare_bias(r, l);
         }
@@ -262,7 +262,8 @@ static Status reconstruct(Model *m, const PtqContext *c, const ReconstructionKey
 static bool has_codes(const Model *m, const Unit *unit)
 {
     bool any = false;
-    for (int i = unit->first; i <= unit->last; i++) any = any || m->layer[i].weight_q != NULL;
+    for (int i = unit->first; i <= unit->last; i++)
+        any = any || (m->layer[i].weight_q != NULL && m->layer[i].weight_q->qp.levels == 0);
     return any;
 }
 
@@ -280,6 +281,9 @@ Status reconstruct_units(Model *m, const PtqContext *c, const ReconstructionKeys
             last = first;
             if (!unit_of(m, first, last, &unit)) continue;
         }
+        for (int i = first; i <= last; i++)
+            if (m->layer[i].weight_q != NULL && m->layer[i].weight_q->qp.levels > 0)
+                ptq_tell(c, "\"%s\" is left: its weights are on a set of levels", m->layer[i].name);
         if (has_codes(m, &unit)) status = reconstruct(m, &context, keys, &unit, &images);
     }
     arena_destroy(arena);

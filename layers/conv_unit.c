@@ -154,6 +154,11 @@ static Tensor *deployed_floats(Layer *l, const ConvBlock *block, Tape *t, Tensor
     return dynamic_conv_over(t, x, &config, c.epilogue.act, y);
 }
 
+static const GradientQuant *gradient_of(const Layer *l)
+{
+    return l->weight_q != NULL && l->weight_q->gradient.bits > 0 ? &l->weight_q->gradient : NULL;
+}
+
 Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g, const ForwardMode *mode,
                      Tape *t, Tensor *x)
 {
@@ -166,6 +171,7 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
                        .epilogue = layer_epilogue(l, mode, act)};
     if (mode->in_floats && mode->deployed) {
         const Folded f = fold(l, t);
+        block.gradient = gradient_of(l);
         return tape_failed(t) ? NULL : deployed_floats(l, &block, t, x, &f);
     }
     if (mode->in_floats && l->input_dynamic) x = op_dynamic(t, x);
@@ -178,12 +184,19 @@ Tensor *unit_forward(Layer *l, const UnitConfig *config, ConvKind kind, const Co
     }
     const Folded f = fold(l, t);
     const bool folded = l->norm != NULL && l->weight_q->qp.n == 1;
+    block.gradient = gradient_of(l);
     if (mode->arithmetic == ARITHMETIC_INT && !sums) {
-        const ConvIntConfig c = {.kind = kind, .geom = g, .out = l->out_q, .act = act, .rounding = mode->rounding};
+        const ConvIntConfig c = {.kind = kind,
+                                 .geom = g,
+                                 .out = l->out_q,
+                                 .act = act,
+                                 .rounding = mode->rounding,
+                                 .gradient = block.gradient};
         return op_conv_int(t, x, f.w, folded ? NULL : f.bn_scale, f.b, &c);
     }
     if (folded && batch_statistics) {
-        Tensor *y = normalize_unscaled(l, t, linear(kind, t, x, f.w, NULL, g), f.bn_scale);
+        Tensor *z = op_quantize_gradient(t, linear(kind, t, x, f.w, NULL, g), block.gradient);
+        Tensor *y = normalize_unscaled(l, t, z, f.bn_scale);
         return sums ? y : layer_finish(l, mode, t, y, act);
     }
     if (l->norm == NULL || folded)

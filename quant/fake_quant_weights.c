@@ -4,6 +4,8 @@
 #include <float.h>
 #include <string.h>
 
+#include "quant/oscillation.h"
+
 typedef struct {
     Quantizer *q;
     QuantParams qp; /* of this step */
@@ -101,8 +103,18 @@ static void quantize_runs(Tape *t, const WeightQuant *f, int8_t *codes)
     tape_release(t, room);
 }
 
-/* dw NULL: not wanted, or done. */
-static void backward_runs(Tape *t, const WeightQuant *f, const float *dy, float *dw)
+/* What the codes that stay add to the gradient of the scale that these weights share. */
+static double frozen_scale_gradient(const WeightQuant *f, Places p, const float *dy)
+{
+    const int8_t *frozen = f->q->frozen_codes;
+    double sum = 0.0;
+    for (long i = 0, at = p.first; i < p.count; i++, at += p.stride)
+        if (frozen[at] != OSCILLATION_FREE) sum += (double)dy[at] * frozen[at];
+    return sum;
+}
+
+/* dy: of weights that can move, 0 elsewhere; all: of every weight.  dw NULL: not wanted, or done. */
+static void backward_runs(Tape *t, const WeightQuant *f, const float *dy, const float *all, float *dw)
 {
     const QuantizerType *type = f->q->type;
     const size_t bytes = sizeof(float) * (size_t)f->view.by.n;
@@ -115,6 +127,8 @@ static void backward_runs(Tape *t, const WeightQuant *f, const float *dy, float 
         if (f->q->params > 0) {
             double sum[QUANTIZER_SUMS] = {0};
             type->backward_params(f->q, &run, (size_t)p.count, x, g, sum);
+            if (dy != all && type->backward_scale != NULL)
+                type->backward_scale(f->q, &run, frozen_scale_gradient(f, p, all), sum);
             type->finish(f->q, &run, sum);
         }
         if (dw == NULL) continue;
@@ -126,18 +140,64 @@ static void backward_runs(Tape *t, const WeightQuant *f, const float *dy, float 
     tape_release(t, x_room);
 }
 
+/* ---- codes that oscillate ---------------------------------------------------------------------------------------- */
+
+/* Frozen weights have their code whatever they are; training looks at what the others have. */
+static void watch_codes(const WeightQuant *f, bool training, int8_t *codes)
+{
+    const int8_t *frozen = f->q->frozen_codes;
+    struct Oscillation *o = training ? f->q->oscillation : NULL;
+    for (long i = 0; i < f->view.by.n; i++) {
+        const int way = sign_at(f, i) < 0.0f ? -1 : 1;
+        if (frozen != NULL && frozen[i] != OSCILLATION_FREE) {
+            const int code = way * frozen[i];
+            codes[i] = (int8_t)(code < f->qp.qmin ? f->qp.qmin : code > f->qp.qmax ? f->qp.qmax : code);
+        }
+        if (o != NULL) o->now[i] = (int8_t)(way * codes[i]);
+    }
+}
+
+/* The gradient of weights that can move: dy itself where none can be frozen. */
+static const float *without_frozen(Tape *t, const WeightQuant *f, const float *dy)
+{
+    const int8_t *frozen = f->q->frozen_codes;
+    const long n = f->view.by.n;
+    if (frozen == NULL) return dy;
+    float *moving = tape_buffer(t, sizeof *moving * (size_t)n);
+    for (long i = 0; i < n; i++) moving[i] = frozen[i] != OSCILLATION_FREE ? 0.0f : dy[i];
+    return moving;
+}
+
+/* dw += 2 lambda (w - w^) inside the grid, of weights that can move. */
+static void dampen(const WeightQuant *f, const float *w, const float *quantized, float *dw)
+{
+    struct Oscillation *o = f->q->oscillation;
+    const int8_t *frozen = f->q->frozen_codes;
+    const float factor = (float)(2.0 * o->lambda);
+    o->squares = 0.0;
+    for (long i = 0; i < f->view.by.n; i++) {
+        const float v = w[i] / f->scale[channel_at(&f->view.by, i)], off = w[i] - quantized[i];
+        const bool inside = v >= (float)f->qp.qmin && v <= (float)f->qp.qmax;
+        if (!inside || (frozen != NULL && frozen[i] != OSCILLATION_FREE)) continue;
+        dw[i] += factor * off;
+        o->squares += (double)off * (double)off;
+    }
+}
+
 /* ---- the op ------------------------------------------------------------------------------------------------------ */
 
 static void weights_backward(Tape *t, TapeNode *node)
 {
     const WeightQuant *f = node->saved;
     const ChannelView *v = &f->view.by;
-    const float *w = node->in[0]->x, *dy = node->out->dx;
+    const float *w = node->in[0]->x, *all = node->out->dx, *dy = without_frozen(t, f, all);
     float *dw = tensor_grad(t, node->in[0]);
     const bool gated = quantizer_is_fused(f->q);
     for (long r = 0, at = 0; gated && dw != NULL && r < v->runs; r++, at += v->run)
         inside(f, v->run, w + at, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + at, dw + at);
-    if (f->q->params > 0 || !gated) backward_runs(t, f, dy, gated ? NULL : dw);
+    if (f->q->params > 0 || !gated) backward_runs(t, f, dy, all, gated ? NULL : dw);
+    if (dw != NULL && f->q->oscillation != NULL && f->q->oscillation->lambda > 0.0) dampen(f, w, node->out->x, dw);
+    if (dy != all) tape_release(t, (float *)dy);
 }
 
 static const OpType weights_type = {"fake_quant_weights", "w[...] learned[A]? -> y[...]", weights_backward};
@@ -165,6 +225,7 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
         quantize_runs(t, f, y->codes);
     else
         quantize_weights(w->x, channels, (size_t)channel_elements(&f->view.by), qp, sign, y->codes);
+    if (q->frozen_codes != NULL || q->oscillation != NULL) watch_codes(f, t->grad, y->codes);
     f->scale = arena_alloc(t->arena, sizeof(float) * (size_t)channels);
     for (int c = 0; c < channels; c++)
         f->scale[c] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c]; /* -w / s == w / -s, exactly */

@@ -17,6 +17,7 @@ typedef struct {
     BatchNormState *norm; /* NULL: no batch norm */
     bool batch_statistics;
     EpilogueConfig epilogue;
+    const GradientQuant *gradient; /* what the backward pass of the convolution reads is quantized; NULL: it is not */
     bool defer; /* may return conv(x, w) and its deferred_norm instead of y, for op_add_block as its only reader */
 } ConvBlock;
 

@@ -40,6 +40,7 @@ typedef struct {
     Quantizer *out;
     Activation act;
     Rounding rounding;
+    const GradientQuant *gradient; /* as in ConvBlock (quant/fused_ops.h) */
 } ConvIntConfig;
 
 /* codes = clamp(z + R(acc + bias)): convolution or dense with batch norm, bias and activation absorbed.
@@ -75,5 +76,8 @@ Tensor *op_norm_shift(Tape *t, Tensor *bn_scale, Tensor *beta, const BatchNormSt
 /* y = x scaled by bn_scale per channel: weights (axis 0 or last) by bn_scale, activations (last axis) by 1 / bn_scale. */
 Tensor *op_scale_weights(Tape *t, Tensor *w, Tensor *bn_scale, bool outermost);
 Tensor *op_unscale(Tape *t, Tensor *x, Tensor *bn_scale);
+
+/* x [N,...] as it is; its gradient is quantized, image by image (gradient NULL: x itself). */
+Tensor *op_quantize_gradient(Tape *t, Tensor *x, const GradientQuant *gradient);
 
 #endif

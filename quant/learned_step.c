@@ -71,6 +71,12 @@ void learned_step_backward_params(const Quantizer *q, const QuantizerRun *run, s
     sum[0] += (double)total;
 }
 
+void learned_step_backward_scale(const Quantizer *q, const QuantizerRun *run, double d_scale, double *sum)
+{
+    (void)q;
+    sum[0] += d_scale / sqrt((double)run->count * (double)run->gate.hi);
+}
+
 /* The largest code counts from the middle of a signed grid, which an offset does not change. */
 static double root(const Quantizer *q, const QuantizerRun *run)
 {

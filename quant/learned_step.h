@@ -19,6 +19,7 @@ void learned_step_start_weights(Quantizer *q, const WeightView *w,
 float three_deviations(const float *w, size_t n);
 void learned_step_backward_params(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x,
                                   const float *dy, double *sum);
+void learned_step_backward_scale(const Quantizer *q, const QuantizerRun *run, double d_scale, double *sum);
 void learned_step_finish(Quantizer *q, const QuantizerRun *run, const double *sum);
 double learned_step_surrogate(const Quantizer *q, const QuantizerRun *run, const double *param, double residual,
                               double x);

@@ -54,6 +54,19 @@ int level_nearest(const QuantParams *qp, float v)
     return middle < 0.0 ? above : below;
 }
 
+/* As many as there are bounds between two levels below v; a bound itself belongs to the level of smaller magnitude. */
+void level_nearest_block(const QuantParams *qp, float scale, size_t n, const float *x, float *v, int *index)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) v[i] = x[i] / scale, index[i] = 0;
+    for (int k = 0; k + 1 < qp->levels; k++) {
+        const int twice = qp->level[k] + qp->level[k + 1];
+        const float middle = 0.5f * (float)twice, bound = twice < 0 ? nextafterf(middle, -INFINITY) : middle;
+#pragma omp simd
+        for (size_t i = 0; i < n; i++) index[i] += v[i] > bound;
+    }
+}
+
 void level_set_pass(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy, float *dx)
 {
     (void)q, (void)run, (void)x;
@@ -125,7 +138,13 @@ void scaled_levels_start(Quantizer *q, const QuantizerStart *from)
 
 void scaled_levels_quantize(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, int8_t *codes)
 {
-    for (size_t i = 0; i < n; i++) codes[i] = q->qp.level[level_nearest(&q->qp, x[i] / run->scale)];
+    float v[LEVEL_BLOCK];
+    int index[LEVEL_BLOCK];
+    for (size_t at = 0; at < n; at += LEVEL_BLOCK) {
+        const size_t count = n - at < LEVEL_BLOCK ? n - at : LEVEL_BLOCK;
+        level_nearest_block(&q->qp, run->scale, count, x + at, v, index);
+        for (size_t i = 0; i < count; i++) codes[at + i] = q->qp.level[index[i]];
+    }
 }
 
 void scaled_levels_backward(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy,
@@ -141,12 +160,23 @@ void scaled_levels_backward(const Quantizer *q, const QuantizerRun *run, size_t 
 void scaled_levels_backward_params(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x,
                                    const float *dy, double *sum)
 {
-    const float lo = (float)q->qp.qmin, hi = (float)q->qp.qmax;
-    for (size_t i = 0; i < n; i++) {
-        const float v = x[i] / run->scale;
-        const float of_step = v > hi ? hi : v < lo ? lo : (float)q->qp.level[level_nearest(&q->qp, v)] - v;
-        sum[0] += (double)dy[i] * (double)(of_step / top(q));
+    const float lo = (float)q->qp.qmin, hi = (float)q->qp.qmax, most = top(q);
+    float v[LEVEL_BLOCK];
+    int index[LEVEL_BLOCK];
+    for (size_t at = 0; at < n; at += LEVEL_BLOCK) {
+        const size_t count = n - at < LEVEL_BLOCK ? n - at : LEVEL_BLOCK;
+        level_nearest_block(&q->qp, run->scale, count, x + at, v, index);
+        for (size_t i = 0; i < count; i++) {
+            const float of_step = v[i] > hi ? hi : v[i] < lo ? lo : (float)q->qp.level[index[i]] - v[i];
+            sum[0] += (double)dy[at + i] * (double)(of_step / most);
+        }
     }
+}
+
+void scaled_levels_backward_scale(const Quantizer *q, const QuantizerRun *run, double d_scale, double *sum)
+{
+    (void)run;
+    sum[0] += d_scale / (double)top(q);
 }
 
 double scaled_levels_gradient_scale(const Quantizer *q, const QuantizerRun *run, int k)

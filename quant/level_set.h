@@ -12,6 +12,9 @@ void level_set_take(Quantizer *q, int count, const int *level);
 
 /* The index of the level nearest to v; half way between two the one of smaller magnitude, of equal ones the lower. */
 int level_nearest(const QuantParams *qp, float v);
+/* v[n] = x / scale and the index of the level nearest to each, as level_nearest has it; n is at most LEVEL_BLOCK. */
+enum { LEVEL_BLOCK = 256 };
+void level_nearest_block(const QuantParams *qp, float scale, size_t n, const float *x, float *v, int *index);
 
 /* For `backward`: the gradient as it is. */
 void level_set_pass(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy, float *dx);
@@ -33,6 +36,7 @@ void scaled_levels_backward(const Quantizer *q, const QuantizerRun *run, size_t 
                             float *dx);
 void scaled_levels_backward_params(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x,
                                    const float *dy, double *sum);
+void scaled_levels_backward_scale(const Quantizer *q, const QuantizerRun *run, double d_scale, double *sum);
 void scaled_levels_finish(Quantizer *q, const QuantizerRun *run, const double *sum);
 double scaled_levels_surrogate(const Quantizer *q, const QuantizerRun *run, const double *param, double residual,
                                double x);
@@ -44,7 +48,8 @@ void level_set_mirror(Quantizer *q, Arena *arena, int count, const int *magnitud
 #define SCALED_LEVELS                                                                                                  \
     .uses = QUANTIZES_WEIGHTS, .learns = true, .centred = true, .start = scaled_levels_start,                          \
     .prepare = scaled_levels_prepare, .quantize = scaled_levels_quantize, .backward = scaled_levels_backward,          \
-    .backward_params = scaled_levels_backward_params, .finish = scaled_levels_finish,                                  \
-    .surrogate = scaled_levels_surrogate, .gradient_scale = scaled_levels_gradient_scale
+    .backward_params = scaled_levels_backward_params, .backward_scale = scaled_levels_backward_scale,                  \
+    .finish = scaled_levels_finish, .surrogate = scaled_levels_surrogate,                                              \
+    .gradient_scale = scaled_levels_gradient_scale
 
 #endif

@@ -13,7 +13,8 @@ typedef struct {
     Norm *norm;       /* NULL: none */
     ChannelSums sums; /* forward: moments of the batch; backward: the bias' gradient */
     Epilogue *epilogue;
-    const float *scale, *shift; /* tables, z = scale * conv + shift; NULL: z = conv */
+    const GradientQuant *gradient; /* NULL: none */
+    const float *scale, *shift;    /* tables, z = scale * conv + shift; NULL: z = conv */
     size_t period;
     float *conv; /* of the whole batch; NULL: a group at a time, in group_conv */
     unsigned char *group_conv;
@@ -92,6 +93,7 @@ static void fill_normalized(void *context, int chunk, long first, long images, f
     const ConvGeom *g = &b->run->g;
     const size_t at = (size_t)first * out_image(g);
     norm_backward(b->norm, b->conv + at, b->dy + at, images * g->oh * g->ow, dy);
+    if (b->gradient != NULL) gradient_quantize(b->gradient, first, images, out_image(g), dy);
 }
 
 /* Without norm the gradient of the convolution is the gated one.  Floats are gated by y, which is inside the activation
@@ -109,6 +111,7 @@ static void fill_gated(void *context, int chunk, long first, long images, float 
         if (epilogue_learns(b->epilogue)) epilogue_params_add(b->epilogue, chunk, n, z, b->dy + start + at);
         epilogue_gate(b->epilogue, n, z, b->dy + start + at, dy + at);
     }
+    if (b->gradient != NULL) gradient_quantize(b->gradient, first, images, out_image(g), dy);
     if (b->sums.c > 0) channel_sums_add(&b->sums, chunk, dy, images * g->oh * g->ow);
 }
 
@@ -182,6 +185,7 @@ Tensor *op_conv_block(Tape *t, Tensor *x, Tensor *w, const ConvBlock *c)
     Shape shape;
     if (!conv_geom_make(t, c->kind, x, w, c->geom, &g, &shape)) return NULL;
     Block *b = arena_zalloc(t->arena, sizeof *b);
+    b->gradient = c->gradient;
     b->epilogue = epilogue_make(t, type->name, shape, epilogue);
     b->run = conv_run_make(t, x, w, &g, c->kind == CONV_DEPTHWISE);
     b->period = tile_period(g.o);

@@ -33,6 +33,7 @@ typedef struct {
     size_t period;
     const float *dy; /* backward */
     ChannelSums db;
+    const GradientQuant *gradient; /* NULL: none */
 } ConvIntNode;
 
 /* In training, from accumulators: where the gradient passes and what the learned step sees. */
@@ -91,6 +92,7 @@ static void fill_gated(void *context, int chunk, long first, long images, float 
     ConvIntNode *c = context;
     const long at = first * (long)out_image(&c->g), n = images * (long)out_image(&c->g);
     grid_gate(&c->grid, chunk, at, n, c->dy + at, g);
+    if (c->gradient != NULL) gradient_quantize(c->gradient, first, images, out_image(&c->g), g);
     if (c->db.c > 0) channel_sums_add(&c->db, chunk, g, n / c->g.o);
 }
 
@@ -153,6 +155,7 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *bn_scale, Tensor *b, 
     if (!conv_geom_make(t, config->kind, x, w, config->geom, &c->g, &shape)) return NULL;
     QuantParams *qp = grid_of_step(t, q);
     Tensor *y = tape_codes(t, q->name, shape, qp);
+    c->gradient = config->gradient;
     c->depthwise = config->kind == CONV_DEPTHWISE;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->rounding = config->rounding;
     c->chunks = parallel_chunks(c->g.n);

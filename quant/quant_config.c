@@ -329,7 +329,7 @@ static const QuantizerType *weight_type(const QuantConfig *c, const QuantOverrid
     const QuantizerType *type = choose_of_weights(quant_weight_quantizer(c, o), bits);
     const bool asked = o != NULL && first_given(o->weight_quantizer, o->quantizer) > 0;
     if (asked || bits == quant_bits(c->weights.format, c->weights.bits) || quantizer_takes(type, bits)) return type;
-    return choose_of_weights(0, bits);
+    return c->after_training && bits > QUANT_LEAST_BITS ? quantizer_type("observed") : choose_of_weights(0, bits);
 }
 
 QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)

@@ -69,6 +69,8 @@ typedef struct {
     int target;                               /* index into target_types */
     int rounding;                             /* Rounding: the target's, which a config that is read sets */
     double freeze_bn_at, freeze_observers_at; /* shares of the QAT steps */
+    /* Nothing is learned (ptq_quant_config): weights whose bits the section's quantizer cannot have are observed. */
+    bool after_training;
 } QuantConfig;
 extern const Field quant_fields[], override_fields[]; /* of a QuantConfig; of a QuantOverride */
 extern const char *const observer_choices[];          /* "auto", then observers.def */

@@ -157,7 +157,13 @@ static void codebook_backward_params(const Quantizer *q, const QuantizerRun *run
         scaled_levels_backward_params(q, run, n, x, dy, sum);
         return;
     }
-    for (size_t i = 0; i < n; i++) sum[level_nearest(&q->qp, x[i] / run->scale)] += (double)dy[i];
+    float v[LEVEL_BLOCK];
+    int index[LEVEL_BLOCK];
+    for (size_t at = 0; at < n; at += LEVEL_BLOCK) {
+        const size_t count = n - at < LEVEL_BLOCK ? n - at : LEVEL_BLOCK;
+        level_nearest_block(&q->qp, run->scale, count, x + at, v, index);
+        for (size_t i = 0; i < count; i++) sum[index[i]] += (double)dy[at + i];
+    }
 }
 
 static double codebook_gradient_scale(const Quantizer *q, const QuantizerRun *run, int k)
@@ -196,6 +202,7 @@ const QuantizerType quantizer_codebook = {
     .doc = "weights that are entries of a table of the layer: clusters, then trained, or given; 1 to 4 bits",
     .uses = QUANTIZES_WEIGHTS,
     .learns = true,
+    .moves_levels = true,
     .centred = true,
     .least_bits = 1,
     .most_bits = MOST_BITS,

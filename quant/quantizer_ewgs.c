@@ -53,6 +53,7 @@ const QuantizerType quantizer_ewgs = {
     .adopt = learned_step_adopt,
     .backward = ewgs_backward,
     .backward_params = learned_step_backward_params,
+    .backward_scale = learned_step_backward_scale,
     .finish = learned_step_finish,
     .surrogate = ewgs_surrogate,
     .gradient_scale = learned_step_gradient_scale,

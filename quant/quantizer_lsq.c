@@ -12,6 +12,7 @@ const QuantizerType quantizer_lsq = {
     .prepare = learned_step_prepare,
     .adopt = learned_step_adopt,
     .backward_params = learned_step_backward_params,
+    .backward_scale = learned_step_backward_scale,
     .finish = learned_step_finish,
     .surrogate = learned_step_surrogate,
     .gradient_scale = learned_step_gradient_scale,

@@ -105,6 +105,7 @@ const QuantizerType quantizer_lsq_plus = {
     .prepare = lsq_plus_prepare,
     .adopt = lsq_plus_adopt,
     .backward_params = lsq_plus_backward_params,
+    .backward_scale = learned_step_backward_scale,
     .finish = lsq_plus_finish,
     .surrogate = lsq_plus_surrogate,
     .gradient_scale = learned_step_gradient_scale,

@@ -60,6 +60,12 @@ static void tqt_backward_params(const Quantizer *q, const QuantizerRun *run, siz
     sum[0] += kernels()->step_gradient(n, x, dy, &gate);
 }
 
+static void tqt_backward_scale(const Quantizer *q, const QuantizerRun *run, double d_scale, double *sum)
+{
+    (void)q, (void)run;
+    sum[0] += d_scale;
+}
+
 /* sum: of the step. */
 static void tqt_finish(Quantizer *q, const QuantizerRun *run, const double *sum)
 {
@@ -86,6 +92,7 @@ const QuantizerType quantizer_tqt = {
     .prepare = tqt_prepare,
     .adopt = tqt_adopt,
     .backward_params = tqt_backward_params,
+    .backward_scale = tqt_backward_scale,
     .finish = tqt_finish,
     .surrogate = tqt_surrogate,
 };

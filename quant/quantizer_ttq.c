@@ -115,6 +115,7 @@ const QuantizerType quantizer_ttq = {
     .doc = "ternary weights with a learned value for each sign (Zhu 2017), of the layer; 2 bits",
     .uses = QUANTIZES_WEIGHTS,
     .learns = true,
+    .moves_levels = true,
     .centred = true,
     .least_bits = 2,
     .most_bits = 2,

@@ -21,10 +21,12 @@
 
 #include "autograd/param.h"
 #include "base/field.h"
+#include "quant/gradient_quant.h"
 #include "quant/observer.h"
 #include "quant/quantizer.h"
 
 struct QuantizerType;
+struct Oscillation;
 
 /* What a quantizer may be used for. */
 typedef enum {
@@ -84,6 +86,11 @@ typedef struct Quantizer {
     ObserverGoal goal;
     int params;
     Param *param[QUANTIZER_PARAMS]; /* its own, in the order in which `create` added them */
+    GradientQuant gradient; /* of weights: bits of the gradients of what the layer sums; the key is the trainer's */
+    /* Of weights in their order, codes that stay whatever the weights are, or OSCILLATION_FREE; what training knows of
+     * their oscillation (quant/oscillation.h).  NULL: none. */
+    int8_t *frozen_codes;
+    struct Oscillation *oscillation;
     /* Of activations, what the grid spanned before its step was raised to a least one; 0: it was not. */
     float dead_range;
 } Quantizer;
@@ -118,8 +125,9 @@ typedef struct QuantizerType {
     const char *name, *doc;
     unsigned uses; /* QuantizerUse, or-ed; another use is refused with the layer's name when the model is built */
     int least_bits, most_bits; /* the widths that it can have; others are refused likewise.  0: 2, 8 (and 16) */
-    bool learns;  /* once it has started, its range follows from its parameters and no longer from an observer */
-    bool centred; /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
+    bool learns;       /* once it has started, its range follows from its parameters and no longer from an observer */
+    bool moves_levels; /* levels of weights are trained: a code is not the same weight in every step */
+    bool centred;      /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
 
     /* Its own config keys, also as quantizer_<name>_fields: an object named after the type in quant.weights,
      * quant.activations or both, as a line in quantizer_keys.def says.  NULL: none. */
@@ -158,6 +166,9 @@ typedef struct QuantizerType {
      * the order of the chunks.  x and dy are only read.  NULL: it has no parameters. */
     void (*backward_params)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, const float *dy,
                             double *sum);
+    /* sum += what d(loss)/d(run->scale) = d_scale adds to those sums: of weights whose codes stay.  NULL: no parameter
+     * moves the scale. */
+    void (*backward_scale)(const Quantizer *q, const QuantizerRun *run, double d_scale, double *sum);
     /* After all pieces of a run: adds the gradients that follow from the sums to Param.dx of each of q->param, at
      * element run->channel of one that has a value for each scale, with the scaling that the method prescribes.  NULL:
      * it has no parameters. */

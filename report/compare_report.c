@@ -27,7 +27,7 @@ typedef struct {
 static Status read_curves(Gather *g, const RowPlan *plan, Curve *const curve[CURVE_KINDS], int n)
 {
     const char *running = task_types[g->job->config->task.type]->running->name;
-    const char *const key[CURVE_KINDS] = {"loss", running, "validation_loss", "validation"};
+    const char *const key[CURVE_KINDS] = {"loss", running, "validation_loss", "validation", "oscillating", "frozen"};
     const char *path = file_join(g->arena, row_folder(g->arena, g->job, plan, 0), "metrics.jsonl");
     unsigned char *text;
     size_t bytes;
@@ -232,7 +232,7 @@ static Status gather_sqnrs(Gather *g)
         status = status_fail(t->status, "%s", t->message);
     int n = 0;
     for (int i = 1; i < g->result->rows && status == STATUS_OK; i++)
-        if (g->plan[i].start == 0) status = gather_sqnr(g, &g->plan[i], t, &all[n++]);
+        if (g->plan[i].start == 0 || g->plan[i].progressive) status = gather_sqnr(g, &g->plan[i], t, &all[n++]);
     arena_destroy(memory);
     g->report.sqnrs = n;
     g->report.sqnr = all;

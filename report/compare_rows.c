@@ -54,7 +54,8 @@ char *row_file_name(Arena *arena, const char *name)
 static const char *plan_name(Arena *arena, const RowPlan *p, const char *suffix)
 {
     if (p->kind == MODEL_FLOAT) return "float";
-    if (p->kind == MODEL_QAT) return arena_printf(arena, "qat %s%s", p->bits_text, suffix);
+    if (p->kind == MODEL_QAT)
+        return arena_printf(arena, "%s %s%s", p->progressive ? "progressive" : "qat", p->bits_text, suffix);
     return arena_printf(arena, "ptq %s%s %s %s", p->bits_text, suffix, granularity_names[p->granularity],
                         observer_names[p->observer]);
 }
@@ -147,6 +148,29 @@ static Status add_shorts(Rows *rows)
     return STATUS_OK;
 }
 
+/* Each begins with the network of the one before.  The widths fall, or a row would begin with less than it may have. */
+static Status add_progressive(Rows *rows)
+{
+    const CompareConfig *c = &rows->config->compare;
+    for (int b = 1; b < c->progressive.n; b++)
+        if (c->progressive.at[b] >= c->progressive.at[b - 1])
+            return status_fail(STATUS_CONFIG,
+                               "%s: compare.progressive[%d]: %d bits after %d; each width must be less than the one "
+                               "before",
+                               rows->config->path, b, c->progressive.at[b], c->progressive.at[b - 1]);
+    int start = 0;
+    for (int b = 0; b < c->progressive.n; b++) {
+        TRY(add_short(rows, (RowPlan){.kind = MODEL_QAT,
+                                      .progressive = true,
+                                      .start = start,
+                                      .bits = c->progressive.at[b],
+                                      .first_last_bits = rows->config->quant.first_last_bits,
+                                      .granularity = rows->config->quant.weights.granularity}));
+        start = rows->n - 1;
+    }
+    return STATUS_OK;
+}
+
 /* ---- rows of patches --------------------------------------------------------------------------------------------- */
 
 /* The float row that a row of this config starts from; a new one, if there is none. */
@@ -229,6 +253,7 @@ Status compare_rows(Arena *arena, const Config *config, const DataSplits *data, 
     rows.m = m;
     add(&rows, (RowPlan){.kind = MODEL_FLOAT, .config = config, .start = -1, .name = "float"});
     TRY(add_shorts(&rows));
+    TRY(add_progressive(&rows));
     RowPatches patches;
     TRY(compare_patches(arena, config, copied, &patches));
     for (int i = 0; i < patches.n; i++) TRY(add_own(&rows, &patches.at[i]));

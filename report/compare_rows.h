@@ -5,13 +5,15 @@
 #include "train/recipe.h"
 
 /* What a row asks for.  Every row is the table's config with a patch: those of compare.rows and compare.grid the
- * user's, those of ptq_bits, qat_bits, first_last_bits, granularities and observers the ones that these stand for. */
+ * user's, those of ptq_bits, qat_bits, first_last_bits, granularities, observers and progressive the ones that these
+ * stand for. */
 typedef struct {
     ModelKind kind;
     const Config *config; /* resolved; name and seed are the table's */
-    int start;            /* the float row whose network it starts from; a float row: -1 */
-    bool own;             /* named by compare.rows or compare.grid; or a float row for one of those */
-    const char *where;    /* of its patch, for messages; NULL: a row of the short keys */
+    int start; /* the row whose network it starts from: float, or of compare.progressive the one before; float: -1 */
+    bool progressive;  /* a row of compare.progressive */
+    bool own;          /* named by compare.rows or compare.grid; or a float row for one of those */
+    const char *where; /* of its patch, for messages; NULL: a row of the short keys */
     int bits, first_last_bits, granularity, observer; /* bits: of the weights; observer: an index into observer_names */
     int weight_bits, act_bits; /* the most that a layer has, ends and logits apart: overrides count */
     const char *floats;        /* "stem float32": layers in floats where others have codes; "": none */

@@ -59,12 +59,12 @@ static Provenance provenance_of(Arena *arena, const CompareJob *job, const RowPl
     return provenance_now(arena, config, start, job->data_text);
 }
 
-/* Of the row's kind and config, and those of the float row it starts from. */
+/* Of the row's kind and config, and of those of the rows it starts from, back to float. */
 static const char *row_digest(Arena *arena, const CompareJob *job, const RowPlans *plans, const RowState *s)
 {
     const char *text = arena_printf(arena, "%s %s", model_kind_names[s->plan->kind], s->provenance.config);
-    if (s->plan->start >= 0) {
-        const RowPlan *start = &plans->at[s->plan->start];
+    for (int i = s->plan->start; i >= 0; i = plans->at[i].start) {
+        const RowPlan *start = &plans->at[i];
         const Provenance p = provenance_of(arena, job, start, row_config(arena, job, start, s->seed));
         text = arena_printf(arena, "%s %s", text, p.config);
     }
@@ -147,7 +147,8 @@ Status row_find(Arena *arena, const CompareJob *job, const RowPlans *plans, int 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
 /* The recipe of the row's model, which is built but has no weights yet. */
-static Status row_recipe(Arena *arena, const CompareJob *job, const RowState *s, const Model *from, Recipe *recipe)
+static Status row_recipe(Arena *arena, const CompareJob *job, const RowState *s, const char *from_name,
+                         const Model *from, Recipe *recipe)
 {
     const ModelKind kind = s->plan->kind;
     const bool trained = row_is_trained(job, s->plan);
@@ -156,7 +157,7 @@ static Status row_recipe(Arena *arena, const CompareJob *job, const RowState *s,
                        .kind = kind,
                        .data = job->data,
                        .from = kind == MODEL_FLOAT ? job->from : from,
-                       .from_name = "float",
+                       .from_name = from_name,
                        .renewed = -1,
                        .untrained = !trained,
                        .last = trained ? s->last : NULL,
@@ -176,7 +177,7 @@ static Status row_recipe(Arena *arena, const CompareJob *job, const RowState *s,
 Status row_check_training(Arena *arena, const CompareJob *job, const RowState *s, long *left)
 {
     Recipe recipe;
-    TRY(row_recipe(arena, job, s, NULL, &recipe));
+    TRY(row_recipe(arena, job, s, "", NULL, &recipe));
     return recipe_check(&recipe, left);
 }
 
@@ -206,7 +207,7 @@ Status row_make(Arena *arena, const CompareJob *job, const RowPlans *plans, int 
     Model *from = NULL;
     if (plan->start >= 0 && s.last == NULL) TRY(row_model(job->arena, job, &plans->at[plan->start], k, &from));
     Recipe recipe;
-    TRY(row_recipe(arena, job, &s, from, &recipe));
+    TRY(row_recipe(arena, job, &s, plan->start >= 0 ? plans->at[plan->start].name : "float", from, &recipe));
     *model = recipe.model;
     TrainState state;
     if (s.last != NULL && recipe.untrained) return checkpoint_load(s.last, *model, NULL, &state);

@@ -44,7 +44,15 @@ typedef struct {
     const double *images; /* NULL: as many everywhere */
 } Curve;
 
-typedef enum { CURVE_LOSS, CURVE_ACCURACY, CURVE_VALIDATION_LOSS, CURVE_VALIDATION_ACCURACY, CURVE_KINDS } CurveKind;
+typedef enum {
+    CURVE_LOSS,
+    CURVE_ACCURACY,
+    CURVE_VALIDATION_LOSS,
+    CURVE_VALIDATION_ACCURACY,
+    CURVE_OSCILLATING, /* shares of weights (quant/oscillation.h) */
+    CURVE_FROZEN,
+    CURVE_KINDS
+} CurveKind;
 
 typedef struct {
     const char *layer;

@@ -58,6 +58,10 @@ static void set_log_axis(FILE *script, const Curve *curve, int curves)
 
 double curve_label(const Report *report, CurveKind kind, char text[64])
 {
+    if (kind >= CURVE_OSCILLATING) {
+        snprintf(text, 64, "%s weights, %%", kind == CURVE_FROZEN ? "frozen" : "oscillating");
+        return 100;
+    }
     const bool training = kind == CURVE_LOSS || kind == CURVE_ACCURACY;
     const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
     const Metric *m = training ? report->running : report->rows == 0 ? NULL : report->row->metric;

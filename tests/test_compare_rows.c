@@ -1,5 +1,6 @@
 /* Rows of a table as patches of its config: compare.rows, compare.grid, what is wrong with them, and --resume. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -322,7 +323,48 @@ START_TEST(a_float_row_that_fails)
 }
 END_TEST
 
+/* Each width begins with the network of the one before, and is made again where that is. */
+START_TEST(progressive_rows_begin_with_the_one_before)
+{
+    begin_zoo();
+    put_config("c.json", "\"progressive\": [8, 4, 2]");
+    cJSON *json = program_json(arena, folder, "compare c.json --quiet --out t");
+    ck_assert_str_eq(names_of(json), "float, progressive W8A8, progressive W4A4 ends 8, progressive W2A2 ends 8");
+    cJSON_Delete(json);
+    /* The second row by hand, from the first one's model. */
+    program_must(arena, folder,
+                 "qat t/progressive-W8A8-seed3/last.safetensors --quiet --out hand --set quant.weights.bits=4 --set "
+                 "quant.activations.bits=4");
+    ck_assert_str_eq(text_of("hand/metrics.jsonl"), text_of("t/progressive-W4A4-ends-8-seed3/metrics.jsonl"));
+    const char *table = arena_strdup(arena, text_of("t/compare.csv"));
+    ck_assert_int_eq(rename(inside("t/progressive-W2A2-ends-8-seed3"), inside("gone")), 0);
+    program_must(arena, folder, "compare c.json --quiet --out t --resume");
+    ck_assert_str_eq(text_of("t/compare.csv"), table);
+    ck_assert_str_eq(text_of("gone/metrics.jsonl"), text_of("t/progressive-W2A2-ends-8-seed3/metrics.jsonl"));
+    Outcome o = run("compare c.json --out t --resume --set compare.progressive=[8,2]");
+    ck_assert_int_eq(o.code, 0);
+    has(o.err, "note: progressive W2A2 ends 8: made again: the row it starts from is another one");
+    end();
+}
+END_TEST
+
+START_TEST(progressive_widths_must_fall)
+{
+    begin_zoo();
+    static const char *const lists[] = {"[4, 8]", "[8, 4, 4]", "[9, 4]", "[4, 0]"};
+    static const char *const words[] = {
+        "compare.progressive[1]: 8 bits after 4; each width must be less than the one before",
+        "compare.progressive[2]: 4 bits after 4", "compare.progressive[0]: 9", "compare.progressive[1]: 0"};
+    for (int i = 0; i < 4; i++) {
+        put_config("c.json", arena_printf(arena, "\"progressive\": %s", lists[i]));
+        program_refuses(arena, folder, "compare c.json --quiet --out t", words[i]);
+        ck_assert(!file_exists(inside("t")));
+    }
+    end();
+}
+END_TEST
+
 TEST_MAIN("compare rows", rows_are_patches, a_grid_is_a_product, short_keys_are_patches,
           another_float_network_is_trained, what_is_wrong_is_named_by_row_and_key, folders_are_safe_and_distinct,
           resume_makes_what_changed, resume_keeps_what_did_not_change, a_row_that_fails_is_not_the_end,
-          a_float_row_that_fails)
+          a_float_row_that_fails, progressive_rows_begin_with_the_one_before, progressive_widths_must_fall)

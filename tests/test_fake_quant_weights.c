@@ -214,4 +214,38 @@ START_TEST(weights_searched_once)
 }
 END_TEST
 
-TEST_MAIN("fake_quant_weights", weights_frozen_residual, weights_follow, weights_not_finite, weights_searched_once)
+/* Channels {1, 3} and {-4, 0}: means 2 and -2, deviations 1 and 2, so that they reach 5 and 8.  In powers of two. */
+START_TEST(starts_reach_three_deviations)
+{
+    static const struct {
+        const char *type;
+        int bits;
+        double scale[2];
+    } cases[] = {{"lsq_plus", 4, {5.0 / 8, 8.0 / 8}},
+                 {"lsq_plus", 2, {5.0 / 2, 8.0 / 2}},
+                 {"tqt", 4, {8.0 / 8, 8.0 / 8}},
+                 {"tqt", 8, {8.0 / 128, 8.0 / 128}}};
+    for (int k = 0; k < 4; k++) {
+        Bench b = bench_make();
+        ParamSet params = {0};
+        const QuantizerSpec spec = {.bits = cases[k].bits,
+                                    .per_channel = true,
+                                    .symmetric = true,
+                                    .type = quantizer_type(cases[k].type),
+                                    .observer = observer_type("max"),
+                                    .momentum = 1};
+        Quantizer *q = quantizer_create(b.owner, &params, "w", &spec,
+                                        (QuantizedTensor){.is_weight = true, .channels = 2, .axis = 0});
+        ck_assert_int_eq(param_set_place(&params, b.owner), STATUS_OK);
+        float w[] = {1.0f, 3.0f, -4.0f, 0.0f};
+        ck_assert(op_fake_quant_weights(b.tape, tape_leaf(b.tape, "w", shape_2(2, 2), w, NULL), q, NULL) != NULL);
+        for (int c = 0; c < 2; c++)
+            ck_assert_msg(fabs((double)q->qp.scale[c] - cases[k].scale[c]) < 1e-6, "%s of %d bits: %g", cases[k].type,
+                          cases[k].bits, (double)q->qp.scale[c]);
+        bench_end(&b);
+    }
+}
+END_TEST
+
+TEST_MAIN("fake_quant_weights", weights_frozen_residual, weights_follow, weights_not_finite, weights_searched_once,
+          starts_reach_three_deviations)

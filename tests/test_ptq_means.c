@@ -129,6 +129,29 @@ static const char *told(const PtqTold *t)
     return text;
 }
 
+/* A channel that batch norm has all but switched off is off by many of its own deviations, which says nothing. */
+START_TEST(channels_that_hardly_move_are_told_apart)
+{
+    begin();
+    PtqNet net = ptq_net(coarse);
+    Layer *stem = ptq_net_layer(net.m, "stem");
+    stem->gamma->x[2] = 1e-9f * stem->gamma->x[2];
+    stem->beta->x[2] = 0.3f;
+    PtqTold lines = {.arena = arena};
+    const RealNetwork *real = real_network_take(arena, net.m);
+    ptq_net_step(&net, net.m, "calibrate", real, NULL);
+    PtqContext c = ptq_net_context(&net);
+    c.real = real, c.told = &lines;
+    stem->beta->x[2] = 0.31f; /* as a quantizer would have moved it */
+    must(ptq_step_bias_correct.run(net.m, &c));
+    const char *at = strstr(told(&lines), "off by at most ");
+    ck_assert_ptr_nonnull(at);
+    ck_assert_msg(strtod(at + strlen("off by at most "), NULL) < 5.0, "%s", at);
+    has(at, " that hardly move");
+    end();
+}
+END_TEST
+
 /* Ranges apart and one scale for all: equalization is found and kept.  Eight bits per channel: nothing is found. */
 START_TEST(auto_takes_what_helps)
 {
@@ -165,4 +188,4 @@ START_TEST(auto_takes_what_helps)
 END_TEST
 
 TEST_MAIN("ptq_means", means_are_those_before_the_activation, bias_correct_mends_means, bias_correct_by_statistics,
-          reestimate_bn_takes_averages, auto_takes_what_helps)
+          reestimate_bn_takes_averages, channels_that_hardly_move_are_told_apart, auto_takes_what_helps)

@@ -65,6 +65,9 @@ Status checkpoint_read(const char *path, Model *m, Optimizer *optimizer, TrainSt
 /* The steps of its training: done, and in all. */
 Status checkpoint_steps(const Checkpoint *checkpoint, long *done, long *all);
 
+/* Whether weights of this post-training quantization are on sets of levels, which earlier versions never put them on. */
+bool checkpoint_has_levels(const Checkpoint *checkpoint);
+
 /* The class names that it carries. */
 Status checkpoint_classes(const Checkpoint *checkpoint, StringList *classes);
 

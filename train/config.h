@@ -6,6 +6,7 @@
 #include "datasets/dataset.h"
 #include "layers/model.h"
 #include "optim/optimizer.h"
+#include "quant/oscillation.h"
 #include "quant/quant_config.h"
 #include "tasks/task.h"
 
@@ -27,12 +28,14 @@ typedef struct {
     double weight_decay; /* < 0: train's */
     double clip_norm;    /* < 0: train's */
     ScheduleConfig schedule;
+    OscillationConfig oscillation;
 } QatConfig;
 
 enum { COMPARE_MAX_SEEDS = 64 };
 typedef struct {
     IntList seeds;              /* empty: the config's own */
     IntList ptq_bits, qat_bits; /* weights and activations alike */
+    IntList progressive;        /* widths of quantization-aware training, each from the one before; empty: none */
     IntList observers;          /* indices into observer_names */
     IntList granularities;      /* Granularity */
     IntList first_last_bits;

@@ -50,6 +50,8 @@ static const Field qat_fields[] = {
             "train's"},
     {"schedule", FIELD_OBJECT, offsetof(QatConfig, schedule), .fields = schedule_fields,
      .doc = "how the learning rate moves; the default's half cosine needs no warm-up after float training"},
+    {"oscillation", FIELD_OBJECT, offsetof(QatConfig, oscillation), .fields = oscillation_fields,
+     .doc = "weights that change to and fro between two codes"},
     FIELD_END};
 
 #define OBSERVER(name) #name,
@@ -67,6 +69,11 @@ static const Field compare_fields[] = {
     {"qat_bits", FIELD_INTS, offsetof(CompareConfig, qat_bits), .min = QUANT_MIN_BITS, .max = QUANT_MAX_BITS,
      .scalar_ok = true, .max_count = 7, .def = "[8, 4, 2]", .unit = "bits",
      .doc = "widths of quantization-aware training"},
+    {"progressive", FIELD_INTS, offsetof(CompareConfig, progressive), .min = QUANT_LEAST_BITS, .max = QUANT_MAX_BITS,
+     .scalar_ok = true, .max_count = 8, .def = "[]", .unit = "bits",
+     .doc =
+         "widths that fall, such as [8, 4, 3, 2]: quantization-aware training of each begins with the network of the "
+         "one before, the first with float; overrides and quant.first_last_bits stay as they are"},
     {"observers", FIELD_ENUMS, offsetof(CompareConfig, observers), .names = observer_names, .scalar_ok = true,
      .max_count = 8, .def = "[\"minmax\", \"percentile\", \"entropy\", \"mse\"]",
      .doc = "observers that set the activations' ranges in post-training quantization"},
@@ -79,8 +86,9 @@ static const Field compare_fields[] = {
     {"rows", FIELD_JSON, offsetof(CompareConfig, rows),
      .doc =
          "rows of one's own: a list of {\"name\": ..., \"kind\": float, ptq or qat} with whatever keys of the config "
-         "the row has otherwise, as objects or as paths (\"quant.weights.bits\": 4); with these or a grid, ptq_bits "
-         "and qat_bits count only where they are given"},
+         "the row has otherwise, as objects or as paths (\"quant.weights.bits\": 4); with these, a grid or "
+         "progressive, "
+         "ptq_bits and qat_bits count only where they are given"},
     {"grid", FIELD_JSON, offsetof(CompareConfig, grid),
      .doc = "the product of lists of such patches: a row for each choice of one from every list, named by theirs"},
     FIELD_END};

@@ -159,17 +159,20 @@ static void of_ptq(Notes *n)
     for (int i = 0; keys[i] != NULL; i++) {
         const char *quantizer = cJSON_GetStringValue(given(n, keys[i]));
         const QuantizerType *type = quantizer == NULL ? NULL : quantizer_type(quantizer);
-        if (type != NULL && type->learns)
+        if (type != NULL && type->learns && (i == 1 || type->uses != QUANTIZES_WEIGHTS))
             replaced(n, keys[i], "observed in post-training quantization, where nothing is learned");
     }
 }
 
 static void of_compare(Notes *n)
 {
-    static const char widths[] = "the widths of the rows, compare.ptq_bits and compare.qat_bits";
-    if (n->config->compare.ptq_bits.n == 0 && n->config->compare.qat_bits.n == 0) return;
+    const CompareConfig *c = &n->config->compare;
+    const char *widths = c->progressive.n > 0 ? "the widths of the rows, compare.progressive"
+                                              : "the widths of the rows, compare.ptq_bits and compare.qat_bits";
+    if (c->ptq_bits.n == 0 && c->qat_bits.n == 0 && c->progressive.n == 0) return;
     replaced(n, "quant.weights.bits", widths);
     replaced(n, "quant.activations.bits", widths);
+    if (c->ptq_bits.n == 0 && c->qat_bits.n == 0) return;
     replaced(n, "quant.first_last_bits", "compare.first_last_bits");
     replaced(n, "quant.weights.granularity", "compare.granularities in the ptq rows");
     replaced(n, "quant.activations.observer", "compare.observers in the ptq rows");

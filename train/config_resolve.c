@@ -71,10 +71,10 @@ Status config_assign(Arena *arena, cJSON *root, const char *assignment)
                                                        : status_fail(STATUS_NOMEM, "%s: no memory", absolute);
 }
 
-/* Rows of one's own stand for the default ones, unless those are given as well. */
+/* Rows of one's own, and progressive ones, stand for the default ones, unless those are given as well. */
 static void choose_rows(const cJSON *root, CompareConfig *c)
 {
-    if (cJSON_GetArraySize(c->rows) == 0 && cJSON_GetArraySize(c->grid) == 0) return;
+    if (cJSON_GetArraySize(c->rows) == 0 && cJSON_GetArraySize(c->grid) == 0 && c->progressive.n == 0) return;
     const cJSON *compare = json_get(root, "compare");
     if (json_get(compare, "ptq_bits") == NULL) c->ptq_bits.n = 0;
     if (json_get(compare, "qat_bits") == NULL) c->qat_bits.n = 0;

@@ -171,6 +171,12 @@ static Status no_model(const char *path)
     return STATUS_FORMAT;
 }
 
+/* What the model of the checkpoint was made of. */
+static QuantConfig ptq_config_of(Arena *arena, const Checkpoint *c, const QuantConfig *quant)
+{
+    return checkpoint_has_levels(c) ? ptq_quant_config(arena, quant) : ptq_observed_config(arena, quant);
+}
+
 /* Whether the checkpoint is of the network that another form of the config describes. */
 static Status check_read(Arena *arena, const Config *config, const void *context)
 {
@@ -178,7 +184,7 @@ static Status check_read(Arena *arena, const Config *config, const void *context
     Model *m;
     TrainState state;
     QuantConfig quant = config->quant;
-    if (c->kind == MODEL_PTQ) quant = ptq_quant_config(arena, &quant);
+    if (c->kind == MODEL_PTQ) quant = ptq_config_of(arena, c, &quant);
     TRY(build(arena, config, c->kind == MODEL_FLOAT ? NULL : &quant, NULL, &m));
     return checkpoint_load(c, m, NULL, &state);
 }
@@ -211,7 +217,7 @@ Status model_open(Arena *arena, const char *path, const char *const *sets, OpenM
     TRY(config_read(arena, config_path, sets, &config));
     config->given = config_given(arena, sets); /* the file has every key */
     if (open->kind != MODEL_FLOAT) TRY(check_output_bits(config, own));
-    if (open->kind == MODEL_PTQ) config->quant = ptq_quant_config(arena, &config->quant); /* to train from, perhaps */
+    if (open->kind == MODEL_PTQ) config->quant = ptq_config_of(arena, &c, &config->quant); /* to train from, perhaps */
     open->config = config;
     open->trained = (Rounding)own->quant.rounding;
     TRY(experiment_model(arena, config, open->kind == MODEL_FLOAT ? NULL : &config->quant, NULL, &open->model));

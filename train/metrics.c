@@ -65,6 +65,10 @@ Status metrics_line(Metrics *m, const MetricsLine *line)
             line->running, line->lr);
     if (metric_measured(line->task->metric, line->validation))
         fprintf(m->stream, ",\"validation\":%.9g,\"validation_loss\":%.9g", line->validation, line->validation_loss);
+    const OscillationCount *o = line->oscillation;
+    if (o != NULL && o->weights > 0)
+        fprintf(m->stream, ",\"oscillating\":%.9g,\"frozen\":%.9g,\"dampening\":%.9g",
+                (double)o->oscillating / (double)o->weights, (double)o->frozen / (double)o->weights, o->dampening);
     fprintf(m->stream, "}\n");
     if (fflush(m->stream) != 0) return status_fail(STATUS_IO, "%s: cannot write: %s", m->path, strerror(errno));
     return STATUS_OK;

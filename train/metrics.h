@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "quant/oscillation.h"
 #include "tasks/task.h"
 
 typedef struct {
@@ -19,13 +20,16 @@ void metrics_close(Metrics *metrics);
 
 /* {"phase", "step", "epoch", "images", "loss", the task's running metric by its name ("accuracy"), "lr"} and, at an
  * epoch's end where there is a validation split, "validation" (the task's metric) and "validation_loss".  Loss and
- * running metric are means over the `images` trained on since the line before. */
+ * running metric are means over the `images` trained on since the line before.  Where weights are watched for
+ * oscillation (quant/oscillation.h) also "oscillating" and "frozen", shares of all of them, and "dampening", that part
+ * of the last step's loss, which "loss" does not have. */
 typedef struct {
     const char *phase;
     long step;
     int epoch, images;
     const Task *task;
     double loss, running, lr, validation, validation_loss;
+    const OscillationCount *oscillation; /* NULL, or of 0 weights: none are watched */
 } MetricsLine;
 Status metrics_line(Metrics *metrics, const MetricsLine *line);
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "train/model_data.h"
+#include "train/oscillations.h"
 #include "train/run_resume.h"
 #include "train/tflite_note.h"
 
@@ -150,6 +151,7 @@ static Status begin_model(Arena *arena, const RunRequest *r, RunBegin *b, RunOut
     const OpenModel *from = &b->source.from;
     TRY(read_data(arena, r, b, out));
     TRY(experiment_model(arena, config, kind == MODEL_FLOAT ? NULL : &config->quant, &b->data, &b->recipe.model));
+    if (kind == MODEL_QAT) TRY(oscillations_watch(&config->qat.oscillation, b->recipe.model, config->path));
     if (kind != MODEL_FLOAT) {
         note_pixels(arena, r, b->recipe.model);
         run_note(r, tflite_note(arena, b->recipe.model));

@@ -10,6 +10,7 @@
 #include "train/batch_gradient.h"
 #include "train/metrics.h"
 #include "train/model_task.h"
+#include "train/oscillations.h"
 
 static const double CHECKPOINT_SECONDS = 5.0;
 enum { METRICS_LINES = 100 }; /* per training, about, besides the epochs' */
@@ -134,8 +135,13 @@ static Status one_step(Trainer *r, const Batch *batch)
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
     const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
-    for (int i = 0; i < job->model->quantizers; i++)
-        job->model->quantizer[i]->progress = (double)s->step / (double)s->steps;
+    for (int i = 0; i < job->model->quantizers; i++) {
+        Quantizer *q = job->model->quantizer[i];
+        q->progress = (double)s->step / (double)s->steps;
+        q->gradient.seed = job->config->seed, q->gradient.key = gradient_key(s->step, i);
+    }
+    const OscillationConfig *oscillation = &job->config->qat.oscillation;
+    oscillations_before_step(oscillation, job->model, s->step, s->steps);
     BatchLoss loss;
     const Status status = batch_gradient(r->tape, job->model, &mode, batch, &r->task, &loss);
     if (status != STATUS_OK) return step_failed(r, status, !tape_failed(r->tape));
@@ -143,6 +149,7 @@ static Status one_step(Trainer *r, const Batch *batch)
     const float norm = optimizer_step(&r->optimizer, (float)lr, s->step + 1);
     if (!isfinite(norm) || !params_finite(&job->model->params))
         return step_failed(r, batch_not_finite(r->tape, job->model, &mode, batch, "update is not finite"), true);
+    oscillations_after_step(oscillation, job->model, s->step, s->steps);
     s->step++;
     if (s->ema != NULL) ema_update(s->ema, s->step);
     Tally *tallies[] = {&s->epoch, &s->window};
@@ -179,6 +186,7 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation, do
 {
     Tally *w = &r->state.window;
     if (w->seen == 0) return STATUS_OK;
+    const OscillationCount oscillation = oscillations_count(r->job->model);
     const MetricsLine line = {.phase = model_kind_names[r->job->kind],
                               .step = r->state.step,
                               .epoch = epoch,
@@ -188,7 +196,8 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation, do
                               .running = w->running / w->seen,
                               .lr = lr,
                               .validation = validation,
-                              .validation_loss = validation_loss};
+                              .validation_loss = validation_loss,
+                              .oscillation = &oscillation};
     *w = (Tally){0};
     return metrics_line(&r->metrics, &line);
 }
@@ -287,6 +296,7 @@ static Status prepare(Trainer *r)
     r->task = model_task(job->config, job->model);
     r->state.best = r->task.metric->none;
     if (job->kind == MODEL_FLOAT) TRY(model_freeze(job->model, &job->config->train.freeze, job->config->path));
+    if (job->kind == MODEL_QAT) TRY(oscillations_watch(&job->config->qat.oscillation, job->model, job->config->path));
     TRY(train_optimizer(r->arena, job, &r->optimizer));
     TRY(train_loader(r->arena, job, &r->loader));
     r->batches = loader_batches(r->loader);

@@ -144,11 +144,6 @@ def engine(o, name, folder, node):
     return cells, figures
 
 
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
 def versions(o):
     text = ""
     torch = subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True)
@@ -192,12 +187,12 @@ def main():
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 cells, figures = train(o, name) if part == "train" else engine(o, name, folder, node)
-            out.say(f"**{TITLES[name]}**\n\n{table(head, cells)}")
+            out.say(f"**{TITLES[name]}**\n\n{page.table(head, cells)}")
             rows.append(figures)
         heads = {"train": ["batch " + str(o.batch), "float / PyTorch float", "QAT / PyTorch QAT", "QAT step / float step",
                            "memory of a QAT step / float step", "peak RSS / PyTorch's, float", "QAT"],
                  "engine": ["int8 engine / ONNX Runtime", "batch 1", "batch 64"]}
-        out.say(table(heads[part], rows))
+        out.say(page.table(heads[part], rows))
     out.keep()
 
 

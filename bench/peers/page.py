@@ -18,6 +18,11 @@ def stamp():
     return f"{cpu()}, {datetime.date.today()}"
 
 
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
 def replace(path, name, text):
     """Puts `text` into the section; a file without it becomes the text alone."""
     file = pathlib.Path(path)
