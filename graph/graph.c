@@ -39,7 +39,7 @@ bool graph_is_integer(const Graph *g)
 int graph_version(const Graph *g)
 {
     for (int i = 0; i < g->tensors; i++)
-        if (g->tensor[i].format != FORMAT_INT8) return 2;
+        if (g->tensor[i].format != FORMAT_INT8 || graph_tensor_is_signs(&g->tensor[i])) return 2;
     for (int i = 0; i < g->nodes; i++)
         if (g->node[i].levels > 0) return 2;
     return 1;

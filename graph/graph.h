@@ -48,7 +48,7 @@ typedef struct {
     int h, w, c;
     float scale; /* of codes, as what follows; floats have no grid: all 0 */
     int zero_point;
-    int bits, qmin, qmax; /* the codes this tensor can take */
+    int bits, qmin, qmax; /* the codes this tensor can take; 1 bit of -1 to 1: graph_tensor_is_signs */
     Format format;
 } GraphTensor;
 
@@ -108,11 +108,13 @@ size_t graph_tensor_bytes(const GraphTensor *t);
 static inline bool graph_tensor_is_wide(const GraphTensor *t) { return t->format == FORMAT_INT16; }
 /* Exact sums: of the network's output alone. */
 static inline bool graph_tensor_is_sums(const GraphTensor *t) { return t->format == FORMAT_INT32; }
+/* Codes -1 and 1, of which 0 is none: every node that gives them is proved to (node_check). */
+static inline bool graph_tensor_is_signs(const GraphTensor *t) { return t->bits == 1 && t->qmin == -1 && t->qmax == 1; }
 static inline bool graph_tensor_is_float(const GraphTensor *t) { return format_is_float(t->format); }
 /* All tensors and weights are codes. */
 bool graph_is_integer(const Graph *g);
-/* The least version of the model file (docs/format.md) that can say it: 1 of int8 codes alone, 2 of other formats and
- * of weights that are levels. */
+/* The least version of the model file (docs/format.md) that can say it: 1 of int8 codes alone, 2 of other formats,
+ * of weights that are levels and of signs. */
 int graph_version(const Graph *g);
 /* count values of a tensor, as they lie in memory, as reals. */
 void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals);

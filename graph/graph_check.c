@@ -34,6 +34,11 @@ static Status check_grid(const GraphTensor *t)
                            "around the zero point 0 within -32768 to 32767",
                            t->name, t->bits, t->qmin, t->qmax, t->zero_point);
     }
+    if (graph_tensor_is_signs(t)) {
+        if (t->zero_point == 0) return STATUS_OK;
+        return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": codes -1 and 1, zero point %d; must be 0", t->name,
+                           t->zero_point);
+    }
     if (t->bits < 1 || t->bits > 8)
         return status_fail(STATUS_UNSUPPORTED, "tensor \"%s\": bits %d; must be 1 to 8", t->name, t->bits);
     if (t->qmin < -128 || t->qmax > 127 || t->qmin >= t->qmax || t->qmax - t->qmin >= 1 << t->bits)
@@ -85,6 +90,8 @@ static Status check_header(const Graph *g)
         return status_fail(STATUS_UNSUPPORTED, "graph: %d nodes and %d tensors; must be 1 to %d nodes, one tensor more",
                            g->nodes, g->tensors, GRAPH_MAX_NODES);
     for (int i = 0; i < g->tensors; i++) TRY(check_tensor(g, i));
+    if (graph_tensor_is_signs(&g->tensor[0]))
+        return status_fail(STATUS_UNSUPPORTED, "tensor 0: codes -1 and 1; must be codes of pixels");
     if (strcmp(g->tensor[0].name, "input") != 0)
         return status_fail(STATUS_UNSUPPORTED, "tensor 0: named \"%s\"; must be \"input\"", g->tensor[0].name);
     if (g->tensor[0].format != FORMAT_INT8)

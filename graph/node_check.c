@@ -77,6 +77,24 @@ static Status check_formats(const Graph *g, const Node *n)
     return STATUS_OK;
 }
 
+/* An output of signs is one that has no code 0: the sign of sums that are none (node_check_weights), a table's, or the
+ * codes of its inputs. */
+static Status check_signs(const Graph *g, const Node *n)
+{
+    const NodeType *type = node_type(n);
+    if (!graph_tensor_is_signs(node_y(g, n)) || node_has_weights(n)) return STATUS_OK;
+    NODE_RULE(n, n->table != NULL || (type->keeps_grid && type->clamp != CLAMP_MEAN),
+              "outputs of -1 and 1; a %s can give 0, too", type->name);
+    for (int i = 0; n->table != NULL && i < 256; i++)
+        NODE_RULE(n, n->table[i] == -1 || n->table[i] == 1, "code %d of its table for outputs of -1 and 1",
+                  n->table[i]);
+    for (int i = 0; n->table == NULL && i < n->inputs; i++)
+        NODE_RULE(n, graph_tensor_is_signs(&g->tensor[n->input[i]]),
+                  "input \"%s\" of more codes than the outputs, -1 and 1; must have these alone",
+                  g->tensor[n->input[i]].name);
+    return STATUS_OK;
+}
+
 Status node_check(const Graph *g, int index, bool *made)
 {
     const Node *n = &g->node[index];
@@ -98,5 +116,6 @@ Status node_check(const Graph *g, int index, bool *made)
     if (type->clamp != CLAMP_NONE)
         NODE_RULE(n, n->lo >= y->qmin && n->hi <= y->qmax && n->lo <= n->hi,
                   "clamp %d to %d; must lie in the codes %d to %d", n->lo, n->hi, y->qmin, y->qmax);
-    return type->check(g, n);
+    TRY(type->check(g, n));
+    return check_signs(g, n);
 }

@@ -102,6 +102,20 @@ static Status check_sums(const Node *n, int o, float scale, float y_scale, int64
     return STATUS_OK;
 }
 
+/* Of an output of signs: sums are odd, so none is 0, and once rescaled they are still beyond 1/2. */
+static Status check_sign(const Node *n, int o, double M)
+{
+    const OutputWeights of = weights_of_output(n, o);
+    bool even = true;
+    for (long i = 0; i < of.count; i++) even = even && of.w[i * of.step] % 2 == 0;
+    NODE_RULE(n, even && node_bias(n, o) % 2 != 0,
+              "channel %d: sums for outputs of -1 and 1 that can be 0; weights must be even and the bias odd", o);
+    NODE_RULE(n, M >= 0.75 && n->lo == -1 && n->hi == 1,
+              "channel %d: multiplier %g, clamp %d to %d for outputs of -1 and 1; must be 0.75 at least, -1 to 1", o, M,
+              n->lo, n->hi);
+    return STATUS_OK;
+}
+
 static Status check_output(const Graph *g, const Node *n, int o)
 {
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
@@ -122,6 +136,7 @@ static Status check_output(const Graph *g, const Node *n, int o)
     NODE_RULE(n, !rounding_is_float(g->rounding) || isfinite(M.f),
               "channel %d: multiplier %g; must be finite in float32", o, (double)M.f);
     const double exact = (double)x->scale * (double)s / (double)y->scale;
+    if (graph_tensor_is_signs(y)) TRY(check_sign(n, o, exact));
     if (node_is_wide(g, n)) NODE_RULE(n, exact < 0x1p7, "channel %d: multiplier %g; must be below 2^7", o, exact);
     const int64_t largest = INT64_C(1) << CHANNEL_SUM_BITS_WIDE;
     NODE_RULE(n, node_bias(n, o) > -largest && node_bias(n, o) < largest, "channel %d: bias %lld; must stay below 2^%d",

@@ -11,8 +11,26 @@
 const char *const bias_choices[] = {"auto", "off", "on", NULL};
 const char *const init_names[] = {"he", "xavier", NULL};
 
+/* What is stored where outputs are signs is twice the code (quant/int_ops.h): there weights have at most 7 bits. */
+static Status weight_quantizer(Layer *l, LayerBuilder *b, int outputs, int axis, bool gives_signs)
+{
+    enum { MOST_BITS = 7 };
+    QuantizerSpec spec = quant_weight_spec(b->quant, b->place);
+    if (gives_signs && spec.bits >= MOST_BITS) spec.bits = MOST_BITS, spec.narrow = true;
+    l->weight_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &spec,
+                                   (QuantizedTensor){.is_weight = true, .channels = outputs, .axis = axis});
+    if (l->weight_q == NULL) return STATUS_CONFIG;
+    if (!gives_signs || l->weight_q->qp.bits <= MOST_BITS) return STATUS_OK;
+    return status_fail(
+        STATUS_CONFIG,
+        "quantizer \"%s\" for weights, whose codes take %d bits, beside outputs of -1 and 1; codes of at "
+        "most %d bits are required: an override of this layer with \"weight_quantizer\"",
+        spec.type->name, l->weight_q->qp.bits, MOST_BITS);
+}
+
 Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape weight, int outputs, int axis)
 {
+    const bool is_signed = !activation_from(config->activation).relu;
     if (config->batch_norm && config->bias == 2)
         return status_fail(STATUS_CONFIG,
                            "bias: on beside batch_norm: true; batch norm's own shift is the bias, leave one out");
@@ -37,12 +55,9 @@ Status unit_build(Layer *l, LayerBuilder *b, const UnitConfig *config, Shape wei
     }
     if (!complete) return STATUS_CONFIG;
     if (b->quant != NULL && !format_is_float(l->weight_format)) {
-        const QuantizerSpec spec = quant_weight_spec(b->quant, b->place);
-        l->weight_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &spec,
-                                       (QuantizedTensor){.is_weight = true, .channels = outputs, .axis = axis});
-        if (l->weight_q == NULL) return STATUS_CONFIG;
+        TRY(weight_quantizer(l, b, outputs, axis, layer_output_signs(l, b, is_signed)));
     }
-    return layer_output_quantizer(l, b, !activation_from(config->activation).relu);
+    return layer_output_quantizer(l, b, is_signed);
 }
 
 void unit_init(Layer *l, const UnitConfig *config, long fan_in, long fan_out, uint64_t seed)

@@ -47,7 +47,13 @@ static Status output_quantizer(Layer *l, LayerBuilder *b, QuantizerSpec spec, bo
 {
     l->out_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.out", l->name), &spec,
                                 (QuantizedTensor){.is_signed = is_signed});
-    return l->out_q != NULL ? STATUS_OK : STATUS_CONFIG;
+    if (l->out_q == NULL) return STATUS_CONFIG;
+    if (!grid_is_signs(&l->out_q->qp) || (l->type->gives_signs && !format_is_float(l->out_format))) return STATUS_OK;
+    return status_fail(STATUS_CONFIG,
+                       "quantizer \"%s\" for the output of %s; -1 and 1 are what a convolution, a dense layer or an "
+                       "activation \"none\" in integers gives: an override of this layer with \"activation_bits\" is "
+                       "required",
+                       spec.type->name, format_is_float(l->out_format) ? "a layer in floats" : l->type->name);
 }
 
 static bool needs_codes(const Layer *l, const LayerBuilder *b)
@@ -61,6 +67,13 @@ static QuantizerSpec output_spec(const Layer *l, const LayerBuilder *b)
     QuantPlace place = b->place;
     place.in_floats = format_is_float(l->out_format);
     return quant_activation_spec(b->quant, place);
+}
+
+bool layer_output_signs(const Layer *l, const LayerBuilder *b, bool is_signed)
+{
+    if (!is_signed || !needs_codes(l, b)) return false;
+    const QuantizerSpec spec = output_spec(l, b);
+    return quantizer_gives_signs(spec.type, spec.bits);
 }
 
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed)
@@ -84,10 +97,17 @@ Status layer_other_quantizer(Layer *l, LayerBuilder *b)
 /* A grid that is known needs no quantizer that finds it. */
 Status layer_curve_quantizer(Layer *l, LayerBuilder *b, const CurveType *curve)
 {
+    QuantizerSpec spec = {0};
+    if (needs_codes(l, b)) spec = output_spec(l, b);
+    if (spec.type != NULL && quantizer_gives_signs(spec.type, spec.bits))
+        return status_fail(STATUS_CONFIG,
+                           "quantizer \"%s\" for the output of the curve \"%s\"; -1 and 1 are the signs of what is "
+                           "before it: activation \"none\", or an override of this layer with \"activation_bits\" is "
+                           "required",
+                           spec.type->name, curve->name);
     if (curve->range == CURVE_FREE) return layer_output_quantizer(l, b, true);
     l->out_signed = curve->lo < 0.0f;
-    if (!needs_codes(l, b)) return STATUS_OK;
-    QuantizerSpec spec = output_spec(l, b);
+    if (spec.type == NULL) return STATUS_OK;
     spec.type = quantizer_type("observed"), spec.keys = NULL;
     TRY(output_quantizer(l, b, spec, l->out_signed));
     curve_grid(curve, &l->out_q->qp);

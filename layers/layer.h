@@ -128,6 +128,7 @@ typedef struct LayerType {
     bool applies_norm;          /* forward accepts inputs that are still to be normalized (Tensor.deferred_norm) */
     bool averages;              /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid;            /* the output stays on the first input's grid (pools, flatten): it makes no out_q */
+    bool gives_signs;           /* its outputs can be -1 and 1 (grid_is_signs) */
     bool shows_input;           /* it has keeps_grid, and the output is the input's elements in another shape */
 
     /* l->config, l->inputs and l->in[] are known: checks the inputs against the config, sets l->out, each length at
@@ -209,6 +210,8 @@ const CurveType *activation_curve(int choice); /* NULL: it is no curve */
 /* Gives the layer its output quantizer, "<name>.out", as the config asks for this place; nothing in a float model, or where
  * its output is in floats and nobody reads it in integers. */
 Status layer_output_quantizer(Layer *l, LayerBuilder *b, bool is_signed);
+/* Whether it makes one whose codes are -1 and 1. */
+bool layer_output_signs(const Layer *l, const LayerBuilder *b, bool is_signed);
 /* The quantizer of Layer.other_q, "<name>.other". */
 Status layer_other_quantizer(Layer *l, LayerBuilder *b);
 /* The same as layer_output_quantizer for what a curve gives. */

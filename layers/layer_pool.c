@@ -47,6 +47,8 @@ static Tensor *avg_forward(Layer *l, const ForwardMode *mode, Tape *t, Tensor *c
 static Status pool_lower(Layer *l, Lowering *w, NodeKind op, const ConvGeom *g)
 {
     const int y = lower_tensor(w, l, w->tensor_of[l->input[0] + 1]);
+    GraphTensor *mean = l->type->averages ? &w->graph->tensor[y] : NULL;
+    if (mean != NULL && graph_tensor_is_signs(mean)) mean->bits = QUANT_MIN_BITS; /* of -1 and 1 it is 0, too */
     Node *n = lower_node(w, l, op, y);
     n->geom = *g;
     n->geom.n = 1;

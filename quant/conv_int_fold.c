@@ -39,16 +39,30 @@ static Status fold_wide_bias(const char *name, int channel, float bias, double s
     return STATUS_OK;
 }
 
+/* A channel whose outputs are signs. */
+static void fold_sign(const QuantParams *x, const QuantParams *y, float bias, ChannelWeights stored, int channel,
+                      ConvInt *out)
+{
+    const double most = (double)channel_products(stored, x->zero_point, x->qmin, x->qmax);
+    const double halves = floor((double)bias / (2.0 * (double)x->scale[0] * (double)out->real_scale[channel]));
+    const int64_t end = (int64_t)(fmin(most, 0x1p31 - 4.0) / 2.0) + 1;
+    const int64_t pairs = halves < (double)-end ? -end : halves > (double)end ? end : (int64_t)halves;
+    out->bias[channel] = (int32_t)(2 * pairs + 1);
+    out->weight_scale[channel] = y->scale[0] / x->scale[0];
+}
+
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *bn_scale,
                      const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict, ConvInt *out)
 {
     const ChannelView v = channel_view(w->shape, w->qp->axis == 0);
     const int O = v.channels;
+    const bool signs = y != NULL && grid_is_signs(y);
     const float s_x = x->scale[0], s_y = y == NULL ? 1.0f : y->scale[0];
     *out = (ConvInt){.weights = arena_alloc(arena, (size_t)v.n),
                      .weight_scale = ARENA_ARRAY(arena, float, O),
+                     .real_scale = ARENA_ARRAY(arena, float, O),
                      .multiplier = ARENA_ARRAY(arena, Multiplier, O),
-                     .shift = w->qp->bits < 7 ? 7 - w->qp->bits : 0};
+                     .shift = w->qp->bits < 7 ? 7 - w->qp->bits : signs};
     if (x->bits == QUANT_WIDE_BITS)
         out->wide_bias = ARENA_ARRAY(arena, int64_t, O);
     else
@@ -68,7 +82,13 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
                                "%s: channel %d: weight scale %g, bias %g, input scale %g, output scale "
                                "%g; all must be finite",
                                name, o, (double)s_w, (double)bias, (double)s_x, (double)s_y);
-        out->weight_scale[o] = s_w / (float)(1 << out->shift);
+        out->weight_scale[o] = out->real_scale[o] = s_w / (float)(1 << out->shift);
+        if (signs) {
+            const int64_t unit = (int64_t)1 << out->shift;
+            fold_sign(x, y, bias, (ChannelWeights){sums[o].magnitude * unit, sums[o].total * unit}, o, out);
+            out->multiplier[o] = multiplier_make(rounding, s_x, out->weight_scale[o], s_y);
+            continue;
+        }
         dead[o] =
             y != NULL && (double)(sums[o].magnitude * max_magnitude) * (double)s_x * (double)s_w < 0.25 * (double)s_y;
         if (dead[o]) {

@@ -69,9 +69,25 @@ Epilogue *epilogue_make(Tape *t, const char *name, Shape shape, const EpilogueCo
     return epilogue;
 }
 
+/* 1 where z >= 0, else -1. */
+static void sign_values(size_t n, const float *z, int8_t *codes, Extremes *seen)
+{
+    float min = INFINITY, max = -INFINITY;
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) {
+        codes[i] = z[i] < 0.0f ? -1 : 1;
+        min = fminf(min, z[i]), max = fmaxf(max, z[i]);
+        finite = finite && isfinite(z[i]);
+    }
+    seen->min = fminf(seen->min, min), seen->max = fmaxf(seen->max, max);
+    seen->not_finite |= !finite;
+}
+
 void epilogue_values(Epilogue *epilogue, int chunk, size_t at, size_t n, const float *z)
 {
-    if (epilogue->q != NULL)
+    if (epilogue->q != NULL && grid_is_signs(epilogue->y->qp))
+        sign_values(n, z, epilogue->y->codes + at, &epilogue->seen[chunk]);
+    else if (epilogue->q != NULL)
         kernels()->quantize(n, z, &epilogue->grid, epilogue->y->codes + at, &epilogue->seen[chunk]);
     else if (epilogue->act.relu)
         kernels()->relu_f32(n, epilogue->act.limit, z, epilogue->y->x + at);

@@ -19,8 +19,9 @@ typedef struct {
     int32_t *bias;          /* on scale_x * weight_scale; NULL of an input of int16 codes */
     int64_t *wide_bias;     /* the same of these; else NULL */
     float *weight_scale;    /* [O] real weight = weight_scale * stored weight */
+    float *real_scale;      /* [O] the same, but of an output of signs, whose weight_scale is another */
     Multiplier *multiplier; /* [O] */
-    int shift;              /* below 7 bits codes are stored << (7 - bits): finer grid for the bias */
+    int shift;              /* below 7 bits codes are stored << (7 - bits): finer grid for the bias; see below */
     int lo, hi;
 } ConvInt;
 
@@ -29,7 +30,12 @@ typedef struct {
  * A channel whose whole contribution stays below a quarter of an output step is dead: its weights become 0 and its
  * scale is chosen so that the bias fits.  y NULL: the output is the sums themselves; no channel is dead, none has a
  * multiplier, and act must be none.  A bias that does not fit in a live channel is STATUS_NUMERIC when `strict`,
- * else saturated. */
+ * else saturated.
+ *
+ * Outputs of signs (grid_is_signs) are 1 where the sum is at least 0, else -1.  Codes, of at most 7 bits, are shifted by 1
+ * at least, so stored weights are even, and a bias is odd, 2 floor(b / (2 s_x real_scale)) + 1.  So no sum is 0, and
+ * clamped to [-1, 1] it is its sign in every rounding, with any multiplier from 3/4 on: as the sign of a sum does not
+ * depend on its scale, weight_scale is s_y / s_x.  A bias that decides alone is the first that does. */
 Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const Tensor *w, const float *bn_scale,
                      const float *b, const QuantParams *y, Activation act, Rounding rounding, bool strict,
                      ConvInt *out);
@@ -60,7 +66,10 @@ bool rescale_codes(Tape *t, const char *name, const QuantParams *x, const QuantP
 bool grid_table(Tape *t, const char *name, const QuantParams *x, const QuantParams *y, Rounding rounding,
                 int8_t table[256]);
 
-/* codes = rescale_table[x]: x, of any shape, on the output's grid, with the activation. */
+/* By code + 128: 1 where a code of grid x stands for 0 or more, else -1. */
+void sign_table(const QuantParams *x, int8_t table[256]);
+
+/* codes = rescale_table[x]: x, of any shape, on the output's grid, with the activation; sign_table[x] on one of signs. */
 Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *out, Activation act, Rounding rounding);
 
 /* codes = curve_table[x], in every rounding.  observe: the observer sees the curve's values afterwards. */

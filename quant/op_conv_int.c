@@ -131,7 +131,7 @@ static void make_tables(Tape *t, ConvIntNode *c)
     const int O = c->g.o;
     c->period = tile_period(O);
     float *factor = arena_alloc(t->arena, sizeof(float) * (size_t)O);
-    for (int o = 0; o < O; o++) factor[o] = c->x->scale[0] * c->fold.weight_scale[o] / c->y->scale[0];
+    for (int o = 0; o < O; o++) factor[o] = c->x->scale[0] * c->fold.real_scale[o] / c->y->scale[0];
     c->factor = tile_channels(t->arena, O, factor);
     int32_t *bias = arena_alloc(t->arena, sizeof(int32_t) * c->period);
     for (size_t i = 0; i < c->period; i++) bias[i] = c->fold.bias[i % (size_t)O];

@@ -22,6 +22,11 @@ bool grid_table(Tape *t, const char *name, const QuantParams *x, const QuantPara
     return same || rescale_codes(t, name, x, y, rounding, y->qmin, y->qmax, table);
 }
 
+void sign_table(const QuantParams *x, int8_t table[256])
+{
+    for (int i = 0; i < 256; i++) table[i] = i - 128 < x->zero_point ? -1 : 1;
+}
+
 typedef struct {
     const Tensor *x;
     Tensor *y;
@@ -67,7 +72,10 @@ Tensor *op_requant_int(Tape *t, Tensor *x, Quantizer *q, Activation act, Roundin
     const QuantParams *qy = d->y->qp;
     int lo, hi;
     activation_clamp(qy, act, &lo, &hi);
-    if (!rescale_codes(t, q->name, x->qp, qy, rounding, lo, hi, d->table)) return NULL;
+    if (grid_is_signs(qy))
+        sign_table(x->qp, d->table);
+    else if (!rescale_codes(t, q->name, x->qp, qy, rounding, lo, hi, d->table))
+        return NULL;
     grid_make(t, &d->grid, q, d->y, gate_of(qy, act));
     parallel_rows(d->grid.n, PARALLEL_CHUNKS, forward_chunk, d);
     TapeNode *node = tape_record(t, &requant_int_type, 2, in, d->y);

@@ -358,12 +358,22 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
     return spec;
 }
 
+/* The same of outputs. */
+static const QuantizerType *activation_type(const QuantConfig *c, const QuantOverride *o, int bits)
+{
+    const QuantizerType *type = choose_quantizer(quant_activation_quantizer(c, o), bits);
+    const bool asked = o != NULL && first_given(o->activation_quantizer, o->quantizer) > 0;
+    const bool of_weights = (type->uses & (QUANTIZES_SIGNED | QUANTIZES_UNSIGNED)) == 0;
+    if (asked || of_weights || type->most_bits == 0 || quantizer_takes(type, bits)) return type;
+    return bits == quant_bits(c->activations.format, c->activations.bits) ? type : choose_quantizer(0, bits);
+}
+
 QuantizerSpec quant_activation_spec(const QuantConfig *c, QuantPlace place)
 {
     const ActivationQuantConfig *a = &c->activations;
     const QuantOverride *o = quant_override(c, place.name);
     const int bits = activation_bits(c, place, o);
-    const QuantizerType *type = choose_quantizer(quant_activation_quantizer(c, o), bits);
+    const QuantizerType *type = activation_type(c, o, bits);
     const bool wide = bits == QUANT_WIDE_BITS;
     QuantizerSpec spec = {.bits = bits,
                           .narrow = !type->learns && !wide,

@@ -44,6 +44,7 @@ const QuantizerType quantizer_binary_connect = {
     .name = "binary_connect",
     .doc = "weights -1 and 1 times a scale that stays (Courbariaux 2015); 1 bit",
     SIGN_LEVELS,
+    .uses = QUANTIZES_WEIGHTS,
     .create = sign_levels_create,
     .quantize = sign_levels_quantize,
     .fields = quantizer_binary_connect_fields,

@@ -61,10 +61,11 @@ static Status check_use(const QuantizerType *type, QuantizedTensor tensor)
 static Status check_width(const QuantizerType *type, int bits, QuantizedTensor tensor)
 {
     if (!tensor.is_weight && bits == QUANT_LEAST_BITS) {
-        if (!tensor.is_signed) return STATUS_OK;
+        if (!tensor.is_signed || quantizer_gives_signs(type, bits)) return STATUS_OK;
         return status_fail(STATUS_CONFIG,
                            "1 bit for its output, which may be below 0; 1 bit is for the outputs of a ReLU "
-                           "only: an override of this layer with \"activation_bits\" is required");
+                           "and for the quantizers \"xnor\", \"bireal\" and \"irnet\": one of them, or an override of "
+                           "this layer with \"activation_bits\" is required");
     }
     if (quantizer_takes(type, bits)) return STATUS_OK;
     const int least = least_bits(type), most = most_bits(type);

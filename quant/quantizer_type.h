@@ -154,7 +154,8 @@ typedef struct QuantizerType {
     void (*adopt)(Quantizer *q);
 
     /* x[n] -> codes[n], qmin to qmax of q->qp.  x is finite; codes do not overlap it.  Weights only: activations are
-     * rounded by the deployed operation itself, to the nearest code (quantize_value).  NULL: the nearest code. */
+     * rounded by the deployed operation itself, to the nearest code (quantize_value), or 1 where x >= 0 and -1 elsewhere
+     * if these are its codes (grid_is_signs).  NULL: the nearest code. */
     void (*quantize)(const Quantizer *q, const QuantizerRun *run, size_t n, const float *x, int8_t *codes);
 
     /* dx[n] = dy[n] * d(y)/d(x); it overwrites what dx held.  dx may be dy itself; x overlaps neither.  NULL: dy where
@@ -189,6 +190,16 @@ typedef struct QuantizerType {
 extern const QuantizerType *const quantizer_types[]; /* in the order of quantizers.def, NULL-ended */
 const QuantizerType *quantizer_type(const char *name);
 bool quantizer_takes(const QuantizerType *type, int bits); /* that it can have so many bits */
+
+/* Whether codes are -1 and 1, of a signed grid of 1 bit: around the zero point 0, which is none of them but what pads
+ * them. */
+static inline bool grid_is_signs(const QuantParams *qp) { return qp->bits == 1 && qp->qmin == -1 && qp->qmax == 1; }
+
+/* Whether outputs of this type and width are. */
+static inline bool quantizer_gives_signs(const QuantizerType *type, int bits)
+{
+    return bits == QUANT_LEAST_BITS && (type->uses & QUANTIZES_SIGNED) != 0 && type->most_bits == QUANT_LEAST_BITS;
+}
 
 /* Whether the fused operations compute it: the nearest code, a gradient of 0 or 1. */
 static inline bool quantizer_is_fused(const Quantizer *q) { return q->type->backward == NULL; }

@@ -11,6 +11,7 @@
 
 #include "base/parallel.h"
 #include "quant/fake_quant.h"
+#include "tests/support/conformance.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
 #include "tests/support/surrogate.h"
@@ -67,7 +68,7 @@ static bool near_kink(const Values *v, double x)
     const QuantParams *qp = &v->q->qp;
     const double s = (double)qp->scale[0], h = 0.02 * s;
     return fabs(x - s * (qp->qmin - qp->zero_point)) < h || fabs(x - s * (qp->qmax - qp->zero_point)) < h ||
-           (v->act.relu && fabs(x) < h) || fabs(x - (double)v->act.limit) < h;
+           ((v->act.relu || grid_is_signs(qp)) && fabs(x) < h) || fabs(x - (double)v->act.limit) < h;
 }
 
 /* The codes are the nearest ones; the residuals are what the surrogate lacks of them. */
@@ -77,7 +78,9 @@ static void check_codes(Values *v, float *const *param, const Tensor *y, const c
     const double s = (double)qp->scale[0];
     for (long i = 0; i < COUNT; i++) {
         const double real = s * (y->codes[i] - qp->zero_point), x = act(v, (double)v->x[i]) / s;
-        const double nearest = rint(fmin(fmax(x, qp->qmin - qp->zero_point), qp->qmax - qp->zero_point));
+        const double nearest = grid_is_signs(qp)
+                                   ? (x < 0 ? -1 : 1)
+                                   : rint(fmin(fmax(x, qp->qmin - qp->zero_point), qp->qmax - qp->zero_point));
         ck_assert_int_ge(y->codes[i], qp->qmin);
         ck_assert_int_le(y->codes[i], qp->qmax);
         ck_assert_msg(fabs(real - s * nearest) < 1e-6 * fabs(real) + 1e-9, "%s: %g gives %g", what, (double)v->x[i],
@@ -143,8 +146,10 @@ START_TEST(activations_frozen_residual)
             const uint64_t seed = (uint64_t)(100 * k + 10 * w);
             const unsigned uses = quantizer_types[k]->uses;
             if ((uses & QUANTIZES_SIGNED) != 0) {
-                check(type, widths[w], true, NONE, -1.7f, 2.3f, seed);
-                check(type, widths[w], true, CAPPED, -2.0f, 8.1f, seed + 8); /* both limits lie inside */
+                const int bits = conformance_bits(quantizer_types[k], widths[w]);
+                check(type, bits, true, NONE, -1.7f, 2.3f, seed);
+                if (quantizer_gives_signs(quantizer_types[k], bits)) continue;
+                check(type, bits, true, CAPPED, -2.0f, 8.1f, seed + 8); /* both limits lie inside */
             }
             if ((uses & QUANTIZES_UNSIGNED) == 0) continue;
             check(type, widths[w], false, RELU, 0.0f, 3.1f, seed + 2);
@@ -236,7 +241,8 @@ START_TEST(fake_quant_threads)
             parallel_set_threads(threads[k]);
             Bench b = bench_make();
             ParamSet params = {0};
-            Quantizer *q = quantizer(b.owner, &params, quantizer_types[type]->name, 4, is_signed, -0.7f, 0.6f);
+            Quantizer *q = quantizer(b.owner, &params, quantizer_types[type]->name,
+                                     conformance_bits(quantizer_types[type], 4), is_signed, -0.7f, 0.6f);
             float *x = random_values(b.owner, COUNT, 8), *r = random_values(b.owner, COUNT, 9);
             float *dx = ARENA_ARRAY(b.owner, float, COUNT);
             Tensor *y = op_fake_quant(b.tape, tape_leaf(b.tape, "x", shape_2(N, PER_IMAGE), x, dx), q,

@@ -133,7 +133,8 @@ static void freeze(Grids *g, const Tensor *y, const int8_t *weight_codes)
     for (long i = 0; i < g->outputs; i++) {
         const double s = (double)qp->scale[0], code = y->codes[i] - qp->zero_point, v = (double)z[i] / s;
         const double lo = qp->qmin - qp->zero_point, hi = qp->qmax - qp->zero_point, near = KINK / s;
-        ck_assert_msg(fabs(code - fmin(fmax(v, lo), hi)) < 0.75, "%s: code %g for %g", g->what, code, v);
+        ck_assert_msg(fabs(code - fmin(fmax(v, lo), hi)) < (grid_is_signs(qp) ? 1.05 : 0.75), "%s: code %g for %g",
+                      g->what, code, v);
         if (g->l->out_q == NULL) continue;
         g->place[i] = (double)z[i];
         const QuantizerRun run = out_run(g, i);
@@ -360,10 +361,12 @@ static void check_layer(const char *model, const char *quant, const ForwardMode 
     arena_destroy(arena);
 }
 
-/* Of a type for weights alone: a layer that has none, widths that it cannot have, and all but one pass for each. */
+/* Of a type for weights alone, or where outputs are signs: a layer that has none, widths that it cannot have, and all but
+ * one pass for each. */
 static bool adds_nothing(const LayerType *layer, const QuantizerType *type, const int *widths, int w, bool first)
 {
-    if (type->uses != QUANTIZES_WEIGHTS) return false;
+    if ((type->uses & QUANTIZES_UNSIGNED) != 0) return false;
+    if ((type->uses & QUANTIZES_SIGNED) != 0 && layer->gives_signs && w == 0) return false;
     return !layer->has_weights || !first ||
            (w > 0 && conformance_bits(type, widths[w]) == conformance_bits(type, widths[w - 1]));
 }

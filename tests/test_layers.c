@@ -89,10 +89,13 @@ static void check_shapes_quantized(const char *example, const char *model, const
         const Layer *tested = &m->layer[small_layer(m, "tested")];
         const Quantizer *out = tested->out_q;
         const bool clips = m->layer[small_layer(m, "a")].out_q->fixed;
+        const bool signs = m->layer[small_layer(m, "b")].out_q->fixed;
         for (int i = 0; i < m->quantizers; i++) {
             Quantizer *q = m->quantizer[i];
             /* What a grid that is given clips was not clipped when ranges were found. */
             if (!q->is_weight && !q->fixed && clips) quantizer_set_scale(q, 0.4f * q->qp.scale[0]);
+            /* Signs are larger than what they are the signs of was then. */
+            if (!q->is_weight && !q->fixed && signs) quantizer_set_scale(q, 8.0f * q->qp.scale[0]);
             if (!q->is_weight && q->params > 0) quantizer_set_scale(q, q->qp.scale[0] * (q == out ? 0.35f : 0.9f));
         }
         const Tensor *logits = small_step(m, b.tape, &passes[p], small_pixels(arena, m, 4));

@@ -61,8 +61,14 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, const PlanNode *plan
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
     cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n) + (c_has_levels(n) ? c_level_count(n) : 0);
+    if (c_is_binary(g, n)) cost.weight_bytes = 4 * c_binary_words(n) * outputs;
     cost.bias_bytes = (wide ? 8 : 4) * outputs;
-    cost.multiplier_bytes = node_gives_sums(n) ? 0 : (floats ? n->weights == NULL ? 0 : 4 : wide ? 3 : 5) * outputs;
+    const bool signs = c_is_binary(g, n) && graph_tensor_is_signs(node_y(g, n)); /* which need none */
+    cost.multiplier_bytes = node_gives_sums(n) || signs ? 0
+                                                        : (floats ? n->weights == NULL ? 0 : 4
+                                                           : wide ? 3
+                                                                  : 5) *
+                                                              outputs;
     return cost;
 }
 

@@ -140,8 +140,31 @@ static void count_weights(const CCount *c, double runs, CycleTerm of8, CycleTerm
     count_runs(c, runs, c_run(c->n), width == 8 ? of8 : width == 4 ? of4 : of2, 8 / width);
 }
 
+/* Windows, their codes, and what is counted of each output. */
+static void count_binary(const CCount *c)
+{
+    const ConvGeom *g = &c->n->geom;
+    const double cells = (double)g->oh * g->ow, kernel = (double)g->kh * g->kw, words = (double)c_binary_words(c->n);
+    double whole[2] = {0.0, 0.0}; /* rows and columns whose windows lie inside */
+    for (int i = 0; i < g->oh; i++) whole[0] += rows_inside(g, i) == g->kh;
+    for (int i = 0; i < g->ow; i++) whole[1] += columns_inside(g, i) == g->kw;
+    const double border = cells - whole[0] * whole[1];
+    c_count(c, CYCLES_call, 1);
+    c_count(c, CYCLES_binary_cell, (cells + border) * g->groups * kernel);
+    c_count(c, CYCLES_binary_code, (cells + border) * kernel * g->c);
+    c_count(c, CYCLES_binary_output, cells * g->o);
+    c_count(c, CYCLES_binary_word, cells * g->o * words);
+    if (graph_tensor_is_signs(node_y(c->g, c->n))) return;
+    c_count(c, CYCLES_binary_rescaled, cells * g->o);
+    count_rescaled_sums(c, cells);
+}
+
 static void count_conv2d(const CCount *c)
 {
+    if (c_is_binary(c->g, c->n)) {
+        count_binary(c);
+        return;
+    }
     ConvGeom g = c->n->geom;
     if (c_flat(c->n, c->planned)) g.h = 1, g.w = c->n->geom.h * c->n->geom.w, g.oh = 1, g.ow = g.w;
     const int group_pairs = (g.o / g.groups + 1) / 2, column_pairs = (g.ow + 1) / 2;
@@ -162,6 +185,10 @@ static void count_conv2d(const CCount *c)
 
 static void count_dense(const CCount *c)
 {
+    if (c_is_binary(c->g, c->n)) {
+        count_binary(c);
+        return;
+    }
     const int outputs = c->n->geom.o, pairs = (outputs + 1) / 2;
     c_count(c, CYCLES_dense_call, 1);
     c_count(c, CYCLES_dense_output, outputs);

@@ -132,7 +132,7 @@ static int32_t *folded_bias(const CWriter *w, const Node *n)
     return bias;
 }
 
-void c_write_weights(const CWriter *w, int node)
+void c_write_multipliers(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     const GraphTensor *x = &w->g->tensor[n->input[0]], *y = &w->g->tensor[n->output];
@@ -144,9 +144,16 @@ void c_write_weights(const CWriter *w, int node)
         const Multiplier M = multiplier_make(w->g->rounding, x->scale, n->weight_scale[o], y->scale);
         m[o] = M.m, e[o] = (int8_t)M.e;
     }
-    c_write_codes(w, n, name);
-    c_write_array(w, "int32_t", arena_printf(w->arena, "%s_bias", name), outputs,
-                  n->op == NODE_DWCONV2D ? n->bias : folded_bias(w, n), 4);
     c_write_array(w, "int32_t", arena_printf(w->arena, "%s_multiplier", name), outputs, m, 4);
     c_write_array(w, "int8_t", arena_printf(w->arena, "%s_exponent", name), outputs, e, 1);
+}
+
+void c_write_weights(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const char *name = c_layer_name(w, node);
+    c_write_codes(w, n, name);
+    c_write_array(w, "int32_t", arena_printf(w->arena, "%s_bias", name), n->geom.o,
+                  n->op == NODE_DWCONV2D ? n->bias : folded_bias(w, n), 4);
+    c_write_multipliers(w, node);
 }

@@ -156,10 +156,10 @@ static void layer_table(const CWriter *w, int node)
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-static void call_rows(const CWriter *w, int node)
+void c_call_rows(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
-    fprintf(w->out, "    %s(&%s, %s, 0, %d, %s, %s);\n", c_ops[n->op]->rows, c_layer_name(w, node),
+    fprintf(w->out, "    %s(&%s, %s, 0, %d, %s, %s);\n", c_op(w, n)->rows, c_layer_name(w, node),
             c_place(w, n->input[0]), is_flat(w, node) ? 1 : n->geom.oh, c_place(w, n->output), scratch(w, node));
 }
 
@@ -200,7 +200,7 @@ static void call_add(const CWriter *w, int node)
             "        %s(&%s, %s, row, 1, %s, %s);\n"
             "        add(&%s, %zu, %s, %s, %s + %zu * row);\n"
             "    }\n",
-            conv->geom.oh, c_ops[conv->op]->rows, c_layer_name(w, rows), c_place(w, conv->input[0]), row,
+            conv->geom.oh, c_op(w, conv)->rows, c_layer_name(w, rows), c_place(w, conv->input[0]), row,
             scratch(w, rows), name, bytes, operand[0], operand[1], c_place(w, n->output), bytes);
 }
 
@@ -281,7 +281,7 @@ static const COp conv2d = {.kernels = KERNELS("rescale", "clamp", "conv2d"),
                                          "int32_t run, uint32_t sum[4]",
                            .arguments = "x0, x1, w0, w1, run, sum",
                            .layer = layer_conv2d,
-                           .call = call_rows,
+                           .call = c_call_rows,
                            .rows = "conv2d",
                            .flattens = true,
                            .scratch_bytes = conv2d_scratch};
@@ -290,7 +290,7 @@ static const COp depthwise = {.kernels = KERNELS("rescale", "clamp", "clip", "de
                               .parameters = "const int8_t *packed, int32_t first, int32_t count, int8_t *to",
                               .arguments = "packed, first, count, to",
                               .layer = layer_depthwise,
-                              .call = call_rows,
+                              .call = c_call_rows,
                               .rows = "depthwise",
                               .scratch_bytes = depthwise_scratch};
 static const COp dense = {.kernels = KERNELS("rescale", "clamp", "dense"),
@@ -335,6 +335,7 @@ const COp *c_op(const CWriter *w, const Node *n)
 {
     const bool wide = graph_tensor_is_wide(node_x(w->g, n)) || graph_tensor_is_wide(node_y(w->g, n));
     if (node_gives_sums(n)) return c_sums_ops[n->op];
+    if (c_is_binary(w->g, n)) return c_binary_ops[n->op];
     return (node_is_float(w->g, n) ? c_float_ops : wide ? c_wide_ops : c_ops)[n->op];
 }
 

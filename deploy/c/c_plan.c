@@ -1,6 +1,7 @@
 #include "deploy/c/c_plan.h"
 
 #include "deploy/c/c_writer.h"
+#include "graph/node.h"
 #include "graph/node_levels.h"
 #include "graph/node_window.h"
 
@@ -18,6 +19,15 @@ int c_weight_width(const Node *n)
     if (n->float_weights != NULL) return 8 * (int)format_bytes(n->weight_format);
     return packed_width(c_has_levels(n) ? node_weight_width(n) : n->weight_bits);
 }
+
+bool c_is_binary(const Graph *g, const Node *n)
+{
+    if (n->op != NODE_CONV2D && n->op != NODE_DENSE) return false;
+    const bool signs = n->levels == 2 && n->level[0] == -1 && n->level[1] == 1;
+    return signs && c_has_levels(n) && graph_tensor_is_signs(node_x(g, n));
+}
+
+size_t c_binary_words(const Node *n) { return ((size_t)(node_weights(n) / n->geom.o) + 31) / 32; }
 
 bool c_direct(const Node *n)
 {

@@ -13,6 +13,11 @@ int c_weight_width(const Node *n);
  * is narrower than a code. */
 bool c_has_levels(const Node *n);
 
+/* That codes -1 and 1 meet weights -1 and 1: they lie in flash as bits, and are multiplied as bits, 32 of a window at a
+ * time.  How many words of 32 a filter takes. */
+bool c_is_binary(const Graph *g, const Node *n);
+size_t c_binary_words(const Node *n);
+
 /* In floats or on int16 codes, of a node with weights: its kernel computes the whole output, and not in place. */
 bool c_whole(const Node *n);
 

@@ -22,6 +22,8 @@ static const char *const order[] = {"base",
                                     "code4",
                                     "code2",
                                     "level",
+                                    "popcount",
+                                    "binary_conv2d",
                                     "conv2d",
                                     "conv2d_dot8",
                                     "conv2d_dot4",
@@ -153,7 +155,7 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
     for (const char *const *name = op->kernels; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");
-    if (node_has_weights(n)) need_of_weights(w, n, op, needed);
+    if (node_has_weights(n) && !c_is_binary(w->g, n)) need_of_weights(w, n, op, needed);
     if (node_is_float(w->g, n))
         need_of_float_node(w, n, needed);
     else if (n->op == NODE_REQUANT && node_is_wide(w->g, n))
@@ -167,6 +169,7 @@ void c_write_kernels(const CWriter *w)
     for (int i = 0; i < w->g->nodes; i++)
         if (w->plan.node[i].runs) need_of_node(w, i, needed);
     fputs("/* ---- kernels ---- */\n\n", w->out);
+    c_write_binary_words(w);
     for (int i = 0; i < ORDERED + TEXTS; i++) {
         const int k = i < ORDERED ? text_index(order[i]) : i - ORDERED;
         if (needed[k]) fprintf(w->out, "%s\n", kernel_text[k].text);

@@ -39,7 +39,11 @@ typedef struct {
 extern const COp *const c_ops[NODE_KINDS], *const c_wide_ops[NODE_KINDS], *const c_float_ops[NODE_KINDS];
 /* Of a node whose output is its sums (deploy/c/c_sums.c). */
 extern const COp *const c_sums_ops[NODE_KINDS];
+/* Of one that is c_is_binary (deploy/c/c_binary.c); what its texts are to know first. */
+extern const COp *const c_binary_ops[NODE_KINDS];
+void c_write_binary_words(const CWriter *w);
 const COp *c_op(const CWriter *w, const Node *n);
+void c_call_rows(const CWriter *w, int node); /* COp.call by its `rows` */
 bool c_carries(NodeKind kind);
 
 /* deploy/c/c_place.c: the arena, which holds floats and int16 codes beside int8 codes where some tensor does.
@@ -73,6 +77,8 @@ void c_write_kernels(const CWriter *w);
 char *c_layer_name(const CWriter *w, int node);
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
 void c_write_weights(const CWriter *w, int node);
+/* What rescales its sums: NAME_multiplier, NAME_exponent. */
+void c_write_multipliers(const CWriter *w, int node);
 /* Weights as codes of 8, 4 or 2 bits, from the lowest bits of a byte up, run by run (c_run): NAME_weights. */
 void c_write_codes(const CWriter *w, const Node *n, const char *name);
 /* Their levels, where c_has_levels: NAME_levels. */

@@ -44,17 +44,25 @@ static void watch(void)
     }
 }
 
-/* An override for each layer whose output is never below 0. */
-static const char *unsigned_overrides(Arena *arena, const char *model, const char *quantizer)
+/* Whether outputs can be -1 and 1: the network's are not, nor those of a curve or what one is made of. */
+static bool can_be_signs(const Model *m, int i)
+{
+    const Layer *l = &m->layer[i];
+    if (!l->type->gives_signs || i + 1 == m->layers) return false;
+    return l->out_q->qp.is_signed && l->type->real(l).curve == NULL && m->layer[i + 1].curve_of != l->name;
+}
+
+/* An override for each layer whose output is never below 0, or for each whose outputs can be signs. */
+static const char *some_overrides(Arena *arena, const char *model, const char *quantizer, bool signs)
 {
     Model *m;
     ck_assert_msg(small_model_build(arena, model, "{}", &m) == STATUS_OK, "%s", status_message());
     const char *all = "";
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
-        if (l->out_q == NULL || l->out_q->qp.is_signed) continue;
-        all = arena_printf(arena, "%s%s{\"layers\":\"%s\",\"activation_quantizer\":\"%s\"}", all,
-                           all[0] == '\0' ? "" : ",", l->name, quantizer);
+        if (l->out_q == NULL || (signs ? !can_be_signs(m, i) : l->out_q->qp.is_signed)) continue;
+        all = arena_printf(arena, "%s%s{\"layers\":\"%s\",\"activation_quantizer\":\"%s\"%s}", all,
+                           all[0] == '\0' ? "" : ",", l->name, quantizer, signs ? ",\"activation_bits\":1" : "");
     }
     return all;
 }
@@ -76,7 +84,7 @@ const char *conformance_quant(Arena *arena, const char *model, const QuantizerTy
 {
     const unsigned outputs = QUANTIZES_SIGNED | QUANTIZES_UNSIGNED;
     const bool everywhere = (type->uses & outputs) == outputs;
-    const bool some = !everywhere && (type->uses & QUANTIZES_UNSIGNED) != 0;
+    const bool some = !everywhere && (type->uses & outputs) != 0, signs = (type->uses & QUANTIZES_SIGNED) != 0;
     return arena_printf(arena,
                         "{\"weights\":{\"bits\":%d,\"quantizer\":\"%s\",\"granularity\":\"%s\"},\"activations\":{"
                         "\"bits\":%d,\"quantizer\":\"%s\",\"observer\":\"minmax\",\"symmetric\":%s},"
@@ -84,7 +92,7 @@ const char *conformance_quant(Arena *arena, const char *model, const QuantizerTy
                         (type->uses & QUANTIZES_WEIGHTS) != 0 ? conformance_bits(type, bits) : bits,
                         (type->uses & QUANTIZES_WEIGHTS) != 0 ? type->name : "observed",
                         per_tensor ? "per_tensor" : "per_channel", bits, everywhere ? type->name : "observed",
-                        per_tensor ? "true" : "false", some ? unsigned_overrides(arena, model, type->name) : "");
+                        per_tensor ? "true" : "false", some ? some_overrides(arena, model, type->name, signs) : "");
 }
 
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
