@@ -94,7 +94,7 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         if (dead[o]) {
             /* The smallest scale on which the bias takes 20 bits, and not so small that a multiplier vanishes. */
             const float need = fabsf(bias) / (s_x * 0x1p20f), least = s_y / s_x * 0x1p-24f;
-            out->weight_scale[o] = need > least ? need : least;
+            out->weight_scale[o] = out->real_scale[o] = need > least ? need : least;
         }
         if (out->wide_bias != NULL) {
             TRY(fold_wide_bias(name, o, bias, (double)s_x * (double)out->weight_scale[o], &out->wide_bias[o]));

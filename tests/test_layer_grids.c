@@ -1,10 +1,8 @@
 /* Gradients of every layer on grids, by the frozen residual.
  *
- * A straight-through estimator claims to be the gradient of a surrogate: with the rounding residual c frozen at the base
- * point, a quantizer is a function with an ordinary derivative (QuantizerType.surrogate).  So a layer on grids must have
- * the gradient of the layer in float, with the surrogates of its weights and of its output.  That is differentiated here, in
- * each input and parameter, for every quantizer and each way to compute, and for plain_quantizers.h, which are not fused.
- */
+ * With the rounding residual frozen a quantizer has an ordinary derivative (QuantizerType.surrogate).  So a layer on grids
+ * must have the gradient of the layer in float, with the surrogates of its weights and output: in each input and parameter,
+ * for every quantizer and each way to compute, and for plain_quantizers.h, which are not fused. */
 #include <math.h>
 #include <string.h>
 
@@ -130,11 +128,11 @@ static void freeze(Grids *g, const Tensor *y, const int8_t *weight_codes)
     set_weights(g, weight_codes);
     const float *z = float_values(g);
     const QuantParams *qp = y->qp;
+    const double most = grid_is_signs(qp) ? 1.05 : grid_is_signs(g->in[0].qp) ? 2 : 0.75; /* signs: a coarse bias */
     for (long i = 0; i < g->outputs; i++) {
         const double s = (double)qp->scale[0], code = y->codes[i] - qp->zero_point, v = (double)z[i] / s;
         const double lo = qp->qmin - qp->zero_point, hi = qp->qmax - qp->zero_point, near = KINK / s;
-        ck_assert_msg(fabs(code - fmin(fmax(v, lo), hi)) < (grid_is_signs(qp) ? 1.05 : 0.75), "%s: code %g for %g",
-                      g->what, code, v);
+        ck_assert_msg(fabs(code - fmin(fmax(v, lo), hi)) < most, "%s: code %g for %g", g->what, code, v);
         if (g->l->out_q == NULL) continue;
         g->place[i] = (double)z[i];
         const QuantizerRun run = out_run(g, i);
@@ -361,12 +359,11 @@ static void check_layer(const char *model, const char *quant, const ForwardMode 
     arena_destroy(arena);
 }
 
-/* Of a type for weights alone, or where outputs are signs: a layer that has none, widths that it cannot have, and all but
- * one pass for each. */
+/* Of a type for weights alone, or for signs: a layer that has none, widths that it cannot have, all but one pass for each. */
 static bool adds_nothing(const LayerType *layer, const QuantizerType *type, const int *widths, int w, bool first)
 {
-    if ((type->uses & QUANTIZES_UNSIGNED) != 0) return false;
-    if ((type->uses & QUANTIZES_SIGNED) != 0 && layer->gives_signs && w == 0) return false;
+    const bool outputs = (type->uses & QUANTIZES_SIGNED) != 0 && layer->gives_signs && w == 0;
+    if (outputs || (type->uses & QUANTIZES_UNSIGNED) != 0) return false;
     return !layer->has_weights || !first ||
            (w > 0 && conformance_bits(type, widths[w]) == conformance_bits(type, widths[w - 1]));
 }

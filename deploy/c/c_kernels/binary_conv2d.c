@@ -1,7 +1,7 @@
 /* A convolution, or a fully connected layer, of codes -1 and 1 with weights -1 and 1: both are bits, 32 in a word from the
  * lowest on, and a set bit is -1.  A product is -1 where the bits differ. */
 typedef struct {
-    const uint32_t *weights;   /* [o][words] */
+    const uint32_t *weights; /* [o][words] */
     const int32_t *bias;
     const int32_t *multiplier; /* m and e of rescale; NULL: outputs are the signs of the sums, which are not 0 */
     const int8_t *exponent;
