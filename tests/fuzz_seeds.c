@@ -47,6 +47,7 @@ static const char eight[] = "{}";
 static const char in_floats[] =
     "{\"weights\":{\"bits\":4},\"activations\":{\"format\":\"float16\"},\"first_last_bits\":0,"
     "\"overrides\":[{\"layers\":\"d\",\"weight_format\":\"float16\"}]}";
+static const char at_run_time[] = "{\"activations\":{\"scheme\":\"dynamic\"}}";
 static const char three[] = "{\"weights\":{\"bits\":3},\"activations\":{\"bits\":4},\"first_last_bits\":0}";
 
 static void must(Status status) { ck_assert_msg(status == STATUS_OK, "%s", status_message()); }
@@ -107,6 +108,10 @@ static void put_models(void)
         put_graph(floats, arena_printf(arena, "%s_floats", models[i].name), "tflite", "tflite", NULL);
         put_graph(g, models[i].name, "onnx", "onnx", NULL);
         put_graph(g, models[i].name, "safetensors", "int8_model", NULL);
+        must(model_lower(arena, small_model(arena, models[i].model, at_run_time, 1), ROUNDING_XNNPACK, &floats));
+        const char *dynamic = arena_printf(arena, "%s_dynamic", models[i].name);
+        put_graph(floats, dynamic, "tflite", "tflite", NULL);
+        put_graph(floats, dynamic, "safetensors", "int8_model", NULL);
     }
 }
 
