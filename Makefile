@@ -282,6 +282,7 @@ bench-peers: all ## in turn with PyTorch and ONNX Runtime; ARGS="--help" lists t
 performance: all $(OUT)/bench_kernels ## measure again what docs/performance.md says: about 20 minutes on a quiet machine
 	@$(OUT)/bench_kernels | $(PYTHON) bench/peers/page.py kernels docs/performance.md
 	@sh bench/busy.sh | $(PYTHON) bench/peers/page.py busy docs/performance.md
+	@$(PYTHON) bench/peers/quantizers.py --markdown docs/performance.md
 	@$(PYTHON) bench/peers/compare.py --markdown docs/performance.md $(ARGS)
 	@$(PYTHON) bench/peers/compare.py --isa avx2 --parts train --markdown docs/performance.md $(ARGS)
 

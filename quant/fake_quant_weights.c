@@ -177,8 +177,8 @@ static void dampen(const WeightQuant *f, const float *w, const float *quantized,
     o->squares = 0.0;
     for (long i = 0; i < f->view.by.n; i++) {
         const float v = w[i] / f->scale[channel_at(&f->view.by, i)], off = w[i] - quantized[i];
-        const bool inside = v >= (float)f->qp.qmin && v <= (float)f->qp.qmax;
-        if (!inside || (frozen != NULL && frozen[i] != OSCILLATION_FREE)) continue;
+        const bool within = v >= (float)f->qp.qmin && v <= (float)f->qp.qmax;
+        if (!within || (frozen != NULL && frozen[i] != OSCILLATION_FREE)) continue;
         dw[i] += factor * off;
         o->squares += (double)off * (double)off;
     }

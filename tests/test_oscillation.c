@@ -289,6 +289,25 @@ START_TEST(what_is_frozen_is_shipped)
 }
 END_TEST
 
+/* A table's page has the curves of the rows that are watched. */
+START_TEST(the_page_shows_shares)
+{
+    begin();
+    put_text(folder, "net.json", net);
+    program_must(
+        arena, folder,
+        "compare net.json --quiet --out t --set compare.qat_bits=3 --set compare.ptq_bits=[] --set train.epochs=1");
+    has(text_of("t/report.html"), "Oscillating weights, %");
+    has(text_of("t/report.html"), "Frozen weights, %");
+    program_must(
+        arena, folder,
+        "compare net.json --quiet --out u --set compare.qat_bits=3 --set compare.ptq_bits=[] --set train.epochs=1 "
+        "--set qat.oscillation.freeze=0 --set qat.oscillation.dampening=0");
+    ck_assert_ptr_null(strstr(text_of("u/report.html"), "Oscillating weights, %"));
+    end();
+}
+END_TEST
+
 static volatile sig_atomic_t stop;
 
 static void stop_after_some(void *context, const TrainProgress *p)
@@ -298,12 +317,12 @@ static void stop_after_some(void *context, const TrainProgress *p)
 }
 
 /* In `to`, from the start or from where it is; stopped in its second epoch, or never. */
-static Status train_into(const char *to, bool resume, bool whole)
+static Status train_into(const char *to, const char *const *sets, bool resume, bool whole)
 {
     Config *config;
     DataSplits data;
     Model *m;
-    must(config_read(arena, inside("net.json"), NULL, &config));
+    must(config_read(arena, inside("net.json"), sets, &config));
     must(experiment_data(arena, config, &data));
     must(experiment_model(arena, config, &config->quant, &data, &m));
     model_init(m, config->seed);
@@ -327,12 +346,30 @@ START_TEST(training_goes_on_to_the_same_bytes)
 {
     begin();
     put_text(folder, "net.json", net);
-    must(train_into("a", false, true));
-    ck_assert_int_eq(train_into("b", false, false), STATUS_INTERRUPTED);
-    must(train_into("b", true, true));
-    ck_assert(same_files("a/last.safetensors", "b/last.safetensors"));
-    ck_assert(same_files("a/best.safetensors", "b/best.safetensors"));
-    ck_assert(same_files("a/metrics.jsonl", "b/metrics.jsonl"));
+    static const char *const gradients[] = {"quant.weights.quantizer=dorefa", "quant.weights.dorefa.gradient_bits=4",
+                                            "qat.oscillation.dampening=0", NULL};
+    for (int k = 0; k < 2; k++) {
+        const char *const *sets = k == 0 ? NULL : gradients;
+        const char *a = k == 0 ? "a" : "c", *b = k == 0 ? "b" : "d";
+        must(train_into(a, sets, false, true));
+        ck_assert_int_eq(train_into(b, sets, false, false), STATUS_INTERRUPTED);
+        must(train_into(b, sets, true, true));
+        static const char *const files[] = {"last.safetensors", "best.safetensors", "metrics.jsonl"};
+        for (int i = 0; i < 3; i++)
+            ck_assert_msg(same_files(file_join(arena, a, files[i]), file_join(arena, b, files[i])), "%s", files[i]);
+    }
+    ck_assert(!same_files("a/last.safetensors", "c/last.safetensors"));
+    /* Any number of threads; without bits of gradients it is another training. */
+    const char *dorefa = "--quiet --set quant.weights.quantizer=dorefa --set qat.oscillation.dampening=0 --set "
+                         "quant.weights.bits=1 --set quant.weights.dorefa.gradient_bits";
+    program_must(arena, folder, arena_printf(arena, "qat net.json --out one --threads 1 %s=6", dorefa));
+    program_must(arena, folder, arena_printf(arena, "qat net.json --out two --threads 2 %s=6", dorefa));
+    program_must(arena, folder, arena_printf(arena, "qat net.json --out none %s=0", dorefa));
+    ck_assert(same_files("one/last.safetensors", "two/last.safetensors"));
+    ck_assert(!same_files("one/last.safetensors", "none/last.safetensors"));
+    cJSON *json = program_json(arena, folder, "verify one --quiet");
+    ck_assert(number(json, "different") == 0);
+    cJSON_Delete(json);
     end();
 }
 END_TEST
@@ -357,5 +394,5 @@ END_TEST
 
 TEST_MAIN("oscillation", a_weight_that_oscillates_is_frozen_at_its_mean, scales_of_frozen_codes_learn,
           a_set_of_levels_is_frozen_at_the_nearest, dampening_pulls_weights_to_their_codes,
-          thresholds_follow_half_a_cosine, what_is_frozen_is_shipped, training_goes_on_to_the_same_bytes,
-          what_cannot_be_is_refused_by_layer)
+          thresholds_follow_half_a_cosine, what_is_frozen_is_shipped, the_page_shows_shares,
+          training_goes_on_to_the_same_bytes, what_cannot_be_is_refused_by_layer)
