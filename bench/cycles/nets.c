@@ -17,6 +17,7 @@ typedef struct {
     Rounding rounding;
     int first, every;
     const char *family; /* of this one alone; NULL: of all */
+    bool in_training;   /* by the quantizers of training, not those after it */
 } NetFormat;
 #define WEIGHTS(b) "\"first_last_bits\":0,\"weights\":{\"bits\":" #b "}"
 #define INT16(b) WEIGHTS(b) ",\"activations\":{\"bits\":16}"
@@ -24,25 +25,29 @@ typedef struct {
 #define ALL(f) "\"weights\":{\"format\":\"" f "\"},\"activations\":{\"format\":\"" f "\"}"
 #define SOME(f) WEIGHTS(8) ",\"overrides\":[{\"layers\":\"f?\",\"format\":\"" f "\"}"
 static const NetFormat formats[] = {
-    {"W8", WEIGHTS(8), ROUNDING_TFLITE_SINGLE, 0, 1, NULL},
-    {"W4", WEIGHTS(4), ROUNDING_TFLITE_SINGLE, 0, 1, NULL},
-    {"W2", WEIGHTS(2), ROUNDING_TFLITE_SINGLE, 0, 1, NULL},
-    {"W8_double", WEIGHTS(8), ROUNDING_TFLITE_DOUBLE, 1, 3, NULL},
-    {"W8A16", INT16(8), ROUNDING_TFLITE_SINGLE, 0, 2, NULL},
-    {"W4A16", INT16(4), ROUNDING_TFLITE_SINGLE, 1, 4, NULL},
-    {"W2A16", INT16(2), ROUNDING_TFLITE_SINGLE, 3, 4, NULL},
-    {"W8A16_double", INT16(8), ROUNDING_TFLITE_DOUBLE, 2, 4, NULL},
-    {"float32", ALL("float32"), ROUNDING_TFLITE_SINGLE, 1, 2, NULL},
-    {"float16", ALL("float16"), ROUNDING_TFLITE_SINGLE, 0, 4, NULL},
-    {"bfloat16", ALL("bfloat16"), ROUNDING_TFLITE_SINGLE, 2, 6, NULL},
-    {"float8_e4m3", ALL("float8_e4m3"), ROUNDING_TFLITE_SINGLE, 5, 6, NULL},
-    {"W8_float32", CODES(8), ROUNDING_TFLITE_SINGLE, 0, 5, NULL},
-    {"W4_float32", CODES(4), ROUNDING_TFLITE_SINGLE, 2, 5, NULL},
-    {"W2_float32", CODES(2), ROUNDING_TFLITE_SINGLE, 3, 5, NULL},
-    {"some_float32", SOME("float32") "]", ROUNDING_TFLITE_SINGLE, 0, 1, "add"},
-    {"some_int16", SOME("int16") "]", ROUNDING_TFLITE_SINGLE, 0, 1, "add"},
-    {"float32_int16", SOME("float32") ",{\"layers\":\"i?\",\"format\":\"int16\"}]", ROUNDING_TFLITE_SINGLE, 0, 1,
-     "add"},
+    {"W8", WEIGHTS(8), ROUNDING_TFLITE_SINGLE, 0, 1, NULL, false},
+    {"W4", WEIGHTS(4), ROUNDING_TFLITE_SINGLE, 0, 1, NULL, false},
+    {"W2", WEIGHTS(2), ROUNDING_TFLITE_SINGLE, 0, 1, NULL, false},
+    {"W8_double", WEIGHTS(8), ROUNDING_TFLITE_DOUBLE, 1, 3, NULL, false},
+    {"W8A16", INT16(8), ROUNDING_TFLITE_SINGLE, 0, 2, NULL, false},
+    {"W4A16", INT16(4), ROUNDING_TFLITE_SINGLE, 1, 4, NULL, false},
+    {"W2A16", INT16(2), ROUNDING_TFLITE_SINGLE, 3, 4, NULL, false},
+    {"W8A16_double", INT16(8), ROUNDING_TFLITE_DOUBLE, 2, 4, NULL, false},
+    {"float32", ALL("float32"), ROUNDING_TFLITE_SINGLE, 1, 2, NULL, false},
+    {"float16", ALL("float16"), ROUNDING_TFLITE_SINGLE, 0, 4, NULL, false},
+    {"bfloat16", ALL("bfloat16"), ROUNDING_TFLITE_SINGLE, 2, 6, NULL, false},
+    {"float8_e4m3", ALL("float8_e4m3"), ROUNDING_TFLITE_SINGLE, 5, 6, NULL, false},
+    {"W8_float32", CODES(8), ROUNDING_TFLITE_SINGLE, 0, 5, NULL, false},
+    {"W4_float32", CODES(4), ROUNDING_TFLITE_SINGLE, 2, 5, NULL, false},
+    {"W2_float32", CODES(2), ROUNDING_TFLITE_SINGLE, 3, 5, NULL, false},
+    {"some_float32", SOME("float32") "]", ROUNDING_TFLITE_SINGLE, 0, 1, "add", false},
+    {"some_int16", SOME("int16") "]", ROUNDING_TFLITE_SINGLE, 0, 1, "add", false},
+    {"float32_int16", SOME("float32") ",{\"layers\":\"i?\",\"format\":\"int16\"}]", ROUNDING_TFLITE_SINGLE, 0, 1, "add",
+     false},
+    {"W1A1",
+     WEIGHTS(1) ",\"activations\":{\"bits\":1,\"quantizer\":\"xnor\"},\"overrides\":[{\"layers\":\"stem\",\"weight_"
+                "bits\":8}]",
+     ROUNDING_TFLITE_SINGLE, 0, 1, "binary", true},
 };
 const int cycle_formats = sizeof formats / sizeof formats[0];
 
@@ -85,7 +90,7 @@ static const Graph *make_graph(Arena *arena, const char *name, const char *model
         experiment_model(arena, config, NULL, &data, &drawn) != STATUS_OK)
         give_up(name);
     model_init(drawn, config->seed);
-    const QuantConfig quant = ptq_quant_config(arena, &config->quant);
+    const QuantConfig quant = format->in_training ? config->quant : ptq_quant_config(arena, &config->quant);
     Status status = quantize_from(arena, config, &quant, drawn, &data, &quantized);
     if (status == STATUS_OK) status = model_lower(arena, quantized, format->rounding, &graph);
     if (status == STATUS_UNSUPPORTED || status == STATUS_CONFIG) return NULL; /* a curve in floats */
@@ -106,7 +111,9 @@ bool cycle_net_wanted(int net, int format)
     int number;
     const SketchFamily *family = family_of(net, &number);
     const NetFormat *f = &formats[format];
-    return number % f->every == f->first % f->every && (f->family == NULL || strcmp(f->family, family->name) == 0);
+    const bool of_one = strcmp(family->name, "binary") == 0; /* whose layers have no other format */
+    return number % f->every == f->first % f->every &&
+           (f->family == NULL ? !of_one : strcmp(f->family, family->name) == 0);
 }
 
 CycleNet cycle_net(Arena *arena, int net, int format)

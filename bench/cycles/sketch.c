@@ -257,6 +257,21 @@ static void sketch_curves(void *sketch)
     head(s);
 }
 
+/* Of -1 and 1 on both sides behind the first layer: one filter of some words, and windows that leave the image or not. */
+static void sketch_binary(void *sketch)
+{
+    Sketch *s = sketch;
+    begin(s, 5, 11, 1, 3);
+    ADD_LAYER(s, "{\"type\":\"conv2d\",\"name\":\"stem\",\"filters\":%d,\"kernel\":1},", s->c = between(s, 3, 40));
+    for (int i = 0; i < 2; i++) {
+        const Window w = window(s, 4, 1 + i, true);
+        ADD_LAYER(s, "{\"type\":\"conv2d\",\"filters\":%d,%s},", s->c = between(s, 2, 24), window_text(s, &w));
+    }
+    if (s->number % 2 == 0) ADD_LAYER(s, "{\"type\":\"dense\",\"units\":%d},", between(s, 5, 90));
+    if (s->number % 2 == 0) s->h = s->w = 1;
+    head(s);
+}
+
 const SketchFamily sketch_families[SKETCH_FAMILIES] = {
     {"conv2d", 20, sketch_conv2d},      {"cells", 8, sketch_cells},
     {"groups", 6, sketch_groups},       {"depthwise", 14, sketch_depthwise},
@@ -265,6 +280,7 @@ const SketchFamily sketch_families[SKETCH_FAMILIES] = {
     {"steep", 4, sketch_steep},         {"add", 6, sketch_add},
     {"multiply", 4, sketch_multiply},   {"concat", 6, sketch_concat},
     {"pooled", 12, sketch_pooled},      {"curves", 6, sketch_curves},
+    {"binary", 12, sketch_binary},
 };
 
 const char *sketch_network(Arena *arena, const SketchFamily *family, int number)

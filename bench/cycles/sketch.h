@@ -9,7 +9,7 @@ typedef struct {
     int networks;
     void (*sketch)(void *sketch); /* sketch.c's own */
 } SketchFamily;
-enum { SKETCH_FAMILIES = 14 };
+enum { SKETCH_FAMILIES = 15 };
 extern const SketchFamily sketch_families[SKETCH_FAMILIES];
 
 /* "input": [h, w, c], "layers": [...] of network `number` of a family.  Each kernel that the family is about is called
