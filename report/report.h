@@ -139,7 +139,7 @@ typedef struct {
     const CompareRow *failure; /* those that have */
     const Metric *running;     /* what training tells as it goes; NULL: accuracy */
     int curves;
-    const Curve *curve[CURVE_KINDS]; /* curves of each kind; n == 0 where there is none */
+    const Curve *curve[CURVE_KINDS]; /* curves of each kind, NULL: none; n == 0 where there is none */
     int layers, flash_columns;
     const LayerCost *layer;
     const char **flash_column; /* "W4 ends 8" */

@@ -75,7 +75,7 @@ double curve_label(const Report *report, CurveKind kind, char text[64])
 static int plot_curves(Arena *arena, Gnuplot *gnuplot, const Report *report, CurveKind kind)
 {
     const Curve *curve = report->curve[kind];
-    const int curves = report->curves;
+    const int curves = curve == NULL ? 0 : report->curves;
     char label[64];
     const double factor = curve_label(report, kind, label);
     const bool is_loss = kind == CURVE_LOSS || kind == CURVE_VALIDATION_LOSS;
