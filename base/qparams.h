@@ -10,6 +10,8 @@
  * A 16-bit grid of activations lies in int16: [-2^15, 2^15-1], unsigned [0, 2^15-1], zero point 0.
  *
  * Weights may use some codes of their grid alone, a set of levels: powers of two, -1 and 1, the entries of a codebook.
+ * They may also have a zero point for each scale, and a scale for each group of consecutive weights of an output; see
+ * quant/split_weights.h.
  */
 #ifndef BITFOLD_BASE_QPARAMS_H
 #define BITFOLD_BASE_QPARAMS_H
@@ -29,6 +31,10 @@ typedef struct {
     int32_t zero_point; /* qmin .. qmax; 0 for every symmetric signed grid */
     int levels;         /* weights: how many codes are in use; 0: all from qmin to qmax */
     int8_t *level;      /* [levels] those, ascending */
+    int group;          /* weights: how many consecutive ones of an output share a scale; 0: all of an output, or all */
+    int groups;         /* weights: how many scales an output has, so that outputs are n / groups */
+    int8_t *zero;       /* [n] weights: the zero point of each scale; NULL: zero_point is that of all */
+    uint8_t *multiple;  /* [n] weights for integers: each scale is that many steps of its output; NULL: as it likes */
 } QuantParams;
 
 /* The bits of an index into so many levels. */

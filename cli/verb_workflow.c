@@ -163,7 +163,7 @@ static Status calibrate(Workflow *w)
     const FormatChoice choice = format_choice(w->arena, &w->job.groups, int8, int8);
     Calibration best = {0};
     int n = 0;
-    for (int g = 0; granularity_names[g] != NULL; g++)
+    for (int g = 0; g <= GRANULARITY_PER_TENSOR; g++)
         for (int i = 1; observer_choices[i] != NULL; i++, n++) {
             Calibration c = {.label = arena_printf(w->arena, "%s, %s", observer_choices[i],
                                                    g == GRANULARITY_PER_CHANNEL ? "per channel" : "per tensor")};

@@ -60,7 +60,8 @@ typedef struct {
     size_t config_bytes; /* of the struct that they fill; at most PTQ_STEP_KEYS_BYTES */
     /* Changes the model in place: its parameters, batch norm statistics, the ranges of its quantizers.  On entry it has
      * the weights and batch norm of the float model, and what earlier steps made of it.  Its layers, quantizers and
-     * their bits stay.  Equal model and context: equal bits, for any number of threads.  On failure the model is of no
+     * their bits stay, but weights may get zero points.  Equal model and context: equal bits, for any number of
+     * threads.  On failure the model is of no
      * further use. */
     Status (*run)(Model *m, const PtqContext *context);
 } PtqStep;

@@ -31,7 +31,7 @@ static double *deviations_of(Arena *arena, const WeightChannels *w, int scales)
 static void clip_layer(Arena *arena, Layer *l, const ClipKeys *keys, const PtqContext *c)
 {
     const WeightChannels w = weight_channels(arena, l, l->in[0].c);
-    const int scales = l->weight_q == NULL ? w.by.channels : l->weight_q->qp.n;
+    const int scales = l->weight_q != NULL && l->weight_q->qp.n == 1 ? 1 : w.by.channels;
     const double *deviation = deviations_of(arena, &w, scales);
     long clipped = 0;
     for (long i = 0; i < w.by.n; i++) {

@@ -6,9 +6,15 @@
 
 typedef struct {
     ChannelView by;
-    float *step; /* [channels] weight = step * code */
-    float lo, hi;
+    QuantParams qp; /* as it was then */
+    float *
+        factor; /* [channels] what weights are multiplied by before they are quantized: weight = scale / factor * code */
 } WeightGrid;
+
+/* Of weight i: the step, and the codes that it can have, less its zero point. */
+float weight_grid_step(const WeightGrid *g, long i);
+float weight_grid_lowest(const WeightGrid *g, long i);
+float weight_grid_highest(const WeightGrid *g, long i);
 
 /* Of a layer with a weight quantizer, which finds its scales from the weights if it has none yet.  In the arena. */
 WeightGrid weight_grid(Arena *arena, Layer *l);

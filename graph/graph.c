@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/node.h"
+#include "graph/node_groups.h"
 #include "kernels/requant_s16.h"
 #include "quant/quantizer.h"
 
@@ -38,6 +38,8 @@ bool graph_is_integer(const Graph *g)
 
 int graph_version(const Graph *g)
 {
+    for (int i = 0; i < g->nodes; i++)
+        if (node_has_weights(&g->node[i]) && node_is_split(&g->node[i])) return 3;
     for (int i = 0; i < g->tensors; i++)
         if (g->tensor[i].format != FORMAT_INT8 || graph_tensor_is_signs(&g->tensor[i])) return 2;
     for (int i = 0; i < g->nodes; i++)

@@ -65,9 +65,13 @@ typedef struct {
     int lo, hi;       /* output clamp: fused activation and code range; see NodeType.clamp */
     const int8_t *weights;
     const int32_t *bias;
-    const int64_t *wide_bias;  /* in place of bias, of a node on int16 codes */
-    const float *weight_scale; /* [O]: real weight = weight_scale[o] * stored weight */
-    const int8_t *table;       /* [256] by code + 128 */
+    const int64_t *wide_bias;        /* in place of bias, of a node on int16 codes */
+    const float *weight_scale;       /* [O]: real weight = weight_scale[o] * stored weight; see graph/node_groups.h */
+    int weight_group;                /* how many consecutive weights of an output have one scale; 0: all of it */
+    bool weight_affine;              /* its weights have zero points: */
+    const int8_t *weight_zero_point; /* [O, groups]; else NULL */
+    const uint8_t *weight_multiple;  /* [O, groups], of a node in integers that has groups */
+    const int8_t *table;             /* [256] by code + 128 */
     /* What follows: of a node that computes in floats.  Its weights are codes, as above, or floats. */
     int activation;         /* of node_activation_names */
     const CurveType *curve; /* of a lut; NULL: none */
@@ -114,7 +118,8 @@ static inline bool graph_tensor_is_float(const GraphTensor *t) { return format_i
 /* All tensors and weights are codes. */
 bool graph_is_integer(const Graph *g);
 /* The least version of the model file (docs/format.md) that can say it: 1 of int8 codes alone, 2 of other formats,
- * of weights that are levels and of signs. */
+ * of weights that are levels and of signs, 3 of weights with zero points or groups. */
+enum { GRAPH_LAST_VERSION = 3 };
 int graph_version(const Graph *g);
 /* count values of a tensor, as they lie in memory, as reals. */
 void graph_tensor_reals(const GraphTensor *t, const void *values, size_t count, float *reals);

@@ -12,6 +12,7 @@
 #include "graph/graph_check.h"
 #include "graph/graph_text.h"
 #include "graph/node_float.h"
+#include "graph/node_groups.h"
 
 static Status want_metadata(const SafeFile *file, const char *key, const char **value)
 {
@@ -21,7 +22,7 @@ static Status want_metadata(const SafeFile *file, const char *key, const char **
     return STATUS_OK;
 }
 
-static Status read_identity(const SafeFile *file, Graph *g, bool *is_first)
+static Status read_identity(const SafeFile *file, Graph *g, int *number)
 {
     const char *format, *version, *rounding;
     TRY(want_metadata(file, "format", &format));
@@ -30,10 +31,12 @@ static Status read_identity(const SafeFile *file, Graph *g, bool *is_first)
     TRY(want_metadata(file, "model", &g->model_name));
     if (strcmp(format, "bitfold-int8") != 0)
         return status_fail(STATUS_FORMAT, "%s: format \"%.60s\"; must be \"bitfold-int8\"", file->path, format);
-    if (strcmp(version, "1") != 0 && strcmp(version, "2") != 0)
-        return status_fail(STATUS_FORMAT, "%s: version \"%.60s\"; this program reads versions 1 and 2", file->path,
-                           version);
-    *is_first = strcmp(version, "1") == 0;
+    *number = 0;
+    for (int v = 1; v <= GRAPH_LAST_VERSION; v++)
+        if (version[0] == '0' + v && version[1] == '\0') *number = v;
+    if (*number == 0)
+        return status_fail(STATUS_FORMAT, "%s: version \"%.60s\"; this program reads versions 1 to %d", file->path,
+                           version, GRAPH_LAST_VERSION);
     const int d = name_find(rounding_names, rounding);
     if (d < 0) {
         char names[128] = "";
@@ -117,14 +120,36 @@ static Status read_float_weights(Arena *arena, const SafeFile *file, Node *n, in
         n->float_weights = values;
         return STATUS_OK;
     }
-    TRY(want(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, &scale));
+    const int64_t groups[2] = {outputs[0], node_weight_groups(n)};
+    TRY(want(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, n->weight_group > 0 ? 2 : 1, groups,
+             &scale));
     (*used)++;
     n->weights = data, n->weight_scale = scale;
     return STATUS_OK;
 }
 
+/* Of weights with zero points or groups. */
+static Status read_groups(Arena *arena, const SafeFile *file, const Graph *g, Node *n, int *used)
+{
+    int64_t dim[4];
+    const void *data;
+    const int rank = node_groups_shape(n, dim);
+    if (n->weight_affine) {
+        TRY(want(file, arena_printf(arena, "%s.weight_zero_point", n->name), ST_I8, rank, dim, &data));
+        n->weight_zero_point = data;
+        (*used)++;
+    }
+    if (n->weight_group > 0 && !node_is_float(g, n)) {
+        TRY(want(file, arena_printf(arena, "%s.weight_multiple", n->name), ST_U8, rank, dim, &data));
+        n->weight_multiple = data;
+        (*used)++;
+    }
+    return STATUS_OK;
+}
+
 static Status read_node(Arena *arena, const SafeFile *file, const Graph *g, Node *n, int *used)
 {
+    if (node_has_weights(n) && node_is_split(n)) TRY(read_groups(arena, file, g, n, used));
     if (node_has_weights(n) && node_is_float(g, n)) return read_float_weights(arena, file, n, used);
     for (const NodeBinary *b = node_binary(g, n); b != NULL && b->suffix != NULL; b++) {
         int64_t dim[4];
@@ -172,12 +197,14 @@ Status graph_read(Arena *arena, const char *path, Graph **out)
     SafeFile file;
     TRY(safe_read(arena, path, true, &file));
     Graph *g = arena_zalloc(arena, sizeof *g);
-    bool is_first = true;
-    TRY(read_identity(&file, g, &is_first));
+    int number = 0;
+    TRY(read_identity(&file, g, &number));
     TRY(read_text(arena, &file, g));
-    if (is_first && graph_version(g) > 1)
-        return status_fail(STATUS_FORMAT, "%s: version \"1\" of a graph that is not all int8; must be version \"2\"",
-                           path);
+    if (number < graph_version(g))
+        return status_fail(STATUS_FORMAT,
+                           "%s: version \"%d\" of a graph that is not all int8%s; must be version \"%d\"", path, number,
+                           graph_version(g) > 2 ? " with one scale for an output and no zero points of weights" : "",
+                           graph_version(g));
     TRY(read_binary(arena, &file, g));
     if (graph_check(g) != STATUS_OK) return status_prefix(STATUS_FORMAT, "%s", path);
     *out = g;

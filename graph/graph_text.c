@@ -105,10 +105,15 @@ cJSON *node_to_json(Arena *arena, const Graph *graph, const Node *n)
                            .weight_shift = n->weight_shift,
                            .weight_levels = levels_text(arena, n),
                            .input_bits = n->input_bits,
+                           .weight_group = n->weight_group,
+                           .weight_affine = n->weight_affine,
                            .weight_format = (int)n->weight_format,
                            .activation = n->activation,
                            .curve = curve_index(n->curve)};
-    return field_dump(node_fields(node_type(n), node_y(graph, n)), &text);
+    cJSON *json = field_dump(node_fields(node_type(n), node_y(graph, n)), &text);
+    if (n->weight_group == 0) cJSON_DeleteItemFromObject(json, "weight_group");
+    if (!n->weight_affine) cJSON_DeleteItemFromObject(json, "weight_affine");
+    return json;
 }
 
 cJSON *graph_to_json(Arena *arena, const Graph *g)
@@ -186,6 +191,8 @@ static Status node_from_json(Arena *arena, const cJSON *json, const char *where,
     n->weight_bits = text.weight_bits;
     n->weight_shift = text.weight_shift;
     read_levels(arena, text.weight_levels, n);
+    n->weight_group = text.weight_group;
+    n->weight_affine = text.weight_affine;
     n->weight_format = (Format)text.weight_format;
     n->input_bits = text.input_bits;
     n->activation = text.activation;

@@ -3,9 +3,19 @@
 #include "graph/node_weights.h"
 #include "graph/node_window.h"
 
-static const Field conv2d_fields[] = {NODE_FIELDS,          {NODE_KERNEL}, {NODE_STRIDE},      {NODE_DILATION},
-                                      {NODE_PADDING},       {NODE_GROUPS}, {NODE_WEIGHT_BITS}, {NODE_WEIGHT_SHIFT},
-                                      {NODE_WEIGHT_LEVELS}, {NODE_CLAMP},  FIELD_END};
+static const Field conv2d_fields[] = {NODE_FIELDS,
+                                      {NODE_KERNEL},
+                                      {NODE_STRIDE},
+                                      {NODE_DILATION},
+                                      {NODE_PADDING},
+                                      {NODE_GROUPS},
+                                      {NODE_WEIGHT_BITS},
+                                      {NODE_WEIGHT_SHIFT},
+                                      {NODE_WEIGHT_LEVELS},
+                                      {NODE_WEIGHT_GROUP},
+                                      {NODE_WEIGHT_AFFINE},
+                                      {NODE_CLAMP},
+                                      FIELD_END};
 
 static int conv2d_weight_shape(const Node *n, int64_t dim[4])
 {

@@ -4,8 +4,9 @@
 #include "graph/node_weights.h"
 #include "graph/node_window.h"
 
-static const Field dense_fields[] = {NODE_FIELDS,          {NODE_WEIGHT_BITS}, {NODE_WEIGHT_SHIFT},
-                                     {NODE_WEIGHT_LEVELS}, {NODE_CLAMP},       FIELD_END};
+static const Field dense_fields[] = {
+    NODE_FIELDS,         {NODE_WEIGHT_BITS},   {NODE_WEIGHT_SHIFT}, {NODE_WEIGHT_LEVELS},
+    {NODE_WEIGHT_GROUP}, {NODE_WEIGHT_AFFINE}, {NODE_CLAMP},        FIELD_END};
 
 static ConvGeom dense_geometry(const NodeText *text, const GraphTensor *x, const GraphTensor *y)
 {

@@ -5,6 +5,7 @@
 #include "autograd/norm.h"
 #include "graph/graph_check.h"
 #include "graph/node_check.h"
+#include "graph/node_groups.h"
 #include "graph/node_levels.h"
 #include "graph/node_text.h"
 #include "quant/dynamic_conv.h"
@@ -43,30 +44,30 @@ SafeType node_safe_type(Format format)
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-const Field node_float_window_fields[] = {
-    NODE_FIELDS,          {NODE_KERNEL},     {NODE_STRIDE},        {NODE_DILATION},
-    {NODE_PADDING},       {NODE_GROUPS},     {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS},
-    {NODE_WEIGHT_LEVELS}, {NODE_INPUT_BITS}, {NODE_ACTIVATION},    FIELD_END};
-const Field node_float_dense_fields[] = {NODE_FIELDS,
-                                         {NODE_WEIGHT_FORMAT},
-                                         {NODE_FLOAT_WEIGHT_BITS},
-                                         {NODE_WEIGHT_LEVELS},
-                                         {NODE_INPUT_BITS},
-                                         {NODE_ACTIVATION},
-                                         FIELD_END};
+const Field node_float_window_fields[] = {NODE_FIELDS,          {NODE_KERNEL},
+                                          {NODE_STRIDE},        {NODE_DILATION},
+                                          {NODE_PADDING},       {NODE_GROUPS},
+                                          {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS},
+                                          {NODE_WEIGHT_LEVELS}, {NODE_WEIGHT_GROUP},
+                                          {NODE_WEIGHT_AFFINE}, {NODE_INPUT_BITS},
+                                          {NODE_ACTIVATION},    FIELD_END};
+const Field node_float_dense_fields[] = {NODE_FIELDS,          {NODE_WEIGHT_FORMAT}, {NODE_FLOAT_WEIGHT_BITS},
+                                         {NODE_WEIGHT_LEVELS}, {NODE_WEIGHT_GROUP},  {NODE_WEIGHT_AFFINE},
+                                         {NODE_INPUT_BITS},    {NODE_ACTIVATION},    FIELD_END};
 
 const float *node_real_weights(Arena *arena, const Node *n)
 {
     if (n->weights == NULL) return n->float_weights;
-    const bool last = node_type(n)->weights->outputs_last;
-    const long count = node_weights(n), each = count / n->geom.o;
+    const long count = node_weights(n);
     float *w = arena_try_alloc(arena, sizeof *w * (size_t)count);
-    for (long i = 0; w != NULL && i < count; i++)
-        w[i] = n->weight_scale[last ? i % n->geom.o : i / each] * (float)n->weights[i];
+    for (long i = 0; w != NULL && i < count; i++) {
+        const long group = node_weight_group_of(n, i);
+        w[i] = n->weight_scale[group] * (float)(n->weights[i] - node_zero_point(n, group));
+    }
     return w;
 }
 
-static Status check_codes(const Node *n)
+static Status check_codes(const Graph *g, const Node *n)
 {
     NODE_RULE(n, n->weights != NULL && n->weight_scale != NULL && n->float_weights == NULL,
               "no weights or weight scales; must have both");
@@ -74,16 +75,19 @@ static Status check_codes(const Node *n)
               "%d-bit weights shifted by %d; must be 2 to 8 bits, not shifted", n->weight_bits, n->weight_shift);
     const int limit = 1 << (n->weight_bits - 1);
     TRY(node_check_levels(n));
+    TRY(node_check_groups(g, n));
+    NODE_RULE(n, n->weight_multiple == NULL, "multiples of its scales; in floats scales must stand for themselves");
     for (long i = 0, count = node_weights(n); i < count; i++) {
         NODE_RULE(n, n->weights[i] >= -limit && n->weights[i] < limit, "weight %d; must be a %d-bit code",
                   n->weights[i], n->weight_bits);
         NODE_RULE(n, n->levels == 0 || node_level(n, n->weights[i]) >= 0, "weight %d; must be one of %d levels",
                   n->weights[i], n->levels);
     }
-    for (int o = 0; o < n->geom.o; o++)
-        NODE_RULE(n, graph_scale_ok(n->weight_scale[o]) && isfinite(n->weight_scale[o] * 128.0f),
-                  "channel %d: weight scale %g; must be finite and above 0, its weights too", o,
-                  (double)n->weight_scale[o]);
+    const int groups = node_weight_groups(n);
+    for (int s = 0; s < n->geom.o * groups; s++)
+        NODE_RULE(n, graph_scale_ok(n->weight_scale[s]) && isfinite(n->weight_scale[s] * 255.0f),
+                  "channel %d: weight scale %g; must be finite and above 0, its weights too", s / groups,
+                  (double)n->weight_scale[s]);
     return STATUS_OK;
 }
 
@@ -91,7 +95,7 @@ static Status check_floats(const Node *n)
 {
     NODE_RULE(n, n->float_weights != NULL && n->weights == NULL && n->weight_scale == NULL,
               "no weights; must have them in %s", format_names[n->weight_format]);
-    NODE_RULE(n, n->weight_bits == 0 && n->weight_shift == 0 && n->levels == 0,
+    NODE_RULE(n, n->weight_bits == 0 && n->weight_shift == 0 && n->levels == 0 && !node_is_split(n),
               "%d-bit weights; those in %s have no bits", n->weight_bits, format_names[n->weight_format]);
     for (long i = 0, count = node_weights(n); i < count; i++) {
         const float w = n->float_weights[i];
@@ -103,12 +107,11 @@ static Status check_floats(const Node *n)
 
 Status node_check_float_weights(const Graph *g, const Node *n)
 {
-    (void)g;
     NODE_RULE(n,
               (int)n->weight_format >= 0 && (int)n->weight_format < FORMATS &&
                   (n->weight_format == FORMAT_INT8 || format_is_float(n->weight_format)),
               "weight format %d; must be int8 or a float format", (int)n->weight_format);
-    TRY(n->weight_format == FORMAT_INT8 ? check_codes(n) : check_floats(n));
+    TRY(n->weight_format == FORMAT_INT8 ? check_codes(g, n) : check_floats(n));
     NODE_RULE(n, n->float_bias != NULL && n->bias == NULL, "no bias in floats; must have one");
     for (int o = 0; o < n->geom.o; o++)
         NODE_RULE(n, isfinite(n->float_bias[o]), "channel %d: bias %g; must be finite", o, (double)n->float_bias[o]);

@@ -13,7 +13,9 @@ struct NodeText {
     IntList kernel, stride, dilation, padding, clamp;
     int groups, weight_bits, weight_shift;
     IntList weight_levels;
-    int input_bits;                       /* 0: not given */
+    int input_bits; /* 0: not given */
+    int weight_group;
+    bool weight_affine;
     int weight_format, activation, curve; /* Format; of node_activation_names; of curve_names */
 };
 
@@ -37,6 +39,9 @@ struct NodeText {
 #define NODE_WEIGHT_LEVELS                                                                                             \
     .name = "weight_levels", .type = FIELD_INTS, .offset = offsetof(NodeText, weight_levels), .min = -128, .max = 127, \
     .min_count = 1, .max_count = 256
+#define NODE_WEIGHT_GROUP                                                                                              \
+    .name = "weight_group", .type = FIELD_INT, .offset = offsetof(NodeText, weight_group), .min = 1, .max = 1 << 28
+#define NODE_WEIGHT_AFFINE .name = "weight_affine", .type = FIELD_BOOL, .offset = offsetof(NodeText, weight_affine)
 #define NODE_CLAMP NODE_INTS(clamp, 2), .min = -INT32_MAX, .max = INT32_MAX
 /* Of nodes in floats. */
 #define NODE_WEIGHT_FORMAT NODE_MEMBER(weight_format, FIELD_ENUM), .names = format_names

@@ -7,6 +7,7 @@
 #include "graph/graph_check.h"
 #include "graph/node_check.h"
 #include "graph/node_float.h"
+#include "graph/node_groups.h"
 #include "graph/node_levels.h"
 #include "kernels/requant_dynamic.h"
 #include "kernels/requant_s16.h"
@@ -67,7 +68,8 @@ size_t node_weights_flash_bytes(const Node *n)
     const size_t count = (size_t)node_weights(n), outputs = (size_t)n->geom.o;
     if (n->float_weights != NULL) return count * format_bytes(n->weight_format) + 4 * outputs;
     const size_t each = node_gives_sums(n) ? 4 : n->wide_bias != NULL ? 12 : 8;
-    return (count * (size_t)node_weight_width(n) + 7) / 8 + (size_t)n->levels + each * outputs;
+    const size_t codes = (count * (size_t)node_weight_width(n) + 7) / 8;
+    return codes + (size_t)n->levels + node_groups_bytes(n) + each * outputs;
 }
 
 /* ---- in the model file ------------------------------------------------------------------------------------------- */
@@ -121,7 +123,7 @@ static Status check_output(const Graph *g, const Node *n, int o)
     const GraphTensor *x = node_x(g, n), *y = node_y(g, n);
     const int step = 1 << n->weight_shift, limit = 1 << (n->weight_bits - 1);
     const OutputWeights of = weights_of_output(n, o);
-    for (long i = 0; i < of.count; i++) {
+    for (long i = 0; i < of.count && !node_is_split(n); i++) {
         const int w = of.w[i * of.step];
         NODE_RULE(n, w % step == 0 && w / step >= -limit && w / step < limit,
                   "channel %d: weight %d; must be a %d-bit code shifted by %d", o, w, n->weight_bits, n->weight_shift);
@@ -180,6 +182,7 @@ Status node_check_weights(const Graph *g, const Node *n)
         n, n->weight_bits >= 2 && n->weight_bits <= 8 && n->weight_shift >= 0 && n->weight_shift <= 8 - n->weight_bits,
         "%d-bit weights shifted by %d; must be 2 to 8 bits, shifted by 0 to 8 - bits", n->weight_bits, n->weight_shift);
     TRY(node_check_levels(n));
+    TRY(node_check_groups(g, n));
     for (int o = 0; o < n->geom.o; o++) TRY(check_output(g, n, o));
     return STATUS_OK;
 }

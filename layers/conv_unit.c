@@ -7,6 +7,7 @@
 #include "quant/format_ops.h"
 #include "kernels/requant_dynamic.h"
 #include "quant/int_ops.h"
+#include "quant/split_weights.h"
 
 const char *const bias_choices[] = {"auto", "off", "on", NULL};
 const char *const init_names[] = {"he", "xavier", NULL};
@@ -15,10 +16,20 @@ const char *const init_names[] = {"he", "xavier", NULL};
 static Status weight_quantizer(Layer *l, LayerBuilder *b, int outputs, int axis, bool gives_signs)
 {
     enum { MOST_BITS = 7 };
-    QuantizerSpec spec = quant_weight_spec(b->quant, b->place);
+    QuantPlace place = b->place;
+    place.in_floats = l->in_floats && !l->input_dynamic;
+    QuantizerSpec spec = quant_weight_spec(b->quant, place);
+    if (gives_signs && (spec.affine || spec.group > 0))
+        return status_fail(STATUS_CONFIG,
+                           "weights with zero points or a scale for each group beside outputs of -1 and 1; "
+                           "an override of this layer with symmetric weights per channel is required");
     if (gives_signs && spec.bits >= MOST_BITS) spec.bits = MOST_BITS, spec.narrow = true;
     l->weight_q = quantizer_create(b->arena, b->params, arena_printf(b->arena, "%s.weight", l->name), &spec,
-                                   (QuantizedTensor){.is_weight = true, .channels = outputs, .axis = axis});
+                                   (QuantizedTensor){.is_weight = true,
+                                                     .channels = outputs,
+                                                     .axis = axis,
+                                                     .inputs = (int)(l->weight->count / outputs),
+                                                     .in_floats = place.in_floats});
     if (l->weight_q == NULL) return STATUS_CONFIG;
     if (!gives_signs || l->weight_q->qp.bits <= MOST_BITS) return STATUS_OK;
     return status_fail(
@@ -131,14 +142,15 @@ static ConvGeom unit_geom(const Layer *l, ConvKind kind, const ConvGeom *g)
     return of;
 }
 
-/* The scale of each output's codes, as deployed. */
+/* The scale of each output's codes, or of its groups, as deployed. */
 static float *code_scales(const Layer *l, Arena *arena, const Folded *f, int outputs)
 {
-    const QuantParams *qp = &l->weight_q->qp;
-    float *scale = ARENA_ARRAY(arena, float, outputs);
-    for (int o = 0; o < outputs; o++) {
-        scale[o] = qp->scale[qp->n == 1 ? 0 : o];
-        if (f->bn_scale != NULL && qp->n > 1) scale[o] *= fabsf(f->bn_scale->x[o]);
+    const QuantParams *qp = f->w->qp;
+    const int scales = outputs * qp->groups;
+    float *scale = ARENA_ARRAY(arena, float, scales);
+    for (int s = 0; s < scales; s++) {
+        scale[s] = qp->scale[qp->n == 1 ? 0 : s];
+        if (f->bn_scale != NULL && l->weight_q->qp.n > 1) scale[s] *= fabsf(f->bn_scale->x[s / qp->groups]);
     }
     return scale;
 }
@@ -238,6 +250,26 @@ static void lower_levels(const Layer *l, Arena *arena, Node *n)
     n->level = n->levels == 0 ? NULL : level;
 }
 
+/* What the codes of weights with zero points or groups are multiples of. */
+static void lower_groups(const Layer *l, Arena *arena, Node *n)
+{
+    const QuantParams *qp = &l->weight_q->qp;
+    if (!grid_is_split(qp)) return;
+    const size_t count = (size_t)n->geom.o * (size_t)qp->groups;
+    n->weight_group = qp->group;
+    if (qp->zero != NULL) {
+        int8_t *zero = arena_alloc(arena, count);
+        for (size_t i = 0; i < count; i++) zero[i] = qp->zero[qp->n == 1 ? 0 : i];
+        n->weight_affine = true;
+        n->weight_zero_point = zero;
+    }
+    if (qp->multiple == NULL) return;
+    if (qp->group > 0)
+        n->weight_multiple = memcpy(arena_alloc(arena, count), qp->multiple, count);
+    else
+        n->weight_shift = 7 - qp->bits;
+}
+
 static const NodeKind ops[] = {[CONV_FULL] = NODE_CONV2D, [CONV_DEPTHWISE] = NODE_DWCONV2D, [CONV_DENSE] = NODE_DENSE};
 
 FloatOp unit_real(const Layer *l, const UnitConfig *config, ConvKind kind, const ConvGeom *g)
@@ -265,6 +297,7 @@ Status unit_lower(Layer *l, const UnitConfig *config, ConvKind kind, const ConvG
     n->hi = fold_int.hi;
     n->weights = fold_int.weights;
     lower_levels(l, w->arena, n);
+    lower_groups(l, w->arena, n);
     n->bias = fold_int.bias;
     n->wide_bias = fold_int.wide_bias;
     n->weight_scale = fold_int.weight_scale;
@@ -278,6 +311,10 @@ static void lower_codes(Layer *l, Lowering *w, const Folded *f, Node *n)
     if (l->input_dynamic) n->input_bits = DYNAMIC_BITS;
     n->weights = memcpy(arena_alloc(w->arena, (size_t)l->weight->count), f->w->codes, (size_t)l->weight->count);
     lower_levels(l, w->arena, n);
+    if (l->input_dynamic && l->weight_q->qp.multiple != NULL)
+        n->weight_bits = 8; /* what is multiplied */
+    else
+        lower_groups(l, w->arena, n);
     n->weight_scale = code_scales(l, w->arena, f, n->geom.o);
 }
 

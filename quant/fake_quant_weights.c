@@ -1,5 +1,6 @@
 /* Weights onto their grid; see fake_quant.h. */
 #include "quant/fake_quant.h"
+#include "quant/split_weights.h"
 
 #include <float.h>
 #include <string.h>
@@ -64,15 +65,20 @@ static Places places_of(const WeightQuant *f, int scale)
 {
     const ChannelView *v = &f->view.by;
     if (f->qp.n == 1) return (Places){0, 1, v->n};
+    if (f->qp.group > 0) {
+        const long at = scale % f->qp.groups * (long)f->qp.group, left = v->run - at;
+        return (Places){scale / f->qp.groups * v->run + at, 1, left < f->qp.group ? left : f->qp.group};
+    }
     return v->outermost ? (Places){scale * v->run, 1, v->run} : (Places){scale, v->run, v->runs};
 }
 
 static QuantizerRun run_of(const WeightQuant *f, int scale, long count)
 {
-    const float hi = (float)f->qp.qmax;
+    const int zero = grid_zero(&f->qp, scale);
+    const float hi = (float)(f->qp.qmax - zero);
     return (QuantizerRun){.scale = f->qp.scale[scale],
                           .channel = scale,
-                          .gate = {.lo = (float)f->qp.qmin, .hi = hi, .above = hi},
+                          .gate = {.lo = (float)(f->qp.qmin - zero), .hi = hi, .above = hi},
                           .count = count};
 }
 
@@ -192,8 +198,9 @@ static void weights_backward(Tape *t, TapeNode *node)
     const ChannelView *v = &f->view.by;
     const float *w = node->in[0]->x, *all = node->out->dx, *dy = without_frozen(t, f, all);
     float *dw = tensor_grad(t, node->in[0]);
-    const bool gated = quantizer_is_fused(f->q);
-    for (long r = 0, at = 0; gated && dw != NULL && r < v->runs; r++, at += v->run)
+    const bool gated = quantizer_is_fused(f->q), split = grid_is_split(&f->qp);
+    if (gated && dw != NULL && split) split_inside(&f->qp, &(WeightView){.w = w, .by = *v}, f->sign, dy, dw);
+    for (long r = 0, at = 0; gated && dw != NULL && !split && r < v->runs; r++, at += v->run)
         inside(f, v->run, w + at, v->outermost ? f->scale + r : f->scale, v->outermost ? 0 : 1, dy + at, dw + at);
     if (f->q->params > 0 || !gated) backward_runs(t, f, dy, all, gated ? NULL : dw);
     if (dw != NULL && f->q->oscillation != NULL && f->q->oscillation->lambda > 0.0) dampen(f, w, node->out->x, dw);
@@ -216,20 +223,24 @@ Tensor *op_fake_quant_weights(Tape *t, Tensor *w, Quantizer *q, const float *sig
     const int channels = f->view.by.channels;
     if (!q->ready) q->type->start(q, &(QuantizerStart){.weights = &f->view});
     q->type->prepare(q, &f->view);
+    split_multiples(&q->qp);
     QuantParams *qp = grid_copy(t, q);
     f->qp = *qp;
+    if (qp->multiple != NULL) qp = split_grid_of_integers(t->arena, qp);
     Tensor *y = tape_codes(t, q->name, w->shape, qp);
     y->x = tape_buffer(t, sizeof(float) * (size_t)n);
     y->sign = sign;
-    if (q->type->quantize != NULL)
+    if (grid_is_split(&f->qp))
+        split_quantize(&f->qp, &f->view, sign, y->codes, y->x);
+    else if (q->type->quantize != NULL)
         quantize_runs(t, f, y->codes);
     else
         quantize_weights(w->x, channels, (size_t)channel_elements(&f->view.by), qp, sign, y->codes);
     if (q->frozen_codes != NULL || q->oscillation != NULL) watch_codes(f, t->grad, y->codes);
     f->scale = arena_alloc(t->arena, sizeof(float) * (size_t)channels);
-    for (int c = 0; c < channels; c++)
+    for (int c = 0; c < channels && !grid_is_split(&f->qp); c++)
         f->scale[c] = (sign == NULL ? 1.0f : sign[c]) * qp->scale[qp->n == 1 ? 0 : c]; /* -w / s == w / -s, exactly */
-    dequantize_weights(f, y->codes, y->x);
+    if (!grid_is_split(&f->qp)) dequantize_weights(f, y->codes, y->x);
     TapeNode *node = tape_record(t, &weights_type, 2, in, y);
     if (node != NULL) node->saved = f;
     return y;

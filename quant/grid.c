@@ -33,6 +33,9 @@ QuantParams *grid_copy(Tape *t, const Quantizer *q)
     qp->scale = arena_alloc(t->arena, sizeof(float) * (size_t)qp->n);
     memcpy(qp->scale, q->qp.scale, sizeof(float) * (size_t)qp->n);
     if (qp->levels > 0) qp->level = memcpy(arena_alloc(t->arena, (size_t)qp->levels), q->qp.level, (size_t)qp->levels);
+    if (qp->zero != NULL) qp->zero = memcpy(arena_alloc(t->arena, (size_t)qp->n), q->qp.zero, (size_t)qp->n);
+    if (qp->multiple != NULL)
+        qp->multiple = memcpy(arena_alloc(t->arena, (size_t)qp->n), q->qp.multiple, (size_t)qp->n);
     return qp;
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
+#include "quant/split_weights.h"
 
 static const float SMALLEST_STEP = 1e-8f;
 
@@ -12,16 +13,36 @@ bool learned_step_create(Quantizer *q, ParamSet *params, Arena *arena)
     return quantizer_param(q, params, arena, "step", q->qp.n, rule) != NULL;
 }
 
+/* A group of zeros has the largest step of its output. */
+static void fill_groups(Quantizer *q)
+{
+    float *step = q->param[0]->x;
+    for (int at = 0; at < q->qp.n; at += q->qp.groups) {
+        float most = 0.0f;
+        for (int g = at; g < at + q->qp.groups; g++) most = fmaxf(most, step[g]);
+        for (int g = at; g < at + q->qp.groups; g++)
+            if (!(step[g] > 0.0f)) step[g] = most > 0.0f ? most : 1.0f;
+    }
+}
+
+static bool all_zero(const float *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (w[i] != 0.0f) return false;
+    return true;
+}
+
 void learned_step_start_weights(Quantizer *q, const WeightView *w,
                                 float (*first)(const Quantizer *q, const float *w, size_t n))
 {
     Arena *arena = arena_create();
     float *values = arena_alloc(arena, sizeof(float) * (size_t)w->by.n);
     for (int c = 0; c < q->qp.n; c++) {
-        const size_t n = weight_gather(w, q->qp.n, c, values);
-        q->param[0]->x[c] = first(q, values, n);
+        const size_t n = weight_gather(w, &q->qp, c, values);
+        q->param[0]->x[c] = q->qp.group > 0 && all_zero(values, n) ? 0.0f : first(q, values, n);
     }
     arena_destroy(arena);
+    if (q->qp.group > 0) fill_groups(q);
 }
 
 float three_deviations(const float *w, size_t n)
@@ -53,6 +74,7 @@ void learned_step_prepare(Quantizer *q, const WeightView *w)
 {
     (void)w;
     for (int c = 0; c < q->qp.n; c++) q->qp.scale[c] = fmaxf(q->param[0]->x[c], SMALLEST_STEP);
+    if (grid_is_split(&q->qp)) split_scales_settle(&q->qp, false);
 }
 
 /* Of weights the sum is taken in their order, in float32, with the factor inside. */
@@ -83,17 +105,24 @@ static double root(const Quantizer *q, const QuantizerRun *run)
     return sqrt((double)run->count * (double)(q->qp.is_signed ? q->qp.qmax : q->qp.qmax - q->qp.qmin));
 }
 
+/* What the scale of a group is of its parameter, which is rounded to multiples of a step; else 1. */
+static double settled(const Quantizer *q, const QuantizerRun *run)
+{
+    return q->qp.multiple == NULL ? 1.0 : (double)run->scale / (double)q->param[0]->x[run->channel];
+}
+
 void learned_step_finish(Quantizer *q, const QuantizerRun *run, const double *sum)
 {
-    q->param[0]->dx[run->channel] += (float)(q->is_weight ? sum[0] : sum[0] / root(q, run));
+    const double of_weights = sum[0] * settled(q, run);
+    q->param[0]->dx[run->channel] += (float)(q->is_weight ? of_weights : sum[0] / root(q, run));
 }
 
 double learned_step_surrogate(const Quantizer *q, const QuantizerRun *run, const double *param, double residual,
                               double x)
 {
-    (void)run;
     const double lo = q->qp.qmin - q->qp.zero_point, hi = q->qp.qmax - q->qp.zero_point;
-    return param[0] * (fmin(fmax(x / param[0], lo), hi) + residual);
+    const double s = param[0] * settled(q, run);
+    return s * (fmin(fmax(x / s, lo), hi) + residual);
 }
 
 double learned_step_gradient_scale(const Quantizer *q, const QuantizerRun *run, int k)

@@ -130,7 +130,7 @@ void scaled_levels_start(Quantizer *q, const QuantizerStart *from)
     Arena *arena = arena_create();
     float *values = arena_alloc(arena, sizeof(float) * (size_t)from->weights->by.n);
     for (int c = 0; c < q->qp.n; c++)
-        q->param[0]->x[c] = best_alpha(q, weight_gather(from->weights, q->qp.n, c, values), values);
+        q->param[0]->x[c] = best_alpha(q, weight_gather(from->weights, &q->qp, c, values), values);
     arena_destroy(arena);
     scaled_levels_prepare(q, NULL);
     q->ready = true;

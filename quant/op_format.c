@@ -5,6 +5,7 @@
 #include "base/parallel.h"
 #include "quant/format_ops.h"
 #include "quant/int_ops.h"
+#include "quant/split_weights.h"
 
 /* ---- codes to floats --------------------------------------------------------------------------------------------- */
 
@@ -99,8 +100,9 @@ Tensor *op_deployed_weights(Tape *t, Tensor *w, Tensor *bn_scale)
     if (y == NULL) return NULL;
     for (long i = 0; i < v.n; i++) {
         const long c = channel_at(&v, i);
-        const float scale = w->qp->scale[w->qp->n == 1 ? 0 : c] * fabsf(bn_scale->x[c]);
-        y->x[i] = scale * (float)w->codes[i];
+        const long s = weight_scale_at(w->qp, &v, i);
+        const float scale = w->qp->scale[s] * fabsf(bn_scale->x[c]);
+        y->x[i] = scale * (float)(w->codes[i] - grid_zero(w->qp, s));
     }
     return y;
 }

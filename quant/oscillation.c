@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "quant/level_set.h"
+#include "quant/split_weights.h"
 
 static const double OSCILLATES = 0.005;
 
@@ -37,6 +38,10 @@ Status oscillation_attach(Arena *arena, const OscillationConfig *config, Quantiz
             "qat.oscillation with quantizer \"%s\", whose levels are trained: a code is not the same "
             "weight in every step; another weight_quantizer is required, or no track, freeze and dampening",
             q->type->name);
+    if (grid_is_split(&q->qp))
+        return status_fail(STATUS_CONFIG,
+                           "qat.oscillation with weights that have zero points or a scale for each group; scheme "
+                           "\"symmetric\" and another granularity are required, or no track, freeze and dampening");
     if (config->dampening > 0.0 && q->type->quantize != NULL)
         return status_fail(STATUS_CONFIG,
                            "qat.oscillation.dampening: %g with quantizer \"%s\"; must be 0, or the weights' quantizer "

@@ -40,6 +40,7 @@ static const char *of_weights(const QuantOverride *o)
     return o->weight_bits > 0        ? "weight_bits"
            : o->weight_format > 0    ? "weight_format"
            : o->granularity > 0      ? "granularity"
+           : o->weight_scheme > 0    ? "weight_scheme"
            : o->weight_quantizer > 0 ? "weight_quantizer"
                                      : NULL;
 }

@@ -34,10 +34,12 @@ Format quant_choice_format(int choice)
                : (Format)((int)FORMAT_FLOAT32 + choice - FORMAT_CHOICE_FLOAT32);
 }
 
-const char *const granularity_names[] = {"per_channel", "per_tensor", NULL};
-static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", NULL};
+const char *const granularity_names[] = {"per_channel", "per_tensor", "per_group", NULL};
+static const char *const granularity_choices[] = {"same", "per_channel", "per_tensor", "per_group", NULL};
 static const char *const scheme_names[] = {"static", "dynamic", NULL};
 static const char *const scheme_choices[] = {"same", "static", "dynamic", NULL};
+static const char *const weight_scheme_names[] = {"symmetric", "affine", NULL};
+static const char *const weight_scheme_choices[] = {"same", "symmetric", "affine", NULL};
 static const char *const narrow_choices[] = {"auto", "off", "on", NULL};
 
 /* The own keys of each quantizer that has some, as an object in the sections that it names. */
@@ -64,7 +66,13 @@ static const Field weight_fields[] = {
             "weights "
             "are floats, and their layers compute in float32"},
     {"granularity", FIELD_ENUM, offsetof(WeightQuantConfig, granularity), .names = granularity_names,
-     .def = "\"per_channel\"", .doc = "one scale per output channel, or one for the tensor"},
+     .def = "\"per_channel\"",
+     .doc = "one scale per output channel, one for the tensor, or one for each group of an output channel's weights"},
+    {"group_size", FIELD_INT, offsetof(WeightQuantConfig, group_size), .min = 2, .max = 65536, .def = "32",
+     .unit = "weights",
+     .doc = "per_group: how many consecutive weights of an output channel, in the order [KH,KW,C], share a scale"},
+    {"scheme", FIELD_ENUM, offsetof(WeightQuantConfig, scheme), .names = weight_scheme_names, .def = "\"symmetric\"",
+     .doc = "symmetric: zero point 0; affine: one for each scale, by which codes span the weights to both ends"},
     {"quantizer", FIELD_ENUM, offsetof(WeightQuantConfig, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = QUANTIZER_DOC},
     {"observer", FIELD_ENUM, offsetof(WeightQuantConfig, observer), .names = observer_choices, .def = "\"auto\"",
@@ -123,6 +131,8 @@ const Field override_fields[] = {
      .doc = "of these layers' weights"},
     {"activation_scheme", FIELD_ENUM, offsetof(QuantOverride, activation_scheme), .names = scheme_choices,
      .def = "\"same\"", .doc = "of these layers' activations; dynamic: of their inputs, and their outputs are floats"},
+    {"weight_scheme", FIELD_ENUM, offsetof(QuantOverride, weight_scheme), .names = weight_scheme_choices,
+     .def = "\"same\"", .doc = "of these layers' weights"},
     {"quantizer", FIELD_ENUM, offsetof(QuantOverride, quantizer), .names = quantizer_choices, .def = "\"auto\"",
      .doc = "of these layers' weights and outputs; auto: unchanged"},
     {"weight_quantizer", FIELD_ENUM, offsetof(QuantOverride, weight_quantizer), .names = quantizer_choices,
@@ -201,16 +211,16 @@ static int first_given(int first, int second) { return first > 0 ? first : secon
 int quant_bits(int format, int bits) { return first_given(format_bits(format), bits); }
 
 /* The format that an override gives weights or activations. */
-static int weight_choice(const QuantOverride *o)
+int quant_weight_choice(const QuantOverride *o)
 {
     return first_given(o->weight_format, o->format == FORMAT_CHOICE_INT16 ? 0 : o->format);
 }
-static int activation_choice(const QuantOverride *o) { return first_given(o->activation_format, o->format); }
+int quant_activation_choice(const QuantOverride *o) { return first_given(o->activation_format, o->format); }
 
 Scheme quant_scheme(const QuantConfig *c, const QuantOverride *o)
 {
     if (o != NULL && o->activation_scheme > 0) return (Scheme)(o->activation_scheme - 1);
-    const bool integers = o != NULL && (o->activation_bits > 0 || format_bits(activation_choice(o)) > 0);
+    const bool integers = o != NULL && (o->activation_bits > 0 || format_bits(quant_activation_choice(o)) > 0);
     return integers ? SCHEME_STATIC : (Scheme)c->activations.scheme;
 }
 
@@ -234,7 +244,7 @@ bool quant_override_is_per_channel(const QuantOverride *o)
 Format quant_weight_format(const QuantConfig *c, QuantPlace place)
 {
     const QuantOverride *o = quant_override(c, place.name);
-    return quant_choice_format(first_given(o == NULL ? 0 : weight_choice(o), c->weights.format));
+    return quant_choice_format(first_given(o == NULL ? 0 : quant_weight_choice(o), c->weights.format));
 }
 
 /* Codes of 16 bits are narrowed by a key for them alone. */
@@ -245,10 +255,10 @@ static int activation_bits(const QuantConfig *c, QuantPlace place, const QuantOv
     if (place.feeds_avgpool && c->avgpool_input_bits > 0 && !wide) bits = c->avgpool_input_bits;
     if ((place.first || place.last) && c->first_last_bits > 0 && !wide) bits = c->first_last_bits;
     if (o != NULL && o->activation_bits > 0) bits = o->activation_bits;
-    if (o != NULL) bits = quant_bits(activation_choice(o), bits);
+    if (o != NULL) bits = quant_bits(quant_activation_choice(o), bits);
     if (place.feeds_table || (place.in_floats && bits == QUANT_WIDE_BITS)) return QUANT_MAX_BITS;
     if (!place.is_output) return bits;
-    const bool asked = o != NULL && quant_bits(activation_choice(o), o->activation_bits) == QUANT_WIDE_BITS;
+    const bool asked = o != NULL && quant_bits(quant_activation_choice(o), o->activation_bits) == QUANT_WIDE_BITS;
     return asked ? QUANT_WIDE_BITS : quant_output_bits(c);
 }
 
@@ -261,34 +271,12 @@ int quant_output_bits(const QuantConfig *c)
 Format quant_activation_format(const QuantConfig *c, QuantPlace place)
 {
     const QuantOverride *o = quant_override(c, place.name);
-    const Format format = quant_choice_format(first_given(o == NULL ? 0 : activation_choice(o), c->activations.format));
+    const Format format =
+        quant_choice_format(first_given(o == NULL ? 0 : quant_activation_choice(o), c->activations.format));
     if (format_is_float(format)) return format;
     if (quant_scheme(c, o) == SCHEME_DYNAMIC) return FORMAT_FLOAT32;
     const int bits = activation_bits(c, place, o);
     return bits == QUANT_SUM_BITS ? FORMAT_INT32 : bits == QUANT_WIDE_BITS ? FORMAT_INT16 : FORMAT_INT8;
-}
-
-static Status check_width(const char *where, const char *key, int bits)
-{
-    if (bits <= QUANT_MAX_BITS || bits == QUANT_WIDE_BITS) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "%s.%s: %d; must be 1 to 8, or 16", where, key, bits);
-}
-
-static Status check_weight_format(const char *where, const char *key, int choice)
-{
-    if (choice != FORMAT_CHOICE_INT16) return STATUS_OK;
-    return status_fail(STATUS_CONFIG,
-                       "%s.%s: \"int16\"; weights have at most 8 bits, or are floats: int2 to int8 or a "
-                       "float format is required",
-                       where, key);
-}
-
-/* bits 0: not given; else `usual` may be a default that nobody gave. */
-static Status check_format(const char *where, int choice, const char *key, int bits, int usual)
-{
-    if (choice == 0 || bits == 0 || bits == usual || bits == format_bits(choice)) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "%s.%s: %d beside format \"%s\"; leave one of them out", where, key, bits,
-                       format_choices[choice]);
 }
 
 const char *quant_width(Arena *arena, int format, int bits)
@@ -297,38 +285,22 @@ const char *quant_width(Arena *arena, int format, int bits)
     return format_is_float(chosen) ? format_names[chosen] : arena_printf(arena, "%d", quant_bits(format, bits));
 }
 
-Status quant_check_formats(const QuantConfig *c)
-{
-    TRY(check_weight_format("quant.weights", "format", c->weights.format));
-    TRY(check_width("quant.activations", "bits", c->activations.bits));
-    if (c->output_bits != 0 && c->output_bits != QUANT_MAX_BITS && c->output_bits != QUANT_WIDE_BITS &&
-        !quant_output_is_sums(c))
-        return status_fail(STATUS_CONFIG, "quant.output_bits: %d; must be 8, 16 or 32, or 0", c->output_bits);
-    TRY(check_format("quant.weights", c->weights.format, "bits", c->weights.bits, 8));
-    TRY(check_format("quant.activations", c->activations.format, "bits", c->activations.bits, 8));
-    for (int i = 0; i < c->overrides.n; i++) {
-        const QuantOverride *o = &((const QuantOverride *)c->overrides.at)[i];
-        char where[48];
-        snprintf(where, sizeof where, "quant.overrides[%d]", i);
-        TRY(check_weight_format(where, "weight_format", o->weight_format));
-        TRY(check_width(where, "activation_bits", o->activation_bits));
-        TRY(check_format(where, weight_choice(o), "weight_bits", o->weight_bits, 0));
-        TRY(check_format(where, activation_choice(o), "activation_bits", o->activation_bits, 0));
-    }
-    return STATUS_OK;
-}
-
 static const QuantizerType *choose_of_weights(int choice, int bits)
 {
     return choice == 0 && bits == QUANT_LEAST_BITS ? quantizer_type("xnor") : choose_quantizer(choice, bits);
 }
 
+/* Whether a layer has its bits for a reason of its own, not because the section says so. */
+static bool own_bits(const QuantConfig *c, int bits) { return bits != quant_bits(c->weights.format, c->weights.bits); }
+
 /* The section's choice; auto where it cannot have the bits that a layer has for a reason of its own. */
-static const QuantizerType *weight_type(const QuantConfig *c, const QuantOverride *o, int bits)
+static const QuantizerType *weight_type(const QuantConfig *c, const QuantOverride *o, int bits, bool affine)
 {
-    const QuantizerType *type = choose_of_weights(quant_weight_quantizer(c, o), bits);
+    const int choice = quant_weight_quantizer(c, o);
+    if (choice == 0 && affine && bits > QUANT_LEAST_BITS) return quantizer_type("observed");
+    const QuantizerType *type = choose_of_weights(choice, bits);
     const bool asked = o != NULL && first_given(o->weight_quantizer, o->quantizer) > 0;
-    if (asked || bits == quant_bits(c->weights.format, c->weights.bits) || quantizer_takes(type, bits)) return type;
+    if (asked || !own_bits(c, bits) || quantizer_takes(type, bits)) return type;
     return c->after_training && bits > QUANT_LEAST_BITS ? quantizer_type("observed") : choose_of_weights(0, bits);
 }
 
@@ -336,20 +308,28 @@ QuantizerSpec quant_weight_spec(const QuantConfig *c, QuantPlace place)
 {
     const WeightQuantConfig *w = &c->weights;
     int bits = quant_bits(w->format, w->bits);
-    int granularity = w->granularity;
+    int granularity = w->granularity, scheme = w->scheme;
     if ((place.first || place.last) && c->first_last_bits > 0) bits = c->first_last_bits;
     const QuantOverride *o = quant_override(c, place.name);
     if (o != NULL && o->weight_bits > 0) bits = o->weight_bits;
-    if (o != NULL) bits = quant_bits(weight_choice(o), bits);
+    if (o != NULL) bits = quant_bits(quant_weight_choice(o), bits);
     if (bits > QUANT_MAX_BITS) bits = QUANT_MAX_BITS; /* int16: quant_check_formats refuses it in a config */
     if (o != NULL && o->granularity > 0) granularity = o->granularity - 1;
+    if (o != NULL && o->weight_scheme > 0) scheme = o->weight_scheme - 1;
+    /* Which 8 bits in integers have no room for: they are the ends' or an override's, and have none. */
+    const bool plain = bits == QUANT_MAX_BITS && own_bits(c, bits) && !place.in_floats;
+    if (plain && scheme == WEIGHTS_AFFINE) scheme = WEIGHTS_SYMMETRIC;
+    if (plain && granularity == GRANULARITY_PER_GROUP) granularity = GRANULARITY_PER_CHANNEL;
     if (place.is_output && quant_output_is_sums(c)) granularity = GRANULARITY_PER_TENSOR;
-    const QuantizerType *type = weight_type(c, o, bits);
-    const bool narrow = bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2);
+    const QuantizerType *type = weight_type(c, o, bits, scheme == WEIGHTS_AFFINE);
+    const bool symmetric = scheme == WEIGHTS_SYMMETRIC;
+    const bool narrow = symmetric && (bits == 8 || (w->narrow_range == 0 ? !type->learns : w->narrow_range == 2));
     QuantizerSpec spec = {.bits = bits,
-                          .per_channel = granularity == GRANULARITY_PER_CHANNEL,
+                          .per_channel = granularity != GRANULARITY_PER_TENSOR,
                           .narrow = narrow,
-                          .symmetric = true,
+                          .symmetric = symmetric,
+                          .affine = !symmetric,
+                          .group = granularity == GRANULARITY_PER_GROUP ? w->group_size : 0,
                           .type = type,
                           .observer = choose_observer(w->observer, "max"),
                           .momentum = 1.0,

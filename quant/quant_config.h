@@ -18,13 +18,16 @@ typedef union {
     unsigned char bytes[QUANTIZER_KEYS_BYTES];
 } QuantizerKeys;
 
-typedef enum { GRANULARITY_PER_CHANNEL, GRANULARITY_PER_TENSOR } Granularity;
+typedef enum { GRANULARITY_PER_CHANNEL, GRANULARITY_PER_TENSOR, GRANULARITY_PER_GROUP } Granularity;
 extern const char *const granularity_names[]; /* in this order, NULL-ended */
+typedef enum { WEIGHTS_SYMMETRIC, WEIGHTS_AFFINE } WeightScheme;
 
 typedef struct {
     int bits;
     int format;       /* format_choices: 0 auto */
     int granularity;  /* Granularity */
+    int group_size;   /* of GRANULARITY_PER_GROUP */
+    int scheme;       /* WeightScheme */
     int quantizer;    /* quantizer_choices: 0 auto */
     int observer;     /* observer_choices: 0 auto */
     int narrow_range; /* 0 auto, 1 off, 2 on */
@@ -54,6 +57,7 @@ typedef struct {
     int weight_format, activation_format;       /* 0: as `format` */
     int granularity;                            /* 0: as the default; else 1 + Granularity */
     int activation_scheme;                      /* 0: as the default; else 1 + Scheme */
+    int weight_scheme;                          /* 0: as the default; else 1 + WeightScheme */
     int quantizer;                              /* of both; 0: as the defaults */
     int weight_quantizer, activation_quantizer; /* 0: as `quantizer` */
     const cJSON *keys[QUANTIZER_TYPES];         /* of quantizers, instead of the section's; NULL: none */
@@ -89,6 +93,10 @@ int quant_activation_quantizer(const QuantConfig *c, const QuantOverride *o);
  * static. */
 Scheme quant_scheme(const QuantConfig *c, const QuantOverride *o);
 
+/* The format_choices of weights and outputs that an override asks for; 0: none. */
+int quant_weight_choice(const QuantOverride *o);
+int quant_activation_choice(const QuantOverride *o);
+
 /* How wide a choice of format beside bits is: "8", "float16". */
 const char *quant_width(Arena *arena, int format, int bits);
 
@@ -111,7 +119,8 @@ typedef struct {
     bool is_output;   /* gives the logits */
     bool feeds_avgpool;
     bool feeds_table; /* it is read by the table of its layer's activation alone: 8 bits */
-    bool in_floats;   /* its output is in floats, of which int8 codes are made: at most 8 bits */
+    bool
+        in_floats; /* its output is in floats, of which int8 codes are made: at most 8 bits; of weights, their layer is */
 } QuantPlace;
 
 /* Precedence: what a table reads has 8 bits, the output its own; an override by name (the last that matches); first_last_bits; avgpool_input_bits;

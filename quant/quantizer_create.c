@@ -1,8 +1,7 @@
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "quant/quantizer_type.h"
+#include "quant/split_weights.h"
 
 #define QUANTIZER(name) extern const QuantizerType quantizer_##name;
 #include "quant/quantizers.def"
@@ -114,7 +113,8 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
         copy_keys(arena, spec, &keys) != STATUS_OK)
         return NULL;
     const bool is_signed = tensor.is_weight || tensor.is_signed;
-    const bool symmetric = tensor.is_weight || spec->symmetric || spec->type->centred;
+    const bool affine = tensor.is_weight && spec->affine;
+    const bool symmetric = !affine && (tensor.is_weight || spec->symmetric || spec->type->centred);
     const int scales = tensor.is_weight && spec->per_channel ? tensor.channels : 1;
     Quantizer *q = ARENA_ARRAY(arena, Quantizer, 1);
     *q = (Quantizer){
@@ -122,11 +122,13 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
         .type = spec->type,
         .keys = keys,
         .is_weight = tensor.is_weight,
+        .in_floats = tensor.in_floats,
         .symmetric = symmetric,
         .qp = {.bits = spec->bits,
                .is_signed = is_signed,
                .n = scales,
                .axis = tensor.is_weight ? tensor.axis : -1,
+               .groups = 1,
                .scale = ARENA_ARRAY(arena, float, scales)},
         .observer = observer_make(spec->observer, arena, spec->momentum),
         .goal = {.bits = spec->bits, .is_signed = is_signed, .symmetric = symmetric, .percentile = spec->percentile}};
@@ -134,6 +136,7 @@ Quantizer *quantizer_create(Arena *arena, ParamSet *params, const char *name, co
     const int bits = is_signed && spec->bits < QUANT_MIN_BITS ? QUANT_MIN_BITS : spec->bits;
     grid_range(bits, is_signed, is_signed && symmetric && spec->narrow, &q->qp.qmin, &q->qp.qmax);
     q->qp.zero_point = is_signed ? 0 : q->qp.qmin;
+    if (tensor.is_weight && split_grid_make(arena, q, spec, tensor) != STATUS_OK) return NULL;
     if (spec->type->create != NULL && !spec->type->create(q, params, arena)) return NULL;
     return q;
 }
@@ -147,31 +150,4 @@ void quantizer_set_scale(Quantizer *q, float scale)
 {
     q->qp.scale[0] = scale;
     if (q->type->adopt != NULL) q->type->adopt(q);
-}
-
-size_t weight_gather(const WeightView *v, int scales, long scale, float *values)
-{
-    size_t count = 0;
-    for (long i = 0; i < v->by.n; i++)
-        if (scales == 1 || channel_at(&v->by, i) == scale) values[count++] = v->w[i];
-    return count;
-}
-
-void weight_largest(const WeightView *v, int scales, float *largest)
-{
-    for (int c = 0; c < scales; c++) largest[c] = 0.0f;
-    if (scales == 1 || v->by.outermost) {
-        const long run = v->by.n / scales;
-        for (int c = 0; c < scales; c++) {
-            const float *x = v->w + c * run;
-            float most = 0.0f;
-#pragma omp simd reduction(max : most)
-            for (long i = 0; i < run; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-            largest[c] = most;
-        }
-    } else {
-        for (const float *x = v->w; x < v->w + v->by.n; x += v->by.channels)
-#pragma omp simd
-            for (int c = 0; c < v->by.channels; c++) largest[c] = fabsf(x[c]) > largest[c] ? fabsf(x[c]) : largest[c];
-    }
 }

@@ -7,6 +7,7 @@ const QuantizerType quantizer_lsq = {
     .uses = QUANTIZES_ALL,
     .learns = true,
     .centred = true,
+    .groups = true,
     .create = learned_step_create,
     .start = learned_step_start,
     .prepare = learned_step_prepare,

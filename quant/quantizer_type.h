@@ -40,7 +40,9 @@ typedef enum {
 typedef struct {
     int bits;
     bool per_channel;       /* weights only */
-    bool narrow, symmetric; /* symmetric: activations; weights always are */
+    bool narrow, symmetric; /* symmetric: activations */
+    bool affine;            /* weights: with a zero point for each scale */
+    int group;              /* weights: per_channel, and a scale for so many consecutive ones of it; 0: for all */
     const struct QuantizerType *type;
     const void *keys;      /* the type's own (QuantizerType.fields), copied; NULL: their defaults */
     const cJSON *own_keys; /* some of them, which take the place of those; NULL: none */
@@ -61,11 +63,14 @@ static inline float weight_signed(const WeightView *v, long i)
     return v->sign != NULL && v->sign[channel_at(&v->by, i)] < 0.0f ? -v->w[i] : v->w[i];
 }
 
-/* Copies the weights that share scale number `scale` of `scales`, in their order and without the sign, into `values`,
- * which has room for all weights; returns how many they are. */
-size_t weight_gather(const WeightView *v, int scales, long scale, float *values);
+/* Weights whose grid has zero points, or a scale for each group: which scale weight i has. */
+long weight_scale_at(const QuantParams *qp, const ChannelView *by, long i);
 
-/* largest[c] = the largest magnitude of the weights that share scale c of `scales`. */
+/* Copies the weights that share scale number `scale` of the grid, in their order and without the sign, into `values`,
+ * which has room for all weights; returns how many they are. */
+size_t weight_gather(const WeightView *v, const QuantParams *qp, long scale, float *values);
+
+/* largest[c] = the largest magnitude of the weights that share scale c of `scales`, one or one for each channel. */
 void weight_largest(const WeightView *v, int scales, float *largest);
 
 /* QUANTIZER_SUMS: the numbers that backward_params may add to, for all parameters of one scale together. */
@@ -76,6 +81,7 @@ typedef struct Quantizer {
     const void *keys; /* the type's own config keys; NULL: it has none */
     void *state;      /* the type's own memory between steps; not kept in a checkpoint */
     bool is_weight, symmetric;
+    bool in_floats;  /* weights: of a layer that computes in floats */
     bool ready;      /* a range is known */
     double progress; /* 0 to 1: how much of the training is done, as of the step that comes */
     /* The grid stays: of activations it is given, whatever an observer or a neighbour says; of weights the codes were
@@ -125,9 +131,10 @@ typedef struct QuantizerType {
     const char *name, *doc;
     unsigned uses; /* QuantizerUse, or-ed; another use is refused with the layer's name when the model is built */
     int least_bits, most_bits; /* the widths that it can have; others are refused likewise.  0: 2, 8 (and 16) */
-    bool learns;       /* once it has started, its range follows from its parameters and no longer from an observer */
-    bool moves_levels; /* levels of weights are trained: a code is not the same weight in every step */
-    bool centred;      /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
+    bool learns;         /* once it has started, its range follows from its parameters and no longer from an observer */
+    bool moves_levels;   /* levels of weights are trained: a code is not the same weight in every step */
+    bool centred;        /* its grids have no offset: zero point 0, or qmin of an unsigned grid */
+    bool affine, groups; /* it can give weights zero points (Quantizer.qp.zero); a scale for each group of them */
 
     /* Its own config keys, also as quantizer_<name>_fields: an object named after the type in quant.weights,
      * quant.activations or both, as a line in quantizer_keys.def says.  NULL: none. */
@@ -210,6 +217,8 @@ typedef struct {
     bool is_signed; /* activations: false for what leaves a ReLU */
     int channels;   /* weights: how many outputs they have */
     int axis;       /* weights: of their shape, the axis that the outputs run along: 0, or the last one (depthwise) */
+    int inputs;     /* weights: how many each output has; 0: no matter, they have no groups */
+    bool in_floats; /* weights: their layer computes in floats, where any scales will do */
 } QuantizedTensor;
 
 /* A quantizer of the kind that `spec` asks for, with its parameters in `params`.  NULL when params refuses one, or when

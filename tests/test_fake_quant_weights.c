@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "quant/fake_quant.h"
+#include "quant/split_weights.h"
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
 #include "tests/support/surrogate.h"
@@ -22,9 +23,17 @@ typedef struct {
     const Tensor *y;
     int layout;
     long n;
+    ChannelView by;
 } Weights;
 
-enum { CHANNELS = 5 };
+enum { CHANNELS = 5, SCALES = 160 };
+
+/* Zero points, a scale for so many weights, for a layer in floats. */
+typedef struct {
+    bool affine;
+    int group;
+    bool in_floats;
+} Split;
 
 static long channel_of(const Weights *w, long i)
 {
@@ -53,18 +62,21 @@ static void compare_weight(const Weights *w, const QuantizerRun *run, double res
 static void compare_weights(const Weights *w)
 {
     const Quantizer *q = w->q;
-    double dp[QUANTIZER_PARAMS][CHANNELS] = {{0}};
+    double dp[QUANTIZER_PARAMS][SCALES] = {{0}};
+    ck_assert_int_le(q->qp.n, SCALES);
     for (long i = 0; i < w->n; i++) {
-        const int c = q->qp.n > 1 ? (int)channel_of(w, i) : 0;
-        QuantizerRun run = surrogate_run(q, c, q->qp.scale[c], w->n / q->qp.n);
-        const double sigma = sign_of(w, i), s = (double)run.scale, x = sigma * (double)w->w[i], code = w->y->codes[i];
+        const int c = (int)weight_scale_at(&q->qp, &w->by, i), zero = grid_zero(&q->qp, c);
+        QuantizerRun run = surrogate_run(q, c, q->qp.scale[c], surrogate_sharing(q, &w->by, c));
+        const double sigma = sign_of(w, i), s = (double)run.scale, x = sigma * (double)w->w[i],
+                     code = surrogate_code(q, &w->by, w->y, i);
+        const double lo = q->qp.qmin - zero, hi = q->qp.qmax - zero;
         run.dy_sign = sigma * (double)w->r[i] < 0 ? -1 : 1;
         run.place = x;
         const double residual = code - surrogate_value(q, &run, w->param, 0, x) / s;
-        ck_assert(code >= q->qp.qmin && code <= q->qp.qmax);
+        ck_assert(code >= lo && code <= hi);
         if (q->type->quantize == NULL)
-            ck_assert_msg(fabs(code - fmin(fmax(x / s, q->qp.qmin), q->qp.qmax)) <= 0.5 + 1e-4, "%s: code %g of %g",
-                          q->type->name, code, x / s);
+            ck_assert_msg(fabs(code - fmin(fmax(x / s, lo), hi)) <= 0.5 + 1e-4, "%s: code %g of %g", q->type->name,
+                          code, x / s);
         ck_assert_double_eq_tol((double)w->y->x[i], sigma * s * code, 1e-6 * fabs(s * q->qp.qmax));
         compare_weight(w, &run, residual, i);
         for (int k = 0; k < q->params; k++) {
@@ -79,7 +91,8 @@ static void compare_weights(const Weights *w)
                           dp[k][c]);
 }
 
-static void check_weights(const char *type, int bits, bool per_channel, bool narrow, int layout, bool with_sign)
+static void check_split(const char *type, int bits, bool per_channel, bool narrow, int layout, bool with_sign,
+                        Split split)
 {
     static const float signs[] = {1, -1, -1, 1, -1};
     Bench b = bench_make();
@@ -89,14 +102,20 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
     const long n = shape_elements(shape);
     const QuantizerSpec spec = {.bits = bits,
                                 .per_channel = per_channel,
-                                .narrow = narrow,
-                                .symmetric = true,
+                                .narrow = narrow && !split.affine,
+                                .symmetric = !split.affine,
+                                .affine = split.affine,
+                                .group = split.group,
                                 .type = quantizer_type(type),
                                 .observer = observer_type("max"),
                                 .momentum = 1};
-    Quantizer *q = quantizer_create(
-        b.owner, &params, "w", &spec,
-        (QuantizedTensor){.is_weight = true, .channels = CHANNELS, .axis = layout == INNERMOST ? 3 : 0});
+    Quantizer *q = quantizer_create(b.owner, &params, "w", &spec,
+                                    (QuantizedTensor){.is_weight = true,
+                                                      .channels = CHANNELS,
+                                                      .axis = layout == INNERMOST ? 3 : 0,
+                                                      .inputs = (int)(n / CHANNELS),
+                                                      .in_floats = split.in_floats});
+    ck_assert_msg(q != NULL, "%s", status_message());
     ck_assert_int_eq(param_set_place(&params, b.owner), STATUS_OK);
     Weights w = {.arena = b.owner,
                  .q = q,
@@ -105,7 +124,8 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
                  .dw = ARENA_ARRAY(b.owner, float, n),
                  .sign = with_sign ? signs : NULL,
                  .layout = layout,
-                 .n = n};
+                 .n = n,
+                 .by = channel_view(shape, layout != INNERMOST)};
     ck_assert_msg(op_fake_quant_weights(t, tape_leaf(t, "w", shape, w.w, w.dw), q, w.sign) != NULL, "%s", t->message);
     for (int k = 0; k < q->params; k++) /* a start may lie on a weight, where the surrogate has a kink */
         for (int c = 0; c < q->param[k]->count; c++) q->param[k]->x[c] *= 0.97f;
@@ -117,6 +137,33 @@ static void check_weights(const char *type, int bits, bool per_channel, bool nar
     compare_weights(&w);
     bench_end(&b);
 }
+
+static void check_weights(const char *type, int bits, bool per_channel, bool narrow, int layout, bool with_sign)
+{
+    check_split(type, bits, per_channel, narrow, layout, with_sign, (Split){0});
+}
+
+/* Zero points and groups, of every type that can have them, in integers and in floats. */
+START_TEST(split_frozen_residual)
+{
+    static const int widths[] = {2, 4, 6, 8};
+    static const Split splits[] = {{true, 0, false}, {true, 0, true},  {false, 4, false},
+                                   {false, 7, true}, {true, 4, false}, {true, 9, true}};
+    int checked = 0;
+    for (const QuantizerType *const *t = quantizer_types; *t != NULL; t++)
+        for (size_t k = 0; k < sizeof splits / sizeof splits[0]; k++)
+            for (int w = 0; w < 4; w++) {
+                const Split split = splits[k];
+                if ((split.affine && !(*t)->affine) || (split.group > 0 && !(*t)->groups)) continue;
+                if (!split.in_floats && widths[w] > (split.affine && split.group > 0 ? 5 : 6)) continue;
+                for (int layout = 0; layout < LAYOUTS; layout++)
+                    for (int bit = 0; bit < 4; bit++, checked++)
+                        check_split((*t)->name, widths[w], split.group > 0 || (bit & 1), bit & 2, layout,
+                                    (split.group > 0 || (bit & 1)) && (bit & 2), split);
+            }
+    ck_assert_int_ge(checked, 200);
+}
+END_TEST
 
 START_TEST(weights_frozen_residual)
 {
@@ -247,5 +294,5 @@ START_TEST(starts_reach_three_deviations)
 }
 END_TEST
 
-TEST_MAIN("fake_quant_weights", weights_frozen_residual, weights_follow, weights_not_finite, weights_searched_once,
-          starts_reach_three_deviations)
+TEST_MAIN("fake_quant_weights", weights_frozen_residual, split_frozen_residual, weights_follow, weights_not_finite,
+          weights_searched_once, starts_reach_three_deviations)

@@ -94,6 +94,22 @@ static const char *const quants[] = {
     /* Of the floats of b and q int8 codes are made, though outputs have 16 bits. */
     "{\"activations\":{\"bits\":16},\"overrides\":[{\"layers\":\"b\",\"activation_format\":\"float16\"},"
     "{\"layers\":\"[rs]\",\"activation_bits\":8}]}",
+    /* Weights with zero points, and with a scale for each group: in integers, in floats, on int16 codes, as sums. */
+    "{\"weights\":{\"bits\":4,\"scheme\":\"affine\"},\"first_last_bits\":0}",
+    "{\"weights\":{\"bits\":7,\"scheme\":\"affine\",\"granularity\":\"per_tensor\"},\"first_last_bits\":0,\"output_"
+    "bits\":32}",
+    "{\"weights\":{\"bits\":3,\"granularity\":\"per_group\",\"group_size\":8},\"first_last_bits\":0}",
+    "{\"weights\":{\"bits\":2,\"scheme\":\"affine\",\"granularity\":\"per_group\",\"group_size\":16,\"observer\":"
+    "\"mse\"},"
+    "\"activations\":{\"bits\":16},\"overrides\":[{\"layers\":\"e\",\"activation_bits\":8}]}",
+    "{\"weights\":{\"bits\":8,\"scheme\":\"affine\"},\"activations\":{\"format\":\"float32\"}}",
+    "{\"weights\":{\"bits\":4,\"scheme\":\"affine\",\"granularity\":\"per_group\",\"group_size\":5},"
+    "\"activations\":{\"format\":\"float16\"},\"first_last_bits\":0}",
+    "{\"weights\":{\"bits\":8,\"granularity\":\"per_group\"},\"activations\":{\"format\":\"float32\"},\"overrides\":["
+    "{\"layers\":\"e\",\"weight_bits\":3,\"weight_quantizer\":\"lsq\"},{\"layers\":\"b\",\"weight_scheme\":\"affine\"}]"
+    "}",
+    "{\"weights\":{\"bits\":4,\"scheme\":\"affine\",\"granularity\":\"per_group\",\"group_size\":6},"
+    "\"activations\":{\"scheme\":\"dynamic\"},\"first_last_bits\":0}",
     /* Grids found at run time: everywhere; of some layers; of others not, beside floats, codes and weights in few bits. */
     "{\"activations\":{\"scheme\":\"dynamic\"}}",
     "{\"weights\":{\"bits\":3,\"granularity\":\"per_tensor\"},\"activations\":{\"scheme\":\"dynamic\"},\"first_last_"

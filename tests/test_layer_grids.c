@@ -44,9 +44,8 @@ typedef struct {
 
 static long channel_of(const Layer *l, long i)
 {
-    const int axis = l->weight_q->qp.axis, rank = l->weight->shape.rank;
-    const long channels = l->weight->shape.dim[axis == 0 ? 0 : rank - 1];
-    return axis == 0 ? i / (l->weight->count / channels) : i % channels;
+    const ChannelView by = channel_view(l->weight->shape, l->weight_q->qp.axis == 0);
+    return channel_at(&by, i);
 }
 
 /* What the weights are multiplied with before they are quantized: batch norm's factor where one scale is for all of
@@ -66,8 +65,9 @@ static double sign_of(double x) { return x < 0 ? -1 : 1; }
 static QuantizerRun weight_run(const Grids *g, long i)
 {
     const Quantizer *q = g->l->weight_q;
-    const long channel = channel_of(g->l, i), scale = q->qp.n == 1 ? 0 : channel;
-    QuantizerRun run = surrogate_run(q, (int)scale, g->weight_scale[scale], g->l->weight->count / q->qp.n);
+    const ChannelView by = channel_view(g->l->weight->shape, q->qp.axis == 0);
+    const long channel = channel_of(g->l, i), scale = weight_scale_at(&q->qp, &by, i);
+    QuantizerRun run = surrogate_run(q, (int)scale, g->weight_scale[scale], surrogate_sharing(q, &by, scale));
     run.dy_sign = sign_of((double)g->l->weight->dx[i] * factor(g, channel));
     run.place = g->weight_place[i];
     return run;
@@ -82,7 +82,7 @@ static QuantizerRun out_run(const Grids *g, long i)
 }
 
 /* The weights that the float layer has: the surrogate of each.  freeze: takes the residuals from the codes. */
-static void set_weights(const Grids *g, const int8_t *freeze)
+static void set_weights(const Grids *g, const int16_t *freeze)
 {
     const Quantizer *q = g->l->weight_q;
     for (long i = 0; q != NULL && i < g->l->weight->count; i++) {
@@ -123,7 +123,7 @@ static double loss(const Grids *g)
 }
 
 /* Codes become residuals, each of which a rounding explains. */
-static void freeze(Grids *g, const Tensor *y, const int8_t *weight_codes)
+static void freeze(Grids *g, const Tensor *y, const int16_t *weight_codes)
 {
     set_weights(g, weight_codes);
     const float *z = float_values(g);
@@ -142,13 +142,13 @@ static void freeze(Grids *g, const Tensor *y, const int8_t *weight_codes)
     }
 }
 
-/* The codes of the layer's weights, as its forward makes them. */
-static const int8_t *weight_codes(const Grids *g)
+/* The codes of the layer's weights less their zero points, as its forward makes them. */
+static const int16_t *weight_codes(const Grids *g)
 {
     const Layer *l = g->l;
     if (l->weight == NULL) return NULL;
     const Shape shape = l->weight->shape;
-    const long channels = shape.dim[l->weight_q->qp.axis == 0 ? 0 : shape.rank - 1];
+    const int channels = channel_view(shape, l->weight_q->qp.axis == 0).channels;
     float *x = ARENA_ARRAY(g->arena, float, l->weight->count), *sign = ARENA_ARRAY(g->arena, float, channels);
     const bool by_sign = l->norm != NULL && l->weight_q->qp.n > 1;
     for (long i = 0; i < l->weight->count; i++) {
@@ -159,7 +159,7 @@ static const int8_t *weight_codes(const Grids *g)
     tape_reset(g->tape, false);
     Tensor *y = op_fake_quant_weights(g->tape, tape_leaf(g->tape, "w", shape, x, NULL), l->weight_q, sign);
     ck_assert_msg(y != NULL, "%s: %s", g->what, g->tape->message);
-    return memcpy(ARENA_ARRAY(g->arena, int8_t, l->weight->count), y->codes, (size_t)l->weight->count);
+    return surrogate_codes(g->arena, l->weight_q, y);
 }
 
 /* The gradients `dx` of n values `at` against differences times `scale`, within a part of `size` or of the largest. */
@@ -206,7 +206,8 @@ static void compare_weight_quantizer(Grids *g)
         const QuantizerRun run = weight_run(g, 0);
         const double scale = surrogate_scale(q, &run, k);
         const double size = scale * sqrt(squares) * (g->mode->arithmetic == ARITHMETIC_INT ? 3 : 1);
-        compare(g, "weight quantizer", g->weight_param[k], q->param[k]->dx, q->param[k]->count, scale, size);
+        compare(g, "weight quantizer", g->weight_param[k], surrogate_gradient(g->arena, q, l->weight->shape, k),
+                q->param[k]->count, scale, size);
     }
 }
 
@@ -249,11 +250,6 @@ static void compare_all(Grids *g)
     compare_out_quantizer(g);
 }
 
-static float *copy(Arena *arena, const float *x, long n)
-{
-    return memcpy(ARENA_ARRAY(arena, float, n), x, sizeof *x * (size_t)n);
-}
-
 /* The codes that the layer reads in a pass of the whole model. */
 static void take_inputs(Grids *g, Model *m, const uint8_t *pixels)
 {
@@ -268,7 +264,7 @@ static void take_inputs(Grids *g, Model *m, const uint8_t *pixels)
         QuantParams *qp = ARENA_ARRAY(g->arena, QuantParams, 1);
         memcpy(codes, x->codes, (size_t)n);
         *qp = *x->qp;
-        qp->scale = copy(g->arena, x->qp->scale, x->qp->n);
+        qp->scale = copied_values(g->arena, x->qp->scale, x->qp->n);
         g->in[i] = (Tensor){.name = "x", .shape = x->shape, .codes = codes, .qp = qp, .needs_grad = true};
         g->x[i] = ARENA_ARRAY(g->arena, float, n);
         dequantize_tensor(codes, (size_t)n, qp->scale[0], qp->zero_point, g->x[i]);
@@ -343,14 +339,14 @@ static void check_layer(const char *model, const char *quant, const ForwardMode 
     if (g.l->out_q != NULL) g.out_param = surrogate_params(arena, g.l->out_q);
     if (g.l->weight_q != NULL) g.weight_param = surrogate_params(arena, g.l->weight_q);
     if (g.l->weight != NULL) {
-        g.weight = copy(arena, g.l->weight->x, g.l->weight->count);
+        g.weight = copied_values(arena, g.l->weight->x, g.l->weight->count);
         g.weight_residual = ARENA_ARRAY(arena, double, g.l->weight->count);
         g.weight_place = ARENA_ARRAY(arena, double, g.l->weight->count);
-        g.weight_scale = copy(arena, g.l->weight_q->qp.scale, g.l->weight_q->qp.n);
+        g.weight_scale = copied_values(arena, g.l->weight_q->qp.scale, g.l->weight_q->qp.n);
     }
     const int8_t *codes = memcpy(ARENA_ARRAY(arena, int8_t, g.outputs), y->codes, (size_t)g.outputs);
     QuantParams qp = *y->qp;
-    qp.scale = copy(arena, y->qp->scale, 1);
+    qp.scale = copied_values(arena, y->qp->scale, 1);
     freeze(&g, &(Tensor){.codes = (int8_t *)(uintptr_t)codes, .qp = &qp}, weight_codes(&g));
     backward(&g, m);
     compare_all(&g);
@@ -383,6 +379,9 @@ static void check_example(const LayerType *type, const char *example, const char
                 check_layer(model, conformance_quant(arena, model, *q, widths[w], (turn + w + p) % 2 == 1), &passes[p],
                             NULL);
             }
+    static int split;
+    for (int p = 0; p < 3 && type->has_weights; p++)
+        check_layer(model, conformance_split_quant(arena, split++), &passes[p], NULL);
     PlainQuantizer plain[PLAIN_QUANTIZERS];
     plain_quantizers(plain);
     for (int q = 0; q < PLAIN_QUANTIZERS; q++)

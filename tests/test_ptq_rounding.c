@@ -104,7 +104,7 @@ START_TEST(soft_rounding)
     ck_assert_int_gt(checked, 5);
     soft_rounding_finish(r);
     for (long i = 0; i < n; i++) {
-        const float step = r->grid.step[channel_at(&r->grid.by, i)], code = l->weight->x[i] / step;
+        const float step = weight_grid_step(&r->grid, i), code = l->weight->x[i] / step;
         ck_assert(fabsf(code - rintf(code)) < 1e-4f && fabsf(l->weight->x[i] - real[i]) <= fabsf(step));
     }
     end();

@@ -49,6 +49,8 @@ static void add_quantizer(SafeWriter *w, Arena *arena, const Quantizer *q)
                           q->qp.zero_point};
     add_vector(w, arena_printf(arena, "quant.%s.scale", q->name), ST_F32, q->qp.n, q->qp.scale);
     add_vector(w, arena_printf(arena, "quant.%s.zero_point", q->name), ST_I32, 1, &s->zero_point);
+    if (q->qp.zero != NULL)
+        add_vector(w, arena_printf(arena, "quant.%s.zero_points", q->name), ST_I8, q->qp.n, q->qp.zero);
     add_vector(w, arena_printf(arena, "quant.%s.extremes", q->name), ST_F32, 2, s->extremes);
     add_vector(w, arena_printf(arena, "quant.%s.seen", q->name), ST_U64, 2, s->seen);
 }

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "quant/oscillation.h"
+#include "quant/split_weights.h"
 
 static void unpack_sums(TrainState *s, const double *v)
 {
@@ -91,9 +92,27 @@ static Status read_network(Reader *r, Model *m)
     return m->scale.mean == NULL ? STATUS_OK : read_scale(r, m);
 }
 
-static Status read_quantizer(Reader *r, Quantizer *q)
+/* Of weights: which the config asks for, or a step of post-training quantization has given them. */
+static Status read_zero_points(Reader *r, Model *m, Quantizer *q)
+{
+    const char *name = arena_printf(r->arena, "quant.%s.zero_points", q->name);
+    if (q->qp.zero == NULL && safe_find(r->file, name) != NULL) {
+        const Status status = quantizer_make_affine(m->arena, q);
+        if (status != STATUS_OK)
+            return status_prefix(STATUS_FORMAT, "%s: quant.%s.zero_points", r->file->path, q->name);
+    }
+    if (q->qp.zero == NULL) return STATUS_OK;
+    TRY(read_vector(r, name, ST_I8, q->qp.n, q->qp.zero));
+    for (int s = 0; s < q->qp.n; s++)
+        if (q->qp.zero[s] < q->qp.qmin || q->qp.zero[s] > q->qp.qmax)
+            return status_fail(STATUS_FORMAT, "%s: %d; must be %d to %d", name, q->qp.zero[s], q->qp.qmin, q->qp.qmax);
+    return STATUS_OK;
+}
+
+static Status read_quantizer(Reader *r, Model *m, Quantizer *q)
 {
     QuantizerState s;
+    if (q->is_weight) TRY(read_zero_points(r, m, q));
     TRY(read_vector(r, arena_printf(r->arena, "quant.%s.scale", q->name), ST_F32, q->qp.n, q->qp.scale));
     TRY(read_vector(r, arena_printf(r->arena, "quant.%s.zero_point", q->name), ST_I32, 1, &s.zero_point));
     TRY(read_vector(r, arena_printf(r->arena, "quant.%s.extremes", q->name), ST_F32, 2, s.extremes));
@@ -199,7 +218,7 @@ static Status read_all(Reader *r, const Checkpoint *c, Model *m, Optimizer *o, T
     TRY(read_network(r, m));
     for (int i = 0; i < m->quantizers; i++) {
         struct Oscillation *watched = m->quantizer[i]->oscillation;
-        TRY(read_quantizer(r, m->quantizer[i]));
+        TRY(read_quantizer(r, m, m->quantizer[i]));
         TRY(read_frozen_codes(r, m, m->quantizer[i]));
         if (o == NULL || watched == NULL) continue;
         TRY(read_oscillation(r, watched, arena_printf(r->arena, "optimizer.oscillation.%s", m->quantizer[i]->name)));

@@ -12,6 +12,7 @@
 #include "deploy/exporter.h"
 #include "deploy/lower.h"
 #include "quant/override_check.h"
+#include "quant/split_weights.h"
 #include "train/integers.h"
 #include "train/model_file.h"
 #include "train/model_task.h"
@@ -295,7 +296,8 @@ long layer_size_bytes(const Layer *l)
 {
     if (l->weight == NULL) return 0;
     if (l->weight_q != NULL)
-        return (l->weight->count * grid_bits(&l->weight_q->qp) + 7) / 8 + 4L * l->out.c + 4L * l->weight_q->qp.n;
+        return (l->weight->count * grid_bits(&l->weight_q->qp) + 7) / 8 + 4L * l->out.c +
+               grid_scale_bytes(&l->weight_q->qp);
     if (format_is_float(l->weight_format))
         return l->weight->count * (long)format_bytes(l->weight_format) + 4L * l->out.c;
     Param *params[LAYER_PARAMS];

@@ -1,25 +1,11 @@
 #include "deploy/c/c_cost.h"
 #include "deploy/c/c_cycles.h"
-#include "graph/node.h"
+#include "graph/node_groups.h"
 
 #include <math.h>
 #include <string.h>
 
-long c_run(const Node *n)
-{
-    const ConvGeom *g = &n->geom;
-    int64_t dim[4];
-    if (c_whole(n)) return node_weights(n);
-    if (node_type(n)->weights->outputs_last) return g->o;
-    if (node_weight_shape(n, dim) == 2) return g->c;
-    return (long)(c_direct(n) ? 1 : g->kh) * g->kw * (g->c / g->groups);
-}
-
 size_t c_level_count(const Node *n) { return (size_t)1 << c_weight_width(n); }
-
-long c_runs(const Node *n) { return node_weights(n) / c_run(n); }
-
-size_t c_run_bytes(const Node *n) { return ((size_t)c_run(n) * (size_t)c_weight_width(n) + 7) / 8; }
 
 static int8_t (*pixel_codes(Arena *arena, const Graph *graph))[256]
 {
@@ -69,6 +55,7 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, const PlanNode *plan
                                                            : wide ? 3
                                                                   : 5) *
                                                               outputs;
+    if (node_is_split(n) && (floats || c_is_split(n))) cost.multiplier_bytes += node_groups_bytes(n);
     return cost;
 }
 

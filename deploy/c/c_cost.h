@@ -31,13 +31,6 @@ typedef struct {
 
 CCost c_cost(Arena *arena, const Graph *g, const Plan *plan);
 
-/* Weights lie in flash in runs, each beginning with a byte: a row of a convolution's kernel or, where it is not
- * c_direct, a whole filter; all channels of a cell of a depthwise one; an output of a dense layer; of a node that is
- * c_whole, all of them.  Weights of a run; runs; bytes from one to the next. */
-long c_run(const Node *n);
-long c_runs(const Node *n);
-size_t c_run_bytes(const Node *n);
-
 /* Entries of the table of levels, one for each index (c_has_levels). */
 size_t c_level_count(const Node *n);
 

@@ -3,6 +3,7 @@
 
 #include "deploy/c/c_writer.h"
 #include "kernels/requant.h"
+#include "graph/node_groups.h"
 #include "graph/node_levels.h"
 
 /* Unique by its number, readable by the rest. */
@@ -82,6 +83,7 @@ void c_write_floats(const CWriter *w, const char *name, long count, const float 
 static int code_of(const Node *n, long i)
 {
     if (c_weight_width(n) == 8) return n->weights[i];
+    if (c_is_split(n)) return node_weight_code(n, i);
     const int code = n->weights[i] / (1 << n->weight_shift);
     return c_has_levels(n) ? node_level(n, code) : code;
 }

@@ -1,6 +1,6 @@
 /* Nodes that compute in floats, as C: what is written of them, with the names of deploy/c/c_kernels/float_*.c. */
 #include "deploy/c/c_writer.h"
-#include "graph/node.h"
+#include "graph/node_groups.h"
 #include "kernels/dwconv_f32.h"
 
 const char *c_float_dot(Arena *arena, const Node *n)
@@ -35,6 +35,31 @@ static void write_numbers(const CWriter *w, const Node *n, const char *name)
     c_write_array(w, arena_printf(w->arena, "uint%d_t", c_weight_width(n)), array, count, codes, 4);
 }
 
+/* What float_dot_code8 and the others compute, of weights with zero points or groups: the layer's own, which knows them. */
+static const char *write_split_dot(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    const char *name = c_layer_name(w, node), *zero = "NULL";
+    const int width = c_weight_width(n), groups = node_weight_groups(n);
+    if (n->weight_affine) {
+        zero = arena_printf(w->arena, "%s_zero_point", name);
+        c_write_array(w, "int8_t", zero, (long)n->geom.o * groups, n->weight_zero_point, 1);
+    }
+    const char *code = width == 4   ? "code4(codes[at >> 1], at & 1)"
+                       : width == 2 ? "code2(codes[at >> 2], at & 3)"
+                                    : "codes[at]";
+    fprintf(w->out,
+            "static float %s_dot(const float_weights *w, int32_t o, int32_t at, int32_t step, const float *x,\n"
+            "    int32_t x_step, int32_t count, float sum)\n{\n"
+            "    static const float_split split = {%s, %ld, %d, %d};\n"
+            "    const int8_t *const codes = w->values;\n"
+            "    for (int32_t i = 0; i < count; i++, at += step, x += x_step) {\n"
+            "        const float product = float_split_weight(w, &split, o, at, %s) * *x;\n"
+            "        sum += product;\n    }\n    return sum;\n}\n",
+            name, zero, node_weights(n) / n->geom.o, n->weight_group, groups, code);
+    return arena_printf(w->arena, "%s_dot", name);
+}
+
 static void begin_weights(const CWriter *w, int node, const char *type)
 {
     const Node *n = &w->g->node[node];
@@ -42,16 +67,18 @@ static void begin_weights(const CWriter *w, int node, const char *type)
     const bool codes = n->weights != NULL;
     if (codes) {
         c_write_codes(w, n, name);
-        c_write_floats(w, arena_printf(w->arena, "%s_scale", name), n->geom.o, n->weight_scale);
+        c_write_floats(w, arena_printf(w->arena, "%s_scale", name), (long)n->geom.o * node_weight_groups(n),
+                       n->weight_scale);
     } else {
         write_numbers(w, n, name);
     }
     c_write_floats(w, arena_printf(w->arena, "%s_bias", name), n->geom.o, n->float_bias);
+    const char *dot = node_is_split(n) ? write_split_dot(w, node) : c_float_dot(w->arena, n);
     fprintf(w->out,
             "static const %s %s = {\n    .weights = {%s_weights, %s, %s}, .bias = %s_bias, .dot = %s,\n"
             "    .end = %s, .o = %d,\n",
             type, name, name, codes ? arena_printf(w->arena, "%s_scale", name) : "NULL",
-            codes ? "NULL" : format_of(w, n->weight_format), name, c_float_dot(w->arena, n), end_of(w, n), n->geom.o);
+            codes ? "NULL" : format_of(w, n->weight_format), name, dot, end_of(w, n), n->geom.o);
     c_write_window(w, &n->geom);
 }
 

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "deploy/c/c_writer.h"
-#include "graph/node.h"
+#include "graph/node_float.h"
+#include "graph/node_groups.h"
 #include "kernels/dwconv_f32.h"
 
 /* NOLINTBEGIN(bugprone-suspicious-include) ; exported text is what is to be run */
@@ -36,8 +37,9 @@
 
 typedef struct {
     const Graph *g;
-    EngineNode *node; /* [nodes]; of those in floats nothing is there */
-    void **value;     /* [tensors] codes or floats of one image */
+    EngineNode *node;    /* [nodes]; of those in floats nothing is there */
+    const float **reals; /* [nodes] weights that have zero points or groups, as floats; NULL */
+    void **value;        /* [tensors] codes or floats of one image */
     void *scratch;
 } Golden;
 
@@ -56,11 +58,12 @@ static window_shape window_of(const ConvGeom *g)
     return (window_shape){g->h, g->w, g->c, g->oh, g->ow, g->kh, g->kw, g->sh, g->sw, g->dh, g->dw, g->pt, g->pl};
 }
 
-/* Weights of fewer bits are there as the floats they stand for. */
-static void run_weights(const Graph *g, const Node *n, const float *x, float *y)
+/* Weights of fewer bits are there as the floats they stand for; `reals`: as those that their codes stand for, or NULL. */
+static void run_weights(const Graph *g, const Node *n, const float *reals, const float *x, float *y)
 {
-    const bool codes = n->weights != NULL;
-    const float_weights weights = {codes ? (const void *)n->weights : n->float_weights, n->weight_scale, NULL};
+    const bool codes = n->weights != NULL && reals == NULL;
+    const float *floats = reals != NULL ? reals : n->float_weights;
+    const float_weights weights = {codes ? (const void *)n->weights : floats, n->weight_scale, NULL};
     float_dot *dot = codes ? float_dot_code8 : float_dot_32;
     const ConvGeom *c = &n->geom;
     if (n->op == NODE_DWCONV2D)
@@ -116,7 +119,7 @@ static void run_floats(const Golden *r, const Node *n)
     const float *x = r->value[n->input[0]], *b = n->inputs > 1 ? r->value[n->input[1]] : NULL;
     float *y = r->value[n->output];
     if (node_has_weights(n))
-        run_weights(g, n, x, y);
+        run_weights(g, n, r->reals[n - g->node], x, y);
     else if (n->op == NODE_MAXPOOL || n->op == NODE_AVGPOOL)
         run_pool(g, n, x, y);
     else if (n->op == NODE_CONCAT)
@@ -172,6 +175,7 @@ static Status prepare(Arena *arena, Golden *r)
     for (int i = 0; i < g->nodes; i++) {
         const Node *n = &g->node[i];
         r->node[i] = (EngineNode){.g = g, .node = n};
+        if (node_is_float(g, n) && node_has_weights(n) && node_is_split(n)) r->reals[i] = node_real_weights(arena, n);
         if (!node_is_float(g, n)) TRY(engine_node_prepare(arena, g, n, &r->node[i]));
         if (r->node[i].scratch_bytes > scratch) scratch = r->node[i].scratch_bytes;
     }
@@ -181,8 +185,10 @@ static Status prepare(Arena *arena, Golden *r)
 
 Status c_golden(Arena *arena, const Graph *g, const int8_t *images, int n, void *answers)
 {
-    Golden r = {
-        .g = g, .node = ARENA_ARRAY(arena, EngineNode, g->nodes), .value = ARENA_ARRAY(arena, void *, g->tensors)};
+    Golden r = {.g = g,
+                .node = ARENA_ARRAY(arena, EngineNode, g->nodes),
+                .reals = ARENA_ARRAY(arena, const float *, g->nodes),
+                .value = ARENA_ARRAY(arena, void *, g->tensors)};
     const size_t in = graph_tensor_bytes(&g->tensor[0]), out = graph_tensor_bytes(&g->tensor[g->output]);
     TRY(prepare(arena, &r));
     for (int i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
 #include "deploy/c/c_writer.h"
+#include "graph/node_groups.h"
 #include "graph/node_window.h"
 #include "kernels/requant.h"
 
@@ -17,12 +18,39 @@ static void begin_layer(const CWriter *w, const char *type, const char *name)
     fprintf(w->out, "static const %s %s = {\n", type, name);
 }
 
-/* The function that reads the layer's weights: that of their width or, of levels, one of its own, which knows them. */
+/* The function that reads the layer's weights: that of their width or, of levels, zero points and groups, one of its own,
+ * which knows them. */
 static const char *reader(const CWriter *w, int node, const char *kernel)
 {
     const Node *n = &w->g->node[node];
-    return c_has_levels(n) ? arena_printf(w->arena, "%s_weights_at", c_layer_name(w, node))
-                           : arena_printf(w->arena, "%s%d", kernel, c_weight_width(n));
+    return c_has_levels(n) || c_is_split(n) ? arena_printf(w->arena, "%s_weights_at", c_layer_name(w, node))
+                                            : arena_printf(w->arena, "%s%d", kernel, c_weight_width(n));
+}
+
+static const char *table_of(const CWriter *w, int node, const char *type, const char *what, const void *data)
+{
+    const Node *n = &w->g->node[node];
+    if (data == NULL) return "NULL";
+    const char *name = arena_printf(w->arena, "%s_%s", c_layer_name(w, node), what);
+    c_write_array(w, type, name, (long)n->geom.o * node_weight_groups(n), data, 1);
+    return name;
+}
+
+/* Zero points and multiples, and the function that adds them to what the one of the weights' width gives. */
+static void write_split_reader(const CWriter *w, int node, const char *kernel)
+{
+    const Node *n = &w->g->node[node];
+    const COp *op = c_ops[n->op];
+    const int width = c_weight_width(n), groups = node_weight_groups(n);
+    const char *name = c_layer_name(w, node);
+    const char *zero = table_of(w, node, "int8_t", "zero_point", n->weight_zero_point);
+    const char *multiple = table_of(w, node, "uint8_t", "multiple", n->weight_multiple);
+    const long each = node_weights(n) / n->geom.o;
+    fprintf(w->out, "static const split_weights %s_split = {%s_weights, %s, %s, %zu, %ld, %zu, %ld, %d, %d};\n", name,
+            name, zero, multiple, c_run_bytes(n) * (size_t)(c_runs(n) / n->geom.o), c_run(n), c_run_bytes(n),
+            n->weight_group > 0 ? (long)n->weight_group : each, groups, 8 / width);
+    fprintf(w->out, "static void %s(%s)\n{\n    %s_split(&%s_split, %s%d, %s);\n}\n", reader(w, node, kernel),
+            op->parameters, kernel, name, kernel, width, op->arguments);
 }
 
 static void write_reader(const CWriter *w, int node)
@@ -30,6 +58,7 @@ static void write_reader(const CWriter *w, int node)
     const Node *n = &w->g->node[node];
     const COp *op = c_ops[n->op];
     const char *name = c_layer_name(w, node), *kernel = op->dot != NULL ? op->dot : op->unpack;
+    if (c_is_split(n)) write_split_reader(w, node, kernel);
     if (!c_has_levels(n)) return;
     c_write_levels(w, node);
     fprintf(w->out, "static void %s(%s)\n{\n    %s_levels(%s_levels, %d, %s);\n}\n", reader(w, node, kernel),

@@ -1,7 +1,7 @@
 #include "deploy/c/c_plan.h"
 
 #include "deploy/c/c_writer.h"
-#include "graph/node.h"
+#include "graph/node_groups.h"
 #include "graph/node_levels.h"
 #include "graph/node_window.h"
 
@@ -14,9 +14,35 @@ bool c_has_levels(const Node *n)
     return int8_sums && n->levels > 0 && packed_width(node_weight_width(n)) < packed_width(n->weight_bits);
 }
 
+long c_run(const Node *n)
+{
+    const ConvGeom *g = &n->geom;
+    int64_t dim[4];
+    if (c_whole(n)) return node_weights(n);
+    if (node_type(n)->weights->outputs_last) return g->o;
+    if (node_weight_shape(n, dim) == 2) return g->c;
+    return (long)(c_direct(n) ? 1 : g->kh) * g->kw * (g->c / g->groups);
+}
+
+long c_runs(const Node *n) { return node_weights(n) / c_run(n); }
+
+/* Groups begin in whole bytes of every run. */
+static bool in_bytes(const Node *n, int width)
+{
+    const int codes = 8 / width;
+    return n->weight_group == 0 || (n->weight_group % codes == 0 && (c_runs(n) == n->geom.o || c_run(n) % codes == 0));
+}
+
+bool c_is_split(const Node *n)
+{
+    const int width = packed_width(n->weight_bits);
+    return node_is_split(n) && n->bias != NULL && !node_gives_sums(n) && width < 8 && in_bytes(n, width);
+}
+
 int c_weight_width(const Node *n)
 {
     if (n->float_weights != NULL) return 8 * (int)format_bytes(n->weight_format);
+    if (node_is_split(n) && n->float_bias == NULL && !c_is_split(n)) return 8; /* what is multiplied, not its code */
     return packed_width(c_has_levels(n) ? node_weight_width(n) : n->weight_bits);
 }
 
@@ -28,6 +54,8 @@ bool c_is_binary(const Graph *g, const Node *n)
 }
 
 size_t c_binary_words(const Node *n) { return ((size_t)(node_weights(n) / n->geom.o) + 31) / 32; }
+
+size_t c_run_bytes(const Node *n) { return ((size_t)c_run(n) * (size_t)c_weight_width(n) + 7) / 8; }
 
 bool c_direct(const Node *n)
 {

@@ -12,6 +12,10 @@ int c_weight_width(const Node *n);
 /* That weights lie in flash as indices of their levels, which a table beside them has: in int8 alone, and where an index
  * is narrower than a code. */
 bool c_has_levels(const Node *n);
+/* Its weights are packed as codes with zero points or groups (deploy/c/c_kernels/split_weights.c); else such weights lie
+ * there as what is multiplied, a byte each: those of more than 4 bits, of int16 nodes and of sums, and where a group
+ * would begin within a byte. */
+bool c_is_split(const Node *n);
 
 /* That codes -1 and 1 meet weights -1 and 1: they lie in flash as bits, and are multiplied as bits, 32 of a window at a
  * time.  How many words of 32 a filter takes. */
@@ -29,5 +33,12 @@ bool c_flat(const Node *n, const PlanNode *planned);
 
 /* The plan with all that the C kernels can do.  g has passed graph_check, and C carries its kinds of nodes. */
 Plan c_plan_make(Arena *arena, const Graph *g);
+
+/* Weights lie in flash in runs, each beginning with a byte: a row of a convolution's kernel or, where it is not
+ * c_direct, a whole filter; all channels of a cell of a depthwise one; an output of a dense layer; of a node that is
+ * c_whole, all of them.  Weights of a run; runs; bytes from one to the next. */
+long c_run(const Node *n);
+long c_runs(const Node *n);
+size_t c_run_bytes(const Node *n);
 
 #endif

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "deploy/c/c_writer.h"
-#include "graph/node.h"
+#include "graph/node_groups.h"
 
 /* deploy/c/c_kernels/NAME.c as TEXT(NAME, "..."). */
 static const struct {
@@ -24,20 +24,24 @@ static const char *const order[] = {"base",
                                     "level",
                                     "popcount",
                                     "binary_conv2d",
+                                    "split_weights",
                                     "conv2d",
                                     "conv2d_dot8",
                                     "conv2d_dot4",
                                     "conv2d_dot2",
                                     "conv2d_dot_levels",
+                                    "conv2d_dot_split",
                                     "depthwise",
                                     "depthwise_unpack4",
                                     "depthwise_unpack2",
                                     "depthwise_unpack_levels",
+                                    "depthwise_unpack_split",
                                     "dense",
                                     "dense_dot8",
                                     "dense_dot4",
                                     "dense_dot2",
                                     "dense_dot_levels",
+                                    "dense_dot_split",
                                     "add",
                                     "multiply",
                                     "pool",
@@ -56,6 +60,7 @@ static const char *const order[] = {"base",
                                     "format_float8_e4m3",
                                     "format_float8_e5m2",
                                     "float_weights",
+                                    "float_split",
                                     "float_dot_32",
                                     "float_dot_16",
                                     "float_dot_8",
@@ -124,7 +129,7 @@ static void need_of_float_node(const CWriter *w, const Node *n, bool *needed)
     need_format(w, node_y(w->g, n)->format, "narrow", needed);
     if (n->curve != NULL && curve_has_exp(n->curve)) need(needed, "double_exp_less");
     if (!node_has_weights(n)) return;
-    need(needed, c_float_dot(w->arena, n));
+    need(needed, node_is_split(n) ? "float_split" : c_float_dot(w->arena, n));
     if (n->float_weights != NULL) need_format(w, n->weight_format, "widen", needed);
 }
 
@@ -143,6 +148,10 @@ static void need_of_weights(const CWriter *w, const Node *n, const COp *op, bool
         need(needed, "level");
     else if (n->weights != NULL && width < 8)
         need(needed, arena_printf(w->arena, "code%d", width));
+    if (c_is_split(n)) {
+        need(needed, "split_weights");
+        need(needed, arena_printf(w->arena, "%s_split", op->dot != NULL ? op->dot : op->unpack));
+    }
     if (op->dot != NULL) need(needed, arena_printf(w->arena, "%s%s", op->dot, of));
     if (op->unpack != NULL && width < 8) need(needed, arena_printf(w->arena, "%s%s", op->unpack, of));
 }

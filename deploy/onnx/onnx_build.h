@@ -12,7 +12,7 @@ enum {
     ONNX_BUILD_IR = 7,
     ONNX_BUILD_OPSET = 13,
     ONNX_INT16_IR = 10,
-    ONNX_INT16_OPSET = 21,
+    ONNX_INT16_OPSET = 21, /* and with scales of blocks */
     ONNX_NODE_MAX_INPUTS = 128
 };
 
@@ -22,6 +22,8 @@ OnnxBuilder *onnx_builder(Arena *arena, const char *graph_name);
 Arena *onnx_arena(const OnnxBuilder *b);
 /* The model needs the operator set in which QuantizeLinear knows int16. */
 void onnx_needs_int16(OnnxBuilder *b);
+/* The model needs the one in which DequantizeLinear knows blocks, which is the same. */
+static inline void onnx_needs_blocks(OnnxBuilder *b) { onnx_needs_int16(b); }
 
 /* Input and output are of a batch of one image. */
 void onnx_single_image(OnnxBuilder *b);

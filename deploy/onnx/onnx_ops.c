@@ -307,9 +307,16 @@ const uint8_t *onnx_as_uint8(Arena *arena, const int8_t *codes, int64_t n)
 const char *onnx_dequantized(OnnxNet *net, const char *name, const char *values, OnnxDataType type, const float *scale,
                              int n)
 {
+    return onnx_dequantized_from(net, name, values, type, scale, NULL, n);
+}
+
+const char *onnx_dequantized_from(OnnxNet *net, const char *name, const char *values, OnnxDataType type,
+                                  const float *scale, const int8_t *zero_point, int n)
+{
     const int64_t dim[1] = {n};
     const int rank = n == 1 ? 0 : 1;
-    const void *zeros = arena_zalloc(onnx_arena(net->b), onnx_type_bytes(type) * (size_t)n);
+    const void *zeros = zero_point;
+    if (zeros == NULL) zeros = arena_zalloc(onnx_arena(net->b), onnx_type_bytes(type) * (size_t)n);
     if (type == ONNX_UINT8) zeros = onnx_as_uint8(onnx_arena(net->b), zeros, n);
     const char *const input[3] = {values,
                                   onnx_constant(net->b, onnx_part(net, name, "scale"), ONNX_FLOAT, rank, dim, scale),
@@ -331,20 +338,26 @@ static void swap_inner(long a, long b, long c, const unsigned char *in, size_t e
                 memcpy(out, in + (size_t)((i * c + k) * b + j) * element_bytes, element_bytes);
 }
 
+long onnx_weight_channels(const OnnxNet *net, const OnnxOp *op)
+{
+    const ConvGeom *g = op->geom;
+    const OnnxValue *from = &net->value[net->value[op->input[0]].from];
+    if (op->op == NODE_DENSE) return from->rank == ONNX_ROW ? g->c : from->c;
+    return g->c / g->groups;
+}
+
 int onnx_weights(OnnxNet *net, const OnnxOp *op, const void *weights, size_t element_bytes, int64_t dim[4],
                  const void **out)
 {
     const ConvGeom *g = op->geom;
-    const OnnxValue *from = &net->value[net->value[op->input[0]].from];
-    const long cells = (long)g->kh * g->kw, each = g->c / g->groups;
+    const long cells = (long)g->kh * g->kw, channels = onnx_weight_channels(net, op), each = g->c / g->groups;
     const bool row = op->op == NODE_DENSE;
     const long count = op->op == NODE_DWCONV2D ? cells * g->o : cells * each * g->o;
     unsigned char *to = arena_alloc(onnx_arena(net->b), (size_t)count * element_bytes);
     if (op->op == NODE_DWCONV2D)
         swap_inner(1, g->o, cells, weights, element_bytes, to); /* [KH,KW,O] -> [O,KH,KW] */
     else if (row)
-        swap_inner(g->o, from->rank == ONNX_ROW ? g->c : from->c, from->rank == ONNX_ROW ? 1 : g->c / from->c, weights,
-                   element_bytes, to); /* [O,H,W,C] -> [O,C,H,W] */
+        swap_inner(g->o, channels, g->c / channels, weights, element_bytes, to); /* [O,H,W,C] -> [O,C,H,W] */
     else
         swap_inner(g->o, each, cells, weights, element_bytes, to); /* [O,KH,KW,C] -> [O,C,KH,KW] */
     *out = to;

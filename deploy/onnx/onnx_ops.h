@@ -92,7 +92,12 @@ const uint8_t *onnx_as_uint8(Arena *arena, const int8_t *codes, int64_t n);
 /* Dequantizes a constant: a scale for each of n channels, or a scalar for one.  Its zero point is what stands for 0. */
 const char *onnx_dequantized(OnnxNet *net, const char *name, const char *values, OnnxDataType type, const float *scale,
                              int n);
+/* The same with int8 zero points, one for each scale (NULL: what stands for 0). */
+const char *onnx_dequantized_from(OnnxNet *net, const char *name, const char *values, OnnxDataType type,
+                                  const float *scale, const int8_t *zero_point, int n);
 
+/* How many input channels a weight's cell has, in the order in which onnx_weights turns them. */
+long onnx_weight_channels(const OnnxNet *net, const OnnxOp *op);
 /* Weights (kernels.h) in ONNX's layout: [O,C/groups,KH,KW], or [O,I] with I in the order that onnx_op reads it.  In the
  * arena; dim gets the shape, the result is its rank. */
 int onnx_weights(OnnxNet *net, const OnnxOp *op, const void *weights, size_t element_bytes, int64_t dim[4],

@@ -10,6 +10,7 @@
 #include "deploy/safetensors/manifest.h"
 #include "graph/graph_text.h"
 #include "graph/node_float.h"
+#include "graph/node_groups.h"
 
 static void add_float_weights(Arena *arena, SafeWriter *file, const Node *n)
 {
@@ -25,12 +26,25 @@ static void add_float_weights(Arena *arena, SafeWriter *file, const Node *n)
     }
     safe_add(file, arena_printf(arena, "%s.weight", n->name), node_safe_type(n->weight_format), rank, shape, weights);
     safe_add(file, arena_printf(arena, "%s.bias", n->name), ST_F32, 1, outputs, n->float_bias);
+    const int64_t groups[2] = {outputs[0], node_weight_groups(n)};
     if (n->float_weights == NULL)
-        safe_add(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, 1, outputs, n->weight_scale);
+        safe_add(file, arena_printf(arena, "%s.weight_scale", n->name), ST_F32, n->weight_group > 0 ? 2 : 1, groups,
+                 n->weight_scale);
+}
+
+static void add_groups(Arena *arena, SafeWriter *file, const Node *n)
+{
+    int64_t dim[4];
+    const int rank = node_groups_shape(n, dim);
+    if (n->weight_affine)
+        safe_add(file, arena_printf(arena, "%s.weight_zero_point", n->name), ST_I8, rank, dim, n->weight_zero_point);
+    if (n->weight_multiple != NULL)
+        safe_add(file, arena_printf(arena, "%s.weight_multiple", n->name), ST_U8, rank, dim, n->weight_multiple);
 }
 
 static void add_node(Arena *arena, SafeWriter *file, const Graph *g, const Node *n)
 {
+    if (node_has_weights(n) && node_is_split(n)) add_groups(arena, file, n);
     if (node_has_weights(n) && node_is_float(g, n)) {
         add_float_weights(arena, file, n);
         return;

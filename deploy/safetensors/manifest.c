@@ -7,7 +7,7 @@
 #include "deploy/exporter.h"
 #include "graph/plan.h"
 #include "graph/graph_text.h"
-#include "graph/node.h"
+#include "graph/node_groups.h"
 
 static cJSON *decimals(const float *x, int n)
 {
@@ -27,13 +27,20 @@ static cJSON *tensor_entry(Arena *arena, const GraphTensor *t, size_t offset)
     return entry;
 }
 
+/* In integers one for each output. */
+static int node_scales(const Graph *g, const Node *n)
+{
+    return n->geom.o * (node_is_float(g, n) ? node_weight_groups(n) : 1);
+}
+
 static cJSON *node_entry(Arena *arena, const Graph *g, const Node *n)
 {
     cJSON *entry = node_to_json(arena, g, n);
     if (!node_has_weights(n)) return entry;
     cJSON_AddNumberToObject(entry, "weights", (double)node_weights(n));
     cJSON_AddNumberToObject(entry, "macs", (double)node_macs(g, n));
-    if (n->weight_scale != NULL) cJSON_AddItemToObject(entry, "weight_scale", decimals(n->weight_scale, n->geom.o));
+    if (n->weight_scale != NULL)
+        cJSON_AddItemToObject(entry, "weight_scale", decimals(n->weight_scale, node_scales(g, n)));
     return entry;
 }
 

@@ -4,6 +4,7 @@
 #include "deploy/tflite/export_tflite.h"
 #include "graph/node.h"
 #include "graph/node_float.h"
+#include "graph/node_groups.h"
 
 const float tflite_lowest_float = -FLT_MAX;
 
@@ -107,6 +108,12 @@ Status tflite_add_float_weights(TfliteBuild *b, const Node *n, int rank, const i
 {
     const char *name = arena_printf(b->arena, "%s/weight", n->name);
     TRY(check_hybrid(b->g, n));
+    if (node_is_split(n) && !is_for_micro(b->g))
+        return status_fail(
+            STATUS_UNSUPPORTED,
+            "layer \"%s\": weights with %s in a layer that computes in floats; TFLite has one scale for an "
+            "output and zero point 0: export --to onnx, c or safetensors",
+            n->name, n->weight_group > 0 ? "a scale for each group" : "zero points");
     input[1] = b->m->tensors;
     if (n->input_bits > 0)
         add_hybrid_weights(b, n, name, rank, shape, axis);

@@ -95,6 +95,18 @@ const char *conformance_quant(Arena *arena, const char *model, const QuantizerTy
                         per_tensor ? "true" : "false", some ? some_overrides(arena, model, type->name, signs) : "");
 }
 
+const char *conformance_split_quant(Arena *arena, int number)
+{
+    static const char *const weights[] = {
+        "\"bits\":4,\"scheme\":\"affine\"", "\"bits\":3,\"granularity\":\"per_group\",\"group_size\":8",
+        "\"bits\":5,\"scheme\":\"affine\",\"granularity\":\"per_group\",\"group_size\":3",
+        "\"bits\":6,\"scheme\":\"affine\",\"granularity\":\"per_tensor\""};
+    return arena_printf(arena,
+                        "{\"weights\":{%s},\"activations\":{\"bits\":8,\"quantizer\":\"observed\",\"observer\":"
+                        "\"minmax\"},\"first_last_bits\":0,\"avgpool_input_bits\":0}",
+                        weights[number % 4]);
+}
+
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
 
 static void visit_on(Arena *arena, const LayerType *type, cJSON *layer, const char *input, LayerVisitor *visit)

@@ -27,5 +27,7 @@ int conformance_turn(const QuantizerType *type);
 /* A quant config for this model in which weights and activations have these bits, the weights as near to them as the
  * quantizer can be, and this quantizer wherever it is for them. */
 const char *conformance_quant(Arena *arena, const char *model, const QuantizerType *type, int bits, bool per_tensor);
+/* Weights with zero points, groups or both, of few bits; one of some kinds, in turn. */
+const char *conformance_split_quant(Arena *arena, int number);
 
 #endif

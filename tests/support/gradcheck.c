@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "tests/support/oracle.h"
@@ -154,4 +155,9 @@ int gradcheck(const GradCheck *c)
     }
     bench_end(&b);
     return wrong;
+}
+
+float *copied_values(Arena *arena, const float *x, long n)
+{
+    return memcpy(ARENA_ARRAY(arena, float, n), x, sizeof *x * (size_t)n);
 }

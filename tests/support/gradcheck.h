@@ -30,6 +30,7 @@ Tensor *leaf_codes(Tape *t, Shape shape, int8_t *codes, const QuantParams *qp, b
 
 /* Values in [-1, 1) from the tape's arena or any other; see oracle_fill. */
 float *random_values(Arena *arena, long n, uint64_t seed);
+float *copied_values(Arena *arena, const float *x, long n);
 /* The same, scaled by `reach`, moved away from every multiple of `kink` by at least `margin`. */
 float *values_off_kinks(Arena *arena, long n, uint64_t seed, float reach, float kink, float margin);
 /* Distinct values, `gap` apart, in random order: no two maxima are near each other. */

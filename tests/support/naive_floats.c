@@ -72,12 +72,19 @@ static double activated(const cJSON *n, double x)
 
 /* ---- operations -------------------------------------------------------------------------------------------------- */
 
-static double weight(const NaiveModel *m, const cJSON *n, int o, long at)
+/* Weight `at`, of output o, which has `each`. */
+static double weight(const NaiveModel *m, const cJSON *n, int o, long at, long each)
 {
     const char *name = naive_text(n, "name"), *format = naive_text(n, "weight_format");
     const void *w = naive_binary(m, name, "weight");
     if (strcmp(format, "int8") != 0) return stored_value(w, format, at);
-    const float real = ((const float *)naive_binary(m, name, "weight_scale"))[o] * (float)((const int8_t *)w)[at];
+    const cJSON *group = cJSON_GetObjectItemCaseSensitive(n, "weight_group");
+    long scale = o;
+    if (group != NULL) scale = o * ((each - 1) / group->valueint + 1) + at % each / group->valueint;
+    int code = ((const int8_t *)w)[at];
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(n, "weight_affine")))
+        code -= ((const int8_t *)naive_binary(m, name, "weight_zero_point"))[scale];
+    const float real = ((const float *)naive_binary(m, name, "weight_scale"))[scale] * (float)code;
     return (double)real;
 }
 
@@ -120,7 +127,8 @@ static void convolve(const NaiveModel *m, const cJSON *n, const Grid *in, Grid *
                         for (int c = 0; c < cg; c++) {
                             const long at =
                                 depthwise ? ((long)k * kw + l) * y->c + o : (((long)o * kh + k) * kw + l) * cg + c;
-                            sum += x.x[((long)row * x.w + column) * x.c + o / og * cg + c] * weight(m, n, o, at);
+                            sum += x.x[((long)row * x.w + column) * x.c + o / og * cg + c] *
+                                   weight(m, n, o, at, (long)kh * kw * cg);
                         }
                     }
                 y->x[((long)i * y->w + j) * y->c + o] = sum;

@@ -27,18 +27,20 @@ static OnnxArray like(const Call *c) { return onnx_call_array(c->arena, c->in[0]
 
 /* ---- element by element ------------------------------------------------------------------------------------------ */
 
-/* Scale or zero point number k of element i: scalars, or along axis 0. */
-static double at_axis(const OnnxArray *p, const OnnxArray *x, int64_t i)
+/* Scale or zero point of element i: scalars, along axis 0, or of a block of a row. */
+static double at_axis(const OnnxArray *p, const OnnxArray *x, int64_t i, int64_t block)
 {
-    return p->rank == 0 ? p->x[0] : p->x[i / (x->count / x->dim[0])];
+    if (block > 0) i = i / x->dim[1] * p->dim[1] + i % x->dim[1] / block;
+    return p->rank == 0 ? p->x[0] : p->x[block > 0 ? i : i / (x->count / x->dim[0])];
 }
 
 static OnnxArray dequantize(const Call *c)
 {
+    const int64_t block = onnx_attribute_int(c->node, "block_size", 0);
     OnnxArray y = like(c);
-    ck_assert(c->in[1]->rank == 0 || onnx_attribute_int(c->node, "axis", 1) == 0);
+    ck_assert(c->in[1]->rank == 0 || onnx_attribute_int(c->node, "axis", 1) == (block > 0));
     for (int64_t i = 0; i < y.count; i++)
-        y.x[i] = (c->in[0]->x[i] - at_axis(c->in[2], &y, i)) * at_axis(c->in[1], &y, i);
+        y.x[i] = (c->in[0]->x[i] - at_axis(c->in[2], &y, i, block)) * at_axis(c->in[1], &y, i, block);
     return y;
 }
 
@@ -119,8 +121,7 @@ static OnnxArray norm(const Call *c)
 static OnnxArray flatten(const Call *c)
 {
     OnnxArray y = *c->in[0];
-    y.rank = 2;
-    y.dim[1] = y.count / y.dim[0];
+    y.rank = 2, y.dim[1] = y.count / y.dim[0];
     return y;
 }
 

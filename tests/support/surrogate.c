@@ -1,7 +1,10 @@
 #include "tests/support/surrogate.h"
 
+#include <check.h>
 #include <math.h>
 #include <string.h>
+
+#include "quant/split_weights.h"
 
 QuantizerRun surrogate_run(const Quantizer *q, int channel, float scale, long count)
 {
@@ -47,4 +50,41 @@ float **surrogate_params(Arena *arena, const Quantizer *q)
         param[k] = memcpy(arena_alloc(arena, bytes), q->param[k]->x, bytes);
     }
     return param;
+}
+
+long surrogate_sharing(const Quantizer *q, const ChannelView *by, long scale)
+{
+    if (q->qp.group == 0) return by->n / q->qp.n;
+    const long left = channel_elements(by) - scale % q->qp.groups * q->qp.group;
+    return left < q->qp.group ? left : q->qp.group;
+}
+
+int surrogate_code(const Quantizer *q, const ChannelView *by, const Tensor *y, long i)
+{
+    const QuantParams *qp = &q->qp;
+    const long s = weight_scale_at(qp, by, i);
+    if (qp->multiple == NULL) return y->codes[i] - grid_zero(qp, s);
+    ck_assert_int_eq(y->codes[i] % qp->multiple[s], 0);
+    return y->codes[i] / qp->multiple[s];
+}
+
+int16_t *surrogate_codes(Arena *arena, const Quantizer *q, const Tensor *y)
+{
+    const ChannelView by = channel_view(y->shape, q->qp.axis == 0);
+    int16_t *codes = ARENA_ARRAY(arena, int16_t, by.n);
+    for (long i = 0; i < by.n; i++) codes[i] = (int16_t)surrogate_code(q, &by, y, i);
+    return codes;
+}
+
+float *surrogate_gradient(Arena *arena, const Quantizer *q, Shape weights, int k)
+{
+    const ChannelView by = channel_view(weights, q->qp.axis == 0);
+    const Param *p = q->param[k];
+    float *dx = ARENA_ARRAY(arena, float, p->count);
+    const QuantizerRun first = surrogate_run(q, 0, 1.0f, surrogate_sharing(q, &by, 0));
+    for (long s = 0; s < p->count; s++) {
+        const QuantizerRun own = surrogate_run(q, (int)s, 1.0f, surrogate_sharing(q, &by, q->qp.group > 0 ? s : 0));
+        dx[s] = p->dx[s] * (float)(surrogate_scale(q, &first, k) / surrogate_scale(q, &own, k));
+    }
+    return dx;
 }

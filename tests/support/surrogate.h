@@ -20,4 +20,12 @@ float **surrogate_params(Arena *arena, const Quantizer *q);
 /* The factor that the quantizer puts on the gradient of parameter k. */
 double surrogate_scale(const Quantizer *q, const QuantizerRun *run, int k);
 
+/* Weights: how many share a scale; what the scale of weight i is multiplied by to give it, its code less the zero point;
+ * the same of all of them; the gradient in parameter k, with the factor of the first scale on all, which depends on how
+ * many weights share one. */
+long surrogate_sharing(const Quantizer *q, const ChannelView *by, long scale);
+int surrogate_code(const Quantizer *q, const ChannelView *by, const Tensor *y, long i);
+int16_t *surrogate_codes(Arena *arena, const Quantizer *q, const Tensor *y);
+float *surrogate_gradient(Arena *arena, const Quantizer *q, Shape weights, int k);
+
 #endif
