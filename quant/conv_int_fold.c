@@ -39,6 +39,20 @@ static Status fold_wide_bias(const char *name, int channel, float bias, double s
     return STATUS_OK;
 }
 
+static bool is_power_of_2(float x)
+{
+    int exponent;
+    return frexpf(x, &exponent) == 0.5f;
+}
+
+/* The least that is not below x > 0. */
+static float power_of_2_from(float x)
+{
+    int exponent;
+    const bool is_one = frexpf(x, &exponent) == 0.5f;
+    return ldexpf(1.0f, is_one ? exponent - 1 : exponent);
+}
+
 /* A channel whose outputs are signs. */
 static void fold_sign(const QuantParams *x, const QuantParams *y, float bias, ChannelWeights stored, int channel,
                       ConvInt *out)
@@ -94,7 +108,9 @@ Status conv_int_fold(Arena *arena, const char *name, const QuantParams *x, const
         if (dead[o]) {
             /* The smallest scale on which the bias takes 20 bits, and not so small that a multiplier vanishes. */
             const float need = fabsf(bias) / (s_x * 0x1p20f), least = s_y / s_x * 0x1p-24f;
-            out->weight_scale[o] = out->real_scale[o] = need > least ? need : least;
+            const float scale = need > least ? need : least;
+            const bool shifts = is_power_of_2(s_x) && is_power_of_2(s_y) && is_power_of_2(s_w);
+            out->weight_scale[o] = out->real_scale[o] = shifts ? power_of_2_from(scale) : scale;
         }
         if (out->wide_bias != NULL) {
             TRY(fold_wide_bias(name, o, bias, (double)s_x * (double)out->weight_scale[o], &out->wide_bias[o]));

@@ -29,7 +29,7 @@ static void layer_binary(const CWriter *w, int node)
     fprintf(w->out, "static const binary_conv2d_layer %s = {\n    .weights = %s_weights, .bias = %s_bias,\n", name,
             name, name);
     if (!graph_tensor_is_signs(y))
-        fprintf(w->out, "    .multiplier = %s_multiplier, .exponent = %s_exponent,\n", name, name);
+        fprintf(w->out, "    .multiplier = %s, .exponent = %s_exponent,\n", c_multiplier(w, node), name);
     fprintf(w->out,
             "    .h = %d, .w = %d, .c = %d, .o = %d, .ow = %d,\n"
             "    .kh = %d, .kw = %d, .sh = %d, .sw = %d, .dh = %d, .dw = %d, .pt = %d, .pl = %d,\n"

@@ -35,6 +35,15 @@ CPixels c_pixels(Arena *arena, const Graph *g)
     return (CPixels){shifted ? 0 : equal ? 1 : g->channels, code};
 }
 
+/* Of each output of a node with weights. */
+static size_t multiplier_bytes(const Graph *g, const Node *n)
+{
+    if (node_gives_sums(n) || (c_is_binary(g, n) && graph_tensor_is_signs(node_y(g, n)))) return 0;
+    if (node_is_float(g, n)) return n->weights == NULL ? 0 : 4;
+    if (node_is_wide(g, n)) return 3;
+    return c_shifts(g) ? 1 : 5;
+}
+
 static CLayerCost layer_cost(const Graph *g, const Node *n, const PlanNode *planned)
 {
     CLayerCost cost = {.node = n, .alive_bytes = planned->alive_bytes, .cycles = c_planned_cycles(g, n, planned)};
@@ -42,20 +51,14 @@ static CLayerCost layer_cost(const Graph *g, const Node *n, const PlanNode *plan
         if (node_type(n)->flash_bytes != NULL) cost.weight_bytes = node_type(n)->flash_bytes(n);
         return cost;
     }
-    const bool floats = node_is_float(g, n), wide = node_is_wide(g, n);
     const size_t outputs = (size_t)n->geom.o;
     cost.macs = node_macs(g, n);
     cost.weight_width = c_weight_width(n);
     cost.weight_bytes = (size_t)c_runs(n) * c_run_bytes(n) + (c_has_levels(n) ? c_level_count(n) : 0);
     if (c_is_binary(g, n)) cost.weight_bytes = 4 * c_binary_words(n) * outputs;
-    cost.bias_bytes = (wide ? 8 : 4) * outputs;
-    const bool signs = c_is_binary(g, n) && graph_tensor_is_signs(node_y(g, n)); /* which need none */
-    cost.multiplier_bytes = node_gives_sums(n) || signs ? 0
-                                                        : (floats ? n->weights == NULL ? 0 : 4
-                                                           : wide ? 3
-                                                                  : 5) *
-                                                              outputs;
-    if (node_is_split(n) && (floats || c_is_split(n))) cost.multiplier_bytes += node_groups_bytes(n);
+    cost.bias_bytes = (node_is_wide(g, n) ? 8 : 4) * outputs;
+    cost.multiplier_bytes = multiplier_bytes(g, n) * outputs;
+    if (node_is_split(n) && (node_is_float(g, n) || c_is_split(n))) cost.multiplier_bytes += node_groups_bytes(n);
     return cost;
 }
 

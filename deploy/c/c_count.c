@@ -12,6 +12,7 @@ Rounding c_exported_rounding(const Graph *g)
 
 void c_count_rescale(const CCount *c, int e, double values)
 {
+    if (c_shifts(c->g)) return;
     if (c_exported_rounding(c->g) == ROUNDING_TFLITE_DOUBLE)
         c_count(c, CYCLES_rescale_double, values);
     else if (e >= -1)

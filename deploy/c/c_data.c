@@ -146,7 +146,7 @@ void c_write_multipliers(const CWriter *w, int node)
         const Multiplier M = multiplier_make(w->g->rounding, x->scale, n->weight_scale[o], y->scale);
         m[o] = M.m, e[o] = (int8_t)M.e;
     }
-    c_write_array(w, "int32_t", arena_printf(w->arena, "%s_multiplier", name), outputs, m, 4);
+    if (!c_shifts(w->g)) c_write_array(w, "int32_t", arena_printf(w->arena, "%s_multiplier", name), outputs, m, 4);
     c_write_array(w, "int8_t", arena_printf(w->arena, "%s_exponent", name), outputs, e, 1);
 }
 
@@ -158,4 +158,9 @@ void c_write_weights(const CWriter *w, int node)
     c_write_array(w, "int32_t", arena_printf(w->arena, "%s_bias", name), n->geom.o,
                   n->op == NODE_DWCONV2D ? n->bias : folded_bias(w, n), 4);
     c_write_multipliers(w, node);
+}
+
+const char *c_multiplier(const CWriter *w, int node)
+{
+    return arena_printf(w->arena, c_shifts(w->g) ? "%s_bias" : "%s_multiplier", c_layer_name(w, node));
 }

@@ -72,9 +72,8 @@ static void weights_layer(const CWriter *w, int node, const char *type)
     c_write_weights(w, node);
     write_reader(w, node);
     begin_layer(w, type, name);
-    fprintf(w->out,
-            "    .weights = %s_weights, .bias = %s_bias, .multiplier = %s_multiplier, .exponent = %s_exponent,\n", name,
-            name, name, name);
+    fprintf(w->out, "    .weights = %s_weights, .bias = %s_bias, .multiplier = %s, .exponent = %s_exponent,\n", name,
+            name, c_multiplier(w, node), name);
     const char *dot = c_ops[n->op]->dot;
     if (dot != NULL) fprintf(w->out, "    .dot = %s,\n", reader(w, node, dot));
     fprintf(w->out, "    .shift = %d, .zero_out = %d, .lo = %d, .hi = %d,\n",

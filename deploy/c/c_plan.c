@@ -4,6 +4,7 @@
 #include "graph/node_groups.h"
 #include "graph/node_levels.h"
 #include "graph/node_window.h"
+#include "kernels/requant.h"
 
 /* The least of the widths that lie in a byte whole. */
 static int packed_width(int bits) { return bits > 4 ? 8 : bits > 2 ? 4 : bits; }
@@ -46,11 +47,37 @@ int c_weight_width(const Node *n)
     return packed_width(c_has_levels(n) ? node_weight_width(n) : n->weight_bits);
 }
 
+static bool is_shift(Multiplier M) { return M.m == INT32_C(1) << 30; }
+
+static bool node_shifts(const Graph *g, const Node *n)
+{
+    const GraphTensor *x = node_x(g, n), *b = &g->tensor[n->input[n->inputs - 1]], *y = node_y(g, n);
+    AddParams p;
+    bool shifts = true;
+    if (node_is_float(g, n) || node_is_wide(g, n) || node_gives_sums(n) || node_is_split(n)) return false;
+    for (int o = 0; node_has_weights(n) && shifts && o < n->geom.o; o++)
+        shifts = is_shift(multiplier_make(g->rounding, x->scale, n->weight_scale[o], y->scale));
+    if (n->op == NODE_MULTIPLY) return is_shift(multiplier_make(g->rounding, x->scale, b->scale, y->scale));
+    if (n->op == NODE_REQUANT) return is_shift(multiplier_make(g->rounding, x->scale, 1.0f, y->scale));
+    if (n->op != NODE_ADD) return shifts;
+    return add_params_make(g->rounding, x->scale, x->zero_point, b->scale, b->zero_point, y->scale, y->zero_point,
+                           n->lo, n->hi, &p) &&
+           is_shift((Multiplier){.m = p.m1}) && is_shift((Multiplier){.m = p.m2}) && is_shift((Multiplier){.m = p.mo});
+}
+
+bool c_shifts(const Graph *g)
+{
+    if (g->rounding != ROUNDING_TFLITE_SINGLE) return false;
+    for (int i = 0; i < g->nodes; i++)
+        if (!node_shifts(g, &g->node[i])) return false;
+    return true;
+}
+
 bool c_is_binary(const Graph *g, const Node *n)
 {
     if (n->op != NODE_CONV2D && n->op != NODE_DENSE) return false;
     const bool signs = n->levels == 2 && n->level[0] == -1 && n->level[1] == 1;
-    return signs && c_has_levels(n) && graph_tensor_is_signs(node_x(g, n));
+    return signs && !node_is_split(n) && c_has_levels(n) && graph_tensor_is_signs(node_x(g, n));
 }
 
 size_t c_binary_words(const Node *n) { return ((size_t)(node_weights(n) / n->geom.o) + 31) / 32; }

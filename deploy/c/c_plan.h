@@ -17,6 +17,10 @@ bool c_has_levels(const Node *n);
  * would begin within a byte. */
 bool c_is_split(const Node *n);
 
+/* That all multipliers of all layers are powers of two, in single rounding and int8 alone: then no layer multiplies to
+ * rescale, and none has multipliers in flash. */
+bool c_shifts(const Graph *g);
+
 /* That codes -1 and 1 meet weights -1 and 1: they lie in flash as bits, and are multiplied as bits, 32 of a window at a
  * time.  How many words of 32 a filter takes. */
 bool c_is_binary(const Graph *g, const Node *n);

@@ -17,6 +17,7 @@ enum { TEXTS = (int)(sizeof kernel_text / sizeof kernel_text[0]) };
 static const char *const order[] = {"base",
                                     "rescale_single",
                                     "rescale_double",
+                                    "rescale_shift",
                                     "clamp",
                                     "clip",
                                     "code4",
@@ -160,7 +161,9 @@ static void need_of_node(const CWriter *w, int node, bool *needed)
 {
     const Node *n = &w->g->node[node];
     const COp *op = c_op(w, n);
-    const char *rescale = w->g->rounding == ROUNDING_TFLITE_SINGLE ? "rescale_single" : "rescale_double";
+    const char *rescale = c_shifts(w->g)                             ? "rescale_shift"
+                          : w->g->rounding == ROUNDING_TFLITE_SINGLE ? "rescale_single"
+                                                                     : "rescale_double";
     for (const char *const *name = op->kernels; *name != NULL; name++)
         need(needed, strcmp(*name, "rescale") == 0 ? rescale : *name);
     if (w->plan.node[node].copies) need(needed, "copy");

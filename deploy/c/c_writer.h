@@ -77,8 +77,10 @@ void c_write_kernels(const CWriter *w);
 char *c_layer_name(const CWriter *w, int node);
 void c_write_array(const CWriter *w, const char *type, const char *name, long count, const void *data, int bytes);
 void c_write_weights(const CWriter *w, int node);
-/* What rescales its sums: NAME_multiplier, NAME_exponent. */
+/* What rescales its sums: NAME_multiplier, NAME_exponent.  The member `multiplier`: where all are shifts (c_shifts) any
+ * array of its length, since it is not looked at. */
 void c_write_multipliers(const CWriter *w, int node);
+const char *c_multiplier(const CWriter *w, int node);
 /* Weights as codes of 8, 4 or 2 bits, from the lowest bits of a byte up, run by run (c_run): NAME_weights. */
 void c_write_codes(const CWriter *w, const Node *n, const char *name);
 /* Their levels, where c_has_levels: NAME_levels. */
