@@ -61,6 +61,17 @@ uint32_t format_encode(Format f, float x)
     return sign | (code > l->largest ? l->beyond : code);
 }
 
+uint32_t format_encode_double(Format f, double x)
+{
+    float nearest = (float)x;
+    if (f == FORMAT_FLOAT32 || (double)nearest == x || isnan(x)) return format_encode(f, nearest);
+    /* To the odd one of the two float32 around x: no tie of a shorter format is made or lost by that. */
+    uint32_t u;
+    memcpy(&u, &nearest, sizeof u);
+    if ((u & 1) == 0) nearest = nextafterf(nearest, (double)nearest < x ? INFINITY : -INFINITY);
+    return format_encode(f, nearest);
+}
+
 float format_decode(Format f, uint32_t bits)
 {
     const Layout *l = &layouts[f];
@@ -112,5 +123,7 @@ void format_unpack(Format f, size_t n, const void *stored, float *x)
         x[i] = format_decode(f, code);
     }
 }
+
+int format_exponent_bits(Format f) { return layouts[f].exponent; }
 
 float format_largest(Format f) { return format_decode(f, layouts[f].largest); }

@@ -39,8 +39,13 @@ size_t format_bytes(Format f); /* of one value, as it is stored in a file */
  * are kept.  Beyond the largest value: infinity in float16 and bfloat16, the largest value in the 8-bit formats,
  * infinity included.  NaN gives a quiet NaN. */
 uint32_t format_encode(Format f, float x);
+/* The same of a double, rounded once. */
+uint32_t format_encode_double(Format f, double x);
 /* The value of such bits, exactly. */
 float format_decode(Format f, uint32_t bits);
+
+/* Bits of the exponent; the sign has one, the fraction the rest of 8 * format_bytes. */
+int format_exponent_bits(Format f);
 
 /* The largest finite value. */
 float format_largest(Format f);

@@ -15,7 +15,8 @@ static const struct {
 } types[] = {
     [ST_U8] = {"U8", 1},     [ST_I8] = {"I8", 1},           [ST_I32] = {"I32", 4},         [ST_I64] = {"I64", 8},
     [ST_U64] = {"U64", 8},   [ST_F32] = {"F32", 4},         [ST_F64] = {"F64", 8},         [ST_F16] = {"F16", 2},
-    [ST_BF16] = {"BF16", 2}, [ST_F8_E4M3] = {"F8_E4M3", 1}, [ST_F8_E5M2] = {"F8_E5M2", 1},
+    [ST_BF16] = {"BF16", 2}, [ST_F8_E4M3] = {"F8_E4M3", 1}, [ST_F8_E5M2] = {"F8_E5M2", 1}, [ST_BOOL] = {"BOOL", 1},
+    [ST_U16] = {"U16", 2},   [ST_I16] = {"I16", 2},         [ST_U32] = {"U32", 4},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
@@ -56,10 +57,9 @@ static Status read_type(const Reader *r, const char *name, const cJSON *dtype, S
             return STATUS_OK;
         }
     const char *given = dtype == NULL ? "missing" : json_brief(r->arena, dtype);
-    return fail_tensor(
-        r, name,
-        arena_printf(r->arena, "dtype %s; must be one of: U8, I8, I32, I64, U64, F32, F64, F16, BF16, F8_E4M3, F8_E5M2",
-                     given));
+    const char *names = types[0].name;
+    for (int i = 1; i < TYPES; i++) names = arena_printf(r->arena, "%s, %s", names, types[i].name);
+    return fail_tensor(r, name, arena_printf(r->arena, "dtype %s; must be one of: %s", given, names));
 }
 
 static Status read_shape(const Reader *r, const char *name, const cJSON *shape, SafeTensor *t)

@@ -21,7 +21,23 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-typedef enum { ST_U8, ST_I8, ST_I32, ST_I64, ST_U64, ST_F32, ST_F64, ST_F16, ST_BF16, ST_F8_E4M3, ST_F8_E5M2 } SafeType;
+typedef enum {
+    ST_U8,
+    ST_I8,
+    ST_I32,
+    ST_I64,
+    ST_U64,
+    ST_F32,
+    ST_F64,
+    ST_F16,
+    ST_BF16,
+    ST_F8_E4M3,
+    ST_F8_E5M2,
+    ST_BOOL, /* these four are in files of others alone */
+    ST_U16,
+    ST_I16,
+    ST_U32
+} SafeType;
 enum { ST_MAX_RANK = 8, ST_MAX_HEADER_BYTES = 64 << 20 };
 
 typedef struct {

@@ -84,6 +84,11 @@ static const Option option_table[] = {
     {'y', "latency", "TIME", "at most so long for one image on this machine, one thread: 500us, 0.5ms",
      offsetof(Options, latency), TEXT, 0, 0},
     {'q', "qat", NULL, "then train the network that was found, into DIR/qat", offsetof(Options, qat), FLAG, 0, 0},
+    {'I', "scheme", "SCHEME", "symmetric (default), affine, absmax or zeropoint", offsetof(Options, scheme), TEXT, 0,
+     0},
+    {'V', "bits", "N", "bits of a code, 2 to 8 (default 8)", offsetof(Options, bits), NUMBER, 2, 8},
+    {'X', "axis", "K", "a grid for each index along axis K (default: one for the tensor)", offsetof(Options, axis),
+     TEXT, 0, 0},
     {'M', "markdown", NULL, "as a page for docs/", offsetof(Options, markdown), FLAG, 0, 0},
     {'S', "schema", NULL, "as a JSON Schema", offsetof(Options, schema), FLAG, 0, 0},
     {'r', "out", "DIR",
@@ -150,6 +155,16 @@ static void append(const char **list, const char *text)
     *list = text;
 }
 
+/* "-0.5" is an argument of a verb that takes numbers: a blank before it hides it from getopt_long, and is taken away
+ * again afterwards. */
+static void hide_negative(Arena *arena, const Verb *verb, int argc, char **argv)
+{
+    if (strncmp(verb->arguments, "NUMBER", 6) != 0) return;
+    for (int i = 2; i < argc; i++)
+        if (argv[i][0] == '-' && argv[i][1] != '\0' && strchr("0123456789.", argv[i][1]) != NULL)
+            argv[i] = arena_printf(arena, " %s", argv[i]);
+}
+
 int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options *options)
 {
     *options = (Options){.argc = argc, .argv = ARENA_ARRAY(arena, char *, argc + 1)};
@@ -171,6 +186,7 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
     table[n] = (struct option){"help", no_argument, NULL, HELP};
     opterr = 0;
     optind = 2;
+    hide_negative(arena, verb, argc, argv);
     const bool has_output = strchr(verb->options, 'o') != NULL;
     for (int c; (c = getopt_long(argc, argv, has_output ? ":ho:" : ":h", table, NULL)) != -1;) {
         if (c == 'h' || c == HELP) {
@@ -213,6 +229,7 @@ int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options
         return usage_fail(verb, "--allow-changed", "", "must stand beside --resume");
     options->argument = argv + optind;
     options->arguments = argc - optind;
+    for (int i = optind; i < argc; i++) argv[i] += argv[i][0] == ' ' && argv[i][1] == '-';
     if (options->overwrite && options->resume)
         return usage_fail(verb, "--overwrite and --resume", "",
                           "one replaces the run, the other goes on with it: choose");

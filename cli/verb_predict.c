@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/names.h"
+#include "base/npy.h"
 #include "cli/cli.h"
 #include "datasets/decoder.h"
 #include "deploy/c/c_cost.h"
@@ -11,24 +12,13 @@
 #include "train/model_task.h"
 #include "graph/engine.h"
 
-/* NPY version 1.0: magic, header length, a Python dict padded to a multiple of 64, then the bytes. */
 static Status write_npy(Arena *arena, const char *path, const GraphTensor *t, const int8_t *codes)
 {
-    char header[128];
-    const int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d, %d), }",
-                           graph_tensor_is_float(t)  ? "<f4"
-                           : graph_tensor_is_sums(t) ? "<i4"
-                           : graph_tensor_is_wide(t) ? "<i2"
-                                                     : "|i1",
-                           t->h, t->w, t->c);
-    memset(header + n, ' ', sizeof header - (size_t)n);
-    header[117] = '\n'; /* 10 + 118 = 128 bytes of head */
-    FileWriter w;
-    TRY(file_begin(arena, path, &w));
-    fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, w.stream);
-    fwrite(header, 1, 118, w.stream);
-    fwrite(codes, 1, graph_tensor_bytes(t), w.stream);
-    return file_commit(&w);
+    const char *descr = graph_tensor_is_float(t)  ? "<f4"
+                        : graph_tensor_is_sums(t) ? "<i4"
+                        : graph_tensor_is_wide(t) ? "<i2"
+                                                  : "|i1";
+    return npy_write(arena, path, descr, 3, (const int64_t[]){t->h, t->w, t->c}, codes, graph_tensor_bytes(t));
 }
 
 static Status write_c_floats(FileWriter *w, Arena *arena, const GraphTensor *t, const char *identifier, const float *x)

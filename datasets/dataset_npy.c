@@ -1,125 +1,29 @@
 /* NumPy's .npy files: train_images.npy, train_labels.npy, test_images.npy and test_labels.npy, or _targets.npy of real
- * numbers in place of _labels.npy.
- *
- * "\x93NUMPY", version, header length (16 bits in version 1, 32 in 2 and 3, little-endian), then the header as a
- * Python dictionary {'descr': '|u1', 'fortran_order': False, 'shape': (60000, 28, 28), } and the elements. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/file.h"
+ * numbers in place of _labels.npy.  The format: base/npy.h. */
+#include "base/npy.h"
 #include "datasets/reader.h"
 
-enum { HEADER_MOST = 65536 };
 static const char *const hints[] = {
     [TARGET_CLASS] = "data.dir must hold train_images.npy, train_labels.npy, test_images.npy and test_labels.npy",
     [TARGET_VALUES] = "data.dir must hold train_images.npy, train_targets.npy, test_images.npy and test_targets.npy"};
 
-typedef struct {
-    char order, kind; /* '<', '>' or '|'; 'u', 'i' or 'f' */
-    int width;        /* bytes an element            */
-    int rank;
-    uint64_t dim[4];
-} Npy;
-
-static const char *skip_blank(const char *p)
-{
-    while (*p == ' ') p++;
-    return p;
-}
-
-/* The text after `punctuation`, blanks around it allowed; NULL if it is not there.  NULL passes through. */
-static const char *expect(const char *p, const char *punctuation)
-{
-    if (p == NULL) return NULL;
-    p = skip_blank(p);
-    const size_t n = strlen(punctuation);
-    return strncmp(p, punctuation, n) == 0 ? skip_blank(p + n) : NULL;
-}
-
-static const char *parse_descr(const char *p, Npy *npy)
-{
-    p = expect(p, "'");
-    if (p == NULL || strchr("<>|=", p[0]) == NULL || p[0] == '\0' || p[1] == '\0') return NULL;
-    npy->order = p[0];
-    npy->kind = p[1];
-    char *end;
-    const long width = strtol(p + 2, &end, 10);
-    npy->width = width == 1 || width == 2 || width == 4 || width == 8 ? (int)width : 0;
-    return expect(end, "'");
-}
-
-static const char *parse_shape(const char *p, Npy *npy)
-{
-    p = expect(p, "(");
-    npy->rank = 0;
-    while (p != NULL && *p != ')') {
-        if (npy->rank == 4 || *p < '0' || *p > '9') return NULL;
-        uint64_t n = 0;
-        for (; *p >= '0' && *p <= '9'; p++) {
-            if (n > UINT32_MAX) return NULL;
-            n = 10 * n + (uint64_t)(*p - '0');
-        }
-        npy->dim[npy->rank++] = n;
-        p = skip_blank(p);
-        if (*p == ',')
-            p = skip_blank(p + 1);
-        else if (*p != ')')
-            return NULL;
-    }
-    return expect(p, ")");
-}
-
-static Status parse_header(const char *path, const char *text, Npy *npy)
-{
-    unsigned seen = 0;
-    const char *p = expect(text, "{"), *q;
-    bool c_order = true;
-    while (p != NULL && *p != '}') {
-        if ((q = expect(p, "'descr':")) != NULL) {
-            p = parse_descr(q, npy);
-            seen |= 1;
-        } else if ((q = expect(p, "'fortran_order':")) != NULL) {
-            c_order = (p = expect(q, "False")) != NULL;
-            if (!c_order) p = expect(q, "True");
-            seen |= 2;
-        } else if ((q = expect(p, "'shape':")) != NULL) {
-            p = parse_shape(q, npy);
-            seen |= 4;
-        } else {
-            p = NULL;
-        }
-        if (p != NULL && *p != '}') p = expect(p, ",");
-    }
-    if (p == NULL || seen != 7 || *skip_blank(p + 1) != '\0')
-        return status_fail(STATUS_FORMAT,
-                           "%s: header %.80s; must be {'descr': ..., 'fortran_order': False, 'shape': (...)} with at "
-                           "most 4 dimensions",
-                           path, text);
-    if (!c_order)
-        return status_fail(STATUS_UNSUPPORTED, "%s: in Fortran order; must be in C order (numpy.ascontiguousarray)",
-                           path);
-    return STATUS_OK;
-}
-
 static Status read_header(DataFile *file, Arena *arena, Npy *npy)
 {
-    uint8_t b[12];
-    TRY(data_file_read(file, b, 10));
-    if (memcmp(b, "\x93NUMPY", 6) != 0 || b[6] < 1 || b[6] > 3)
-        return status_fail(STATUS_FORMAT, "%s: does not start as a .npy file of version 1 to 3 does", file->path);
-    if (b[6] > 1) TRY(data_file_read(file, b + 10, 2));
-    uint32_t bytes = (uint32_t)b[8] | (uint32_t)b[9] << 8;
-    if (b[6] > 1) bytes |= (uint32_t)b[10] << 16 | (uint32_t)b[11] << 24;
-    if (bytes > HEADER_MOST)
-        return status_fail(STATUS_FORMAT, "%s: a header of %u bytes; at most %d are accepted", file->path, bytes,
-                           HEADER_MOST);
+    uint8_t b[NPY_BEGIN_BYTES + 2];
+    size_t more;
+    uint32_t bytes;
+    TRY(data_file_read(file, b, NPY_BEGIN_BYTES));
+    TRY(npy_begin(file->path, b, NPY_BEGIN_BYTES, &more, &bytes));
+    if (more > 0) {
+        TRY(data_file_read(file, b + NPY_BEGIN_BYTES, more));
+        TRY(npy_begin(file->path, b, NPY_BEGIN_BYTES + more, &more, &bytes));
+    }
     char *text = arena_alloc(arena, bytes + 1);
     TRY(data_file_read(file, text, bytes));
-    text[bytes] = '\0';
-    for (uint32_t i = 0; i < bytes; i++) /* may be quoted in a message: one line, nothing a terminal obeys */
-        if (text[i] < ' ' || text[i] > '~') text[i] = text[i] == '\n' || text[i] == '\t' ? ' ' : '?';
-    *npy = (Npy){.dim = {1, 1, 1, 1}};
-    return parse_header(file->path, text, npy);
+    TRY(npy_header(file->path, text, bytes, npy));
+    if (npy->rank > 4)
+        return status_fail(STATUS_SHAPE, "%s: %d dimensions; at most 4 are accepted", file->path, npy->rank);
+    return STATUS_OK;
 }
 
 static Status read_images_header(DataFile *file, const int want_hwc[3], Arena *arena, int *n)
@@ -134,21 +38,6 @@ static Status read_images_header(DataFile *file, const int want_hwc[3], Arena *a
     TRY(images_check(file->path, npy.dim[0], npy.dim + 1, want_hwc));
     *n = (int)npy.dim[0];
     return data_file_may_hold(file, npy.dim[0] * npy.dim[1] * npy.dim[2] * npy.dim[3]);
-}
-
-static uint64_t element_bits(const uint8_t *at, const Npy *npy)
-{
-    uint64_t bits = 0;
-    for (int i = 0; i < npy->width; i++) bits |= (uint64_t)at[npy->order == '>' ? npy->width - 1 - i : i] << (8 * i);
-    return bits;
-}
-
-static int64_t element(const uint8_t *at, const Npy *npy)
-{
-    const uint64_t bits = element_bits(at, npy);
-    const int unused = 64 - 8 * npy->width;
-    if (npy->kind == 'i') return (int64_t)(bits << unused) >> unused;
-    return bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
 }
 
 static Status read_labels(DataFile *file, const char *images_path, int n, int limit, Arena *arena, int32_t **labels)
@@ -167,22 +56,11 @@ static Status read_labels(DataFile *file, const char *images_path, int n, int li
     *labels = arena_try_alloc(arena, (size_t)n * sizeof **labels);
     if (*labels == NULL) return status_prefix(STATUS_NOMEM, "%s", file->path);
     for (int i = 0; i < n; i++) {
-        const int64_t label = element(bytes + (size_t)i * (size_t)npy.width, &npy);
+        const int64_t label = npy_integer(&npy, bytes + (size_t)i * (size_t)npy.width);
         TRY(label_check(file->path, label, i, limit));
         (*labels)[i] = (int32_t)label;
     }
     return STATUS_OK;
-}
-
-static double real_element(const uint8_t *at, const Npy *npy)
-{
-    const uint64_t bits = element_bits(at, npy);
-    const uint32_t half = (uint32_t)bits;
-    float single;
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    memcpy(&single, &half, sizeof single);
-    return npy->width == 4 ? (double)single : value;
 }
 
 static Status read_values(DataFile *file, const char *images_path, int n, Arena *arena, Targets *targets)
@@ -205,7 +83,7 @@ static Status read_values(DataFile *file, const char *images_path, int n, Arena 
     float *values = arena_try_alloc(arena, (size_t)n * (size_t)K * sizeof *values);
     if (values == NULL) return status_prefix(STATUS_NOMEM, "%s", file->path);
     for (size_t i = 0; i < (size_t)n * (size_t)K; i++) {
-        const double value = real_element(bytes + i * (size_t)npy.width, &npy);
+        const double value = npy_real(&npy, bytes + i * (size_t)npy.width);
         TRY(value_check(file->path, value, (int64_t)(i / (size_t)K), (int)(i % (size_t)K)));
         values[i] = (float)value;
     }
