@@ -9,7 +9,7 @@
 #include "base/safetensors.h"
 #include "cli/cli.h"
 #include "compress/tensor_scheme.h"
-#include "deploy/tensor_file.h"
+#include "compress/tensor_file.h"
 
 enum { EDGE = 3, BINS = 32, BAR = 48 };
 

@@ -9,7 +9,7 @@
 #include "base/npy.h"
 #include "base/safetensors.h"
 #include "compress/tensor_scheme.h"
-#include "deploy/tensor_file.h"
+#include "compress/tensor_file.h"
 #include "tests/support/fixture.h"
 #include "tests/support/json_values.h"
 #include "tests/support/program.h"

@@ -1,4 +1,4 @@
-#include "deploy/tensor_file.h"
+#include "compress/tensor_file.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Tensors of somebody's file, whichever of the three formats it has: NumPy's .npy, .safetensors, the initializers of an
  * .onnx model.  Their values come as float32, on demand. */
-#ifndef BITFOLD_DEPLOY_TENSOR_FILE_H
-#define BITFOLD_DEPLOY_TENSOR_FILE_H
+#ifndef BITFOLD_COMPRESS_TENSOR_FILE_H
+#define BITFOLD_COMPRESS_TENSOR_FILE_H
 
 #include <stdint.h>
 
