@@ -22,6 +22,7 @@ typedef enum {
     RNG_CORRUPT,     /* noise on pictures; index = sample */
     RNG_MIX,         /* which images are mixed, and how; index = epoch * images + image */
     RNG_GRADIENT,    /* noise on gradients before they are quantized; index = step, layer and image of the batch */
+    RNG_LANDSCAPE,   /* directions in which a loss is drawn; index = two for each layer */
 } RngPurpose;
 
 typedef struct {

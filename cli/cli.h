@@ -21,7 +21,7 @@ typedef struct {
     const char *scheme, *axis;
     const char *method, *minimize, *flash, *ram, *cycles, *bops, *latency;
     bool markdown, schema, frozen, interleave, layers, floats, qat;
-    int batch, steps, threads, images, bits;
+    int batch, steps, threads, images, bits, points;
     int arguments;
     char **argument;
     int argc; /* the whole command line, for run.json */

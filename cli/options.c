@@ -89,6 +89,7 @@ static const Option option_table[] = {
     {'V', "bits", "N", "bits of a code, 2 to 8 (default 8)", offsetof(Options, bits), NUMBER, 2, 8},
     {'X', "axis", "K", "a grid for each index along axis K (default: one for the tensor)", offsetof(Options, axis),
      TEXT, 0, 0},
+    {'j', "points", "N", "points of a side of the plane, odd (default 15)", offsetof(Options, points), NUMBER, 3, 101},
     {'M', "markdown", NULL, "as a page for docs/", offsetof(Options, markdown), FLAG, 0, 0},
     {'S', "schema", NULL, "as a JSON Schema", offsetof(Options, schema), FLAG, 0, 0},
     {'r', "out", "DIR",

@@ -9,6 +9,7 @@
 #include "train/latency.h"
 #include "train/lr_find.h"
 #include "report/statistics.h"
+#include "search/landscape.h"
 #include "search/partial.h"
 #include "search/search.h"
 
@@ -156,8 +157,12 @@ typedef struct {
     const SearchReport *search; /* NULL: none */
     int steps;
     const StepEffect *step;
-    const LrFind *lr_find; /* NULL: none */
+    const LrFind *lr_find;      /* NULL: none */
+    const Landscape *landscape; /* NULL: none */
 } Report;
+
+/* A line for each point: model, kind, figure ("line" or "plane"), x, y, loss. */
+Status landscape_write_csv(Arena *arena, const Landscape *l, const char *path);
 
 /* One line for each rate that was tried: step, rate, loss, smoothed loss. */
 Status lr_find_write_csv(Arena *arena, const LrFind *find, const char *path);

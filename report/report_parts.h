@@ -77,7 +77,7 @@ typedef struct {
     int scatter[2], curve[CURVE_KINDS];
     int unnumbered[2];          /* points of each scatter whose number found no room */
     int *weights, *activations; /* by histogram */
-    int partial, networks[COSTS], lr_find;
+    int partial, networks[COSTS], lr_find, landscape;
 } ReportPlots;
 
 /* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  The caller
@@ -94,6 +94,7 @@ int plot_weights(Gnuplot *gnuplot, const WeightHistogram *histogram);
 int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *histogram);
 int plot_partial(Gnuplot *gnuplot, const SearchReport *search);
 int plot_lr_find(Gnuplot *gnuplot, const LrFind *find);
+int plot_landscape(Gnuplot *gnuplot, const Landscape *l);
 int plot_networks(Gnuplot *gnuplot, const SearchReport *search, CostKind kind);
 
 /* What a curve's values are, "training accuracy, %", and by what they are shown. */
@@ -116,6 +117,7 @@ void put_ptq_steps(FILE *out, const Report *report);
 void put_search(FILE *out, const Report *report);
 void put_partial(FILE *out, const Report *report, const ReportPlots *plots);
 void put_lr_find(FILE *out, const Report *report, const ReportPlots *plots);
+void put_landscape(FILE *out, const Report *report, const ReportPlots *plots);
 void put_networks(FILE *out, const Report *report, const ReportPlots *plots);
 
 /* The worst value of the metric that is within a tolerance, as it is shown. */

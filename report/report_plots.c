@@ -123,6 +123,7 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
     plots->partial =
         report->search == NULL || report->search->partial == NULL ? -1 : plot_partial(gnuplot, report->search);
     plots->lr_find = plot_lr_find(gnuplot, report->lr_find);
+    plots->landscape = plot_landscape(gnuplot, report->landscape);
     for (int k = 0; k < COSTS; k++)
         plots->networks[k] = report->search == NULL || report->search->trials == NULL
                                  ? -1

@@ -165,7 +165,7 @@ static const Refusal refusals[] = {
     {"npy", npy_fortran, STATUS_UNSUPPORTED, {"/train_images.npy: in Fortran order; must be in C order"}},
     {"npy", npy_float, STATUS_UNSUPPORTED, {"/train_images.npy: ", "must be uint8"}},
     {"npy", npy_rank, STATUS_SHAPE, {"/train_images.npy: 2 dimensions; must be [N,H,W]"}},
-    {"npy", npy_deep, STATUS_FORMAT, {"/train_images.npy: header", "at most 4 dimensions"}},
+    {"npy", npy_deep, STATUS_SHAPE, {"/train_images.npy: 5 dimensions", "at most 4"}},
     {"npy", npy_huge, STATUS_FORMAT, {"/train_images.npy: ", "promises 24000000000 more"}},
     {"npy", npy_overflow, STATUS_FORMAT, {"/train_images.npy: header"}},
     {"npy", npy_no_shape, STATUS_FORMAT, {"/train_images.npy: header"}},
