@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "report/report.h"
 #include "train/model_data.h"
+#include "train/model_file.h"
 #include "train/model_task.h"
 #include "train/run.h"
 
@@ -47,11 +48,13 @@ static Status open_models(Arena *arena, Job *job)
     job->open = ARENA_ARRAY(arena, OpenModel, o->arguments);
     job->landscape.model = ARENA_ARRAY(arena, LandscapeModel, o->arguments);
     for (int i = 0; i < o->arguments; i++) {
-        TRY(model_open(arena, o->argument[i], o->sets, &job->open[i]));
+        const char *file;
+        TRY(model_file(arena, o->argument[i], &file));
+        TRY(model_open(arena, file, o->sets, &job->open[i]));
         TRY(check_same(job, i));
         const ModelKind kind = job->open[i].kind;
-        job->landscape.model[i] = (LandscapeModel){
-            .name = o->argument[i], .kind = model_kind_names[kind], .quantized = kind != MODEL_FLOAT};
+        job->landscape.model[i] =
+            (LandscapeModel){.name = o->argument[i], .kind = model_kind_names[kind], .quantized = kind != MODEL_FLOAT};
     }
     return STATUS_OK;
 }
@@ -73,7 +76,7 @@ static Status draw_images(Arena *arena, Job *job)
 static void show_progress(void *context, int done, int points)
 {
     const Job *job = context;
-    if (job->o->quiet || done % 8 != 0) return;
+    if (job->o->quiet || done % (points / 10 + 1) != 0) return;
     Arena *memory = arena_create();
     cli_progress(arena_printf(memory, "%s: point %d/%d", job->landscape.model[job->now].name, done, points), false);
     arena_destroy(memory);
@@ -167,7 +170,7 @@ static void print_json(Arena *arena, const Job *job)
 static void print_text(Arena *arena, const Job *job)
 {
     const Landscape *l = &job->landscape;
-    cli_print("%-6s %9s %9s  %9s %9s  on %d images\n", "", "loss", "at codes",
+    cli_print("%-6s %9s %9s  %9s %9s  on %d images\n", "kind", "loss", "at codes",
               arena_printf(arena, "+ at %.2g", l->radius / 2), arena_printf(arena, "+ at %.2g", l->radius), l->images);
     for (int i = 0; i < l->models; i++) {
         const LandscapeModel *m = &l->model[i];
@@ -198,11 +201,12 @@ static Status run_landscape(Arena *arena, const Options *o, int *exit_code)
     return STATUS_OK;
 }
 
-const Verb verb_landscape = {"landscape",
-                             "MODEL...",
-                             "The loss around the weights of models of one network: along the line to their codes, and on a "
-                             "plane, in the same directions and on the same images",
-                             "srwnjx",
-                             1,
-                             MAX_MODELS,
-                             run_landscape};
+const Verb verb_landscape = {
+    "landscape",
+    "MODEL...",
+    "The loss around the weights of models of one network: along the line to their codes, and on a "
+    "plane, in the same directions and on the same images",
+    "srwnjx",
+    1,
+    MAX_MODELS,
+    run_landscape};

@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare lrfind sensitivity partial search workflow eval export import verify predict inspect describe tensor numbers fetch bench"
+    local verbs="train ptq qat compare lrfind sensitivity partial search workflow eval export import verify predict inspect describe landscape tensor numbers fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 
@@ -17,7 +17,7 @@ _bitfold() {
     --out | --dir | --dump | --data) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
     --to) mapfile -t COMPREPLY < <(compgen -W "safetensors onnx tflite c" -- "$word") && return ;;
     --scheme) mapfile -t COMPREPLY < <(compgen -W "symmetric affine absmax zeropoint" -- "$word") && return ;;
-    --seed | --threads | --bits | --axis | --batch | --steps | --images | --formats | --parts | --tolerance | --format | --keep | --order | --set | --option) return ;;
+    --seed | --threads | --bits | --axis | --points | --batch | --steps | --images | --formats | --parts | --tolerance | --format | --keep | --order | --set | --option) return ;;
     esac
 
     local files=
@@ -25,6 +25,7 @@ _bitfold() {
     bench | workflow) files=json ;;
     ptq | eval | verify | export | sensitivity | partial | search) files=safetensors ;;
     import) files=onnx ;;
+    landscape) files=safetensors ;;
     tensor) files='@(npy|safetensors|onnx)' ;;
     train | qat | compare | lrfind | inspect) files='@(json|safetensors)' ;;
     predict) files='@(safetensors|png|jpg|jpeg)' ;;
@@ -37,6 +38,7 @@ _bitfold() {
         ;;
     workflow) options="$options --tolerance --flash --ram --cycles --bops --target --images" ;;
     lrfind) options="$options --steps" ;;
+    landscape) options="$options --images --points" ;;
     tensor) options="$options --scheme --bits --axis -o" ;;
     sensitivity) options="$options --formats --parts --images" ;;
     inspect) options="$options --target" ;;

@@ -78,8 +78,10 @@ static void put_map(FILE *out, const Landscape *l, const LandscapeModel *m, doub
     const double side = (double)MAP / l->points;
     fputs("<figure>\n<figcaption>", out);
     html_text(out, m->name);
-    fprintf(out, "</figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Loss on a plane around the weights\">\n",
-            MAP + MARGIN, MAP + MARGIN);
+    fprintf(
+        out,
+        "</figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Loss on a plane around the weights\">\n",
+        MAP + MARGIN, MAP + MARGIN);
     for (int i = 0; i < l->points; i++)
         for (int k = 0; k < l->points; k++) {
             const double loss = m->plane[i * l->points + k];
@@ -89,8 +91,9 @@ static void put_map(FILE *out, const Landscape *l, const LandscapeModel *m, doub
                     MARGIN + k * side, MAP - (i + 1) * side, side, side, CELL + 1, CELL, shade(loss, low, high),
                     landscape_at(l, k), landscape_at(l, i), loss);
         }
-    fprintf(out, "<g font-size=\"11\" fill=\"currentColor\"><text x=\"%d\" y=\"%d\">%.2g</text><text x=\"%d\" y=\"%d\" "
-                 "text-anchor=\"end\">%.2g</text><text x=\"0\" y=\"%d\">%.2g</text><text x=\"0\" y=\"10\">%.2g</text></g>\n",
+    fprintf(out,
+            "<g font-size=\"11\" fill=\"currentColor\"><text x=\"%d\" y=\"%d\">%.2g</text><text x=\"%d\" y=\"%d\" "
+            "text-anchor=\"end\">%.2g</text><text x=\"0\" y=\"%d\">%.2g</text><text x=\"0\" y=\"10\">%.2g</text></g>\n",
             MARGIN, MAP + 14, -l->radius, MAP + MARGIN, MAP + 14, l->radius, MAP, -l->radius, l->radius);
     fputs("</svg>\n</figure>\n", out);
 }
@@ -125,14 +128,15 @@ void put_landscape(FILE *out, const Report *report, const ReportPlots *plots)
     if (l == NULL) return;
     double low, high;
     extremes(l, &low, &high);
-    fprintf(out,
-            "<section>\n<h2>The loss around the weights</h2>\n<p class=\"note\">In floats, on %d images that are the same "
-            "for all models. On the line all weights move together to the values of their codes. On the plane they move in "
-            "two random directions, the same for all models, in units of each filter’s length (normalized by filter); the "
-            "middle of a map is the model itself, and all maps have the same colours, by the logarithm of what the loss "
-            "is above %.4g, up to %.4g. Rise: the mean over the points of the plane that are so far from the "
-            "middle.</p>\n",
-            l->images, low, high);
+    fprintf(
+        out,
+        "<section>\n<h2>The loss around the weights</h2>\n<p class=\"note\">In floats, on %d images that are the same "
+        "for all models. On the line all weights move together to the values of their codes. On the plane they move in "
+        "two random directions, the same for all models, in units of each filter’s length (normalized by filter); the "
+        "middle of a map is the model itself, and all maps have the same colours, by the logarithm of what the loss "
+        "is above %.4g, up to %.4g. Rise: the mean over the points of the plane that are so far from the "
+        "middle.</p>\n",
+        l->images, low, high);
     put_numbers(out, l);
     put_lines(out, l, plots);
     fputs("<div class=\"grid large\">\n", out);

@@ -94,11 +94,11 @@ static Status walk_all(Arena *arena, Walk *walk, const Landscape *l, LandscapeMo
     if (m->quantized) {
         const float *rounding = make_rounding(arena, job->model);
         m->line = ARENA_ARRAY(arena, double, LANDSCAPE_LINE);
-        for (int i = 0; i < LANDSCAPE_LINE; i++)
-            TRY(loss_at(walk, landscape_t(i), rounding, 0, none, &m->line[i]));
+        for (int i = 0; i < LANDSCAPE_LINE; i++) TRY(loss_at(walk, landscape_t(i), rounding, 0, none, &m->line[i]));
     }
-    const float *d = make_direction(arena, job->model, job->seed, 0), *e = make_direction(arena, job->model, job->seed, 1);
-    m->plane = ARENA_ARRAY(arena, double, l->points *l->points);
+    const float *d = make_direction(arena, job->model, job->seed, 0),
+                *e = make_direction(arena, job->model, job->seed, 1);
+    m->plane = ARENA_ARRAY(arena, double, l->points * l->points);
     for (int i = 0; i < l->points; i++)
         for (int k = 0; k < l->points; k++)
             TRY(loss_at(walk, landscape_at(l, k), d, landscape_at(l, i), e, &m->plane[i * l->points + k]));

@@ -33,10 +33,7 @@ typedef struct {
 /* t of point i of the line. */
 static inline double landscape_t(int i) { return -1.0 + 3.0 * i / (LANDSCAPE_LINE - 1); }
 /* a, or b, of point i of a side. */
-static inline double landscape_at(const Landscape *l, int i)
-{
-    return l->radius * (2.0 * i / (l->points - 1) - 1.0);
-}
+static inline double landscape_at(const Landscape *l, int i) { return l->radius * (2.0 * i / (l->points - 1) - 1.0); }
 /* What the loss rises by on average on the plane's points whose distance from the middle is nearest to `radius` (of all
  * points those within half a step of it). */
 double landscape_rise(const Landscape *l, const LandscapeModel *m, double radius);
