@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare lrfind sensitivity partial search workflow eval export import verify predict inspect describe landscape tensor numbers fetch bench"
+    local verbs="train ptq qat compare lrfind sensitivity partial search workflow eval export import verify predict inspect describe report landscape tensor numbers fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 

@@ -291,6 +291,7 @@ static void put_page(FILE *out, const Report *report, const ReportPlots *plots)
         fputs("<p>gnuplot was not found when this page was written, so it shows tables in place of plots.</p>\n", out);
     put_lr_find(out, report, plots);
     put_landscape(out, report, plots);
+    put_joint(out, report, plots);
     put_partial(out, report, plots);
     put_networks(out, report, plots);
     put_search(out, report);

@@ -159,6 +159,7 @@ typedef struct {
     const StepEffect *step;
     const LrFind *lr_find;      /* NULL: none */
     const Landscape *landscape; /* NULL: none */
+    const struct Joint *joint;  /* several tables (report/joint.h); NULL: none */
 } Report;
 
 /* A line for each point: model, kind, figure ("line" or "plane"), x, y, loss. */

@@ -71,6 +71,8 @@ LineStyle line_style(int i);
 /* Colour of a row's point by its kind. */
 const char *kind_colour(const CompareRow *row);
 
+enum { JOINT_COSTS = 4 }; /* flash, RAM, instructions, bit operations */
+
 /* The figures of each section, -1: none (no data).  Of the scatter there is one for wide and one for narrow windows. */
 typedef struct {
     Gnuplot gnuplot;
@@ -78,6 +80,7 @@ typedef struct {
     int unnumbered[2];          /* points of each scatter whose number found no room */
     int *weights, *activations; /* by histogram */
     int partial, networks[COSTS], lr_find, landscape;
+    int joint[JOINT_COSTS], joint_bars;
 } ReportPlots;
 
 /* Draws everything the report has data for; plots->gnuplot.svg is NULL without gnuplot.  The caller
@@ -95,6 +98,8 @@ int plot_activations(Arena *arena, Gnuplot *gnuplot, const ActivationHistogram *
 int plot_partial(Gnuplot *gnuplot, const SearchReport *search);
 int plot_lr_find(Gnuplot *gnuplot, const LrFind *find);
 int plot_landscape(Gnuplot *gnuplot, const Landscape *l);
+int plot_joint(Gnuplot *gnuplot, const struct Joint *joint, int cost); /* cost: 0 .. JOINT_COSTS - 1 */
+int plot_joint_bars(Arena *arena, Gnuplot *gnuplot, const struct Joint *joint);
 int plot_networks(Gnuplot *gnuplot, const SearchReport *search, CostKind kind);
 
 /* What a curve's values are, "training accuracy, %", and by what they are shown. */
@@ -118,6 +123,7 @@ void put_search(FILE *out, const Report *report);
 void put_partial(FILE *out, const Report *report, const ReportPlots *plots);
 void put_lr_find(FILE *out, const Report *report, const ReportPlots *plots);
 void put_landscape(FILE *out, const Report *report, const ReportPlots *plots);
+void put_joint(FILE *out, const Report *report, const ReportPlots *plots);
 void put_networks(FILE *out, const Report *report, const ReportPlots *plots);
 
 /* The worst value of the metric that is within a tolerance, as it is shown. */

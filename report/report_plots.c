@@ -124,6 +124,9 @@ Status report_plots(Arena *arena, const Report *report, ReportPlots *plots)
         report->search == NULL || report->search->partial == NULL ? -1 : plot_partial(gnuplot, report->search);
     plots->lr_find = plot_lr_find(gnuplot, report->lr_find);
     plots->landscape = plot_landscape(gnuplot, report->landscape);
+    for (int k = 0; k < JOINT_COSTS; k++)
+        plots->joint[k] = report->joint == NULL ? -1 : plot_joint(gnuplot, report->joint, k);
+    plots->joint_bars = report->joint == NULL ? -1 : plot_joint_bars(arena, gnuplot, report->joint);
     for (int k = 0; k < COSTS; k++)
         plots->networks[k] = report->search == NULL || report->search->trials == NULL
                                  ? -1
