@@ -76,6 +76,14 @@ typedef struct {
  * *correct: counted is which of both classes has the larger share, label where they are equal. */
 Tensor *op_cross_entropy(Tape *t, Tensor *z, const CrossEntropy *of, int *correct);
 
+/* loss = mean_n T^2 sum_k p[n,k] log(p[n,k] / q[n,k]),  p = softmax(teacher[n] / T), q = softmax(z[n] / T): the divergence
+ * of q from p, whose gradient T (q - p) / N is of the size of cross-entropy's at any temperature T > 0 (Hinton, Vinyals,
+ * Dean 2015, arXiv 1503.02531).  teacher [N,K] is read here alone.  Sums are in double. */
+Tensor *op_softmax_divergence(Tape *t, Tensor *z, const float *teacher, double temperature);
+
+/* (1 - share) a + share b, of two losses. */
+Tensor *op_mix_losses(Tape *t, Tensor *a, Tensor *b, float share);
+
 /* loss = mean_{n,k} (z[n,k] - target[n,k])^2 */
 Tensor *op_mse(Tape *t, Tensor *z, const float *target);
 

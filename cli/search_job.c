@@ -191,7 +191,7 @@ Status search_rows_digest(Arena *arena, SearchJob *job)
 {
     const char *data;
     TRY(provenance_data(arena, &job->data, &data));
-    const RunStart start = {MODEL_PTQ, provenance_weights(arena, job->open.model)};
+    const RunStart start = {MODEL_PTQ, provenance_weights(arena, job->open.model), NULL};
     const Provenance p = provenance_now(arena, job->config, start, data);
     const SensitivityOptions *s = &job->sensitivity.options;
     char *all = arena_printf(arena, "%s %s %s %d %d %d", p.config, data, start.start, job->judge.sample.n, s->leave_out,

@@ -21,8 +21,8 @@ typedef enum { MODE_FLOAT, MODE_QAT, MODE_INT8 } Mode;
 static const char *const mode_names[] = {"float", "qat", "int8"};
 
 /* The parts of a step; the engine has none. */
-enum { FORWARD, BACKWARD, OPTIMIZER, PARTS };
-static const char *const part_keys[PARTS] = {"ms_forward", "ms_backward", "ms_optimizer"};
+enum { TEACHER, FORWARD, BACKWARD, OPTIMIZER, PARTS };
+static const char *const part_keys[PARTS] = {"ms_teacher", "ms_forward", "ms_backward", "ms_optimizer"};
 
 typedef struct Case {
     const Options *o;
@@ -34,8 +34,12 @@ typedef struct Case {
     int32_t *labels;
     Status (*step)(struct Case *c, double part_s[PARTS]);
 
-    Arena *memory; /* of a step; of the engine */
-    Tape *tape;    /* training */
+    Arena *memory;          /* of a step; of the engine */
+    Tape *tape;             /* training */
+    const Teacher *teacher; /* NULL: none */
+    Arena *teacher_memory;
+    Tape *teacher_tape;
+    Task task;
     Optimizer optimizer;
     ForwardMode forward;
     long steps;
@@ -44,21 +48,24 @@ typedef struct Case {
     int8_t *codes, *logits;
 } Case;
 
-/* One training step: forward and loss, backward, optimizer. */
+/* One training step: what the teacher says, forward and loss, backward, optimizer. */
 static Status train_step(Case *c, double part_s[PARTS])
 {
     Tape *t = c->tape;
-    double at[PARTS + 1];
+    double at[PARTS + 1], running = 0;
+    Batch batch = {c->batch, c->pixels, targets_classes(c->labels)};
     tape_reset(t, true);
     param_set_zero_grad(&c->m->params);
     at[0] = timing_seconds();
-    Tensor *logits = model_forward(c->m, t, &c->forward, c->pixels, c->batch);
-    Tensor *loss = op_softmax_cross_entropy(t, logits, c->labels, 0.0f, NULL);
+    if (c->teacher != NULL) TRY(teacher_answer(c->teacher, c->teacher_tape, &batch, &batch.targets.teacher));
     at[1] = timing_seconds();
-    if (tape_backward(t, loss) != STATUS_OK) return status_fail(t->status, "%s", t->message);
+    Tensor *logits = model_forward(c->m, t, &c->forward, c->pixels, c->batch);
+    Tensor *loss = task_training_loss(t, &c->task, logits, batch.targets, &running);
     at[2] = timing_seconds();
-    optimizer_step(&c->optimizer, 1e-3f, ++c->steps);
+    if (tape_backward(t, loss) != STATUS_OK) return status_fail(t->status, "%s", t->message);
     at[3] = timing_seconds();
+    optimizer_step(&c->optimizer, 1e-3f, ++c->steps);
+    at[4] = timing_seconds();
     for (int i = 0; i < PARTS; i++) part_s[i] = at[i + 1] - at[i];
     return STATUS_OK;
 }
@@ -84,7 +91,12 @@ static Status prepare_training(Case *c, const Config *config)
     enum { FIRST = 0, LAST = 1000 };
     const ModelKind kind = c->mode == MODE_QAT ? MODEL_QAT : MODEL_FLOAT;
     TRY(optimizer_make(c->arena, &config->train.optimizer, &c->m->params, &c->optimizer));
+    static const TaskConfig classes; /* whatever the config's task, labels are random classes */
+    c->task = task_make(&classes, 0.0f, c->m->classes, NULL, (TargetScale){NULL, NULL});
+    c->task.distillation = config_teacher(config, kind == MODEL_QAT)->distillation;
+    TRY(teacher_open(c->arena, config, kind, c->m, &c->teacher));
     c->tape = tape_create(c->arena, c->memory);
+    c->teacher_tape = tape_create(c->arena, c->teacher_memory);
     c->step = train_step;
     c->forward = train_mode(&config->quant, kind, FIRST, LAST);
     TRY(repeat(c, WARM_UP));
@@ -186,7 +198,7 @@ static cJSON *as_json(Arena *arena, const Case *c, const Times *times)
         cJSON_AddNumberToObject(json, "ms_per_step", 1e3 * median);
         cJSON_AddNumberToObject(json, "ms_min", 1e3 * times->s[0]);
         cJSON_AddNumberToObject(json, "ms_max", 1e3 * last);
-        for (int p = 0; p < PARTS; p++)
+        for (int p = c->teacher == NULL ? FORWARD : TEACHER; p < PARTS; p++)
             cJSON_AddNumberToObject(json, part_keys[p], 1e3 * timing_median(times->part_s[p], times->n));
         cJSON_AddNumberToObject(json, "step_bytes", (double)arena_peak_bytes(c->memory));
     }
@@ -263,8 +275,10 @@ static Status run_bench(Arena *arena, const Options *o, int *exit_code)
     if (o->frozen && c.mode != MODE_QAT)
         return status_fail(STATUS_INVALID, "--frozen: with --mode %s; only qat has that phase", mode_names[c.mode]);
     c.memory = arena_create();
+    c.teacher_memory = arena_create();
     Status status = prepare(&c);
     if (status == STATUS_OK) status = o->interleave ? interleave(&c) : once(&c);
+    arena_destroy(c.teacher_memory);
     arena_destroy(c.memory);
     return status;
 }

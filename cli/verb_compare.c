@@ -154,7 +154,8 @@ static Status make_table(Context *c, const Model *from, CompareResult *result)
         *c->exit_code = 128 + (int)cli_stop;
     }
     TRY(status);
-    TRY(run_folder_note(arena, run->path, &(RunNote){m, o->argc, o->argv, timing_seconds() - start, NULL, NULL}));
+    TRY(run_folder_note(arena, run->path,
+                        &(RunNote){.model = m, .argc = o->argc, .argv = o->argv, .seconds = timing_seconds() - start}));
     return compare_note(arena, run->path, result);
 }
 

@@ -61,7 +61,7 @@ static Status check_key(void *context, const char *key, const cJSON *value)
 
 static const cJSON *relevant_json(Arena *arena, const Config *config, ModelKind kind)
 {
-    const char *text = provenance_now(arena, config, (RunStart){kind, "model"}, "").config;
+    const char *text = provenance_now(arena, config, (RunStart){kind, "model", NULL}, "").config;
     cJSON *json = NULL;
     if (json_parse(text, strlen(text), config->path, &json) != STATUS_OK) return NULL;
     const cJSON *kept = json_copy(arena, json);

@@ -62,7 +62,7 @@ static const char *plan_name(Arena *arena, const RowPlan *p, const char *suffix)
 
 static const char *origin(Arena *arena, ModelKind kind, const Config *config)
 {
-    return provenance_now(arena, config, (RunStart){kind, "model"}, "").config;
+    return provenance_now(arena, config, (RunStart){kind, "model", NULL}, "").config;
 }
 
 /* ---- adding ------------------------------------------------------------------------------------------------------ */

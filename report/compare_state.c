@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "deploy/grid_floor.h"
+#include "train/teacher.h"
 
 static const char *row_label(Arena *arena, const CompareJob *job, const RowPlan *plan, int k)
 {
@@ -53,9 +54,11 @@ Status row_model(Arena *arena, const CompareJob *job, const RowPlan *plan, int k
 static Provenance provenance_of(Arena *arena, const CompareJob *job, const RowPlan *plan, const Config *config)
 {
     const bool copied = plan->kind == MODEL_FLOAT && job->from != NULL;
-    const RunStart start = {plan->kind, copied                      ? provenance_weights(arena, job->from)
-                                        : plan->kind == MODEL_FLOAT ? "config"
-                                                                    : "model"};
+    const RunStart start = {plan->kind,
+                            copied                      ? provenance_weights(arena, job->from)
+                            : plan->kind == MODEL_FLOAT ? "config"
+                                                        : "model",
+                            copied ? NULL : teacher_digest(arena, config, plan->kind)};
     return provenance_now(arena, config, start, job->data_text);
 }
 
@@ -174,6 +177,22 @@ static Status row_recipe(Arena *arena, const CompareJob *job, const RowState *s,
     return STATUS_OK;
 }
 
+/* The float network that a row starts from, or the one before it did. */
+static const RowPlan *float_start(const RowPlans *plans, const RowPlan *plan)
+{
+    while (plan->start >= 0) plan = &plans->at[plan->start];
+    return plan;
+}
+
+/* A row that learns from "float" learns from its float row's model, which is there by now. */
+static void name_teacher(Arena *arena, const CompareJob *job, const RowPlans *plans, RowState *s)
+{
+    TeacherConfig *teacher = &s->config->qat.teacher;
+    if (s->plan->kind != MODEL_QAT || !teacher_is_named(teacher) || strcmp(teacher->model, TEACHER_FLOAT) != 0) return;
+    const char *folder = row_folder(arena, job, float_start(plans, s->plan), s->seed);
+    teacher->model = teacher->path = file_join(arena, folder, recipe_file(MODEL_FLOAT));
+}
+
 Status row_check_training(Arena *arena, const CompareJob *job, const RowState *s, long *left)
 {
     Recipe recipe;
@@ -207,6 +226,7 @@ Status row_make(Arena *arena, const CompareJob *job, const RowPlans *plans, int 
     Model *from = NULL;
     if (plan->start >= 0 && s.last == NULL) TRY(row_model(job->arena, job, &plans->at[plan->start], k, &from));
     Recipe recipe;
+    name_teacher(arena, job, plans, &s);
     TRY(row_recipe(arena, job, &s, plan->start >= 0 ? plans->at[plan->start].name : "float", from, &recipe));
     *model = recipe.model;
     TrainState state;

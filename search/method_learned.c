@@ -277,7 +277,7 @@ static Status find_digest(Arena *arena, Learner *l)
     const Judge *judge = l->s->trials->judge;
     const char *data;
     TRY(provenance_data(arena, judge->data, &data));
-    const RunStart start = {MODEL_QAT, provenance_weights(arena, judge->model)};
+    const RunStart start = {MODEL_QAT, provenance_weights(arena, judge->model), NULL};
     const Provenance p = provenance_now(arena, judge->config, start, data);
     const char *all =
         arena_printf(arena, "%s %s %s %s %s", l->s->trials->digest, l->s->trials->asked, p.config, data, start.start);

@@ -14,6 +14,7 @@ typedef struct {
     const float *value;   /* [n, width] */
     const int32_t *other; /* [n] of mixed images (datasets/mix.h) the other one's class; NULL: none are mixed */
     const float *share;   /* [n] 0 to 1: of label's class; the rest is other's */
+    const float *teacher; /* [n, outputs] what another network answers to these samples; NULL: nobody is asked */
 } Targets;
 
 static inline Targets targets_classes(const int32_t *label) { return (Targets){.label = label}; }

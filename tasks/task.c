@@ -51,6 +51,15 @@ const Field task_fields[] = {
             "regression"},
     FIELD_END};
 
+const Field distillation_fields[] = {
+    {"alpha", FIELD_FLOAT, offsetof(Distillation, alpha), .min = 0, .max = 1, .def = "0.5",
+     .doc = "share of the loss that is taken towards the teacher; the rest is the task's own loss"},
+    {"temperature", FIELD_FLOAT, offsetof(Distillation, temperature), .min = 0.01, .max = 1000, .def = "4",
+     .doc =
+         "classification: what the outputs of both networks are divided by before their softmax; the higher, the more "
+         "the classes count that the teacher thinks less likely"},
+    FIELD_END};
+
 const TaskType *task_type(const char *name)
 {
     for (int i = 0; task_types[i] != NULL; i++)
@@ -173,6 +182,14 @@ TargetScale task_scale(Arena *arena, Targets targets, int n)
         if (!(std[k] > 0.0f)) std[k] = 1.0f;
     }
     return (TargetScale){mean, std};
+}
+
+Tensor *task_training_loss(Tape *t, const Task *task, Tensor *z, Targets targets, double *running)
+{
+    Tensor *loss = task->loss->run(t, task, z, targets, running);
+    if (targets.teacher == NULL) return loss;
+    Tensor *distance = tape_failed(t) ? NULL : task->type->imitate(t, task, z, targets.teacher);
+    return op_mix_losses(t, loss, distance, (float)task->distillation.alpha);
 }
 
 /* ---- scores ------------------------------------------------------------------------------------------------------ */

@@ -18,6 +18,13 @@ typedef struct {
     int metric;   /* of metric_choices; 0: the task's first */
 } TaskConfig;
 extern const Field task_fields[];
+
+/* How a network learns from another one's outputs. */
+typedef struct {
+    double alpha;       /* 0 to 1: the share of the loss that is taken towards the teacher */
+    double temperature; /* of classes: what both networks' outputs are divided by before their softmax */
+} Distillation;
+extern const Field distillation_fields[];
 extern const char *const task_names[];   /* tasks.def, NULL-ended */
 extern const char *const loss_choices[]; /* "auto", then losses.def, NULL-ended */
 extern const char *const metric_choices[];
@@ -82,6 +89,10 @@ typedef struct TaskType {
     bool answers_class;            /* the answer is the index of the largest output */
     int output_bits; /* quant.output_bits where a config leaves it out and the network can (model_output_may_be_wide) */
 
+    /* How far outputs z[N,task->outputs] are from the teacher's [N,task->outputs], as an operation of the tape -> [1], a mean
+     * over the samples.  NULL: no network of this task learns from another one. */
+    Tensor *(*imitate)(Tape *t, const Task *task, Tensor *z, const float *teacher);
+
     /* None of these is NULL, none can fail, and none keeps a pointer but begin, whose sums are the score's.  One thread
      * works on a score.  Texts are in the arena, UTF-8, and safe for a terminal (task_text). */
 
@@ -130,7 +141,12 @@ struct Task {
     int outputs;                /* of the network */
     const char *const *name;    /* [outputs] */
     TargetScale scale;          /* of value targets */
+    Distillation distillation;  /* how much a teacher's outputs count, of targets that have them */
 };
+
+/* The loss that a batch is trained on, as TaskLoss.run: the task's own, L.  Where targets have a teacher's outputs t it
+ * is (1 - alpha) L + alpha D, with the task's TaskType.imitate as D. */
+Tensor *task_training_loss(Tape *t, const Task *task, Tensor *z, Targets targets, double *running);
 
 /* Whether loss and metric are the task's.  STATUS_CONFIG: "where: task.loss: ..."; where NULL: "task.loss: ...". */
 Status task_check(Arena *arena, const TaskConfig *config, const char *where);

@@ -30,6 +30,12 @@ static Tensor *cross_entropy(Tape *t, const Task *task, Tensor *z, Targets targe
 const TaskLoss loss_cross_entropy = {
     "cross_entropy", "softmax cross-entropy, with train.label_smoothing and train.class_weights", cross_entropy, NULL};
 
+/* T^2 KL(softmax(teacher / T) || softmax(z / T)): Hinton et al. 2015. */
+static Tensor *imitate(Tape *t, const Task *task, Tensor *z, const float *teacher)
+{
+    return op_softmax_divergence(t, z, teacher, task->distillation.temperature);
+}
+
 static int largest(const float *z, int n)
 {
     int best = 0;
@@ -138,6 +144,7 @@ const TaskType task_classification = {
     .outputs = "classes",
     .codes = "logits",
     .answers_class = true,
+    .imitate = imitate,
     .begin = begin,
     .add = add,
     .value = value,

@@ -67,6 +67,12 @@ static Tensor *run_mse(Tape *t, const Task *task, Tensor *z, Targets targets, do
     return target == NULL ? NULL : op_mse(t, z, target);
 }
 
+static Tensor *imitate(Tape *t, const Task *task, Tensor *z, const float *teacher)
+{
+    (void)task;
+    return op_mse(t, z, teacher);
+}
+
 static double mse_of(const Task *task, double r)
 {
     (void)task;
@@ -241,6 +247,7 @@ const TaskType task_regression = {
     .outputs = "outputs",
     .codes = "outputs",
     .output_bits = 16,
+    .imitate = imitate,
     .begin = begin,
     .add = add,
     .value = value,

@@ -20,7 +20,7 @@ Status batch_gradient(Tape *t, Model *m, const ForwardMode *mode, const Batch *b
     tape_reset(t, true);
     param_set_zero_grad(&m->params);
     Tensor *logits = model_forward(m, t, mode, batch->pixels, batch->n);
-    Tensor *loss = task->loss->run(t, task, logits, batch->targets, &result->running);
+    Tensor *loss = task_training_loss(t, task, logits, batch->targets, &result->running);
     if (tape_failed(t)) return status_fail(t->status, "%s", t->message);
     result->loss = (double)loss->x[0];
     if (!isfinite(result->loss)) return not_finite(m, isnan(result->loss) ? "loss is NaN" : "loss is infinite");

@@ -13,7 +13,8 @@ typedef struct {
 } BatchLoss;
 
 /* One batch through the network and back:
- *     L = 1/n sum_i loss(z_i, y_i), z = outputs of the model, the loss the task's;  p.dx = dL/dp for each parameter p.
+ *     L = 1/n sum_i loss(z_i, y_i), z = outputs of the model, the loss the task's, towards a teacher's outputs as well where
+ *     the targets have them (task_training_loss);  p.dx = dL/dp for each parameter p.
  * Gradients of an earlier batch are forgotten first; those of frozen parameters stay 0.  In fake and integer arithmetic
  * the gradient is the straight-through estimator of each quantizer.
  *

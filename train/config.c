@@ -85,7 +85,7 @@ Status config_read(Arena *arena, const char *path, const char *const *sets, Conf
     return status;
 }
 
-/* A folder's path without links and dots; false when there is no such folder. */
+/* A path without links and dots; false when there is nothing of that name. */
 static Status real_path(const char *path, char real[PATH_MAX], bool *there)
 {
     *there = realpath(path, real) != NULL;
@@ -102,7 +102,7 @@ static Status absolute_path(Arena *arena, const char *path, char **result)
     return STATUS_OK;
 }
 
-/* `path` as seen from `from`, both folders that exist; otherwise `path` made absolute, which holds from anywhere. */
+/* `path` as seen from the folder `from`, which both exist; otherwise `path` made absolute, which holds from anywhere. */
 static Status relative_path(Arena *arena, const char *path, const char *from, char **result)
 {
     char a[PATH_MAX], b[PATH_MAX];
@@ -135,6 +135,13 @@ Status config_text(Arena *arena, const Config *config, const char *folder, char 
         TRY(relative_path(arena, copy.data.path, folder, &dir));
         copy.data.dir = dir;
     }
+    for (int qat = 0; qat < 2; qat++) {
+        TeacherConfig *teacher = qat ? &copy.qat.teacher : &copy.train.teacher;
+        if (!teacher_is_named(teacher) || strcmp(teacher->model, TEACHER_FLOAT) == 0) continue;
+        char *model = NULL;
+        TRY(relative_path(arena, teacher->path, folder, &model));
+        teacher->model = model;
+    }
     cJSON *root = field_dump(config_fields, &copy);
     *text = json_print(arena, root);
     cJSON_Delete(root);
@@ -147,6 +154,8 @@ char *config_bits_text(Arena *arena, const QuantConfig *quant)
     return arena_printf(arena, "W%sA%s", weights,
                         quant_width(arena, quant->activations.format, quant->activations.bits));
 }
+
+const TeacherConfig *config_teacher(const Config *c, bool qat) { return qat ? &c->qat.teacher : &c->train.teacher; }
 
 PixelScale config_pixels(const Config *c)
 {

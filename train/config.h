@@ -10,6 +10,16 @@
 #include "quant/quant_config.h"
 #include "tasks/task.h"
 
+/* A network that another one learns from. */
+typedef struct {
+    const char *model; /* as the config has it: a file or run directory, or TEACHER_FLOAT; NULL or "": none */
+    const char *path;  /* ... as seen from the working directory */
+    Distillation distillation;
+} TeacherConfig;
+
+/* The float network that quantization-aware training starts from. */
+#define TEACHER_FLOAT "float"
+
 typedef struct {
     int epochs, batch;
     OptimizerConfig optimizer;
@@ -20,6 +30,7 @@ typedef struct {
     double ema;              /* decay of the moving average that is the model; 0: none */
     int early_stopping;      /* epochs without a better validation; 0: none */
     StringList freeze;       /* patterns of layers that float training leaves as they are */
+    TeacherConfig teacher;
 } TrainConfig;
 
 typedef struct {
@@ -29,6 +40,7 @@ typedef struct {
     double clip_norm;    /* < 0: train's */
     ScheduleConfig schedule;
     OscillationConfig oscillation;
+    TeacherConfig teacher;
 } QatConfig;
 
 enum { COMPARE_MAX_SEEDS = 64 };
@@ -93,6 +105,10 @@ Status config_text(Arena *arena, const Config *config, const char *folder, char 
 
 /* What `quant` says in short: "W8A8", ... */
 char *config_bits_text(Arena *arena, const QuantConfig *quant);
+
+/* The teacher of quantization-aware training, or of float training; and whether there is one. */
+const TeacherConfig *config_teacher(const Config *config, bool qat);
+static inline bool teacher_is_named(const TeacherConfig *t) { return t->model != NULL && t->model[0] != '\0'; }
 
 /* The pixel scale of data.normalize. */
 PixelScale config_pixels(const Config *config);

@@ -33,6 +33,12 @@ static const Field train_fields[] = {
     {"freeze", FIELD_STRINGS, offsetof(TrainConfig, freeze), .scalar_ok = true, .max_count = 512, .min = 1, .max = 100,
      .doc = "layers that `train` leaves as they are, by name or pattern with * and ?: parameters stay, batch norm uses "
             "its running statistics. Quantization-aware training trains all layers"},
+    {"teacher", FIELD_STRING, offsetof(TrainConfig, teacher.model), .max = 4096,
+     .doc = "of float training: a model that the network learns from besides the targets (distillation), a file or run "
+            "directory, of any architecture with the same image, outputs and classes; relative to the config's folder. "
+            "It sees the same augmented images. Left out or \"\": none"},
+    {"distillation", FIELD_OBJECT, offsetof(TrainConfig, teacher.distillation), .fields = distillation_fields,
+     .doc = "how the network learns from train.teacher"},
     FIELD_END};
 
 static const Field qat_fields[] = {
@@ -52,6 +58,10 @@ static const Field qat_fields[] = {
      .doc = "how the learning rate moves; the default's half cosine needs no warm-up after float training"},
     {"oscillation", FIELD_OBJECT, offsetof(QatConfig, oscillation), .fields = oscillation_fields,
      .doc = "weights that change to and fro between two codes"},
+    {"teacher", FIELD_STRING, offsetof(QatConfig, teacher.model), .max = 4096,
+     .doc = "of quantization-aware training: as train.teacher; \"float\" is the float network that it starts from"},
+    {"distillation", FIELD_OBJECT, offsetof(QatConfig, teacher.distillation), .fields = distillation_fields,
+     .doc = "how the network learns from qat.teacher"},
     FIELD_END};
 
 #define OBSERVER(name) #name,

@@ -64,8 +64,22 @@ static void of_another_training(Notes *n, const char *key, const char *why)
     n->note[n->notes++] = arena_printf(n->arena, "%s has no effect: %s", key, why);
 }
 
+/* Rows of compare may have a teacher by patches of their own. */
+static void of_teacher(Notes *n, ConfigUse use, const char *section, const TeacherConfig *teacher)
+{
+    const CompareConfig *c = &n->config->compare;
+    if (use == USE_COMPARE && (c->rows != NULL || c->grid != NULL)) return;
+    const bool classes = task_types[n->config->task.type]->answers_class;
+    const char *why = teacher_is_named(teacher) ? "the task has no classes"
+                                                : arena_printf(n->arena, "there is no %s.teacher", section);
+    if (!teacher_is_named(teacher)) without_effect(n, arena_printf(n->arena, "%s.distillation.alpha", section), why);
+    if (!teacher_is_named(teacher) || !classes)
+        without_effect(n, arena_printf(n->arena, "%s.distillation.temperature", section), why);
+}
+
 static void of_qat(Notes *n, ConfigUse use)
 {
+    of_another_training(n, "train.teacher", "quantization-aware training takes qat.teacher");
     of_another_training(n, "train.schedule", "quantization-aware training takes qat.schedule");
     if (use == USE_QAT) of_another_training(n, "train.epochs", "qat of a model takes qat.epochs");
     if (use == USE_QAT_SCRATCH) of_another_training(n, "qat.epochs", "qat from scratch takes train.epochs");
@@ -199,6 +213,9 @@ const char **config_notes(Arena *arena, const Config *config, ConfigUse use)
     if (use == USE_TRAIN || use == USE_COMPARE) of_schedule(&n, "train.schedule", &config->train.schedule);
     if (use == USE_QAT || use == USE_QAT_SCRATCH || use == USE_COMPARE)
         of_schedule(&n, "qat.schedule", &config->qat.schedule);
+    if (use == USE_TRAIN || use == USE_COMPARE) of_teacher(&n, use, "train", &config->train.teacher);
+    if (use == USE_QAT || use == USE_QAT_SCRATCH || use == USE_COMPARE)
+        of_teacher(&n, use, "qat", &config->qat.teacher);
     if (use != USE_TRAIN) of_observers(&n, use);
     if (use != USE_TRAIN) of_quantizers(&n, use);
     if (use == USE_QAT || use == USE_QAT_SCRATCH) of_qat(&n, use);

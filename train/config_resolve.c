@@ -35,6 +35,10 @@ static Status check(const Config *c)
                            "%s: train.early_stopping: %d with data.validation 0; must be 0, or images be held out by "
                            "data.validation",
                            c->path, c->train.early_stopping);
+    const TeacherConfig *teacher = &c->train.teacher;
+    if (teacher_is_named(teacher) && strcmp(teacher->model, TEACHER_FLOAT) == 0)
+        return status_fail(STATUS_CONFIG, "%s: train.teacher: \"%s\"; is for qat.teacher, here it must be a model",
+                           c->path, TEACHER_FLOAT);
     const NormalizeConfig *n = &c->data.normalize;
     if (n->mean.n != n->std.n)
         return status_fail(STATUS_CONFIG,
@@ -53,22 +57,52 @@ static Status check(const Config *c)
     return STATUS_OK;
 }
 
-Status config_assign(Arena *arena, cJSON *root, const char *assignment)
+/* What an assignment gave as seen from the working directory, made absolute; `before`: what was there. */
+static Status make_absolute(Arena *arena, const char *assignment, const cJSON *before, cJSON *path)
 {
-    const cJSON *before = json_get(json_get(root, "data"), "dir");
-    TRY(json_set(root, "--set", assignment));
-    config_drop_other_name(root, assignment);
-    cJSON *dir = json_get(json_get(root, "data"), "dir");
-    if (dir == before || !cJSON_IsString(dir) || dir->valuestring[0] == '/') return STATUS_OK;
+    if (path == before || !cJSON_IsString(path) || path->valuestring[0] == '/') return STATUS_OK;
     char here[PATH_MAX];
     if (getcwd(here, sizeof here) == NULL)
         return status_fail(STATUS_IO, "--set %s: the working directory has no name; an absolute path is required",
                            assignment);
-    const char *rest = dir->valuestring;
+    const char *rest = path->valuestring;
     while (rest[0] == '.' && rest[1] == '/') rest += 2;
     const char *absolute = strcmp(rest, ".") == 0 || rest[0] == '\0' ? here : file_join(arena, here, rest);
-    return cJSON_SetValuestring(dir, absolute) != NULL ? STATUS_OK
-                                                       : status_fail(STATUS_NOMEM, "%s: no memory", absolute);
+    return cJSON_SetValuestring(path, absolute) != NULL ? STATUS_OK
+                                                        : status_fail(STATUS_NOMEM, "%s: no memory", absolute);
+}
+
+/* The keys that are paths; "" and what names no file stay as they are. */
+static const char *const path_keys[][2] = {{"data", "dir"}, {"train", "teacher"}, {"qat", "teacher"}};
+enum { PATH_KEYS = sizeof path_keys / sizeof path_keys[0] };
+
+static cJSON *path_of(const cJSON *root, int key)
+{
+    return json_get(json_get(root, path_keys[key][0]), path_keys[key][1]);
+}
+
+static bool is_no_path(const cJSON *teacher)
+{
+    const char *text = cJSON_GetStringValue(teacher);
+    return text == NULL || text[0] == '\0' || strcmp(text, TEACHER_FLOAT) == 0;
+}
+
+Status config_assign(Arena *arena, cJSON *root, const char *assignment)
+{
+    const cJSON *before[PATH_KEYS];
+    for (int i = 0; i < PATH_KEYS; i++) before[i] = path_of(root, i);
+    TRY(json_set(root, "--set", assignment));
+    config_drop_other_name(root, assignment);
+    for (int i = 0; i < PATH_KEYS; i++) {
+        cJSON *path = path_of(root, i);
+        if (i == 0 || !is_no_path(path)) TRY(make_absolute(arena, assignment, before[i], path));
+    }
+    return STATUS_OK;
+}
+
+static void find_teacher(Arena *arena, const Config *c, TeacherConfig *t)
+{
+    if (teacher_is_named(t)) t->path = file_join(arena, c->folder, t->model);
 }
 
 /* Rows of one's own, and progressive ones, stand for the default ones, unless those are given as well. */
@@ -112,6 +146,8 @@ Status config_resolve(Arena *arena, const cJSON *root, const char *path, Config 
                            path, c->name);
     const bool here = c->data.dir != NULL && strcmp(c->data.dir, ".") == 0;
     c->data.path = c->data.dir == NULL ? "" : here ? c->folder : file_join(arena, c->folder, c->data.dir);
+    find_teacher(arena, c, &c->train.teacher);
+    find_teacher(arena, c, &c->qat.teacher);
     broadcast(arena, &c->data.normalize.mean, c->data.normalize.std.n);
     broadcast(arena, &c->data.normalize.std, c->data.normalize.mean.n);
     TRY(task_check(arena, &c->task, path));

@@ -16,6 +16,7 @@
 #include "train/integers.h"
 #include "train/model_file.h"
 #include "train/model_task.h"
+#include "train/teacher.h"
 
 /* An accuracy says nothing of a class that is not tested. */
 static void check_tested(Arena *arena, DataSplits *data)
@@ -286,6 +287,11 @@ Status run_folder_note(Arena *arena, const char *folder, const RunNote *note)
     cJSON_AddNumberToObject(run, "seconds", note->seconds);
     model_note_kernels(arena, run, note->model);
     note_changes(arena, note->changed, run);
+    if (note->teacher != NULL) {
+        cJSON *teacher = cJSON_AddObjectToObject(run, "teacher");
+        cJSON_AddStringToObject(teacher, "model", note->teacher->path);
+        cJSON_AddStringToObject(teacher, "digest", note->teacher->digest);
+    }
     if (note->ptq != NULL) cJSON_AddItemToObject(run, "ptq", note->ptq);
     const char *text = json_print(arena, run);
     cJSON_Delete(run);

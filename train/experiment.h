@@ -50,7 +50,8 @@ typedef struct {
     int argc; /* the command */
     char *const *argv;
     double seconds;
-    const char *changed; /* what was changed on the way, a line each (Provenance); NULL or "": nothing */
+    const Teacher *teacher; /* whom it learned from (train/teacher.h); NULL: nobody */
+    const char *changed;    /* what was changed on the way, a line each (Provenance); NULL or "": nothing */
     cJSON *ptq; /* what each step of post-training quantization did, which becomes part of the file; NULL: none */
 } RunNote;
 

@@ -221,7 +221,7 @@ static Status import(Arena *arena, const ImportRequest *r, ImportOutcome *out)
     if (out->run.note != NULL) add_note(arena, &out->imported, out->run.note);
     TRY(out->imported.graph != NULL ? write_graph(arena, r, out) : write_float(arena, r, out));
     if (out->model == NULL) return STATUS_OK;
-    const RunNote note = {out->model, r->argc, r->argv, timing_seconds() - start, NULL, NULL};
+    const RunNote note = {.model = out->model, .argc = r->argc, .argv = r->argv, .seconds = timing_seconds() - start};
     return run_folder_note(arena, r->out, &note);
 }
 

@@ -18,7 +18,20 @@ static void drop_of_float(cJSON *train, bool from_scratch)
     cJSON_DeleteItemFromObjectCaseSensitive(train, "ema");
     cJSON_DeleteItemFromObjectCaseSensitive(train, "early_stopping");
     cJSON_DeleteItemFromObjectCaseSensitive(train, "schedule");
+    cJSON_DeleteItemFromObjectCaseSensitive(train, "teacher");
+    cJSON_DeleteItemFromObjectCaseSensitive(train, "distillation");
     if (!from_scratch) cJSON_DeleteItemFromObjectCaseSensitive(train, "epochs");
+}
+
+/* Of a training without a teacher nothing; of one with a teacher what it is, not where. */
+static void tell_teacher(cJSON *section, const TeacherConfig *teacher, const char *digest)
+{
+    if (!teacher_is_named(teacher)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(section, "teacher");
+        cJSON_DeleteItemFromObjectCaseSensitive(section, "distillation");
+    } else if (digest != NULL) {
+        cJSON_ReplaceItemInObjectCaseSensitive(section, "teacher", cJSON_CreateString(digest));
+    }
 }
 
 /* Quantization-aware training calibrates, and takes no other step. */
@@ -50,6 +63,9 @@ static cJSON *relevant(const Config *config, RunStart start)
         cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");
         if (start.kind == MODEL_QAT) drop_of_float(train, run_from_config(start));
     }
+    if (start.kind == MODEL_FLOAT) tell_teacher(train, &config->train.teacher, start.teacher);
+    if (start.kind == MODEL_QAT)
+        tell_teacher(cJSON_GetObjectItemCaseSensitive(root, "qat"), &config->qat.teacher, start.teacher);
     cJSON_AddStringToObject(root, "start", start.start);
     return root;
 }
@@ -158,7 +174,7 @@ static cJSON *completed(Arena *arena, const cJSON *was, ModelKind kind)
 {
     cJSON *parts = cJSON_Duplicate(was, true);
     const cJSON *start = json_get(was, "start");
-    const RunStart how = {kind, cJSON_IsString(start) ? start->valuestring : ""};
+    const RunStart how = {kind, cJSON_IsString(start) ? start->valuestring : "", NULL};
     cJSON_DeleteItemFromObjectCaseSensitive(parts, "start");
     Config *config;
     const Status status = config_from_json(arena, parts, "config.json", NULL, &config);

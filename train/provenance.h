@@ -8,7 +8,8 @@
 
 typedef struct {
     ModelKind kind;
-    const char *start; /* what the weights began with: "config" (drawn), "model", or a digest of them */
+    const char *start;   /* what the weights began with: "config" (drawn), "model", or a digest of them */
+    const char *teacher; /* digest of what it learns from; NULL: not known, or nothing */
 } RunStart;
 
 /* Whether the run began with a config, not with a model. */

@@ -27,6 +27,12 @@ static Status take(Recipe *r, const PtqStep *ptq)
                        r->kind == MODEL_QAT ? "quantization-aware training" : "post-training quantization");
 }
 
+static Status open_teacher(Recipe *r, const PtqStep *ptq)
+{
+    (void)ptq;
+    return teacher_open(r->arena, r->config, r->kind, r->model, &r->teacher);
+}
+
 /* The images that steps see: the training's, or what ptq.calibration says. */
 static Status calibration_images(Recipe *r, Dataset *images)
 {
@@ -83,6 +89,7 @@ static TrainJob job_of(const Recipe *r)
                       .data = r->data,
                       .model = r->model,
                       .kind = r->kind,
+                      .teacher = r->teacher,
                       .from_scratch = r->from_scratch,
                       .folder = r->folder,
                       .resume = r->last != NULL,
@@ -96,7 +103,13 @@ static TrainJob job_of(const Recipe *r)
 static Status note(const Recipe *r, const char *changed)
 {
     cJSON *ptq = r->ptq.measured == NULL ? NULL : ptq_reports_json(&r->ptq);
-    const RunNote facts = {r->model, r->argc, r->argv, timing_seconds() - r->start, changed, ptq};
+    const RunNote facts = {.model = r->model,
+                           .argc = r->argc,
+                           .argv = r->argv,
+                           .seconds = timing_seconds() - r->start,
+                           .changed = changed,
+                           .teacher = r->teacher,
+                           .ptq = ptq};
     return run_folder_note(r->arena, r->folder, &facts);
 }
 
@@ -135,13 +148,16 @@ void recipe_plan(Recipe *r)
         add(r, (RecipeStep){RECIPE_BEGIN, "draw", draw, NULL});
     else
         add(r, (RecipeStep){RECIPE_BEGIN, "take", take, NULL});
+    const bool trained = r->kind != MODEL_PTQ && !r->untrained;
+    if (trained && teacher_is_named(config_teacher(r->config, r->kind == MODEL_QAT)))
+        add(r, (RecipeStep){RECIPE_BEGIN, "teacher", open_teacher, NULL});
     const IntList *steps = &r->config->ptq.steps;
     for (int i = 0; r->kind == MODEL_PTQ && i < steps->n; i++)
         add(r, (RecipeStep){RECIPE_FIT, ptq_steps[steps->at[i]]->name, run_ptq_step, ptq_steps[steps->at[i]]});
     if (r->kind == MODEL_QAT && r->last == NULL)
         add(r, (RecipeStep){RECIPE_FIT, ptq_step_calibrate.name, run_ptq_step, &ptq_step_calibrate});
     if (r->kind != MODEL_FLOAT && r->last == NULL) add(r, (RecipeStep){RECIPE_FIT, "floor", floor_grids, NULL});
-    if (r->kind == MODEL_PTQ || r->untrained)
+    if (!trained)
         add(r, (RecipeStep){RECIPE_MAKE, "write", write_model, NULL});
     else
         add(r, (RecipeStep){RECIPE_MAKE, "train", train_model, NULL});

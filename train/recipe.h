@@ -5,6 +5,7 @@
  *
  *     phase          float             post-training quantization    quantization-aware training
  *     RECIPE_BEGIN   draw | take       take                          draw | take
+ *                    [teacher]                                       [teacher]
  *     RECIPE_FIT                       each of ptq.steps, floor      calibrate, floor
  *     RECIPE_MAKE    train | write     write                         train
  */
@@ -12,10 +13,11 @@
 #define BITFOLD_TRAIN_RECIPE_H
 
 #include "compress/ptq_run.h"
+#include "train/teacher.h"
 #include "train/transfer.h"
 
 typedef enum {
-    RECIPE_BEGIN, /* the first weights: drawn by the seed, or another model's */
+    RECIPE_BEGIN, /* the first weights: drawn by the seed, or another model's; whom the network learns from is read */
     RECIPE_FIT,   /* quantizers get their ranges, and what post-training quantization does besides */
     RECIPE_MAKE,  /* trained, or written as it is: the folder has the model and run.json */
 } RecipePhase;
@@ -58,7 +60,8 @@ typedef struct Recipe {
     /* the recipe's own */
     RecipeStep step[RECIPE_STEPS];
     int steps, done;
-    Transfer transfer; /* after RECIPE_BEGIN: what became of the parameters that were taken */
+    const Teacher *teacher; /* after RECIPE_BEGIN: whom it learns from; NULL: nobody */
+    Transfer transfer;      /* after RECIPE_BEGIN: what became of the parameters that were taken */
     PtqRun ptq;
     double start;  /* when it began; 0: with the first step after RECIPE_BEGIN */
     bool finished; /* recipe_check found no step left */

@@ -1,5 +1,7 @@
 #include "train/run_begin.h"
 
+#include <string.h>
+
 #include "base/file.h"
 #include "train/model_data.h"
 #include "train/oscillations.h"
@@ -64,6 +66,29 @@ static Status find_checkpoint(Arena *arena, const RunRequest *r, RunBegin *b, Ru
     return run_source_start(arena, &b->source, kind, last, &b->start);
 }
 
+/* "float" is the model that the run starts from, which a run that goes on does not read otherwise. */
+static Status name_teacher(const RunRequest *r, const RunBegin *b, Config *config)
+{
+    TeacherConfig *teacher = &config->qat.teacher;
+    const RunSource *source = &b->source;
+    if (b->start.kind != MODEL_QAT || !teacher_is_named(teacher) || strcmp(teacher->model, TEACHER_FLOAT) != 0)
+        return STATUS_OK;
+    if (!source->model)
+        return status_fail(
+            STATUS_CONFIG,
+            "%s: qat.teacher: \"float\"; training from a config starts from no float network: must be a model",
+            config->path);
+    if (source->own)
+        return status_fail(STATUS_CONFIG,
+                           "%s: qat.teacher: \"float\"; a run goes on with the teacher it began with: must be left out",
+                           config->path);
+    if (source->from.model != NULL && source->from.kind != MODEL_FLOAT)
+        return status_fail(STATUS_STATE, "%s: a %s model; with qat.teacher \"float\" it must be a float model", r->path,
+                           model_kind_names[source->from.kind]);
+    teacher->model = teacher->path = r->path;
+    return STATUS_OK;
+}
+
 /* Config, folder and checkpoint of a training; the model it starts from, unless it goes on. */
 static Status open_training(Arena *arena, const RunRequest *r, RunBegin *b, RunOutcome *out)
 {
@@ -71,6 +96,7 @@ static Status open_training(Arena *arena, const RunRequest *r, RunBegin *b, RunO
     TRY(read_config(arena, r, &b->source, &config, out));
     out->config = config;
     TRY(find_checkpoint(arena, r, b, out));
+    TRY(name_teacher(r, b, config));
     TRY(run_compare_config(arena, r, config, b->start.kind == MODEL_QAT && !run_from_config(b->start), out));
     if (!b->source.model || b->source.own || out->last != NULL || b->source.from.model != NULL) return STATUS_OK;
     return model_open(arena, r->path, NULL, &b->source.from);
@@ -196,6 +222,7 @@ Status run_begin(Arena *arena, const RunRequest *r, ModelKind kind, RunBegin *b,
     const bool tuning = kind == MODEL_FLOAT && b->recipe.from != NULL;
     TRY(tuning ? begin_tuning(arena, r, b, out) : begin_model(arena, r, b, out));
     out->model = b->recipe.model;
+    if (b->recipe.teacher != NULL) b->start.teacher = b->recipe.teacher->digest;
     if (kind == MODEL_PTQ) return STATUS_OK;
     data_check_training(arena, out->config, out->model->classes, &b->data);
     return kind == MODEL_FLOAT ? experiment_freeze(out->config, out->model) : STATUS_OK;

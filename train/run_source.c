@@ -38,7 +38,7 @@ Status run_source_config(Arena *arena, const RunRequest *r, RunSource *source, C
 
 Status run_source_start(Arena *arena, const RunSource *source, ModelKind kind, const Checkpoint *last, RunStart *start)
 {
-    *start = (RunStart){kind, source->model && kind == MODEL_QAT ? "model" : "config"};
+    *start = (RunStart){kind, source->model && kind == MODEL_QAT ? "model" : "config", NULL};
     if (last == NULL || !source->model) return STATUS_OK;
     const Provenance p = checkpoint_provenance(last);
     if (p.config == NULL) return STATUS_OK;

@@ -17,8 +17,8 @@ enum { METRICS_LINES = 100 }; /* per training, about, besides the epochs' */
 
 typedef struct {
     const TrainJob *job;
-    Arena *arena, *step_arena;
-    Tape *tape;
+    Arena *arena, *step_arena, *teacher_arena;
+    Tape *tape, *teacher_tape;
     Optimizer optimizer;
     Loader *loader;
     Task task;
@@ -130,10 +130,21 @@ static double learning_rate(const Trainer *r, long step)
            schedule_factor(r->job->kind == MODEL_QAT ? &c->qat.schedule : &c->train.schedule, step, r->state.steps);
 }
 
-static Status one_step(Trainer *r, const Batch *batch)
+/* The batch, with what the teacher says of it where that counts. */
+static Status ask_teacher(const Trainer *r, Batch *batch)
+{
+    const Teacher *teacher = r->job->teacher;
+    if (teacher == NULL || r->task.distillation.alpha == 0.0) return STATUS_OK;
+    return step_failed(r, teacher_answer(teacher, r->teacher_tape, batch, &batch->targets.teacher), false);
+}
+
+static Status one_step(Trainer *r, const Batch *given)
 {
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
+    Batch told = *given;
+    const Batch *batch = &told;
+    TRY(ask_teacher(r, &told));
     const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
     for (int i = 0; i < job->model->quantizers; i++) {
         Quantizer *q = job->model->quantizer[i];
@@ -294,6 +305,7 @@ static Status prepare(Trainer *r)
 {
     const TrainJob *job = r->job;
     r->task = model_task(job->config, job->model);
+    r->task.distillation = config_teacher(job->config, job->kind == MODEL_QAT)->distillation;
     r->state.best = r->task.metric->none;
     if (job->kind == MODEL_FLOAT) TRY(model_freeze(job->model, &job->config->train.freeze, job->config->path));
     if (job->kind == MODEL_QAT) TRY(oscillations_watch(&job->config->qat.oscillation, job->model, job->config->path));
@@ -357,8 +369,9 @@ static Status start(Trainer *r)
 
 Status train_run(Arena *arena, const TrainJob *job, TrainResult *result)
 {
-    Trainer r = {.job = job, .arena = arena, .step_arena = arena_create()};
+    Trainer r = {.job = job, .arena = arena, .step_arena = arena_create(), .teacher_arena = arena_create()};
     r.tape = tape_create(arena, r.step_arena);
+    r.teacher_tape = tape_create(arena, r.teacher_arena);
     *result = (TrainResult){0};
     Status status = start(&r);
     if (status == STATUS_OK) status = train_loop(&r, result);
@@ -368,6 +381,7 @@ Status train_run(Arena *arena, const TrainJob *job, TrainResult *result)
     result->best_validation = r.state.best;
     metrics_close(&r.metrics);
     loader_destroy(r.loader);
+    arena_destroy(r.teacher_arena);
     arena_destroy(r.step_arena);
     return status;
 }

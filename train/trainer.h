@@ -8,6 +8,7 @@
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/evaluate.h"
+#include "train/teacher.h"
 
 typedef struct {
     const char *phase; /* "float", "qat" */
@@ -26,6 +27,7 @@ typedef struct {
     const DataSplits *data;
     Model *model;                 /* initialised, or with the weights to start from (and calibrated, for QAT) */
     ModelKind kind;               /* MODEL_FLOAT or MODEL_QAT */
+    const Teacher *teacher;       /* whom the model learns from; NULL: nobody */
     bool from_scratch;            /* QAT without float training before it: train's epochs and learning rate */
     const char *folder;           /* run directory that exists; NULL: nothing is written */
     bool resume;                  /* go on from folder/last.safetensors */
