@@ -18,7 +18,7 @@ typedef struct {
     bool overwrite, resume, allow_changed, json, quiet;
     const char *engine, *split, *data, *to, *output, *dump, *dir, *mode;
     const char *target, *formats, *parts, *format, *keep, *order, *tolerance;
-    const char *scheme, *axis;
+    const char *scheme, *axis, *entries;
     const char *method, *minimize, *flash, *ram, *cycles, *bops, *latency;
     bool markdown, schema, frozen, interleave, layers, floats, qat;
     int batch, steps, threads, images, bits, points;

@@ -84,6 +84,8 @@ static const Option option_table[] = {
     {'y', "latency", "TIME", "at most so long for one image on this machine, one thread: 500us, 0.5ms",
      offsetof(Options, latency), TEXT, 0, 0},
     {'q', "qat", NULL, "then train the network that was found, into DIR/qat", offsetof(Options, qat), FLAG, 0, 0},
+    {'W', "entries", "LIST", "a codebook in place of a scheme: rising numbers, commas between",
+     offsetof(Options, entries), TEXT, 0, 0},
     {'I', "scheme", "SCHEME", "symmetric (default), affine, absmax or zeropoint", offsetof(Options, scheme), TEXT, 0,
      0},
     {'V', "bits", "N", "bits of a code, 2 to 8 (default 8)", offsetof(Options, bits), NUMBER, 2, 8},

@@ -7,7 +7,9 @@
 #include "cli/cli.h"
 #include "cli/inspect_graph.h"
 #include "cli/inspect_target.h"
+#include "compress/weight_channels.h"
 #include "deploy/lower.h"
+#include "graph/node.h"
 #include "graph/plan.h"
 #include "train/transfer.h"
 
@@ -29,6 +31,24 @@ static void print_histogram(const float *w, long n)
     for (int b = 0; b < HISTOGRAM_CELLS; b++)
         fputs(blocks[count[b] == 0 ? 0 : 1 + (int)((double)count[b] / (double)most * 7.0)], stdout);
     cli_print(" %.4f", (double)max_magnitude);
+}
+
+/* How many codes the layer's weights may have and have; of affine weights and groups, whose codes are multiplied, and of
+ * floats nothing: false. */
+static bool count_codes(const Layer *l, const Node *n, int *all, int *used)
+{
+    if (l->weight_q == NULL || n == NULL || n->weights == NULL || l->weight_q->qp.zero != NULL ||
+        n->weight_zero_point != NULL || n->weight_multiple != NULL)
+        return false;
+    bool has[256] = {false};
+    const QuantParams *qp = &l->weight_q->qp;
+    *all = qp->levels > 0 ? qp->levels : qp->qmax - qp->qmin + 1;
+    *used = 0;
+    for (long i = 0; i < node_weights(n); i++) {
+        *used += !has[n->weights[i] + 128];
+        has[n->weights[i] + 128] = true;
+    }
+    return true;
 }
 
 /* The graph of a model that has no ranges yet, for its sizes only.  Each activation gets a range that its neighbours do
@@ -78,17 +98,22 @@ static void inspect_text(Arena *arena, const Model *m, const Graph *g, bool real
             "note: the image's codes are not the pixels; one mean and std with 255 * mean an integer makes them so\n");
     if (real) inspect_print_warnings(arena, g);
     if (!trained) return;
-    cli_print("\nweights\n");
+    cli_print("\nweights; ranges of channels: the largest over the median\n");
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         if (l->weight == NULL) continue;
         cli_print("  %-18s ", l->name);
         print_histogram(l->weight->x, l->weight->count);
+        const int named = graph_node_named(g, l->name);
+        int all, used;
+        cli_print("  ranges of channels %.1f", weight_range_ratio(arena, &m->layer[i]));
+        if (real && count_codes(l, named < 0 ? NULL : &g->node[named], &all, &used))
+            cli_print(", codes unused %d of %d", all - used, all);
         cli_print("\n");
     }
 }
 
-static void inspect_json(Arena *arena, const Model *m, const Graph *g, bool real)
+static void inspect_json(Arena *arena, const Model *m, const Graph *g, bool real, bool trained)
 {
     cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "layers");
     for (int i = 0; i < m->layers; i++) {
@@ -105,6 +130,13 @@ static void inspect_json(Arena *arena, const Model *m, const Graph *g, bool real
         }
         const int named = graph_node_named(g, l->name);
         const Node *node = named < 0 ? NULL : &g->node[named];
+        int all, used;
+        if (trained && l->weight != NULL)
+            cJSON_AddNumberToObject(item, "channel_range_ratio", weight_range_ratio(arena, &m->layer[i]));
+        if (real && count_codes(l, node, &all, &used)) {
+            cJSON_AddNumberToObject(item, "codes", all);
+            cJSON_AddNumberToObject(item, "unused_codes", all - used);
+        }
         if (real && node != NULL) inspect_add_grid(g, node, item);
         cJSON_AddItemToArray(list, item);
     }
@@ -137,7 +169,7 @@ static Status run_inspect(Arena *arena, const Options *o, int *exit_code)
     if (open.model->layers == 0)
         inspect_graph(arena, o, graph);
     else if (o->json)
-        inspect_json(arena, open.model, graph, real);
+        inspect_json(arena, open.model, graph, real, trained);
     else
         inspect_text(arena, open.model, graph, real, trained);
     return STATUS_OK;

@@ -47,20 +47,55 @@ static Status take_axis(const char *text, int *axis)
     return STATUS_OK;
 }
 
+/* "-0.5,0.5,1.5": the entries of a codebook, rising. */
+static Status read_entries(Job *job)
+{
+    const Options *o = job->o;
+    float *entry = ARENA_ARRAY(job->arena, float, TENSOR_MAX_ENTRIES);
+    int n = 0;
+    const char *at = o->entries;
+    bool good = true;
+    for (; good && n < TENSOR_MAX_ENTRIES; n++) {
+        char *end;
+        entry[n] = strtof(at, &end);
+        good = end != at && isfinite(entry[n]) && (n == 0 || entry[n] > entry[n - 1]) && (*end == ',' || *end == '\0');
+        at = end;
+        if (*at != ',') break;
+        at++;
+    }
+    n++;
+    if (!good || n < 2 || n > TENSOR_MAX_ENTRIES)
+        return status_fail(STATUS_INVALID,
+                           "tensor: --entries: \"%s\"; must be 2 to %d rising numbers with commas between", o->entries,
+                           TENSOR_MAX_ENTRIES);
+    if (o->scheme != NULL && strcmp(o->scheme, "codebook") != 0)
+        return status_fail(STATUS_INVALID, "tensor: --entries beside --scheme %s; they are of codebook alone",
+                           o->scheme);
+    if (o->bits > 0 || o->axis != NULL)
+        return status_fail(STATUS_INVALID, "tensor: --entries beside --bits or --axis; a codebook has neither");
+    job->config.scheme = SCHEME_CODEBOOK;
+    job->config.entries = n;
+    job->config.entry = entry;
+    return STATUS_OK;
+}
+
 static Status read_options(Job *job)
 {
     const Options *o = job->o;
     job->config = (TensorGridConfig){.scheme = SCHEME_SYMMETRIC, .bits = 8, .axis = -1};
     if (o->bits > 0) job->config.bits = o->bits;
     if (o->axis != NULL) TRY(take_axis(o->axis, &job->config.axis));
+    if (o->entries != NULL) return read_entries(job);
     if (o->scheme == NULL) return STATUS_OK;
     for (int i = 0; tensor_scheme_names[i] != NULL; i++)
-        if (strcmp(o->scheme, tensor_scheme_names[i]) == 0) {
+        if (i != SCHEME_CODEBOOK && strcmp(o->scheme, tensor_scheme_names[i]) == 0) {
             job->config.scheme = (TensorScheme)i;
             return STATUS_OK;
         }
-    return status_fail(STATUS_INVALID, "tensor: --scheme: \"%s\"; must be symmetric, affine, absmax or zeropoint",
-                       o->scheme);
+    return status_fail(
+        STATUS_INVALID,
+        "tensor: --scheme: \"%s\"; must be symmetric, affine, absmax, zeropoint, or codebook with --entries",
+        o->scheme);
 }
 
 static const char *where(const Job *job, const FileTensor *t)
@@ -128,6 +163,12 @@ static void print_corner(Arena *arena, const FileTensor *t, const TensorGrid *g,
 static const char *formula(Arena *arena, const Job *job, const TensorGrid *g)
 {
     const double f = (double)g->factor[0], s = (double)g->scale[0];
+    if (job->config.scheme == SCHEME_CODEBOOK) {
+        const char *text = "entries";
+        for (int i = 0; i < job->config.entries; i++)
+            text = arena_printf(arena, "%s %.6g", text, (double)job->config.entry[i]);
+        return text;
+    }
     if (g->grids > 1) return arena_printf(arena, "%lld grids along axis %d", (long long)g->grids, job->config.axis);
     if (job->config.scheme == SCHEME_ABSMAX) return arena_printf(arena, "code = round(%.6g x)", f);
     if (job->config.scheme == SCHEME_ZEROPOINT)
@@ -165,8 +206,9 @@ static void print_one(const Job *job, int i, const TensorGrid *g)
     const FileTensor *t = tensor_file_at(job->file, i);
     cli_print("%s %s %s: %lld values, %.6g to %.6g\n", where(job, t), dims_text(arena, t), t->type, (long long)g->n,
               (double)g->min, (double)g->max);
-    cli_print("%s, %d bits: %s, codes %d to %d\n", tensor_scheme_names[job->config.scheme], job->config.bits,
-              formula(arena, job, g), g->qmin, g->qmax);
+    const char *bits = job->config.scheme == SCHEME_CODEBOOK ? "" : arena_printf(arena, ", %d bits", job->config.bits);
+    cli_print("%s%s: %s, codes %d to %d\n", tensor_scheme_names[job->config.scheme], bits, formula(arena, job, g),
+              g->qmin, g->qmax);
     cli_print("codes\n");
     print_corner(arena, t, g, code_text);
     cli_print("values they stand for\n");
@@ -276,7 +318,7 @@ const Verb verb_tensor = {"tensor",
                           "FILE[:NAME]",
                           "Puts a tensor of a .npy, .safetensors or .onnx file on a grid: codes, errors, unused codes, "
                           "histogram; without NAME a line for each of several",
-                          "IVXo",
+                          "IVXoW",
                           1,
                           1,
                           run_tensor};

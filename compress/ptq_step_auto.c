@@ -56,31 +56,14 @@ static void state_put(const Auto *a, const State *s)
 
 /* ---- causes ------------------------------------------------------------------------------------------------------ */
 
-static int ascending(const void *a, const void *b)
-{
-    const float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-static float median(float *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, ascending);
-    return v[n / 2];
-}
-
 static double range_ratio(Auto *a, const char **where)
 {
     double worst = 0.0;
     for (int i = 0; i < a->m->layers; i++) {
         Layer *l = &a->m->layer[i];
         if (l->weight_q == NULL) continue;
-        const WeightChannels w = weight_channels(a->arena, l, l->in[0].c);
-        const int n = w.by.channels;
-        float *range = ARENA_ARRAY(a->arena, float, n), most = 0.0f;
-        weight_output_ranges(&w, range);
-        for (int o = 0; o < n; o++) most = fmaxf(most, range[o]);
-        const double ratio = (double)most / fmax((double)median(range, n), 1e-30);
-        if (most > 0.0f && ratio > worst) worst = ratio, *where = l->name;
+        const double ratio = weight_range_ratio(a->arena, l);
+        if (ratio > worst) worst = ratio, *where = l->name;
     }
     return worst;
 }

@@ -4,11 +4,9 @@
 
 #include "quant/quantizer.h"
 
-const char *const tensor_scheme_names[] = {[SCHEME_SYMMETRIC] = "symmetric",
-                                           [SCHEME_AFFINE] = "affine",
-                                           [SCHEME_ABSMAX] = "absmax",
-                                           [SCHEME_ZEROPOINT] = "zeropoint",
-                                           NULL};
+const char *const tensor_scheme_names[] = {
+    [SCHEME_SYMMETRIC] = "symmetric", [SCHEME_AFFINE] = "affine",     [SCHEME_ABSMAX] = "absmax",
+    [SCHEME_ZEROPOINT] = "zeropoint", [SCHEME_CODEBOOK] = "codebook", NULL};
 
 #define MAX_ZERO_POINT 0x1p24f /* beyond it float32 has no integer of its own for each */
 
@@ -52,6 +50,9 @@ static Status make_scale(const TensorGridConfig *config, TensorGrid *g, int64_t 
     case SCHEME_ABSMAX:
         g->factor[k] = m == 0.0f ? 1.0f : (float)g->qmax / m;
         break;
+    case SCHEME_CODEBOOK:
+        g->factor[k] = 1.0f;
+        break;
     case SCHEME_ZEROPOINT:
         g->factor[k] = all / (hi == lo ? 1.0f : hi - lo);
         if (fabsf(g->factor[k] * lo) > MAX_ZERO_POINT)
@@ -69,11 +70,26 @@ static Status make_scale(const TensorGridConfig *config, TensorGrid *g, int64_t 
     return STATUS_OK;
 }
 
+/* The entries lie in order: the first whose midpoint to the next one x does not pass. */
+static int nearest_entry(const TensorGridConfig *config, float x)
+{
+    int q = 0;
+    while (q + 1 < config->entries && (double)x > ((double)config->entry[q] + (double)config->entry[q + 1]) / 2) q++;
+    return q;
+}
+
 static void make_code(const TensorGridConfig *config, TensorGrid *g, int64_t k, int64_t i, float x)
 {
     const int z = g->zero_point[k];
     const bool by_step = config->scheme == SCHEME_SYMMETRIC || config->scheme == SCHEME_AFFINE;
     int q;
+    if (config->scheme == SCHEME_CODEBOOK) {
+        q = nearest_entry(config, x);
+        g->codes[i] = (int8_t)q;
+        g->restored[i] = config->entry[q];
+        g->count[q]++;
+        return;
+    }
     if (by_step) {
         q = quantize_value(x, g->scale[k], z, g->qmin, g->qmax);
     } else {
@@ -116,7 +132,10 @@ Status tensor_grid_make(Arena *arena, const TensorGridConfig *config, int rank, 
     TRY(check_finite(arena, rank, dim, n, x));
     *g = (TensorGrid){.n = n, .grids = axis.length, .min = x[0], .max = x[0]};
     const bool narrow = config->scheme == SCHEME_SYMMETRIC || config->scheme == SCHEME_ABSMAX;
-    grid_range(config->bits, true, narrow, &g->qmin, &g->qmax);
+    if (config->scheme == SCHEME_CODEBOOK)
+        g->qmin = 0, g->qmax = config->entries - 1;
+    else
+        grid_range(config->bits, true, narrow, &g->qmin, &g->qmax);
     g->codes = arena_alloc(arena, (size_t)n);
     g->restored = arena_alloc(arena, sizeof(float) * (size_t)n);
     float *grids = arena_alloc(arena, sizeof(float) * 4 * (size_t)g->grids);

@@ -9,8 +9,9 @@
  *     absmax      f = (2^(b-1) - 1) / m;              q = rne(f x),  x^ = q / f
  *     zeropoint   f = (2^b - 1) / (max - min), z = rne(-f min - 2^(b-1));
  *                 q = clip(rne(f x + z)),  x^ = (q - z) / f
+ *     codebook    q = the index of the nearest of n entries, of two equally near ones the lower;  x^ = that entry
  *
- * The last two are those of common recipes for the weights of language models, in their order of operations: they round
+ * absmax and zeropoint are those of common recipes for the weights of language models, in their order of operations: they round
  * f x + z, where affine rounds x / scale and adds z, which differs at ties if z is odd; their range is not widened to 0;
  * max = min gives f = 2^b - 1.  All in float32. */
 #ifndef BITFOLD_COMPRESS_TENSOR_SCHEME_H
@@ -21,19 +22,22 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-typedef enum { SCHEME_SYMMETRIC, SCHEME_AFFINE, SCHEME_ABSMAX, SCHEME_ZEROPOINT } TensorScheme;
+typedef enum { SCHEME_SYMMETRIC, SCHEME_AFFINE, SCHEME_ABSMAX, SCHEME_ZEROPOINT, SCHEME_CODEBOOK } TensorScheme;
+enum { TENSOR_MAX_ENTRIES = 128 };
 extern const char *const tensor_scheme_names[]; /* in this order, NULL-ended */
 
 typedef struct {
     TensorScheme scheme;
-    int bits; /* 2 .. 8 */
-    int axis; /* -1: one grid; else one for each index along this axis */
+    int bits;           /* 2 .. 8 */
+    int axis;           /* -1: one grid; else one for each index along this axis */
+    int entries;        /* codebook: how many, 2 to TENSOR_MAX_ENTRIES; bits and axis mean nothing then */
+    const float *entry; /* ascending */
 } TensorGridConfig;
 
 typedef struct {
     int64_t n, grids;
     int qmin, qmax;
-    int8_t *codes;       /* [n] */
+    int8_t *codes;       /* [n]; of a codebook 0 .. entries - 1 */
     float *restored;     /* [n] what the codes stand for */
     float *scale;        /* [grids] what a step is: 1 / f */
     float *factor;       /* [grids] f of absmax and zeropoint, else 1 / scale; never a divisor of its own */

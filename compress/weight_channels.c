@@ -1,6 +1,7 @@
 #include "compress/weight_channels.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "quant/int_ops.h"
 
@@ -43,6 +44,22 @@ void weight_input_ranges(const WeightChannels *w, float *range)
         float *r = &range[weight_input(w, i)];
         *r = fmaxf(*r, deployed(w, i));
     }
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+double weight_range_ratio(Arena *arena, Layer *l)
+{
+    const WeightChannels w = weight_channels(arena, l, l->in[0].c);
+    const int n = w.by.channels;
+    float *range = ARENA_ARRAY(arena, float, n);
+    weight_output_ranges(&w, range);
+    qsort(range, (size_t)n, sizeof *range, ascending);
+    return range[n - 1] > 0.0f ? (double)range[n - 1] / fmax((double)range[n / 2], 1e-30) : 0.0;
 }
 
 static void scale(Param *p, const float *factor)

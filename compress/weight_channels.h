@@ -24,6 +24,10 @@ int weight_input(const WeightChannels *w, long i);
 void weight_output_ranges(const WeightChannels *w, float *range);
 void weight_input_ranges(const WeightChannels *w, float *range);
 
+/* The largest of a layer's output ranges over the median one (of an even number the upper): what one scale for all
+ * channels does to the others.  0 where all weights are 0. */
+double weight_range_ratio(Arena *arena, Layer *l);
+
 /* The layer's outputs are multiplied by factor[outputs] > 0 (an activation that is homogeneous after it), and what it
  * reads has been multiplied by 1 / factor[inputs]. */
 void weight_scale_outputs(const WeightChannels *w, const float *factor);

@@ -238,7 +238,7 @@ START_TEST(inspect_tells_what_scripts_ask)
     program_must(arena, folder, "ptq float/last.safetensors --quiet --out ptq");
     const char *shown = program_must(arena, folder, "inspect ptq/model.safetensors");
     static const char *const words[] = {"stem", "depthwise_conv2d", "MACs",        "flash",
-                                        "RAM",  "weights",          "largest sum", NULL};
+                                        "RAM",  "weights",          "largest sum", "ranges of channels", "codes unused", NULL};
     for (int i = 0; words[i] != NULL; i++)
         ck_assert_msg(strstr(shown, words[i]) != NULL, "inspect lacks \"%s\"", words[i]);
     cJSON *of_config = program_json(arena, folder, "inspect zoo.json");
@@ -252,6 +252,9 @@ START_TEST(inspect_tells_what_scripts_ask)
     ck_assert_double_eq(number(stem, "macs"), 54 * 144);
     ck_assert_double_eq(number(stem, "weight_bits"), 8);
     ck_assert_double_gt(number(stem, "scale"), 0.0);
+    ck_assert_double_ge(number(stem, "channel_range_ratio"), 1);
+    ck_assert_double_eq(number(stem, "codes"), 255);
+    ck_assert_double_ge(number(stem, "unused_codes"), 255 - 54); /* it has 54 weights */
     /* The bits of a signed integer that holds the sum, and no more. */
     const double sum = number(stem, "largest_sum"), half = exp2(number(stem, "sum_bits") - 1);
     ck_assert(sum < half && sum >= half / 2);

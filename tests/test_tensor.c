@@ -27,7 +27,7 @@ static void refused_as_usage(const char *command, const char *words)
 static TensorGrid grid_with(TensorScheme scheme, int bits, int axis, int rank, const int64_t *dim, const float *x)
 {
     TensorGrid g;
-    must(tensor_grid_make(arena, &(TensorGridConfig){scheme, bits, axis}, rank, dim, x, &g));
+    must(tensor_grid_make(arena, &(TensorGridConfig){.scheme = scheme, .bits = bits, .axis = axis}, rank, dim, x, &g));
     return g;
 }
 
@@ -134,18 +134,44 @@ START_TEST(a_grid_for_each_index)
 }
 END_TEST
 
+/* Negative to 0, up to 1 to 1, above 1 to 2. */
+START_TEST(codes_of_a_codebook)
+{
+    static const float x[3][3] = {{.1f, .5f, -1.2f}, {-2.1f, 1.5f, .1f}, {-3.1f, 2.1f, .3f}},
+                       entry[] = {-0.5f, 0.5f, 1.5f};
+    static const int8_t want[] = {1, 1, 0, 0, 2, 1, 0, 2, 1};
+    TensorGrid g;
+    begin();
+    const TensorGridConfig config = {.scheme = SCHEME_CODEBOOK, .axis = -1, .entries = 3, .entry = entry};
+    must(tensor_grid_make(arena, &config, 2, (const int64_t[]){3, 3}, x[0], &g));
+    ck_assert_mem_eq(g.codes, want, sizeof want);
+    for (int i = 0; i < 9; i++) is(g.restored[i], entry[want[i]]);
+    ck_assert_int_eq(g.unused, 0);
+    must(npy_write(arena, inside("m.npy"), "<f4", 2, (const int64_t[]){3, 3}, x, sizeof x));
+    const char *said = program_must(arena, folder, "tensor m.npy --entries -0.5,0.5,1.5");
+    has(said, "codebook: entries -0.5 0.5 1.5, codes 0 to 2");
+    has(said, "       0     2     1\n");
+    refused_as_usage("tensor m.npy --entries 1", "must be 2 to 128 rising numbers");
+    refused_as_usage("tensor m.npy --entries 1,0.5", "must be 2 to 128 rising numbers");
+    refused_as_usage("tensor m.npy --entries 1,x", "must be 2 to 128 rising numbers");
+    refused_as_usage("tensor m.npy --entries 1,2 --bits 4", "a codebook has neither");
+    refused_as_usage("tensor m.npy --scheme codebook", "with --entries");
+    end();
+}
+END_TEST
+
 START_TEST(values_that_have_no_grid)
 {
     static const float bad[] = {1, 2, 3, NAN, 5, 6}, far[] = {1e30f, 1e30f};
     TensorGrid g;
     begin();
-    ck_assert_int_eq(
-        tensor_grid_make(arena, &(TensorGridConfig){SCHEME_AFFINE, 8, -1}, 2, (const int64_t[]){2, 3}, bad, &g),
-        STATUS_NUMERIC);
+    ck_assert_int_eq(tensor_grid_make(arena, &(TensorGridConfig){.scheme = SCHEME_AFFINE, .bits = 8, .axis = -1}, 2,
+                                      (const int64_t[]){2, 3}, bad, &g),
+                     STATUS_NUMERIC);
     ck_assert_str_eq(status_message(), "value nan at [1,0]; must be finite");
-    ck_assert_int_eq(
-        tensor_grid_make(arena, &(TensorGridConfig){SCHEME_ZEROPOINT, 8, -1}, 1, (const int64_t[]){2}, far, &g),
-        STATUS_NUMERIC);
+    ck_assert_int_eq(tensor_grid_make(arena, &(TensorGridConfig){.scheme = SCHEME_ZEROPOINT, .bits = 8, .axis = -1}, 1,
+                                      (const int64_t[]){2}, far, &g),
+                     STATUS_NUMERIC);
     ck_assert_ptr_nonnull(strstr(status_message(), "2^24 steps"));
     end();
 }
@@ -266,7 +292,7 @@ START_TEST(the_verb)
     refused_as_usage(arena_printf(arena, "tensor %s:%sx", here, name), "did you mean");
     cJSON_Delete(all);
     refused_as_usage(arena_printf(arena, "tensor %s --scheme absmin", here),
-                     "must be symmetric, affine, absmax or zeropoint");
+                     "must be symmetric, affine, absmax, zeropoint");
     end();
 }
 END_TEST
@@ -321,5 +347,5 @@ START_TEST(doubles_are_rounded_once)
 END_TEST
 
 TEST_MAIN("tensor", codes_of_absmax_and_zeropoint, order_of_rounding_and_shift, grids_of_known_ranges, what_is_measured,
-          a_grid_for_each_index, values_that_have_no_grid, tensors_of_safetensors, tensors_of_npy, the_verb,
-          numbers_in_every_format, doubles_are_rounded_once)
+          a_grid_for_each_index, codes_of_a_codebook, values_that_have_no_grid, tensors_of_safetensors, tensors_of_npy,
+          the_verb, numbers_in_every_format, doubles_are_rounded_once)
