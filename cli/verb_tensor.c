@@ -24,7 +24,7 @@ typedef struct {
 /* "dir/a.npz:name": the path ends where an extension does that a ':' follows. */
 static void split_argument(Job *job, const char *argument)
 {
-    static const char *const ends[] = {".npy:", ".safetensors:", ".onnx:"};
+    static const char *const ends[] = {".npy:", ".safetensors:", ".onnx:", ".txt:", ".csv:"};
     job->path = argument;
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         const char *end = strstr(argument, ends[i]);
@@ -314,11 +314,12 @@ static Status run_tensor(Arena *arena, const Options *o, int *exit_code)
     return status;
 }
 
-const Verb verb_tensor = {"tensor",
-                          "FILE[:NAME]",
-                          "Puts a tensor of a .npy, .safetensors or .onnx file on a grid: codes, errors, unused codes, "
-                          "histogram; without NAME a line for each of several",
-                          "IVXoW",
-                          1,
-                          1,
-                          run_tensor};
+const Verb verb_tensor = {
+    "tensor",
+    "FILE[:NAME]",
+    "Puts a tensor of a .npy, .safetensors, .onnx or text file on a grid: codes, errors, unused codes, "
+    "histogram; without NAME a line for each of several",
+    "IVXoW",
+    1,
+    1,
+    run_tensor};

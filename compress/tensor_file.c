@@ -1,5 +1,6 @@
 #include "compress/tensor_file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/field.h"
@@ -9,7 +10,7 @@
 #include "base/safetensors.h"
 #include "deploy/onnx/onnx_tensor.h"
 
-enum { NPY_MAX_FILE_BYTES = 0xFFFFFFFFu };
+enum { NPY_MAX_FILE_BYTES = 0xFFFFFFFFu, TEXT_MAX_FILE_BYTES = 1 << 28 };
 
 struct TensorFile {
     const char *path;
@@ -19,6 +20,7 @@ struct TensorFile {
     SafeFile safe;
     Npy npy;
     const unsigned char *npy_data;
+    const float *text;
     Onnx__TensorProto **initializer;
 };
 
@@ -78,6 +80,56 @@ static Status read_npy(Arena *arena, TensorFile *file)
                            n - begin, (unsigned long long)t->count * (unsigned long long)npy->width);
     file->npy_data = bytes + begin;
     file->values = npy_values;
+    return STATUS_OK;
+}
+
+/* ---- .txt, .csv -------------------------------------------------------------------------------------------------- */
+
+static Status text_values(Arena *arena, const TensorFile *file, int i, const float **values)
+{
+    (void)arena, (void)i;
+    *values = file->text;
+    return STATUS_OK;
+}
+
+/* A line is a row; numbers stand between commas, semicolons or blanks; empty lines are passed over. */
+static Status read_text(Arena *arena, TensorFile *file)
+{
+    unsigned char *bytes;
+    size_t n, count = 0;
+    TRY(file_read(arena, file->path, TEXT_MAX_FILE_BYTES, &bytes, &n));
+    float *x = arena_try_alloc(arena, (n / 2 + 1) * sizeof *x); /* a number and what parts it from the next */
+    if (x == NULL) return status_prefix(STATUS_NOMEM, "%s", file->path);
+    const char *at = (const char *)bytes;
+    int64_t rows = 0, columns = 0;
+    for (int line = 1; *at != '\0'; line++) {
+        const size_t row = count;
+        for (at += strspn(at, " \t,;\r"); *at != '\0' && *at != '\n'; at += strspn(at, " \t,;\r")) {
+            char *end;
+            x[count] = strtof(at, &end);
+            if (end == at || strchr(" \t,;\r\n", *end) == NULL)
+                return status_fail(STATUS_FORMAT, "%s: line %d: \"%.20s\"; must be a number", file->path, line, at);
+            count++;
+            at = end;
+        }
+        if (*at == '\n') at++;
+        if (count == row) continue;
+        if (rows++ == 0) columns = (int64_t)count;
+        if ((int64_t)(count - row) != columns)
+            return status_fail(STATUS_FORMAT, "%s: line %d: %zu numbers; must be %lld, as in the first row", file->path,
+                               line, count - row, (long long)columns);
+    }
+    if ((const unsigned char *)at != bytes + n)
+        return status_fail(STATUS_FORMAT, "%s: a NUL byte; must be text", file->path);
+    file->n = 1;
+    file->tensor = ARENA_ARRAY(arena, FileTensor, 1);
+    file->tensor[0] = (FileTensor){.name = "",
+                                   .type = "text",
+                                   .rank = rows > 1 ? 2 : 1,
+                                   .dim = {rows > 1 ? rows : columns, columns},
+                                   .count = (int64_t)count};
+    file->text = x;
+    file->values = text_values;
     return STATUS_OK;
 }
 
@@ -179,13 +231,18 @@ Status tensor_file_read(Arena *arena, const char *path, TensorFile **out)
     static const struct {
         const char *extension;
         Status (*read)(Arena *arena, TensorFile *file);
-    } formats[] = {{".npy", read_npy}, {".safetensors", read_safe}, {".onnx", read_onnx}};
+    } formats[] = {{".npy", read_npy},
+                   {".safetensors", read_safe},
+                   {".onnx", read_onnx},
+                   {".txt", read_text},
+                   {".csv", read_text}};
     TensorFile *file = arena_zalloc(arena, sizeof *file);
     file->path = path;
     *out = file;
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (file_ends(path, formats[i].extension)) return formats[i].read(arena, file);
-    return status_fail(STATUS_INVALID, "%s: of no format this reads; must be .npy, .safetensors or .onnx", path);
+    return status_fail(STATUS_INVALID, "%s: of no format this reads; must be .npy, .safetensors, .onnx, .txt or .csv",
+                       path);
 }
 
 int tensor_file_count(const TensorFile *file) { return file->n; }

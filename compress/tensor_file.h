@@ -1,5 +1,5 @@
-/* Tensors of somebody's file, whichever of the three formats it has: NumPy's .npy, .safetensors, the initializers of an
- * .onnx model.  Their values come as float32, on demand. */
+/* Tensors of somebody's file, whichever of the formats it has: NumPy's .npy, .safetensors, the initializers of an .onnx
+ * model, rows of numbers as text (.txt, .csv).  Their values come as float32, on demand. */
 #ifndef BITFOLD_COMPRESS_TENSOR_FILE_H
 #define BITFOLD_COMPRESS_TENSOR_FILE_H
 
@@ -11,8 +11,8 @@
 enum { TENSOR_FILE_MAX_RANK = 8 };
 
 typedef struct {
-    const char *name; /* "" in a .npy file */
-    const char *type; /* as the format spells it: "F16", "float32", "<f4" */
+    const char *name; /* "" in a .npy file and in text */
+    const char *type; /* as the format spells it: "F16", "float32", "<f4", "text" */
     int rank;
     int64_t dim[TENSOR_FILE_MAX_RANK];
     int64_t count; /* the product; 1 of rank 0 */

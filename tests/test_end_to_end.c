@@ -237,8 +237,8 @@ START_TEST(inspect_tells_what_scripts_ask)
     begin_trained();
     program_must(arena, folder, "ptq float/last.safetensors --quiet --out ptq");
     const char *shown = program_must(arena, folder, "inspect ptq/model.safetensors");
-    static const char *const words[] = {"stem", "depthwise_conv2d", "MACs",        "flash",
-                                        "RAM",  "weights",          "largest sum", "ranges of channels", "codes unused", NULL};
+    static const char *const words[] = {"stem",        "depthwise_conv2d",   "MACs",         "flash", "RAM", "weights",
+                                        "largest sum", "ranges of channels", "codes unused", NULL};
     for (int i = 0; words[i] != NULL; i++)
         ck_assert_msg(strstr(shown, words[i]) != NULL, "inspect lacks \"%s\"", words[i]);
     cJSON *of_config = program_json(arena, folder, "inspect zoo.json");

@@ -251,11 +251,23 @@ START_TEST(tensors_of_npy)
     expect_values(f, 0, 2, (const float[]){-1, 5});
     ck_assert_int_eq(tensor_file_read(arena, inside("short.npy"), &f), STATUS_FORMAT);
     ck_assert_ptr_nonnull(strstr(status_message(), "16 bytes of elements; its shape and type require 24"));
+    put_text(folder, "rows.csv", "\n1, 2.5\r\n-3e2;4\n\n");
+    must(tensor_file_read(arena, inside("rows.csv"), &f));
+    ck_assert_int_eq(tensor_file_at(f, 0)->rank, 2);
+    expect_values(f, 0, 4, (const float[]){1, 2.5f, -300, 4});
+    put_text(folder, "row.txt", "-10 0\t30");
+    must(tensor_file_read(arena, inside("row.txt"), &f));
+    ck_assert_int_eq(tensor_file_at(f, 0)->rank, 1);
+    expect_values(f, 0, 3, (const float[]){-10, 0, 30});
+    put_text(folder, "bad.txt", "1 2\n3\n");
+    program_refuses(arena, folder, "tensor bad.txt", "bad.txt: line 2: 1 numbers; must be 2, as in the first row");
+    put_text(folder, "bad.txt", "1 2\n3 4x\n");
+    program_refuses(arena, folder, "tensor bad.txt", "bad.txt: line 2: \"4x\\n\"; must be a number");
     program_refuses(arena, folder, "tensor c.npy", "elements of type <c8; must be integers of 1 to 8 bytes or floats");
     refused_as_usage("tensor h.npy:w", "one tensor without a name");
     refused_as_usage("tensor h.npy --axis 1", "--axis 1 of shape [2]; must be below 1");
     refused_as_usage("tensor h.npy -o codes.npy", "must end in .safetensors");
-    refused_as_usage("tensor h.txt", "must be .npy, .safetensors or .onnx");
+    refused_as_usage("tensor h.tx", "must be .npy, .safetensors, .onnx, .txt or .csv");
     end();
 }
 END_TEST
