@@ -194,6 +194,9 @@ $(OUT)/random_nets: $(RANDOM_OBJ) $(TEST_SUP) $(OUT)/libbitfold.a
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(shell pkg-config --libs check) $(LDLIBS_ALL)
 
+test-posts: all ## the commands of docs/posts.md against what stands below them
+	@sh tests/posts.sh $(OUT)
+
 test-random: all $(OUT)/random_nets ## random networks, every way out the same integers; N=200 networks, SEED=1
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold sh tests/random/run.sh $(OUT)/random_nets "$(N)" "$(SEED)" $(CURDIR)/$(BUILD)/interop/node_modules
 
@@ -319,7 +322,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-random test-alloc test-faults test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
+.PHONY: all tests objects test test-isa test-interop test-random test-posts test-alloc test-faults test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
         performance results docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)
