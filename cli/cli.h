@@ -19,9 +19,10 @@ typedef struct {
     const char *engine, *split, *data, *to, *output, *dump, *dir, *mode;
     const char *target, *formats, *parts, *format, *keep, *order, *tolerance;
     const char *scheme, *axis, *entries;
-    const char *method, *minimize, *flash, *ram, *cycles, *bops, *latency;
+    const char *method, *minimize, *flash, *ram, *cycles, *bops, *latency, *macs, *score;
     bool markdown, schema, frozen, interleave, layers, floats, qat;
-    int batch, steps, threads, images, bits, points;
+    int batch, steps, epochs, threads, images, bits, points;
+    bool resumable; /* the verb knows --resume */
     int arguments;
     char **argument;
     int argc; /* the whole command line, for run.json */

@@ -75,6 +75,19 @@ static const Option option_table[] = {
      offsetof(Options, method), TEXT, 0, 0},
     {'z', "minimize", "COST", "with --tolerance, what is to be small: flash (default), cycles, bops, latency",
      offsetof(Options, minimize), TEXT, 0, 0},
+    {'H', "macs", "X",
+     "at most so many multiplications of one image: a share of what it takes, as 0.5 (so of --flash, --ram and "
+     "--cycles, "
+     "too), or a number, as 6M",
+     offsetof(Options, macs), TEXT, 0, 0},
+    {'h', "score", "NAME",
+     "what a channel is worth: taylor (default; the loss it is thought to change), l1 of its weights, gamma of batch "
+     "norm",
+     offsetof(Options, score), TEXT, 0, 0},
+    {'1', "steps", "N", "remove them in N steps, the budgets getting smaller (default 1)", offsetof(Options, steps),
+     NUMBER, 1, 1000},
+    {'v', "epochs", "N", "train so many epochs after each step (default 0: none)", offsetof(Options, epochs), NUMBER, 0,
+     100000},
     {'N', "flash", "BYTES", "at most so much flash for weights, biases and tables; 32K is 32 KiB",
      offsetof(Options, flash), TEXT, 0, 0},
     {'U', "ram", "BYTES", "at most so large an arena", offsetof(Options, ram), TEXT, 0, 0},
@@ -170,7 +183,8 @@ static void hide_negative(Arena *arena, const Verb *verb, int argc, char **argv)
 
 int options_parse(Arena *arena, const Verb *verb, int argc, char **argv, Options *options)
 {
-    *options = (Options){.argc = argc, .argv = ARENA_ARRAY(arena, char *, argc + 1)};
+    *options = (Options){
+        .resumable = strchr(verb->options, 'c') != NULL, .argc = argc, .argv = ARENA_ARRAY(arena, char *, argc + 1)};
     memcpy(options->argv, argv,
            sizeof *argv * (size_t)argc); /* as typed: getopt_long moves the arguments to the end, after the options */
     options->sets = ARENA_ARRAY(arena, const char *, argc + 1);

@@ -139,6 +139,11 @@ Status cli_train(Arena *arena, const Options *o, TrainJob *job, const char *labe
     if (status == STATUS_INTERRUPTED) {
         progress_clear(&progress);
         *exit_code = 128 + (int)cli_stop;
+        if (!o->resumable) {
+            cli_note("bitfold: %s; `bitfold train %s --resume` goes on with the training\n", status_message(),
+                     job->folder);
+            return status;
+        }
         const char *out = label[0] == '\0' ? job->folder : o->out; /* a row of a table goes on with the table */
         cli_note("bitfold: %s; the same command with --resume%s%s goes on\n", status_message(),
                  out == NULL ? "" : " --out ", out == NULL ? "" : out);

@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare lrfind sensitivity partial search workflow eval export import verify predict inspect describe report landscape tensor numbers fetch bench"
+    local verbs="train ptq qat compare lrfind sensitivity partial search prune workflow eval export import verify predict inspect describe report landscape tensor numbers fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 
@@ -16,14 +16,15 @@ _bitfold() {
     --mode) mapfile -t COMPREPLY < <(compgen -W "float qat" -- "$word") && return ;;
     --out | --dir | --dump | --data) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
     --to) mapfile -t COMPREPLY < <(compgen -W "safetensors onnx tflite c" -- "$word") && return ;;
+    --score) mapfile -t COMPREPLY < <(compgen -W "taylor l1 gamma" -- "$word") && return ;;
     --scheme) mapfile -t COMPREPLY < <(compgen -W "symmetric affine absmax zeropoint" -- "$word") && return ;;
-    --seed | --threads | --bits | --axis | --points | --batch | --steps | --images | --formats | --parts | --tolerance | --format | --keep | --order | --set | --option) return ;;
+    --seed | --threads | --bits | --axis | --points | --batch | --steps | --images | --formats | --parts | --tolerance | --format | --keep | --order | --macs | --epochs | --set | --option) return ;;
     esac
 
     local files=
     case $verb in
     bench | workflow) files=json ;;
-    ptq | eval | verify | export | sensitivity | partial | search) files=safetensors ;;
+    ptq | eval | verify | export | sensitivity | partial | search | prune) files=safetensors ;;
     import) files=onnx ;;
     landscape) files=safetensors ;;
     tensor) files='@(npy|safetensors|onnx)' ;;
@@ -36,6 +37,7 @@ _bitfold() {
     search)
         options="$options --tolerance --flash --ram --cycles --bops --latency --minimize --method --formats --order --images --qat"
         ;;
+    prune) options="$options --macs --flash --ram --cycles --score --steps --epochs --images" ;;
     workflow) options="$options --tolerance --flash --ram --cycles --bops --target --images" ;;
     lrfind) options="$options --steps" ;;
     landscape) options="$options --images --points" ;;

@@ -110,6 +110,17 @@ typedef struct {
     const CurveType *curve;
 } FloatOp;
 
+/* How the channels of a layer's output follow from those of its inputs: what must go with a channel that is removed
+ * (compress/channel_groups.h). */
+typedef enum {
+    CHANNELS_UNKNOWN, /* not told: neither its channels nor those it reads are removed */
+    CHANNELS_OWN,     /* each is a row of the weight [O,...,C], which reads all channels of the input */
+    CHANNELS_EACH,    /* the weight is [1,KH,KW,O], and channel k is made of the input's channel k / (O / C) */
+    CHANNELS_SAME,    /* channel k is made of channel k of every input */
+    CHANNELS_JOINED,  /* those of the inputs, one input after the other */
+    CHANNELS_FLAT,    /* element i is one of the input's channel i % C */
+} ChannelRule;
+
 /* A kind of layer: constants, which the program never changes.
  *
  * Order of the calls for one layer: shape and build once, while the model is built, each after those of its inputs; init
@@ -129,6 +140,8 @@ typedef struct LayerType {
     bool averages;              /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid;            /* the output stays on the first input's grid (pools, flatten): it makes no out_q */
     bool gives_signs;           /* its outputs can be -1 and 1 (grid_is_signs) */
+    ChannelRule channels;       /* what becomes of channels */
+    const char *channels_key;   /* CHANNELS_OWN: the field of the JSON that says how many there are */
     bool shows_input;           /* it has keeps_grid, and the output is the input's elements in another shape */
 
     /* l->config, l->inputs and l->in[] are known: checks the inputs against the config, sets l->out, each length at

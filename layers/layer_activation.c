@@ -99,6 +99,7 @@ const LayerType layer_activation = {
     .min_inputs = 1,
     .max_inputs = 1,
     .gives_signs = true,
+    .channels = CHANNELS_SAME,
     .shape = activation_shape,
     .build = activation_build,
     .forward = activation_forward,

@@ -66,6 +66,7 @@ const LayerType layer_multiply = {
     .config_bytes = sizeof(MultiplyConfig),
     .min_inputs = 2,
     .max_inputs = 2,
+    .channels = CHANNELS_SAME,
     .shape = multiply_shape,
     .build = multiply_build,
     .forward = multiply_forward,
