@@ -56,6 +56,15 @@ void concat_gradients(Tape *t, int inputs, Tensor *const *x, const Tensor *y);
 Tensor *op_maxpool(Tape *t, Tensor *x, const ConvGeom *g);
 Tensor *op_avgpool(Tape *t, Tensor *x, const ConvGeom *g, Rounding rounding);
 
+/* y[n,h,w,d] = w[token of x[n,h,w,0], d] for a table w[256,D]: the token of a real number is that number times 255, rounded
+ * and within 0 and 255, which is the byte of an image that is not normalized (mean 0, std 1).  Codes of w, which has one
+ * scale then, become codes of y on the same grid.  x gets no gradient. */
+enum { EMBEDDING_TOKENS = 256 };
+Tensor *op_embedding(Tape *t, Tensor *w, Tensor *x);
+int embedding_token(float x);
+/* The token of each code of grid x, by code + 128. */
+void embedding_tokens(const QuantParams *x, uint8_t token[EMBEDDING_TOKENS]);
+
 /* The same elements under another shape. */
 Tensor *op_reshape(Tape *t, Tensor *x, Shape shape);
 

@@ -48,7 +48,7 @@ Status layer_means(Arena *arena, Model *m, const PtqImages *images, bool quantiz
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         means[i] = (LayerMeans){NULL, NULL};
-        if (l->weight == NULL || (only >= 0 && only != i)) continue;
+        if (!layer_multiplies(l) || (only >= 0 && only != i)) continue;
         means[i].mean = ARENA_ARRAY(arena, double, l->out.c);
         means[i].deviation = ARENA_ARRAY(arena, double, l->out.c);
     }

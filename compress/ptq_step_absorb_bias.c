@@ -97,7 +97,7 @@ static Status run(Model *m, const PtqContext *c)
     const AbsorbKeys *keys = ptq_keys(arena, &ptq_step_absorb_bias, c);
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
-        if (l->weight == NULL) continue;
+        if (!layer_multiplies(l)) continue;
         if (l->norm == NULL)
             ptq_tell(c, "\"%s\" is left: without batch norm nothing tells how its outputs are spread", l->name);
         else if (l->type->real(l).act.limit < INFINITY)

@@ -61,7 +61,7 @@ static double range_ratio(Auto *a, const char **where)
     double worst = 0.0;
     for (int i = 0; i < a->m->layers; i++) {
         Layer *l = &a->m->layer[i];
-        if (l->weight_q == NULL) continue;
+        if (l->weight_q == NULL || !layer_multiplies(l)) continue;
         const double ratio = weight_range_ratio(a->arena, l);
         if (ratio > worst) worst = ratio, *where = l->name;
     }
@@ -80,7 +80,7 @@ static Status worst_bias(Auto *a, double *worst, const char **where)
     TRY(layer_means(a->arena, m, &images, true, -1, now));
     *worst = 0.0;
     for (int i = 0; i < m->layers; i++)
-        for (int o = 0; m->layer[i].weight_q != NULL && o < m->layer[i].out.c; o++) {
+        for (int o = 0; m->layer[i].weight_q != NULL && layer_multiplies(&m->layer[i]) && o < m->layer[i].out.c; o++) {
             const double share = layer_mean_error(&now[i], &real[i], o);
             if (share > *worst) *worst = share, *where = m->layer[i].name;
         }

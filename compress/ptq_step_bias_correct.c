@@ -53,7 +53,7 @@ static Status empirical(Arena *arena, Model *m, const PtqContext *c)
     for (int i = 0; i < m->layers; i++) {
         const Layer *l = &m->layer[i];
         Param *shift = shift_of(l);
-        if (l->weight == NULL || l->weight_q == NULL) continue;
+        if (!layer_multiplies(l) || l->weight_q == NULL) continue;
         if (shift == NULL) {
             ptq_tell(c, "\"%s\" is left: it has neither bias nor batch norm", l->name);
             continue;
@@ -124,7 +124,7 @@ static void analytic(Arena *arena, Model *m, const PtqContext *c)
 {
     for (int i = 0; i < m->layers; i++) {
         Layer *l = &m->layer[i];
-        if (l->weight == NULL || l->weight_q == NULL) continue;
+        if (!layer_multiplies(l) || l->weight_q == NULL) continue;
         const Layer *from = known_source(m, l);
         const bool levels = l->weight_q->qp.levels > 0;
         if (from == NULL || shift_of(l) == NULL || levels)

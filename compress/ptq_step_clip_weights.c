@@ -52,7 +52,7 @@ static Status run(Model *m, const PtqContext *c)
     Arena *arena = arena_create();
     const ClipKeys *keys = ptq_keys(arena, &ptq_step_clip_weights, c);
     for (int i = 0; i < m->layers; i++)
-        if (m->layer[i].weight != NULL) clip_layer(arena, &m->layer[i], keys, c);
+        if (layer_multiplies(&m->layer[i])) clip_layer(arena, &m->layer[i], keys, c);
     arena_destroy(arena);
     return STATUS_OK;
 }

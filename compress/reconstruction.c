@@ -74,7 +74,7 @@ static Status declare_all(Reconstruction *r)
     bool fine = true;
     for (int k = 0; k < layers && fine; k++) {
         Layer *l = layer_at(r, k);
-        if (l->weight_q != NULL && l->weight_q->qp.levels == 0) {
+        if (l->weight_q != NULL && l->weight_q->qp.levels == 0 && layer_multiplies(l)) {
             r->rounding[r->roundings] = soft_rounding_make(r->arena, r->set, l);
             fine = r->rounding[r->roundings++] != NULL && declare_bias(r, l);
         }
@@ -263,7 +263,8 @@ static bool has_codes(const Model *m, const Unit *unit)
 {
     bool any = false;
     for (int i = unit->first; i <= unit->last; i++)
-        any = any || (m->layer[i].weight_q != NULL && m->layer[i].weight_q->qp.levels == 0);
+        any = any ||
+              (m->layer[i].weight_q != NULL && m->layer[i].weight_q->qp.levels == 0 && layer_multiplies(&m->layer[i]));
     return any;
 }
 

@@ -82,6 +82,8 @@ const Field data_fields[] = {
     {"table", FIELD_STRING, offsetof(DataConfig, table), .max = 250, .def = "\"targets.csv\"",
      .doc = "table only: the CSV file, which lies in data.dir, or one in each of its folders train and test. The first "
             "column has the pictures' files, the first line the names of the columns"},
+    {"text", FIELD_STRING, offsetof(DataConfig, text), .max = 250, .def = "\"text.txt\"",
+     .doc = "tokens only: the text in data.dir, as it is or as .gz; its last tenth is the test set"},
     {"synthetic_train", FIELD_INT, offsetof(DataConfig, synthetic_train), .min = 1, .max = 1e7, .def = "2000",
      .unit = "images", .doc = "synthetic and bars only: training images to make"},
     {"synthetic_test", FIELD_INT, offsetof(DataConfig, synthetic_test), .min = 1, .max = 1e7, .def = "500",
@@ -125,11 +127,17 @@ Status dataset_class_names(const DataConfig *cfg, Arena *arena, StringList *name
 /* The data must have targets of the task's kind. */
 static Status check_target(const DatasetType *type, TargetKind target)
 {
+    static const char *const words[] = {[TARGET_CLASS] = "classes",
+                                        [TARGET_VALUES] = "real numbers as targets",
+                                        [TARGET_TOKENS] = "the bytes of a text"};
+    static const char *const task[] = {
+        [TARGET_CLASS] = "classification", [TARGET_VALUES] = "regression", [TARGET_TOKENS] = "next_token"};
     const unsigned gives = type->gives == 0 ? GIVES_CLASSES : type->gives;
     if ((gives & 1u << target) != 0) return STATUS_OK;
-    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\" has %s; task.type must be %s", type->name,
-                       target == TARGET_CLASS ? "real numbers as targets" : "classes",
-                       target == TARGET_CLASS ? "regression" : "classification");
+    int given = 0;
+    while ((gives & 1u << given) == 0) given++;
+    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\" has %s; task.type must be %s", type->name, words[given],
+                       task[given]);
 }
 
 /* Augmentation moves pictures, and targets stay what they are. */

@@ -47,6 +47,7 @@ typedef struct {
     TargetKind target;  /* not a JSON key: what the task wants */
     StringList targets; /* names of value targets: columns of a table, else of the values as they come */
     const char *table;  /* table only: name of the CSV */
+    const char *text;   /* tokens only: name of the text */
     /* synthetic only */
     int synthetic_train, synthetic_test;
     double synthetic_noise;
@@ -56,7 +57,7 @@ extern const Field data_fields[];
 
 typedef struct {
     int n, h, w, c;
-    int classes; /* of value targets how many there are of each sample */
+    int classes; /* of value targets how many there are of each sample; of tokens 256 for each of them */
     const SampleSource *source;
     const uint32_t *index; /* [n] which samples of the source, rising; NULL: the first n */
     Targets targets;       /* [n] */
@@ -92,9 +93,9 @@ typedef struct {
     /* The class names alone, in the order of the labels; NULL: the data has none. */
     Status (*class_names)(const DataConfig *cfg, Arena *arena, StringList *names);
     bool made;      /* from the seed: there are no files */
-    unsigned gives; /* kinds of targets: GIVES_CLASSES, GIVES_VALUES; 0: classes */
+    unsigned gives; /* kinds of targets: GIVES_CLASSES, ...; 0: classes */
 } DatasetType;
-enum { GIVES_CLASSES = 1 << TARGET_CLASS, GIVES_VALUES = 1 << TARGET_VALUES };
+enum { GIVES_CLASSES = 1 << TARGET_CLASS, GIVES_VALUES = 1 << TARGET_VALUES, GIVES_TOKENS = 1 << TARGET_TOKENS };
 
 extern const DatasetType *const dataset_types[];      /* NULL-ended, from datasets.def */
 const DatasetType *dataset_type(const char *name);    /* NULL if unknown */

@@ -112,6 +112,28 @@ Status data_file_rest(Arena *arena, DataFile *file, uint64_t bytes, uint8_t **da
     return data_file_end(file);
 }
 
+Status data_file_all(Arena *arena, DataFile *file, uint8_t **data, size_t *bytes)
+{
+    const size_t most = (size_t)256 << 20;
+    size_t room = file->file_bytes < most ? (size_t)file->file_bytes + 1 : most;
+    *bytes = 0;
+    *data = arena_try_alloc(arena, room);
+    while (*data != NULL) {
+        size_t got;
+        TRY(read_some(file, *data + *bytes, room - *bytes, &got));
+        *bytes += got;
+        if (*bytes < room) return data_file_end(file);
+        if (room == most)
+            return status_fail(STATUS_FORMAT, "%s: more than %zu bytes; at most so many can be read", file->path,
+                               most - 1);
+        const uint8_t *before = *data;
+        room = room < most / 4 ? 4 * room : most;
+        *data = arena_try_alloc(arena, room);
+        if (*data != NULL) memcpy(*data, before, *bytes);
+    }
+    return status_prefix(STATUS_NOMEM, "%s", file->path);
+}
+
 bool data_file_is_plain(const DataFile *file) { return gzdirect(file->stream) != 0; }
 
 /* Where the images lie in a plain file. */

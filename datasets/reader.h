@@ -57,6 +57,9 @@ bool *reader_hold(Arena *arena, uint64_t seed, int group, int n, int *held);
 Status data_file_images(Arena *arena, DataFile *file, int n, const int hwc[3], Targets targets, bool keep,
                         SampleSource **source);
 
+/* All that follows, however much it is, at most 256 MiB, in the arena; makes zlib compare its checksum, too. */
+Status data_file_all(Arena *arena, DataFile *file, uint8_t **data, size_t *bytes);
+
 /* All that follows, which must be exactly `bytes`, in the arena. */
 Status data_file_rest(Arena *arena, DataFile *file, uint64_t bytes, uint8_t **data);
 

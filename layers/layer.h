@@ -140,6 +140,8 @@ typedef struct LayerType {
     bool averages;              /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid;            /* the output stays on the first input's grid (pools, flatten): it makes no out_q */
     bool gives_signs;           /* its outputs can be -1 and 1 (grid_is_signs) */
+    bool looks_up;              /* its weights are a table whose entries are its outputs: they multiply nothing, its grid is
+                                 * theirs and it has no out_q; in a quantized model its output is always int8 codes */
     ChannelRule channels;       /* what becomes of channels */
     const char *channels_key;   /* CHANNELS_OWN: the field of the JSON that says how many there are */
     bool shows_input;           /* it has keeps_grid, and the output is the input's elements in another shape */
@@ -182,6 +184,9 @@ typedef struct LayerType {
         *examples; /* JSON of layers that the conformance tests build, on inputs of 8x8x4 (docs/architecture.md);
                                     NULL-ended */
 } LayerType;
+
+/* It has weights that are factors of products. */
+static inline bool layer_multiplies(const Layer *l) { return l->weight != NULL && !l->type->looks_up; }
 
 extern const LayerType *const layer_types[];   /* NULL-ended, from layers.def */
 extern const char *const layer_type_names[];   /* in the same order */

@@ -22,7 +22,7 @@ long model_parameters(const Model *m)
 
 long layer_macs(const Layer *l)
 {
-    if (l->weight == NULL) return 0;
+    if (!layer_multiplies(l)) return 0;
     /* A weight is used once for each output position; the depthwise layout holds all its output channels, too. */
     return l->weight->count * l->out.h * l->out.w;
 }

@@ -32,7 +32,7 @@ static const char no_weights[] = "no weights; must be a convolution or a dense l
 static const char *why_no_sums(const Model *m, const Layer *l, const QuantOverride *o)
 {
     if (l->curve_of != NULL) return "an activation that is a curve; must have none";
-    if (!l->type->has_weights) return no_weights;
+    if (!l->type->has_weights || l->type->looks_up) return no_weights;
     if (l->in_floats) return "arithmetic in floats; must compute in int8";
     if (!layer_gives_sums(l)) return "an override to 16 bits; must have one of the two";
     if (l->type->real(l).act.relu) return "an activation; must have none";
@@ -55,6 +55,19 @@ static Status check_sums(const Model *m, const QuantConfig *quant, const QuantPl
     return STATUS_OK;
 }
 
+/* Its table is codes, which are its outputs. */
+static Status set_table_formats(Layer *l, const char *where)
+{
+    if (format_is_float(l->weight_format))
+        return status_fail(STATUS_CONFIG,
+                           "%s: layer \"%s\": weights in format \"%s\"; a table (%s) has weights of 2 to 8 bits: an "
+                           "override of this layer with \"weight_format\" is required",
+                           where, l->name, format_names[l->weight_format], l->type->name);
+    l->out_format = FORMAT_INT8;
+    l->in_floats = l->input_dynamic = false;
+    return STATUS_OK;
+}
+
 Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *place, const char *where)
 {
     bool wide = false;
@@ -65,6 +78,7 @@ Status model_set_formats(Model *m, const QuantConfig *quant, const QuantPlace *p
         l->in_floats = format_is_float(l->out_format) || format_is_float(l->weight_format);
         l->input_dynamic = l->type->has_weights && !format_is_float(l->weight_format) &&
                            quant_scheme(quant, quant_override(quant, place[i].name)) == SCHEME_DYNAMIC;
+        if (l->type->looks_up) TRY(set_table_formats(l, where));
         if (l->in_floats || layer_gives_sums(l)) l->norm_deferred = false;
         wide |= l->out_format == FORMAT_INT16;
         TRY(check_curve(l, where));

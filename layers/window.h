@@ -6,10 +6,11 @@
 
 typedef struct {
     IntList kernel, stride, dilation; /* one number or [rows, columns] */
-    int padding;                      /* 0 same, 1 valid */
+    int padding;                      /* PADDING_SAME, ... */
     IntList pads;                     /* [top, bottom, left, right]: explicit, instead of `padding` */
 } Window;
-extern const char *const padding_names[];
+enum { PADDING_SAME, PADDING_VALID, PADDING_CAUSAL };
+extern const char *const padding_names[]; /* in this order, NULL-ended */
 
 #define WINDOW_KERNEL_FIELD(Config)                                                                                    \
     {                                                                                                                  \
@@ -22,7 +23,8 @@ extern const char *const padding_names[];
      .offset = offsetof(Config, window.padding),                                                                       \
      .names = padding_names,                                                                                           \
      .def = "\"same\"",                                                                                                \
-     .doc = "same: TensorFlow's rule, ceil(size / stride) outputs, the odd cell at the end; valid: none"},             \
+     .doc = "same: TensorFlow's rule, ceil(size / stride) outputs, the odd cell at the end; valid: none; "             \
+            "causal: same, but all padding of rows before the first, so that no output sees a later row"},             \
     {                                                                                                                  \
         .name = "pads", .type = FIELD_INTS, .offset = offsetof(Config, window.pads), .min = 0, .max = 127,             \
         .max_count = 4, .doc = "explicit padding [top, bottom, left, right], instead of `padding`"                     \

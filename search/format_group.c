@@ -33,7 +33,7 @@ static void list_layers(Arena *arena, const Model *m, FormatGroups *g)
             of = &g->layer[g->layers++];
             *of = (FormatLayer){.name = layer_given_name(l), .first = i, .last = i};
         }
-        of->has_weights |= l->weight != NULL;
+        of->has_weights |= layer_multiplies(l);
         of->has_output = !l->type->keeps_grid;
     }
 }

@@ -1,11 +1,12 @@
-/* What samples are to give: a class each, or a vector of real numbers each. */
+/* What samples are to give: a class each, a vector of real numbers each, or a row of bytes each. */
 #ifndef BITFOLD_TASKS_TARGET_H
 #define BITFOLD_TASKS_TARGET_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { TARGET_CLASS, TARGET_VALUES } TargetKind;
+/* TARGET_TOKENS: a byte each for several positions, as `value`. */
+typedef enum { TARGET_CLASS, TARGET_VALUES, TARGET_TOKENS } TargetKind;
 
 /* The targets of n samples, in their order.  One of label and value is NULL. */
 typedef struct {

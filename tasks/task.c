@@ -40,15 +40,17 @@ const char *const metric_choices[] = {"auto",
 
 const Field task_fields[] = {
     {"type", FIELD_ENUM, offsetof(TaskConfig, type), .names = task_names, .def = "\"classification\"",
-     .doc = "what the targets are: classification, one class for each image; regression, real numbers (data.targets)"},
+     .doc = "what the targets are: classification, one class for each image; regression, real numbers (data.targets); "
+            "next_token, the byte after each byte of a text"},
     {"loss", FIELD_ENUM, offsetof(TaskConfig, loss), .names = loss_choices, .def = "\"auto\"",
-     .doc = "what training makes small; auto: cross_entropy of a classification, mse of a regression"},
+     .doc = "what training makes small; auto: cross_entropy of a classification, mse of a regression, "
+            "token_cross_entropy of a text"},
     {"delta", FIELD_FLOAT, offsetof(TaskConfig, delta), .min = 1e-6, .max = 1e6, .def = "1",
      .doc = "huber: errors below it count by their square, larger ones by their size; in standard deviations of the "
             "target"},
     {"metric", FIELD_ENUM, offsetof(TaskConfig, metric), .names = metric_choices, .def = "\"auto\"",
      .doc = "what the best checkpoint is chosen by and tables compare; auto: accuracy of a classification, r2 of a "
-            "regression"},
+            "regression, perplexity of a text"},
     FIELD_END};
 
 const Field distillation_fields[] = {
@@ -159,10 +161,10 @@ Status task_check_head(const Task *task, const char *where, const char *layer, i
         return status_fail(STATUS_SHAPE,
                            "%s: layer \"%s\" gives 1 x 1 x %d; the last layer must give 1 x 1 x %s, at least %d %s",
                            where, layer, task->outputs, type->outputs, type->least_outputs, type->outputs);
-    const bool values = type->target == TARGET_VALUES;
+    const bool values = type->target != TARGET_CLASS;
     if (targets == 0 || targets == task->outputs || (!values && targets < task->outputs)) return STATUS_OK;
     return status_fail(STATUS_SHAPE, "%s: layer \"%s\" gives %d %s, the data has %d %s; must be %s many", where, layer,
-                       task->outputs, type->codes, targets, values ? "targets" : type->outputs,
+                       task->outputs, type->codes, targets, type->target == TARGET_VALUES ? "targets" : type->outputs,
                        values ? "as" : "at least as");
 }
 

@@ -73,7 +73,7 @@ START_TEST(engine_equals_the_naive_interpreter)
             for (int k = 0; k < g->nodes; k++) nodes_of[g->node[k].op]++;
         }
     for (int op = 0; op < NODE_KINDS; op++)
-        if (!node_types[op]->converts)
+        if (!node_types[op]->converts && op != NODE_EMBEDDING) /* it reads the image alone: test_tokens */
             ck_assert_msg(nodes_of[op] >= 3 * 10, "%s: %d", node_types[op]->name, nodes_of[op]);
     end_model();
 }

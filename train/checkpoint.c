@@ -58,7 +58,8 @@ static void add_quantizer(SafeWriter *w, Arena *arena, const Quantizer *q)
 static char *class_list(Arena *arena, const Model *m)
 {
     cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < m->classes; i++) cJSON_AddItemToArray(list, cJSON_CreateString(m->class_names[i]));
+    for (int i = 0; m->class_names != NULL && i < m->classes; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(m->class_names[i]));
     char *text = json_print_compact(arena, list);
     cJSON_Delete(list);
     return text;

@@ -107,8 +107,10 @@ static Status build(Arena *arena, const Config *config, const QuantConfig *quant
     TRY(check_jpeg(config, m));
     const int targets = data == NULL ? 0 : data->train.classes;
     TRY(task_check_head(&task, config->path, m->layer[m->layers - 1].name, targets));
-    m->class_names = ARENA_ARRAY(arena, const char *, m->classes);
-    for (int i = 0; i < m->classes; i++)
+    /* Of a text outputs are bytes at positions, and have no names. */
+    const bool named = task.type->target != TARGET_TOKENS;
+    m->class_names = named ? ARENA_ARRAY(arena, const char *, m->classes) : NULL;
+    for (int i = 0; named && i < m->classes; i++)
         m->class_names[i] =
             data != NULL && i < data->train.classes ? data->class_names[i] : arena_printf(arena, "%d", i);
     model_set_task(arena, config, data, m);
@@ -155,6 +157,7 @@ static Status read_classes(const Checkpoint *c, Model *m)
 {
     StringList classes;
     TRY(checkpoint_classes(c, &classes));
+    if (m->class_names == NULL && classes.n == 0) return STATUS_OK;
     if (classes.n != m->classes)
         return status_fail(STATUS_FORMAT, "%s: classes: must be a list of %d names", c->path, m->classes);
     m->class_names = classes.at;

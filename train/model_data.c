@@ -22,6 +22,7 @@ static Status same_values(Arena *arena, const ModelClasses *model, const DataSpl
 Status model_data(Arena *arena, const Config *config, const ModelClasses *classes, bool all, DataSplits *data)
 {
     if (classes == NULL) return experiment_data(arena, config, data);
+    if (config->data.target == TARGET_TOKENS) return experiment_data(arena, config, data);
     if (config->data.target == TARGET_VALUES) {
         TRY(experiment_data(arena, config, data));
         return same_values(arena, classes, data);
@@ -39,6 +40,9 @@ Status model_data(Arena *arena, const Config *config, const ModelClasses *classe
 char *data_line(Arena *arena, const DataSplits *data)
 {
     const Dataset *t = &data->train, *sets[] = {t, &data->validation, &data->test};
+    if (t->targets.width > 0 && t->classes != t->targets.width)
+        return arena_printf(arena, "data: a text; %d training, %d validation and %d test windows of %d bytes", t->n,
+                            data->validation.n, data->test.n, t->h);
     if (t->targets.width > 0)
         return arena_printf(arena,
                             "data: %d value%s of each image, %s; %d training, %d validation and %d test images of "
@@ -109,6 +113,7 @@ void data_check_training(Arena *arena, const Config *config, int outputs, DataSp
     if (t->n < config->train.batch)
         data_note(arena, data, "%d training images are fewer than train.batch, %d: each step sees all of them", t->n,
                   config->train.batch);
+    if (config->data.target == TARGET_TOKENS) return;
     if (t->targets.width > 0) return check_spread(arena, data);
     if (t->classes == 1)
         data_note(arena, data, "one class only, %s: there is nothing to tell apart",

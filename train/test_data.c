@@ -32,7 +32,9 @@ static Status config_for(Arena *arena, const Config *config, const char *folder,
     if (!file_is_dir(folder)) return status_fail(STATUS_IO, "%s: is not a folder; a folder is required", folder);
     to->data.dir = to->data.path = folder;
     to->path = "--data"; /* what messages blame */
-    if (config->data.target == TARGET_VALUES) {
+    if (config->data.target == TARGET_TOKENS) {
+        to->data.whole = false;
+    } else if (config->data.target == TARGET_VALUES) {
         to->data.whole = file_exists(file_join(arena, folder, config->data.table));
         if (to->data.whole) to->data.dataset = "table";
     } else {

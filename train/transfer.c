@@ -168,6 +168,7 @@ Status transfer_data(Arena *arena, const Config *config, Model *to, const Model 
                      DataSplits *data, int *renewed)
 {
     *renewed = -1;
+    if (config->data.target == TARGET_TOKENS) return experiment_data(arena, config, data);
     if (config->data.target == TARGET_VALUES) return transfer_values(arena, config, to, from, data, renewed);
     Config any = *config; /* data.classes is what the old model was made for */
     const DatasetType *type = dataset_type(config->data.dataset);

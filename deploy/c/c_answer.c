@@ -80,6 +80,17 @@ static void class_dequantize(const CWriter *w)
 
 static void nothing(const CWriter *w) { (void)w; }
 
+/* ---- bytes ------------------------------------------------------------------------------------------------------ */
+
+static void tokens_usage(const CWriter *w)
+{
+    fprintf(w->out,
+            " * Answer: for each byte of the input, in order, 256 %s: how likely each byte is to come next. The "
+            "largest is\n"
+            " * the likeliest; probabilities are the softmax of the %s.\n",
+            c_float_answer(w) ? "values" : "codes", c_float_answer(w) ? "values" : "real numbers that they stand for");
+}
+
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void values_usage(const CWriter *w)
@@ -141,6 +152,8 @@ const CAnswer *c_answer(const CWriter *w)
                           class_define, class_dequantize},
         [TARGET_VALUES] = {"value", "values", "the values they stand for", "values", values_usage, values_constants,
                            values_declare, values_define, values_dequantize},
+        [TARGET_TOKENS] = {"byte of each position", "scores", "real scores", "scores", tokens_usage, nothing, nothing,
+                           nothing, class_dequantize},
     };
     return &answers[graph_task(w->g)->target];
 }

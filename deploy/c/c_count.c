@@ -320,6 +320,8 @@ static void count_average_pool(const CCount *c)
 
 static void count_concat(const CCount *c) { c_count_concat(c, CYCLES_concat_code); }
 static void count_look_up(const CCount *c) { c_count_elements(c, CYCLES_look_up_output); }
+/* Codes copied, as concat copies them. */
+static void count_embedding(const CCount *c) { c_count_elements(c, CYCLES_concat_code); }
 static void count_quantize(const CCount *c) { c_count_elements(c, CYCLES_quantize_output); }
 static void count_dequantize(const CCount *c) { c_count_elements(c, CYCLES_dequantize_output); }
 static void count_reshape(const CCount *c)
@@ -334,5 +336,5 @@ CCounter *const c_counters[NODE_KINDS] = {
     [NODE_MAXPOOL] = count_max_pool,      [NODE_AVGPOOL] = count_average_pool,
     [NODE_REQUANT] = count_requantize,    [NODE_LUT] = count_look_up,
     [NODE_RESHAPE] = count_reshape,       [NODE_QUANTIZE] = count_quantize,
-    [NODE_DEQUANTIZE] = count_dequantize,
+    [NODE_DEQUANTIZE] = count_dequantize, [NODE_EMBEDDING] = count_embedding,
 };

@@ -257,6 +257,19 @@ static void call_table(const CWriter *w, int node)
             graph_tensor_elements(&w->g->tensor[n->output]), c_place(w, n->input[0]), c_place(w, n->output));
 }
 
+static void layer_embedding(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    c_write_array(w, "int8_t", c_layer_name(w, node), 256L * n->geom.o, n->table, 1);
+}
+
+static void call_embedding(const CWriter *w, int node)
+{
+    const Node *n = &w->g->node[node];
+    fprintf(w->out, "    embedding(%s, %d, %ld, %s, %s);\n", c_layer_name(w, node), n->geom.o,
+            graph_tensor_elements(&w->g->tensor[n->input[0]]), c_place(w, n->input[0]), c_place(w, n->output));
+}
+
 static void call_reshape(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
@@ -339,6 +352,7 @@ static const COp average_pool = {
 static const COp requantize = {
     .kernels = KERNELS("rescale", "clamp", "requantize"), .layer = layer_requantize, .call = call_requantize};
 static const COp table = {.kernels = KERNELS("look_up"), .layer = layer_table, .call = call_table};
+static const COp embedding = {.kernels = KERNELS("embedding"), .layer = layer_embedding, .call = call_embedding};
 static const COp quantize = {.kernels = KERNELS("quantize_floats"), .layer = layer_quantize, .call = call_quantize};
 static const COp dequantize = {.kernels = KERNELS("dequantize_codes"), .call = call_dequantize};
 static const COp reshape = {.kernels = KERNELS(NULL), .call = call_reshape}; /* a copy, where one is needed */
@@ -353,6 +367,7 @@ const COp *const c_ops[NODE_KINDS] = {
     [NODE_AVGPOOL] = &average_pool,
     [NODE_REQUANT] = &requantize,
     [NODE_LUT] = &table,
+    [NODE_EMBEDDING] = &embedding,
     [NODE_RESHAPE] = &reshape,
     [NODE_MULTIPLY] = &multiply,
     [NODE_QUANTIZE] = &quantize,

@@ -287,6 +287,7 @@ static OnnxResult (*const kinds[NODE_KINDS])(OnnxNet *net, const OnnxOp *op, con
     [NODE_CONV2D] = conv,          [NODE_DWCONV2D] = conv, [NODE_DENSE] = dense,      [NODE_MAXPOOL] = max_pool,
     [NODE_AVGPOOL] = average_pool, [NODE_ADD] = add,       [NODE_CONCAT] = concat,    [NODE_REQUANT] = on_grid,
     [NODE_MULTIPLY] = multiply,    [NODE_LUT] = lut,       [NODE_QUANTIZE] = on_grid, [NODE_DEQUANTIZE] = on_grid,
+    [NODE_EMBEDDING] = on_grid,
 };
 
 bool onnx_carries(NodeKind kind) { return kinds[kind] != NULL || node_types[kind]->shows_input; }

@@ -207,24 +207,51 @@ static const char *finish(Qdq *q, const Node *n, OnnxResult r)
     return round_and_clip(q, n->output, real, lo, hi);
 }
 
-/* The codes of a node that is a table: from real numbers on its input's grid to their codes, which as indices choose
- * from it. */
-static const char *look_up(Qdq *q, const Node *n, const char *real)
+/* A table of codes as the file stores it. */
+static const char *table_constant(Qdq *q, const Node *n, int rank, const int64_t *dim)
 {
     OnnxBuilder *b = q->net.b;
-    const OnnxDataType type = code_type(q);
+    const int64_t codes = rank == 1 ? dim[0] : dim[0] * dim[1];
+    const void *table = q->form->uint8 ? (const void *)onnx_as_uint8(onnx_arena(b), n->table, codes) : n->table;
+    return onnx_constant(b, part(q, n->name, "table"), code_type(q), rank, dim, table);
+}
+
+/* The codes of real numbers on the node's input's grid as indices, 128 added. */
+static const char *indices(Qdq *q, const Node *n, const char *real)
+{
+    OnnxBuilder *b = q->net.b;
     const int32_t offset = 128;
     const char *index = quantize(q, n->input[0], part(q, n->name, "quantize"), real, part(q, n->name, "before"));
     index = onnx_unary(&q->net, "Cast", part(q, n->name, "widen"), index, part(q, n->name, "wide"));
     onnx_int(b, "to", ONNX_INT32);
-    if (type == ONNX_INT8) {
+    if (!q->form->uint8) {
         const char *const sum[2] = {index, onnx_scalar(b, part(q, n->name, "offset"), ONNX_INT32, &offset)};
         index = onnx_node(b, "Add", part(q, n->name, "shift"), 2, sum, part(q, n->name, "index"));
     }
-    const int64_t codes[1] = {256};
-    const void *table = type == ONNX_UINT8 ? (const void *)onnx_as_uint8(onnx_arena(b), n->table, 256) : n->table;
-    const char *const input[2] = {onnx_constant(b, part(q, n->name, "table"), type, 1, codes, table), index};
-    return onnx_node(b, "Gather", n->name, 2, input, part(q, n->name, "codes"));
+    return index;
+}
+
+/* The codes of a node that is a table, from which its input's codes choose. */
+static const char *look_up(Qdq *q, const Node *n, const char *real)
+{
+    const char *const input[2] = {table_constant(q, n, 1, (const int64_t[]){256}), indices(q, n, real)};
+    return onnx_node(q->net.b, "Gather", n->name, 2, input, part(q, n->name, "codes"));
+}
+
+/* Those of an embedding: [N,1,H,W] as [N,H,W], whose Gather is [N,H,W,C], as [N,C,H,W]. */
+static const char *look_up_vectors(Qdq *q, const Node *n, const char *real)
+{
+    OnnxBuilder *b = q->net.b;
+    const GraphTensor *x = node_x(q->g, n);
+    const int64_t shape[3] = {0, x->h, x->w}; /* 0: as it is */
+    const char *const cells[2] = {
+        indices(q, n, real), onnx_constant(b, part(q, n->name, "shape"), ONNX_INT64, 1, (const int64_t[]){3}, shape)};
+    const char *index = onnx_node(b, "Reshape", part(q, n->name, "rows"), 2, cells, part(q, n->name, "cells"));
+    const char *const input[2] = {table_constant(q, n, 2, (const int64_t[]){256, n->geom.o}), index};
+    const char *vectors = onnx_node(b, "Gather", n->name, 2, input, part(q, n->name, "vectors"));
+    onnx_unary(&q->net, "Transpose", part(q, n->name, "turn"), vectors, part(q, n->name, "codes"));
+    onnx_ints(b, "perm", 4, (const int[]){0, 3, 1, 2});
+    return part(q, n->name, "codes");
 }
 
 /* Codes to floats: the values that DequantizeLinear gave, through a Clip to all of float32, which changes none.
@@ -260,7 +287,10 @@ static Status add_node(Qdq *q, const Node *n)
     if (node_has_weights(n)) TRY(weights(q, n, &op, &weight, &bias));
     OnnxResult r = onnx_op(&q->net, &op, weight, bias, part(q, n->name, "sum"));
     if (n->wide_bias != NULL) r.result = add_bias(q, n, r);
-    settle(q, n->output, n->table != NULL ? look_up(q, n, r.result) : finish(q, n, r), r.rank);
+    if (n->op == NODE_EMBEDDING)
+        settle(q, n->output, look_up_vectors(q, n, r.result), ONNX_MAP);
+    else
+        settle(q, n->output, n->table != NULL ? look_up(q, n, r.result) : finish(q, n, r), r.rank);
     return STATUS_OK;
 }
 

@@ -289,6 +289,9 @@ static void run_node(const NaiveModel *m, const cJSON *n)
     } else if (strcmp(op, "lut") == 0) {
         const int8_t *table = naive_binary(m, y->name, "table");
         for (long i = 0; i < count; i++) y->q[i] = table[x->q[i] + 128];
+    } else if (strcmp(op, "embedding") == 0) {
+        const int8_t *table = naive_binary(m, y->name, "table");
+        for (long i = 0; i < count; i++) y->q[i] = table[(x->q[i / y->c] + 128) * y->c + i % y->c];
     } else if (strcmp(op, "reshape") == 0) {
         memcpy(y->q, x->q, sizeof *y->q * (size_t)count);
     } else {
