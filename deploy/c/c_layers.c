@@ -176,12 +176,6 @@ static void layer_requantize(const CWriter *w, int node)
             M.m, M.e, y->zero_point, n->lo, n->hi);
 }
 
-static void layer_table(const CWriter *w, int node)
-{
-    c_write_array(w, "int8_t", c_layer_name(w, node), 256, w->g->node[node].table, 1);
-    fputs("\n", w->out);
-}
-
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 void c_call_rows(const CWriter *w, int node)
@@ -249,26 +243,6 @@ static void call_pool(const CWriter *w, int node)
 }
 
 static void call_requantize(const CWriter *w, int node) { c_call_elements(w, node, "requantize"); }
-
-static void call_table(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    fprintf(w->out, "    look_up(%s, %ld, %s, %s);\n", c_layer_name(w, node),
-            graph_tensor_elements(&w->g->tensor[n->output]), c_place(w, n->input[0]), c_place(w, n->output));
-}
-
-static void layer_embedding(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    c_write_array(w, "int8_t", c_layer_name(w, node), 256L * n->geom.o, n->table, 1);
-}
-
-static void call_embedding(const CWriter *w, int node)
-{
-    const Node *n = &w->g->node[node];
-    fprintf(w->out, "    embedding(%s, %d, %ld, %s, %s);\n", c_layer_name(w, node), n->geom.o,
-            graph_tensor_elements(&w->g->tensor[n->input[0]]), c_place(w, n->input[0]), c_place(w, n->output));
-}
 
 static void call_reshape(const CWriter *w, int node)
 {
@@ -351,27 +325,18 @@ static const COp average_pool = {
     .kernels = KERNELS("clamp", "clip", "pool", "average_pool"), .layer = layer_pool, .call = call_pool};
 static const COp requantize = {
     .kernels = KERNELS("rescale", "clamp", "requantize"), .layer = layer_requantize, .call = call_requantize};
-static const COp table = {.kernels = KERNELS("look_up"), .layer = layer_table, .call = call_table};
-static const COp embedding = {.kernels = KERNELS("embedding"), .layer = layer_embedding, .call = call_embedding};
 static const COp quantize = {.kernels = KERNELS("quantize_floats"), .layer = layer_quantize, .call = call_quantize};
 static const COp dequantize = {.kernels = KERNELS("dequantize_codes"), .call = call_dequantize};
 static const COp reshape = {.kernels = KERNELS(NULL), .call = call_reshape}; /* a copy, where one is needed */
 
 const COp *const c_ops[NODE_KINDS] = {
-    [NODE_CONV2D] = &conv2d,
-    [NODE_DWCONV2D] = &depthwise,
-    [NODE_DENSE] = &dense,
-    [NODE_ADD] = &add,
-    [NODE_CONCAT] = &concat,
-    [NODE_MAXPOOL] = &max_pool,
-    [NODE_AVGPOOL] = &average_pool,
-    [NODE_REQUANT] = &requantize,
-    [NODE_LUT] = &table,
-    [NODE_EMBEDDING] = &embedding,
-    [NODE_RESHAPE] = &reshape,
-    [NODE_MULTIPLY] = &multiply,
-    [NODE_QUANTIZE] = &quantize,
-    [NODE_DEQUANTIZE] = &dequantize,
+    [NODE_CONV2D] = &conv2d,        [NODE_DWCONV2D] = &depthwise,
+    [NODE_DENSE] = &dense,          [NODE_ADD] = &add,
+    [NODE_CONCAT] = &concat,        [NODE_MAXPOOL] = &max_pool,
+    [NODE_AVGPOOL] = &average_pool, [NODE_REQUANT] = &requantize,
+    [NODE_LUT] = &c_table,          [NODE_EMBEDDING] = &c_embedding,
+    [NODE_RESHAPE] = &reshape,      [NODE_MULTIPLY] = &multiply,
+    [NODE_QUANTIZE] = &quantize,    [NODE_DEQUANTIZE] = &dequantize,
 };
 
 const COp *c_op(const CWriter *w, const Node *n)

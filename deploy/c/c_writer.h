@@ -39,6 +39,8 @@ typedef struct {
 extern const COp *const c_ops[NODE_KINDS], *const c_wide_ops[NODE_KINDS], *const c_float_ops[NODE_KINDS];
 /* Of a node whose output is its sums (deploy/c/c_sums.c). */
 extern const COp *const c_sums_ops[NODE_KINDS];
+/* Of a lut and of an embedding (deploy/c/c_tables.c). */
+extern const COp c_table, c_embedding;
 /* Of one that is c_is_binary (deploy/c/c_binary.c); what its texts are to know first. */
 extern const COp *const c_binary_ops[NODE_KINDS];
 void c_write_binary_words(const CWriter *w);
