@@ -106,7 +106,7 @@ static void inspect_text(Arena *arena, const Model *m, const Graph *g, bool real
         print_histogram(l->weight->x, l->weight->count);
         const int named = graph_node_named(g, l->name);
         int all, used;
-        cli_print("  ranges of channels %.1f", weight_range_ratio(arena, &m->layer[i]));
+        if (layer_multiplies(l)) cli_print("  ranges of channels %.1f", weight_range_ratio(arena, &m->layer[i]));
         if (real && count_codes(l, named < 0 ? NULL : &g->node[named], &all, &used))
             cli_print(", codes unused %d of %d", all - used, all);
         cli_print("\n");
@@ -131,7 +131,7 @@ static void inspect_json(Arena *arena, const Model *m, const Graph *g, bool real
         const int named = graph_node_named(g, l->name);
         const Node *node = named < 0 ? NULL : &g->node[named];
         int all, used;
-        if (trained && l->weight != NULL)
+        if (trained && layer_multiplies(l))
             cJSON_AddNumberToObject(item, "channel_range_ratio", weight_range_ratio(arena, &m->layer[i]));
         if (real && count_codes(l, node, &all, &used)) {
             cJSON_AddNumberToObject(item, "codes", all);

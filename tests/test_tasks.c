@@ -1,5 +1,6 @@
 /* Tasks: what each of the registered ones owes, and what scores are, against their definitions. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -32,9 +33,10 @@ START_TEST(every_task_has_what_is_asked_of_it)
         for (int k = 0; type->metrics[k] != NULL;
              k++) { /* with their unit at an axis, and as many digits as they have */
             const Metric *m = type->metrics[k];
-            char axis[64], shown[64];
+            char axis[64], shown[64], want[64];
             metric_axis(axis, sizeof axis, m);
-            ck_assert_str_eq(axis, m->unit[0] == '\0' ? m->label : "accuracy, %");
+            snprintf(want, sizeof want, "%s%s", m->label, m->unit[0] == '\0' ? "" : ", %");
+            ck_assert_str_eq(axis, want);
             metric_print(shown, sizeof shown, m, 12.3456789);
             ck_assert_str_eq(shown, m->any_size ? "12.35" : m->digits == 4 ? "12.3457" : "12.35");
             ck_assert(!m->proportion || (m->higher_is_better && m->factor == 100));

@@ -18,6 +18,7 @@ static void layer_embedding(const CWriter *w, int node)
 {
     const Node *n = &w->g->node[node];
     c_write_array(w, "int8_t", c_layer_name(w, node), 256L * n->geom.o, n->table, 1);
+    fputs("\n", w->out);
 }
 
 static void call_embedding(const CWriter *w, int node)
