@@ -23,7 +23,7 @@ ChannelCost channel_cost(const Model *m, const int *left)
         double weights = (double)l->weight->count / l->out.c * left[i];
         if (l->type->channels == CHANNELS_OWN && l->input[0] >= 0) weights *= (double)left[l->input[0]] / l->in[0].c;
         cost.weights += weights;
-        cost.macs += weights * cells;
+        if (layer_multiplies(l)) cost.macs += weights * cells;
     }
     return cost;
 }

@@ -140,11 +140,11 @@ typedef struct LayerType {
     bool averages;              /* means of codes stay on the input's grid, which should be fine (avgpool_input_bits) */
     bool keeps_grid;            /* the output stays on the first input's grid (pools, flatten): it makes no out_q */
     bool gives_signs;           /* its outputs can be -1 and 1 (grid_is_signs) */
-    bool looks_up;              /* its weights are a table whose entries are its outputs: they multiply nothing, its grid is
+    bool looks_up;        /* its weights are a table whose entries are its outputs: they multiply nothing, its grid is
                                  * theirs and it has no out_q; in a quantized model its output is always int8 codes */
-    ChannelRule channels;       /* what becomes of channels */
-    const char *channels_key;   /* CHANNELS_OWN: the field of the JSON that says how many there are */
-    bool shows_input;           /* it has keeps_grid, and the output is the input's elements in another shape */
+    ChannelRule channels; /* what becomes of channels */
+    const char *channels_key; /* CHANNELS_OWN: the field of the JSON that says how many there are */
+    bool shows_input;         /* it has keeps_grid, and the output is the input's elements in another shape */
 
     /* l->config, l->inputs and l->in[] are known: checks the inputs against the config, sets l->out, each length at
      * least 1, and may note in the config what follows from them.  STATUS_SHAPE, STATUS_CONFIG.  Never NULL. */
