@@ -23,6 +23,8 @@ const AllocCase alloc_cases[] = {
     {"partial", "partial float/last.safetensors --format 2 --tolerance 0 --images 8" TRAIN, true},
     {"search", "search float/last.safetensors --flash 600 --images 8 --qat" TRAIN, true},
     {"search_learned", "search float/last.safetensors --flash 600 --images 8 --method learned" TRAIN, true},
+    {"prune", "prune float/last.safetensors --macs 0.7 --steps 2 --epochs 1 --images 8" TRAIN, true},
+    {"distillation", "qat float/last.safetensors --set qat.teacher=float" TRAIN, false},
     {"workflow", "workflow tiny.json --tolerance 100 --flash 600 --images 8" TRAIN, true},
     {"import_float", "import float.onnx -o out/run --json", false},
     {"import_int8", "import int8.onnx -o out/run", false},

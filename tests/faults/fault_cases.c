@@ -31,6 +31,8 @@ const FaultCase fault_cases[] = {
     {"partial", NULL, SEARCH("partial", "--format 2 --tolerance 0"), "--resume", "--overwrite"},
     {"search", NULL, SEARCH("search", "--flash 800 --formats 8,4 --qat"), "--resume", "--overwrite"},
     {"search-learned", NULL, SEARCH("search", "--flash 800 --method learned"), "--resume", "--overwrite"},
+    {"prune", NULL, SEARCH("prune", "--macs 0.7 --steps 2 --epochs 1"), NULL, "--overwrite"},
+    {"distillation", NULL, QAT " --set qat.teacher=float", "--resume", "--overwrite"},
     {"workflow", NULL, "workflow c.json --tolerance 100 --flash 800 --images 8 --quiet --threads 1 --out r", "--resume",
      "--overwrite"},
     {"import-float", NULL, "import f.onnx -o r", NULL, "--overwrite"},
