@@ -174,6 +174,7 @@ static Status remove_channels(Arena *arena, Job *job, PruneBudget budget)
                             .data = &job->begin.data,
                             .groups = &groups,
                             .score = score,
+                            .by_cost = job->score == SCORE_TAYLOR,
                             .budget = budget};
     TRY(prune_plan(arena, &plan, removed));
     return pruned_model(arena, &plan, removed, &job->config, &job->model);

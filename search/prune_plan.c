@@ -97,7 +97,7 @@ static int find_order(Arena *arena, const PrunePlan *plan, int *order)
         memcpy(left, all, sizeof *left * (size_t)m->layers);
         take(g, k, left);
         const double frees = whole - budgeted(&plan->budget, channel_cost(m, left));
-        ranked[n++] = (Ranked){k, plan->score[k] / (frees > 0 ? frees : 1)};
+        ranked[n++] = (Ranked){k, plan->score[k] / (plan->by_cost && frees > 0 ? frees : 1)};
     }
     qsort(ranked, (size_t)n, sizeof *ranked, compare_ranked);
     for (int i = 0; i < n; i++) {
@@ -177,6 +177,18 @@ static Status cannot(const PrunePlan *plan, const PruneCost *least)
     return status;
 }
 
+/* What still fits stays after all, the last that went first: a large group may have gone after small ones. */
+static Status give_back(const PrunePlan *plan, const int *order, int n, bool *removed)
+{
+    for (int i = n - 1; i >= 0; i--) {
+        PruneCost cost;
+        removed[order[i]] = false;
+        TRY(cost_without(plan, removed, &cost));
+        removed[order[i]] = !prune_within(&plan->budget, &cost);
+    }
+    return STATUS_OK;
+}
+
 Status prune_plan(Arena *arena, const PrunePlan *plan, bool *removed)
 {
     const ChannelGroups *g = plan->groups;
@@ -200,5 +212,5 @@ Status prune_plan(Arena *arena, const PrunePlan *plan, bool *removed)
             over = middle;
     }
     remove_first(g, order, within, removed);
-    return STATUS_OK;
+    return costed(&plan->budget) ? STATUS_OK : give_back(plan, order, within, removed);
 }

@@ -23,6 +23,7 @@ typedef struct {
     const DataSplits *data;
     const ChannelGroups *groups;
     const double *score; /* [groups->n] (compress/channel_scores.h) */
+    bool by_cost;        /* scores are losses: what is cheap to keep is kept */
     PruneBudget budget;
 } PrunePlan;
 
@@ -36,7 +37,7 @@ Status prune_cost(const Config *config, const Model *m, const DataSplits *data, 
 bool prune_within(const PruneBudget *budget, const PruneCost *cost);
 
 /* Chooses removed[groups->n]: the fewest groups, in the order of score over what the group frees of the first budget (MACs,
- * cycles, flash, RAM), with which every budget is kept.  Each layer that makes channels keeps an eighth of them, and one, at
+ * cycles, flash, RAM), with which every budget is kept; of MACs alone, without those that still fit.  Each layer that makes channels keeps an eighth of them, and one, at
  * least.  None where the budgets are kept as it is.  STATUS_STATE: they cannot be kept; names the layers that keep all of
  * their channels. */
 Status prune_plan(Arena *arena, const PrunePlan *plan, bool *removed);

@@ -3,6 +3,7 @@
 #define BITFOLD_TRAIN_CONFIG_H
 
 #include "compress/ptq.h"
+#include "compress/sparsity.h"
 #include "datasets/dataset.h"
 #include "layers/model.h"
 #include "optim/optimizer.h"
@@ -31,6 +32,7 @@ typedef struct {
     int early_stopping;      /* epochs without a better validation; 0: none */
     StringList freeze;       /* patterns of layers that float training leaves as they are */
     TeacherConfig teacher;
+    SparsityConfig sparsity;
 } TrainConfig;
 
 typedef struct {

@@ -39,6 +39,8 @@ static const Field train_fields[] = {
             "It sees the same augmented images. Left out or \"\": none"},
     {"distillation", FIELD_OBJECT, offsetof(TrainConfig, teacher.distillation), .fields = distillation_fields,
      .doc = "how the network learns from train.teacher"},
+    {"sparsity", FIELD_OBJECT, offsetof(TrainConfig, sparsity), .fields = sparsity_fields,
+     .doc = "weights that become 0 in float training, or from scratch, and stay 0 in quantization-aware training"},
     FIELD_END};
 
 static const Field qat_fields[] = {

@@ -77,6 +77,13 @@ static void of_teacher(Notes *n, ConfigUse use, const char *section, const Teach
         without_effect(n, arena_printf(n->arena, "%s.distillation.temperature", section), why);
 }
 
+static void of_sparsity(Notes *n)
+{
+    static const char *const keys[] = {"pattern", "begin", "end", "every", "except", NULL};
+    for (int i = 0; keys[i] != NULL && n->config->train.sparsity.target <= 0.0; i++)
+        without_effect(n, arena_printf(n->arena, "train.sparsity.%s", keys[i]), "train.sparsity.target is 0");
+}
+
 static void of_qat(Notes *n, ConfigUse use)
 {
     of_another_training(n, "train.teacher", "quantization-aware training takes qat.teacher");
@@ -216,6 +223,7 @@ const char **config_notes(Arena *arena, const Config *config, ConfigUse use)
     if (use == USE_TRAIN || use == USE_COMPARE) of_teacher(&n, use, "train", &config->train.teacher);
     if (use == USE_QAT || use == USE_QAT_SCRATCH || use == USE_COMPARE)
         of_teacher(&n, use, "qat", &config->qat.teacher);
+    if (use == USE_TRAIN) of_sparsity(&n);
     if (use != USE_TRAIN) of_observers(&n, use);
     if (use != USE_TRAIN) of_quantizers(&n, use);
     if (use == USE_QAT || use == USE_QAT_SCRATCH) of_qat(&n, use);

@@ -35,6 +35,12 @@ static Status check(const Config *c)
                            "%s: train.early_stopping: %d with data.validation 0; must be 0, or images be held out by "
                            "data.validation",
                            c->path, c->train.early_stopping);
+    if (c->train.ema > 0.0 && c->train.sparsity.target > 0.0)
+        return status_fail(
+            STATUS_CONFIG,
+            "%s: train.ema: %g with train.sparsity.target %g; one of them must be 0: an average over steps "
+            "has no weights that are 0",
+            c->path, c->train.ema, c->train.sparsity.target);
     const TeacherConfig *teacher = &c->train.teacher;
     if (teacher_is_named(teacher) && strcmp(teacher->model, TEACHER_FLOAT) == 0)
         return status_fail(STATUS_CONFIG, "%s: train.teacher: \"%s\"; is for qat.teacher, here it must be a model",

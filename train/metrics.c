@@ -69,6 +69,7 @@ Status metrics_line(Metrics *m, const MetricsLine *line)
     if (o != NULL && o->weights > 0)
         fprintf(m->stream, ",\"oscillating\":%.9g,\"frozen\":%.9g,\"dampening\":%.9g",
                 (double)o->oscillating / (double)o->weights, (double)o->frozen / (double)o->weights, o->dampening);
+    if (line->sparsity >= 0) fprintf(m->stream, ",\"sparsity\":%.9g", line->sparsity);
     fprintf(m->stream, "}\n");
     if (fflush(m->stream) != 0) return status_fail(STATUS_IO, "%s: cannot write: %s", m->path, strerror(errno));
     return STATUS_OK;

@@ -22,13 +22,14 @@ void metrics_close(Metrics *metrics);
  * epoch's end where there is a validation split, "validation" (the task's metric) and "validation_loss".  Loss and
  * running metric are means over the `images` trained on since the line before.  Where weights are watched for
  * oscillation (quant/oscillation.h) also "oscillating" and "frozen", shares of all of them, and "dampening", that part
- * of the last step's loss, which "loss" does not have. */
+ * of the last step's loss, which "loss" does not have.  With train.sparsity also "sparsity", the share of weights that is 0. */
 typedef struct {
     const char *phase;
     long step;
     int epoch, images;
     const Task *task;
     double loss, running, lr, validation, validation_loss;
+    double sparsity;                     /* below 0: no weights are removed */
     const OscillationCount *oscillation; /* NULL, or of 0 weights: none are watched */
 } MetricsLine;
 Status metrics_line(Metrics *metrics, const MetricsLine *line);

@@ -63,6 +63,7 @@ static cJSON *relevant(const Config *config, RunStart start)
         cJSON_DeleteItemFromObjectCaseSensitive(train, "checkpoint_every");
         if (start.kind == MODEL_QAT) drop_of_float(train, run_from_config(start));
     }
+    if (config->train.sparsity.target <= 0.0) cJSON_DeleteItemFromObjectCaseSensitive(train, "sparsity");
     if (start.kind == MODEL_FLOAT) tell_teacher(train, &config->train.teacher, start.teacher);
     if (start.kind == MODEL_QAT)
         tell_teacher(cJSON_GetObjectItemCaseSensitive(root, "qat"), &config->qat.teacher, start.teacher);

@@ -225,5 +225,7 @@ Status run_begin(Arena *arena, const RunRequest *r, ModelKind kind, RunBegin *b,
     if (b->recipe.teacher != NULL) b->start.teacher = b->recipe.teacher->digest;
     if (kind == MODEL_PTQ) return STATUS_OK;
     data_check_training(arena, out->config, out->model->classes, &b->data);
-    return kind == MODEL_FLOAT ? experiment_freeze(out->config, out->model) : STATUS_OK;
+    if (kind == MODEL_FLOAT) TRY(experiment_freeze(out->config, out->model));
+    Sparsity *unused;
+    return sparsity_watch(arena, &out->config->train.sparsity, out->model, false, out->config->path, &unused);
 }

@@ -23,6 +23,7 @@ typedef struct {
     Loader *loader;
     Task task;
     Metrics metrics;
+    Sparsity *sparsity;
     TrainState state;
     int epochs, batches; /* per epoch */
     double lr, last_checkpoint;
@@ -152,6 +153,7 @@ static Status one_step(Trainer *r, const Batch *given)
         q->gradient.seed = job->config->seed, q->gradient.key = gradient_key(s->step, i);
     }
     const OscillationConfig *oscillation = &job->config->qat.oscillation;
+    sparsity_before_step(r->sparsity, s->step, s->steps);
     oscillations_before_step(oscillation, job->model, s->step, s->steps);
     BatchLoss loss;
     const Status status = batch_gradient(r->tape, job->model, &mode, batch, &r->task, &loss);
@@ -161,6 +163,7 @@ static Status one_step(Trainer *r, const Batch *given)
     if (!isfinite(norm) || !params_finite(&job->model->params))
         return step_failed(r, batch_not_finite(r->tape, job->model, &mode, batch, "update is not finite"), true);
     oscillations_after_step(oscillation, job->model, s->step, s->steps);
+    sparsity_after_step(r->sparsity);
     s->step++;
     if (s->ema != NULL) ema_update(s->ema, s->step);
     Tally *tallies[] = {&s->epoch, &s->window};
@@ -208,6 +211,7 @@ static Status log_window(Trainer *r, int epoch, double lr, double validation, do
                               .lr = lr,
                               .validation = validation,
                               .validation_loss = validation_loss,
+                              .sparsity = sparsity_measured(r->sparsity),
                               .oscillation = &oscillation};
     *w = (Tally){0};
     return metrics_line(&r->metrics, &line);
@@ -309,6 +313,8 @@ static Status prepare(Trainer *r)
     r->state.best = r->task.metric->none;
     if (job->kind == MODEL_FLOAT) TRY(model_freeze(job->model, &job->config->train.freeze, job->config->path));
     if (job->kind == MODEL_QAT) TRY(oscillations_watch(&job->config->qat.oscillation, job->model, job->config->path));
+    const bool grows = job->kind == MODEL_FLOAT || job->from_scratch;
+    TRY(sparsity_watch(r->arena, &job->config->train.sparsity, job->model, grows, job->config->path, &r->sparsity));
     TRY(train_optimizer(r->arena, job, &r->optimizer));
     TRY(train_loader(r->arena, job, &r->loader));
     r->batches = loader_batches(r->loader);
