@@ -71,6 +71,29 @@ Status formats_option(Arena *arena, const char *text, IntList *formats)
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
+/* Formats are chosen on grids that are known before, and 8 bits, which all searches try, have no zero points. */
+Status search_check_config(const Config *config, const char *verb)
+{
+    const QuantConfig *q = &config->quant;
+    bool dynamic = q->activations.scheme == SCHEME_DYNAMIC, affine = q->weights.scheme == WEIGHTS_AFFINE;
+    for (int i = 0; i < q->overrides.n; i++) {
+        const QuantOverride *o = &((const QuantOverride *)q->overrides.at)[i];
+        dynamic |= o->activation_scheme == 1 + (int)SCHEME_DYNAMIC;
+        affine |= o->weight_scheme == 1 + (int)WEIGHTS_AFFINE;
+    }
+    if (dynamic)
+        return status_fail(STATUS_CONFIG,
+                           "%s: quant.activations.scheme: \"dynamic\"; %s chooses among grids that are known before: "
+                           "must be \"static\" (ptq makes dynamic models)",
+                           config->path, verb);
+    if (affine)
+        return status_fail(STATUS_CONFIG,
+                           "%s: quant.weights.scheme: \"affine\"; %s tries weights of 8 bits, which have no zero "
+                           "points: must be \"symmetric\" (ptq and qat make affine models)",
+                           config->path, verb);
+    return STATUS_OK;
+}
+
 static Status open_model(Arena *arena, const char *path, const char *verb, SearchJob *job)
 {
     const Options *o = job->o;
@@ -82,7 +105,7 @@ static Status open_model(Arena *arena, const char *path, const char *verb, Searc
     job->config = ARENA_ARRAY(arena, Config, 1);
     *job->config = *job->open.config;
     job->config->name = arena_printf(arena, "%s-%s", job->open.config->name, verb);
-    return STATUS_OK;
+    return search_check_config(job->config, verb);
 }
 
 static Status find_groups(Arena *arena, SearchJob *job)

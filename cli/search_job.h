@@ -43,6 +43,9 @@ Status formats_option(Arena *arena, const char *text, IntList *formats);
  * (runs/NAME-<verb>) with the config in it.  `verb`: for messages.  search_end is to be called whether it fails or not. */
 Status search_begin(Arena *arena, const Options *o, const char *verb, int *exit_code, SearchJob *job);
 
+/* That the config's schemes are those that formats can be chosen for.  STATUS_CONFIG. */
+Status search_check_config(const Config *config, const char *verb);
+
 /* The parts of it, for a verb that has more to do between them; job->o and job->exit_code are the caller's.  The config
  * is not written into the folder. */
 Status search_open(Arena *arena, const char *path, const char *verb, SearchJob *job);

@@ -41,8 +41,8 @@ static Status take_axis(const char *text, int *axis)
     char *end;
     const long v = strtol(text, &end, 10);
     if (end == text || *end != '\0' || v < 0 || v >= TENSOR_FILE_MAX_RANK)
-        return status_fail(STATUS_INVALID, "tensor: --axis: \"%s\"; must be an integer, 0 to %d", text,
-                           TENSOR_FILE_MAX_RANK - 1);
+        return status_fail(STATUS_INVALID,
+                           "tensor: --axis: \"%s\"; must be 0 or more and below the tensor's dimensions", text);
     *axis = (int)v;
     return STATUS_OK;
 }

@@ -357,6 +357,7 @@ static Status begin(Workflow *w, const Options *o)
                            "search` finds formats",
                            o->argument[0]);
     TRY(config_read(w->arena, o->argument[0], w->settings.sets, &config));
+    TRY(search_check_config(config, "workflow"));
     const char *folder = cli_run_folder(w->arena, o, arena_printf(w->arena, "%s-workflow", config->name));
     TRY(search_take_folder(w->arena, o, folder, &w->job));
     return run_folder_begin(&w->job.run, config);

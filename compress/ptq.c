@@ -107,23 +107,40 @@ Status ptq_check(const PtqConfig *ptq, const char *path)
                        path, finders);
 }
 
-bool ptq_keeps_quantizer(int choice) { return choice > 0 && quantizer_types[choice - 1]->uses == QUANTIZES_WEIGHTS; }
+/* That it is of sets of levels or of signs: it has no step that only training finds. */
+static bool keeps(int choice, QuantizerUse use)
+{
+    if (choice == 0) return false;
+    const int uses = quantizer_types[choice - 1]->uses;
+    return (uses & use) != 0 && (uses & QUANTIZES_UNSIGNED) == 0;
+}
+
+bool ptq_keeps_quantizer(int choice) { return keeps(choice, QUANTIZES_WEIGHTS); }
+
+/* What an override that chose this has after training, where the section has `section`: 0 as the section. */
+static int choice_after_training(int chosen, int section, int observed, QuantizerUse use)
+{
+    if (keeps(chosen, use)) return chosen;
+    return chosen > 0 && section != observed ? observed : 0;
+}
 
 QuantConfig ptq_quant_config(Arena *arena, const QuantConfig *quant)
 {
     QuantConfig q = *quant;
     const int observed = name_find(quantizer_choices, "observed");
     q.after_training = true;
-    q.weights.quantizer = ptq_keeps_quantizer(q.weights.quantizer) ? q.weights.quantizer : observed;
-    q.activations.quantizer = observed;
+    if (!keeps(q.weights.quantizer, QUANTIZES_WEIGHTS)) q.weights.quantizer = observed;
+    if (!keeps(q.activations.quantizer, QUANTIZES_SIGNED)) q.activations.quantizer = observed;
     if (q.activations.observer == 0) q.activations.observer = name_find(observer_choices, "minmax");
     QuantOverride *all = ARENA_ARRAY(arena, QuantOverride, q.overrides.n);
     for (int i = 0; i < q.overrides.n; i++) {
         all[i] = ((const QuantOverride *)quant->overrides.at)[i];
-        const int chosen = all[i].weight_quantizer > 0 ? all[i].weight_quantizer : all[i].quantizer;
-        const bool kept = ptq_keeps_quantizer(chosen), plain = chosen > 0 && !kept && q.weights.quantizer != observed;
-        all[i].quantizer = all[i].activation_quantizer = 0;
-        all[i].weight_quantizer = kept ? chosen : plain ? observed : 0;
+        const int both = all[i].quantizer, weights = all[i].weight_quantizer, outputs = all[i].activation_quantizer;
+        all[i].quantizer = 0;
+        all[i].weight_quantizer =
+            choice_after_training(weights > 0 ? weights : both, q.weights.quantizer, observed, QUANTIZES_WEIGHTS);
+        all[i].activation_quantizer =
+            choice_after_training(outputs > 0 ? outputs : both, q.activations.quantizer, observed, QUANTIZES_SIGNED);
     }
     q.overrides.at = all;
     return q;
@@ -133,7 +150,7 @@ QuantConfig ptq_observed_config(Arena *arena, const QuantConfig *quant)
 {
     QuantConfig q = ptq_quant_config(arena, quant);
     QuantOverride *all = q.overrides.at;
-    q.weights.quantizer = name_find(quantizer_choices, "observed");
-    for (int i = 0; i < q.overrides.n; i++) all[i].weight_quantizer = 0;
+    q.weights.quantizer = q.activations.quantizer = name_find(quantizer_choices, "observed");
+    for (int i = 0; i < q.overrides.n; i++) all[i].weight_quantizer = all[i].activation_quantizer = 0;
     return q;
 }

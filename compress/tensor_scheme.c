@@ -148,6 +148,9 @@ Status tensor_grid_make(Arena *arena, const TensorGridConfig *config, int rank, 
         lo[k] = fminf(lo[k], x[i]), hi[k] = fmaxf(hi[k], x[i]);
         g->min = fminf(g->min, x[i]), g->max = fmaxf(g->max, x[i]);
     }
+    if (!isfinite(g->max - g->min) && config->scheme != SCHEME_CODEBOOK)
+        return status_fail(STATUS_NUMERIC, "values from %g to %g; their range must be a float32", (double)g->min,
+                           (double)g->max);
     for (int64_t k = 0; k < g->grids; k++) TRY(make_scale(config, g, k, lo[k], hi[k]));
     for (int64_t i = 0; i < n; i++) make_code(config, g, grid_of(&axis, i), i, x[i]);
     measure(g, x);

@@ -123,9 +123,8 @@ Status exporter_check_dynamic(const ExporterType *type, const Graph *g)
         if (g->node[i].input_bits > 0)
             return status_fail(STATUS_UNSUPPORTED,
                                "layer \"%s\": finds the grid of its input at run time (quant.activations.scheme "
-                               "\"dynamic\"); --to %s writes grids that are known before: export --to onnx or "
-                               "safetensors, or quantize with scheme "
-                               "\"static\"",
+                               "\"dynamic\"); --to %s writes grids that are known before: export --to onnx, "
+                               "tflite or safetensors, or quantize with scheme \"static\"",
                                g->node[i].name, type->name);
     return STATUS_OK;
 }

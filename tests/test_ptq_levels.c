@@ -128,4 +128,36 @@ START_TEST(steps_leave_what_they_cannot_round)
 }
 END_TEST
 
-TEST_MAIN("ptq levels", many_at_once, weights_are_put_on_the_set, steps_leave_what_they_cannot_round)
+/* A network whose outputs and weights are signs: inspected before training, a row after it, with a whole table. */
+START_TEST(outputs_stay_signs)
+{
+    static const char net[] =
+        "{\"seed\": 1, \"name\": \"signs\", \"data\": {\"dataset\": \"synthetic\", \"synthetic_train\": 120, "
+        "\"synthetic_test\": 30, \"classes\": 3}, \"model\": {\"input\": [8, 8, 2], \"layers\": ["
+        "{\"type\": \"conv2d\", \"name\": \"c0\", \"filters\": 6, \"kernel\": 3, \"batch_norm\": true}, "
+        "{\"type\": \"conv2d\", \"name\": \"c1\", \"filters\": 6, \"kernel\": 3, \"batch_norm\": true}, "
+        "{\"type\": \"global_avgpool\"}, {\"type\": \"dense\", \"name\": \"logits\", \"units\": 3}]}, "
+        "\"train\": {\"epochs\": 1, \"batch\": 20}, \"qat\": {\"epochs\": 1}, \"quant\": {\"overrides\": ["
+        "{\"layers\": \"c0\", \"activation_bits\": 1, \"activation_quantizer\": \"bireal\"}, "
+        "{\"layers\": \"c1\", \"weight_bits\": 1, \"weight_quantizer\": \"bireal\"}]}, "
+        "\"compare\": {\"rows\": [{\"name\": \"q\", \"kind\": \"qat\"}, {\"name\": \"p\", \"kind\": \"ptq\"}]}}";
+    begin();
+    put_text(folder, "signs.json", net);
+    cJSON_Delete(program_json(arena, folder, "inspect signs.json"));
+    program_must(arena, folder, "compare signs.json --quiet --out t");
+    ck_assert(file_exists(inside("t/report.html")));
+    for (int i = 0; i < 2; i++) {
+        const char *row = i == 0 ? "p-seed1" : "q-seed1";
+        cJSON *of = program_json(arena, folder, arena_printf(arena, "inspect t/%s", row));
+        const cJSON *layers = json_get(of, "layers");
+        ck_assert_double_eq(number(cJSON_GetArrayItem(layers, 0), "act_bits"), 1);
+        ck_assert_double_eq(number(cJSON_GetArrayItem(layers, 1), "weight_bits"), 1);
+        cJSON_Delete(of);
+        program_must(arena, folder, arena_printf(arena, "verify t/%s --quiet", row));
+    }
+    end();
+}
+END_TEST
+
+TEST_MAIN("ptq levels", many_at_once, weights_are_put_on_the_set, steps_leave_what_they_cannot_round,
+          outputs_stay_signs)

@@ -215,6 +215,11 @@ START_TEST(latency_of_this_machine_is_a_cost)
 
     program_refuses(arena, folder, "search f --out c --latency 1e-3us --images 60 --quiet --formats 8,4",
                     "--latency: 0.001 us; in these formats the network takes at least ");
+    program_refuses(arena, folder, "search f --out d --tolerance 1 --set quant.activations.scheme=dynamic",
+                    "search chooses among grids that are known before: must be \"static\"");
+    program_refuses(arena, folder, "partial f --out d --tolerance 1 --set quant.weights.scheme=affine",
+                    "partial tries weights of 8 bits, which have no zero points: must be \"symmetric\"");
+    ck_assert(!file_exists(inside("d")));
     program_refuses(arena, folder, "search f --latency 5", "--latency: \"5\"; must be a time above 0, as 500us");
     cJSON *within = program_json(arena, folder, "search f --out d --latency 10s --flash 700 --images 60 --quiet");
     ck_assert_double_le(number(within, "flash_bytes"), 700);

@@ -162,7 +162,7 @@ END_TEST
 
 START_TEST(values_that_have_no_grid)
 {
-    static const float bad[] = {1, 2, 3, NAN, 5, 6}, far[] = {1e30f, 1e30f};
+    static const float bad[] = {1, 2, 3, NAN, 5, 6}, far[] = {1e30f, 1e30f}, wide[] = {-3e38f, 3e38f};
     TensorGrid g;
     begin();
     ck_assert_int_eq(tensor_grid_make(arena, &(TensorGridConfig){.scheme = SCHEME_AFFINE, .bits = 8, .axis = -1}, 2,
@@ -173,6 +173,10 @@ START_TEST(values_that_have_no_grid)
                                       (const int64_t[]){2}, far, &g),
                      STATUS_NUMERIC);
     ck_assert_ptr_nonnull(strstr(status_message(), "2^24 steps"));
+    ck_assert_int_eq(tensor_grid_make(arena, &(TensorGridConfig){.scheme = SCHEME_AFFINE, .bits = 8, .axis = -1}, 1,
+                                      (const int64_t[]){2}, wide, &g),
+                     STATUS_NUMERIC);
+    has(status_message(), "must be a float32");
     end();
 }
 END_TEST
