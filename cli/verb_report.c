@@ -48,6 +48,13 @@ static void print_text(Arena *arena, const Joint *joint)
                       cost[COST_CYCLES], cost[COST_BOPS], r->front ? " *" : "");
         }
     cli_print("* no row of these is as good with less flash\n");
+    int without = 0;
+    for (int i = 0; i < joint->networks; i++)
+        for (int k = 0; k < joint->network[i].rows; k++)
+            without += !joint->network[i].row[k].costed && strcmp(joint->network[i].row[k].row.kind, "float") != 0;
+    if (without > 0)
+        cli_note("note: %d quantized row%s no costs: the model is not in the table's folder, or C cannot hold it\n",
+                 without, without == 1 ? " has" : "s have");
 }
 
 static Status run_report(Arena *arena, const Options *o, int *exit_code)
