@@ -71,6 +71,7 @@ static Status run_job(Arena *arena, Job *job)
                             .data = &job->begin.data,
                             .model = job->run.model,
                             .kind = MODEL_FLOAT,
+                            .teacher = job->begin.recipe.teacher,
                             .stop = &cli_stop,
                             .progress = show_progress,
                             .progress_context = job};

@@ -211,6 +211,17 @@ START_TEST(a_run_remembers_its_teacher)
 }
 END_TEST
 
+/* The learning rate is looked for on the loss that is trained on. */
+START_TEST(rates_are_found_with_the_teacher)
+{
+    begin_school();
+    program_must(arena, folder, "lrfind zoo.json --quiet --steps 20 --out alone");
+    program_must(arena, folder, "lrfind zoo.json --quiet --steps 20 --out taught --set train.teacher=teacher");
+    ck_assert(strcmp(text_of("alone/lrfind.csv"), text_of("taught/lrfind.csv")) != 0);
+    end();
+}
+END_TEST
+
 START_TEST(a_quantized_teacher_answers_in_its_integers)
 {
     begin_school();
@@ -364,5 +375,6 @@ END_TEST
 
 TEST_MAIN("distillation", a_share_of_nothing_is_no_teacher, the_teacher_is_what_is_learned,
           the_same_bytes_however_often_it_is_stopped, threads_do_not_change_a_byte, a_run_remembers_its_teacher,
-          a_quantized_teacher_answers_in_its_integers, values_are_in_the_students_units,
-          a_teacher_that_does_not_fit_is_refused, classes_must_be_the_same, rows_of_a_table_have_teachers)
+          rates_are_found_with_the_teacher, a_quantized_teacher_answers_in_its_integers,
+          values_are_in_the_students_units, a_teacher_that_does_not_fit_is_refused, classes_must_be_the_same,
+          rows_of_a_table_have_teachers)

@@ -10,8 +10,8 @@ static const double FIRST = 1e-7, LAST = 10.0, KEPT = 0.9, EXPLODED = 4.0, LEARN
 
 typedef struct {
     const TrainJob *job;
-    Arena *step_arena;
-    Tape *tape;
+    Arena *step_arena, *teacher_arena;
+    Tape *tape, *teacher_tape;
     Optimizer optimizer;
     Loader *loader;
     Task task;
@@ -26,9 +26,11 @@ static Status one_step(Finder *f, int step, LrPoint *point, bool *finite)
     const int batches = loader_batches(f->loader);
     const Batch *batch;
     TRY(loader_get(f->loader, step / batches, step % batches, &batch));
+    Batch told = *batch;
+    TRY(teacher_tell(job->teacher, f->teacher_tape, &f->task, &told));
     const ForwardMode mode = train_mode(&job->config->quant, MODEL_FLOAT, step, f->steps);
     BatchLoss loss;
-    const Status status = batch_gradient(f->tape, job->model, &mode, batch, &f->task, &loss);
+    const Status status = batch_gradient(f->tape, job->model, &mode, &told, &f->task, &loss);
     *finite = status != STATUS_NUMERIC;
     if (status == STATUS_NUMERIC && step > 0 && !tape_failed(f->tape)) return STATUS_OK;
     TRY(status);
@@ -99,15 +101,19 @@ static void suggest(LrFind *find, int steps)
 
 Status lr_find(Arena *arena, const TrainJob *job, int steps, LrFind *find)
 {
-    Finder f = {.job = job, .step_arena = arena_create(), .steps = steps, .find = find};
+    Finder f = {
+        .job = job, .step_arena = arena_create(), .teacher_arena = arena_create(), .steps = steps, .find = find};
     *find = (LrFind){.point = ARENA_ARRAY(arena, LrPoint, steps)};
     f.tape = tape_create(arena, f.step_arena);
+    f.teacher_tape = tape_create(arena, f.teacher_arena);
     f.task = model_task(job->config, job->model);
+    f.task.distillation = job->config->train.teacher.distillation;
     Status status = train_optimizer(arena, job, &f.optimizer);
     if (status == STATUS_OK) status = train_loader(arena, job, &f.loader);
     if (status == STATUS_OK) status = rise(&f);
     if (status == STATUS_OK) suggest(find, steps);
     loader_destroy(f.loader);
+    arena_destroy(f.teacher_arena);
     arena_destroy(f.step_arena);
     return status;
 }

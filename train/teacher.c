@@ -122,3 +122,9 @@ Status teacher_answer(const Teacher *t, Tape *tape, const Batch *batch, const fl
     *outputs = t->model->scale.mean == NULL ? x : rescaled(tape, t, batch->n, x);
     return STATUS_OK;
 }
+
+Status teacher_tell(const Teacher *t, Tape *tape, const Task *task, Batch *batch)
+{
+    if (t == NULL || task->distillation.alpha == 0.0) return STATUS_OK;
+    return teacher_answer(t, tape, batch, &batch->targets.teacher);
+}

@@ -27,4 +27,7 @@ const char *teacher_digest(Arena *arena, const Config *config, ModelKind kind);
  * the student's scale.  They are the tape's, which is reset and records nothing.  STATUS_NUMERIC: not all are finite. */
 Status teacher_answer(const Teacher *teacher, Tape *tape, const Batch *batch, const float **outputs);
 
+/* Puts these into the batch's targets where they count: there is a teacher, and a share of the loss for it. */
+Status teacher_tell(const Teacher *teacher, Tape *tape, const Task *task, Batch *batch);
+
 #endif

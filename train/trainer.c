@@ -131,21 +131,14 @@ static double learning_rate(const Trainer *r, long step)
            schedule_factor(r->job->kind == MODEL_QAT ? &c->qat.schedule : &c->train.schedule, step, r->state.steps);
 }
 
-/* The batch, with what the teacher says of it where that counts. */
-static Status ask_teacher(const Trainer *r, Batch *batch)
-{
-    const Teacher *teacher = r->job->teacher;
-    if (teacher == NULL || r->task.distillation.alpha == 0.0) return STATUS_OK;
-    return step_failed(r, teacher_answer(teacher, r->teacher_tape, batch, &batch->targets.teacher), false);
-}
-
 static Status one_step(Trainer *r, const Batch *given)
 {
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
     Batch told = *given;
     const Batch *batch = &told;
-    TRY(ask_teacher(r, &told));
+    const Status asked = teacher_tell(job->teacher, r->teacher_tape, &r->task, &told);
+    if (asked != STATUS_OK) return step_failed(r, asked, false);
     const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
     for (int i = 0; i < job->model->quantizers; i++) {
         Quantizer *q = job->model->quantizer[i];
