@@ -1,5 +1,5 @@
 /* Losses of residuals r = z - target; see ops.h.   mse: dz = 2 r / (N K).   huber: dz = clamp(r, -delta, delta) / (N
- * K). */
+ * K).   wing: dz = sign(r) w / (e + |r|) / (N K) where |r| < w, sign(r) / (N K) elsewhere. */
 #include "autograd/ops.h"
 
 #include <math.h>
@@ -19,11 +19,14 @@ static void residual_backward(Tape *t, TapeNode *node)
 
 static const OpType mse_type = {"mse", "z[N,K] -> loss[A]", residual_backward};
 static const OpType huber_type = {"huber", "z[N,K] -> loss[A]", residual_backward};
+static const OpType wing_type = {"wing", "z[N,K] -> loss[A]", residual_backward};
 
 typedef struct {
     const float *x, *target;
     float *slope;
-    double delta, share, sum[PARALLEL_CHUNKS];
+    double delta, share;     /* mse, huber */
+    double width, curvature; /* wing */
+    double sum[PARALLEL_CHUNKS];
 } Residual;
 
 static void residual_chunk(void *context, const ParallelRows *rows)
@@ -38,31 +41,52 @@ static void residual_chunk(void *context, const ParallelRows *rows)
     of->sum[rows->chunk] = sum;
 }
 
-/* The mean of f(r), f = r^2 within delta of 0 and the line that goes on from there outside, times `share`. */
-static Tensor *residual_loss(Tape *t, const OpType *type, Tensor *z, const float *target, double delta, double share)
+static void wing_chunk(void *context, const ParallelRows *rows)
+{
+    Residual *of = context;
+    const double w = of->width, e = of->curvature, behind = w - w * log1p(w / e);
+    double sum = 0;
+    for (long i = rows->first; i < rows->last; i++) {
+        const double r = (double)of->x[i] - (double)of->target[i], size = fabs(r);
+        const double slope = size == 0 ? 0 : size < w ? w / (e + size) : 1;
+        sum += size < w ? w * log1p(size / e) : size - behind;
+        of->slope[i] = (float)copysign(slope, r);
+    }
+    of->sum[rows->chunk] = sum;
+}
+
+/* The mean of what `chunk` sums, whose slopes it leaves for the backward. */
+static Tensor *residual_loss(Tape *t, const OpType *type, Tensor *z, ParallelRowsFn *chunk, Residual r)
 {
     if (!tape_contract(t, type, 1, &z)) return NULL;
     const long n = tensor_elements(z);
-    const float *x = tensor_values(t, z);
-    float *slope = tape_buffer(t, sizeof(float) * (size_t)n);
-    Residual r = {.x = x, .target = target, .slope = slope, .delta = delta, .share = share};
-    parallel_images(z->shape.dim[0], z->shape.dim[1], residual_chunk, &r);
+    r.x = tensor_values(t, z);
+    r.slope = tape_buffer(t, sizeof(float) * (size_t)n);
+    parallel_images(z->shape.dim[0], z->shape.dim[1], chunk, &r);
     tree_sum_f64(PARALLEL_CHUNKS, 1, r.sum);
-    tensor_values_release(t, z, x);
+    tensor_values_release(t, z, r.x);
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
     y->x[0] = (float)(r.sum[0] / (double)n);
     TapeNode *node = tape_record(t, type, 1, &z, y);
-    if (node != NULL) node->saved = slope;
-    node_keep(t, node, slope);
+    if (node != NULL) node->saved = r.slope;
+    node_keep(t, node, r.slope);
     return y;
 }
 
 Tensor *op_mse(Tape *t, Tensor *z, const float *target)
 {
-    return residual_loss(t, &mse_type, z, target, (double)INFINITY, 1.0);
+    const Residual r = {.target = target, .delta = (double)INFINITY, .share = 1.0};
+    return residual_loss(t, &mse_type, z, residual_chunk, r);
 }
 
 Tensor *op_huber(Tape *t, Tensor *z, const float *target, float delta)
 {
-    return residual_loss(t, &huber_type, z, target, (double)delta, 0.5);
+    const Residual r = {.target = target, .delta = (double)delta, .share = 0.5};
+    return residual_loss(t, &huber_type, z, residual_chunk, r);
+}
+
+Tensor *op_wing(Tape *t, Tensor *z, const float *target, float width, float curvature)
+{
+    const Residual r = {.target = target, .width = (double)width, .curvature = (double)curvature};
+    return residual_loss(t, &wing_type, z, wing_chunk, r);
 }

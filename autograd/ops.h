@@ -100,6 +100,11 @@ Tensor *op_mse(Tape *t, Tensor *z, const float *target);
  * 1964). */
 Tensor *op_huber(Tape *t, Tensor *z, const float *target, float delta);
 
+/* loss = mean_{n,k} f(z - target), with w = width and e = curvature (Feng et al. 2018, arXiv 1711.06753, eq. 5)
+ *     f(r) = w ln(1 + |r| / e)  where |r| < w,  |r| - w + w ln(1 + w / e)  elsewhere
+ * The slope at r = 0 is 0. */
+Tensor *op_wing(Tape *t, Tensor *z, const float *target, float width, float curvature);
+
 /* y = a + b, or a where b is NULL, on n elements by all threads; y may be a or b. */
 void add_values(const float *a, const float *b, float *y, long n);
 

@@ -6,12 +6,6 @@
 #include "datasets/augment_jpeg.h"
 #include "datasets/mix.h"
 
-typedef struct {
-    int dx, dy;
-    bool mirror;
-    double angle; /* radians */
-} Move;
-
 bool augment_is_off(const AugmentConfig *a)
 {
     return a == NULL ||
@@ -21,9 +15,9 @@ bool augment_is_off(const AugmentConfig *a)
 
 static int draw_offset(Rng *rng, int most) { return (int)rng_below(rng, 2 * (uint32_t)most + 1) - most; }
 
-static Move draw(const AugmentConfig *a, Rng *rng)
+static AugmentMove draw(const AugmentConfig *a, Rng *rng)
 {
-    Move m = {0};
+    AugmentMove m = {0};
     if (a->crop_padding > 0) m.dx += draw_offset(rng, a->crop_padding), m.dy += draw_offset(rng, a->crop_padding);
     if (a->shift > 0) m.dx += draw_offset(rng, a->shift), m.dy += draw_offset(rng, a->shift);
     if (a->flip) m.mirror = rng_below(rng, 2) == 1;
@@ -31,7 +25,7 @@ static Move draw(const AugmentConfig *a, Rng *rng)
     return m;
 }
 
-static void move_only(const Move *m, const int hwc[3], const uint8_t *in, uint8_t *out)
+static void move_only(const AugmentMove *m, const int hwc[3], const uint8_t *in, uint8_t *out)
 {
     const int h = hwc[0], w = hwc[1], c = hwc[2];
     const int first = m->dx > 0 ? m->dx : 0, last = m->dx < 0 ? w + m->dx : w; /* the columns that are hit */
@@ -49,7 +43,7 @@ static void move_only(const Move *m, const int hwc[3], const uint8_t *in, uint8_
     }
 }
 
-static void turn(const Move *m, const int hwc[3], const uint8_t *in, uint8_t *out)
+static void turn(const AugmentMove *m, const int hwc[3], const uint8_t *in, uint8_t *out)
 {
     const int h = hwc[0], w = hwc[1], c = hwc[2];
     const float cosine = (float)cos(m->angle), sine = (float)sin(m->angle);
@@ -137,9 +131,11 @@ static void cut_out(int side, const int hwc[3], Rng *rng, uint8_t *image)
     erase(&hole, hwc, NULL, image);
 }
 
-Status augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out)
+Status augment_image(const AugmentConfig *augment, const int hwc[3], Rng *rng, const uint8_t *in, uint8_t *out,
+                     AugmentMove *moved)
 {
-    const Move m = draw(augment, rng);
+    const AugmentMove m = draw(augment, rng);
+    if (moved != NULL) *moved = m;
     if (augment->rotate > 0)
         turn(&m, hwc, in, out);
     else

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "datasets/points.h"
 #include "datasets/reader.h"
+#include "tasks/task.h"
 
 const DatasetType *const dataset_types[] = {
 #define DATASET(name) &dataset_##name,
@@ -26,6 +28,10 @@ static const Field augment_fields[] = {
      .unit = "pixels", .doc = "pad with zeros by this much, then crop back to size at a random place; 0 is off"},
     {"flip", FIELD_BOOL, offsetof(AugmentConfig, flip), .def = "false",
      .doc = "mirror left and right, every second image on average"},
+    {"flip_pairs", FIELD_STRINGS, offsetof(AugmentConfig, flip_pairs), .max_count = MAX_VALUES, .min = 1, .max = 100,
+     .def = "[]",
+     .doc = "landmarks: points that change places when an image is mirrored, one pair after the other: left_eye, "
+            "right_eye, left_ear, right_ear; none: what the data set says of itself, if anything"},
     {"shift", FIELD_INT, offsetof(AugmentConfig, shift), .min = 0, .max = 64, .def = "0", .unit = "pixels",
      .doc = "move by up to this much in each direction, zeros filled in"},
     {"rotate", FIELD_FLOAT, offsetof(AugmentConfig, rotate), .min = 0, .max = 45, .def = "0", .unit = "degrees",
@@ -54,7 +60,7 @@ static const Field augment_fields[] = {
 
 const Field data_fields[] = {
     {"dataset", FIELD_STRING, offsetof(DataConfig, dataset), .required = true,
-     .doc = "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder, table, synthetic or bars"},
+     .doc = "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder, table, synthetic, bars or faces"},
     {"dir", FIELD_STRING, offsetof(DataConfig, dir), .max = 4000, .def = "\".\"",
      .doc = "the folder of the files, relative to the folder of the config, with --set to the working directory; "
             "synthetic needs none"},
@@ -78,18 +84,19 @@ const Field data_fields[] = {
     {"targets", FIELD_STRINGS, offsetof(DataConfig, targets), .scalar_ok = true, .max_count = MAX_VALUES, .min = 1,
      .max = 100, .def = "[]",
      .doc = "regression: the values to predict. Of a table, names of its columns; of npy, names for the values of each "
-            "image, in their order (default: 0, 1, ...)"},
+            "image, in their order (default: 0, 1, ...). landmarks: the points; of a table each has the columns NAME_x "
+            "and NAME_y and may have NAME_v, which is 0 where it is not visible"},
     {"table", FIELD_STRING, offsetof(DataConfig, table), .max = 250, .def = "\"targets.csv\"",
      .doc = "table only: the CSV file, which lies in data.dir, or one in each of its folders train and test. The first "
             "column has the pictures' files, the first line the names of the columns"},
     {"text", FIELD_STRING, offsetof(DataConfig, text), .max = 250, .def = "\"text.txt\"",
      .doc = "tokens only: the text in data.dir, as it is or as .gz; its last tenth is the test set"},
     {"synthetic_train", FIELD_INT, offsetof(DataConfig, synthetic_train), .min = 1, .max = 1e7, .def = "2000",
-     .unit = "images", .doc = "synthetic and bars only: training images to make"},
+     .unit = "images", .doc = "synthetic, bars and faces only: training images to make"},
     {"synthetic_test", FIELD_INT, offsetof(DataConfig, synthetic_test), .min = 1, .max = 1e7, .def = "500",
-     .unit = "images", .doc = "synthetic and bars only: test images to make"},
+     .unit = "images", .doc = "synthetic, bars and faces only: test images to make"},
     {"synthetic_noise", FIELD_FLOAT, offsetof(DataConfig, synthetic_noise), .min = 0, .max = 100, .def = "1",
-     .doc = "synthetic and bars only: standard deviation of the noise, that of a class pattern being 1"},
+     .doc = "synthetic, bars and faces only: standard deviation of the noise, that of a class pattern being 1"},
     {"resize", FIELD_STRING, offsetof(DataConfig, resize), .def = "\"resize\"",
      .doc = "folder and table only: \"resize\" stretches an image to the model's input, \"crop\" takes the centre of "
             "the same "
@@ -127,17 +134,44 @@ Status dataset_class_names(const DataConfig *cfg, Arena *arena, StringList *name
 /* The data must have targets of the task's kind. */
 static Status check_target(const DatasetType *type, TargetKind target)
 {
-    static const char *const words[] = {[TARGET_CLASS] = "classes",
-                                        [TARGET_VALUES] = "real numbers as targets",
-                                        [TARGET_TOKENS] = "the bytes of a text"};
-    static const char *const task[] = {
-        [TARGET_CLASS] = "classification", [TARGET_VALUES] = "regression", [TARGET_TOKENS] = "next_token"};
+    static const struct {
+        const char *has, *task;
+    } kinds[] = {[TARGET_CLASS] = {"classes", "classification"},
+                 [TARGET_VALUES] = {"real numbers as targets", "regression"},
+                 [TARGET_TOKENS] = {"the bytes of a text", "next_token"},
+                 [TARGET_POINTS] = {"points", "landmarks"}};
     const unsigned gives = type->gives == 0 ? GIVES_CLASSES : type->gives;
     if ((gives & 1u << target) != 0) return STATUS_OK;
-    int given = 0;
-    while ((gives & 1u << given) == 0) given++;
-    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\" has %s; task.type must be %s", type->name, words[given],
-                       task[given]);
+    char has[96] = "", task[64] = "";
+    for (unsigned k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        if ((gives & 1u << k) == 0) continue;
+        const char *between = has[0] == '\0' ? "" : " or ";
+        const size_t h = strlen(has), t = strlen(task);
+        snprintf(has + h, sizeof has - h, "%s%s", between, kinds[k].has);
+        snprintf(task + t, sizeof task - t, "%s%s", between, kinds[k].task);
+    }
+    return status_fail(STATUS_CONFIG, "data.dataset: \"%s\" has %s; task.type must be %s", type->name, has, task);
+}
+
+/* Which points change places when an image is mirrored: as the config says, or else the data set itself. */
+static Status find_mirror(const DataConfig *cfg, const DatasetType *type, Arena *arena, DataSplits *out)
+{
+    const int n = out->train.targets.points;
+    StringList pairs = cfg->augment.flip_pairs;
+    if (n == 0 && pairs.n > 0)
+        return status_fail(STATUS_CONFIG, "data.augment.flip_pairs: the data has no points; must be left out");
+    if (n == 0) return STATUS_OK;
+    const char **point = ARENA_ARRAY(arena, const char *, n);
+    for (int p = 0; p < n; p++) point[p] = point_name(arena, out->class_names[2 * p]);
+    if (pairs.n == 0 && type->flip_pairs != NULL)
+        for (pairs.at = type->flip_pairs; pairs.at[pairs.n] != NULL;) pairs.n++;
+    TRY(points_mirror(arena, &pairs, point, n, &out->train.mirror));
+    out->test.mirror = out->train.mirror;
+    if (cfg->augment.flip && pairs.n == 0)
+        data_note(arena, out,
+                  "data.augment.flip: a mirrored picture keeps the names of its points; those of left and "
+                  "right sides must stand in data.augment.flip_pairs");
+    return STATUS_OK;
 }
 
 /* Augmentation moves pictures, and targets stay what they are. */
@@ -265,6 +299,7 @@ Status dataset_load(const DataConfig *cfg, const int want_hwc[3], uint64_t seed,
     *out = (DataSplits){.memory_left = cfg->memory == 0 ? UINT64_MAX : cfg->memory};
     TRY(type->load(&resolved, want_hwc, seed, arena, out));
     note_augment(arena, cfg, out);
+    TRY(find_mirror(cfg, type, arena, out));
     TRY(hold_out(cfg->validation, seed, arena, out));
     if (cfg->train_limit > 0 && cfg->train_limit < out->train.n) dataset_take(arena, &out->train, cfg->train_limit);
     if (cfg->test_limit > 0 && cfg->test_limit < out->test.n) dataset_take(arena, &out->test, cfg->test_limit);

@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
     int crop_padding;            /* pixels of zero padding before a random crop back to size; 0: off */
     bool flip;                   /* horizontal, probability 1/2 */
+    StringList flip_pairs;       /* points that change places then, two names for each pair */
     int shift;                   /* +- pixels, zero filled */
     double rotate;               /* +- degrees, bilinear, zero filled */
     double brightness, contrast; /* factors of 1 - this to 1 + this; 0: off */
@@ -57,10 +58,12 @@ extern const Field data_fields[];
 
 typedef struct {
     int n, h, w, c;
-    int classes; /* of value targets how many there are of each sample; of tokens 256 for each of them */
+    int classes; /* of value targets how many there are of each sample, of points twice as many as there are; of tokens
+                  * 256 for each of them */
     const SampleSource *source;
     const uint32_t *index; /* [n] which samples of the source, rising; NULL: the first n */
     Targets targets;       /* [n] */
+    const int *mirror;     /* of points which one each becomes when the image is mirrored; NULL: itself */
     bool by_class;         /* the samples lie class after class: the first N would be of the first classes only */
 } Dataset;
 
@@ -72,10 +75,11 @@ static inline int dataset_index(const Dataset *set, int i) { return set->index =
 
 typedef struct {
     Dataset train, validation, test; /* validation.n may be 0 */
-    const char **class_names;        /* [classes]; "0", "1", ... when the data has none; of values the targets' names */
-    bool named;                      /* the names are the data's own */
-    uint64_t memory_left;            /* of data.memory, while the readers fill the splits */
-    int notes;                       /* what the user should know */
+    const char **class_names; /* [classes]; "0", "1", ... when the data has none; of values the targets' names, of
+                                      * points those of their coordinates (points_outputs) */
+    bool named;               /* the names are the data's own */
+    uint64_t memory_left;     /* of data.memory, while the readers fill the splits */
+    int notes;                /* what the user should know */
     const char **note;
 } DataSplits;
 
@@ -92,10 +96,16 @@ typedef struct {
     bool names_classes; /* the data itself says which classes it has, and it may have some of a model's only */
     /* The class names alone, in the order of the labels; NULL: the data has none. */
     Status (*class_names)(const DataConfig *cfg, Arena *arena, StringList *names);
-    bool made;      /* from the seed: there are no files */
-    unsigned gives; /* kinds of targets: GIVES_CLASSES, ...; 0: classes */
+    bool made;               /* from the seed: there are no files */
+    unsigned gives;          /* kinds of targets: GIVES_CLASSES, ...; 0: classes */
+    const char **flip_pairs; /* of its points, where the config says nothing; NULL-ended; NULL: none */
 } DatasetType;
-enum { GIVES_CLASSES = 1 << TARGET_CLASS, GIVES_VALUES = 1 << TARGET_VALUES, GIVES_TOKENS = 1 << TARGET_TOKENS };
+enum {
+    GIVES_CLASSES = 1 << TARGET_CLASS,
+    GIVES_VALUES = 1 << TARGET_VALUES,
+    GIVES_TOKENS = 1 << TARGET_TOKENS,
+    GIVES_POINTS = 1 << TARGET_POINTS
+};
 
 extern const DatasetType *const dataset_types[];      /* NULL-ended, from datasets.def */
 const DatasetType *dataset_type(const char *name);    /* NULL if unknown */

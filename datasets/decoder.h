@@ -21,6 +21,7 @@ typedef struct {
     int want_hwc[3];
     bool crop;      /* the centre of the wanted aspect, else all of it */
     uint8_t *out;   /* [want_hwc] */
+    int *size_hw;   /* rows and columns, as the picture is shown, are all that is wanted; NULL: pixels */
     Arena *scratch; /* may be reset after */
 } PictureJob;
 
@@ -54,6 +55,9 @@ Status picture_read(Arena *arena, const char *path, const int want_hwc[3], bool 
 
 /* picture_read into memory of the caller; `scratch` holds the file and some rows meanwhile and may be reset after. */
 Status picture_read_into(Arena *scratch, const char *path, const int want_hwc[3], bool crop, uint8_t *pixels);
+
+/* The rows and columns of the picture, by its header. */
+Status picture_size(Arena *scratch, const char *path, int hw[2]);
 
 /* ---- for decoders ------------------------------------------------------------------------------------------------ */
 

@@ -116,6 +116,13 @@ static int find_orientation(const struct jpeg_decompress_struct *jpeg)
     return 1;
 }
 
+static void tell_size(const Decoder *d)
+{
+    const bool lies = find_orientation(&d->jpeg) >= 5;
+    d->job.size_hw[0] = (int)(lies ? d->jpeg.image_width : d->jpeg.image_height);
+    d->job.size_hw[1] = (int)(lies ? d->jpeg.image_height : d->jpeg.image_width);
+}
+
 /* A picture that is turned is resized as it is stored, into scratch. */
 static Status choose_output(Decoder *d)
 {
@@ -148,6 +155,10 @@ static Status decode_pixels(Decoder *d)
     (void)jpeg_read_header(jpeg, TRUE);
     TRY(check_kind(d));
     TRY(check_size(d));
+    if (d->job.size_hw != NULL) {
+        tell_size(d);
+        return STATUS_OK;
+    }
     TRY(choose_output(d));
     (void)jpeg_start_decompress(jpeg);
     while (jpeg->output_scanline < jpeg->output_height) {

@@ -120,6 +120,10 @@ static Status decode_pixels(Decoder *d)
     d->h = (int)png_get_image_height(d->png, d->info);
     d->interlaced = png_get_interlace_type(d->png, d->info) != PNG_INTERLACE_NONE;
     TRY(check_size(d));
+    if (d->job->size_hw != NULL) {
+        d->job->size_hw[0] = d->h, d->job->size_hw[1] = d->w;
+        return STATUS_OK;
+    }
     choose_output(d);
     d->rows = arena_try_alloc(scratch, d->row_bytes * (size_t)(d->interlaced ? d->h : 1));
     png_bytep *row = d->interlaced ? arena_try_alloc(scratch, (size_t)d->h * sizeof *row) : &d->rows;

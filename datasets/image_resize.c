@@ -43,6 +43,13 @@ static void crop_to_aspect(int *h, int *w, const int want_hw[2])
     *w = *w < 1 ? 1 : *w;
 }
 
+void resize_crop(const int hw[2], const int want_hw[2], int first[2], int count[2])
+{
+    count[0] = hw[0], count[1] = hw[1];
+    crop_to_aspect(&count[0], &count[1], want_hw);
+    for (int i = 0; i < 2; i++) first[i] = (hw[i] - count[i]) / 2;
+}
+
 /* Reducing, an input row is part of at most 3 output rows, which are summed side by side; enlarging, an output row is
  * made of at most 3 input rows, which are kept. */
 enum { ROWS = 3 };
@@ -59,14 +66,14 @@ struct Resizer {
 
 Resizer *resizer_create(Arena *scratch, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out)
 {
-    int h = hwc[0], w = hwc[1];
+    int first[2] = {0, 0}, size[2] = {hwc[0], hwc[1]};
     Resizer *r = ARENA_ARRAY(scratch, Resizer, 1);
     *r = (Resizer){.out_h = want_hw[0], .out_w = want_hw[1], .c = hwc[2], .out = out};
     r->in_row = (size_t)hwc[1] * (size_t)hwc[2];
-    if (h == want_hw[0] && w == want_hw[1]) return r;
-    if (crop) crop_to_aspect(&h, &w, want_hw);
-    r->rows = make_taps(scratch, (hwc[0] - h) / 2, h, want_hw[0]);
-    r->columns = make_taps(scratch, (hwc[1] - w) / 2, w, want_hw[1]);
+    if (size[0] == want_hw[0] && size[1] == want_hw[1]) return r;
+    if (crop) resize_crop(hwc, want_hw, first, size);
+    r->rows = make_taps(scratch, first[0], size[0], want_hw[0]);
+    r->columns = make_taps(scratch, first[1], size[1], want_hw[1]);
     if (r->rows.most <= ROWS) r->recent = ARENA_ARRAY(scratch, uint8_t, ROWS * r->in_row);
     r->sum = ARENA_ARRAY(scratch, float, (r->recent != NULL ? 1 : ROWS) * r->in_row);
     return r;

@@ -10,6 +10,7 @@
 #include "datasets/augment.h"
 #include "datasets/failure.h"
 #include "datasets/mix.h"
+#include "datasets/points.h"
 
 enum { THREADS_MOST = 16 };
 
@@ -69,8 +70,8 @@ static void begin_slot(Loader *loader, Slot *slot, int epoch, int index)
     slot->batch = (Batch){.n = slot->n, .pixels = slot->pixels, .targets = slot->targets};
 }
 
-/* The image at `place` of the split as augmentation makes it in this epoch. */
-static Status read_augmented(const Worker *w, int epoch, int place, uint8_t *to)
+/* The image at `place` of the split as augmentation makes it in this epoch; *moved as augment_image has it. */
+static Status read_augmented(const Worker *w, int epoch, int place, uint8_t *to, AugmentMove *moved)
 {
     const LoaderConfig *cfg = &w->loader->config;
     const Dataset *data = cfg->data;
@@ -83,7 +84,7 @@ static Status read_augmented(const Worker *w, int epoch, int place, uint8_t *to)
         from = read;
     }
     Rng rng = rng_make(cfg->seed, RNG_AUGMENT, (uint64_t)epoch * (uint64_t)data->n + (uint64_t)place);
-    return augment_image(cfg->augment, data->source->input.dim, &rng, from, to);
+    return augment_image(cfg->augment, data->source->input.dim, &rng, from, to, moved);
 }
 
 /* Mixes image i of the batch with another one of the split, as the epoch has that too; any may be chosen, so that the
@@ -98,7 +99,7 @@ static Status mix(const Worker *w, Slot *slot, int i, int place, uint8_t *image)
     const Mix m = mix_draw(cfg->augment, hwc, &rng);
     slot->other[i] = data->targets.label[partner];
     slot->share[i] = (float)m.share;
-    TRY(read_augmented(w, slot->epoch, partner, w->partner));
+    TRY(read_augmented(w, slot->epoch, partner, w->partner, NULL));
     mix_images(&m, hwc, w->partner, image);
     return STATUS_OK;
 }
@@ -112,7 +113,11 @@ static Status fill(const Worker *w, Slot *slot, int i)
     uint8_t *to = slot->pixels + (size_t)i * sample_bytes(&data->source->input);
     target_copy(data->targets, place, slot->targets, i);
     if (cfg->augment == NULL) return source_read(data->source, dataset_index(data, place), w->scratch, to);
-    TRY(read_augmented(w, slot->epoch, place, to));
+    AugmentMove moved;
+    TRY(read_augmented(w, slot->epoch, place, to, &moved));
+    if (data->targets.points > 0)
+        points_move(&moved, data->source->input.dim, data->mirror, data->targets.points,
+                    (float *)targets_from(slot->targets, i).value);
     return slot->other == NULL ? STATUS_OK : mix(w, slot, i, place, to);
 }
 

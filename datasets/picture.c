@@ -106,6 +106,18 @@ void picture_rows_take(PictureRows *r, const uint8_t *row)
     resizer_take(r->resizer, r->converted);
 }
 
+static Status run_job(PictureJob *job)
+{
+    unsigned char *file;
+    TRY(file_read(job->scratch, job->path, FILE_MOST_BYTES, &file, &job->file_bytes));
+    job->file = file;
+    for (int i = 0; decoder_types[i] != NULL; i++)
+        if (decoder_types[i]->begins(job->file, job->file_bytes)) return decoder_types[i]->decode(job);
+    const char *kinds = picture_kinds(job->scratch);
+    return status_fail(STATUS_FORMAT, "%s: does not start as a %s file does; a %s file is required", job->path, kinds,
+                       kinds);
+}
+
 Status picture_read_into(Arena *scratch, const char *path, const int want_hwc[3], bool crop, uint8_t *pixels)
 {
     if (want_hwc[2] != 1 && want_hwc[2] != 3)
@@ -116,14 +128,13 @@ Status picture_read_into(Arena *scratch, const char *path, const int want_hwc[3]
                       .crop = crop,
                       .out = pixels,
                       .scratch = scratch};
-    unsigned char *file;
-    TRY(file_read(scratch, path, FILE_MOST_BYTES, &file, &job.file_bytes));
-    job.file = file;
-    for (int i = 0; decoder_types[i] != NULL; i++)
-        if (decoder_types[i]->begins(job.file, job.file_bytes)) return decoder_types[i]->decode(&job);
-    const char *kinds = picture_kinds(scratch);
-    return status_fail(STATUS_FORMAT, "%s: does not start as a %s file does; a %s file is required", path, kinds,
-                       kinds);
+    return run_job(&job);
+}
+
+Status picture_size(Arena *scratch, const char *path, int hw[2])
+{
+    PictureJob job = {.path = path, .size_hw = hw, .scratch = scratch};
+    return run_job(&job);
 }
 
 Status picture_read(Arena *arena, const char *path, const int want_hwc[3], bool crop, uint8_t **pixels)

@@ -95,4 +95,7 @@ typedef struct Resizer Resizer;
 Resizer *resizer_create(Arena *scratch, const int hwc[3], bool crop, const int want_hw[2], uint8_t *out);
 void resizer_take(Resizer *r, const uint8_t *row);
 
+/* Which rows and columns of hw pixels are the centre of the wanted aspect: from first[2] on, count[2] of them. */
+void resize_crop(const int hw[2], const int want_hw[2], int first[2], int count[2]);
+
 #endif

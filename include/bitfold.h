@@ -130,7 +130,7 @@ BITFOLD_API const char *bitfold_class_name(const bitfold_model *model, int index
  *                  three); normalization is the model's, not the caller's
  *   logits         images x classes floats, written by the call: scale * (code - zero_point) of the last layer.  The
  *                  largest is the answer, of equal ones the first.  Of a regression they are the values that are
- *                  predicted, in the units of the targets.
+ *                  predicted, in the units of the targets; of landmarks x and y of each point, in pixels of the image.
  * The two may not overlap. */
 BITFOLD_API void bitfold_run(bitfold_model *model, const unsigned char *pixels, int images, float *logits);
 

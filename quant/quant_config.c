@@ -161,7 +161,8 @@ const Field quant_fields[] = {
      .unit = "bits",
      .doc =
          "output of the network, 8, 16 or 32; 32: the sums of the last layer, whose weights then have one scale; 0: 16 "
-         "where activations have 16 bits, else 8. Left out: 16 for a regression whose last layer is no pool, curve or "
+         "where activations have 16 bits, else 8. Left out: 16 for a regression or landmarks whose last layer is no "
+         "pool, curve or "
          "learned quantizer, else 0"},
     {"overrides", FIELD_OBJECTS, offsetof(QuantConfig, overrides), .fields = override_fields,
      .item_bytes = sizeof(QuantOverride), .max_count = 256, .doc = "exceptions by layer; the last that matches wins"},

@@ -41,16 +41,27 @@ const char *const metric_choices[] = {"auto",
 const Field task_fields[] = {
     {"type", FIELD_ENUM, offsetof(TaskConfig, type), .names = task_names, .def = "\"classification\"",
      .doc = "what the targets are: classification, one class for each image; regression, real numbers (data.targets); "
-            "next_token, the byte after each byte of a text"},
+            "next_token, the byte after each byte of a text; landmarks, points in the image (data.targets)"},
     {"loss", FIELD_ENUM, offsetof(TaskConfig, loss), .names = loss_choices, .def = "\"auto\"",
      .doc = "what training makes small; auto: cross_entropy of a classification, mse of a regression, "
-            "token_cross_entropy of a text"},
+            "token_cross_entropy of a text, wing of landmarks"},
     {"delta", FIELD_FLOAT, offsetof(TaskConfig, delta), .min = 1e-6, .max = 1e6, .def = "1",
      .doc = "huber: errors below it count by their square, larger ones by their size; in standard deviations of the "
             "target"},
+    {"wing_width", FIELD_FLOAT, offsetof(TaskConfig, wing_width), .min = 1e-6, .max = 1e6, .def = "1",
+     .doc = "wing: errors below it count by their logarithm, larger ones by their size; in standard deviations of the "
+            "points"},
+    {"wing_curvature", FIELD_FLOAT, offsetof(TaskConfig, wing_curvature), .min = 1e-6, .max = 1e6, .def = "0.2",
+     .doc = "wing: the smaller, the more small errors count"},
     {"metric", FIELD_ENUM, offsetof(TaskConfig, metric), .names = metric_choices, .def = "\"auto\"",
      .doc = "what the best checkpoint is chosen by and tables compare; auto: accuracy of a classification, r2 of a "
-            "regression, perplexity of a text"},
+            "regression, perplexity of a text, nme of landmarks"},
+    {"normalizer", FIELD_STRINGS, offsetof(TaskConfig, normalizer), .max_count = 2, .min = 1, .max = 100, .def = "[]",
+     .doc =
+         "landmarks: two points, whose distance in each image is what errors are divided by; none: the diagonal of the "
+         "box around all points"},
+    {"pck_threshold", FIELD_FLOAT, offsetof(TaskConfig, pck_threshold), .min = 1e-6, .max = 10, .def = "0.1",
+     .doc = "landmarks: pck is the share of points whose error is at most this share of the normalizer"},
     FIELD_END};
 
 const Field distillation_fields[] = {
@@ -72,7 +83,7 @@ const TaskType *task_type(const char *name)
 const TaskType *graph_task(const Graph *g)
 {
     const TaskType *type = g->task == NULL ? NULL : task_type(g->task);
-    const bool fits = type != NULL && (type->target == TARGET_VALUES) == (g->scale.mean != NULL);
+    const bool fits = type != NULL && (type->scale != NULL) == (g->scale.mean != NULL);
     return fits ? type : task_types[0];
 }
 
@@ -141,17 +152,44 @@ Status task_check(Arena *arena, const TaskConfig *config, const char *where)
     return check_choice(type, where, "metric", metric_choices[config->metric], offered, known);
 }
 
+char *point_name(Arena *arena, const char *output)
+{
+    const size_t n = strlen(output);
+    char *name = arena_strdup(arena, output);
+    if (n > 2 && strcmp(name + n - 2, "_x") == 0) name[n - 2] = '\0';
+    return name;
+}
+
+int task_point(const char *wanted, int outputs, const char *const *name)
+{
+    const size_t n = strlen(wanted);
+    for (int k = 0; k + 1 < outputs; k += 2)
+        if (strncmp(name[k], wanted, n) == 0 && strcmp(name[k] + n, "_x") == 0) return k / 2;
+    return -1;
+}
+
+/* Which point the normalizer's i-th is; -1: none. */
+static int normalizer_point(const TaskConfig *config, int i, int outputs, const char *const *name)
+{
+    return config->normalizer.n != 2 || name == NULL ? -1 : task_point(config->normalizer.at[i], outputs, name);
+}
+
 Task task_make(const TaskConfig *config, float label_smoothing, int outputs, const char *const *name, TargetScale scale)
 {
     const TaskType *type = task_types[config->type];
-    return (Task){.type = type,
-                  .loss = config->loss == 0 ? type->losses[0] : losses[config->loss - 1],
-                  .metric = config->metric == 0 ? type->metrics[0] : metrics[config->metric - 1],
-                  .label_smoothing = label_smoothing,
-                  .delta = (float)config->delta,
-                  .outputs = outputs,
-                  .name = name,
-                  .scale = scale};
+    return (Task){
+        .type = type,
+        .loss = config->loss == 0 ? type->losses[0] : losses[config->loss - 1],
+        .metric = config->metric == 0 ? type->metrics[0] : metrics[config->metric - 1],
+        .label_smoothing = label_smoothing,
+        .delta = (float)config->delta,
+        .wing_width = (float)config->wing_width,
+        .wing_curvature = (float)config->wing_curvature,
+        .normalizer = {normalizer_point(config, 0, outputs, name), normalizer_point(config, 1, outputs, name)},
+        .pck_threshold = config->pck_threshold,
+        .outputs = outputs,
+        .name = name,
+        .scale = scale};
 }
 
 Status task_check_head(const Task *task, const char *where, const char *layer, int targets)
@@ -161,11 +199,18 @@ Status task_check_head(const Task *task, const char *where, const char *layer, i
         return status_fail(STATUS_SHAPE,
                            "%s: layer \"%s\" gives 1 x 1 x %d; the last layer must give 1 x 1 x %s, at least %d %s",
                            where, layer, task->outputs, type->outputs, type->least_outputs, type->outputs);
+    if (type->check != NULL) TRY(type->check(&(TaskConfig){0}, task->outputs, NULL, where));
     const bool values = type->target != TARGET_CLASS;
     if (targets == 0 || targets == task->outputs || (!values && targets < task->outputs)) return STATUS_OK;
     return status_fail(STATUS_SHAPE, "%s: layer \"%s\" gives %d %s, the data has %d %s; must be %s many", where, layer,
                        task->outputs, type->codes, targets, type->target == TARGET_VALUES ? "targets" : type->outputs,
                        values ? "as" : "at least as");
+}
+
+Status task_check_outputs(const TaskConfig *config, int outputs, const char *const *name, const char *where)
+{
+    const TaskType *type = task_types[config->type];
+    return type->check == NULL ? STATUS_OK : type->check(config, outputs, name, where);
 }
 
 TargetScale task_scale(Arena *arena, Targets targets, int n)

@@ -15,7 +15,10 @@ typedef struct {
     int type;     /* index into task_names */
     int loss;     /* of loss_choices; 0: the task's first */
     double delta; /* huber */
-    int metric;   /* of metric_choices; 0: the task's first */
+    double wing_width, wing_curvature;
+    int metric;            /* of metric_choices; 0: the task's first */
+    StringList normalizer; /* landmarks: two points; none: the box of all */
+    double pck_threshold;  /* landmarks */
 } TaskConfig;
 extern const Field task_fields[];
 
@@ -92,6 +95,21 @@ typedef struct TaskType {
     /* How far outputs z[N,task->outputs] are from the teacher's [N,task->outputs], as an operation of the tape -> [1], a mean
      * over the samples.  NULL: no network of this task learns from another one. */
     Tensor *(*imitate)(Tape *t, const Task *task, Tensor *z, const float *teacher);
+    /* Whether a network of so many outputs can do the task as it is configured, and, where `name` is not NULL, one
+     * whose outputs are named so.  STATUS_SHAPE or _CONFIG: "where: ...".  NULL: every number from least_outputs on. */
+    Status (*check)(const TaskConfig *config, int outputs, const char *const *name, const char *where);
+    /* Of tasks with losses of residuals: what the outputs x[n,task->outputs] of a batch are to be.  A number that has
+     * no target is to be what it is, so that nothing is lost there.  *running as TaskLoss.run has it.  NULL: no such
+     * loss. */
+    void (*learn)(const Task *task, const float *x, Targets targets, int n, float *learned, double *running);
+    /* Mean and deviation of n targets, in which outputs are learned; in the arena.  NULL: they are what they say. */
+    TargetScale (*scale)(Arena *arena, Targets targets, int n);
+    /* Where outputs are points in the picture: point k of a sample's, in pixels of the network's input.  NULL: they are
+     * no points. */
+    void (*point)(const Task *task, const float *outputs, int k, float *x, float *y);
+    /* Turns the outputs of a sample into a target as `like` has them (of one sample), which then is what this network
+     * answers; what `like` says is not to be judged is not judged.  into: target_bytes(like). */
+    void (*as_target)(const Task *task, const float *outputs, Targets like, void *into);
 
     /* None of these is NULL, none can fail, and none keeps a pointer but begin, whose sums are the score's.  One thread
      * works on a score.  Texts are in the arena, UTF-8, and safe for a terminal (task_text). */
@@ -138,15 +156,21 @@ struct Task {
     float label_smoothing;      /* cross-entropy: share of the target spread over all classes, 0 to 0.9 */
     const double *class_weight; /* [outputs] cross-entropy: factor of each class on the loss; NULL: all 1 */
     float delta;                /* huber: where the square becomes a line */
-    int outputs;                /* of the network */
-    const char *const *name;    /* [outputs] */
-    TargetScale scale;          /* of value targets */
-    Distillation distillation;  /* how much a teacher's outputs count, of targets that have them */
+    float wing_width, wing_curvature;
+    int normalizer[2];         /* landmarks: the points whose distance errors are measured in; -1: the box of all */
+    double pck_threshold;      /* landmarks: errors up to it are right */
+    int outputs;               /* of the network */
+    const char *const *name;   /* [outputs] */
+    TargetScale scale;         /* of value targets */
+    Distillation distillation; /* how much a teacher's outputs count, of targets that have them */
 };
 
 /* The loss that a batch is trained on, as TaskLoss.run: the task's own, L.  Where targets have a teacher's outputs t it
  * is (1 - alpha) L + alpha D, with the task's TaskType.imitate as D. */
 Tensor *task_training_loss(Tape *t, const Task *task, Tensor *z, Targets targets, double *running);
+
+/* TaskType.imitate of tasks whose outputs are numbers: the mean squared difference. */
+Tensor *imitate_values(Tape *t, const Task *task, Tensor *z, const float *teacher);
 
 /* Whether loss and metric are the task's.  STATUS_CONFIG: "where: task.loss: ..."; where NULL: "task.loss: ...". */
 Status task_check(Arena *arena, const TaskConfig *config, const char *where);
@@ -159,9 +183,17 @@ Task task_make(const TaskConfig *config, float label_smoothing, int outputs, con
  * data, or values of each target; 0: not known. */
 Status task_check_head(const Task *task, const char *where, const char *layer, int targets);
 
+/* Whether outputs of these names, of a network or of data, are what the task's config asks for: TaskType.check. */
+Status task_check_outputs(const TaskConfig *config, int outputs, const char *const *name, const char *where);
+
 /* Mean and standard deviation of n value targets, for networks that are to learn them; 1 where all are equal.  Sums are
  * taken in double, in order. */
 TargetScale task_scale(Arena *arena, Targets targets, int n);
+
+/* The name of a point by that of its first output: "nose" of "nose_x"; and which point of the outputs has that name,
+ * -1: none. */
+char *point_name(Arena *arena, const char *output);
+int task_point(const char *wanted, int outputs, const char *const *name);
 
 /* What a model's outputs are worth against the targets: sums over samples, in their order. */
 struct Score {

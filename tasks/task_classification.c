@@ -133,6 +133,12 @@ static void parts(const Score *s, const Metric *metric, double *part)
     for (int i = 0; i < s->n; i++) part[i] = ((const ClassAnswers *)s->sums)->right[i];
 }
 
+static void as_target(const Task *task, const float *z, Targets like, void *into)
+{
+    (void)like;
+    *(int32_t *)into = largest(z, task->outputs);
+}
+
 const TaskType task_classification = {
     .name = "classification",
     .doc = "one class for each image; the largest output is the answer",
@@ -145,6 +151,7 @@ const TaskType task_classification = {
     .codes = "logits",
     .answers_class = true,
     .imitate = imitate,
+    .as_target = as_target,
     .begin = begin,
     .add = add,
     .value = value,

@@ -155,6 +155,12 @@ static char *answer(Arena *arena, const Task *task, const float *outputs, cJSON 
     return task_text(arena, "byte %d comes next (%.1f %%)", best, 100.0 * p);
 }
 
+static void as_target(const Task *task, const float *outputs, Targets like, void *into)
+{
+    (void)like;
+    for (int t = 0; t < positions_of(task); t++) ((float *)into)[t] = (float)largest(outputs + (size_t)t * BYTES);
+}
+
 const TaskType task_next_token = {
     .name = "next_token",
     .doc = "for each byte of a text the one that comes next",
@@ -165,6 +171,7 @@ const TaskType task_next_token = {
     .least_outputs = BYTES,
     .outputs = "bytes",
     .codes = "scores",
+    .as_target = as_target,
     .begin = begin,
     .add = add,
     .value = value,

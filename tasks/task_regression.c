@@ -39,60 +39,19 @@ static double normal(const Task *task, int k, float target)
     return ((double)target - (double)task->scale.mean[k]) / (double)task->scale.std[k];
 }
 
-/* ---- losses ------------------------------------------------------------------------------------------------------ */
-
-/* The targets of a batch as z; *running += each sample's mean absolute error. */
-static const float *batch_targets(Tape *t, const Task *task, Tensor *z, Targets targets, double *running)
+static void learn(const Task *task, const float *x, Targets targets, int n, float *learned, double *running)
 {
-    if (tape_failed(t)) return NULL;
-    const int N = z->shape.dim[0], K = task->outputs;
-    float *all = arena_alloc(t->arena, sizeof *all * (size_t)N * (size_t)K);
-    const float *x = tensor_values(t, z);
-    for (int n = 0; n < N; n++) {
+    const int K = task->outputs;
+    for (int i = 0; i < n; i++) {
         double sum = 0;
         for (int k = 0; k < K; k++) {
-            const size_t at = (size_t)n * (size_t)K + (size_t)k;
-            all[at] = (float)normal(task, k, targets.value[at]);
-            sum += fabs((double)x[at] - (double)all[at]) * (double)task->scale.std[k];
+            const size_t at = (size_t)i * (size_t)K + (size_t)k;
+            learned[at] = (float)normal(task, k, targets.value[at]);
+            sum += fabs((double)x[at] - (double)learned[at]) * (double)task->scale.std[k];
         }
         *running += sum / K;
     }
-    tensor_values_release(t, z, x);
-    return all;
 }
-
-static Tensor *run_mse(Tape *t, const Task *task, Tensor *z, Targets targets, double *running)
-{
-    const float *target = batch_targets(t, task, z, targets, running);
-    return target == NULL ? NULL : op_mse(t, z, target);
-}
-
-static Tensor *imitate(Tape *t, const Task *task, Tensor *z, const float *teacher)
-{
-    (void)task;
-    return op_mse(t, z, teacher);
-}
-
-static double mse_of(const Task *task, double r)
-{
-    (void)task;
-    return r * r;
-}
-
-static Tensor *run_huber(Tape *t, const Task *task, Tensor *z, Targets targets, double *running)
-{
-    const float *target = batch_targets(t, task, z, targets, running);
-    return target == NULL ? NULL : op_huber(t, z, target, task->delta);
-}
-
-static double huber_of(const Task *task, double r)
-{
-    const double delta = (double)task->delta;
-    return fabs(r) <= delta ? 0.5 * r * r : delta * (fabs(r) - 0.5 * delta);
-}
-
-const TaskLoss loss_mse = {"mse", "mean squared error", run_mse, mse_of};
-const TaskLoss loss_huber = {"huber", "squares within task.delta, absolute errors outside", run_huber, huber_of};
 
 /* ---- scores ------------------------------------------------------------------------------------------------------ */
 
@@ -236,6 +195,14 @@ static char *answer(Arena *arena, const Task *task, const float *z, cJSON *json)
     return text;
 }
 
+static void as_target(const Task *task, const float *z, Targets like, void *into)
+{
+    (void)like;
+    float *to = into;
+    for (int k = 0; k < task->outputs; k++)
+        to[k] = (float)((double)task->scale.mean[k] + (double)task->scale.std[k] * (double)z[k]);
+}
+
 const TaskType task_regression = {
     .name = "regression",
     .doc = "real numbers for each image",
@@ -247,7 +214,10 @@ const TaskType task_regression = {
     .outputs = "outputs",
     .codes = "outputs",
     .output_bits = 16,
-    .imitate = imitate,
+    .imitate = imitate_values,
+    .learn = learn,
+    .scale = task_scale,
+    .as_target = as_target,
     .begin = begin,
     .add = add,
     .value = value,

@@ -63,7 +63,7 @@ static void check_moves(const AugmentConfig *cfg, int reach)
         Rng rng = rng_make(1, RNG_AUGMENT, draw);
         uint8_t guarded[IMAGE + 2], *out = guarded + 1;
         memset(guarded, 0xee, sizeof guarded);
-        augment_image(cfg, hwc, &rng, source, out);
+        augment_image(cfg, hwc, &rng, source, out, NULL);
         ck_assert(guarded[0] == 0xee && guarded[IMAGE + 1] == 0xee);
         int matches = 0;
         for (int mirror = 0; mirror <= (cfg->flip ? 1 : 0); mirror++)
@@ -105,9 +105,9 @@ START_TEST(turns_and_extremes)
     const int hwc[3] = {S, S, 1};
     for (uint64_t draw = 0; draw < 50; draw++) {
         Rng rng = rng_make(2, RNG_AUGMENT, draw);
-        augment_image(&(AugmentConfig){.rotate = 1e-6}, hwc, &rng, disc, out);
+        augment_image(&(AugmentConfig){.rotate = 1e-6}, hwc, &rng, disc, out, NULL);
         ck_assert_mem_eq(out, disc, sizeof out);
-        augment_image(&(AugmentConfig){.rotate = 45}, hwc, &rng, disc, out);
+        augment_image(&(AugmentConfig){.rotate = 45}, hwc, &rng, disc, out, NULL);
         for (int i = 0; i < S * S; i++) ck_assert_int_le(abs(out[i] - disc[i]), 4);
     }
     /* A picture that is not round does turn. */
@@ -117,9 +117,10 @@ START_TEST(turns_and_extremes)
     for (uint64_t draw = 0; draw < 50; draw++) {
         Rng rng = rng_make(3, RNG_AUGMENT, draw);
         augment_image(&(AugmentConfig){.rotate = 30, .flip = true, .shift = 2}, (const int[3]){H, W, C}, &rng, source,
-                      small);
+                      small, NULL);
         changed += memcmp(small, source, IMAGE) != 0;
-        augment_image(&(AugmentConfig){.shift = 64, .crop_padding = 64}, (const int[3]){H, W, C}, &rng, source, small);
+        augment_image(&(AugmentConfig){.shift = 64, .crop_padding = 64}, (const int[3]){H, W, C}, &rng, source, small,
+                      NULL);
     }
     ck_assert_int_ge(changed, 49);
     ck_assert(augment_is_off(NULL) && augment_is_off(&(AugmentConfig){0}) && !augment_is_off(&some));
@@ -137,17 +138,17 @@ START_TEST(brightness_and_contrast_are_factors)
     int least = 255, most = 0;
     for (uint64_t draw = 0; draw < 300; draw++) {
         Rng rng = rng_make(4, RNG_AUGMENT, draw);
-        augment_image(&(AugmentConfig){.brightness = 0.25}, hwc, &rng, flat, out);
+        augment_image(&(AugmentConfig){.brightness = 0.25}, hwc, &rng, flat, out, NULL);
         for (int i = 1; i < PIXELS; i++) ck_assert_int_eq(out[i], out[0]);
         least = out[0] < least ? out[0] : least;
         most = out[0] > most ? out[0] : most;
-        augment_image(&(AugmentConfig){.contrast = 0.5}, hwc, &rng, flat, out);
+        augment_image(&(AugmentConfig){.contrast = 0.5}, hwc, &rng, flat, out, NULL);
         ck_assert_mem_eq(out, flat, PIXELS); /* nothing differs from the mean */
-        augment_image(&(AugmentConfig){.contrast = 0.5}, hwc, &rng, halves, out);
+        augment_image(&(AugmentConfig){.contrast = 0.5}, hwc, &rng, halves, out, NULL);
         ck_assert_int_ge(out[PIXELS - 1] - out[0], 19);
         ck_assert_int_le(out[PIXELS - 1] - out[0], 61);
         ck_assert_int_le(abs(out[0] + out[PIXELS - 1] - 200), 1); /* about the mean */
-        augment_image(&(AugmentConfig){.brightness = 1}, hwc, &rng, (memset(halves, 250, PIXELS), halves), out);
+        augment_image(&(AugmentConfig){.brightness = 1}, hwc, &rng, (memset(halves, 250, PIXELS), halves), out, NULL);
         ck_assert_int_le(out[0], 255);
         for (int i = 0; i < PIXELS; i++) halves[i] = i < PIXELS / 2 ? 80 : 120;
     }
@@ -173,8 +174,8 @@ START_TEST(a_jpeg_loses_by_its_quality)
             for (int k = 0; k < 2; k++) {
                 const AugmentConfig cfg = {.jpeg_quality = k == 0 ? 5 : 100};
                 Rng rng = rng_make(8, RNG_AUGMENT, draw), same = rng;
-                ck_assert_int_eq(augment_image(&cfg, hwc, &rng, picture, out), STATUS_OK);
-                ck_assert_int_eq(augment_image(&cfg, hwc, &same, picture, again), STATUS_OK);
+                ck_assert_int_eq(augment_image(&cfg, hwc, &rng, picture, out, NULL), STATUS_OK);
+                ck_assert_int_eq(augment_image(&cfg, hwc, &same, picture, again, NULL), STATUS_OK);
                 ck_assert_mem_eq(out, again, (size_t)bytes);
                 for (int i = 0; i < bytes; i++) error[k] += abs(out[i] - picture[i]) / (40.0 * bytes);
                 different += k == 0 && memcmp(out, picture, (size_t)bytes) != 0;
@@ -199,7 +200,7 @@ START_TEST(holes_are_squares_and_rectangles)
     int whole = 0, erased = 0, corner = 0;
     for (uint64_t draw = 0; draw < 1000; draw++) {
         Rng rng = rng_make(5, RNG_AUGMENT, draw);
-        augment_image(&(AugmentConfig){.cutout = 4}, hwc, &rng, full, out);
+        augment_image(&(AugmentConfig){.cutout = 4}, hwc, &rng, full, out, NULL);
         int zeros = 0, first_y = S, last_y = -1, first_x = S, last_x = -1;
         for (int i = 0; i < S * S; i++) {
             ck_assert(out[i] == 0 || out[i] == 200);
@@ -214,7 +215,7 @@ START_TEST(holes_are_squares_and_rectangles)
         whole += zeros == 16;
         corner += out[0] == 0;
 
-        augment_image(&(AugmentConfig){.random_erasing = 0.3}, hwc, &rng, full, out);
+        augment_image(&(AugmentConfig){.random_erasing = 0.3}, hwc, &rng, full, out, NULL);
         int changed = 0;
         for (int i = 0; i < S * S; i++) changed += out[i] != 200;
         erased += changed > 0;

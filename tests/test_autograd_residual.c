@@ -1,4 +1,4 @@
-/* op_mse and op_huber against the definition in double, and their gradients against differences. */
+/* op_mse, op_huber and op_wing against the definition in double, and their gradients against differences. */
 #include "tests/support/gradcheck.h"
 
 #include <math.h>
@@ -6,13 +6,17 @@
 #include "tests/support/oracle.h"
 #include "tests/support/suite.h"
 
-/* delta INFINITY: mse. */
+/* delta INFINITY: mse; below 0: wing, with a width of -delta and a curvature of a fifth of that. */
 static double oracle(int n, const float *z, const float *target, double delta, double *dz)
 {
     double loss = 0;
     for (int i = 0; i < n; i++) {
         const double r = (double)z[i] - (double)target[i];
-        if (isinf(delta))
+        if (delta < 0 && fabs(r) < -delta)
+            loss += -delta * log(1 - 5 * fabs(r) / delta) / n, dz[i] = copysign(-delta / (-delta / 5 + fabs(r)), r) / n;
+        else if (delta < 0)
+            loss += (fabs(r) + delta - delta * log(6)) / n, dz[i] = copysign(1, r) / n;
+        else if (isinf(delta))
             loss += r * r / n, dz[i] = 2 * r / n;
         else if (fabs(r) <= delta)
             loss += 0.5 * r * r / n, dz[i] = r / n;
@@ -24,15 +28,16 @@ static double oracle(int n, const float *z, const float *target, double delta, d
 
 static Tensor *run(Tape *t, Tensor *z, const float *target, double delta)
 {
+    if (delta < 0) return op_wing(t, z, target, (float)-delta, (float)-delta / 5);
     return isinf(delta) ? op_mse(t, z, target) : op_huber(t, z, target, (float)delta);
 }
 
 START_TEST(residual_oracle)
 {
     static const int sizes[][2] = {{1, 1}, {3, 2}, {17, 7}, {64, 1}, {5, 101}};
-    static const double deltas[] = {0.25, 1, 8, (double)INFINITY};
+    static const double deltas[] = {0.25, 1, 8, (double)INFINITY, -0.5, -1, -4};
     for (int s = 0; s < 5; s++)
-        for (int d = 0; d < 4; d++) {
+        for (int d = 0; d < 7; d++) {
             const int N = sizes[s][0], K = sizes[s][1];
             Bench b = bench_make();
             float *z = random_values(b.owner, N * K, (uint64_t)s + 1), *dz = ARENA_ARRAY(b.owner, float, N *K);
@@ -95,4 +100,17 @@ START_TEST(residual_on_codes)
 }
 END_TEST
 
-TEST_MAIN("autograd_residual", residual_oracle, residual_gradients, residual_on_codes)
+/* Where an output is what it should be nothing pulls, though the slope beside it is steepest. */
+START_TEST(wing_rests_where_it_is_right)
+{
+    Bench b = bench_make();
+    float z[3] = {1, 2, 3}, dz[3] = {0};
+    const float target[3] = {1, 2.001f, 2.999f};
+    Tensor *loss = op_wing(b.tape, tape_leaf(b.tape, "z", shape_2(1, 3), z, dz), target, 1.0f, 0.2f);
+    tape_backward(b.tape, loss);
+    ck_assert(dz[0] == 0 && dz[1] < -1.6f && dz[2] > 1.6f);
+    bench_end(&b);
+}
+END_TEST
+
+TEST_MAIN("autograd_residual", wing_rests_where_it_is_right, residual_oracle, residual_gradients, residual_on_codes)

@@ -47,7 +47,11 @@ START_TEST(every_shipped_config_builds_and_resolves)
         must(config_read(arena, file_join(arena, "configs", e->d_name), NULL, &c));
         Model *m;
         must(experiment_model(arena, c, NULL, NULL, &m));
-        ck_assert_int_eq(m->classes, c->data.target == TARGET_VALUES ? 2 : c->data.classes > 0 ? c->data.classes : 10);
+        const int outputs[] = {[TARGET_CLASS] = c->data.classes > 0 ? c->data.classes : 10,
+                               [TARGET_VALUES] = 2,
+                               [TARGET_TOKENS] = 256 * m->input.h,
+                               [TARGET_POINTS] = 24};
+        ck_assert_int_eq(m->classes, outputs[c->data.target]);
         must(experiment_model(arena, c, &c->quant, NULL, &m));
         ck_assert_msg(m->exact_pixels, "%s: the image's codes are not the pixels", e->d_name);
         resolves_to_itself(c, e->d_name);

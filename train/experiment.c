@@ -36,7 +36,7 @@ Status experiment_data(Arena *arena, const Config *config, DataSplits *data)
     const Status status = dataset_load(&config->data, config->model.input.at, config->seed, arena, data);
     if (status == STATUS_OK) {
         check_tested(arena, data);
-        return STATUS_OK;
+        return task_check_outputs(&config->task, data->train.classes, data->class_names, config->path);
     }
     if (status == STATUS_IO && !file_is_dir(config->data.path)) /* a run that was moved away from its data */
         status_fail(status,

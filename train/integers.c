@@ -60,8 +60,8 @@ Status integers_open(Arena *arena, const char *path, const char *const *sets, Op
     TRY(read_config(arena, path, sets, g, &config));
     g->rounding = (Rounding)config->quant.rounding;
     TRY(graph_check(g));
-    const bool values = task_types[config->task.type]->target == TARGET_VALUES;
-    if (values != (g->scale.mean != NULL) || (g->task != NULL && task_type(g->task) == NULL))
+    const bool values = task_types[config->task.type]->scale != NULL;
+    if (values != (g->scale.mean != NULL) || (g->task != NULL && strcmp(g->task, task_names[config->task.type]) != 0))
         return status_fail(STATUS_STATE, "%s: task \"%s\", the config says %s; must be the same", path,
                            g->task == NULL ? task_names[0] : g->task, task_names[config->task.type]);
     Model *m = ARENA_ARRAY(arena, Model, 1);

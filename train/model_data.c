@@ -23,7 +23,7 @@ Status model_data(Arena *arena, const Config *config, const ModelClasses *classe
 {
     if (classes == NULL) return experiment_data(arena, config, data);
     if (config->data.target == TARGET_TOKENS) return experiment_data(arena, config, data);
-    if (config->data.target == TARGET_VALUES) {
+    if (config->data.target != TARGET_CLASS) {
         TRY(experiment_data(arena, config, data));
         return same_values(arena, classes, data);
     }
@@ -37,9 +37,23 @@ Status model_data(Arena *arena, const Config *config, const ModelClasses *classe
     return STATUS_OK;
 }
 
+static char *points_text(Arena *arena, const DataSplits *data)
+{
+    const int n = data->train.targets.points;
+    const char **name = ARENA_ARRAY(arena, const char *, n);
+    for (int p = 0; p < n; p++) name[p] = point_name(arena, data->class_names[2 * p]);
+    return classes_text(arena, name, n);
+}
+
 char *data_line(Arena *arena, const DataSplits *data)
 {
     const Dataset *t = &data->train, *sets[] = {t, &data->validation, &data->test};
+    if (t->targets.points > 0)
+        return arena_printf(arena,
+                            "data: %d points in each image, %s; %d training, %d validation and %d test images of "
+                            "%d x %d x %d",
+                            t->targets.points, points_text(arena, data), t->n, data->validation.n, data->test.n, t->h,
+                            t->w, t->c);
     if (t->targets.width > 0 && t->classes != t->targets.width)
         return arena_printf(arena, "data: a text; %d training, %d validation and %d test windows of %d bytes", t->n,
                             data->validation.n, data->test.n, t->h);
@@ -98,9 +112,10 @@ static void check_spread(Arena *arena, DataSplits *data)
 {
     const Dataset *t = &data->train;
     const size_t K = (size_t)t->targets.width;
-    for (size_t k = 0; k < K; k++) {
+    for (size_t k = 0; k < (size_t)t->classes; k++) {
+        const size_t at = t->targets.points > 0 ? k / 2 * POINT_FLOATS + k % 2 : k;
         int i = 1;
-        while (i < t->n && t->targets.value[(size_t)i * K + k] == t->targets.value[k]) i++;
+        while (i < t->n && t->targets.value[(size_t)i * K + at] == t->targets.value[at]) i++;
         if (i >= t->n)
             data_note(arena, data, "%s is the same in all training images",
                       classes_text(arena, &data->class_names[k], 1));

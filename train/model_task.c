@@ -11,9 +11,9 @@ void model_set_task(Arena *arena, const Config *config, const DataSplits *data, 
 {
     const TaskType *type = task_types[config->task.type];
     m->task = type->name;
-    if (type->target != TARGET_VALUES) return;
+    if (type->scale == NULL) return;
     if (data != NULL && data->train.n > 0) {
-        m->scale = task_scale(arena, data->train.targets, data->train.n);
+        m->scale = type->scale(arena, data->train.targets, data->train.n);
         return;
     }
     float *mean = ARENA_ARRAY(arena, float, m->classes), *std = ARENA_ARRAY(arena, float, m->classes);

@@ -34,7 +34,7 @@ static Status config_for(Arena *arena, const Config *config, const char *folder,
     to->path = "--data"; /* what messages blame */
     if (config->data.target == TARGET_TOKENS) {
         to->data.whole = false;
-    } else if (config->data.target == TARGET_VALUES) {
+    } else if (config->data.target != TARGET_CLASS) {
         to->data.whole = file_exists(file_join(arena, folder, config->data.table));
         if (to->data.whole) to->data.dataset = "table";
     } else {

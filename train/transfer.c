@@ -169,7 +169,7 @@ Status transfer_data(Arena *arena, const Config *config, Model *to, const Model 
 {
     *renewed = -1;
     if (config->data.target == TARGET_TOKENS) return experiment_data(arena, config, data);
-    if (config->data.target == TARGET_VALUES) return transfer_values(arena, config, to, from, data, renewed);
+    if (config->data.target != TARGET_CLASS) return transfer_values(arena, config, to, from, data, renewed);
     Config any = *config; /* data.classes is what the old model was made for */
     const DatasetType *type = dataset_type(config->data.dataset);
     if (type != NULL && type->names_classes) any.data.classes = 0;

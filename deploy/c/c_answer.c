@@ -154,6 +154,8 @@ const CAnswer *c_answer(const CWriter *w)
                            values_declare, values_define, values_dequantize},
         [TARGET_TOKENS] = {"byte of each position", "scores", "real scores", "scores", tokens_usage, nothing, nothing,
                            nothing, class_dequantize},
+        [TARGET_POINTS] = {"point", "points", "their coordinates, in pixels of the image", "values", values_usage,
+                           values_constants, values_declare, values_define, values_dequantize},
     };
     return &answers[graph_task(w->g)->target];
 }
