@@ -16,7 +16,7 @@ typedef struct {
     const char **sets, **options; /* NULL-ended */
     const char *out;
     bool overwrite, resume, allow_changed, json, quiet;
-    const char *engine, *split, *data, *to, *output, *dump, *dir, *mode;
+    const char *engine, *split, *data, *against, *to, *output, *dump, *dir, *mode;
     const char *target, *formats, *parts, *format, *keep, *order, *tolerance;
     const char *scheme, *axis, *entries;
     const char *method, *minimize, *flash, *ram, *cycles, *bops, *latency, *macs, *score;

@@ -25,6 +25,9 @@ static const Option option_table[] = {
      "instead of the config's data: all pictures of DIR, a subfolder for each class, by the names of the model's "
      "classes; or files of the kind the config's data are",
      offsetof(Options, data), TEXT, 0, 0},
+    {'0', "against", "MODEL",
+     "hold MODEL's answers against this other model's instead of the labels: how far a quantized network is from float",
+     offsetof(Options, against), TEXT, 0, 0},
     {'t', "to", "FORMAT", "safetensors, onnx, tflite, c (default: what FILE's extension says)", offsetof(Options, to),
      TEXT, 0, 0},
     {'O', "option", "KEY=VALUE", "an option of the format; may be repeated", offsetof(Options, options), LIST, 0, 0},

@@ -21,12 +21,13 @@ static Status choose(const char *option, const char *given, const char *const *n
                        names[2]);
 }
 
-static cJSON *eval_json(const EvalResult *r, const char *engine, const TestData *test)
+static cJSON *eval_json(const EvalResult *r, const char *engine, const TestData *test, const char *against)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "engine", engine);
     cJSON_AddStringToObject(json, "split", test->name);
     if (test->folder != NULL) cJSON_AddStringToObject(json, "data", test->folder);
+    if (against != NULL) cJSON_AddStringToObject(json, "against", against);
     score_json(&r->score, json);
     cJSON_AddNumberToObject(json, "loss", r->loss);
     cJSON_AddNumberToObject(json, "n", r->n);
@@ -35,10 +36,11 @@ static cJSON *eval_json(const EvalResult *r, const char *engine, const TestData 
     return json;
 }
 
-static void eval_text(Arena *arena, const EvalResult *r, const char *engine, const TestData *test)
+static void eval_text(Arena *arena, const EvalResult *r, const char *engine, const TestData *test, const char *against)
 {
     const TaskType *type = r->score.task->type;
     if (test->folder != NULL) cli_print("%s: ", test->folder);
+    if (against != NULL) cli_print("against %s: ", against);
     cli_print("%s%s, %s engine: %s, loss %.4f, %.0f images/s\n\n", test->name, test->whole ? " pictures" : " split",
               engine, type->summary(arena, &r->score), r->loss, r->images_per_s);
     const char *line;
@@ -104,6 +106,26 @@ static Status take_images(Arena *arena, const Options *o, TestData *test)
     return STATUS_OK;
 }
 
+/* --against: the answers of another model become the targets. */
+static Status take_answers(Arena *arena, const Options *o, const OpenModel *open, TestData *test)
+{
+    if (o->against == NULL) return STATUS_OK;
+    OpenModel other;
+    Graph *graph;
+    TRY(any_open(arena, o->against, NULL, &other, &graph));
+    const Model *a = other.model, *m = open->model;
+    bool same = other.config->task.type == open->config->task.type && a->classes == m->classes &&
+                a->input.h == m->input.h && a->input.w == m->input.w && a->input.c == m->input.c;
+    for (int k = 0; same && m->class_names != NULL && k < m->classes; k++)
+        same = strcmp(a->class_names[k], m->class_names[k]) == 0;
+    if (!same)
+        return status_fail(STATUS_SHAPE, "--against: %s has another task, input or outputs than %s; must have the same",
+                           o->against, o->argument[0]);
+    const Task task = model_task(other.config, other.model);
+    const EngineKind engine = graph == NULL ? ENGINE_FLOAT : ENGINE_INT8;
+    return evaluate_answers(arena, &task, other.model, graph, test->set, engine, &test->set->targets, NULL);
+}
+
 static Status run_eval(Arena *arena, const Options *o, int *exit_code)
 {
     (void)exit_code;
@@ -125,15 +147,16 @@ static Status run_eval(Arena *arena, const Options *o, int *exit_code)
     TRY(test_data(arena, &open, o->argument[0], o->data, o->split, &test));
     TRY(take_images(arena, o, &test));
     warn_pixels(open.config);
+    TRY(take_answers(arena, o, &open, &test));
     TRY(dump_eval(arena, o, open.model, graph, (EngineKind)engine, test.set));
     EvalResult r;
     cli_show_data(arena, o, &test.data);
     const Task task = model_task(open.config, open.model);
     TRY(evaluate(arena, &task, open.model, graph, test.set, (EngineKind)engine, &r));
     if (o->json)
-        cli_print_json(arena, eval_json(&r, engine_names[engine], &test));
+        cli_print_json(arena, eval_json(&r, engine_names[engine], &test, o->against));
     else
-        eval_text(arena, &r, engine_names[engine], &test);
+        eval_text(arena, &r, engine_names[engine], &test, o->against);
     return STATUS_OK;
 }
 
@@ -179,7 +202,7 @@ const Verb verb_eval = {
     "eval",
     "MODEL",
     "What a model is worth on images: its metrics and loss; accuracy by class and the confusion matrix",
-    "sepanlE",
+    "sepanlE0",
     1,
     1,
     run_eval};

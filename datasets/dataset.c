@@ -7,7 +7,6 @@
 #include "base/rng.h"
 #include "datasets/points.h"
 #include "datasets/reader.h"
-#include "tasks/task.h"
 
 const DatasetType *const dataset_types[] = {
 #define DATASET(name) &dataset_##name,
@@ -163,8 +162,11 @@ static Status find_mirror(const DataConfig *cfg, const DatasetType *type, Arena 
     if (n == 0) return STATUS_OK;
     const char **point = ARENA_ARRAY(arena, const char *, n);
     for (int p = 0; p < n; p++) point[p] = point_name(arena, out->class_names[2 * p]);
-    if (pairs.n == 0 && type->flip_pairs != NULL)
-        for (pairs.at = type->flip_pairs; pairs.at[pairs.n] != NULL;) pairs.n++;
+    if (pairs.n == 0 && type->flip_pairs != NULL) {
+        while (type->flip_pairs[pairs.n] != NULL) pairs.n++;
+        pairs.at = ARENA_ARRAY(arena, const char *, pairs.n);
+        for (int i = 0; i < pairs.n; i++) pairs.at[i] = type->flip_pairs[i];
+    }
     TRY(points_mirror(arena, &pairs, point, n, &out->train.mirror));
     out->test.mirror = out->train.mirror;
     if (cfg->augment.flip && pairs.n == 0)

@@ -96,9 +96,9 @@ typedef struct {
     bool names_classes; /* the data itself says which classes it has, and it may have some of a model's only */
     /* The class names alone, in the order of the labels; NULL: the data has none. */
     Status (*class_names)(const DataConfig *cfg, Arena *arena, StringList *names);
-    bool made;               /* from the seed: there are no files */
-    unsigned gives;          /* kinds of targets: GIVES_CLASSES, ...; 0: classes */
-    const char **flip_pairs; /* of its points, where the config says nothing; NULL-ended; NULL: none */
+    bool made;                     /* from the seed: there are no files */
+    unsigned gives;                /* kinds of targets: GIVES_CLASSES, ...; 0: classes */
+    const char *const *flip_pairs; /* of its points, where the config says nothing; NULL-ended; NULL: none */
 } DatasetType;
 enum {
     GIVES_CLASSES = 1 << TARGET_CLASS,

@@ -32,9 +32,9 @@ enum {
 static const char *const names[POINTS] = {"left_brow",       "right_brow",      "left_eye_outer", "left_eye_inner",
                                           "right_eye_inner", "right_eye_outer", "nose",           "left_mouth",
                                           "right_mouth",     "upper_lip",       "lower_lip",      "chin"};
-static const char *pairs[] = {"left_brow",       "right_brow",     "left_eye_outer",
-                              "right_eye_outer", "left_eye_inner", "right_eye_inner",
-                              "left_mouth",      "right_mouth",    NULL};
+static const char *const pairs[] = {"left_brow",       "right_brow",     "left_eye_outer",
+                                    "right_eye_outer", "left_eye_inner", "right_eye_inner",
+                                    "left_mouth",      "right_mouth",    NULL};
 
 typedef struct {
     uint64_t seed;

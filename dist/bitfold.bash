@@ -32,7 +32,7 @@ _bitfold() {
     predict) files='@(safetensors|png|jpg|jpeg)' ;;
     esac
     case $verb in
-    eval) options="$options --data --engine --split --images --dump --layers" ;;
+    eval) options="$options --data --against --engine --split --images --dump --layers" ;;
     partial) options="$options --tolerance --format --keep --order --images" ;;
     search)
         options="$options --tolerance --flash --ram --cycles --bops --latency --minimize --method --formats --order --images --qat"

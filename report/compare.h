@@ -66,6 +66,8 @@ Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, 
  * each row of one's own; which class is taken for which by float, by the most accurate of the others, and by the row
  * `shown`. */
 Status compare_layers(Arena *arena, const CompareJob *job, const RowPlan *plan, int rows, Report *report);
+/* Of networks that find points: some test pictures with what each has of them. */
+Status compare_points(Arena *arena, const CompareJob *job, const RowPlan *plan, int rows, Report *report);
 void compare_confusions(Arena *arena, const CompareJob *job, const CompareResult *result, int shown, Report *report);
 
 #endif

@@ -282,6 +282,7 @@ Status compare_report(Arena *arena, const CompareJob *job, const RowPlan *plan, 
                                             (plan[i].kind == plan[shown].kind && plan[i].bits < plan[shown].bits)))
             shown = i;
     compare_confusions(arena, job, result, shown, &g.report);
+    TRY(compare_points(arena, job, plan, result->rows, &g.report));
     if (shown > 0) TRY(gather_weights(&g, &plan[shown]));
     TRY(gather_activations(&g));
     TRY(gather_sqnrs(&g));

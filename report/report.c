@@ -13,8 +13,10 @@ static void put_head(FILE *out, const Report *report)
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-          "'unsafe-inline'\">\n<title>",
+          "'unsafe-inline'",
           out);
+    if (report->points != NULL) fputs("; img-src data:", out);
+    fputs("\">\n<title>", out);
     html_text(out, report->title);
     fprintf(out, ": %s</title>\n<style>\n", report->subject == NULL ? "quantization compared" : report->subject);
     fputs(report_style, out);
@@ -299,6 +301,7 @@ static void put_page(FILE *out, const Report *report, const ReportPlots *plots)
     put_scatter(out, report, plots);
     put_layers(out, report);
     put_confusions(out, report);
+    put_point_pictures(out, report);
     put_noise(out, report);
     put_ptq_steps(out, report);
     put_curves(out, report, plots);

@@ -100,6 +100,21 @@ typedef struct {
     const long *count;
 } Confusion;
 
+/* Where a network has points: [pictures][points][x, y]; and the metric of all test pictures against float's answers. */
+typedef struct {
+    const char *row;
+    const float *at;
+    double against_float;
+} PointAnswers;
+
+/* Some test pictures with points, pixels[pictures,h,w,c] and label[pictures,points,POINT_FLOATS]; row 0 is float. */
+typedef struct {
+    int pictures, points, h, w, c, rows;
+    const uint8_t *pixels;
+    const float *label;
+    const PointAnswers *row;
+} PointPictures;
+
 /* What one step of post-training quantization did to a row; NAN: not known. */
 typedef struct {
     const char *row, *step;
@@ -147,7 +162,8 @@ typedef struct {
     int confusions, classes;   /* classes: outputs of the network, as many names */
     const Confusion *confusion;
     const char *const *class_name;
-    const char *weights_row; /* whose weights these are: name of the table's row */
+    const PointPictures *points; /* NULL: the answers are no points */
+    const char *weights_row;     /* whose weights these are: name of the table's row */
     int weight_histograms;
     const WeightHistogram *weights;
     int activation_histograms;

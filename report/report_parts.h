@@ -116,6 +116,7 @@ extern const char search_style[]; /* more of it, where there is a search */
 
 void put_facts(FILE *out, const Report *report);
 void put_confusions(FILE *out, const Report *report);
+void put_point_pictures(FILE *out, const Report *report);
 void put_layers(FILE *out, const Report *report);
 void put_noise(FILE *out, const Report *report);
 void put_ptq_steps(FILE *out, const Report *report);

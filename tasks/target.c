@@ -19,3 +19,11 @@ void target_copy(Targets from, int i, Targets to, int j)
     else
         memcpy((float *)to.value + (size_t)j * (size_t)to.width, targets_from(from, i).value, target_bytes(from));
 }
+
+char *point_name(Arena *arena, const char *output)
+{
+    const size_t n = strlen(output);
+    char *name = arena_strdup(arena, output);
+    if (n > 2 && strcmp(name + n - 2, "_x") == 0) name[n - 2] = '\0';
+    return name;
+}

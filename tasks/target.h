@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
+
 /* TARGET_TOKENS: a byte each for several positions, as `value`. */
 typedef enum { TARGET_CLASS, TARGET_VALUES, TARGET_TOKENS, TARGET_POINTS } TargetKind;
 
@@ -54,5 +56,8 @@ Targets targets_in(Targets t, void *room);
 
 /* Sample j of `to`, made by targets_in, becomes sample i of `from`, which is not mixed. */
 void target_copy(Targets from, int i, Targets to, int j);
+
+/* The name of a point by that of its first output: "nose" of "nose_x". */
+char *point_name(Arena *arena, const char *output);
 
 #endif

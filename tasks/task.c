@@ -152,14 +152,6 @@ Status task_check(Arena *arena, const TaskConfig *config, const char *where)
     return check_choice(type, where, "metric", metric_choices[config->metric], offered, known);
 }
 
-char *point_name(Arena *arena, const char *output)
-{
-    const size_t n = strlen(output);
-    char *name = arena_strdup(arena, output);
-    if (n > 2 && strcmp(name + n - 2, "_x") == 0) name[n - 2] = '\0';
-    return name;
-}
-
 int task_point(const char *wanted, int outputs, const char *const *name)
 {
     const size_t n = strlen(wanted);

@@ -190,9 +190,7 @@ Status task_check_outputs(const TaskConfig *config, int outputs, const char *con
  * taken in double, in order. */
 TargetScale task_scale(Arena *arena, Targets targets, int n);
 
-/* The name of a point by that of its first output: "nose" of "nose_x"; and which point of the outputs has that name,
- * -1: none. */
-char *point_name(Arena *arena, const char *output);
+/* Which point of the outputs has that name; -1: none. */
 int task_point(const char *wanted, int outputs, const char *const *name);
 
 /* What a model's outputs are worth against the targets: sums over samples, in their order. */

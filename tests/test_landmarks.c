@@ -56,6 +56,15 @@ START_TEST(from_faces_to_exports)
     ck_assert_double_lt(f, 0.5); /* the mean face has about 0.65 */
     ck_assert_double_eq_tol(p, f, 0.02 * f);
     ck_assert_double_eq(nme_of("eval p --quiet --engine sim"), p);
+    /* Held against float's answers: of itself none is off, of fewer bits more is than of more. */
+    ck_assert_double_eq_tol(nme_of("eval f/last.safetensors --against f/last.safetensors --quiet"), 0, 1e-6);
+    const double fine = nme_of("eval p --against f/last.safetensors --quiet"),
+                 coarse = nme_of("eval e --against f/last.safetensors --quiet");
+    ck_assert(fine > 0 && fine < coarse && coarse < 0.2 * f);
+    has(program_must(arena, folder, "eval p --against f/last.safetensors"), "against f/last.safetensors: test split");
+    program_refuses(arena, folder, "eval p --against zoo.json", "zoo.json");
+    program_must(arena, folder, "train zoo.json --out z --quiet --set train.epochs=0");
+    program_refuses(arena, folder, "eval p --against z/last.safetensors", "has another task, input or outputs than p");
     ck_assert_double_lt(nme_of("eval q --quiet"), 1.1 * f);
     ck_assert_double_lt(nme_of("eval e --quiet"), 1.1 * f);
     has(program_must(arena, folder, "verify p"), " 0 different");
@@ -99,7 +108,7 @@ START_TEST(answers_are_pixels)
     size_t n;
     ck_assert_int_eq(file_read(arena, inside("d/pixels.u8"), 1 << 20, &pixels, &n), STATUS_OK);
     ck_assert_int_eq(file_read(arena, inside("d/targets.f32"), 1 << 20, &file, &n), STATUS_OK);
-    ck_assert_int_eq(n, 20 * 3 * POINTS * sizeof(float));
+    ck_assert(n == sizeof(float) * 20 * 3 * POINTS);
     const float *target = (const void *)file;
     float at[20 * 2 * POINTS];
     bitfold_run(model, pixels, 20, at);
@@ -125,14 +134,32 @@ START_TEST(answers_are_pixels)
 }
 END_TEST
 
+static int count(const char *text, const char *words)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, words)) != NULL; at++) n++;
+    return n;
+}
+
 START_TEST(a_table_and_a_search_of_points)
 {
+    enum { ROWS = 3, PICTURES = 6 };
     begin_zoo();
     put_text(folder, "faces.json", faces);
     program_must(arena, folder, "compare faces.json --out t --quiet --set train.epochs=2");
     const char *csv = text_of("t/compare.csv"), *page = text_of("t/report.html");
     has(csv, "nme");
     has(page, "NME, %");
+    /* The points of label, float and each network over the first test pictures; nothing comes from elsewhere. */
+    has(page, "style-src 'unsafe-inline'; img-src data:\">");
+    ck_assert_int_eq(count(page, "href=\"data:image/png;base64,iVBORw0KGgo"), PICTURES);
+    ck_assert_int_eq(count(page, "<use href=\"#picture"), ROWS * PICTURES);
+    const char *drawn = strstr(page, "<h2>Points</h2>");
+    ck_assert_ptr_nonnull(drawn);
+    const int rings = count(drawn, "fill=\"none\" stroke=\"var(--c-2f9e63)\"");
+    ck_assert(rings % ROWS == 0 && rings < ROWS * PICTURES * POINTS && rings > ROWS * PICTURES * POINTS / 2);
+    ck_assert_int_eq(count(drawn, "\" fill=\"var(--c-e07b1f)\"/>"), (ROWS - 1) * PICTURES * POINTS);
+    ck_assert_int_eq(count(drawn, ", against float "), ROWS - 1);
     program_must(arena, folder, "partial t/float-seed1 --format float16 --tolerance 100 --out h --images 30 --quiet");
     has(text_of("h/report.html"), "NME");
     end();

@@ -27,4 +27,9 @@ typedef struct {
 Status evaluate(Arena *arena, const Task *task, Model *m, const Graph *graph, const Dataset *data, EngineKind engine,
                 EvalResult *result);
 
+/* What the model answers to the images, as targets of them (TaskType.as_target), in the arena: what another network may
+ * be held against; and the outputs, [n,outputs], where `outputs` is not NULL.  STATUS_NOMEM, and as evaluate. */
+Status evaluate_answers(Arena *arena, const Task *task, Model *m, const Graph *graph, const Dataset *data,
+                        EngineKind engine, Targets *answers, float *outputs);
+
 #endif
