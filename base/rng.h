@@ -23,6 +23,7 @@ typedef enum {
     RNG_MIX,         /* which images are mixed, and how; index = epoch * images + image */
     RNG_GRADIENT,    /* noise on gradients before they are quantized; index = step, layer and image of the batch */
     RNG_LANDSCAPE,   /* directions in which a loss is drawn; index = two for each layer */
+    RNG_GENERATE,    /* bytes of generated text; index = byte */
 } RngPurpose;
 
 typedef struct {

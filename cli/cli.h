@@ -20,8 +20,9 @@ typedef struct {
     const char *target, *formats, *parts, *format, *keep, *order, *tolerance;
     const char *scheme, *axis, *entries;
     const char *method, *minimize, *flash, *ram, *cycles, *bops, *latency, *macs, *score;
+    const char *prompt, *temperature;
     bool markdown, schema, frozen, interleave, layers, floats, qat;
-    int batch, steps, epochs, threads, images, bits, points;
+    int batch, steps, epochs, threads, images, bits, points, bytes;
     bool resumable; /* the verb knows --resume */
     int arguments;
     char **argument;

@@ -1,7 +1,7 @@
 # Completion of bitfold for bash: verbs, then the verb's options and files.
 _bitfold() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local verbs="train ptq qat compare lrfind sensitivity partial search prune workflow eval export import verify predict inspect describe report landscape tensor numbers fetch bench"
+    local verbs="train ptq qat compare lrfind sensitivity partial search prune workflow eval export import verify predict generate inspect describe report landscape tensor numbers fetch bench"
     local options="--set --out --overwrite --seed --threads --resume --allow-changed --json --quiet --help"
     COMPREPLY=()
 
@@ -18,13 +18,13 @@ _bitfold() {
     --to) mapfile -t COMPREPLY < <(compgen -W "safetensors onnx tflite c" -- "$word") && return ;;
     --score) mapfile -t COMPREPLY < <(compgen -W "taylor l1 gamma" -- "$word") && return ;;
     --scheme) mapfile -t COMPREPLY < <(compgen -W "symmetric affine absmax zeropoint" -- "$word") && return ;;
-    --seed | --threads | --bits | --axis | --points | --batch | --steps | --images | --formats | --parts | --tolerance | --format | --keep | --order | --macs | --epochs | --set | --option) return ;;
+    --seed | --threads | --prompt | --bytes | --temperature | --bits | --axis | --points | --batch | --steps | --images | --formats | --parts | --tolerance | --format | --keep | --order | --macs | --epochs | --set | --option) return ;;
     esac
 
     local files=
     case $verb in
     bench | workflow) files=json ;;
-    ptq | eval | verify | export | sensitivity | partial | search | prune) files=safetensors ;;
+    generate | ptq | eval | verify | export | sensitivity | partial | search | prune) files=safetensors ;;
     import) files=onnx ;;
     landscape) files=safetensors ;;
     tensor) files='@(npy|safetensors|onnx)' ;;
@@ -47,6 +47,7 @@ _bitfold() {
     export) options="$options --to --option --float -o" ;;
     import) options="$options -o" ;;
     predict) options="$options --dump" ;;
+    generate) options="$options --prompt --bytes --temperature" ;;
     fetch) options="mnist fashion-mnist cifar10 $options --dir" ;;
     bench) options="$options --mode --batch --steps --frozen --interleave" ;;
     esac

@@ -32,6 +32,10 @@ static const char config[] =
     "{\"type\":\"conv2d\",\"name\":\"scores\",\"filters\":256,\"kernel\":1},{\"type\":\"flatten\",\"name\":\"row\"}]},"
     "\"train\":{\"epochs\":8,\"batch\":8,\"optimizer\":{\"type\":\"adamw\",\"lr\":0.01}},\"qat\":{\"epochs\":1}}";
 
+static const char pictures[] =
+    "{\"data\":{\"dataset\":\"synthetic\",\"synthetic_train\":20,\"synthetic_test\":5,\"classes\":3},\"model\":{"
+    "\"input\":[4,1,1],\"layers\":[{\"type\":\"dense\",\"units\":3}]},\"train\":{\"epochs\":1}}";
+
 /* A text with a rule: each letter is followed by the next one of the alphabet, at the end by a space, then a letter. */
 static void put_alphabet(void)
 {
@@ -309,5 +313,42 @@ START_TEST(from_a_text_to_exports)
 }
 END_TEST
 
+/* A network that learned the alphabet goes on with it, also past its window; draws depend on the seed alone. */
+START_TEST(text_that_is_generated)
+{
+    begin();
+    put_alphabet();
+    put_text(folder, "text.json", config);
+    program_must(arena, folder, "train text.json --out f --quiet");
+    program_must(arena, folder, "ptq f/last.safetensors --out p --quiet");
+    static const char *const models[] = {"f/last.safetensors", "p/model.safetensors"};
+    for (int k = 0; k < 2; k++) {
+        const char *greedy = arena_printf(arena, "generate %s --quiet --prompt mno --bytes 11", models[k]);
+        ck_assert_str_eq(program_must(arena, folder, greedy), "mnopqrstuvwxyz\n");
+        const char *drawn =
+            arena_printf(arena, "generate %s --quiet --prompt ab --bytes 300 --temperature 3", models[k]);
+        const char *one = program_must(arena, folder, drawn), *again = program_must(arena, folder, drawn);
+        ck_assert_str_eq(one, again);
+        ck_assert_str_ne(one, program_must(arena, folder, arena_printf(arena, "%s --seed 9", drawn)));
+    }
+    cJSON *json = program_json(arena, folder, "generate p --quiet --prompt mno --bytes 2");
+    ck_assert_str_eq(json_get(json, "text")->valuestring, "mnopq");
+    ck_assert_int_eq(cJSON_GetArrayItem(json_get(json, "bytes"), 1)->valueint, 'q');
+    cJSON_Delete(json);
+    const Where where = {.folder = folder};
+    Outcome o = program_run(arena, &where, "generate p");
+    ck_assert_int_eq(o.code, 2);
+    has(o.err, "--prompt: not given; a text of one byte or more is required");
+    o = program_run(arena, &where, "generate p --prompt a --temperature -1");
+    ck_assert_int_eq(o.code, 2);
+    has(o.err, "must be a number from 0 to 100");
+    put_text(folder, "zoo.json", pictures);
+    program_must(arena, folder, "train zoo.json --out z --quiet");
+    program_refuses(arena, folder, "generate z --prompt a", "a model of the task classification; one of next_token");
+    end();
+}
+END_TEST
+
 TEST_MAIN("tokens", windows_and_what_follows, rows_by_byte, no_output_sees_a_later_byte, what_an_embedding_refuses,
-          engine_equals_the_naive_interpreter, graphs_that_are_refused, scores_by_hand, from_a_text_to_exports)
+          engine_equals_the_naive_interpreter, graphs_that_are_refused, scores_by_hand, from_a_text_to_exports,
+          text_that_is_generated)
