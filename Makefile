@@ -29,7 +29,7 @@ MACHINE := $(shell $(CC) -dumpmachine)
 CFLAGS_aarch64 := -fno-builtin-fmax
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -I. -I$(GEN) -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden \
               $(WARN) $(OPT_$(MODE)) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS_$(firstword $(subst -, ,$(MACHINE)))) $(CFLAGS)
-LDLIBS_ALL := $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -lpthread $(LDLIBS)
+LDLIBS_ALL := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) $(if $(MPI),ompi-c)) -lm -lpthread $(LDLIBS)
 
 # A kernel file says by its name which CPU it is for; a new variant needs no edit here.  amx: kernels/tiles.h holds its
 # instructions as they are, no compiler has to know them.
@@ -40,7 +40,8 @@ ISA_amx    := $(ISA_vnni)
 isa_of      = $(if $(findstring x86_64,$(MACHINE)),$(ISA_$(lastword $(subst __, ,$(basename $(notdir $1))))))
 # Unrolled loops under all of a fuzzer's checks take clang many minutes a file.
 ISA_ALSO_fuzz := -fno-sanitize=all -fsanitize=address
-isa_flags   = $(isa_of) $(if $(findstring __,$1),$(ISA_ALSO_$(MODE)))
+mpi_flags   = $(if $(findstring cluster_mpi,$1),$(shell pkg-config --cflags ompi-c))
+isa_flags   = $(isa_of) $(mpi_flags) $(if $(findstring __,$1),$(ISA_ALSO_$(MODE)))
 # No kind of node, layer or format falls into the default of a switch: above base/ each is said.
 kind_flags  = $(if $(filter base/% tests/%,$1),,-Werror=switch-enum)
 
@@ -48,8 +49,9 @@ kind_flags  = $(if $(filter base/% tests/%,$1),,-Werror=switch-enum)
 Q   = $(if $(V),,@)
 say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo '  $1')
 
-OUT      := $(BUILD)/$(MODE)
-SOURCES  := $(foreach r,$(ROOMS),$(wildcard $r/*.c))
+# MPI=1: training over several processes, in a build of its own; else there is one process and no word of MPI.
+OUT      := $(BUILD)/$(MODE)$(if $(MPI),-mpi)
+SOURCES  := $(filter-out base/cluster$(if $(MPI),,_mpi).c,$(foreach r,$(ROOMS),$(wildcard $r/*.c)))
 LIB_SRC  := $(filter-out cli/%,$(SOURCES))
 LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o) $(OUT)/deploy/onnx/onnx.pb-c.o
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(filter cli/%,$(SOURCES)))
@@ -206,6 +208,10 @@ test-alloc: all $(OUT)/alloc_campaign $(OUT)/fail_alloc.so ## every request for 
 test-faults: all $(OUT)/fault_campaign ## every file system call of every verb that writes fails or is the last; POINTS=6 of each, CASES="train ptq", FAULTS="kill EIO"
 	@BITFOLD=$(CURDIR)/$(OUT)/bitfold POINTS="$(POINTS)" CASES="$(CASES)" FAULTS="$(FAULTS)" $(OUT)/fault_campaign
 
+test-mpi: all ## training over 1 to 16 processes writes the files of one (sh setup.sh --mpi)
+	@$(MAKE) --no-print-directory MPI=1 $(BUILD)/release-mpi/bitfold
+	@sh tests/mpi.sh $(CURDIR)/$(OUT)/bitfold $(CURDIR)/$(BUILD)/release-mpi/bitfold
+
 test-arm64: ## run the tests of a build for aarch64 (cross compiler, qemu-user)
 	+@sh tests/arm64.sh $(BUILD)
 
@@ -322,7 +328,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all tests objects test test-isa test-interop test-random test-posts test-alloc test-faults test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
+.PHONY: all tests objects test test-isa test-interop test-random test-posts test-alloc test-faults test-mpi test-arm64 asan ubsan tsan memcheck coverage fuzz fuzz-seeds check lint format demo bench bench-peers \
         performance results docs install uninstall clean help force
 .SECONDARY:
 -include $(OBJECTS:.o=.d)

@@ -5,25 +5,28 @@
 #   sh setup.sh             what building, testing and using bitfold needs
 #   sh setup.sh --dev       and the tools of `make check`, `make tsan`, `make memcheck` and `make coverage`
 #   sh setup.sh --arm64     and what `make test-arm64` builds and runs aarch64 with
+#   sh setup.sh --mpi       and what `make MPI=1` builds with, for training over several machines
 #   sh setup.sh --interop   and the foreign runtimes that exported models are tried on
 set -eu
 
 user="gcc libc6-dev make pkg-config libcjson-dev libpng-dev libjpeg-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler check gnuplot-nox curl ca-certificates"
 dev="git clang libclang-rt-dev clang-format clang-tidy libomp-dev cppcheck shellcheck valgrind gcovr locales man-db"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+mpi="openmpi-bin libopenmpi-dev"
 interop="nodejs npm gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-user python3-onnx"
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
 
 want=$user
 for option in "$@"; do
     case $option in
     --dev) want="$want $dev" ;;
     --arm64) want="$want $arm64" ;;
+    --mpi) want="$want $mpi" ;;
     --interop) want="$want $interop" ;;
     -h | --help) usage && exit 0 ;;
     *)
-        echo "setup.sh: $option: not an option; must be --dev, --arm64, --interop or --help" >&2
+        echo "setup.sh: $option: not an option; must be --dev, --arm64, --mpi, --interop or --help" >&2
         exit 2
         ;;
     esac

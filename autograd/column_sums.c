@@ -1,4 +1,5 @@
 #include "autograd/norm.h"
+#include "base/batch_share.h"
 #include "base/parallel.h"
 
 typedef struct {
@@ -14,7 +15,7 @@ static void sums_chunk(void *context, const ParallelRows *rows)
 
 void column_sums(Tape *t, const float *x, long images, long rows, int c, float *out_add)
 {
-    Columns s = {.x = x, .sums = channel_sums_make(t->arena, c, parallel_chunks(images))};
+    Columns s = {.x = x, .sums = channel_sums_make(t->arena, c, batch_chunks(images))};
     parallel_images(images, rows, sums_chunk, &s);
     channel_sums_join(&s.sums, out_add);
 }

@@ -5,8 +5,8 @@
 #include "autograd/images.h"
 #include "autograd/norm.h"
 #include "base/align.h"
+#include "base/batch_share.h"
 #include "base/parallel.h"
-#include "base/tree_sum.h"
 
 static ConvInput image_of(const ConvInput *x, const ConvGeom *g, long image)
 {
@@ -25,7 +25,7 @@ static ConvInput conv_input(const Tensor *x)
 ConvRun *conv_run_make(Tape *t, const Tensor *x, const Tensor *w, const ConvGeom *g, bool depthwise)
 {
     ConvRun *r = arena_zalloc(t->arena, sizeof *r);
-    *r = (ConvRun){.g = *g, .depthwise = depthwise, .x = conv_input(x), .chunks = parallel_chunks(g->n)};
+    *r = (ConvRun){.g = *g, .depthwise = depthwise, .x = conv_input(x), .chunks = batch_chunks(g->n)};
     const bool integers = x->codes != NULL && w->codes != NULL;
     if (integers) r->s8 = conv_s8_of(depthwise);
     r->scratch_bytes = align_up((integers ? r->s8->scratch_bytes : conv_scratch_bytes)(g));
@@ -136,7 +136,7 @@ void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor
                   .w = tensor_values(t, w),
                   .dy = *dy,
                   .weights = tensor_elements(w),
-                  .chunks = parallel_chunks(g->n)};
+                  .chunks = batch_chunks(g->n)};
     b.dx = tensor_grad_fresh(t, x, &b.fresh);
     float *dw = tensor_grad(t, w);
     if (dw != NULL) b.dw = tape_buffer(t, sizeof(float) * (size_t)b.weights * (size_t)b.chunks);
@@ -147,7 +147,7 @@ void conv_backward(Tape *t, const ConvGeom *g, bool depthwise, Tensor *x, Tensor
     b.scratch = tape_buffer(t, b.scratch_bytes * (size_t)parallel_threads());
     parallel_for(b.chunks, backward_chunk, &b);
     if (dw != NULL) {
-        tree_sum_f32(b.chunks, (size_t)b.weights, b.dw);
+        batch_sum_f32(b.chunks, (size_t)b.weights, b.dw);
 #pragma omp simd
         for (long i = 0; i < b.weights; i++) dw[i] += b.dw[i];
     }

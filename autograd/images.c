@@ -1,5 +1,6 @@
 #include "autograd/images.h"
 
+#include "base/batch_share.h"
 #include "base/parallel.h"
 
 enum { GROUP_BYTES = 128 * 1024 };
@@ -18,7 +19,7 @@ long image_group_most(long images, size_t image_bytes)
 void for_image_groups(long images, size_t image_bytes, int chunk, int thread, ImagesFn *fn, void *context)
 {
     long first, last;
-    parallel_range(images, parallel_chunks(images), chunk, &first, &last);
+    parallel_range(images, batch_chunks(images), chunk, &first, &last);
     const long fit = images_that_fit(image_bytes);
     const int groups = (int)((last - first + fit - 1) / fit); /* evenly spread */
     for (int k = 0; k < groups; k++) {
@@ -44,5 +45,5 @@ static void groups_chunk(void *context, int chunk, int thread)
 void parallel_image_groups(long images, size_t image_bytes, ImagesFn *fn, void *context)
 {
     Groups g = {images, image_bytes, fn, context};
-    parallel_for(parallel_chunks(images), groups_chunk, &g);
+    parallel_for(batch_chunks(images), groups_chunk, &g);
 }

@@ -8,7 +8,7 @@
 /* What is done with the images first .. first + images - 1, by one thread. */
 typedef void ImagesFn(void *context, int chunk, int thread, long first, long images);
 
-/* fn for the groups of chunk `chunk` of parallel_chunks(images), in order. */
+/* fn for the groups of chunk `chunk` of batch_chunks(images) (base/batch_share.h), in order. */
 void for_image_groups(long images, size_t image_bytes, int chunk, int thread, ImagesFn *fn, void *context);
 /* The same for every chunk, in parallel. */
 void parallel_image_groups(long images, size_t image_bytes, ImagesFn *fn, void *context);

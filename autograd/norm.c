@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/batch_share.h"
 #include "base/parallel.h"
 #include "base/tree_sum.h"
 
@@ -35,7 +36,7 @@ float *tile_channels(Arena *arena, int c, const float *values)
 ChannelSums channel_sums_make(Arena *arena, int c, int chunks)
 {
     ChannelSums s = {.c = c, .chunks = chunks, .period = tile_period(c)};
-    const size_t n = (size_t)chunks;
+    const size_t n = (size_t)chunks + (batch_ranks() > 1); /* and what another rank sends */
     s.rows = ARENA_ARRAY(arena, long, n);
     s.sum = ARENA_ARRAY(arena, double, n * 2 * (size_t)c);
     s.scratch = arena_alloc(arena, sizeof(float) * n * 2 * s.period);
@@ -102,7 +103,7 @@ void channel_sums_add(const ChannelSums *s, int chunk, const float *x, long rows
 
 void channel_sums_join(const ChannelSums *s, float *out)
 {
-    tree_sum_f64(s->chunks, 2 * (size_t)s->c, s->sum);
+    batch_sum_f64(s->chunks, 2 * (size_t)s->c, s->sum);
     for (int c = 0; c < s->c; c++) out[c] += (float)s->sum[c];
 }
 
@@ -122,10 +123,28 @@ static void join_moments(void *context, int into, int from)
     s->rows[into] += s->rows[from];
 }
 
+/* What all ranks that share the batch have, as chunk 0; the room after the chunks is for the other's. */
+static void join_ranks(ChannelSums *s)
+{
+    const int other = s->chunks;
+    const size_t bytes = sizeof(double) * 2 * (size_t)s->c;
+    for (int step = 1; step < batch_ranks(); step *= 2) {
+        batch_exchange(step, &s->rows[0], &s->rows[other], sizeof *s->rows);
+        if (batch_exchange(step, sums_of(s, 0), sums_of(s, other), bytes)) {
+            join_moments(s, 0, other);
+            continue;
+        }
+        join_moments(s, other, 0);
+        s->rows[0] = s->rows[other];
+        memcpy(sums_of(s, 0), sums_of(s, other), bytes);
+    }
+}
+
 void channel_moments(const ChannelSums *s, double *mean, double *var)
 {
     ChannelSums all = *s;
     tree_join(s->chunks, join_moments, &all);
+    join_ranks(&all);
     for (int c = 0; c < s->c; c++) {
         mean[c] = s->sum[c];
         var[c] = s->sum[s->c + c] / (double)s->rows[0];
@@ -140,6 +159,7 @@ Norm *norm_make(Tape *t, const Tensor *gamma, const Tensor *beta, BatchNormState
     const int C = gamma->shape.dim[0];
     const size_t n = (size_t)C;
     Norm *norm = arena_zalloc(t->arena, sizeof *norm);
+    rows = batch_rows(rows);
     *norm = (Norm){.c = C, .rows = rows, .batch_statistics = batch != NULL};
     double *mean = arena_alloc(t->arena, sizeof(double) * 2 * n), *var = mean + n;
     float *v = arena_alloc(t->arena, sizeof(float) * 4 * n), *shift = v + 2 * n, *mean32 = v + 3 * n;
@@ -202,7 +222,7 @@ void norm_sums_end(Tape *t, Norm *n, Tensor *gamma, Tensor *beta)
     float *dgamma = tensor_grad(t, gamma), *dbeta = tensor_grad(t, beta);
     float *mean_dy = arena_alloc(t->arena, sizeof(float) * 2 * (size_t)C), *slope = mean_dy + C;
     const double per_row = n->batch_statistics ? 1.0 / (double)n->rows : 0.0;
-    tree_sum_f64(s->chunks, 2 * (size_t)C, s->sum);
+    batch_sum_f64(s->chunks, 2 * (size_t)C, s->sum);
     for (int c = 0; c < C; c++) {
         const double sum = s->sum[c], sum_y = s->sum[C + c];
         const double inv = (double)n->inv[c], sum_xhat = sum_y * inv;

@@ -27,7 +27,7 @@ float *tile_channels(Arena *arena, int c, const float *values);
 typedef struct {
     int c, chunks;
     size_t period;
-    long *rows;     /* [chunks] seen */
+    long *rows;     /* [chunks] seen, and room for those of another rank where the batch is shared; so of sum */
     double *sum;    /* [chunks][2][c] */
     float *scratch; /* [chunks][2][period] */
 } ChannelSums;

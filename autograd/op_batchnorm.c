@@ -1,6 +1,7 @@
 /* Batch norm over N,H,W; see ops.h. */
 #include "autograd/images.h"
 #include "autograd/norm.h"
+#include "base/batch_share.h"
 #include "base/parallel.h"
 
 typedef struct {
@@ -83,7 +84,7 @@ Tensor *op_batchnorm(Tape *t, Tensor *x, Tensor *gamma, Tensor *beta, BatchNormS
                      .images = s.dim[0],
                      .rows = (long)s.dim[1] * s.dim[2],
                      .c = s.dim[3],
-                     .chunks = parallel_chunks(s.dim[0])};
+                     .chunks = batch_chunks(s.dim[0])};
     if (batch_statistics) {
         b->sums = channel_sums_make(t->arena, b->c, b->chunks);
         for_groups(b, add_moments);

@@ -4,14 +4,14 @@
 
 #include <math.h>
 
+#include "base/batch_share.h"
 #include "base/parallel.h"
-#include "base/tree_sum.h"
 
 static void residual_backward(Tape *t, TapeNode *node)
 {
     const float *slope = node->saved; /* [N,K] d loss / d z, the mean's 1 / (N K) left out */
     const long n = tensor_elements(node->in[0]);
-    const float dloss = node->out->dx[0] / (float)n;
+    const float dloss = node->out->dx[0] / (float)batch_rows(n);
     bool fresh;
     float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
     for (long i = 0; i < n; i++) dz[i] = (fresh ? 0.0f : dz[i]) + dloss * slope[i];
@@ -63,10 +63,10 @@ static Tensor *residual_loss(Tape *t, const OpType *type, Tensor *z, ParallelRow
     r.x = tensor_values(t, z);
     r.slope = tape_buffer(t, sizeof(float) * (size_t)n);
     parallel_images(z->shape.dim[0], z->shape.dim[1], chunk, &r);
-    tree_sum_f64(PARALLEL_CHUNKS, 1, r.sum);
+    batch_sum_f64(PARALLEL_CHUNKS, 1, r.sum);
     tensor_values_release(t, z, r.x);
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
-    y->x[0] = (float)(r.sum[0] / (double)n);
+    y->x[0] = (float)(r.sum[0] / (double)batch_rows(n));
     TapeNode *node = tape_record(t, type, 1, &z, y);
     if (node != NULL) node->saved = r.slope;
     node_keep(t, node, r.slope);

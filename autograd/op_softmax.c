@@ -4,8 +4,8 @@
 
 #include <math.h>
 
+#include "base/batch_share.h"
 #include "base/parallel.h"
-#include "base/tree_sum.h"
 
 typedef struct {
     CrossEntropy of;
@@ -41,7 +41,7 @@ static void softmax_backward(Tape *t, TapeNode *node)
 {
     const Softmax *s = node->saved;
     const int N = node->in[0]->shape.dim[0], K = node->in[0]->shape.dim[1];
-    const float dloss = node->out->dx[0] / (float)N, smoothing = s->of.smoothing;
+    const float dloss = node->out->dx[0] / (float)batch_rows(N), smoothing = s->of.smoothing;
     bool fresh;
     float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
     for (int n = 0; n < N; n++) {
@@ -119,13 +119,17 @@ Tensor *op_cross_entropy(Tape *t, Tensor *z, const CrossEntropy *of, int *correc
     float *p = tape_buffer(t, sizeof(float) * (size_t)N * (size_t)K);
     Losses losses = {.of = of, .classes = K, .x = x, .probability = p};
     parallel_images(N, 1, losses_of_chunk, &losses);
-    tree_sum_f64(PARALLEL_CHUNKS, 1, losses.loss);
+    batch_sum_f64(PARALLEL_CHUNKS, 1, losses.loss);
     tensor_values_release(t, z, x);
-    int hits = 0;
+    int hits = 0, others;
     for (int k = 0; k < PARALLEL_CHUNKS; k++) hits += losses.hits[k];
+    for (int step = 1; step < batch_ranks(); step *= 2) {
+        batch_exchange(step, &hits, &others, sizeof hits);
+        hits += others;
+    }
     if (correct != NULL) *correct = hits;
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
-    y->x[0] = (float)(losses.loss[0] / N);
+    y->x[0] = (float)(losses.loss[0] / (double)batch_rows(N));
     TapeNode *node = tape_record(t, &softmax_type, 1, &z, y);
     if (node != NULL) {
         Softmax *s = arena_zalloc(t->arena, sizeof *s);

@@ -3,14 +3,14 @@
 
 #include <math.h>
 
+#include "base/batch_share.h"
 #include "base/parallel.h"
-#include "base/tree_sum.h"
 
 static void divergence_backward(Tape *t, TapeNode *node)
 {
     const float *slope = node->saved; /* [N,K] d loss / d z, the mean's 1 / N left out */
     const long n = tensor_elements(node->in[0]);
-    const float dloss = node->out->dx[0] / (float)node->in[0]->shape.dim[0];
+    const float dloss = node->out->dx[0] / (float)batch_rows(node->in[0]->shape.dim[0]);
     bool fresh;
     float *dz = tensor_grad_fresh(t, node->in[0], &fresh);
     for (long i = 0; i < n; i++) dz[i] = (fresh ? 0.0f : dz[i]) + dloss * slope[i];
@@ -64,10 +64,10 @@ Tensor *op_softmax_divergence(Tape *t, Tensor *z, const float *teacher, double t
     float *slope = tape_buffer(t, sizeof(float) * (size_t)tensor_elements(z));
     Divergence d = {.classes = z->shape.dim[1], .temperature = temperature, .z = x, .teacher = teacher, .slope = slope};
     parallel_images(N, 1, divergence_chunk, &d);
-    tree_sum_f64(PARALLEL_CHUNKS, 1, d.sum);
+    batch_sum_f64(PARALLEL_CHUNKS, 1, d.sum);
     tensor_values_release(t, z, x);
     Tensor *y = tape_tensor(t, "loss", shape_1(1));
-    y->x[0] = (float)(d.sum[0] / N);
+    y->x[0] = (float)(d.sum[0] / (double)batch_rows(N));
     TapeNode *node = tape_record(t, &divergence_type, 1, &z, y);
     if (node != NULL) node->saved = slope;
     node_keep(t, node, slope);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/batch_share.h"
 #include "base/plain_locale.h"
 
 /* IEEE arithmetic, rounding to nearest, denormals kept: a program that uses the library may have set its own thread to
@@ -63,13 +64,6 @@ void parallel_for(int chunks, ParallelFn *fn, void *context)
     }
 }
 
-void parallel_range(long count, int chunks, int chunk, long *first, long *last)
-{
-    const long base = count / chunks, extra = count % chunks;
-    *first = base * chunk + (chunk < extra ? chunk : extra);
-    *last = *first + base + (chunk < extra ? 1 : 0);
-}
-
 typedef struct {
     long count, size;
     int chunks;
@@ -94,7 +88,7 @@ void parallel_rows(long count, int chunks, ParallelRowsFn *fn, void *context)
 
 void parallel_images(long images, long size, ParallelRowsFn *fn, void *context)
 {
-    RowsJob job = {images, size, parallel_chunks(images), fn, context};
+    RowsJob job = {images, size, batch_chunks(images), fn, context};
     parallel_for(job.chunks, rows_chunk, &job);
 }
 

@@ -20,7 +20,12 @@ int parallel_threads(void);
 void parallel_set_threads(int threads); /* 1 .. 256; default: OMP_NUM_THREADS, else the number of cores */
 
 /* The items [*first, *last) of chunk `chunk` when `count` items are spread over `chunks` chunks. */
-void parallel_range(long count, int chunks, int chunk, long *first, long *last);
+static inline void parallel_range(long count, int chunks, int chunk, long *first, long *last)
+{
+    const long base = count / chunks, extra = count % chunks;
+    *first = base * chunk + (chunk < extra ? chunk : extra);
+    *last = *first + base + (chunk < extra ? 1 : 0);
+}
 
 /* The n rows [first, last) of chunk `chunk`, on thread `thread`. */
 typedef struct {
@@ -34,7 +39,8 @@ typedef void ParallelRowsFn(void *context, const ParallelRows *rows);
 void parallel_rows(long count, int chunks, ParallelRowsFn *fn, void *context);
 
 /* The same for the values of a batch of images, `size` of each: chunk k has all of the images that parallel_range gives
- * chunk k of PARALLEL_CHUNKS; rows are values.  Every operation so sums over the same images in the same chunk. */
+ * chunk k of PARALLEL_CHUNKS (of a batch that processes share: of its own ones, base/batch_share.h); rows are values.
+ * Every operation so sums over the same images in the same chunk. */
 void parallel_images(long images, long size, ParallelRowsFn *fn, void *context);
 
 /* memset(data, 0, bytes) by all threads: gradients are larger than a core's caches. */

@@ -6,11 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/batch_share.h"
+#include "base/cluster.h"
 #include "base/field.h"
 #include "base/parallel.h"
 #include "cli/cli.h"
 #include "quant/target.h"
 #include "train/config_old_keys.h"
+#include "train/follow.h"
+#include "train/shared_job.h"
 #include "cli/options.h"
 #include "include/bitfold.h"
 #include "kernels/kernels.h"
@@ -92,11 +96,24 @@ static void note_old_keys(const Options *o)
     }
 }
 
-int main(int argc, char **argv)
+/* Whether the processes that were started together have something to share. */
+static Status check_ranks(const Verb *verb)
 {
-    if (!open_standard_streams()) return EXIT_FAIL; /* and nowhere to say why */
-    wait_briefly(argv);
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
+    static const char *const shared[] = {"train", "qat", NULL};
+    const int ranks = cluster_ranks();
+    if (ranks > 1 && name_find(shared, verb->name) < 0)
+        return status_fail(STATUS_INVALID,
+                           "%s: started as %d processes; must be started as one: train and qat alone "
+                           "share their work",
+                           verb->name, ranks);
+    if (!batch_share_divides(ranks))
+        return status_fail(STATUS_INVALID, "%s: started as %d processes; must be 1, 2, 4, 8 or 16 of them", verb->name,
+                           ranks);
+    return STATUS_OK;
+}
+
+static int run(int argc, char **argv)
+{
     if (argc < 2) {
         usage(cli_note);
         return EXIT_USAGE;
@@ -122,6 +139,7 @@ int main(int argc, char **argv)
             status = status_fail(STATUS_STATE, "BITFOLD_ISA=%s: %s", getenv("BITFOLD_ISA"), error);
         if (options.threads > 0) parallel_set_threads(options.threads);
         if (!options.quiet) note_old_keys(&options);
+        if (status == STATUS_OK) status = check_ranks(verb);
         if (status == STATUS_OK) status = cli_find_model(arena, verb, &options);
         if (status == STATUS_OK) status = verb->run(arena, &options, &code);
         if (status != STATUS_OK && code == EXIT_OK) {
@@ -131,4 +149,22 @@ int main(int argc, char **argv)
     }
     arena_destroy(arena);
     return finish(code);
+}
+
+int main(int argc, char **argv)
+{
+    if (!open_standard_streams()) return EXIT_FAIL; /* and nowhere to say why */
+    wait_briefly(argv);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
+    cluster_begin();
+    int code = EXIT_OK;
+    if (cluster_rank() == 0) {
+        code = run(argc, argv);
+        shared_job_end();
+    } else {
+        signal(SIGINT, SIG_IGN), signal(SIGTERM, SIG_IGN); /* which launchers send to all: rank 0 decides */
+        train_follow();
+    }
+    cluster_end();
+    return code;
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/batch_share.h"
+
 /* Floats in their order as integers. */
 static int32_t ordered(float x)
 {
@@ -102,6 +104,13 @@ bool epilogue_done(Tape *t, Epilogue *epilogue)
     for (int k = 1; k < PARALLEL_CHUNKS; k++) {
         all.min = fminf(all.min, epilogue->seen[k].min), all.max = fmaxf(all.max, epilogue->seen[k].max);
         all.not_finite |= epilogue->seen[k].not_finite;
+    }
+    for (int step = 1; step < batch_ranks(); step *= 2) {
+        Extremes other;
+        const bool lower = batch_exchange(step, &all, &other, sizeof all);
+        all.min = lower ? fminf(all.min, other.min) : fminf(other.min, all.min);
+        all.max = lower ? fmaxf(all.max, other.max) : fmaxf(other.max, all.max);
+        all.not_finite |= other.not_finite;
     }
     if (all.not_finite) {
         tape_fail(t, status_fail(STATUS_NUMERIC, "%s: a value is not finite; finite activations are required",

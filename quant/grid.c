@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/tree_sum.h"
+#include "base/batch_share.h"
 
 void activation_clamp(const QuantParams *qp, Activation a, int *lo, int *hi)
 {
@@ -86,7 +86,7 @@ void quantizer_learn_extremes(Tape *t, Quantizer *q, float min, float max, Activ
 
 void quantizer_finish(Quantizer *q, const QuantizerRun *run, QuantizerSums sums)
 {
-    tree_sum_f64(PARALLEL_CHUNKS, QUANTIZER_SUMS, sums[0]);
+    batch_sum_f64(PARALLEL_CHUNKS, QUANTIZER_SUMS, sums[0]);
     q->type->finish(q, run, sums[0]);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/align.h"
+#include "base/batch_share.h"
 #include "base/parallel.h"
 
 typedef struct {
@@ -158,7 +159,7 @@ Tensor *op_conv_int(Tape *t, Tensor *x, Tensor *w, Tensor *bn_scale, Tensor *b, 
     c->gradient = config->gradient;
     c->depthwise = config->kind == CONV_DEPTHWISE;
     c->x = x->qp, c->y = qp, c->x_codes = x->codes, c->codes = y->codes, c->rounding = config->rounding;
-    c->chunks = parallel_chunks(c->g.n);
+    c->chunks = batch_chunks(c->g.n);
     const Status status = conv_int_fold(t->arena, q->name, x->qp, w, bn_scale == NULL ? NULL : bn_scale->x,
                                         b == NULL ? NULL : b->x, qp, config->act, config->rounding, false, &c->fold);
     if (status != STATUS_OK) return tape_fail(t, status), NULL;

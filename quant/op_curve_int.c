@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/batch_share.h"
 #include "base/parallel.h"
 
 typedef struct {
@@ -56,11 +57,16 @@ static const OpType curve_int_type = {"curve_int", "x[...] learned[A]? -> y[...]
 /* The extremes of the curve on the codes that occur. */
 static void learn(Tape *t, const CurveNode *d, Quantizer *q)
 {
+    bool occurs[256] = {false}, other[256];
     float min = INFINITY, max = -INFINITY;
+    for (int k = 0; k < PARALLEL_CHUNKS; k++)
+        for (int i = 0; i < 256; i++) occurs[i] |= d->occurs[k][i];
+    for (int step = 1; step < batch_ranks(); step *= 2) {
+        batch_exchange(step, occurs, other, sizeof occurs);
+        for (int i = 0; i < 256; i++) occurs[i] |= other[i];
+    }
     for (int i = 0; i < 256; i++) {
-        bool occurs = false;
-        for (int k = 0; k < PARALLEL_CHUNKS; k++) occurs |= d->occurs[k][i];
-        if (!occurs) continue;
+        if (!occurs[i]) continue;
         const float y = d->values.v[i] * d->y->qp->scale[0];
         min = fminf(min, y), max = fmaxf(max, y);
     }

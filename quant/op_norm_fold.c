@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/batch_share.h"
 #include "base/parallel.h"
 
 static const float SMALLEST_FACTOR = 1e-8f;
@@ -125,11 +126,14 @@ static void unscale_backward(Tape *t, TapeNode *node)
         .from = y->dx, .bn_scale = bn_scale->x, .to = tensor_grad(t, node->in[0]), .rows = rows, .c = C, .add = true};
     if (s.to != NULL) parallel_rows(rows, parallel_chunks(rows), unscale_chunk, &s);
     float *dbn_scale = tensor_grad(t, node->in[1]);
-    for (int c = 0; dbn_scale != NULL && c < C; c++) {
-        double sum = 0;
-        for (long r = 0; r < rows; r++) sum += (double)y->dx[r * C + c] * (double)y->x[r * C + c];
-        dbn_scale[c] -= (float)(sum / (double)bn_scale->x[c]);
-    }
+    if (dbn_scale == NULL) return;
+    const size_t bytes = sizeof(double) * (size_t)C;
+    double *sum = arena_zalloc(t->arena, bytes);
+    batch_in_turn_begin(sum, bytes);
+    for (int c = 0; c < C; c++)
+        for (long r = 0; r < rows; r++) sum[c] += (double)y->dx[r * C + c] * (double)y->x[r * C + c];
+    batch_in_turn_end(sum, bytes);
+    for (int c = 0; c < C; c++) dbn_scale[c] -= (float)(sum[c] / (double)bn_scale->x[c]);
 }
 
 static const OpType unscale_type = {"unscale", "x[N,H,W,C] bn_scale[C] -> y[N,H,W,C]", unscale_backward};

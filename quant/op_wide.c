@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "autograd/ops.h"
+#include "base/batch_share.h"
 #include "kernels/requant_s16.h"
 #include "quant/wide_ops.h"
 
@@ -58,8 +59,17 @@ Tensor *op_wide(Tape *t, Tensor *x, Quantizer *q, bool learn)
 {
     if (tape_failed(t) || !grid_ready(t, q)) return NULL;
     ASSERT(x->x != NULL);
-    float min, max;
-    const Status status = values_extremes(x->x, (size_t)tensor_elements(x), &min, &max);
+    float min = 0.0f, max = 0.0f;
+    Status status = values_extremes(x->x, (size_t)tensor_elements(x), &min, &max);
+    for (int step = 1; step < batch_ranks(); step *= 2) {
+        const Extremes own = {min, max, status != STATUS_OK};
+        Extremes other;
+        batch_exchange(step, &own, &other, sizeof own);
+        if (other.min < min || (other.min == min && signbit(other.min))) min = other.min;
+        if (other.max > max || (other.max == max && !signbit(other.max))) max = other.max;
+        if (status == STATUS_OK && other.not_finite)
+            status = status_fail(STATUS_NUMERIC, "a value is not finite; finite activations are required");
+    }
     if (status != STATUS_OK) {
         tape_fail(t, status_prefix(status, "%s", q->name));
         return NULL;

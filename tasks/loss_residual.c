@@ -1,6 +1,7 @@
 /* Losses of how far each output is from what it is to be: of tasks whose outputs are numbers (TaskType.learn). */
 #include <math.h>
 
+#include "base/batch_share.h"
 #include "tasks/task.h"
 
 /* What the outputs of a batch are to be. */
@@ -10,7 +11,9 @@ static const float *learned(Tape *t, const Task *task, Tensor *z, Targets target
     const int N = z->shape.dim[0];
     float *all = arena_alloc(t->arena, sizeof *all * (size_t)N * (size_t)task->outputs);
     const float *x = tensor_values(t, z);
+    batch_in_turn_begin(running, sizeof *running);
     task->type->learn(task, x, targets, N, all, running);
+    batch_in_turn_end(running, sizeof *running);
     tensor_values_release(t, z, x);
     return all;
 }

@@ -3,14 +3,18 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/batch_share.h"
+#include "base/cluster.h"
 #include "base/file.h"
 #include "base/timing.h"
+#include "datasets/batch_reader.h"
 #include "deploy/grid_floor.h"
 #include "deploy/lower.h"
 #include "train/batch_gradient.h"
 #include "train/metrics.h"
 #include "train/model_task.h"
 #include "train/oscillations.h"
+#include "train/shared_job.h"
 
 static const double CHECKPOINT_SECONDS = 5.0;
 enum { METRICS_LINES = 100 }; /* per training, about, besides the epochs' */
@@ -25,68 +29,11 @@ typedef struct {
     Metrics metrics;
     Sparsity *sparsity;
     TrainState state;
+    bool shared;         /* by the ranks of a cluster */
     int epochs, batches; /* per epoch */
     double lr, last_checkpoint;
     const char *last_path, *best_path;
 } Trainer;
-
-int train_epochs(const TrainJob *job)
-{
-    return job->kind == MODEL_QAT && !job->from_scratch ? job->config->qat.epochs : job->config->train.epochs;
-}
-
-/* Of all weights and outputs, as overrides and the ends leave them. */
-static int fewest_bits(const Model *m)
-{
-    int bits = 8;
-    for (int i = 0; i < m->quantizers; i++)
-        if (grid_bits(&m->quantizer[i]->qp) < bits) bits = grid_bits(&m->quantizer[i]->qp);
-    return bits;
-}
-
-double qat_lr(const Config *c, int fewest_bits)
-{
-    return c->qat.lr > 0.0 ? c->qat.lr : c->train.optimizer.lr * (fewest_bits >= 8 ? 0.01 : 0.2);
-}
-
-double train_lr(const TrainJob *job)
-{
-    const Config *c = job->config;
-    if (job->kind != MODEL_QAT) return c->train.optimizer.lr;
-    if (job->from_scratch) return c->qat.lr > 0.0 ? c->qat.lr : c->train.optimizer.lr;
-    return qat_lr(c, fewest_bits(job->model));
-}
-
-Status train_optimizer(Arena *arena, const TrainJob *job, Optimizer *optimizer)
-{
-    const QatConfig *qat = &job->config->qat;
-    OptimizerConfig oc = job->config->train.optimizer;
-    if (job->kind == MODEL_QAT && qat->weight_decay >= 0.0) oc.weight_decay = qat->weight_decay;
-    if (job->kind == MODEL_QAT && !job->from_scratch && qat->clip_norm >= 0.0) oc.clip_norm = qat->clip_norm;
-    return optimizer_make(arena, &oc, &job->model->params, optimizer);
-}
-
-Status train_loader(Arena *arena, const TrainJob *job, Loader **loader)
-{
-    const LoaderConfig lc = {.data = &job->data->train,
-                             .batch = job->config->train.batch,
-                             .seed = job->config->seed,
-                             .shuffle = true,
-                             .augment = &job->config->data.augment,
-                             .prefetch = true};
-    return loader_create(arena, &lc, loader);
-}
-
-ForwardMode train_mode(const QuantConfig *quant, ModelKind kind, long step, long steps)
-{
-    if (kind == MODEL_FLOAT) return (ForwardMode){.arithmetic = ARITHMETIC_FLOAT, .batch_statistics = true};
-    const bool norm_frozen = step >= schedule_share(quant->freeze_bn_at, steps);
-    const bool ranges_frozen = step >= schedule_share(quant->freeze_observers_at, steps);
-    return (ForwardMode){.arithmetic = norm_frozen && ranges_frozen ? ARITHMETIC_INT : ARITHMETIC_FAKE,
-                         .batch_statistics = !norm_frozen,
-                         .observe = !ranges_frozen,
-                         .rounding = (Rounding)quant->rounding};
-}
 
 /* The average takes the network's place, or gives it back. */
 static void swap_average(const Trainer *r)
@@ -131,19 +78,35 @@ static double learning_rate(const Trainer *r, long step)
            schedule_factor(r->job->kind == MODEL_QAT ? &c->qat.schedule : &c->train.schedule, step, r->state.steps);
 }
 
-static Status one_step(Trainer *r, const Batch *given)
+/* What each rank may fail at by itself, every rank fails at. */
+static Status agree(const Trainer *r, Status status) { return r->shared ? shared_agree(status) : status; }
+
+/* This rank's share of the batch, until batch_share_end. */
+static Batch share_of(const Trainer *r, const Batch *whole, long *first)
+{
+    long n;
+    *first = 0;
+    if (!r->shared) return *whole;
+    batch_share_begin(whole->n, first, &n);
+    return (Batch){.n = (int)n,
+                   .pixels = whole->pixels + (size_t)*first * dataset_image_bytes(&r->job->data->train),
+                   .targets = targets_from(whole->targets, (int)*first)};
+}
+
+static Status one_step(Trainer *r, const Batch *whole)
 {
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
-    Batch told = *given;
+    long first;
+    Batch told = share_of(r, whole, &first);
     const Batch *batch = &told;
     const Status asked = teacher_tell(job->teacher, r->teacher_tape, &r->task, &told);
-    if (asked != STATUS_OK) return step_failed(r, asked, false);
+    TRY(agree(r, asked == STATUS_OK ? asked : step_failed(r, asked, false)));
     const ForwardMode mode = train_mode(&job->config->quant, job->kind, s->step, s->steps);
     for (int i = 0; i < job->model->quantizers; i++) {
         Quantizer *q = job->model->quantizer[i];
         q->progress = (double)s->step / (double)s->steps;
-        q->gradient.seed = job->config->seed, q->gradient.key = gradient_key(s->step, i);
+        q->gradient.seed = job->config->seed, q->gradient.key = gradient_key(s->step, i) + (uint64_t)first;
     }
     const OscillationConfig *oscillation = &job->config->qat.oscillation;
     sparsity_before_step(r->sparsity, s->step, s->steps);
@@ -161,19 +124,16 @@ static Status one_step(Trainer *r, const Batch *given)
     if (s->ema != NULL) ema_update(s->ema, s->step);
     Tally *tallies[] = {&s->epoch, &s->window};
     for (int i = 0; i < 2; i++) {
-        tallies[i]->loss += loss.loss * batch->n;
+        tallies[i]->loss += loss.loss * whole->n;
         tallies[i]->running += loss.running;
-        tallies[i]->seen += batch->n;
+        tallies[i]->seen += whole->n;
     }
     return STATUS_OK;
 }
 
-/* *value: of the task's metric; its `none` without a validation split. */
-static Status validate(Trainer *r, double *value, double *loss)
+static Status measure(const Trainer *r, double *value, double *loss)
 {
     const TrainJob *job = r->job;
-    *value = r->task.metric->none, *loss = 0.0;
-    if (job->data->validation.n == 0) return STATUS_OK;
     Arena *arena = arena_create();
     Graph *graph = NULL;
     Status status = STATUS_OK;
@@ -187,6 +147,17 @@ static Status validate(Trainer *r, double *value, double *loss)
     if (status == STATUS_OK) *value = result.value, *loss = result.loss;
     arena_destroy(arena);
     return status;
+}
+
+/* *value: of the task's metric; its `none` without a validation split. */
+static Status validate(const Trainer *r, double *value, double *loss)
+{
+    const TrainJob *job = r->job;
+    *value = r->task.metric->none, *loss = 0.0;
+    if (job->data->validation.n == 0) return STATUS_OK;
+    TRY(agree(r, job->follows ? STATUS_OK : measure(r, value, loss)));
+    if (r->shared) shared_values(value, loss);
+    return STATUS_OK;
 }
 
 static Status log_window(Trainer *r, int epoch, double lr, double validation, double validation_loss)
@@ -238,7 +209,7 @@ static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
     double validation_loss;
     TRY(floor_grids(r->job));
     TRY(validate(r, &p->validation, &validation_loss));
-    TRY(log_window(r, p->epoch, p->lr, p->validation, validation_loss));
+    const Status logged = log_window(r, p->epoch, p->lr, p->validation, validation_loss);
     result->loss = s->epoch.loss / s->epoch.seen;
     result->running = s->epoch.running / s->epoch.seen;
     s->epoch = (Tally){0};
@@ -247,25 +218,47 @@ static Status end_epoch(Trainer *r, TrainProgress *p, TrainResult *result)
                       metric_as_good(metric, p->validation, s->best); /* of equals, the longer trained */
     s->stale = best && p->validation != s->best ? 0 : s->stale + (early_stopping(r) > 0);
     if (best) s->best = p->validation;
-    if (best || (r->job->data->validation.n == 0 && s->step == s->steps)) TRY(write_checkpoint(r, r->best_path));
     p->epoch_end = true;
-    return write_checkpoint(r, r->last_path);
+    Status status = logged;
+    if (status == STATUS_OK && (best || (r->job->data->validation.n == 0 && s->step == s->steps)))
+        status = write_checkpoint(r, r->best_path);
+    return agree(r, status == STATUS_OK ? write_checkpoint(r, r->last_path) : status);
+}
+
+/* After a step that ends no epoch. */
+static Status between_epochs(Trainer *r, const TrainProgress *p)
+{
+    const TrainState *s = &r->state;
+    const long every = r->job->config->train.checkpoint_every, window = s->steps / METRICS_LINES + 1;
+    if (s->step % window == 0) TRY(log_window(r, p->epoch, p->lr, p->validation, 0.0));
+    if ((every > 0 && s->step % every == 0) || timing_seconds() - r->last_checkpoint > CHECKPOINT_SECONDS)
+        return write_checkpoint(r, r->last_path);
+    return STATUS_OK;
+}
+
+static Status stop_if_told(Trainer *r)
+{
+    const TrainState *s = &r->state;
+    if (r->job->stop == NULL || *r->job->stop == 0 || s->step >= s->steps || is_stale(r)) return STATUS_OK;
+    TRY(write_checkpoint(r, r->last_path));
+    return status_fail(STATUS_INTERRUPTED, "stopped after step %ld of %ld", s->step, s->steps);
 }
 
 static Status train_loop(Trainer *r, TrainResult *result)
 {
     const TrainJob *job = r->job;
     TrainState *s = &r->state;
-    const long every = job->config->train.checkpoint_every, window = s->steps / METRICS_LINES + 1;
     double rate = 0.0;
     while (s->step < s->steps && !is_stale(r)) {
         const double start = timing_seconds();
         const int epoch = (int)(s->step / r->batches), index = (int)(s->step % r->batches);
         const Batch *batch;
-        TRY(loader_get(r->loader, epoch, index, &batch));
+        TRY(agree(r, loader_get(r->loader, epoch, index, &batch)));
         const int images = batch->n;
         if (becomes_integer(job, s->step, s->steps)) TRY(floor_grids(job));
-        TRY(one_step(r, batch));
+        const Status stepped = one_step(r, batch);
+        batch_share_end();
+        TRY(stepped);
         const double took = fmax(timing_seconds() - start, 1e-9), now = images / took;
         rate = rate == 0.0 ? now : rate + 0.05 * (now - rate);
         const double lr = learning_rate(r, s->step - 1);
@@ -281,18 +274,9 @@ static Status train_loop(Trainer *r, TrainResult *result)
                            .images_per_step = job->config->train.batch,
                            .lr = lr,
                            .validation = r->task.metric->none};
-        if (index == r->batches - 1) {
-            TRY(end_epoch(r, &p, result));
-        } else {
-            if (s->step % window == 0) TRY(log_window(r, p.epoch, p.lr, p.validation, 0.0));
-            if ((every > 0 && s->step % every == 0) || timing_seconds() - r->last_checkpoint > CHECKPOINT_SECONDS)
-                TRY(write_checkpoint(r, r->last_path));
-        }
+        TRY(index == r->batches - 1 ? end_epoch(r, &p, result) : agree(r, between_epochs(r, &p)));
         if (job->progress != NULL) job->progress(job->progress_context, &p);
-        if (job->stop != NULL && *job->stop != 0 && s->step < s->steps && !is_stale(r)) {
-            TRY(write_checkpoint(r, r->last_path));
-            return status_fail(STATUS_INTERRUPTED, "stopped after step %ld of %ld", s->step, s->steps);
-        }
+        TRY(agree(r, stop_if_told(r)));
     }
     return STATUS_OK;
 }
@@ -366,13 +350,25 @@ static Status start(Trainer *r)
     return STATUS_OK;
 }
 
+/* Of a training that ranks share, rank 0 tells the others what it goes on from, once it is there. */
+static Status gather(const Trainer *r, Status status)
+{
+    if (!r->shared) return status;
+    if (!r->job->follows) {
+        TRY(status);
+        TRY(shared_job_send(r->job, r->last_path));
+    }
+    return shared_agree(status);
+}
+
 Status train_run(Arena *arena, const TrainJob *job, TrainResult *result)
 {
     Trainer r = {.job = job, .arena = arena, .step_arena = arena_create(), .teacher_arena = arena_create()};
     r.tape = tape_create(arena, r.step_arena);
     r.teacher_tape = tape_create(arena, r.teacher_arena);
+    r.shared = cluster_ranks() > 1 && (job->follows || job->folder != NULL);
     *result = (TrainResult){0};
-    Status status = start(&r);
+    Status status = gather(&r, start(&r));
     if (status == STATUS_OK) status = train_loop(&r, result);
     swap_average(&r); /* the model that is left is the average */
     result->steps = r.state.step;

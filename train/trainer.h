@@ -35,6 +35,7 @@ typedef struct {
     bool epochs_may_differ;       /* resume: from those it began with; the schedule is that of the new total */
     bool allow_changed;           /* also with another seed or number of steps than it says */
     const Provenance *provenance; /* for the checkpoints; NULL: they carry none */
+    bool follows;                 /* of one that rank 0 shares with others (train/follow.h): one of these */
     /* non-zero: finish the step, write the checkpoint, return STATUS_INTERRUPTED; or NULL */
     const volatile sig_atomic_t *stop;
     void (*progress)(void *context, const TrainProgress *p); /* after every step; or NULL */
@@ -48,7 +49,7 @@ typedef struct {
     double best_validation; /* the metric's `none`: no validation split */
 } TrainResult;
 
-/* Trains.  In `folder`: last.safetensors before the first step, every train.checkpoint_every steps or 5 seconds and at
+/* Trains, on all ranks of a cluster where it has a folder (base/cluster.h).  In `folder`: last.safetensors before the first step, every train.checkpoint_every steps or 5 seconds and at
  * each epoch's end; best.safetensors (best on the validation split, by the integer engine for QAT; without one, the
  * last); metrics.jsonl.  STATUS_NUMERIC names step and layer when the loss stops being finite. */
 Status train_run(Arena *arena, const TrainJob *job, TrainResult *result);
