@@ -59,7 +59,8 @@ static const Field augment_fields[] = {
 
 const Field data_fields[] = {
     {"dataset", FIELD_STRING, offsetof(DataConfig, dataset), .required = true,
-     .doc = "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder, table, synthetic, bars or faces"},
+     .doc =
+         "the kind of data: mnist, fashion-mnist, cifar10, idx, npy, folder, table, synthetic, bars, faces or tokens"},
     {"dir", FIELD_STRING, offsetof(DataConfig, dir), .max = 4000, .def = "\".\"",
      .doc = "the folder of the files, relative to the folder of the config, with --set to the working directory; "
             "synthetic needs none"},

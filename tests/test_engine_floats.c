@@ -244,7 +244,7 @@ START_TEST(versions)
     /* The same file under version 1, and under one that is not known. */
     static const char *const other[][2] = {
         {"1", "version \"1\" of a graph that is not all int8; must be version \"2\""},
-        {"3", "version \"3\"; this program reads versions 1 and 2"}};
+        {"4", "version \"4\"; this program reads versions 1 to 3"}};
     for (int i = 0; i < 2; i++) {
         SafeWriter *w = safe_writer(arena);
         for (int k = 1; k < file.n_metadata; k++)

@@ -92,7 +92,7 @@ static void write_lie(const SafeFile *file, const Lie *lie)
 static const Lie lies[] = {
     {"format", "bitfold-int8", "bitfold-int9", "format \"bitfold-int9\"; must be \"bitfold-int8\""},
     {"format", NULL, NULL, "no metadata \"format\""},
-    {"version", "1", "3", "version \"3\"; this program reads versions 1 and 2"},
+    {"version", "1", "4", "version \"4\"; this program reads versions 1 to 3"},
     {"dialect", "tflite-single", "tflite",
      "dialect \"tflite\"; must be one of: xnnpack, tflite-single, tflite-double, onnxruntime"},
     {"model", NULL, NULL, "no metadata \"model\""},
